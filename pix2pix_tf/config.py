@@ -1,0 +1,291 @@
+"""The configuration of a run: one frozen dataclass, one flag per field.
+
+Every field states its unit, its default and where the value comes from; the
+`--help` of the training command is made from these texts. Nothing here needs
+TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import pathlib
+from typing import Any
+
+from pix2pix_tf.errors import InputError, MissingInputError
+
+CONFIG_FILE = "config.json"
+PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
+
+
+def _field(default: Any, help: str, *, choices: tuple = (), minimum=None, maximum=None):
+    """Returns a dataclass field that knows what `--help` says and what is allowed."""
+    metadata = dict(help=help, choices=choices, minimum=minimum, maximum=maximum)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what a run does, written as `config.json`.
+
+    Raises:
+        InputError: If a value is not allowed, naming the field and what is.
+    """
+
+    # Data.
+    dataset: str = _field(
+        "demo",
+        "Name of a published set (facades, cityscapes, maps, edges2shoes, edges2handbags, "
+        "night2day), a folder of pairs, or 'demo': scenes that the program draws itself.",
+    )
+    data_dir: str = _field("", "Folder that holds published sets. Empty: Keras' own cache.")
+    direction: str = _field(
+        "AtoB",
+        "Which side is the input. The paper translates facades and cityscapes BtoA.",
+        choices=("AtoB", "BtoA"),
+    )
+    load_size: int = _field(
+        0,
+        "Pixels of the shorter side before the random crop. 0: 286/256 of crop_size, the paper's "
+        "jitter (appendix 6.2).",
+        minimum=0,
+        maximum=8192,
+    )
+    crop_size: int = _field(
+        256,
+        "Pixels; a power of two from 32 to 1024. The depth of the generator follows. Paper: 256.",
+        minimum=32,
+        maximum=1024,
+    )
+    mirror: bool = _field(True, "Whether half of the pairs are flipped left to right (paper: yes).")
+    input_channels: int = _field(
+        3, "Channels of the input: 1 grey, 3 colour, 4 with alpha.", choices=(1, 3, 4)
+    )
+    output_channels: int = _field(
+        3, "Channels of the output: 1 grey, 3 colour, 4 with alpha.", choices=(1, 3, 4)
+    )
+    cache_megabytes: int = _field(
+        2048, "Memory for decoded images; larger sets are read anew each epoch. Ours.", minimum=0
+    )
+
+    # Networks.
+    generator: str = _field(
+        "unet", "Generator (paper: section 3.2).", choices=("unet", "encoder_decoder")
+    )
+    base_filters: int = _field(
+        64, "Filters of the first block of both networks. Paper: 64.", minimum=1, maximum=512
+    )
+    receptive_field: int = _field(
+        70,
+        "Pixels that one logit of the discriminator sees. 1: PixelGAN, 286: ImageGAN. Paper: 70.",
+        choices=(1, 16, 34, 70, 142, 286),
+    )
+    norm: str = _field(
+        "batch",
+        "Normalisation. Batch uses the statistics of the batch at hand, always (paper).",
+        choices=("batch", "instance", "none"),
+    )
+    bottleneck_norm: bool = _field(
+        False,
+        "Whether the 1x1 bottleneck is normalised, as the paper's text says. At batch size 1 that "
+        "makes it exactly zero; the authors' code leaves it out, hence the default.",
+    )
+    spectral_norm: bool = _field(
+        False, "Whether the discriminator's kernels are kept at spectral norm 1. Not in the paper."
+    )
+    dropout: float = _field(
+        0.5,
+        "Share of units dropped in three decoder blocks: the noise z, on after training too "
+        "(paper: 0.5). 0 makes the generator deterministic.",
+        minimum=0.0,
+        maximum=0.95,
+    )
+    conditional: bool = _field(
+        True, "Whether the discriminator sees the input too. No: the paper's 'GAN' ablation."
+    )
+
+    # Objective.
+    gan_loss: str = _field(
+        "vanilla",
+        "Adversarial loss. Vanilla: cross entropy from logits (paper); none: no discriminator.",
+        choices=("vanilla", "lsgan", "hinge", "none"),
+    )
+    lambda_gan: float = _field(1.0, "Weight of the adversarial term. Paper: 1.", minimum=0.0)
+    lambda_l1: float = _field(100.0, "Weight of the L1 term (paper: 100, equation 4).", minimum=0.0)
+    lambda_l2: float = _field(0.0, "Weight of the L2 term, the paper's alternative.", minimum=0.0)
+
+    # Optimisation.
+    batch_size: int = _field(
+        1, "Images a step, over all devices. Paper: 1 for facades, up to 10.", minimum=1
+    )
+    num_steps: int = _field(
+        80_000,
+        "Steps to train; one is an update of each network. Paper: 200 epochs, 80,000 for facades.",
+        minimum=1,
+    )
+    learning_rate: float = _field(2e-4, "Adam's step size. Paper: section 3.3.", minimum=0.0)
+    adam_beta_1: float = _field(
+        0.5, "Adam's decay of the mean. Paper: section 3.3.", minimum=0.0, maximum=0.9999
+    )
+    adam_beta_2: float = _field(
+        0.999, "Adam's decay of the square. Paper: section 3.3.", minimum=0.0, maximum=0.999999
+    )
+    decay_steps: int = _field(
+        0,
+        "Last steps over which the rate falls linearly to 0. 0: constant rate (paper); the "
+        "authors' PyTorch code uses half of the run.",
+        minimum=0,
+    )
+    precision: str = _field(
+        "auto",
+        "Arithmetic of the networks; weights, outputs and losses stay float32. auto: float16 on a "
+        "GPU that has it, bfloat16 on a CPU or TPU that computes it natively, else float32.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    strategy: str = _field(
+        "default",
+        "Devices: default (one), mirrored (all GPUs of a machine), multiworker, tpu.",
+        choices=("default", "mirrored", "multiworker", "tpu"),
+    )
+    seed: int = _field(0, "Seed of the weights, the jitter and the dropout. Ours.", minimum=0)
+    deterministic: bool = _field(
+        False, "Whether TensorFlow's deterministic kernels are used: same bits, slower on a GPU."
+    )
+
+    # What a run writes, and when.
+    log_every: int = _field(50, "Steps between lines of metrics. Ours.", minimum=1)
+    sample_every: int = _field(500, "Steps between grids of samples. Ours.", minimum=1)
+    num_samples: int = _field(4, "Rows of a grid. Ours.", minimum=1, maximum=64)
+    checkpoint_every: int = _field(1000, "Steps between checkpoints. Ours.", minimum=1)
+    keep_checkpoints: int = _field(2, "Newest checkpoints to keep, beside the best.", minimum=1)
+    best_metric: str = _field(
+        "l1",
+        "Measure on held-out pairs by which the best checkpoint is kept, or none. Ours.",
+        choices=("none", "l1", "psnr", "ssim"),
+    )
+    num_evaluated: int = _field(
+        32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
+    )
+
+    def __post_init__(self):
+        """Checks every value and resolves those that follow from others."""
+        for field in dataclasses.fields(self):
+            _check_value(field, getattr(self, field.name))
+        if self.crop_size & (self.crop_size - 1):
+            raise InputError(
+                f"crop_size is {self.crop_size}. Use a power of two from 32 to 1024: the "
+                "generator halves the image until one pixel is left."
+            )
+        if self.load_size == 0:
+            # The only way to set a field of a frozen dataclass.
+            object.__setattr__(self, "load_size", round(self.crop_size * PAPER_LOAD_RATIO))
+        if self.load_size < self.crop_size:
+            raise InputError(
+                f"load_size is {self.load_size}, less than crop_size {self.crop_size}: there is "
+                "nothing to crop. Make load_size at least crop_size, or leave it at 0."
+            )
+        if not self.uses_gan and self.lambda_l1 == 0 and self.lambda_l2 == 0:
+            raise InputError(
+                f"The generator has no objective: gan_loss is {self.gan_loss}, lambda_gan "
+                f"{self.lambda_gan}, lambda_l1 and lambda_l2 0. Give one of them a weight."
+            )
+        if self.decay_steps > self.num_steps:
+            raise InputError(
+                f"decay_steps is {self.decay_steps}, more than num_steps {self.num_steps}. "
+                "The rate falls over the last decay_steps of the run: use at most num_steps."
+            )
+
+    @property
+    def uses_gan(self) -> bool:
+        """Whether there is an adversarial term, hence a discriminator to train."""
+        return self.gan_loss != "none" and self.lambda_gan > 0
+
+    def save(self, folder: pathlib.Path) -> None:
+        """Writes `config.json` into `folder`."""
+        text = json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: pathlib.Path) -> TrainConfig:
+        """Returns the configuration of the run in `folder`.
+
+        Raises:
+            MissingInputError: If `folder` holds no `config.json`.
+            InputError: If it is no JSON, or names a field that there is not.
+        """
+        path = pathlib.Path(folder) / CONFIG_FILE
+        if not path.is_file():
+            raise MissingInputError(
+                f"No {CONFIG_FILE} in '{folder}', so it is not a run folder. Pass the --workdir "
+                "of a training run."
+            )
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"'{path}' is not JSON ({error}). Restore it, or train anew."
+            ) from None
+        return cls.from_dict(values)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Returns a configuration from field names and values; absent fields take their default."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f" Did you mean '{near[0]}'?" if near else ""
+                raise InputError(f"There is no setting '{name}'.{hint} See train --help for all.")
+        return cls(**values)
+
+
+# What may change between a run and its continuation: everything else would make
+# the continued run another experiment, or not fit the saved networks.
+_MAY_CHANGE_ON_RESUME = frozenset(
+    "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
+    "checkpoint_every keep_checkpoints best_metric num_evaluated".split()
+)
+
+
+def check_resumable(saved: TrainConfig, asked: TrainConfig) -> None:
+    """Refuses to continue a run under a configuration that does not fit it.
+
+    Raises:
+        InputError: Naming each field that differs, with both values.
+    """
+    differences = [
+        f"{field.name} (was {getattr(saved, field.name)!r}, now {getattr(asked, field.name)!r})"
+        for field in dataclasses.fields(TrainConfig)
+        if field.name not in _MAY_CHANGE_ON_RESUME
+        and getattr(saved, field.name) != getattr(asked, field.name)
+    ]
+    if saved.decay_steps and saved.num_steps != asked.num_steps:
+        differences.append(
+            f"num_steps (was {saved.num_steps}, now {asked.num_steps}: the linear decay ends there)"
+        )
+    if differences:
+        raise InputError(
+            f"This run cannot be continued with other settings: {'; '.join(differences)}. "
+            "Use the settings of its config.json, or another --workdir for a new run."
+        )
+
+
+def _check_value(field: dataclasses.Field, value: Any) -> None:
+    """Refuses a value of the wrong type or outside what the field allows."""
+    kind = type(field.default)
+    # JSON and Python callers may write 1 for 1.0; a bool is never a number here.
+    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not fits or (kind is not bool and isinstance(value, bool)):
+        raise InputError(f"{field.name} is {value!r}. Give a value of type {kind.__name__}.")
+    rules = field.metadata
+    if rules["choices"] and value not in rules["choices"]:
+        raise InputError(
+            f"{field.name} is {value!r}. Use one of {', '.join(map(str, rules['choices']))}."
+        )
+    below = rules["minimum"] is not None and not value >= rules["minimum"]
+    above = rules["maximum"] is not None and not value <= rules["maximum"]
+    if below or above or value in (float("inf"),):
+        least = "" if rules["minimum"] is None else f" from {rules['minimum']}"
+        most = "" if rules["maximum"] is None else f" to {rules['maximum']}"
+        raise InputError(f"{field.name} is {value}. Use a number{least}{most}.")

@@ -1,0 +1,1 @@
+"""From files, or drawn scenes, to batches of (source, target) pairs."""

@@ -1,0 +1,109 @@
+"""Resizing, the paper's jitter, and padding: pure functions on tensors.
+
+Images are `[height, width, channels]`. Random choices come from a `seed` of two
+integers given by the caller, so that the same seed gives the same picture.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from pix2pix_tf.errors import InputError
+
+
+def resize_shorter_side(image, size: int) -> tf.Tensor:
+    """Returns `image` scaled, its shape kept, until its shorter side has `size` pixels.
+
+    The paper's sets are square, where this is its resize to `size` x `size`;
+    other pictures are not distorted. Bilinear (authors' code), with antialiasing
+    when it shrinks. An image that has the size already is returned untouched.
+
+    Args:
+        image: `[height, width, channels]`, any numeric dtype.
+        size: Pixels.
+
+    Returns:
+        The same dtype as `image`; integers are rounded.
+    """
+    image = tf.convert_to_tensor(image)
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    scale = float(size) / tf.reduce_min(shape)
+    new_shape = tf.maximum(tf.cast(tf.round(shape * scale), tf.int32), size)
+    resized = tf.image.resize(image, new_shape, method="bilinear", antialias=True)
+    if image.dtype.is_integer:
+        # Bilinear interpolation stays within the range of what it is given.
+        resized = tf.round(resized)
+    return tf.cast(resized, image.dtype)
+
+
+def jitter_pair(source, target, *, crop_size: int, mirror: bool, seed):
+    """Returns the same random crop, and the same flip, of both images of a pair.
+
+    Args:
+        source: `[height, width, channels]`, both sides at least `crop_size`.
+        target: As `source`; the channels may differ.
+        crop_size: Pixels of the square that is cut out.
+        mirror: Whether to flip left to right half of the time.
+        seed: Two integers. Paper: appendix 6.2, "random jitter".
+
+    Returns:
+        (source, target), both `[crop_size, crop_size, channels]`.
+    """
+    _check_same_size(source, target)
+    # Three independent draws from one seed.
+    crop_row, crop_col, flip = tf.unstack(tf.random.stateless_uniform([3], seed))
+    room = tf.cast(tf.shape(source)[:2] - crop_size + 1, tf.float32)
+    row, col = tf.unstack(tf.cast(tf.stack([crop_row, crop_col]) * room, tf.int32))
+    source, target = (_crop(image, row, col, crop_size) for image in (source, target))
+    if mirror:
+        source, target = tf.cond(
+            flip < 0.5,
+            lambda: (source[:, ::-1], target[:, ::-1]),
+            lambda: (source, target),
+        )
+    return source, target
+
+
+def center_pair(source, target, *, crop_size: int):
+    """Returns the same central square of both images of a pair, for evaluation."""
+    _check_same_size(source, target)
+    row, col = tf.unstack((tf.shape(source)[:2] - crop_size) // 2)
+    return tuple(_crop(image, row, col, crop_size) for image in (source, target))
+
+
+def _crop(image, row, col, crop_size: int) -> tf.Tensor:
+    cropped = image[row : row + crop_size, col : col + crop_size]
+    return tf.ensure_shape(cropped, [crop_size, crop_size, image.shape[-1]])
+
+
+def _check_same_size(source, target) -> None:
+    if not source.shape[:2].is_compatible_with(target.shape[:2]):
+        raise InputError(
+            f"The two images of a pair differ in size: {source.shape} and {target.shape}. "
+            "Resize one of them."
+        )
+
+
+def pad_to_multiple(image, multiple: int) -> tf.Tensor:
+    """Returns `image` padded at the bottom and right until its sides are multiples.
+
+    By reflection, as often as needed: also where the padding is wider than the
+    image, down to an image of one pixel. `image[:height, :width]` undoes it.
+
+    Args:
+        image: `[height, width, channels]`; sizes may be unknown until run time.
+        multiple: Pixels.
+    """
+    height, width = tf.unstack(tf.shape(image)[:2])
+    rows = _reflected_indices(height, multiple)
+    cols = _reflected_indices(width, multiple)
+    return tf.gather(tf.gather(image, rows, axis=0), cols, axis=1)
+
+
+def _reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:
+    """Returns 0, 1, ..., size - 1, size - 2, ..., 1, 0, 1, ... up to a multiple."""
+    padded = -(-size // multiple) * multiple
+    # A triangle wave that does not repeat its turning points; a period of 0 is size 1.
+    period = tf.maximum(2 * (size - 1), 1)
+    phase = tf.range(padded) % period
+    return tf.minimum(tf.minimum(phase, period - phase), size - 1)

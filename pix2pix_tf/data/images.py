@@ -1,0 +1,218 @@
+"""Image files and pixel ranges.
+
+Two forms of an image, everywhere in the project: *pixels*, uint8 or uint16 as
+in a file, and *image*, float32 in [-1, 1]. Layout is `[height, width, channels]`.
+Decoding is TensorFlow's, so that the exported model reads images exactly as
+training did; Pillow only looks at headers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import tempfile
+import warnings
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, UnidentifiedImageError
+
+from pix2pix_tf.errors import InputError, MissingInputError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+CHANNELS_OF_FILES = (1, 3, 4)  # What image files can be read as.
+MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
+JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageInfo:
+    """What a file's header says."""
+
+    width: int
+    height: int
+    channels: int
+    bits: int  # Per channel, 8 or 16.
+
+
+def inspect_image(path: pathlib.Path) -> ImageInfo:
+    """Returns what the header of an image file says, without decoding it.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: If it is no PNG, JPEG or BMP, or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large images; MAX_PIXELS below decides instead.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                width, height = picture.size
+                channels, kind = len(picture.getbands()), picture.format
+                has_palette = picture.mode == "P"
+    except FileNotFoundError:
+        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(
+            f"'{path}' cannot be read as an image ({error}). Replace it, or take it out of the "
+            "folder."
+        ) from None
+    except Image.DecompressionBombError:
+        width = height = MAX_PIXELS  # Larger still; the next lines say so.
+        channels, kind, has_palette = 3, "PNG", False
+    if kind not in ("PNG", "JPEG", "MPO", "BMP"):
+        raise InputError(f"'{path}' is a {kind} file. Convert it to PNG or JPEG.")
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"'{path}' has more than {MAX_PIXELS} pixels, the limit of what is decoded. "
+            "Make it smaller."
+        )
+    if has_palette or channels not in (1, 2, 3, 4):
+        channels = 3
+    return ImageInfo(width, height, channels, _bits_of_png(path) if kind == "PNG" else 8)
+
+
+def _bits_of_png(path: pathlib.Path) -> int:
+    with open(path, "rb") as file:
+        header = file.read(25)  # Signature, length, "IHDR", width, height, bit depth.
+    return 16 if header[24:25] == b"\x10" else 8
+
+
+def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
+    """Returns the pixels of an encoded image; for eager code and for graphs.
+
+    Grey becomes colour by repetition, colour becomes grey by luminance
+    (ITU-R BT.601), and transparent pixels are laid over white where `channels` has no alpha.
+
+    Args:
+        contents: A PNG, JPEG or BMP file, as a string scalar.
+        channels: 1, 3 or 4. An image without alpha, read with 4, is opaque.
+        dtype: tf.uint8, or tf.uint16 to keep the depth of a 16-bit PNG; 8-bit
+            values are then multiplied by 257, so that white stays white.
+
+    Returns:
+        `[height, width, channels]` of `dtype`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If it cannot be decoded.
+        InputError: If `channels` is not one that image files have.
+    """
+    if channels not in CHANNELS_OF_FILES:
+        raise InputError(
+            f"Images are read as 1 (grey), 3 (colour) or 4 (with alpha) channels, not {channels}. "
+            "Set input_channels and output_channels accordingly."
+        )
+    decoded = _decode(contents, dtype)
+    white = float(dtype.max)
+    found = tf.shape(decoded)[-1]  # 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha.
+    values = tf.cast(decoded, tf.float32)
+    has_alpha = tf.logical_or(tf.equal(found, 2), tf.equal(found, 4))
+    alpha = tf.cond(
+        has_alpha, lambda: values[..., -1:] / white, lambda: tf.ones_like(values[..., :1])
+    )
+    color = tf.cond(
+        found <= 2, lambda: tf.repeat(values[..., :1], 3, axis=-1), lambda: values[..., :3]
+    )
+    if channels == 4:
+        result = tf.concat([color, alpha * white], axis=-1)
+    else:
+        result = color * alpha + white * (1.0 - alpha)
+        if channels == 1:
+            # Exact for grey input, where the three channels agree.
+            luminance = tf.tensordot(result, tf.constant([0.299, 0.587, 0.114]), axes=1)
+            result = tf.cond(found <= 2, lambda: result[..., :1], lambda: luminance[..., None])
+    result.set_shape([None, None, channels])
+    return tf.cast(tf.round(result), dtype)
+
+
+def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Returns the decoded file with the channels that it has."""
+    # 8-bit values times 257 fill 16 bits; decode_image would take 256, leaving white 0.4 % grey.
+    widening = 1 if dtype == tf.uint8 else 257
+
+    def decode_jpeg():
+        # TensorFlow's default transform is off by 1.4 levels on average (24 at most, facades).
+        pixels = tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE")
+        return tf.cast(pixels, dtype) * widening
+
+    def decode_png():
+        return tf.io.decode_png(contents, dtype=dtype)
+
+    def decode_other():
+        pixels = tf.io.decode_image(contents, dtype=tf.uint8, expand_animations=False)
+        return tf.cast(pixels, dtype) * widening
+
+    is_png = tf.equal(tf.strings.substr(contents, 1, 3), "PNG")
+    return tf.cond(
+        tf.io.is_jpeg(contents),
+        decode_jpeg,
+        lambda: tf.cond(is_png, decode_png, decode_other),
+    )
+
+
+def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8) -> np.ndarray:
+    """Returns the pixels of an image file; see `decode_pixels`.
+
+    Raises:
+        InputError: If the file is missing, truncated or no image, naming it.
+    """
+    try:
+        contents = pathlib.Path(path).read_bytes()
+        return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
+    except FileNotFoundError:
+        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
+    except (tf.errors.InvalidArgumentError, OSError):
+        raise InputError(
+            f"'{path}' cannot be decoded: it is truncated or damaged ({len_text(path)}). Replace "
+            "it, or take it out of the folder."
+        ) from None
+
+
+def len_text(path: pathlib.Path) -> str:
+    """Returns a file's size as a person would write it."""
+    return f"{os.path.getsize(path):,} bytes"
+
+
+def normalize_image(pixels) -> tf.Tensor:
+    """Returns float32 in [-1, 1] from uint8 or uint16 pixels."""
+    pixels = tf.convert_to_tensor(pixels)
+    return tf.cast(pixels, tf.float32) * (2.0 / pixels.dtype.max) - 1.0
+
+
+def denormalize_image(image, *, dtype: tf.DType = tf.uint8) -> tf.Tensor:
+    """Returns pixels, rounded, from an image in [-1, 1]; values beyond are clipped."""
+    scaled = (tf.cast(image, tf.float32) + 1.0) * (dtype.max / 2.0)
+    return tf.cast(tf.round(tf.clip_by_value(scaled, 0.0, float(dtype.max))), dtype)
+
+
+def encode_image(pixels, suffix: str) -> bytes:
+    """Returns the bytes of a file of `suffix` (".png", ".jpg", ...); JPEG loses alpha."""
+    if suffix.lower() in (".jpg", ".jpeg"):
+        return tf.io.encode_jpeg(pixels[..., :3], quality=JPEG_QUALITY).numpy()
+    return tf.io.encode_png(pixels).numpy()
+
+
+def write_atomically(path: pathlib.Path, contents: bytes) -> None:
+    """Writes a file that is never seen half-written: beside it, then renamed."""
+    path = pathlib.Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private.
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the image files of a folder, sorted by name; hidden files are passed over."""
+    return sorted(
+        path
+        for path in pathlib.Path(folder).iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )

@@ -1,0 +1,175 @@
+"""tf.data batches of (source, target), a pure function of seed and position.
+
+Position p is the p-th example that a run sees. Which pair that is, how it is
+cropped and whether it is mirrored follow from (seed, p) alone, so a run that is
+resumed at p sees what an uninterrupted one would, and no state of the pipeline
+needs saving. Every epoch visits each pair once, in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf.data import augment, images
+from pix2pix_tf.data.pairs import PairSource, run_on_all
+from pix2pix_tf.errors import InputError
+
+_LAST_POSITION = 2**62  # A run ends long before.
+
+
+class PairReader:
+    """Reads pairs scaled to a size, kept in memory while they fit.
+
+    What is kept is decoded and scaled, not yet jittered, so every epoch is
+    cropped and mirrored anew.
+
+    Args:
+        pairs: Where pairs come from.
+        size: Pixels of the shorter side.
+        cache_megabytes: Memory for what is kept; 0 keeps nothing.
+        direction: "AtoB" or "BtoA": what becomes source and target.
+    """
+
+    def __init__(
+        self, pairs: PairSource, *, size: int, direction: str = "AtoB", cache_megabytes: int = 0
+    ):
+        self._pairs = pairs
+        self._size = size
+        self._swap = direction == "BtoA"
+        self._bytes_left = cache_megabytes * 2**20
+        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.dtype = pairs.dtype
+        self.names = pairs.names
+        # Why reading failed: exceptions lose their type on the way through tf.data.
+        self.error: InputError | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns (source, target) pixels of pair number `index`."""
+        index = int(index)
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        try:
+            sides = self._pairs.read(index)
+        except InputError as error:
+            self.error = error
+            raise
+        pair = tuple(augment.resize_shorter_side(side, self._size).numpy() for side in sides)
+        if self._swap:
+            pair = pair[::-1]
+        size = pair[0].nbytes + pair[1].nbytes
+        # Two threads may read the same pair at once: the count is then a little
+        # too high, which only keeps less.
+        if size <= self._bytes_left:
+            self._bytes_left -= size
+            self._kept[index] = pair
+        return pair
+
+    def read_all(self) -> None:
+        """Reads every pair once, so that damaged files are found before training.
+
+        Fills the cache on the way where all pairs fit.
+
+        Raises:
+            InputError: Listing the pairs that cannot be read.
+        """
+        first = self.read(0)
+        fits = len(self) * (first[0].nbytes + first[1].nbytes) <= self._bytes_left
+        run_on_all(self.read if fits else self._pairs.read, range(len(self)))
+
+    def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns `read` as tensors, for `tf.data`."""
+        source, target = tf.numpy_function(self.read, [index], [self.dtype, self.dtype])
+        source.set_shape([None, None, None])
+        target.set_shape([None, None, None])
+        return source, target
+
+
+def training_batches(
+    reader: PairReader,
+    *,
+    batch_size: int,
+    crop_size: int,
+    input_channels: int = 3,
+    output_channels: int = 3,
+    mirror: bool = True,
+    seed: int = 0,
+    start: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Returns endless batches of (source, target), jittered.
+
+    Shapes:
+        source: `[batch_size, crop_size, crop_size, input_channels]`, float32 in [-1, 1].
+        target: the same with output_channels.
+
+    Args:
+        reader: Pairs at load size.
+        batch_size: Examples a batch of this pipeline.
+        crop_size: Pixels.
+        input_channels: Of the source.
+        output_channels: Of the target.
+        mirror: Whether half of the pairs are flipped.
+        seed: Of the order and the jitter.
+        start: Position of the first example, over all shards.
+        shard: (index, count) when several machines read together: batch number i
+            of all goes to shard i % count.
+    """
+    num_pairs = len(reader)
+
+    def load(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        epoch = position // num_pairs
+        order_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
+        index = tf.random.experimental.index_shuffle(
+            position % num_pairs, seed=order_seed, max_index=num_pairs - 1
+        )
+        source, target = (images.normalize_image(x) for x in reader.read_in_graph(index))
+        source = tf.ensure_shape(source, [None, None, input_channels])
+        target = tf.ensure_shape(target, [None, None, output_channels])
+        jitter_seed = tf.stack([tf.constant(seed, tf.int64), position])
+        return augment.jitter_pair(
+            source, target, crop_size=crop_size, mirror=mirror, seed=jitter_seed
+        )
+
+    positions = tf.data.Dataset.range(start, _LAST_POSITION).batch(batch_size)
+    shard_index, num_shards = shard
+    return (
+        positions.shard(num_shards, shard_index)
+        .unbatch()
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+class Example(NamedTuple):
+    """One pair for evaluation; images are `[1, height, width, channels]` in [-1, 1]."""
+
+    name: str
+    source: tf.Tensor
+    target: tf.Tensor
+
+
+def evaluation_examples(
+    reader: PairReader, *, crop_size: int, limit: int | None = None
+) -> Iterator[Example]:
+    """Yields pairs in the order of their names: the central square, no jitter.
+
+    Args:
+        reader: Pairs whose shorter side is `crop_size`, so that a square image is
+            evaluated whole, as in the paper.
+        crop_size: Pixels.
+        limit: Most pairs to yield, spread evenly over all; None for all.
+    """
+    count = len(reader) if limit is None else min(limit, len(reader))
+    for index in np.linspace(0, len(reader) - 1, count).round().astype(int):
+        source, target = (images.normalize_image(x) for x in reader.read(index))
+        source, target = augment.center_pair(source, target, crop_size=crop_size)
+        yield Example(reader.names[index], source[tf.newaxis], target[tf.newaxis])

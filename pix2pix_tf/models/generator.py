@@ -1,0 +1,150 @@
+"""The paper's two generators, U-Net and encoder-decoder, as G(x, z).
+
+Both are fully convolutional: any height and width that are multiples of the
+crop size they are built for (`2 ** num_downs`) go through.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.models import layers
+
+GENERATORS = ("unet", "encoder_decoder")
+MIN_CROP_SIZE, MAX_CROP_SIZE = 32, 1024
+MAX_FILTERS_FACTOR = 8  # Paper: filters double from 64 to 512 and stay there.
+NUM_DROPOUT_BLOCKS = 3  # Paper: the first three blocks of the decoder are CDk.
+
+
+def unet_generator(**arguments) -> keras.Model:
+    """Returns the U-Net: layer i joined to layer n - i. See `build_generator` for `arguments`."""
+    return build_generator("unet", **arguments)
+
+
+def encoder_decoder_generator(**arguments) -> keras.Model:
+    """Returns the generator without skips. See `build_generator` for `arguments`."""
+    return build_generator("encoder_decoder", **arguments)
+
+
+def build_generator(
+    kind: str,
+    *,
+    crop_size: int = 256,
+    input_channels: int = 3,
+    output_channels: int = 3,
+    base_filters: int = 64,
+    norm: str = "batch",
+    bottleneck_norm: bool = False,
+    dropout: float = 0.5,
+    statistics: str = "batch",
+    dtype: str = "float32",
+) -> keras.Model:
+    """Returns a generator from (`image`, `z`) to an image.
+
+    Encoder C64-C128-C256-C512-... down to 1x1 at `crop_size`; decoder back up,
+    its first three blocks with dropout; then a convolution and tanh.
+
+    Shapes:
+        image: `[batch, height, width, input_channels]`, float32 in [-1, 1];
+            height and width multiples of `crop_size`.
+        z: `[batch, noise_size(...)]`, float32 in [0, 1).
+        output: `[batch, height, width, output_channels]`, float32 in [-1, 1].
+
+    Args:
+        kind: One of `GENERATORS`.
+        crop_size: Power of two from 32 to 1024; the depth follows, so that the
+            bottleneck is 1x1.
+        input_channels: Channels of the image.
+        output_channels: Channels of the output.
+        base_filters: Filters of the first block, 64 in the paper.
+        norm: One of `layers.NORMS`.
+        bottleneck_norm: Whether the 1x1 bottleneck is normalised, as the paper's
+            text has it. A batch of one image then makes the bottleneck exactly
+            0 and its weights get no gradient, which is why the authors' code
+            leaves it out.
+        dropout: Rate in the first decoder blocks, which is the noise z.
+        statistics: "batch" in training; "image" for serving, where strangers
+            share a batch. See `layers.StatisticsNormalization`.
+        dtype: Keras dtype policy name; the output is float32 always.
+
+    Raises:
+        InputError: If an argument is not one of those above.
+
+    Reference:
+        Isola et al., "Image-to-Image Translation with Conditional Adversarial
+        Networks", CVPR 2017, section 3.2 and appendix 6.1.1.
+    """
+    if kind not in GENERATORS:
+        raise InputError(f"generator is {kind!r}. Use one of {', '.join(GENERATORS)}.")
+    encoder_filters = filters_of_encoder(crop_size, base_filters)
+    num_downs = len(encoder_filters)
+    common = dict(statistics=statistics, dtype=dtype)
+
+    image = keras.Input([None, None, input_channels], name="image")
+    noise = z = keras.Input([None], name="z")
+
+    x = image
+    skips = []
+    for depth, filters in enumerate(encoder_filters, start=1):
+        has_norm = depth > 1 and (depth < num_downs or bottleneck_norm)
+        if has_norm:
+            x = layers.down_block(x, filters, norm=norm, **common)
+        else:
+            x = layers.down_block(x, filters, norm="none", use_bias=norm == "none", **common)
+        skips.append(x)
+
+    # ReLU(LeakyReLU(x)) = ReLU(x): what the decoder takes from the encoder is
+    # rectified, as in the authors' code, where ReLU follows the concatenation.
+    x = keras.layers.ReLU(dtype=dtype)(skips.pop())
+    for depth, filters in enumerate(reversed(encoder_filters[:-1]), start=1):
+        rate = dropout if depth <= NUM_DROPOUT_BLOCKS else None
+        x, noise = layers.up_block(x, noise, filters, norm=norm, dropout=rate, **common)
+        if kind == "unet":
+            skip = keras.layers.ReLU(dtype=dtype)(skips.pop())
+            x = keras.layers.Concatenate(dtype=dtype)([x, skip])
+    x = keras.layers.Conv2DTranspose(
+        output_channels,
+        layers.KERNEL_SIZE,
+        strides=2,
+        padding="same",
+        kernel_initializer=layers.weight_initializer(),
+        dtype=dtype,
+    )(x)
+    output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
+    return keras.Model([image, z], output, name=kind)
+
+
+def filters_of_encoder(crop_size: int, base_filters: int) -> list[int]:
+    """Returns the filters of each encoder block: 64, 128, 256, 512, 512, ... at the default."""
+    is_power_of_two = crop_size > 0 and crop_size & (crop_size - 1) == 0
+    if not is_power_of_two or not MIN_CROP_SIZE <= crop_size <= MAX_CROP_SIZE:
+        raise InputError(
+            f"crop_size is {crop_size}. Use a power of two from {MIN_CROP_SIZE} to "
+            f"{MAX_CROP_SIZE}: the generator halves the image until one pixel is left."
+        )
+    num_downs = crop_size.bit_length() - 1
+    return [base_filters * min(2**depth, MAX_FILTERS_FACTOR) for depth in range(num_downs)]
+
+
+def noise_size(
+    *, crop_size: int, base_filters: int, dropout: float, height: int = 0, width: int = 0
+) -> int:
+    """Returns how many numbers z has for one image: the dropout units.
+
+    Args:
+        crop_size: As in `build_generator`.
+        base_filters: As in `build_generator`.
+        dropout: As in `build_generator`; no noise is taken at rate 0.
+        height: Of the image, a multiple of `crop_size`; 0 means `crop_size`.
+        width: As `height`.
+    """
+    if dropout == 0.0:
+        return 0
+    rows, columns = (max(size, crop_size) // crop_size for size in (height, width))
+    decoder_filters = filters_of_encoder(crop_size, base_filters)[-2::-1]
+    units_of_one = sum(
+        filters * 4**depth
+        for depth, filters in enumerate(decoder_filters[:NUM_DROPOUT_BLOCKS], start=1)
+    )
+    return rows * columns * units_of_one

@@ -1,0 +1,282 @@
+"""The paper's blocks: Ck and CDk, down and up, with noise as an input.
+
+Images are `[batch, height, width, channels]`. All convolutions are 4x4 unless
+said otherwise. Weights start from N(0, 0.02), the scale of a normalisation from
+N(1, 0.02), as in the authors' code (phillipi/pix2pix, models.lua).
+
+Two rules of the paper's inference shape this module. Normalisation always uses
+the statistics of what it is given, so no layer keeps moving averages; and dropout
+is the generator's noise z, alive after training too, so the noise is an *input*.
+A model is then a pure function of its inputs, the same in training, in a
+SavedModel, in TFLite and in TF.js.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from pix2pix_tf import addons
+from pix2pix_tf.errors import InputError
+
+KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
+LEAKY_RELU_SLOPE = 0.2  # Paper: appendix 6.1. Keras' default is 0.3.
+WEIGHT_STDDEV = 0.02  # Paper: appendix 6.2, "Gaussian distribution with mean 0".
+NORMALIZATION_EPSILON = 1e-5  # Authors' code. Keras' default is 1e-3.
+NORMS = ("batch", "instance", "none")
+STATISTICS = ("batch", "image")
+
+
+def weight_initializer() -> keras.initializers.Initializer:
+    """Returns a new N(0, 0.02); one per layer, since Keras refuses to share unseeded ones."""
+    return keras.initializers.RandomNormal(mean=0.0, stddev=WEIGHT_STDDEV)
+
+
+def scale_initializer() -> keras.initializers.Initializer:
+    """Returns a new N(1, 0.02) for the scale of a normalisation."""
+    return keras.initializers.RandomNormal(mean=1.0, stddev=WEIGHT_STDDEV)
+
+
+@keras.utils.register_keras_serializable("pix2pix_tf")
+class StatisticsNormalization(keras.layers.Layer):
+    """Normalises by the statistics of the tensor at hand, in training and after.
+
+    `gamma * (x - mean) / sqrt(variance + epsilon) + beta` for each channel, with
+    the biased variance, computed in float32 whatever the layer's precision.
+    There are no moving averages, hence no `training` argument.
+
+    Args:
+        statistics: "batch": mean and variance over the whole batch, which is
+            batch normalisation as in training. "image": each image by its own,
+            so that nothing else in the batch changes it. For a batch of one
+            image both are the same.
+        epsilon: Added to the variance.
+        **kwargs: Passed to `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self, *, statistics: str = "batch", epsilon: float = NORMALIZATION_EPSILON, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if statistics not in STATISTICS:
+            raise InputError(f"statistics is {statistics!r}. Use one of {', '.join(STATISTICS)}.")
+        self.statistics = statistics
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        """Creates `gamma` and `beta`, both `[channels]` and float32."""
+        channels = input_shape[-1]
+        self.gamma = self.add_weight(
+            name="gamma", shape=(channels,), initializer=scale_initializer()
+        )
+        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, inputs):
+        """Returns the normalised `inputs`, in their dtype."""
+        # In bfloat16 a mean over a 128x128 map would lose most of its digits.
+        x = tf.cast(inputs, tf.float32)
+        axes = [1, 2] if self.statistics == "image" else [0, 1, 2]
+        mean, variance = tf.nn.moments(x, axes, keepdims=True)
+        normalized = tf.nn.batch_normalization(
+            x,
+            mean,
+            variance,
+            offset=tf.cast(self.beta, tf.float32),
+            scale=tf.cast(self.gamma, tf.float32),
+            variance_epsilon=self.epsilon,
+        )
+        return tf.cast(normalized, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns `input_shape`."""
+        return input_shape
+
+    def get_config(self):
+        """Returns what `__init__` takes."""
+        return {**super().get_config(), "statistics": self.statistics, "epsilon": self.epsilon}
+
+
+@keras.utils.register_keras_serializable("pix2pix_tf")
+class NoiseDropout(keras.layers.Layer):
+    """Dropout whose random numbers are an input: the paper's z.
+
+    Takes the first `height * width * channels` numbers of the noise, drops the
+    units whose number is under `rate`, scales the others by `1 / (1 - rate)`,
+    and returns the noise that is left for the next such layer. With `rate` 0
+    it takes no noise.
+
+    Shapes:
+        features: `[batch, height, width, channels]`.
+        noise: `[batch, at least height * width * channels]`, float32 in [0, 1).
+
+    Args:
+        rate: Share of the units to drop, in [0, 1).
+        **kwargs: Passed to `keras.layers.Layer`.
+    """
+
+    def __init__(self, rate: float, **kwargs):
+        # The noise stays float32 in mixed precision: it decides by comparison.
+        super().__init__(autocast=False, **kwargs)
+        if not 0.0 <= rate < 1.0:
+            raise InputError(f"The dropout rate is {rate}. Use a number from 0 up to, not at, 1.")
+        self.rate = rate
+
+    def call(self, features, noise):
+        """Returns (features with some units dropped, what is left of `noise`)."""
+        if self.rate == 0.0:
+            return features, noise
+        shape = tf.shape(features)
+        num_units = tf.reduce_prod(shape[1:])
+        kept = tf.reshape(noise[:, :num_units], shape) >= self.rate
+        scale = tf.cast(1.0 / (1.0 - self.rate), features.dtype)
+        dropped = features * tf.cast(kept, features.dtype) * scale
+        return dropped, noise[:, num_units:]
+
+    def compute_output_shape(self, features_shape, noise_shape):
+        """Returns the shapes of `call`'s outputs; how much noise is left is not known."""
+        left = noise_shape if self.rate == 0.0 else (noise_shape[0], None)
+        return tuple(features_shape), tuple(left)
+
+    def compute_output_spec(self, features, noise):
+        """Keras 3 asks for specs, so that it need not trace `call` with made-up sizes."""
+        left = noise.shape if self.rate == 0.0 else (noise.shape[0], None)
+        return (
+            keras.KerasTensor(features.shape, dtype=features.dtype),
+            keras.KerasTensor(left, dtype=noise.dtype),
+        )
+
+    def get_config(self):
+        """Returns what `__init__` takes."""
+        return {**super().get_config(), "rate": self.rate}
+
+
+def normalize(x, *, norm: str, statistics: str = "batch", dtype: str = "float32"):
+    """Returns `x` normalised per channel, or `x` itself for `norm="none"`.
+
+    Args:
+        x: `[batch, height, width, channels]`.
+        norm: One of `NORMS`. "instance" is TensorFlow Addons' layer where it is
+            installed. Both norms hold `gamma` and `beta`, in this order.
+        statistics: See `StatisticsNormalization`. "image" serves both norms.
+        dtype: Keras dtype policy name.
+    """
+    if norm not in NORMS:
+        raise InputError(f"norm is {norm!r}. Use one of {', '.join(NORMS)}.")
+    if norm == "none":
+        return x
+    if norm == "instance" and statistics == "batch":
+        # float32, and cast back by the next layer: Addons' layer would take its
+        # moments in bfloat16 under a mixed policy.
+        return addons.instance_normalization(
+            epsilon=NORMALIZATION_EPSILON, gamma_initializer=scale_initializer()
+        )(x)
+    return StatisticsNormalization(statistics=statistics, dtype=dtype)(x)
+
+
+def down_block(
+    x,
+    filters: int,
+    *,
+    norm: str,
+    use_bias: bool | None = None,
+    statistics: str = "batch",
+    dtype: str = "float32",
+    stride: int = 2,
+    kernel_size: int = KERNEL_SIZE,
+    spectral_norm: bool = False,
+):
+    """Returns the paper's Ck of an encoder or a discriminator.
+
+    Convolution, normalisation, LeakyReLU(0.2).
+
+    Args:
+        x: `[batch, height, width, channels]`.
+        filters: k, the channels that the convolution outputs.
+        norm: One of `NORMS`.
+        use_bias: Whether the convolution has a bias; None means where no
+            normalisation would cancel it.
+        statistics: See `StatisticsNormalization`.
+        dtype: Keras dtype policy name.
+        stride: 2 halves height and width; 1 with a 4x4 kernel shrinks them by 1
+            (padding 1 on each side, as in the authors' code).
+        kernel_size: 4, or 1 for the PixelGAN.
+        spectral_norm: Whether the kernel is kept at spectral norm 1.
+    """
+    x = convolution(
+        x,
+        filters,
+        use_bias=norm == "none" if use_bias is None else use_bias,
+        dtype=dtype,
+        stride=stride,
+        kernel_size=kernel_size,
+        spectral_norm=spectral_norm,
+    )
+    x = normalize(x, norm=norm, statistics=statistics, dtype=dtype)
+    return keras.layers.LeakyReLU(LEAKY_RELU_SLOPE, dtype=dtype)(x)
+
+
+def convolution(
+    x,
+    filters: int,
+    *,
+    use_bias: bool,
+    dtype: str = "float32",
+    stride: int = 1,
+    kernel_size: int = KERNEL_SIZE,
+    spectral_norm: bool = False,
+):
+    """Returns a convolution with the padding of the authors' code; see `down_block`."""
+    padding = "same"  # For an even size and stride 2 this is 1 pixel on each side.
+    if stride == 1 and kernel_size == KERNEL_SIZE:
+        x = keras.layers.ZeroPadding2D(1, dtype=dtype)(x)
+        padding = "valid"
+    layer = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=stride,
+        padding=padding,
+        use_bias=use_bias,
+        kernel_initializer=weight_initializer(),
+        dtype=dtype,
+    )
+    return addons.spectral_normalization(layer)(x) if spectral_norm else layer(x)
+
+
+def up_block(
+    x,
+    noise,
+    filters: int,
+    *,
+    norm: str,
+    dropout: float | None = None,
+    statistics: str = "batch",
+    dtype: str = "float32",
+):
+    """Returns the paper's Ck, or CDk, of a decoder, and what is left of `noise`.
+
+    Transposed convolution of stride 2, normalisation, dropout, ReLU.
+
+    Args:
+        x: `[batch, height, width, channels]`.
+        noise: `[batch, n]`, see `NoiseDropout`.
+        filters: k, the channels that the convolution *outputs*. The paper's list
+            for the U-Net (CD512-CD1024-...) counts those that it receives.
+        norm: One of `NORMS`.
+        dropout: Rate for a CDk, None for a Ck.
+        statistics: See `StatisticsNormalization`.
+        dtype: Keras dtype policy name.
+    """
+    x = keras.layers.Conv2DTranspose(
+        filters,
+        KERNEL_SIZE,
+        strides=2,
+        padding="same",
+        use_bias=norm == "none",
+        kernel_initializer=weight_initializer(),
+        dtype=dtype,
+    )(x)
+    x = normalize(x, norm=norm, statistics=statistics, dtype=dtype)
+    if dropout is not None:
+        x, noise = NoiseDropout(dropout, dtype=dtype)(x, noise)
+    return keras.layers.ReLU(dtype=dtype)(x), noise

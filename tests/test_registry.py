@@ -1,0 +1,527 @@
+"""Tests of `pix2pix_tf.data.registry`. Every server is local, every archive tiny."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import http.server
+import io
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import zlib
+
+import pytest
+
+from pix2pix_tf import errors
+from pix2pix_tf.data import registry
+
+
+def make_archive(members) -> bytes:
+    """Returns a tar.gz of (name, content) pairs and ready-made TarInfo objects."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member)
+            else:
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                archive.addfile(info, io.BytesIO(member[1]))
+    return buffer.getvalue()
+
+
+def special(name: str, kind: bytes, linkname: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.linkname = linkname
+    return info
+
+
+# Random, hence incompressible: cutting the archive cuts the picture, not padding. Larger
+# than the read-ahead of gzip (128 KiB), so that damage shows while copying, too.
+PICTURE = os.urandom(300_000)
+GOOD = [
+    special("facades", tarfile.DIRTYPE),
+    ("facades/train/1.jpg", PICTURE),
+    ("facades/val/1.jpg", b"val"),
+    ("facades/test/1.jpg", b"test"),
+]
+
+
+class Server:
+    """What the local server answers, and what it was asked."""
+
+    def __init__(self):
+        self.body = make_archive(GOOD)
+        self.status = 200
+        self.missing_bytes = 0  # Promised in the header, never sent.
+        self.requests = []
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Serves `facades` from 127.0.0.1 in place of the authors' server."""
+    state = Server()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            state.requests.append(self.path)
+            self.send_response(state.status)
+            self.send_header("Content-Length", str(len(state.body) + state.missing_bytes))
+            self.end_headers()
+            self.wfile.write(state.body)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{httpd.server_port}/facades.tar.gz"
+        point_at(monkeypatch, url)
+        # A proxy of the environment would be asked for 127.0.0.1 too.
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        state.url = url
+        yield state
+        httpd.shutdown()
+        thread.join()
+
+
+def point_at(monkeypatch, url, **changes):
+    changed = dataclasses.replace(registry.PUBLISHED["facades"], url=url, **changes)
+    monkeypatch.setitem(registry.PUBLISHED, "facades", changed)
+
+
+def everything_in(folder: pathlib.Path) -> set[str]:
+    """Returns what is in `folder`, at any depth, but for the lock."""
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return found - {".facades.lock"}
+
+
+def refused(*fragments):
+    """Expects an InputError that has each of `fragments`, in this order."""
+    pattern = "(?s)" + ".*".join(re.escape(str(fragment)) for fragment in fragments)
+    return pytest.raises(errors.InputError, match=pattern)
+
+
+# The table.
+
+
+@pytest.mark.parametrize(
+    "name, direction, num_train, splits",
+    [
+        ("facades", "BtoA", 400, "train val test"),
+        ("cityscapes", "BtoA", 2975, "train val"),
+        ("maps", "AtoB", 1096, "train val"),
+        ("edges2shoes", "AtoB", 50_000, "train val"),
+        ("edges2handbags", "AtoB", 137_000, "train val"),
+        ("night2day", "BtoA", 17_823, "train val test"),
+    ],
+)
+def test_published_facts(name, direction, num_train, splits):
+    published = registry.PUBLISHED[name]
+    assert published.name == name
+    assert published.url == f"http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/{name}.tar.gz"
+    assert published.direction == direction
+    assert published.num_train == num_train
+    assert published.splits == tuple(splits.split())
+    assert published.download_megabytes >= 30
+    assert published.description and "\n" not in published.description
+    assert re.search(r"(19|20)\d\d$", published.citation)
+    assert published.sha256 is None
+
+
+def test_all_six_sets_of_the_authors_script():
+    expected = {"facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day"}
+    assert set(registry.PUBLISHED) == expected
+
+
+def test_entries_are_immutable():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        registry.PUBLISHED["facades"].url = "http://elsewhere"
+
+
+# locate: what a user may type.
+
+
+def test_a_folder_is_returned_as_given(tmp_path):
+    assert registry.locate(str(tmp_path)) == tmp_path
+
+
+def test_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    assert registry.locate("~/mine") == tmp_path / "mine"
+    with refused("~no_such_user_here"):
+        registry.locate("~no_such_user_here/mine")
+
+
+def test_bare_name_prefers_the_data_folder_to_the_working_folder(tmp_path, monkeypatch, server):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "facades" / "train").mkdir(parents=True)
+    (tmp_path / "data" / "facades" / "val").mkdir(parents=True)  # One split is enough.
+    assert registry.locate("facades", "data") == pathlib.Path("data/facades")
+    assert registry.locate("./facades", "data") == pathlib.Path("facades")
+    assert registry.locate("facades", "elsewhere") == pathlib.Path("facades")
+    assert server.requests == []
+
+
+def test_a_working_folder_without_splits_does_not_hide_the_published_set(
+    tmp_path, monkeypatch, server
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "facades" / "notes").mkdir(parents=True)
+    assert registry.locate("facades", "data") == pathlib.Path("data/facades")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("keras_home", [True, False])
+def test_empty_data_dir_is_the_keras_cache(tmp_path, monkeypatch, server, keras_home):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    expected = tmp_path / ".keras" / "datasets" / "facades"
+    if keras_home:
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+        expected = tmp_path / "cache" / "datasets" / "facades"
+    monkeypatch.chdir(tmp_path)
+    assert registry.locate("facades") == expected
+    assert (expected / "train" / "1.jpg").is_file()
+
+
+@pytest.mark.parametrize(
+    "given, meant",
+    [
+        ("facade", "facades"),
+        ("MAPS", "maps"),
+        ("edges2shoe", "edges2shoes"),
+        ("dmeo", "demo"),
+        ("some/other/data/facades/", "facades"),
+    ],
+)
+def test_near_misses_get_a_suggestion(tmp_path, monkeypatch, given, meant):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.MissingInputError) as caught:
+        registry.locate(given)
+    message = str(caught.value)
+    assert f"'{given}'" in message
+    assert f"Did you mean '{meant}'?" in message
+    for name in [*registry.PUBLISHED, "demo"]:
+        assert name in message.rpartition("one of:")[2]
+
+
+@pytest.mark.parametrize("given", ["", "zebra/crossing"])
+def test_far_misses_get_the_list_only(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.MissingInputError) as caught:
+        registry.locate(given)
+    assert "Did you mean" not in str(caught.value)
+    assert "night2day, demo" in str(caught.value)
+
+
+def test_a_file_is_not_a_folder(tmp_path):
+    path = tmp_path / "facades.tar.gz"
+    path.write_bytes(b"")
+    with refused(path, "is a file, not a folder") as caught:
+        registry.locate(str(path))
+    assert not isinstance(caught.value, errors.MissingInputError)
+
+
+# download: the good cases.
+
+
+def test_download_leaves_the_set_and_nothing_else(tmp_path, server):
+    folder = registry.locate("facades", str(tmp_path / "new" / "data"))
+    assert folder == tmp_path / "new" / "data" / "facades"
+    assert (folder / "train" / "1.jpg").read_bytes() == PICTURE
+    assert everything_in(folder.parent) == {
+        "facades",
+        "facades/train",
+        "facades/train/1.jpg",
+        "facades/val",
+        "facades/val/1.jpg",
+        "facades/test",
+        "facades/test/1.jpg",
+    }
+
+
+def test_other_users_may_read_the_result(tmp_path, server):
+    # The temporary folder is private; the result must not inherit that, least of
+    # all where the archive brings no folder of its own.
+    server.body = make_archive([("train/1.jpg", b"x")])
+    (tmp_path / "plain").mkdir()
+    folder = registry.download("facades", tmp_path)
+    assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_second_call_does_not_download(tmp_path, server):
+    first = registry.locate("facades", str(tmp_path))
+    assert registry.locate("facades", str(tmp_path)) == first
+    assert registry.download("facades", tmp_path) == first
+    assert len(server.requests) == 1
+
+
+def test_file_url_and_archive_without_top_folder(tmp_path, monkeypatch):
+    archive = tmp_path / "anything.tar.gz"
+    archive.write_bytes(make_archive([("./train/1.jpg", b"x"), ("val/1.jpg", b"y")]))
+    point_at(monkeypatch, archive.as_uri())
+    folder = registry.download("facades", tmp_path / "data")
+    assert everything_in(folder) == {"train", "train/1.jpg", "val", "val/1.jpg"}
+
+
+def test_empty_folder_is_filled(tmp_path, server):
+    (tmp_path / "facades").mkdir()
+    assert (registry.download("facades", tmp_path) / "train" / "1.jpg").is_file()
+
+
+def test_links_to_earlier_files_become_copies(tmp_path, server):
+    server.body = make_archive(
+        [
+            *GOOD,
+            special("facades/train/symbolic.jpg", tarfile.SYMTYPE, "../val/1.jpg"),
+            special("facades/train/hard.jpg", tarfile.LNKTYPE, "facades/test/1.jpg"),
+        ]
+    )
+    train = registry.download("facades", tmp_path) / "train"
+    assert (train / "symbolic.jpg").read_bytes() == b"val"
+    assert (train / "hard.jpg").read_bytes() == b"test"
+    assert not (train / "symbolic.jpg").is_symlink()
+
+
+def test_known_digest_is_checked(tmp_path, monkeypatch, server):
+    point_at(monkeypatch, server.url, sha256="0" * 64)
+    with refused(server.url, "hash does not match"):
+        registry.download("facades", tmp_path)
+    assert everything_in(tmp_path) == set()
+
+
+# download: interrupted, concurrent.
+
+
+def test_left_overs_of_an_interrupted_attempt_are_swept_not_used(tmp_path, server):
+    leftover = tmp_path / ".facades-abc.part"
+    (leftover / "unpacked" / "facades" / "train").mkdir(parents=True)
+    (leftover / "facades.tar.gz").write_bytes(server.body[:1000])
+    other = tmp_path / ".maps-abc.part"  # Perhaps of a live process: another set, another lock.
+    other.mkdir()
+    folder = registry.download("facades", tmp_path)
+    assert (folder / "train" / "1.jpg").read_bytes() == PICTURE
+    assert not leftover.exists()
+    assert other.exists()
+
+
+def test_interruption_by_the_user_leaves_nothing(tmp_path, monkeypatch, server):
+    def interrupted(**arguments):
+        (pathlib.Path(arguments["cache_dir"]) / arguments["fname"]).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.keras.utils, "get_file", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            registry.download("facades", tmp_path)
+    assert everything_in(tmp_path) == set()
+    assert (registry.download("facades", tmp_path) / "train" / "1.jpg").is_file()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL.")
+def test_kill_while_unpacking_leaves_no_half_set(tmp_path, monkeypatch):
+    # A process killed without notice, at the worst moment: a split is on disk already.
+    archive = tmp_path / "facades.tar.gz"
+    archive.write_bytes(make_archive(GOOD))
+    data = tmp_path / "data"
+    program = (
+        "import dataclasses, os, signal\n"
+        "from pix2pix_tf.data import registry\n"
+        "registry.PUBLISHED['facades'] = dataclasses.replace(\n"
+        f"    registry.PUBLISHED['facades'], url={archive.as_uri()!r})\n"
+        "registry.shutil.copyfileobj = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"registry.download('facades', {str(data)!r})\n"
+    )
+    root = pathlib.Path(registry.__file__).parents[2]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert not (data / "facades").exists()
+    (leftover,) = data.glob(".facades-*.part")
+    assert (leftover / "unpacked" / "facades" / "train").is_dir()
+
+    point_at(monkeypatch, archive.as_uri())
+    folder = registry.download("facades", data)
+    assert (folder / "train" / "1.jpg").read_bytes() == PICTURE
+    assert not leftover.exists()
+
+
+def test_concurrent_downloads_share_one(tmp_path, server):
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(registry.download("facades", tmp_path)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [tmp_path / "facades"] * 4
+    assert len(server.requests) == 1
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_without_locks_the_first_to_finish_wins(tmp_path, monkeypatch, server):
+    monkeypatch.setattr(registry, "fcntl", None)
+    alive = tmp_path / ".facades-alive.part"
+    alive.mkdir()
+    unpack = registry._unpack
+
+    def overtaken(*arguments):
+        unpack(*arguments)
+        (tmp_path / "facades" / "train").mkdir(parents=True)
+        (tmp_path / "facades" / "train" / "winner.jpg").write_bytes(b"first")
+
+    monkeypatch.setattr(registry, "_unpack", overtaken)
+    folder = registry.download("facades", tmp_path)
+    assert everything_in(folder) == {"train", "train/winner.jpg"}
+    assert alive.exists()  # Without a lock nobody can tell that its owner is dead.
+    assert len(list(tmp_path.glob(".facades-*.part"))) == 1
+
+
+# download: what must be refused.
+
+
+def test_server_error_says_how_to_do_it_by_hand(tmp_path, server):
+    server.status = 404
+    with refused("'facades'", server.url, "404", tmp_path / "facades" / "train" / "*.jpg"):
+        registry.download("facades", tmp_path)
+    assert everything_in(tmp_path) == set()
+
+
+def test_no_network(tmp_path, monkeypatch):
+    url = "http://127.0.0.1:1/facades.tar.gz"  # Port 1: nobody listens.
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    point_at(monkeypatch, url)
+    with refused(url, "by hand"):
+        registry.download("facades", tmp_path)
+
+
+def test_connection_cut_in_the_middle(tmp_path, server):
+    # Keras 2 takes such a file for complete; Keras 3 does not.
+    server.body, server.missing_bytes = server.body[:5000], len(server.body) - 5000
+    with refused("facades", server.url):
+        registry.download("facades", tmp_path)
+    assert everything_in(tmp_path) == set()
+
+
+def test_truncated_or_damaged_archive(tmp_path, server):
+    whole = server.body
+    flipped = bytearray(whole)
+    flipped[10_000] ^= 0xFF
+    # A sound beginning, then a block type that does not exist.
+    stream = zlib.compressobj(wbits=31)
+    start = stream.compress(gzip.decompress(whole)[:200_000]) + stream.flush(zlib.Z_FULL_FLUSH)
+    damaged = {
+        "cut in a picture": whole[:5000],
+        "cut before its checksum": whole[:-8],
+        "one byte changed": bytes(flipped),
+        "nonsense in the middle": start + b"\xff" * 100,
+        "not compressed, so nothing would show a cut": gzip.decompress(whole),
+        "a web page": b"<html>Welcome to the conference network</html>",
+        "wrong checksum": whole[:-8] + bytes(4) + whole[-4:],
+    }
+    for label, server.body in damaged.items():
+        with refused("facades.tar.gz", server.url, "could not be unpacked", "retry"):
+            registry.download("facades", tmp_path)
+        assert everything_in(tmp_path) == set(), label
+    server.body = whole
+    assert (registry.download("facades", tmp_path) / "train" / "1.jpg").is_file()
+
+
+def test_empty_answer(tmp_path, server):
+    server.body = b""  # Keras 2 trips over it in its progress bar, Keras 3 does not.
+    with refused("facades", server.url):
+        registry.download("facades", tmp_path)
+    assert everything_in(tmp_path) == set()
+
+
+def test_archive_of_something_else(tmp_path, server):
+    server.body = make_archive([("horses/trainA/1.jpg", b"x")])
+    with refused(server.url, "none of the folders train, val, test"):
+        registry.download("facades", tmp_path)
+    assert everything_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        ("../evil", b"x"),
+        ("facades/train/../../../evil", b"x"),
+        ("facades/..\\..\\evil", b"x"),
+        ("C:/evil", b"x"),
+        ("C:evil", b"x"),
+        ("\\evil", b"x"),
+        special("../evil", tarfile.DIRTYPE),
+        special("facades/evil", tarfile.SYMTYPE, "../../../evil"),
+        special("facades/evil", tarfile.SYMTYPE, "/etc/hostname"),
+        special("facades/evil", tarfile.SYMTYPE, "."),
+        special("facades/evil", tarfile.SYMTYPE, "evil"),
+        special("facades/evil", tarfile.LNKTYPE, "../../evil"),
+        special("facades/evil", tarfile.LNKTYPE, "/etc/hostname"),
+        special("facades/evil", tarfile.FIFOTYPE),
+        special("facades/evil", tarfile.CHRTYPE),
+        special("facades/evil", tarfile.BLKTYPE),
+    ],
+    ids=lambda member: getattr(member, "linkname", "") or getattr(member, "name", member),
+)
+def test_unsafe_member_is_refused(tmp_path, server, member):
+    (tmp_path / "evil").write_bytes(b"untouched")
+    server.body = make_archive([*GOOD, member])
+    name = member.name if isinstance(member, tarfile.TarInfo) else member[0]
+    with refused("unsafe member", f"'{name}'"):
+        registry.download("facades", tmp_path / "data")
+    assert everything_in(tmp_path) == {"evil", "data", "data/.facades.lock"}
+    assert (tmp_path / "evil").read_bytes() == b"untouched"
+
+
+def test_absolute_member_is_refused(tmp_path, server):
+    target = tmp_path / "evil"
+    server.body = make_archive([*GOOD, (str(target), b"x")])
+    with refused("unsafe member", str(target)):
+        registry.download("facades", tmp_path / "data")
+    assert not target.exists()
+
+
+def test_writing_through_a_link_is_refused(tmp_path, server):
+    (tmp_path / "outside").mkdir()
+    link = special("facades/link", tarfile.SYMTYPE, str(tmp_path / "outside"))
+    server.body = make_archive([*GOOD, link, ("facades/link/evil", b"x")])
+    with refused("unsafe member", "'facades/link'"):
+        registry.download("facades", tmp_path / "data")
+    assert everything_in(tmp_path / "outside") == set()
+
+
+def test_foreign_folder_is_not_touched(tmp_path, server):
+    (tmp_path / "facades").mkdir()
+    (tmp_path / "facades" / "notes.txt").write_text("mine")
+    with refused(tmp_path / "facades", "train, val, test", "Move it away"):
+        registry.locate("facades", str(tmp_path))
+    assert server.requests == []  # Refused before the gigabytes.
+    assert everything_in(tmp_path) == {"facades", "facades/notes.txt"}
+
+
+def test_data_dir_that_is_a_file(tmp_path, server):
+    path = tmp_path / "data"
+    path.write_bytes(b"")
+    with refused("Cannot store", path, "--data_dir"):
+        registry.locate("facades", str(path))
+    assert server.requests == []
+
+
+def test_unknown_name(tmp_path):
+    with pytest.raises(errors.MissingInputError, match="Did you mean 'maps'"):
+        registry.download("map", tmp_path)
