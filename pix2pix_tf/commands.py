@@ -1,0 +1,62 @@
+"""What all command lines share: flags from a dataclass, and errors without a traceback."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+from pix2pix_tf.errors import InputError
+
+EXIT_INPUT_ERROR = 2
+
+
+def run(main: Callable[[list[str]], int | None]) -> None:
+    """Runs `main` under absl; an InputError becomes one line and exit status 2."""
+    # TensorFlow's C++ start-up notes bury what the user should read; its errors
+    # still arrive as exceptions.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    def guarded(arguments: list[str]) -> int | None:
+        if len(arguments) > 1:
+            raise app.UsageError(
+                f"'{arguments[1]}' is no flag. Write settings as --name=value; --help lists them."
+            )
+        try:
+            return main(arguments)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return EXIT_INPUT_ERROR
+
+    app.run(guarded)
+
+
+def define_flags(config_class: type) -> None:
+    """Defines an absl flag for each field of a config dataclass, with its help and default."""
+    for field in dataclasses.fields(config_class):
+        name, default = field.name, field.default
+        help_text, choices = field.metadata["help"], field.metadata["choices"]
+        if isinstance(default, bool):
+            flags.DEFINE_boolean(name, default, help_text)
+        elif choices and isinstance(default, str):
+            flags.DEFINE_enum(name, default, choices, help_text)
+        elif isinstance(default, int):
+            allowed = f" One of {', '.join(map(str, choices))}." if choices else ""
+            flags.DEFINE_integer(name, default, help_text + allowed)
+        elif isinstance(default, float):
+            flags.DEFINE_float(name, default, help_text)
+        else:
+            flags.DEFINE_string(name, default, help_text)
+
+
+def config_from_flags(config_class: type):
+    """Returns the config that the flags describe.
+
+    Raises:
+        InputError: If a value is not allowed.
+    """
+    names = [field.name for field in dataclasses.fields(config_class)]
+    return config_class(**{name: getattr(flags.FLAGS, name) for name in names})

@@ -1,0 +1,70 @@
+"""Where Keras 2.15 and Keras 3 differ; the only module that asks which one runs."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+
+
+class ScaledOptimizer(tf.Module):
+    """A Keras optimizer with loss scaling, or without, behind one interface.
+
+    float16 holds no gradient under 6e-8, so the loss is multiplied before the
+    gradient is taken and the gradient divided after; a step whose gradient is
+    not finite is skipped and the scale halved (Micikevicius et al., "Mixed
+    Precision Training", ICLR 2018).
+
+    Args:
+        optimizer: A Keras optimizer.
+        variables: What it will update; its own variables are made here, so that
+            nothing is created while a step is traced.
+        loss_scaling: Whether to scale.
+    """
+
+    def __init__(self, optimizer, variables, *, loss_scaling: bool):
+        super().__init__()
+        self._scales = loss_scaling
+        if loss_scaling:
+            wrapper = (
+                keras.optimizers.LossScaleOptimizer
+                if IS_KERAS_3
+                else keras.mixed_precision.LossScaleOptimizer
+            )
+            optimizer = wrapper(optimizer)
+        self.optimizer = optimizer
+        if loss_scaling and not IS_KERAS_3:
+            optimizer.inner_optimizer.build(variables)
+        else:
+            optimizer.build(variables)
+
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """Returns what to take the gradient of."""
+        if not self._scales:
+            return loss
+        if IS_KERAS_3:
+            return self.optimizer.scale_loss(loss)
+        return self.optimizer.get_scaled_loss(loss)
+
+    def apply(self, gradients, variables) -> None:
+        """Updates `variables` with gradients of the scaled loss, summed over replicas."""
+        if IS_KERAS_3:
+            self.optimizer.apply(gradients, variables)
+            return
+        if self._scales:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, variables))
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return float(self.optimizer.learning_rate)
+
+    @property
+    def loss_scale(self) -> float:
+        """The scale of the next step; 1 without loss scaling."""
+        if not self._scales:
+            return 1.0
+        scale = self.optimizer.dynamic_scale if IS_KERAS_3 else self.optimizer.loss_scale
+        return float(scale)

@@ -1,0 +1,41 @@
+r"""Trains pix2pix, or continues a run.
+
+    python -m pix2pix_tf.train --dataset=facades --direction=BtoA --workdir=runs/facades
+
+Every setting is a flag; `--help` lists them with their units, defaults and sources.
+The run folder then holds the networks, checkpoints, metrics, TensorBoard events,
+samples and `index.html`, a page to open in a browser. The same command continues
+a run that was stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from absl import flags
+
+from pix2pix_tf import commands
+from pix2pix_tf.config import TrainConfig
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder; made if it is not there.")
+EXIT_NON_FINITE = 3
+
+
+def main(unused_arguments: list[str]) -> int:
+    """Trains as the flags say; returns the exit status."""
+    config = commands.config_from_flags(TrainConfig)
+    # After the flags are known to be right: TensorFlow takes seconds to import.
+    from pix2pix_tf.training import loop
+
+    try:
+        loop.train(config, _WORKDIR.value)
+    except loop.NonFiniteLossError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_NON_FINITE
+    return 0
+
+
+if __name__ == "__main__":
+    commands.define_flags(TrainConfig)
+    flags.mark_flag_as_required("workdir")
+    commands.run(main)

@@ -1,0 +1,170 @@
+"""Checkpoints that are whole or not there, and a way back when one is damaged.
+
+    WORKDIR/checkpoints/step_00001000/state.*               the whole TrainState
+                                      generator.weights.h5  for translation and export
+                                      info.json             step, versions, metric
+    WORKDIR/checkpoints/best.json                           which one is best, and why
+    WORKDIR/generator.weights.h5, discriminator.weights.h5  of the newest
+
+TensorFlow checkpoints hold all that resuming needs, but do not travel between
+Keras 2 and 3; the `.weights.h5` files do.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pathlib
+import shutil
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from pix2pix_tf.data.images import write_atomically
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.training.state import TrainState
+
+FOLDER = "checkpoints"
+GENERATOR_WEIGHTS = "generator.weights.h5"
+DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
+_INFO, _STATE, _BEST = "info.json", "state", "best.json"
+_UNFINISHED = ".unfinished_"
+
+
+class CheckpointManager:
+    """Saves and restores the state of a run.
+
+    Args:
+        state: What is saved, and restored into.
+        workdir: The run folder.
+        keep: How many of the newest to keep; the best is kept beside them.
+    """
+
+    def __init__(self, state: TrainState, workdir: pathlib.Path, *, keep: int):
+        self._state = state
+        self._workdir = pathlib.Path(workdir)
+        self._folder = self._workdir / FOLDER
+        self._keep = keep
+        self._checkpoint = tf.train.Checkpoint(state=state)
+
+    def save(self, *, metric: tuple[str, float] | None = None, larger_is_better: bool = False):
+        """Writes the state beside the other checkpoints, then renames it into place.
+
+        Args:
+            metric: Name and value of what decides the best checkpoint, if any.
+            larger_is_better: Which way the metric points.
+        """
+        step = int(self._state.step)
+        final = self._folder / _name(step)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self._folder.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(leftover)  # Of a process that was killed while writing.
+        unfinished = self._folder / f"{_UNFINISHED}{_name(step)}"
+        unfinished.mkdir()
+        self._checkpoint.write(str(unfinished / _STATE))
+        self._state.generator.save_weights(str(unfinished / GENERATOR_WEIGHTS))
+        info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
+        if metric is not None:
+            info["metric"], info["value"] = metric
+        (unfinished / _INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
+        if final.exists():
+            shutil.rmtree(final)  # A damaged one that the run fell back from.
+        os.replace(unfinished, final)
+        self._publish_weights(final)
+        if metric is not None and math.isfinite(metric[1]):
+            self._note_best(info, larger_is_better)
+        self._remove_old()
+
+    def restore_newest(self) -> int | None:
+        """Restores the newest checkpoint that is whole.
+
+        Returns:
+            Its step, or None if there is no checkpoint.
+
+        Raises:
+            InputError: If every checkpoint is damaged, or they are of the other Keras.
+        """
+        folders = list_checkpoints(self._workdir)
+        faults = []
+        for folder in reversed(folders):
+            fault = self._restore(folder)
+            if fault is None:
+                if faults:
+                    logging.warning("Continuing from '%s' instead.", folder)
+                return int(self._state.step)
+            faults.append(f"'{folder}': {fault}")
+            logging.warning("Checkpoint '%s' cannot be read (%s).", folder, fault)
+        if faults:
+            raise InputError(
+                f"No checkpoint of '{self._workdir}' can be read: {'; '.join(faults)}. Restore one "
+                "from a copy, or start again in another --workdir."
+            )
+        return None
+
+    def _restore(self, folder: pathlib.Path) -> str | None:
+        """Restores one checkpoint; returns what is wrong with it, or None."""
+        try:
+            info = json.loads((folder / _INFO).read_text(encoding="utf-8"))
+            step, written_by = info["step"], info["keras"]
+        except (OSError, ValueError, KeyError) as error:
+            return f"{_INFO} is missing or damaged: {error}"
+        if written_by.split(".")[0] != keras.__version__.split(".")[0]:
+            raise InputError(
+                f"'{folder}' was written with Keras {written_by}, and this is Keras "
+                f"{keras.__version__}: the optimizers' state does not travel between them. Go on "
+                f"with Keras {written_by}. Translating and exporting work with both."
+            )
+        try:
+            # Every variable must come from the checkpoint, and all of it be used.
+            self._checkpoint.read(str(folder / _STATE)).assert_consumed()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            return str(error).splitlines()[0]
+        if int(self._state.step) != step:
+            return f"it is of step {int(self._state.step)}, but {_INFO} says {step}"
+        return None
+
+    def _publish_weights(self, folder: pathlib.Path) -> None:
+        """Puts the newest networks into the run folder, each whole or as before."""
+        generator = self._workdir / f".{GENERATOR_WEIGHTS}"
+        generator.unlink(missing_ok=True)
+        try:
+            os.link(folder / GENERATOR_WEIGHTS, generator)  # No second copy on the disk.
+        except OSError:
+            shutil.copyfile(folder / GENERATOR_WEIGHTS, generator)
+        os.replace(generator, self._workdir / GENERATOR_WEIGHTS)
+        # The suffix has to stay: Keras takes the format from it.
+        discriminator = self._workdir / f".{DISCRIMINATOR_WEIGHTS}"
+        self._state.discriminator.save_weights(str(discriminator))
+        os.replace(discriminator, self._workdir / DISCRIMINATOR_WEIGHTS)
+
+    def _note_best(self, info: dict, larger_is_better: bool) -> None:
+        best = read_best(self._workdir)
+        if best is not None and best["metric"] == info["metric"]:
+            gain = info["value"] - best["value"]
+            if (gain if larger_is_better else -gain) <= 0:
+                return
+        write_atomically(self._folder / _BEST, json.dumps(info, indent=2).encode())
+
+    def _remove_old(self) -> None:
+        best = read_best(self._workdir)
+        kept = list_checkpoints(self._workdir)[-self._keep :]
+        for folder in list_checkpoints(self._workdir):
+            if folder not in kept and (best is None or folder.name != _name(best["step"])):
+                shutil.rmtree(folder)
+
+
+def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the folders of the checkpoints of a run, oldest first."""
+    return sorted((pathlib.Path(workdir) / FOLDER).glob("step_*"))
+
+
+def read_best(workdir: pathlib.Path) -> dict | None:
+    """Returns step, metric and value of the best checkpoint, or None if none was measured."""
+    path = pathlib.Path(workdir) / FOLDER / _BEST
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _name(step: int) -> str:
+    return f"step_{step:08d}"

@@ -1,0 +1,64 @@
+"""tf.distribute strategies by name."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from pix2pix_tf.errors import InputError
+
+
+def build_strategy(name: str) -> tf.distribute.Strategy:
+    """Returns the strategy of a run; call before anything is placed on a device.
+
+    Args:
+        name: "default": one device. "mirrored": all GPUs of this machine, or all
+            logical devices where there is no GPU. "multiworker": the machines in
+            the TF_CONFIG environment variable. "tpu": the TPU of this runtime.
+
+    Raises:
+        InputError: If the machine has not what the strategy needs.
+    """
+    if name == "default":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in tf.config.list_logical_devices(kind)]
+        )
+    if name == "multiworker":
+        if not os.environ.get("TF_CONFIG"):
+            raise InputError(
+                "strategy is multiworker, but TF_CONFIG is not set. Set it on each machine to the "
+                "addresses of all workers and the index of this one; BUILD.md has an example."
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        try:
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+        except (ValueError, tf.errors.NotFoundError) as error:
+            raise InputError(
+                f"strategy is tpu, but no TPU was found ({error}). Choose a TPU runtime, or "
+                "another strategy."
+            ) from None
+        return tf.distribute.TPUStrategy(resolver)
+    raise InputError(f"strategy is {name!r}. Use default, mirrored, multiworker or tpu.")
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes: the first, or the only, worker."""
+    resolver = strategy.cluster_resolver
+    return resolver is None or resolver.task_type in (None, "chief") or not resolver.task_id
+
+
+def shard_of_worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns (index, count) of this process among those that read data."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return 0, 1
+    workers = resolver.cluster_spec().as_dict()
+    count = len(workers.get("worker", [])) + len(workers.get("chief", []))
+    has_chief = "chief" in workers
+    index = 0 if resolver.task_type == "chief" else resolver.task_id + int(has_chief)
+    return index, max(count, 1)

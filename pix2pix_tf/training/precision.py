@@ -1,0 +1,41 @@
+"""Which arithmetic the networks use, and what `auto` means on this machine."""
+
+from __future__ import annotations
+
+import pathlib
+
+import tensorflow as tf
+
+# Keras dtype policies: weights stay float32 in all of them.
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_TENSOR_CORES = (7, 0)  # Compute capability from which float16 is faster than float32.
+_CPU_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def resolve_precision(precision: str) -> str:
+    """Returns "float32", "bfloat16" or "float16" for the value of the flag.
+
+    "auto" is float16 on a GPU with tensor cores, bfloat16 on a TPU or a CPU
+    with instructions for it, else float32.
+    """
+    if precision != "auto":
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        capable = all(item.get("compute_capability", (0, 0)) >= _TENSOR_CORES for item in details)
+        return "float16" if capable else "float32"
+    if tf.config.list_logical_devices("TPU") or _cpu_flags() & _CPU_BFLOAT16_FLAGS:
+        return "bfloat16"
+    return "float32"
+
+
+def _cpu_flags() -> set[str]:
+    """Returns the CPU's feature names; none where the system does not list them."""
+    path = pathlib.Path("/proc/cpuinfo")
+    if not path.is_file():
+        return set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("flags"):
+            return set(line.split(":", 1)[1].split())
+    return set()

@@ -1,0 +1,199 @@
+"""What a run leaves for a person to look at: metrics, curves, grids of samples, a page."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import math
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import images
+
+METRICS_FILE = "metrics.jsonl"
+LOSSES_PICTURE = "losses.png"
+SAMPLES_FOLDER = "samples"
+PAGE = "index.html"
+_GAP_PX, _HEADER_PX = 4, 22
+
+
+class MetricsLog:
+    """`metrics.jsonl`: a JSON object a line, in the order of the steps.
+
+    Args:
+        workdir: The run folder.
+        step: Steps done; lines beyond, of a run that was cut off after its last
+            checkpoint, are dropped, since those steps will come again.
+    """
+
+    def __init__(self, workdir: pathlib.Path, *, step: int):
+        self._path = pathlib.Path(workdir) / METRICS_FILE
+        kept = [record for record in read_metrics(workdir) if record["step"] <= step]
+        lines = "".join(json.dumps(record) + "\n" for record in kept)
+        images.write_atomically(self._path, lines.encode())
+
+    def write(self, record: dict[str, float]) -> None:
+        """Appends a line; it is on the disk when this returns."""
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
+    """Returns the records of a run's metrics; a last line that was cut short is left out."""
+    path = pathlib.Path(workdir) / METRICS_FILE
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break  # Written while the machine went down: only the end can be like this.
+    return records
+
+
+def sample_grid(
+    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = ("input", "output", "target")
+) -> np.ndarray:
+    """Returns one picture, rows of images side by side under their titles.
+
+    Args:
+        rows: For each row its images, float `[height, width, channels]` in
+            [-1, 1], all of one size; grey and colour may mix.
+        titles: Of the columns.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    height, width = rows[0][0].shape[:2]
+    picture = Image.new(
+        "RGB",
+        (
+            len(titles) * (width + _GAP_PX) - _GAP_PX,
+            _HEADER_PX + len(rows) * (height + _GAP_PX) - _GAP_PX,
+        ),
+        "white",
+    )
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default()
+    for column, title in enumerate(titles):
+        left = column * (width + _GAP_PX)
+        draw.text((left + 2, 5), title, fill="black", font=font)
+        for row, row_images in enumerate(rows):
+            pixels = images.denormalize_image(row_images[column]).numpy()
+            # Grey is repeated; alpha is not shown.
+            pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels[..., :3]
+            picture.paste(Image.fromarray(pixels), (left, _HEADER_PX + row * (height + _GAP_PX)))
+    return np.asarray(picture)
+
+
+def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
+    """Writes `samples/step_NNNNNNNN.png`."""
+    folder = pathlib.Path(workdir) / SAMPLES_FOLDER
+    folder.mkdir(exist_ok=True)
+    images.write_atomically(
+        folder / f"step_{step:08d}.png", images.encode_image(tf.constant(grid), ".png")
+    )
+
+
+def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
+    """Writes `losses.png`: adversarial losses above, reconstruction below, by step.
+
+    Args:
+        workdir: The run folder, with its metrics.
+        gan_loss: With "vanilla" the score of an undecided discriminator is drawn.
+    """
+    records = read_metrics(workdir)
+    if not records:
+        return
+    steps = [record["step"] for record in records]
+    panels = [
+        ("adversarial", {"discriminator_loss": "discriminator", "adversarial_loss": "generator"}),
+        ("reconstruction", {"l1_loss": "L1", "l2_loss": "L2"}),
+    ]
+    panels = [
+        (title, {name: label for name, label in curves.items() if name in records[-1]})
+        for title, curves in panels
+    ]
+    panels = [panel for panel in panels if panel[1]]
+    # Not pyplot: its global state would draw into a notebook's own figures.
+    figure = Figure(figsize=(8, 2.6 * len(panels)), layout="constrained")
+    for axes, (title, curves) in zip(np.atleast_1d(figure.subplots(len(panels))), panels):
+        for name, label in curves.items():
+            axes.plot(steps, [record.get(name, math.nan) for record in records], label=label, lw=1)
+        if "discriminator_loss" in curves and gan_loss == "vanilla":
+            axes.axhline(math.log(2), color="grey", lw=0.8, ls="--", label="undecided, log 2")
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    images.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, buffer.getvalue())
+
+
+def write_page(workdir: pathlib.Path, config: TrainConfig) -> None:
+    """Writes `index.html`: the curves and the grids by step; works from a file."""
+    workdir = pathlib.Path(workdir)
+    records = read_metrics(workdir)
+    latest = records[-1] if records else {"step": 0}
+    rows = "".join(
+        f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{_number(value)}</td></tr>"
+        for name, value in latest.items()
+    )
+    grids = "".join(
+        f'<figure id="{path.stem}"><figcaption>step {int(path.stem.split("_")[1])}</figcaption>'
+        f'<img loading="lazy" src="{SAMPLES_FOLDER}/{path.name}" alt="input, output and target at '
+        f'step {int(path.stem.split("_")[1])}"></figure>'
+        for path in sorted((workdir / SAMPLES_FOLDER).glob("step_*.png"), reverse=True)
+    )
+    curves = (
+        f'<img src="{LOSSES_PICTURE}" alt="losses by step">'
+        if (workdir / LOSSES_PICTURE).is_file()
+        else "<p>No metrics yet.</p>"
+    )
+    title = html.escape(f"pix2pix: {config.dataset}, {config.direction}")
+    settings = html.escape(json.dumps(vars(config), indent=1))
+    page = f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+  body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
+    padding: 0 1rem; color: #222; background: #fff; }}
+  h1, h2 {{ line-height: 1.2; }}
+  table {{ border-collapse: collapse; }}
+  th {{ text-align: left; font-weight: normal; padding-right: 2rem; color: #555; }}
+  td {{ text-align: right; font-variant-numeric: tabular-nums; }}
+  img {{ max-width: 100%; }}
+  figure {{ margin: 1.5rem 0; }}
+  figcaption {{ font-weight: 600; }}
+  pre {{ background: #f4f4f4; padding: 1rem; overflow-x: auto; }}
+</style>
+<h1>{title}</h1>
+<p>Step {int(latest["step"]):,} of {config.num_steps:,}. Reload the page to see newer results.</p>
+<table>{rows}</table>
+<h2>Losses</h2>
+<p>Each point is the mean since the one before. With the vanilla loss a discriminator that cannot
+tell real from generated scores 0.69 (log 2); a value near 0 means that it always can.</p>
+{curves}
+<h2>Samples by step</h2>
+<p>Held-out pairs where the data set has them, with the same dropout noise at every step.</p>
+{grids or "<p>None yet.</p>"}
+<h2>Settings</h2>
+<details><summary>config.json</summary><pre>{settings}</pre></details>
+</html>
+"""
+    images.write_atomically(workdir / PAGE, page.encode())
+
+
+def _number(value) -> str:
+    return html.escape(f"{value:,.4g}" if isinstance(value, float) else str(value))
