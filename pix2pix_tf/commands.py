@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from pix2pix_tf.errors import InputError
 
@@ -19,6 +19,7 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     # TensorFlow's C++ start-up notes bury what the user should read; its errors
     # still arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.set_verbosity(logging.WARNING)
 
     def guarded(arguments: list[str]) -> int | None:
         if len(arguments) > 1:

@@ -68,3 +68,12 @@ class ScaledOptimizer(tf.Module):
             return 1.0
         scale = self.optimizer.dynamic_scale if IS_KERAS_3 else self.optimizer.loss_scale
         return float(scale)
+
+
+def tf_variables(model: keras.Model) -> list[tf.Variable]:
+    """Returns a model's weights as TensorFlow variables.
+
+    Keras 3 wraps them, and a SavedModel that tracks the wrappers alone cannot be
+    loaded outside Python.
+    """
+    return [variable.value if IS_KERAS_3 else variable for variable in model.variables]

@@ -88,16 +88,18 @@ def pad_to_multiple(image, multiple: int) -> tf.Tensor:
     """Returns `image` padded at the bottom and right until its sides are multiples.
 
     By reflection, as often as needed: also where the padding is wider than the
-    image, down to an image of one pixel. `image[:height, :width]` undoes it.
+    image, down to an image of one pixel. Cropping to the old size undoes it.
 
     Args:
-        image: `[height, width, channels]`; sizes may be unknown until run time.
+        image: `[..., height, width, channels]`; sizes may be unknown until run time.
         multiple: Pixels.
     """
-    height, width = tf.unstack(tf.shape(image)[:2])
-    rows = _reflected_indices(height, multiple)
-    cols = _reflected_indices(width, multiple)
-    return tf.gather(tf.gather(image, rows, axis=0), cols, axis=1)
+    for axis in (-3, -2):
+        size = image.shape[axis]
+        if size is None or size % multiple:
+            indices = _reflected_indices(tf.shape(image)[axis], multiple)
+            image = tf.gather(image, indices, axis=axis)
+    return image
 
 
 def _reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:

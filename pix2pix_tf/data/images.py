@@ -24,6 +24,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 CHANNELS_OF_FILES = (1, 3, 4)  # What image files can be read as.
 MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
 JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
+# Pillow's mode, and bits per pixel and compression in the header, of the BMP files that
+# TensorFlow reads right. It takes palette indices for grey, and any fourth byte for alpha.
+_BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +52,8 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
                 width, height = picture.size
-                channels, kind = len(picture.getbands()), picture.format
-                has_palette = picture.mode == "P"
+                kind, mode = picture.format, picture.mode
+                channels = _channels_of(picture)
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
@@ -60,7 +63,7 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
         ) from None
     except Image.DecompressionBombError:
         width = height = MAX_PIXELS  # Larger still; the next lines say so.
-        channels, kind, has_palette = 3, "PNG", False
+        channels, kind, mode = 3, "PNG", "RGB"
     if kind not in ("PNG", "JPEG", "MPO", "BMP"):
         raise InputError(f"'{path}' is a {kind} file. Convert it to PNG or JPEG.")
     if width * height > MAX_PIXELS:
@@ -68,15 +71,25 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
             f"'{path}' has more than {MAX_PIXELS} pixels, the limit of what is decoded. "
             "Make it smaller."
         )
-    if has_palette or channels not in (1, 2, 3, 4):
-        channels = 3
-    return ImageInfo(width, height, channels, _bits_of_png(path) if kind == "PNG" else 8)
-
-
-def _bits_of_png(path: pathlib.Path) -> int:
     with open(path, "rb") as file:
-        header = file.read(25)  # Signature, length, "IHDR", width, height, bit depth.
-    return 16 if header[24:25] == b"\x10" else 8
+        header = file.read(34)
+    if kind == "BMP" and (mode, header[28:34]) not in _BITMAPS:
+        raise InputError(
+            f"'{path}' is a BMP that is neither grey with 8 bits nor colour with 24. Convert it to "
+            "PNG or JPEG."
+        )
+    # Of a PNG: signature, length, "IHDR", width, height, bit depth.
+    bits = 16 if kind == "PNG" and header[24] == 16 else 8
+    return ImageInfo(width, height, channels, bits)
+
+
+def _channels_of(picture: Image.Image) -> int:
+    """Returns the channels that TensorFlow finds in a file."""
+    if picture.mode == "P":
+        return 4 if "transparency" in picture.info else 3
+    if picture.mode == "CMYK":
+        return 3
+    return len(picture.getbands())
 
 
 def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:

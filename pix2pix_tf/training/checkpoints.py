@@ -29,7 +29,8 @@ from pix2pix_tf.training.state import TrainState
 FOLDER = "checkpoints"
 GENERATOR_WEIGHTS = "generator.weights.h5"
 DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
-_INFO, _STATE, _BEST = "info.json", "state", "best.json"
+INFO = "info.json"
+_STATE, _BEST = "state", "best.json"
 _UNFINISHED = ".unfinished_"
 
 
@@ -68,7 +69,7 @@ class CheckpointManager:
         info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
         if metric is not None:
             info["metric"], info["value"] = metric
-        (unfinished / _INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
+        (unfinished / INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
         if final.exists():
             shutil.rmtree(final)  # A damaged one that the run fell back from.
         os.replace(unfinished, final)
@@ -106,10 +107,10 @@ class CheckpointManager:
     def _restore(self, folder: pathlib.Path) -> str | None:
         """Restores one checkpoint; returns what is wrong with it, or None."""
         try:
-            info = json.loads((folder / _INFO).read_text(encoding="utf-8"))
+            info = json.loads((folder / INFO).read_text(encoding="utf-8"))
             step, written_by = info["step"], info["keras"]
         except (OSError, ValueError, KeyError) as error:
-            return f"{_INFO} is missing or damaged: {error}"
+            return f"{INFO} is missing or damaged: {error}"
         if written_by.split(".")[0] != keras.__version__.split(".")[0]:
             raise InputError(
                 f"'{folder}' was written with Keras {written_by}, and this is Keras "
@@ -122,7 +123,7 @@ class CheckpointManager:
         except (tf.errors.OpError, AssertionError, ValueError) as error:
             return str(error).splitlines()[0]
         if int(self._state.step) != step:
-            return f"it is of step {int(self._state.step)}, but {_INFO} says {step}"
+            return f"it is of step {int(self._state.step)}, but {INFO} says {step}"
         return None
 
     def _publish_weights(self, folder: pathlib.Path) -> None:

@@ -21,10 +21,11 @@ class Progress:
     """
 
     def __init__(self, first_step: int, num_steps: int, batch_size: int):
-        self._first_step = first_step
         self._num_steps = num_steps
         self._batch_size = batch_size
-        self._started = self._last_line = time.monotonic()
+        # Speed is measured from the end of the first step, which compiles.
+        self._measured_from: tuple[int, float] | None = None
+        self._last_line = 0.0
         self._losses: dict[str, float] = {}
         # tqdm.auto draws a widget in notebooks, where stderr is no terminal either.
         self._is_interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -46,18 +47,17 @@ class Progress:
         """Notes that `step` is done; `losses` where there are new ones to show."""
         if losses:
             self._losses = losses
+        now = time.monotonic()
+        if self._measured_from is None:
+            self._measured_from = (step, now)
         if self._is_interactive:
             if losses:
-                rate = self._images_per_second(step)
-                texts = [f"{_short(name)} {value:.3f}" for name, value in losses.items()]
-                self._bar.set_postfix_str(", ".join([*texts, f"{rate:.2f} images/s"]), False)
+                self._bar.set_postfix_str(self._status(step), refresh=False)
             self._bar.update(step - self._bar.n)
-            return
-        now = time.monotonic()
-        is_first_or_last = step in (self._first_step + 1, self._num_steps)
-        if is_first_or_last or now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        elif step == self._num_steps or now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
-            print(self._line(step), flush=True)
+            left = self._time_left(step)
+            print(f"step {step}/{self._num_steps}: {self._status(step)}{left}", flush=True)
 
     def say(self, text: str) -> None:
         """Prints a line without breaking the bar."""
@@ -66,17 +66,25 @@ class Progress:
         else:
             print(text, flush=True)
 
-    def _line(self, step: int) -> str:
-        done = step - self._first_step
-        seconds_left = (time.monotonic() - self._started) / done * (self._num_steps - step)
-        left = datetime.timedelta(seconds=round(seconds_left))
-        losses = ", ".join(f"{_short(name)} {value:.3f}" for name, value in self._losses.items())
-        rate = self._images_per_second(step)
-        return f"step {step}/{self._num_steps}: {losses}, {rate:.2f} images/s, {left} left"
+    def _status(self, step: int) -> str:
+        """Returns the losses and, once it can be told, the speed."""
+        texts = [f"{_short(name)} {value:.3f}" for name, value in self._losses.items()]
+        seconds = self._seconds_per_step(step)
+        if seconds is not None:
+            texts.append(f"{self._batch_size / seconds:.2f} images/s")
+        return ", ".join(texts)
 
-    def _images_per_second(self, step: int) -> float:
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        return (step - self._first_step) * self._batch_size / seconds
+    def _time_left(self, step: int) -> str:
+        seconds = self._seconds_per_step(step)
+        if seconds is None:
+            return ""
+        return f", {datetime.timedelta(seconds=round(seconds * (self._num_steps - step)))} left"
+
+    def _seconds_per_step(self, step: int) -> float | None:
+        first_step, started = self._measured_from
+        if step == first_step:
+            return None
+        return max(time.monotonic() - started, 1e-9) / (step - first_step)
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,51 @@
+r"""Exports a trained generator as a SavedModel for TensorFlow Serving and converters.
+
+    python -m export.saved_model --workdir=runs/facades --output=exported/facades
+
+Writes the next version, `exported/facades/1` and so on, with three signatures:
+`serving_default` (tensors), `with_noise` (tensors and the noise z) and `encoded`
+(image files of any size). `assets.extra/model_card.json` describes them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags
+
+from pix2pix_tf import commands
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
+    flags.DEFINE_string("output", None, "Model folder; versions go below it.", required=True)
+    flags.DEFINE_enum(
+        "statistics",
+        "image",
+        ("image", "batch"),
+        "What normalisation looks at. image: each image alone, so that a server may batch "
+        "strangers' requests. batch: the paper's rule to the letter.",
+    )
+    flags.DEFINE_boolean(
+        "dropout", True, "Whether the noise stays on, as in the paper. Off: no flicker in video."
+    )
+
+
+def main(unused_arguments: list[str]) -> None:
+    """Exports what the flags name."""
+    from pix2pix_tf import serving
+
+    options = flags.FLAGS
+    version = serving.save_version(
+        pathlib.Path(options.workdir),
+        pathlib.Path(options.output),
+        statistics=options.statistics,
+        dropout=options.dropout,
+    )
+    print(f"Wrote '{version}'.")
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main)

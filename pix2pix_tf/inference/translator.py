@@ -1,0 +1,115 @@
+"""One way to use a trained model, whether it is a run folder or a SavedModel."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf import serving
+from pix2pix_tf.config import CONFIG_FILE, TrainConfig
+from pix2pix_tf.data import images
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.models import generator
+from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+
+_SAVED_MODEL = "saved_model.pb"
+
+
+class Translator:
+    """Translates images of any size, repeatably.
+
+    Args:
+        config: How the model was trained.
+        with_noise: `(image, z) -> output`, on batches.
+        step: Steps that the model was trained for, if known.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        with_noise: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        *,
+        step: int | None = None,
+    ):
+        self.config = config
+        self.step = step
+        self._with_noise = with_noise
+
+    def __call__(self, image: np.ndarray, *, seed: int = 0, sample: int = 0) -> np.ndarray:
+        """Returns G(x, z) for one image; z follows from `seed` and `sample`.
+
+        The same noise serves every image of one size, so that a sequence of
+        frames does not flicker.
+
+        Args:
+            image: float32 `[height, width, input_channels]` in [-1, 1].
+            seed: Of the noise.
+            sample: Which draw of that seed.
+
+        Returns:
+            float32 `[height, width, output_channels]` in [-1, 1].
+        """
+        height, width = (
+            -(-size // self.config.crop_size) * self.config.crop_size for size in image.shape[:2]
+        )
+        size = generator.noise_size(
+            crop_size=self.config.crop_size,
+            base_filters=self.config.base_filters,
+            dropout=self.config.dropout,
+            height=height,
+            width=width,
+        )
+        z = np.random.default_rng([seed, sample]).random((1, size), dtype=np.float32)
+        return self._with_noise(tf.constant(image)[tf.newaxis], tf.constant(z))[0].numpy()
+
+    def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
+        """Returns the translation of an image file, as uint8 pixels of its size.
+
+        Raises:
+            InputError: If the file cannot be read, naming it.
+        """
+        pixels = images.read_pixels(path, channels=self.config.input_channels, dtype=tf.uint16)
+        image = images.normalize_image(pixels).numpy()
+        return images.denormalize_image(self(image, seed=seed, sample=sample)).numpy()
+
+
+def load(model: str | pathlib.Path) -> Translator:
+    """Returns the translator of a run folder, a model folder or one of its versions.
+
+    Args:
+        model: A `--workdir` of training; or a folder of exported versions, whose
+            newest is taken; or one such version.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+    folder = pathlib.Path(model)
+    if not folder.is_dir():
+        raise MissingInputError(
+            f"There is no folder '{folder}'. Pass a run folder or an exported SavedModel."
+        )
+    if (folder / CONFIG_FILE).is_file():
+        config = TrainConfig.load(folder)
+        module = serving.ServingModel(config, folder / GENERATOR_WEIGHTS)
+        return Translator(config, tf.function(module.translate, reduce_retracing=True))
+    if not (folder / _SAVED_MODEL).is_file():
+        versions = serving.list_versions(folder)
+        if not versions:
+            raise InputError(
+                f"'{folder}' is neither a run folder (no {CONFIG_FILE}) nor a SavedModel (no "
+                f"{_SAVED_MODEL} and no numbered versions). Pass one of these."
+            )
+        folder = folder / str(versions[-1])
+    card = serving.read_model_card(folder)
+    loaded = tf.saved_model.load(str(folder))
+    signature = loaded.signatures["with_noise"]
+
+    def with_noise(image: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        return signature(image=image, z=z)["output"]
+
+    # A signature does not keep the object alive whose variables it reads.
+    with_noise.loaded = loaded
+    return Translator(TrainConfig.from_dict(card["config"]), with_noise, step=card["step"])

@@ -1,0 +1,232 @@
+"""The serving signatures: the generator as a SavedModel that keeps training-mode behaviour.
+
+Dropout stays on and normalisation takes the statistics of what it is given, as
+the paper runs its test; no variable is written. See `signatures` for the three
+ways in, and `save_version` for what a model folder holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+
+import keras
+import tensorflow as tf
+
+from pix2pix_tf import keras_compat, version
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import augment, images
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.training import checkpoints, reports
+from pix2pix_tf.training.state import build_generator, noise_size
+
+MODEL_CARD = "assets.extra/model_card.json"
+_UNFINISHED = ".unfinished_"
+
+
+class ServingModel(tf.Module):
+    """A trained generator behind the three signatures.
+
+    Args:
+        config: Of the run.
+        weights: The generator's `.weights.h5`.
+        statistics: "image": what else is in a batch changes nothing. "batch": the
+            paper's rule to the letter.
+        dropout: False switches the noise off, for video; z is then empty.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        weights: pathlib.Path,
+        *,
+        statistics: str = "image",
+        dropout: bool = True,
+    ):
+        super().__init__()
+        if not dropout:
+            config = dataclasses.replace(config, dropout=0.0)
+        self.config = config
+        self.statistics = statistics
+        self.noise_size = noise_size(config)
+        self._generator = build_generator(config, statistics=statistics)
+        load_weights(self._generator, weights)
+        # Tracked here, because Keras 3 hides them from loaders outside Python.
+        self._tracked = keras_compat.tf_variables(self._generator)
+
+    def translate(self, image: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        """Returns G(x, z) for images of any size, padded by reflection and cropped back.
+
+        Shapes:
+            image: `[batch, height, width, input_channels]`, float32 in [-1, 1].
+            z: `[batch, noise_size]` for the padded size, float32 in [0, 1).
+        """
+        padded = augment.pad_to_multiple(image, self.config.crop_size)
+        output = self._generator([padded, z])
+        return output[:, : tf.shape(image)[1], : tf.shape(image)[2]]
+
+    def draw_noise(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns a new z for `image` at each call, whatever seeds the program has set."""
+        shape = tf.shape(image)
+        # How many crops fill the padded image: noise grows with the area.
+        blocks = tf.reduce_prod(-(-shape[1:3] // self.config.crop_size))
+        # The plain op, since TFLite and TF.js have it; seeds 0, 0 mean "none", whereas
+        # tf.random.uniform would freeze the global seed into the graph.
+        return tf.raw_ops.RandomUniform(
+            shape=tf.stack([shape[0], blocks * self.noise_size]),
+            dtype=tf.float32,
+            seed=0,
+            seed2=0,
+        )
+
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Returns the signatures by name, traced for any batch and size.
+
+        serving_default: `image` to `output`, with noise of its own at each call.
+        with_noise: `image` and `z` to `output`, determined by its inputs.
+        encoded: PNG or JPEG bytes to PNG bytes, `image_bytes`, each of any size.
+        """
+        channels = self.config.input_channels
+        image = tf.TensorSpec([None, None, None, channels], tf.float32, name="image")
+        z = tf.TensorSpec([None, None], tf.float32, name="z")
+        image_bytes = tf.TensorSpec([None], tf.string, name="image_bytes")
+
+        def serving_default(image):
+            return {"output": self.translate(image, self.draw_noise(image))}
+
+        def with_noise(image, z):
+            return {"output": self.translate(image, z)}
+
+        def encoded(image_bytes):
+            # One by one: the pictures of a batch differ in size.
+            return {"image_bytes": tf.map_fn(self._translate_encoded, image_bytes)}
+
+        return {
+            "serving_default": tf.function(serving_default).get_concrete_function(image),
+            "with_noise": tf.function(with_noise).get_concrete_function(image, z),
+            "encoded": tf.function(encoded).get_concrete_function(image_bytes),
+        }
+
+    def _translate_encoded(self, contents: tf.Tensor) -> tf.Tensor:
+        pixels = images.decode_pixels(
+            contents, channels=self.config.input_channels, dtype=tf.uint16
+        )
+        image = images.normalize_image(pixels)[tf.newaxis]
+        output = self.translate(image, self.draw_noise(image))[0]
+        return tf.io.encode_png(images.denormalize_image(output))
+
+
+def load_weights(model: keras.Model, path: pathlib.Path) -> None:
+    """Loads a `.weights.h5` of either Keras.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: If it is damaged, or of another network.
+    """
+    if not path.is_file():
+        raise MissingInputError(
+            f"There is no '{path}'. Train until the first checkpoint, or pass another run folder."
+        )
+    try:
+        model.load_weights(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"'{path}' does not hold the weights of this network ({error}). Restore the file, or "
+            "the config.json that belongs to it."
+        ) from None
+
+
+def save_version(
+    workdir: pathlib.Path, output: pathlib.Path, *, statistics: str = "image", dropout: bool = True
+) -> pathlib.Path:
+    """Exports the generator of a run as the next version below `output`.
+
+    The version folder (`1`, `2`, ...) is written beside the others and then
+    renamed, so a server that watches `output` never sees half of it.
+
+    Args:
+        workdir: The run folder.
+        output: The model folder; made if it is not there.
+        statistics: See `ServingModel`.
+        dropout: See `ServingModel`.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        InputError: If `workdir` is no run folder, or has no weights yet.
+    """
+    workdir, output = pathlib.Path(workdir), pathlib.Path(output)
+    config = TrainConfig.load(workdir)
+    model = ServingModel(
+        config, workdir / checkpoints.GENERATOR_WEIGHTS, statistics=statistics, dropout=dropout
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    number = max(list_versions(output), default=0) + 1
+    unfinished = output / f"{_UNFINISHED}{number}_{os.getpid()}"
+    try:
+        tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
+        card = unfinished / MODEL_CARD
+        card.parent.mkdir()
+        card.write_text(json.dumps(_model_card(model, workdir), indent=2), encoding="utf-8")
+        os.replace(unfinished, output / str(number))
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return output / str(number)
+
+
+def list_versions(folder: pathlib.Path) -> list[int]:
+    """Returns the versions in a model folder, oldest first."""
+    return sorted(int(path.name) for path in pathlib.Path(folder).iterdir() if path.name.isdigit())
+
+
+def read_model_card(version_folder: pathlib.Path) -> dict:
+    """Returns the model card of an exported version.
+
+    Raises:
+        MissingInputError: If there is none.
+    """
+    path = pathlib.Path(version_folder) / MODEL_CARD
+    if not path.is_file():
+        raise MissingInputError(
+            f"'{version_folder}' has no {MODEL_CARD}, so it was not exported by this project. "
+            "Export it with python -m export.saved_model."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _model_card(model: ServingModel, workdir: pathlib.Path) -> dict:
+    """Returns what a user of the model has to know, without the code that trained it."""
+    config = model.config
+    records = reports.read_metrics(workdir)
+    newest = checkpoints.list_checkpoints(workdir)
+    step = json.loads((newest[-1] / checkpoints.INFO).read_text())["step"] if newest else None
+    shape = ["batch", "height", "width"]
+    image = dict(dtype="float32", shape=[*shape, config.input_channels], range=[-1, 1])
+    output = dict(dtype="float32", shape=[*shape, config.output_channels], range=[-1, 1])
+    z = dict(dtype="float32", shape=["batch", "noise_size"], range=[0, 1])
+    encoded = dict(dtype="string", shape=["batch"])
+    return dict(
+        name=f"pix2pix {config.dataset} {config.direction}",
+        paper="https://arxiv.org/abs/1611.07004",
+        config=dataclasses.asdict(config),
+        step=step,
+        data=dict(dataset=config.dataset, direction=config.direction),
+        metrics=records[-1] if records else {},
+        best=checkpoints.read_best(workdir),
+        versions=dict(
+            pix2pix_tf=version.__version__, tensorflow=tf.__version__, keras=keras.__version__
+        ),
+        statistics=model.statistics,
+        dropout=config.dropout,
+        noise_size=model.noise_size,
+        signatures=dict(
+            serving_default=dict(inputs=dict(image=image), outputs=dict(output=output)),
+            with_noise=dict(inputs=dict(image=image, z=z), outputs=dict(output=output)),
+            encoded=dict(inputs=dict(image_bytes=encoded), outputs=dict(image_bytes=encoded)),
+        ),
+    )

@@ -1,0 +1,222 @@
+"""Tests of `pix2pix_tf.data.augment`, mostly on images that hold their own coordinates."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf.data import augment
+from pix2pix_tf.errors import InputError
+
+
+def coordinates(height: int, width: int) -> np.ndarray:
+    """Returns `[height, width, 2]`, the row and the column of every pixel."""
+    rows, cols = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    return np.stack([rows, cols], axis=-1).astype(np.float32)
+
+
+class JitterPairTest(tf.test.TestCase, parameterized.TestCase):
+    # Crops of 4 x 4 from 6 x 8: 3 rows, 5 columns and 2 flips to choose from.
+    height, width, crop_size = 6, 8, 4
+
+    def draw(self, num_seeds: int, *, mirror: bool) -> list[tuple[int, int, bool]]:
+        """Returns (row, col, flipped) of many jitters, having checked both sides of each."""
+        image = tf.constant(coordinates(self.height, self.width))
+        number = 100.0 * image[..., :1] + image[..., 1:]  # Another image, with one channel.
+
+        @tf.function
+        def jitter(seed):
+            return augment.jitter_pair(
+                image, number, crop_size=self.crop_size, mirror=mirror, seed=seed
+            )
+
+        drawn = []
+        for seed in range(num_seeds):
+            source, target = (side.numpy() for side in jitter(tf.constant([seed, 7])))
+            self.assertAllEqual(target[..., 0], 100.0 * source[..., 0] + source[..., 1])
+            row, col = source.min(axis=(0, 1)).astype(int)
+            flipped = bool(source[0, 0, 1] > source[0, -1, 1])
+            cut = image[row : row + self.crop_size, col : col + self.crop_size].numpy()
+            self.assertAllEqual(source, cut[:, ::-1] if flipped else cut)
+            drawn.append((row, col, flipped))
+        return drawn
+
+    def test_every_crop_and_flip_is_drawn(self):
+        drawn = self.draw(400, mirror=True)
+        everything = {(r, c, f) for r in range(3) for c in range(5) for f in (False, True)}
+        self.assertEqual(set(drawn), everything)
+        # Half are flipped, and no corner is favoured: 400 / 2, 400 / 3 and 400 / 5 expected.
+        self.assertBetween(sum(flipped for _, _, flipped in drawn), 170, 230)
+        self.assertAllInRange(np.bincount([row for row, _, _ in drawn]), 105, 162)
+        self.assertAllInRange(np.bincount([col for _, col, _ in drawn]), 55, 105)
+
+    def test_without_mirror_nothing_is_flipped(self):
+        drawn = self.draw(60, mirror=False)
+        self.assertFalse(any(flipped for _, _, flipped in drawn))
+        self.assertGreater(len(set(drawn)), 10)
+
+    def test_same_seed_same_jitter(self):
+        image = tf.constant(coordinates(64, 64))
+        draws = [
+            augment.jitter_pair(image, image, crop_size=8, mirror=True, seed=seed)[0].numpy()
+            for seed in ([3, 4], [3, 4], [3, 5], [4, 4])
+        ]
+        self.assertAllEqual(draws[0], draws[1])
+        self.assertNotAllEqual(draws[0], draws[2])  # Both integers of the seed count.
+        self.assertNotAllEqual(draws[0], draws[3])
+
+    def test_crop_of_the_whole_image(self):
+        image = tf.constant(coordinates(5, 5))
+        for seed in range(8):
+            source, _ = augment.jitter_pair(image, image, crop_size=5, mirror=False, seed=[seed, 0])
+            self.assertAllEqual(source, image)
+
+    def test_static_shape_of_images_of_unknown_size(self):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, None, 3], tf.float32),
+                tf.TensorSpec([None, None, 1], tf.float32),
+            ]
+        )
+        def jitter(source, target):
+            pair = augment.jitter_pair(source, target, crop_size=4, mirror=True, seed=[0, 0])
+            self.assertEqual([side.shape.as_list() for side in pair], [[4, 4, 3], [4, 4, 1]])
+            return pair
+
+        source, target = jitter(tf.zeros([6, 7, 3]), tf.zeros([6, 7, 1]))
+        self.assertEqual((source.shape, target.shape), ((4, 4, 3), (4, 4, 1)))
+
+    @parameterized.named_parameters(
+        ("jitter", lambda *pair: augment.jitter_pair(*pair, crop_size=4, mirror=True, seed=[0, 0])),
+        ("center", lambda *pair: augment.center_pair(*pair, crop_size=4)),
+    )
+    def test_refuses_images_of_different_sizes(self, function):
+        sentence = (
+            "The two images of a pair differ in size: (6, 8, 3) and (8, 6, 3). Resize one of them."
+        )
+        with self.assertRaisesRegex(InputError, f"^{re.escape(sentence)}$"):
+            function(tf.zeros([6, 8, 3]), tf.zeros([8, 6, 3]))
+
+
+class CenterPairTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("even_room", 8, 10, 2, 3),
+        ("odd_room", 7, 11, 1, 3),
+        ("exact", 4, 4, 0, 0),
+        ("wide", 4, 20, 0, 8),
+    )
+    def test_cuts_the_center_of_both(self, height, width, row, col):
+        image = tf.constant(coordinates(height, width))
+        source, target = augment.center_pair(image, 10.0 * image[..., 1:], crop_size=4)
+        self.assertAllEqual(source, image[row : row + 4, col : col + 4])
+        self.assertAllEqual(target[..., 0], 10.0 * source[..., 1])
+        self.assertEqual(target.shape, (4, 4, 1))
+
+
+class ResizeTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("square_up", (10, 10), 17, (17, 17)),
+        ("square_down", (40, 40), 17, (17, 17)),
+        ("papers", (256, 256), 286, (286, 286)),
+        ("wide", (20, 50), 10, (10, 25)),
+        ("tall", (50, 20), 10, (25, 10)),
+        ("rounded", (30, 41), 12, (12, 16)),
+        ("rounded_up", (30, 44), 12, (12, 18)),
+        ("almost_square", (100, 101), 3, (3, 3)),
+        ("narrow", (1, 9), 7, (7, 63)),
+    )
+    def test_size(self, shape, size, expected):
+        resized = augment.resize_shorter_side(tf.zeros([*shape, 2], tf.uint8), size)
+        self.assertEqual(resized.shape, (*expected, 2))
+
+    @parameterized.named_parameters(("up", 11, 13, 17), ("down", 40, 53, 9), ("mixed", 16, 24, 15))
+    def test_equals_pillow_and_tensorflow(self, height, width, size):
+        generator = np.random.default_rng(0)
+        image = generator.uniform(-1, 1, (height, width, 1)).astype(np.float32)
+        resized = augment.resize_shorter_side(image, size)
+        # Pillow's bilinear filter has antialiasing always: without it "down" is far off.
+        picture = Image.fromarray(image[..., 0]).resize(
+            (resized.shape[1], resized.shape[0]), Image.Resampling.BILINEAR
+        )
+        self.assertAllClose(resized[..., 0], np.asarray(picture), rtol=0, atol=1e-5)
+        by_tensorflow = tf.image.resize(image, resized.shape[:2], antialias=True)
+        self.assertAllClose(resized, by_tensorflow, rtol=0, atol=1e-6)
+
+    @parameterized.named_parameters(
+        ("uint8", tf.uint8), ("uint16", tf.uint16), ("float32", tf.float32), ("half", tf.float16)
+    )
+    def test_dtype_is_kept_and_integers_are_rounded(self, dtype):
+        generator = np.random.default_rng(1)
+        values = generator.integers(0, 256, (9, 12, 3))
+        resized = augment.resize_shorter_side(tf.cast(values, dtype), 14)
+        self.assertEqual(resized.dtype, dtype)
+        exact = tf.image.resize(tf.cast(values, tf.float32), resized.shape[:2], antialias=True)
+        # Values cut off instead of rounded would be lower by half a level on average.
+        difference = tf.cast(resized, tf.float32) - exact
+        self.assertAllInRange(difference, -0.501, 0.501)
+        self.assertAllClose(tf.reduce_mean(difference), 0.0, atol=0.03)
+
+    @parameterized.named_parameters(("uint8", tf.uint8), ("uint16", tf.uint16))
+    def test_white_stays_white(self, dtype):
+        white = tf.fill([7, 9, 3], tf.constant(dtype.max, dtype))
+        for size in (3, 20):
+            resized = augment.resize_shorter_side(white, size)
+            self.assertAllEqual(resized, tf.fill(resized.shape, tf.constant(dtype.max, dtype)))
+
+    @parameterized.named_parameters(("square", 12, 12), ("wide", 12, 19), ("tall", 19, 12))
+    def test_untouched_when_it_has_the_size(self, height, width):
+        pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        self.assertAllEqual(augment.resize_shorter_side(pixels, 12), pixels)
+
+    def test_in_a_graph_of_unknown_size(self):
+        @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+        def resize(image):
+            return augment.resize_shorter_side(image, 8)
+
+        pixels = np.random.default_rng(3).integers(0, 256, (12, 18, 3), dtype=np.uint8)
+        self.assertAllEqual(resize(pixels), augment.resize_shorter_side(pixels, 8))
+
+
+class PadToMultipleTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("fits", 8, 16, 8),
+        ("once", 13, 9, 8),
+        ("by_one", 15, 7, 8),
+        ("one_axis", 8, 5, 8),
+        ("many_reflections", 3, 2, 16),
+        ("pixel", 1, 1, 8),
+        ("row", 1, 5, 4),
+        ("column", 5, 1, 4),
+        ("multiple_of_one", 3, 5, 1),
+    )
+    def test_equals_numpy(self, height, width, multiple):
+        pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        padded = augment.pad_to_multiple(pixels, multiple)
+        rows, cols = -height % multiple, -width % multiple
+        expected = np.pad(pixels, ((0, rows), (0, cols), (0, 0)), mode="reflect")
+        self.assertEqual(padded.dtype, tf.uint8)
+        self.assertAllEqual(padded, expected)
+        self.assertAllEqual(padded[:height, :width], pixels)
+
+    def test_the_edge_is_not_repeated(self):
+        row = tf.constant([[[1.0], [2.0], [3.0]]])
+        padded = augment.pad_to_multiple(row, 8)
+        self.assertAllEqual(padded[0, :, 0], [1, 2, 3, 2, 1, 2, 3, 2])
+
+    def test_in_a_graph_of_unknown_size(self):
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.float32)])
+        def pad(image):
+            return augment.pad_to_multiple(image, 8)
+
+        for height, width in ((1, 1), (2, 5), (8, 8), (9, 17)):
+            image = coordinates(height, width)
+            self.assertAllEqual(pad(image), augment.pad_to_multiple(image, 8))
+        self.assertEqual(pad.experimental_get_tracing_count(), 1)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,441 @@
+"""Tests of `pix2pix_tf.data.images`. Files are written by hand or by Pillow, not by TensorFlow."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import re
+import struct
+import zlib
+from unittest import mock
+
+import data_folder
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf.data import images
+from pix2pix_tf.errors import InputError, MissingInputError
+
+_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # Of the PNG header, by number of channels.
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """Returns a PNG of uint8 or uint16 pixels; Pillow cannot write 16-bit colour."""
+    height, width, channels = pixels.shape
+    rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1)
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    return (
+        png_header(width, height, bits=8 * pixels.itemsize, color_type=_COLOR_TYPES[channels])
+        + _chunk(b"IDAT", zlib.compress(raw))
+        + _chunk(b"IEND", b"")
+    )
+
+
+def png_header(width: int, height: int, *, bits: int = 8, color_type: int = 2) -> bytes:
+    """Returns the signature and the first chunk of a PNG."""
+    values = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", values)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def pillow_bytes(picture: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def random_pixels(channels: int, dtype=np.uint8, *, height: int = 6, width: int = 9) -> np.ndarray:
+    generator = np.random.default_rng(channels)
+    highest = np.iinfo(dtype).max
+    pixels = generator.integers(0, highest, (height, width, channels), dtype, endpoint=True)
+    pixels[0, 0], pixels[0, 1] = 0, highest
+    return pixels
+
+
+def smooth_picture(width: int = 67, height: int = 45) -> Image.Image:
+    """Returns a colour picture that a JPEG keeps: its size is no multiple of a JPEG block."""
+    noise = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def expected_values(pixels: np.ndarray, channels: int, white: int) -> np.ndarray:
+    """Returns, unrounded, what a file of `pixels` is read as."""
+    values = pixels.astype(np.float64) / np.iinfo(pixels.dtype).max
+    alpha = values[..., -1:] if values.shape[-1] in (2, 4) else np.ones_like(values[..., :1])
+    color = values[..., :3] if values.shape[-1] >= 3 else values[..., :1].repeat(3, axis=-1)
+    if channels == 4:
+        return white * np.concatenate([color, alpha], axis=-1)
+    over_white = color * alpha + (1.0 - alpha)
+    if channels == 1:
+        over_white = over_white @ np.array([[0.299], [0.587], [0.114]])
+    return white * over_white
+
+
+class RangeTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("every_uint8", tf.uint8, np.arange(256)),
+        ("some_uint16", tf.uint16, np.append(np.arange(0, 2**16, 97), [1, 32767, 32768, 65535])),
+    )
+    def test_denormalize_undoes_normalize(self, dtype, values):
+        pixels = values.astype(dtype.as_numpy_dtype)
+        image = images.normalize_image(pixels)
+        self.assertEqual(image.dtype, tf.float32)
+        back = images.denormalize_image(image, dtype=dtype)
+        self.assertEqual(back.dtype, dtype)
+        self.assertAllEqual(back, pixels)
+
+    @parameterized.named_parameters(("uint8", np.uint8, 255), ("uint16", np.uint16, 65535))
+    def test_range_is_from_minus_one_to_one(self, dtype, white):
+        image = images.normalize_image(np.array([0, white // 3, white], dtype))
+        # A third of white is a whole number in both: -1 + 2 / 3.
+        self.assertAllClose(image, [-1.0, -1.0 / 3.0, 1.0], rtol=0, atol=1e-6)
+        self.assertAllEqual(image[::2], [-1.0, 1.0])
+
+    def test_values_beyond_the_range_are_clipped_not_wrapped(self):
+        pixels = images.denormalize_image(tf.constant([-1.5, -1.001, 1.001, 7.0]))
+        self.assertAllEqual(pixels, [0, 0, 255, 255])
+
+    def test_values_between_levels_are_rounded_not_cut(self):
+        levels = np.array([99.6, 100.4])
+        self.assertAllEqual(images.denormalize_image(levels / 127.5 - 1.0), [100, 100])
+
+    def test_bfloat16_is_accepted(self):
+        image = tf.constant([-1.0, 1.0], tf.bfloat16)
+        self.assertAllEqual(images.denormalize_image(image), [0, 255])
+
+
+class DecodeTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.product(
+        found=(1, 2, 3, 4),
+        depth=(np.uint8, np.uint16),
+        channels=(1, 3, 4),
+        dtype=(tf.uint8, tf.uint16),
+    )
+    def test_png(self, found, depth, channels, dtype):
+        pixels = random_pixels(found, depth)
+        decoded = images.decode_pixels(png_bytes(pixels), channels=channels, dtype=dtype)
+        self.assertEqual(decoded.dtype, dtype)
+        self.assertEqual(decoded.shape, (6, 9, channels))
+        if depth == np.uint16 and dtype == tf.uint8:
+            pixels = (pixels >> 8).astype(np.uint8)  # libpng cuts the lower byte off.
+        expected = expected_values(pixels, channels, dtype.max)
+        self.assertAllClose(decoded.numpy().astype(np.float64), expected, rtol=0, atol=0.51)
+
+    @parameterized.product(channels=(1, 3, 4), dtype=(tf.uint8, tf.uint16))
+    def test_bmp(self, channels, dtype):
+        for found in (1, 3):
+            pixels = random_pixels(found)
+            picture = Image.fromarray(pixels[..., 0] if found == 1 else pixels)
+            contents = pillow_bytes(picture, "BMP")
+            decoded = images.decode_pixels(contents, channels=channels, dtype=dtype)
+            expected = expected_values(pixels, channels, dtype.max)
+            self.assertAllClose(decoded.numpy().astype(np.float64), expected, rtol=0, atol=0.51)
+
+    def test_16_bits_are_kept(self):
+        pixels = np.arange(60_000, 60_060, dtype=np.uint16).reshape(6, 10, 1)
+        decoded = images.decode_pixels(png_bytes(pixels), channels=1, dtype=tf.uint16)
+        self.assertAllEqual(decoded, pixels)
+
+    def test_palette(self):
+        picture = smooth_picture().quantize(16)
+        decoded = images.decode_pixels(pillow_bytes(picture, "PNG"), channels=3)
+        self.assertAllEqual(decoded, np.asarray(picture.convert("RGB")))
+
+    def test_transparent_pixels_are_white(self):
+        pixels = np.array([[[200, 0, 0, 0], [200, 0, 0, 255]]], np.uint8)
+        decoded = images.decode_pixels(png_bytes(pixels), channels=3)
+        self.assertAllEqual(decoded, [[[255, 255, 255], [200, 0, 0]]])
+
+    @parameterized.named_parameters(
+        ("subsampled", {"subsampling": 2}),
+        ("not_subsampled", {"subsampling": 0}),
+        ("progressive", {"progressive": True}),
+    )
+    def test_color_jpeg_equals_pillow(self, options):
+        contents = pillow_bytes(smooth_picture(), "JPEG", quality=90, **options)
+        decoded = images.decode_pixels(contents, channels=3)
+        self.assertAllEqual(decoded, np.asarray(Image.open(io.BytesIO(contents))))
+
+    def test_grey_jpeg_equals_pillow(self):
+        contents = pillow_bytes(smooth_picture().convert("L"), "JPEG", quality=90)
+        decoded = images.decode_pixels(contents, channels=1)
+        self.assertAllEqual(decoded[..., 0], np.asarray(Image.open(io.BytesIO(contents))))
+
+    def test_cmyk_jpeg_is_read_as_color(self):
+        # Adobe's CMYK is inverted: the mistake to make is a negative.
+        contents = pillow_bytes(smooth_picture().convert("CMYK"), "JPEG", quality=90)
+        expected = np.asarray(Image.open(io.BytesIO(contents)).convert("RGB"))
+        self.assertAllEqual(images.decode_pixels(contents, channels=3), expected)
+        with_alpha = images.decode_pixels(contents, channels=4)
+        self.assertAllEqual(with_alpha[..., :3], expected)
+        self.assertAllEqual(with_alpha[..., 3], np.full(expected.shape[:2], 255))
+
+    @parameterized.product(kind=("JPEG", "PNG", "BMP"), channels=(1, 3, 4))
+    def test_white_stays_white_in_16_bits(self, kind, channels):
+        contents = pillow_bytes(Image.new("RGB", (16, 8), "white"), kind)
+        decoded = images.decode_pixels(contents, channels=channels, dtype=tf.uint16)
+        self.assertAllEqual(decoded, np.full((8, 16, channels), 65535))
+
+    def test_real_photos_equal_pillow(self):
+        # With TensorFlow's default transform the mean difference is 1.4 levels.
+        folder = data_folder.require("facades", "test")
+        for path in images.list_images(folder)[:4]:
+            pixels = images.read_pixels(path, channels=3)
+            with Image.open(path) as picture:
+                self.assertAllEqual(pixels, np.asarray(picture))
+
+    @parameterized.named_parameters(("grey", 1), ("color", 3), ("alpha", 4))
+    def test_in_a_data_set(self, channels):
+        contents = [
+            png_bytes(random_pixels(4)),
+            pillow_bytes(smooth_picture(), "JPEG"),
+            pillow_bytes(smooth_picture().convert("L"), "BMP"),
+            png_bytes(random_pixels(2, np.uint16)),
+        ]
+        dataset = tf.data.Dataset.from_tensor_slices(contents).map(
+            lambda one: images.decode_pixels(one, channels=channels)
+        )
+        self.assertEqual(dataset.element_spec.shape.as_list(), [None, None, channels])
+        for decoded, one in zip(dataset, contents):
+            self.assertAllEqual(decoded, images.decode_pixels(one, channels=channels))
+
+    @parameterized.named_parameters(("uint8", tf.uint8), ("uint16", tf.uint16))
+    def test_in_a_graph_for_a_batch_of_unknown_size(self, dtype):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def decode_all(contents):
+            return tf.map_fn(
+                lambda one: images.decode_pixels(one, channels=3, dtype=dtype),
+                contents,
+                fn_output_signature=tf.TensorSpec([None, None, 3], dtype),
+            )
+
+        for size in (1, 3):
+            contents = [png_bytes(random_pixels(found)) for found in range(1, size + 1)]
+            expected = [images.decode_pixels(one, channels=3, dtype=dtype) for one in contents]
+            self.assertAllEqual(decode_all(tf.constant(contents)), tf.stack(expected))
+
+    @parameterized.named_parameters(("two", 2), ("none", 0), ("five", 5))
+    def test_refuses_channels_that_files_do_not_have(self, channels):
+        sentence = (
+            f"Images are read as 1 (grey), 3 (colour) or 4 (with alpha) channels, not {channels}. "
+            "Set input_channels and output_channels accordingly."
+        )
+        with self.assertRaisesRegex(InputError, f"^{re.escape(sentence)}$"):
+            images.decode_pixels(png_bytes(random_pixels(3)), channels=channels)
+
+
+class FileTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.get_temp_dir())
+
+    def write(self, name: str, contents: bytes) -> pathlib.Path:
+        path = self.folder / name
+        path.write_bytes(contents)
+        return path
+
+    def assert_refused(self, function, sentence: str) -> None:
+        with self.assertRaises(InputError) as raised:
+            function()
+        self.assertEqual(str(raised.exception), sentence)
+
+    @parameterized.named_parameters(
+        ("grey_png", png_bytes(random_pixels(1)), 1, 8),
+        ("grey_alpha_png", png_bytes(random_pixels(2)), 2, 8),
+        ("color_png", png_bytes(random_pixels(3)), 3, 8),
+        ("color_alpha_png", png_bytes(random_pixels(4)), 4, 8),
+        ("grey_png_16", png_bytes(random_pixels(1, np.uint16)), 1, 16),
+        ("color_png_16", png_bytes(random_pixels(3, np.uint16)), 3, 16),
+        ("color_alpha_png_16", png_bytes(random_pixels(4, np.uint16)), 4, 16),
+        ("one_bit_png", pillow_bytes(Image.new("1", (9, 6)), "PNG"), 1, 8),
+        ("palette_png", pillow_bytes(Image.new("P", (9, 6)), "PNG"), 3, 8),
+        ("palette_alpha_png", pillow_bytes(Image.new("P", (9, 6)), "PNG", transparency=0), 4, 8),
+        ("grey_jpeg", pillow_bytes(Image.new("L", (9, 6)), "JPEG"), 1, 8),
+        ("color_jpeg", pillow_bytes(Image.new("RGB", (9, 6)), "JPEG"), 3, 8),
+        ("cmyk_jpeg", pillow_bytes(Image.new("CMYK", (9, 6)), "JPEG"), 3, 8),
+        ("color_bmp", pillow_bytes(Image.new("RGB", (9, 6)), "BMP"), 3, 8),
+        ("grey_bmp", pillow_bytes(Image.new("L", (9, 6)), "BMP"), 1, 8),
+    )
+    def test_inspect(self, contents, channels, bits):
+        # The contents decide, not the suffix: both decoders go by the first bytes.
+        path = self.write("picture.png", contents)
+        info = images.inspect_image(path)
+        self.assertEqual(info, images.ImageInfo(width=9, height=6, channels=channels, bits=bits))
+        self.assertEqual(images.read_pixels(path, channels=3).shape, (6, 9, 3))
+
+    @parameterized.named_parameters(
+        ("empty", b""),
+        ("text", b"not a picture\n"),
+        ("signature_only", b"\x89PNG\r\n\x1a\n"),
+        ("half_a_header", png_bytes(random_pixels(3))[:20]),
+    )
+    def test_inspect_refuses_what_is_no_image(self, contents):
+        path = self.write("1.png", contents)
+        with self.assertRaises(InputError) as raised:
+            images.inspect_image(path)
+        self.assertNotIsInstance(raised.exception, MissingInputError)
+        message = str(raised.exception)
+        self.assertStartsWith(message, f"'{path}' cannot be read as an image (")
+        self.assertEndsWith(message, "). Replace it, or take it out of the folder.")
+
+    @parameterized.named_parameters(("gif", "GIF"), ("tiff", "TIFF"), ("webp", "WEBP"))
+    def test_inspect_refuses_another_format_under_a_wrong_suffix(self, kind):
+        path = self.write("1.png", pillow_bytes(Image.new("RGB", (4, 4)), kind))
+        self.assert_refused(
+            lambda: images.inspect_image(path),
+            f"'{path}' is a {kind} file. Convert it to PNG or JPEG.",
+        )
+
+    @parameterized.named_parameters(
+        ("palette", smooth_picture().quantize(16)),
+        ("one_bit", Image.new("1", (9, 6))),
+        ("32_bits", Image.new("RGBA", (9, 6))),
+    )
+    def test_inspect_refuses_a_bmp_that_is_decoded_wrongly(self, picture):
+        # TensorFlow takes palette indices for grey, and the fourth byte for alpha.
+        path = self.write("1.bmp", pillow_bytes(picture, "BMP"))
+        self.assert_refused(
+            lambda: images.inspect_image(path),
+            f"'{path}' is a BMP that is neither grey with 8 bits nor colour with 24. "
+            "Convert it to PNG or JPEG.",
+        )
+
+    @parameterized.named_parameters(
+        ("by_a_row", 8192, 8193),
+        ("where_pillow_warns", 10_000, 10_000),
+        ("where_pillow_refuses", 30_000, 30_000),
+    )
+    def test_inspect_refuses_an_oversized_header(self, width, height):
+        path = self.write("1.png", png_header(width, height) + _chunk(b"IDAT", b""))
+        self.assert_refused(
+            lambda: images.inspect_image(path),
+            f"'{path}' has more than 67108864 pixels, the limit of what is decoded. "
+            "Make it smaller.",
+        )
+
+    def test_inspect_takes_the_largest_image(self):
+        path = self.write("1.png", png_header(8192, 8192) + _chunk(b"IDAT", b""))
+        self.assertEqual(images.inspect_image(path), images.ImageInfo(8192, 8192, 3, 8))
+
+    @parameterized.named_parameters(
+        ("truncated_png", png_bytes(random_pixels(3))[:-40]),
+        ("truncated_jpeg", pillow_bytes(smooth_picture(), "JPEG")[:-200]),
+        ("truncated_bmp", pillow_bytes(smooth_picture(), "BMP")[:-1000]),
+        ("empty", b""),
+        ("text", b"not a picture\n"),
+    )
+    def test_read_refuses_damaged_files(self, contents):
+        path = self.write("1.png", contents)
+        self.assert_refused(
+            lambda: images.read_pixels(path, channels=3),
+            f"'{path}' cannot be decoded: it is truncated or damaged ({len(contents):,} bytes). "
+            "Replace it, or take it out of the folder.",
+        )
+
+    @parameterized.named_parameters(
+        ("inspect", images.inspect_image),
+        ("read", lambda path: images.read_pixels(path, channels=3)),
+    )
+    def test_missing_file(self, function):
+        path = self.folder / "missing.png"
+        with self.assertRaises(MissingInputError) as raised:
+            function(path)
+        self.assertEqual(str(raised.exception), f"There is no file '{path}'. Check the name.")
+        self.assertIsInstance(raised.exception, FileNotFoundError)
+
+    @parameterized.named_parameters(
+        ("png", png_bytes(random_pixels(3))),
+        ("jpeg", pillow_bytes(smooth_picture(20, 16), "JPEG")),
+        ("bmp", pillow_bytes(smooth_picture(20, 16), "BMP")),
+    )
+    def test_any_damage_is_the_users_error(self, contents):
+        generator = np.random.default_rng(0)
+        refused = 0
+        for _ in range(60):
+            damaged = bytearray(contents)
+            if generator.integers(2):
+                damaged[generator.integers(min(len(damaged), 64))] = generator.integers(256)
+            else:
+                del damaged[generator.integers(1, 2 * len(damaged)) :]  # Or nothing.
+            path = self.write("1.png", bytes(damaged))
+            try:
+                info = images.inspect_image(path)
+                pixels = images.read_pixels(path, channels=3)
+                self.assertEqual(pixels.shape[:2], (info.height, info.width))
+            except InputError as error:  # Anything else is a defect and ends the test.
+                self.assertIn(str(path), str(error))
+                refused += 1
+        self.assertBetween(refused, 10, 59)
+
+    def test_list_images(self):
+        for name in ("2.JPG", "10.png", "1.jpeg", "3.bmp", ".4.png", "5.txt", "6.gif", "7"):
+            self.write(name, b"")
+        names = [path.name for path in images.list_images(self.folder)]
+        self.assertEqual(names, ["1.jpeg", "10.png", "2.JPG", "3.bmp"])
+
+
+class WriteTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.get_temp_dir())
+        self.path = self.folder / "picture.png"
+
+    def names(self) -> list[str]:
+        return [path.name for path in self.folder.iterdir()]
+
+    def test_writes_and_leaves_nothing_beside(self):
+        images.write_atomically(self.path, b"first")
+        images.write_atomically(self.path, b"second, longer")
+        self.assertEqual(self.path.read_bytes(), b"second, longer")
+        self.assertEqual(self.names(), ["picture.png"])
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
+
+    @parameterized.named_parameters(
+        ("no_space", "fsync", OSError("No space left on device")),
+        ("interrupted", "replace", KeyboardInterrupt()),
+    )
+    def test_failure_keeps_the_old_file(self, function, error):
+        self.path.write_bytes(b"old")
+        with mock.patch.object(images.os, function, side_effect=error):
+            with self.assertRaises(type(error)):
+                images.write_atomically(self.path, b"new")
+        self.assertEqual(self.path.read_bytes(), b"old")
+        self.assertEqual(self.names(), ["picture.png"])
+
+    def test_the_name_appears_only_when_the_file_is_whole(self):
+        seen = []
+        with mock.patch.object(images.os, "fsync", side_effect=lambda _: seen.extend(self.names())):
+            images.write_atomically(self.path, b"contents")
+        self.assertLen(seen, 1)
+        # Beside it, so that the renaming stays on one disk; hidden, so that nothing lists it.
+        self.assertStartsWith(seen[0], ".picture.png.")
+        self.assertEqual(images.list_images(self.folder), [self.path])
+
+    @parameterized.product(channels=(1, 2, 3, 4), dtype=(np.uint8, np.uint16))
+    def test_png_is_lossless(self, channels, dtype):
+        pixels = random_pixels(channels, dtype)
+        contents = images.encode_image(pixels, ".PNG")
+        self.assertAllEqual(tf.io.decode_png(contents, dtype=dtype), pixels)
+
+    @parameterized.named_parameters(("grey", 1), ("color", 3), ("alpha", 4))
+    def test_jpeg(self, channels):
+        picture = smooth_picture()
+        pixels = np.asarray(picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
+        pixels = pixels.reshape(45, 67, channels)
+        with Image.open(io.BytesIO(images.encode_image(pixels, ".JPG"))) as written:
+            self.assertEqual(written.format, "JPEG")
+            self.assertEqual(written.getbands(), ("L",) if channels == 1 else ("R", "G", "B"))
+            difference = np.asarray(written, np.float32).reshape(45, 67, -1) - pixels[..., :3]
+            tables = written.quantization
+        self.assertLess(np.abs(difference).mean(), 4.0)
+        with Image.open(io.BytesIO(pillow_bytes(picture, "JPEG", quality=95))) as same_quality:
+            self.assertEqual(tables[0], same_quality.quantization[0])
+
+
+if __name__ == "__main__":
+    tf.test.main()
