@@ -1,0 +1,1 @@
+"""Comparisons with other implementations, re-written here, and the measures for them."""

@@ -1,0 +1,58 @@
+r"""Measures a model on pairs that it was not trained on.
+
+    python -m pix2pix_tf.evaluate --model=runs/facades --output=runs/facades/test
+
+Prints a table of L1, PSNR and SSIM, and writes `evaluation.json`, the outputs and a
+grid of examples. The data set is the model's own unless `--dataset` names another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from pix2pix_tf import commands
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string("model", None, "A run folder, or an exported SavedModel.", required=True)
+    flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
+    flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one of the training.")
+    flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
+    flags.DEFINE_enum("split", "test", ("train", "val", "test"), "Which split to measure.")
+    flags.DEFINE_integer("seed", 0, "Seed of the dropout noise.", lower_bound=0)
+
+
+def main(unused_arguments: list[str]) -> None:
+    """Evaluates what the flags name."""
+    from pix2pix_tf.evaluation import full_reference
+    from pix2pix_tf.inference import translator
+    from pix2pix_tf.training import loop
+
+    options = flags.FLAGS
+    translate = translator.load(options.model)
+    config = dataclasses.replace(
+        translate.config,
+        dataset=options.dataset or translate.config.dataset,
+        data_dir=options.data_dir or translate.config.data_dir,
+    )
+    reader = loop.open_reader(config, options.split, size=config.crop_size)
+    result = full_reference.evaluate_pairs(
+        translate,
+        reader,
+        pathlib.Path(options.output),
+        dataset=config.dataset,
+        split=options.split,
+        seed=options.seed,
+    )
+    print(f"{result['num_images']} images of {config.dataset}, {options.split}:")
+    for name, mean in result["mean"].items():
+        print(f"  {name:5} {mean:8.4f}  (standard error {result['standard_error'][name]:.4f})")
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main)
