@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf.data import demo, images, registry
+from pix2pix_tf.data import images, registry, scenes
 from pix2pix_tf.errors import InputError, MissingInputError
 
 DEMO = "demo"
@@ -97,7 +97,7 @@ class ScenePairs:
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Draws scene number `index` of the split."""
-        scene = demo.draw_scene(self._size, seed=_DEMO_SEED, index=self._first + int(index))
+        scene = scenes.draw_scene(self._size, seed=_DEMO_SEED, index=self._first + int(index))
         return scene.labels, scene.photo
 
 
@@ -222,10 +222,10 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
     """Returns the pairs of a split, sorted by name.
 
     Layouts, in this order:
-        FOLDER/SPLIT/*.jpg                      A|B side by side in each file
         FOLDER/SPLIT/A/, FOLDER/SPLIT/B/        paired by name, without the suffix
         FOLDER/A/SPLIT/, FOLDER/B/SPLIT/        the same
         FOLDER/SPLITA/, FOLDER/SPLITB/          the same (trainA, trainB)
+        FOLDER/SPLIT/*.jpg                      A|B side by side in each file
 
     Raises:
         MissingInputError: If there is no such split, naming those there are; if

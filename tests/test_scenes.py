@@ -11,18 +11,18 @@ import numpy as np
 from absl.testing import parameterized
 
 from pix2pix_tf import errors
-from pix2pix_tf.data import demo
+from pix2pix_tf.data import scenes
 
-_CLASS_INDEX = {scene_class.name: number for number, scene_class in enumerate(demo.CLASSES)}
+_CLASS_INDEX = {scene_class.name: number for number, scene_class in enumerate(scenes.CLASSES)}
 
 
 @functools.cache
-def _scenes() -> tuple[demo.Scene, ...]:
+def _scenes() -> tuple[scenes.Scene, ...]:
     """Returns the scenes that the statistics below were measured on."""
-    return tuple(demo.draw_scene(64, seed=0, index=index) for index in range(64))
+    return tuple(scenes.draw_scene(64, seed=0, index=index) for index in range(64))
 
 
-def _digest(scene: demo.Scene) -> str:
+def _digest(scene: scenes.Scene) -> str:
     """Returns a short stand-in for the scene's bytes, which unittest would compare for minutes."""
     return hashlib.sha256(b"".join(array.tobytes() for array in scene)).hexdigest()
 
@@ -32,7 +32,7 @@ class DrawSceneTest(parameterized.TestCase):
         ("32", 32), ("64", 64), ("128", 128), ("256", 256), ("no_power_of_two", 100)
     )
     def test_shapes_and_dtypes(self, size):
-        scene = demo.draw_scene(size, seed=1, index=2)
+        scene = scenes.draw_scene(size, seed=1, index=2)
         self.assertEqual(scene.class_index.shape, (size, size))
         self.assertEqual(scene.labels.shape, (size, size, 3))
         self.assertEqual(scene.photo.shape, (size, size, 3))
@@ -41,16 +41,16 @@ class DrawSceneTest(parameterized.TestCase):
 
     @parameterized.named_parameters(("64", 64), ("128", 128))
     def test_equal_arguments_give_equal_bytes(self, size):
-        first = demo.draw_scene(size, seed=3, index=4)
+        first = scenes.draw_scene(size, seed=3, index=4)
         np.random.random(5)  # The global generator must not matter.
-        second = demo.draw_scene(np.int64(size), seed=np.int64(3), index=np.int64(4))
+        second = scenes.draw_scene(np.int64(size), seed=np.int64(3), index=np.int64(4))
         self.assertEqual(_digest(first), _digest(second))
 
     def test_global_random_state_is_left_alone(self):
         np.random.seed(0)
         expected = np.random.random()
         np.random.seed(0)
-        demo.draw_scene(32, seed=0, index=0)
+        scenes.draw_scene(32, seed=0, index=0)
         self.assertEqual(np.random.random(), expected)
 
     @parameterized.named_parameters(
@@ -58,8 +58,8 @@ class DrawSceneTest(parameterized.TestCase):
         ("seed", {"seed": 1, "index": 0}),
     )
     def test_another_number_is_another_scene(self, other):
-        first = demo.draw_scene(64, seed=0, index=0)
-        second = demo.draw_scene(64, **other)
+        first = scenes.draw_scene(64, seed=0, index=0)
+        second = scenes.draw_scene(64, **other)
         self.assertFalse(np.array_equal(first.class_index, second.class_index))
         self.assertFalse(np.array_equal(first.photo, second.photo))
 
@@ -67,12 +67,12 @@ class DrawSceneTest(parameterized.TestCase):
         self.assertLen({scene.class_index.tobytes() for scene in _scenes()}, len(_scenes()))
 
     def test_seed_and_index_are_not_interchangeable(self):
-        first = demo.draw_scene(64, seed=1, index=2)
-        second = demo.draw_scene(64, seed=2, index=1)
+        first = scenes.draw_scene(64, seed=1, index=2)
+        second = scenes.draw_scene(64, seed=2, index=1)
         self.assertFalse(np.array_equal(first.class_index, second.class_index))
 
     def test_threads_do_not_disturb_each_other(self):
-        draw = functools.partial(demo.draw_scene, 64, seed=0)
+        draw = functools.partial(scenes.draw_scene, 64, seed=0)
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             drawn = list(pool.map(lambda index: _digest(draw(index=index)), range(16)))
         self.assertEqual(drawn, [_digest(scene) for scene in _scenes()[:16]])
@@ -87,8 +87,8 @@ class DrawSceneTest(parameterized.TestCase):
 
     @parameterized.named_parameters(("index_0", 0), ("index_1", 1), ("index_5", 5))
     def test_layout_is_the_same_at_every_size(self, index):
-        small = demo.draw_scene(64, seed=0, index=index).class_index
-        large = demo.draw_scene(256, seed=0, index=index).class_index
+        small = scenes.draw_scene(64, seed=0, index=index).class_index
+        large = scenes.draw_scene(256, seed=0, index=index).class_index
         # Only pixels that an edge crosses may differ: 0.95 to 0.98 agree. Of the
         # pairs of different scenes, none agrees on more than 0.78.
         self.assertGreater(np.mean(large[2::4, 2::4] == small), 0.9)
@@ -98,36 +98,36 @@ class DrawSceneTest(parameterized.TestCase):
         with self.assertRaisesRegex(
             errors.InputError, rf"of {size}x{size} pixels is too small .* Pass a size of 32 or more"
         ):
-            demo.draw_scene(size, seed=0, index=0)
+            scenes.draw_scene(size, seed=0, index=0)
 
     @parameterized.named_parameters(("seed", -1, 0), ("index", 0, -1))
     def test_negative_numbers_are_refused(self, seed, index):
         with self.assertRaisesRegex(
             errors.InputError, rf"seed={seed} and index={index} were given.* not negative"
         ):
-            demo.draw_scene(64, seed=seed, index=index)
+            scenes.draw_scene(64, seed=seed, index=index)
 
 
 class LabelsTest(parameterized.TestCase):
     def test_classes_have_different_names_and_colors(self):
-        self.assertLen(demo.CLASSES, 12)
-        self.assertLen({scene_class.name for scene_class in demo.CLASSES}, 12)
-        self.assertLen({scene_class.color for scene_class in demo.CLASSES}, 12)
+        self.assertLen(scenes.CLASSES, 12)
+        self.assertLen({scene_class.name for scene_class in scenes.CLASSES}, 12)
+        self.assertLen({scene_class.color for scene_class in scenes.CLASSES}, 12)
 
     def test_labels_are_the_class_colors(self):
         for scene in _scenes()[:16]:
             expected = np.zeros_like(scene.labels)
-            for number, scene_class in enumerate(demo.CLASSES):
+            for number, scene_class in enumerate(scenes.CLASSES):
                 expected[scene.class_index == number] = scene_class.color
             np.testing.assert_array_equal(scene.labels, expected)
 
     def test_every_class_occurs(self):
         found = set(np.unique([scene.class_index for scene in _scenes()]))
-        self.assertEqual(found, set(range(len(demo.CLASSES))))
+        self.assertEqual(found, set(range(len(scenes.CLASSES))))
 
     def test_every_scene_is_a_house(self):
         for index, scene in enumerate(_scenes()):
-            found = {demo.CLASSES[number].name for number in np.unique(scene.class_index)}
+            found = {scenes.CLASSES[number].name for number in np.unique(scene.class_index)}
             self.assertContainsSubset({"background", "facade", "window"}, found, msg=index)
             self.assertTrue(found & {"door", "shop"}, msg=index)
 
@@ -149,7 +149,7 @@ class PhotoTest(parameterized.TestCase):
         self.photo = np.stack([scene.photo for scene in _scenes()]).astype(np.float64)
 
     def _class_masks(self):
-        return [self.class_index == number for number in range(len(demo.CLASSES))]
+        return [self.class_index == number for number in range(len(scenes.CLASSES))]
 
     def _variance_within_classes(self, photo):
         squares = [

@@ -1,0 +1,114 @@
+"""From colours and relief to a photo: the sun, its shadows, and the camera.
+
+Colours and light are float32, a colour in [0, 1]; a photo is uint8, 0-255. The
+relief is in units, 1/64 of the picture side.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pix2pix_tf.data.scenes import classes
+from pix2pix_tf.data.scenes.canvas import Canvas
+from pix2pix_tf.data.scenes.geometry import SIDE, Raster
+
+_BACKGROUND = classes.CLASSES.index(classes.BACKGROUND)
+
+
+def photograph(
+    canvas: Canvas,
+    rng: np.random.Generator,
+    *,
+    sun_side: float,
+    sun_strength: float,
+    ground: float,
+) -> np.ndarray:
+    """Returns the lit scene as a camera sees it, uint8 [size, size, 3].
+
+    Args:
+        canvas: The finished painting.
+        rng: Draws the camera's noise.
+        sun_side: Columns that a shadow moves per row: positive from the left.
+        sun_strength: Of the direct light, beside that of the sky.
+        ground: Where the pavement begins, in units: it is lit, the sky is not.
+    """
+    albedo, relief = canvas.surface
+    light = _light(relief, canvas.render, sun_side=sun_side, sun_strength=sun_strength)
+    is_sky = canvas.class_index == _BACKGROUND
+    is_sky[canvas.output.edge(ground) :] = False
+    image = np.where(canvas.enlarge(is_sky)[..., np.newaxis], albedo, albedo * light)
+    image = _shrink(image, canvas.factor)
+    # A lens blurs edges. Averaging has done part of that where it took place.
+    softness = 0.55 if canvas.factor == 1 else 0.25
+    image += softness * (_blur(image) - image)
+    # The sum of two uniform numbers: near enough to a sensor's noise.
+    noise = rng.random(image.shape, np.float32) + rng.random(image.shape, np.float32)
+    image += 0.022 * (noise - 1.0)
+    return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def _light(
+    relief: np.ndarray, raster: Raster, *, sun_side: float, sun_strength: float
+) -> np.ndarray:
+    """Returns the light on each pixel of the relief, float32 [size, size, 3]."""
+    shadow = np.clip(1.8 * (_shadow_height(relief, raster.unit, sun_side) - relief), 0.0, 1.0)
+    shadow = _blur(shadow)
+    # An edge that looks up, or towards the sun, is brighter.
+    side = 1 if sun_side > 0 else -1
+    slant = relief - 0.6 * _shifted(relief, 1, 0) - 0.4 * _shifted(relief, 0, side)
+    edges = 0.3 * np.clip(slant, -0.8, 0.8)
+    # The near end of the front receives more.
+    centers = (raster.centers() / SIDE - 0.5).astype(np.float32)
+    gradient = 1.0 - 0.3 * side * centers[np.newaxis, :] - 0.16 * centers[:, np.newaxis]
+    sun = (1.0 - shadow) * (gradient + edges)
+
+    # Shadows keep the light of the sky, which is blue.
+    ambient = np.array((0.46, 0.49, 0.56), np.float32)
+    sun_color = np.array((1.06, 1.0, 0.9), np.float32) * sun_strength
+    return ambient + sun[..., np.newaxis] * sun_color
+
+
+def _shadow_height(relief: np.ndarray, unit: float, sun_side: float) -> np.ndarray:
+    """Returns how far out the shadow reaches at each pixel, in the units of the relief.
+
+    A ray that grazes a part comes down by as many units as it comes nearer to
+    the wall. Each pass doubles the distance from which shadows have arrived.
+    """
+    height = relief
+    distance = 1
+    while distance <= 5.0 * unit:  # The longest shadow: 3 units of balcony on glass.
+        columns = math.floor(distance * sun_side + 0.5)
+        moved = _shifted(height, distance, columns) - distance / unit
+        height = np.maximum(height, moved)
+        distance *= 2
+    return height
+
+
+def _shifted(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Returns `array` moved down by `rows` and right by `columns`, its edges repeated."""
+    height, width = array.shape[:2]
+    from_rows = np.clip(np.arange(height) - rows, 0, height - 1)
+    from_columns = np.clip(np.arange(width) - columns, 0, width - 1)
+    return array[from_rows[:, np.newaxis], from_columns]
+
+
+def _blur(image: np.ndarray) -> np.ndarray:
+    """Returns `image` weighted 1:2:1 along both axes, its edges repeated."""
+    for rows, columns in ((1, 0), (0, 1)):
+        before = _shifted(image, rows, columns)
+        after = _shifted(image, -rows, -columns)
+        image = 0.25 * before + 0.5 * image + 0.25 * after
+    return image
+
+
+def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
+    """Returns the means of `factor` x `factor` pixels, summed in a fixed order."""
+    if factor == 1:
+        return image
+    total = np.zeros((image.shape[0] // factor, image.shape[1] // factor, 3), np.float32)
+    for row in range(factor):
+        for column in range(factor):
+            total += image[row::factor, column::factor]
+    return total / (factor * factor)
