@@ -38,7 +38,7 @@ lint: setup  ## Checks format and rules with ruff.
 	$(VENV)/bin/ruff check .
 
 notebook: setup  ## Generates the notebooks from their .py sources.
-	$(VENV)/bin/jupytext --to ipynb notebooks/*.py
+	$(VENV)/bin/jupytext --to ipynb --update notebooks/*.py
 
 clean:  ## Removes the environments and what the demo made.
 	rm -rf $(VENV) $(VENV_CURRENT) demo

@@ -1,0 +1,287 @@
+# ---
+# jupyter:
+#   accelerator: GPU
+#   colab:
+#     gpuType: T4
+#     name: train_pix2pix.ipynb
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     cell_markers: '"""'
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+"""
+[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pix2pix_tf/blob/main/notebooks/train_pix2pix.ipynb)
+
+# Train pix2pix
+
+pix2pix ([Isola et al., CVPR 2017](https://arxiv.org/abs/1611.07004)) learns to turn one kind of
+image into another from pairs: labels into house fronts, aerial photos into maps, drawings into
+shoes. A *generator* makes the output; a *discriminator* looks at input and output together and
+tells generated from real, which teaches the generator what looks wrong.
+
+Choose **Runtime > Change runtime type > T4 GPU**, then **Runtime > Run all**. The notebook
+trains, shows the results, and gives you the trained model as a SavedModel.
+"""
+
+# %% [markdown]
+"""
+## 1. Settings
+
+**Data.** `demo` are house fronts that the program draws itself: nothing to download, good for a
+first run. The other names are the paper's data sets, from 30 MB (`facades`) to 8.6 GB
+(`edges2handbags`).
+
+**Your own pairs.** Make a folder on Google Drive with `train` inside and, to see results on images
+that were not trained on, `test`. Each file holds A and B side by side; or use two folders,
+`trainA` and `trainB`, with the same file names. Type the folder as `DATASET`, such as
+`/content/drive/MyDrive/my_pairs`: a path below `/content/drive` connects your Drive, and Colab
+asks for your permission.
+
+**Where runs are kept.** Colab disconnects: when you are away, or after some hours, and then every
+file is gone except those on Drive. For more than a quick try, let `RUNS` be the folder on Drive. A
+checkpoint of the full-size networks takes about 0.9 GB, and up to three are kept; those that are
+replaced go to Drive's bin, which counts as well, so empty it now and then.
+"""
+
+# %% cellView="form" tags=["parameters"]
+DATASET = "demo"  # @param ["demo", "facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day"] {allow-input: true}
+# @markdown Which side is the input? `auto` is the paper's task, and A to B for your own pairs.
+DIRECTION = "auto"  # @param ["auto", "AtoB", "BtoA"]
+# @markdown 0 steps: a number that suits the data set. You can raise it later and go on.
+NUM_STEPS = 0  # @param {type: "integer"}
+RUNS = "runs"  # @param ["runs", "/content/drive/MyDrive/pix2pix"] {allow-input: true}
+# @markdown Another name starts another run. Empty: named after the data set.
+RUN_NAME = ""  # @param {type: "string"}
+# @markdown Images to translate in the end: `held-out`, `upload`, or the path of an image or folder.
+IMAGES = "held-out"  # @param ["held-out", "upload"] {allow-input: true}
+NUM_SAMPLES = 3  # @param {type: "integer"}
+# @markdown Any other setting by its name, such as `{"crop_size": 128, "lambda_l1": 50}`.
+SETTINGS = {}  # @param {type: "raw"}
+# @markdown What `pip` installs: the project's address, or a zip of it that you uploaded.
+REPOSITORY = "git+https://github.com/OWNER/pix2pix_tf"  # @param {type: "string"}
+
+# %% [markdown]
+"""
+## 2. Set up
+
+Installs the project unless it is there. Colab's own TensorFlow is used as it is.
+"""
+
+# %%
+import importlib
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from IPython.display import Image, display
+
+try:
+    from google.colab import drive, files
+except ImportError:  # Not in Colab.
+    drive = files = None
+
+DRIVE = "/content/drive"
+if drive and any(path.startswith(DRIVE) for path in (DATASET, RUNS, IMAGES)):
+    drive.mount(DRIVE)
+
+if importlib.util.find_spec("pix2pix_tf") is None:
+    if "OWNER" in REPOSITORY:
+        raise ValueError(f"REPOSITORY is '{REPOSITORY}'. Put the project's address there.")
+    # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
+    options = ["--no-deps"] if drive else []
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", *options, REPOSITORY]
+    installed = subprocess.run(pip, capture_output=True, text=True)
+    if installed.returncode:
+        raise RuntimeError(f"Could not install '{REPOSITORY}':\n{installed.stderr}")
+    importlib.invalidate_caches()
+
+import tensorflow as tf
+
+from pix2pix_tf import serving, translate
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import images, pairs, pipeline, registry
+from pix2pix_tf.inference import translator
+from pix2pix_tf.training import loop, reports
+
+print(f"TensorFlow {tf.__version__}")
+if not tf.config.list_physical_devices("GPU"):
+    print("There is no GPU: training will be slow. Runtime > Change runtime type > T4 GPU.")
+
+# %% [markdown]
+"""
+## 3. Train
+
+The presets below are for a free GPU. They take the paper's batch sizes, but fewer steps than its
+200 epochs. On a T4 the networks compute in float16, which is faster; weights and losses stay
+float32.
+
+**Disconnected?** Run all cells again with the same settings, again with a GPU: the run goes on
+from its newest checkpoint. **Stop** the cell to pause it: everything is saved first.
+"""
+
+# %%
+PRESETS = {  # Images a step, and steps.
+    "demo": (1, 10_000),
+    "facades": (1, 40_000),
+    "cityscapes": (1, 60_000),
+    "maps": (1, 60_000),
+    "edges2shoes": (4, 40_000),
+    "edges2handbags": (4, 40_000),
+    "night2day": (4, 40_000),
+}
+OWN_PRESET = (1, 20_000)
+
+published = registry.PUBLISHED.get(DATASET)
+if published:
+    print(f"{published.description}\nCite: {published.citation}")
+task = published.direction if published else "AtoB"
+batch_size, num_steps = PRESETS.get(DATASET, OWN_PRESET)
+preset = dict(
+    dataset=DATASET,
+    direction=task if DIRECTION == "auto" else DIRECTION,
+    batch_size=batch_size,
+    num_steps=NUM_STEPS or num_steps,
+    precision="auto",
+    sample_every=1000,
+    checkpoint_every=5000,
+)
+config = TrainConfig.from_dict({**preset, **SETTINGS})
+if IMAGES == "upload" and not files:
+    raise ValueError("IMAGES is 'upload', which only Colab can do. Give a path instead.")
+if IMAGES not in ("held-out", "upload"):
+    translate.find_inputs(pathlib.Path(IMAGES))  # If there are none: say so before training.
+workdir = pathlib.Path(RUNS) / (RUN_NAME or pathlib.Path(DATASET).name)
+print(f"{config.direction}, {config.num_steps:,} steps of {config.batch_size}, in '{workdir}'")
+
+# %%
+loop.train(config, workdir)
+print(f"The run is in '{workdir}'; open its index.html for all that was written.")
+
+# %% [markdown]
+"""
+## 4. How did it go?
+
+Each grid shows input, output and target: before training, halfway, and now.
+"""
+
+# %%
+grids = sorted((workdir / reports.SAMPLES_FOLDER).glob("step_*.png"))
+for path in dict.fromkeys([grids[0], grids[len(grids) // 2], grids[-1]]):
+    print(path.stem)
+    display(Image(filename=str(path)))
+
+# %% [markdown]
+"""
+**The losses.**
+
+- *discriminator*: how badly it tells real from generated. 0.69 (log 2) is a coin toss; close to 0
+  means that it always can, and the generator has lost touch.
+- *generator* (adversarial): how badly the generator fools it. These two pull against each other,
+  so neither falls for ever; what you want is that both stay in between.
+- *L1*: the mean distance to the target, where black to white is 2. It should fall. It has 100
+  times the weight, and decides what is where; the adversarial term makes the result crisp.
+
+In the progress bar D is the discriminator, and G the generator's total: adversarial + 100 x L1.
+
+No loss says how good a picture looks. Trust the grids.
+"""
+
+# %%
+display(Image(filename=str(workdir / reports.LOSSES_PICTURE)))
+
+# %% [markdown]
+"""
+## 5. Translate images
+
+Held-out pairs, or your own: set `IMAGES` in section 1 and run that cell and this one. Uploads need
+no target and may have any size. The samples of one input differ by the generator's noise: dropout,
+which stays on after training. Expect small differences, as the paper found too.
+"""
+
+
+# %%
+def show(pictures):
+    """Shows images of one size side by side; `pictures` maps titles to them."""
+    grid = reports.sample_grid([list(pictures.values())], list(pictures))
+    display(Image(data=images.encode_image(grid, ".png"), width=min(grid.shape[1], 1200)))
+
+
+if IMAGES == "held-out":
+    split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
+    reader = loop.open_reader(config, split, size=config.crop_size)
+    examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=4)
+    inputs = {
+        name: {"input": source[0].numpy(), "target": target[0].numpy()}
+        for name, source, target in examples
+    }
+else:
+    if IMAGES == "upload":
+        paths = [pathlib.Path(name) for name in files.upload()]
+    else:
+        paths = translate.find_inputs(pathlib.Path(IMAGES))
+    channels = config.input_channels
+    pixels = {path.stem: images.read_pixels(path, channels=channels) for path in paths}
+    inputs = {name: {"input": images.normalize_image(x).numpy()} for name, x in pixels.items()}
+
+trained = translator.load(workdir)
+translations = workdir / "translations"
+translations.mkdir(exist_ok=True)
+for name, pictures in inputs.items():
+    for sample in range(NUM_SAMPLES):
+        output = trained(pictures["input"], sample=sample)
+        pictures[f"sample {sample + 1}"] = output
+        encoded = images.encode_image(images.denormalize_image(output), ".png")
+        images.write_atomically(translations / f"{name}_{sample + 1}.png", encoded)
+    print(name)
+    show(pictures)
+
+# %% [markdown]
+"""
+## 6. Export a SavedModel
+
+A SavedModel holds the network and its weights; who uses it needs TensorFlow, but not this project.
+It has three signatures: `serving_default` (an image in [-1, 1]), `with_noise` (the noise is an
+input as well, so the output is repeatable) and `encoded` (PNG or JPEG files in, PNG out).
+"""
+
+# %%
+exported = workdir.with_name(f"{workdir.name}_savedmodel")
+version = serving.save_version(workdir, exported)
+picture = next(iter(inputs.values()))["input"]
+
+model = tf.saved_model.load(str(version))
+print(f"'{version}' has the signatures {', '.join(sorted(model.signatures))}.")
+batch = tf.constant(picture[None])
+serve = model.signatures["serving_default"]
+first, second = (serve(image=batch)["output"][0].numpy() for _ in range(2))
+show({"input": picture, "served": first, "served again": second})
+
+difference = abs(translator.load(version)(picture) - trained(picture)).max()
+print(f"With the same noise, the export and the run differ by {difference:.1e} at most.")
+
+# %% [markdown]
+"""
+## 7. Download
+
+Unzip it where TensorFlow Serving looks for models, or load the folder with
+`tf.saved_model.load`.
+"""
+
+# %%
+archive = shutil.make_archive(
+    str(exported), "zip", root_dir=exported.parent, base_dir=version.relative_to(exported.parent)
+)
+print(f"'{archive}', {pathlib.Path(archive).stat().st_size / 1e6:.1f} MB")
+if files:
+    files.download(archive)

@@ -1,0 +1,355 @@
+"""Tests of the notebooks: run from start to end, and read."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import types
+import zipfile
+from unittest import mock
+
+import ipykernel.kernelspec
+import jupytext
+import nbclient
+import nbformat
+import pytest
+
+from pix2pix_tf.data import pairs, registry
+from pix2pix_tf.errors import InputError
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_FOLDER = _REPOSITORY / "notebooks"
+_SOURCES = sorted(_FOLDER.glob("*.py"))
+_TRAIN = _FOLDER / "train_pix2pix.py"
+_KERNEL = "this_python"
+_CELL_SECONDS = 300
+_GENERATE = "make notebook  (jupytext --to ipynb --update notebooks/*.py)"
+
+_TINY = dict(
+    crop_size=32,
+    base_filters=2,
+    num_steps=4,
+    log_every=1,
+    sample_every=2,
+    checkpoint_every=2,
+    num_samples=2,
+    num_evaluated=2,
+    precision="float32",
+)
+
+# What a notebook may import, beside the standard library.
+_PACKAGES = {"pix2pix_tf", "IPython", "matplotlib", "google.colab", "tensorflow"}
+# And what it may use of TensorFlow: as the user of an exported model, not as its author.
+_TENSORFLOW = {
+    "tf.__version__",
+    "tf.config.list_physical_devices",
+    "tf.constant",
+    "tf.saved_model.load",
+}
+
+# Stands in for Colab's own package, and notes what is asked of it.
+_FAKE_COLAB = """
+import pathlib
+import types
+
+def _note(name, value):
+    with open("colab.txt", "a") as file:
+        file.write(f"{name} {value}\\n")
+
+drive = types.SimpleNamespace()
+files = types.SimpleNamespace(
+    download=lambda path: _note("download", path),
+    upload=lambda: {"mine.png": pathlib.Path("mine.png").read_bytes()},
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """Makes `_KERNEL` a kernel of the Python that runs the tests, and of this checkout."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    ipykernel.kernelspec.write_kernel_spec(str(folder / "kernels" / _KERNEL))
+    colab = folder / "fake_colab" / "google" / "colab"
+    colab.mkdir(parents=True)
+    (colab / "__init__.py").write_text(_FAKE_COLAB)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(folder))
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        patch.setenv("PYTHONPATH", str(_REPOSITORY), prepend=os.pathsep)
+        yield folder
+
+
+def run_notebook(folder: pathlib.Path, *, parameters: str):
+    """Returns the executed notebook.
+
+    Args:
+        folder: Working directory of the kernel.
+        parameters: Code that comes after the cell tagged `parameters`.
+    """
+    notebook = nbformat.read(_TRAIN.with_suffix(".ipynb"), as_version=4)
+    cells = notebook.cells
+    position = next(n for n, x in enumerate(cells) if "parameters" in x.metadata.get("tags", []))
+    cells.insert(position + 1, nbformat.v4.new_code_cell(parameters))
+    client = nbclient.NotebookClient(
+        notebook,
+        kernel_name=_KERNEL,
+        timeout=_CELL_SECONDS,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    return client.execute()
+
+
+def texts(notebook) -> str:
+    """Returns all that was printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output["text"] for output in outputs if output.output_type == "stream")
+
+
+def pictures(notebook) -> list[str]:
+    """Returns the inline PNG images."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the notebook is run."""
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def executed(kernel, folder):
+    """The notebook, run once for all that look at the results."""
+    parameters = f"SETTINGS = {_TINY}\nNUM_SAMPLES = 2\nimport sys; print(sys.executable)"
+    return run_notebook(folder, parameters=parameters)
+
+
+class TestRun:
+    def test_runs_in_the_python_of_the_tests(self, executed):
+        assert texts(executed).splitlines()[0] == sys.executable
+
+    def test_trains(self, executed, folder):
+        workdir = folder / "runs" / "demo"
+        assert json.loads((workdir / "config.json").read_text())["dataset"] == "demo"
+        records = [json.loads(x) for x in (workdir / "metrics.jsonl").read_text().splitlines()]
+        assert [record["step"] for record in records] == [1, 2, 3, 4]
+        assert (workdir / "generator.weights.h5").is_file()
+        assert (workdir / "losses.png").is_file()
+        assert "AtoB, 4 steps of 1" in texts(executed)
+
+    def test_shows_grids_losses_and_translations(self, executed):
+        # Grids of steps 0, 2 and 4; losses; four held-out pairs; the export.
+        assert len(pictures(executed)) == 3 + 1 + 4 + 1
+
+    def test_samples_of_an_image_differ(self, executed, folder):
+        for first in (folder / "runs" / "demo" / "translations").glob("*_1.png"):
+            second = first.with_name(first.name.replace("_1.png", "_2.png"))
+            assert first.read_bytes() != second.read_bytes()
+
+    def test_exports(self, executed, folder):
+        version = folder / "runs" / "demo_savedmodel" / "1"
+        card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+        assert set(card["signatures"]) == {"serving_default", "with_noise", "encoded"}
+        assert "signatures encoded, serving_default, with_noise." in texts(executed)
+        (difference,) = re.findall(r"the run differ by (\S+) at most", texts(executed))
+        assert float(difference) < 1e-5
+
+    def test_makes_an_archive_of_the_export(self, executed, folder):
+        with zipfile.ZipFile(folder / "runs" / "demo_savedmodel.zip") as archive:
+            assert archive.testzip() is None
+            assert "demo_savedmodel/1/saved_model.pb" in archive.namelist()
+            assert "demo_savedmodel/1/variables/variables.index" in archive.namelist()
+
+    def test_goes_on_when_run_again_uploads_and_downloads_in_colab(self, executed, kernel, folder):
+        translated = folder / "runs" / "demo" / "translations"
+        (folder / "mine.png").write_bytes(next(translated.glob("*.png")).read_bytes())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(kernel / "fake_colab"), prepend=os.pathsep)
+            again = run_notebook(
+                folder, parameters=f"SETTINGS = {dict(_TINY, num_steps=5)}\nIMAGES = 'upload'"
+            )
+        assert "Continuing 'runs/demo' after step 4." in texts(again)
+        assert sorted(path.name for path in translated.glob("mine_*")) == [
+            "mine_1.png",
+            "mine_2.png",
+            "mine_3.png",
+        ]
+        archive = folder / "runs" / "demo_savedmodel.zip"
+        assert (folder / "colab.txt").read_text() == f"download {archive}\n"
+        with zipfile.ZipFile(archive) as content:
+            assert {name.split("/")[1] for name in content.namelist()} == {"2"}
+
+
+def code_cells(path: pathlib.Path, *, until: str) -> str:
+    """Returns the code of the cells up to the first that contains `until`."""
+    sources = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    end = next(number for number, source in enumerate(sources) if until in source)
+    return "\n".join(sources[: end + 1])
+
+
+def run_cells(until: str, **parameters) -> dict:
+    """Runs the first cells in this process, with other parameters; returns all variables."""
+    names = {}
+    exec(code_cells(_TRAIN, until="DATASET ="), names)
+    assert parameters.keys() <= names.keys()
+    # The parameters' own cell must not run again.
+    code = code_cells(_TRAIN, until=until)[len(code_cells(_TRAIN, until="DATASET =")) :]
+    names.update(parameters)
+    exec(code, names)
+    return names
+
+
+class TestSettings:
+    SETUP, PRESET = "import tensorflow", "PRESETS ="
+
+    @pytest.fixture
+    def colab(self, monkeypatch):
+        module = types.ModuleType("google.colab")
+        module.drive, module.files = mock.Mock(), mock.Mock()
+        monkeypatch.setitem(sys.modules, "google.colab", module)
+        return module
+
+    @pytest.fixture
+    def pip(self, monkeypatch):
+        """Makes the package look absent, and pip fail."""
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        failed = subprocess.CompletedProcess([], returncode=1, stderr="no such address")
+        with mock.patch.object(subprocess, "run", return_value=failed) as run:
+            yield run
+
+    def test_defaults_train_the_demo_set(self):
+        names = run_cells(self.PRESET)
+        assert names["config"].dataset == pairs.DEMO
+        assert names["config"].precision == "auto"
+        assert names["workdir"] == pathlib.Path("runs/demo")
+
+    @pytest.mark.parametrize("name", registry.PUBLISHED)
+    def test_takes_the_direction_of_the_paper(self, name):
+        config = run_cells(self.PRESET, DATASET=name)["config"]
+        assert config.direction == registry.PUBLISHED[name].direction
+        assert run_cells(self.PRESET, DATASET=name, DIRECTION="AtoB")["config"].direction == "AtoB"
+
+    def test_takes_a_folder_and_names_the_run_after_it(self):
+        names = run_cells(self.PRESET, DATASET="/data/my_pairs", NUM_STEPS=7, RUNS="kept")
+        assert names["config"].dataset == "/data/my_pairs"
+        assert names["config"].num_steps == 7
+        assert names["workdir"] == pathlib.Path("kept/my_pairs")
+        assert run_cells(self.PRESET, RUN_NAME="second")["workdir"] == pathlib.Path("runs/second")
+
+    def test_other_settings_win_and_are_checked(self):
+        assert run_cells(self.PRESET, SETTINGS={"batch_size": 8})["config"].batch_size == 8
+        with pytest.raises(InputError, match="no setting 'bacth_size'. Did you mean 'batch_size'"):
+            run_cells(self.PRESET, SETTINGS={"bacth_size": 8})
+
+    def test_refuses_images_that_are_not_there_before_training(self):
+        with pytest.raises(InputError, match="There is no 'typo'"):
+            run_cells(self.PRESET, IMAGES="typo")
+        with pytest.raises(ValueError, match="'upload', which only Colab can do"):
+            run_cells(self.PRESET, IMAGES="upload")
+
+    def test_takes_uploads_in_colab(self, colab):
+        run_cells(self.PRESET, IMAGES="upload")
+
+    @pytest.mark.parametrize("parameter", ["DATASET", "RUNS", "IMAGES"])
+    def test_connects_drive_where_a_path_is_on_it(self, colab, parameter):
+        run_cells(self.SETUP)
+        colab.drive.mount.assert_not_called()
+        run_cells(self.SETUP, **{parameter: "/content/drive/MyDrive/some"})
+        colab.drive.mount.assert_called_once_with("/content/drive")
+
+    def test_installs_without_touching_what_colab_has(self, colab, pip):
+        with pytest.raises(RuntimeError, match="(?s)'some.zip'.*no such address"):
+            run_cells(self.SETUP, REPOSITORY="some.zip")
+        (command,) = pip.call_args.args
+        assert command[:4] == [sys.executable, "-m", "pip", "install"]
+        assert command[-2:] == ["--no-deps", "some.zip"]
+
+    def test_installs_what_is_missing_elsewhere(self, pip):
+        with pytest.raises(RuntimeError, match="some.zip"):
+            run_cells(self.SETUP, REPOSITORY="some.zip")
+        assert "--no-deps" not in pip.call_args.args[0]
+
+    def test_asks_for_the_address_while_it_is_a_placeholder(self, pip):
+        with pytest.raises(ValueError, match="Put the project's address there"):
+            run_cells(self.SETUP)
+        pip.assert_not_called()
+
+    def test_form_offers_every_data_set_and_each_has_a_preset(self):
+        names = [pairs.DEMO, *registry.PUBLISHED]
+        (choices,) = re.findall(r"^DATASET = .*# @param (\[.*\])", _TRAIN.read_text(), re.MULTILINE)
+        assert json.loads(choices) == names
+        assert list(run_cells(self.PRESET)["PRESETS"]) == names
+
+
+def dotted_name(node: ast.AST) -> str:
+    """Returns `a.b.c` for that expression; empty if it is not one."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        base = dotted_name(node.value)
+        return base and f"{base}.{node.attr}"
+    return ""
+
+
+@pytest.mark.parametrize("path", _SOURCES, ids=lambda path: path.stem)
+class TestSource:
+    def test_notebook_is_generated_from_it(self, path):
+        def content(notebook):
+            cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+            metadata = {name: notebook.metadata.get(name) for name in ("accelerator", "colab")}
+            return cells, metadata
+
+        generated, source = jupytext.read(path.with_suffix(".ipynb")), jupytext.read(path)
+        assert content(generated) == content(source), f"Run: {_GENERATE}"
+
+    def test_notebook_is_valid_and_has_no_outputs(self, path):
+        notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=nbformat.NO_CONVERT)
+        nbformat.validate(notebook)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                # Generating it keeps outputs, as it keeps all that is not in the source.
+                kept = cell.outputs or cell.execution_count
+                assert not kept, f"Saved after a run. Restore it with git, then run: {_GENERATE}"
+
+    def test_opens_in_colab_with_a_gpu(self, path):
+        notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+        assert notebook.metadata["accelerator"] == "GPU"
+        assert notebook.metadata["colab"]["name"] == path.with_suffix(".ipynb").name
+        address = r"\(https://colab\.research\.google\.com/github/[^)]*/notebooks/(.*?)\)"
+        assert re.findall(address, notebook.cells[0].source) == [path.with_suffix(".ipynb").name]
+
+    @pytest.mark.skipif(sys.version_info < (3, 10), reason="needs sys.stdlib_module_names")
+    def test_imports_only_the_package(self, path):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module]
+            else:
+                continue
+            for name in names:
+                top = name.split(".")[0]
+                assert top in sys.stdlib_module_names or {top, name} & _PACKAGES, name
+
+    def test_holds_no_model_code(self, path):
+        tree = ast.parse(path.read_text())
+        assert not [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        imported = [
+            (alias.name, alias.asname)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+            if alias.name.startswith("tensorflow")
+        ]
+        assert imported in ([], [("tensorflow", "tf")])
+        inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        used = {dotted_name(node) for node in ast.walk(tree) if id(node) not in inner}
+        used = {name for name in used if name.split(".")[0] == "tf"}
+        assert used <= _TENSORFLOW
