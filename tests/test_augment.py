@@ -207,6 +207,11 @@ class PadToMultipleTest(tf.test.TestCase, parameterized.TestCase):
         padded = augment.pad_to_multiple(row, 8)
         self.assertAllEqual(padded[0, :, 0], [1, 2, 3, 2, 1, 2, 3, 2])
 
+    def test_batch(self):
+        batch = np.random.default_rng(1).uniform(size=(2, 3, 5, 1)).astype(np.float32)
+        padded = augment.pad_to_multiple(batch, 4)
+        self.assertAllEqual(padded, [augment.pad_to_multiple(image, 4) for image in batch])
+
     def test_in_a_graph_of_unknown_size(self):
         @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.float32)])
         def pad(image):

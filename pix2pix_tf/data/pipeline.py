@@ -80,8 +80,13 @@ class PairReader:
         Raises:
             InputError: Listing the pairs that cannot be read.
         """
-        first = self.read(0)
-        fits = len(self) * (first[0].nbytes + first[1].nbytes) <= self._bytes_left
+        try:
+            first = self.read(0)
+        except InputError:
+            fits = False  # Listed below, with the others.
+        else:
+            num_left = len(self) - len(self._kept)
+            fits = num_left * (first[0].nbytes + first[1].nbytes) <= self._bytes_left
         run_on_all(self.read if fits else self._pairs.read, range(len(self)))
 
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

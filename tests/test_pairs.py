@@ -1,0 +1,438 @@
+"""Tests of `pix2pix_tf.data.pairs`, on folders of tiny pictures."""
+
+from __future__ import annotations
+
+import pathlib
+from unittest import mock
+
+import data_folder
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf.data import images, pairs, pipeline, scenes
+from pix2pix_tf.errors import InputError, MissingInputError
+
+_LEFT, _RIGHT = (200, 30, 60), (10, 120, 240)
+
+
+def picture(color=_LEFT, *, width: int = 6, height: int = 4, mode: str = "RGB") -> Image.Image:
+    return Image.new("RGB", (width, height), color).convert(mode)
+
+
+def aligned(left=_LEFT, right=_RIGHT, *, width: int = 6, height: int = 4) -> Image.Image:
+    """Returns two pictures side by side."""
+    both = picture(left, width=2 * width, height=height)
+    both.paste(right, (width, 0, 2 * width, height))
+    return both
+
+
+class _FolderTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.get_temp_dir()) / "data"
+        self.folder.mkdir()
+
+    def save(self, name: str, content: Image.Image | bytes) -> pathlib.Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            content.save(path)
+        return path
+
+    def assert_refused(self, function, sentence: str, *, error=InputError) -> None:
+        with self.assertRaises(error) as raised:
+            function()
+        self.assertEqual(str(raised.exception), sentence)
+
+    def open(self, split: str = "train", **channels) -> pairs.PairSource:
+        return pairs.open_pairs(str(self.folder), split, **channels)
+
+
+class FindPairsTest(_FolderTest):
+    @parameterized.named_parameters(
+        ("split_then_side", "train/A", "train/B"),
+        ("side_then_split", "A/train", "B/train"),
+        ("one_word", "trainA", "trainB"),
+    )
+    def test_two_folders(self, a_folder, b_folder):
+        for name in ("2.png", "10.png", "1.a.png"):
+            self.save(f"{a_folder}/{name}", picture(_LEFT))
+            # The suffix may differ; what comes before it may hold dots.
+            self.save(f"{b_folder}/{name[:-4]}.bmp", picture(_RIGHT))
+        self.save(f"{a_folder}/notes.txt", b"")
+        self.save(f"{b_folder}/.hidden.png", b"")
+        found = pairs.find_pairs(self.folder, "train")
+        expected = [
+            pairs.PairFiles(
+                self.folder / a_folder / f"{name}.png", self.folder / b_folder / f"{name}.bmp"
+            )
+            for name in ("1.a", "10", "2")
+        ]
+        self.assertEqual(found, expected)
+        opened = self.open()
+        self.assertEqual(opened.names, ["1.a", "10", "2"])
+        a, b = opened.read(1)
+        self.assertAllEqual(a, np.full((4, 6, 3), _LEFT))
+        self.assertAllEqual(b, np.full((4, 6, 3), _RIGHT))
+
+    def test_aligned(self):
+        for name in ("2.png", "10.PNG", "1.bmp"):
+            self.save(f"val/{name}", aligned())
+        found = pairs.find_pairs(self.folder, "val")
+        expected = [self.folder / "val" / name for name in ("1.bmp", "10.PNG", "2.png")]
+        self.assertEqual(found, [pairs.PairFiles(path, None) for path in expected])
+        self.assertEqual([pair.name for pair in found], ["1", "10", "2"])
+
+    def test_two_folders_come_before_files_beside_them(self):
+        self.save("train/1.png", aligned())
+        self.save("train/A/2.png", picture())
+        self.save("train/B/2.png", picture())
+        self.assertEqual([pair.name for pair in pairs.find_pairs(self.folder, "train")], ["2"])
+
+    def test_splits_do_not_mix(self):
+        for split in ("train", "test"):
+            self.save(f"{split}A/{split}.png", picture())
+            self.save(f"{split}B/{split}.png", picture())
+        self.assertEqual(self.open("test").names, ["test"])
+
+    def test_missing_split_lists_those_found(self):
+        self.save("train/1.png", aligned())
+        self.save("A/test/1.png", picture())
+        self.save("unrelated/1.png", picture())
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "val"),
+            f"'{self.folder}' has no split 'val'. Splits found: train, test. Expected "
+            f"'{self.folder}/val' with images that hold A and B side by side, or "
+            f"'{self.folder}/valA' and '{self.folder}/valB' with one image each.",
+            error=MissingInputError,
+        )
+
+    def test_missing_split_of_an_empty_folder(self):
+        with self.assertRaisesRegex(MissingInputError, "Splits found: none. Expected "):
+            pairs.find_pairs(self.folder, "train")
+
+    def test_empty_split(self):
+        self.save("train/notes.txt", b"no picture")
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "train"),
+            f"'{self.folder}/train' holds no images (0 files that end in .png, .jpg, .jpeg, "
+            ".bmp). Put the pairs there.",
+            error=MissingInputError,
+        )
+
+    def test_two_empty_folders(self):
+        for side in "AB":
+            (self.folder / f"train{side}").mkdir()
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "train"),
+            f"'{self.folder}/trainA' and '{self.folder}/trainB' hold no images. "
+            "Put the pairs there.",
+            error=MissingInputError,
+        )
+
+    @parameterized.named_parameters(("a", "A", "B"), ("b", "B", "A"))
+    def test_one_of_two_folders(self, there, missing):
+        self.save(f"train{there}/1.png", picture())
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "train"),
+            f"There is '{self.folder}/train{there}' but no '{self.folder}/train{missing}'. "
+            "Put the partners there, with the same names.",
+            error=MissingInputError,
+        )
+
+    @parameterized.named_parameters(("in_b", "A", "B"), ("in_a", "B", "A"))
+    def test_missing_partner(self, complete, lacking):
+        for name in ("1", "2", "3"):
+            self.save(f"train/{complete}/{name}.png", picture())
+        self.save(f"train/{lacking}/2.png", picture())
+        there, missing = self.folder / "train" / complete, self.folder / "train" / lacking
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "train"),
+            f"'{there}/1.png' has no partner in '{missing}'; "
+            f"'{there}/3.png' has no partner in '{missing}'. Pairs have the same name in both "
+            "folders, the suffix may differ: add the missing files or take these out.",
+            error=MissingInputError,
+        )
+
+    def test_missing_partners_both_ways(self):
+        for name in "AB":  # Each file is named after the folder that it is in.
+            self.save(f"train/{name}/{name}.png", picture())
+        with self.assertRaisesRegex(
+            MissingInputError, r"A/A\.png' has no partner in '.*B/B\.png' has no partner in '"
+        ):
+            pairs.find_pairs(self.folder, "train")
+
+    def test_many_missing_partners_are_counted(self):
+        for number in range(25):
+            self.save(f"trainA/{number}.png", b"")
+        self.save("trainB/0.png", b"")
+        with self.assertRaises(MissingInputError) as raised:
+            pairs.find_pairs(self.folder, "train")
+        message = str(raised.exception)
+        self.assertEqual(message.count("has no partner"), 10)
+        self.assertIn("; and 14 more. Pairs have", message)
+
+    @parameterized.named_parameters(("aligned", "train"), ("a", "trainA"), ("b", "trainB"))
+    def test_same_name_twice(self, where):
+        for folder in ("trainA", "trainB") if where != "train" else ("train",):
+            self.save(f"{folder}/1.png", aligned())
+        self.save(f"{where}/1.jpg", aligned())
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "train"),
+            f"'{self.folder}/{where}/1.jpg' and '{self.folder}/{where}/1.png' have the same name "
+            "but for the suffix, so which one is meant is not clear. Take one of them out.",
+        )
+
+
+class FindSplitTest(_FolderTest):
+    def test_first_candidate_there_is(self):
+        self.save("train/1.png", aligned())
+        self.save("testA/1.png", picture())
+        self.save("B/test/1.png", picture())
+        dataset = str(self.folder)
+        self.assertEqual(pairs.find_split(dataset, ["val", "test", "train"]), "test")
+        self.assertEqual(pairs.find_split(dataset, ["train", "test"]), "train")
+        self.assertIsNone(pairs.find_split(dataset, ["val"]))
+
+    def test_demo_has_all(self):
+        self.assertEqual(pairs.find_split("demo", ["test", "val"]), "test")
+
+
+class FilePairsTest(_FolderTest):
+    def test_aligned_halves(self):
+        pixels = np.random.default_rng(0).integers(0, 256, (5, 14, 3), dtype=np.uint8)
+        self.save("train/1.png", Image.fromarray(pixels))
+        a, b = self.open().read(0)
+        self.assertAllEqual(a, pixels[:, :7])
+        self.assertAllEqual(b, pixels[:, 7:])
+
+    def test_real_pairs_have_the_photo_on_the_left(self):
+        photo, labels = pairs.open_pairs(str(data_folder.require("facades")), "val").read(0)
+        self.assertEqual(photo.shape, (256, 256, 3))
+        self.assertEqual(labels.shape, (256, 256, 3))
+        # Labels are saturated everywhere, photos of houses nowhere.
+        saturation = [np.ptp(side.astype(int), axis=-1).mean() for side in (photo, labels)]
+        self.assertLess(saturation[0], 100)
+        self.assertGreater(saturation[1], 180)
+
+    @parameterized.named_parameters(("aligned", True), ("two_folders", False))
+    def test_grey_and_color_mixed(self, side_by_side):
+        if side_by_side:
+            self.save("train/1.png", aligned())
+        else:
+            self.save("trainA/1.png", picture(_LEFT))
+            self.save("trainB/1.png", picture(_RIGHT))
+        # 0.299 red + 0.587 green + 0.114 blue = 84.25 and 100.79.
+        a, b = self.open(a_channels=1, b_channels=3).read(0)
+        self.assertAllEqual(a, np.full((4, 6, 1), 84))
+        self.assertAllEqual(b, np.full((4, 6, 3), _RIGHT))
+        a, b = self.open(a_channels=3, b_channels=1).read(0)
+        self.assertAllEqual(a, np.full((4, 6, 3), _LEFT))
+        self.assertAllEqual(b, np.full((4, 6, 1), 101))
+
+    def test_alpha_on_one_side(self):
+        half_clear = Image.new("RGBA", (6, 4), (0, 0, 0, 51))  # Over white: 255 - 51.
+        self.save("trainA/1.png", half_clear)
+        self.save("trainB/1.png", picture())
+        a, b = self.open(a_channels=4, b_channels=3).read(0)
+        self.assertAllEqual(a, np.full((4, 6, 4), (0, 0, 0, 51)))
+        self.assertAllEqual(b, np.full((4, 6, 3), _LEFT))
+        a, _ = self.open(a_channels=3, b_channels=3).read(0)
+        self.assertAllEqual(a, np.full((4, 6, 3), 204))
+
+    def test_8_bits(self):
+        self.save("train/1.png", aligned())
+        opened = self.open()
+        self.assertEqual(opened.dtype, tf.uint8)
+        self.assertEqual([side.dtype for side in opened.read(0)], [np.uint8, np.uint8])
+
+    def test_one_16_bit_file_makes_all_16_bit(self):
+        deep = np.array([[0, 1000], [65535, 257]], np.uint16)
+        self.save("trainA/1.png", picture(width=2, height=2))
+        self.save("trainB/1.png", picture(width=2, height=2))
+        self.save("trainA/2.png", picture(width=2, height=2))
+        self.save("trainB/2.png", Image.fromarray(deep))
+        opened = self.open(b_channels=1)
+        self.assertEqual(opened.dtype, tf.uint16)
+        a, b = opened.read(1)
+        self.assertEqual((a.dtype, b.dtype), (np.uint16, np.uint16))
+        self.assertAllEqual(a, np.full((2, 2, 3), _LEFT) * 257)
+        self.assertAllEqual(b[..., 0], deep)
+
+    def test_refuses_odd_width(self):
+        path = self.save("train/1.png", picture(width=9, height=4))
+        self.assert_refused(
+            self.open,
+            f"'{path}' is 9 pixels wide, which is odd. A pair has two images of the same width "
+            "side by side; for images of their own, put A and B in two folders.",
+        )
+
+    @parameterized.named_parameters(("square", 8, 8), ("tall", 8, 10))
+    def test_refuses_a_single_image_as_a_pair(self, width, height):
+        path = self.save("train/1.png", picture(width=width, height=height))
+        self.assert_refused(
+            self.open,
+            f"'{path}' is {width}x{height} pixels, too narrow for two images side by side. "
+            "Join it with its partner, or put A and B in two folders.",
+        )
+
+    def test_takes_two_tall_images_side_by_side(self):
+        self.save("train/1.png", aligned(width=5, height=9))
+        self.assertEqual(self.open().read(0)[1].shape, (9, 5, 3))
+
+    def test_refuses_different_sizes(self):
+        a = self.save("trainA/1.png", picture(width=6, height=4))
+        b = self.save("trainB/1.png", picture(width=4, height=6))
+        self.assert_refused(
+            self.open,
+            f"'{a}' is 6x4 pixels and its partner '{b}' 4x6. Bring them to the same size.",
+        )
+
+    @parameterized.named_parameters(
+        ("two", 2, 3, 2), ("none", 3, 0, 0), ("many", 7, 3, 7), ("both", 2, 5, 2)
+    )
+    def test_refuses_channels_that_files_do_not_have(self, a_channels, b_channels, named):
+        self.save("train/1.png", aligned())
+        self.assert_refused(
+            lambda: self.open(a_channels=a_channels, b_channels=b_channels),
+            f"Image files have 1, 3 or 4 channels, not {named}. Set input_channels and "
+            "output_channels accordingly.",
+        )
+
+    @parameterized.named_parameters(
+        ("a", 4, 3, "A", "RGB"), ("b", 3, 4, "B", "RGB"), ("grey", 4, 4, "A", "L")
+    )
+    def test_refuses_four_channels_without_alpha(self, a_channels, b_channels, side, mode):
+        for name in "AB":
+            self.save(f"train{name}/1.png", picture(mode=mode if name == side else "RGBA"))
+        self.assert_refused(
+            lambda: self.open(a_channels=a_channels, b_channels=b_channels),
+            f"'{self.folder}/train{side}/1.png' has {len(mode)} channel(s), no alpha, but 4 "
+            "channels were asked for. Set input_channels or output_channels to what the files "
+            "have, 1 or 3.",
+        )
+
+    def test_refuses_an_aligned_file_without_alpha(self):
+        self.save("train/1.png", aligned())
+        with self.assertRaisesRegex(InputError, r"1\.png' has 3 channel\(s\), no alpha, but 4 "):
+            self.open(b_channels=4)
+
+    def test_lists_every_wrong_file(self):
+        for name in ("1", "3", "5"):
+            self.save(f"train/{name}.png", aligned())
+        odd = self.save("train/2.png", picture(width=9))
+        text = self.save("train/4.png", b"not a picture")
+        with self.assertRaises(InputError) as raised:
+            self.open()
+        lines = str(raised.exception).split("\n")
+        self.assertLen(lines, 3)
+        self.assertEqual(lines[0], "2 of 5 pairs cannot be used:")
+        self.assertStartsWith(lines[1], f"'{odd}' is 9 pixels wide")
+        self.assertStartsWith(lines[2], f"'{text}' cannot be read as an image")
+
+    def test_many_wrong_files_are_counted(self):
+        for number in range(13):
+            self.save(f"train/{number}.png", b"")
+        with self.assertRaises(InputError) as raised:
+            self.open()
+        lines = str(raised.exception).split("\n")
+        self.assertEqual(lines[0], "13 of 13 pairs cannot be used:")
+        self.assertLen(lines, 12)
+        self.assertEqual(lines[-1], "... and 3 more.")
+
+    @parameterized.named_parameters(
+        ("cached", 16, ("2", "4")),
+        ("not_cached", 0, ("2", "4")),
+        # The first pair also tells how much memory all need.
+        ("first_cached", 16, ("1", "4")),
+        ("first_not_cached", 0, ("1", "4")),
+    )
+    def test_truncated_files_are_found_by_reading_all(self, cache_megabytes, truncated):
+        for name in "12345":
+            path = self.save(f"train/{name}.jpg", aligned(width=40, height=30))
+            if name in truncated:
+                path.write_bytes(path.read_bytes()[:-100])
+        # The headers are whole, so nothing is noticed yet.
+        reader = pipeline.PairReader(self.open(), size=30, cache_megabytes=cache_megabytes)
+        with self.assertRaises(InputError) as raised:
+            reader.read_all()
+        lines = str(raised.exception).split("\n")
+        self.assertLen(lines, 3)
+        self.assertEqual(lines[0], "2 of 5 pairs cannot be used:")
+        for name, line in zip(truncated, lines[1:]):
+            self.assertStartsWith(line, f"'{self.folder}/train/{name}.jpg' cannot be decoded: ")
+
+    def test_one_truncated_file_is_named_alone(self):
+        self.save("train/1.png", aligned())
+        path = self.save("train/2.png", aligned(width=40, height=30))
+        path.write_bytes(path.read_bytes()[:-30])
+        self.assert_refused(
+            pipeline.PairReader(self.open(), size=4).read_all,
+            f"'{path}' cannot be decoded: it is truncated or damaged "
+            f"({images.len_text(path)}). Replace it, or take it out of the folder.",
+        )
+
+
+class RunOnAllTest(tf.test.TestCase):
+    def test_keeps_the_order(self):
+        self.assertEqual(pairs.run_on_all(lambda x: x * x, range(50)), [x * x for x in range(50)])
+
+    def test_other_errors_are_not_collected(self):
+        # A defect of the project must keep its traceback.
+        with self.assertRaises(ZeroDivisionError):
+            pairs.run_on_all(lambda x: 1 // x, [1, 0])
+
+
+class ScenePairsTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("train", "train", 2000), ("val", "val", 100), ("test", "test", 100)
+    )
+    def test_open(self, split, count):
+        opened = pairs.open_pairs("demo", split, scene_size=32)
+        self.assertEqual(opened.dtype, tf.uint8)
+        self.assertLen(opened.names, count)
+        labels, photo = opened.read(3)
+        scene = scenes.draw_scene(32, seed=0, index=int(opened.names[3].removeprefix("scene_")))
+        self.assertAllEqual(labels, scene.labels)
+        self.assertAllEqual(photo, scene.photo)
+
+    def test_no_two_splits_share_a_scene(self):
+        drawn = []
+        with mock.patch.object(pairs.scenes, "draw_scene") as draw_scene:
+            for split in ("train", "val", "test"):
+                opened = pairs.open_pairs("demo", split)
+                for index in range(len(opened.names)):
+                    opened.read(index)
+                calls = [call.kwargs for call in draw_scene.call_args_list]
+                # One seed for all, so that different numbers are different scenes.
+                self.assertEqual({call["seed"] for call in calls}, {0})
+                drawn.append([call["index"] for call in calls])
+                draw_scene.reset_mock()
+        everything = sum(drawn, [])
+        self.assertLen(everything, 2200)
+        self.assertLen(set(everything), 2200)
+
+    def test_refuses_an_unknown_split(self):
+        with self.assertRaises(MissingInputError) as raised:
+            pairs.open_pairs("demo", "trian")
+        self.assertEqual(
+            str(raised.exception),
+            "The demo set has no split 'trian'. Use one of train, val, test.",
+        )
+
+    def test_refuses_other_channels(self):
+        with self.assertRaises(InputError) as raised:
+            pairs.open_pairs("demo", "train", a_channels=1)
+        self.assertEqual(
+            str(raised.exception),
+            "The demo set has colour images, 3 channels on both sides, not 1 and 3. Leave "
+            "input_channels and output_channels at 3.",
+        )
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,394 @@
+"""Tests of `pix2pix_tf.data.pipeline`, on pictures that hold their number and coordinates."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import pathlib
+import threading
+import time
+
+import data_folder
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf.data import images, pairs, pipeline
+from pix2pix_tf.errors import InputError, MissingInputError
+
+_LOAD_SIZE, _CROP_SIZE = 12, 8  # 5 rows, 5 columns and 2 flips to choose from.
+
+
+class CountedPairs:
+    """Pairs whose pixels are (number, row, column) for A and the inverse for B.
+
+    Counts how often each was read, from any thread.
+    """
+
+    def __init__(self, num_pairs: int = 7, *, height: int = _LOAD_SIZE, width: int = _LOAD_SIZE):
+        self.names = [f"pair_{number}" for number in range(num_pairs)]
+        self.dtype = tf.uint8
+        self.reads = collections.Counter()
+        self._shape = (height, width)
+        self._lock = threading.Lock()
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        with self._lock:
+            self.reads[index] += 1
+        rows, cols = np.indices(self._shape)
+        a = np.stack([np.full(self._shape, index), rows, cols], axis=-1).astype(np.uint8)
+        return a, 255 - a
+
+
+class OneSidedPairs(CountedPairs):
+    """The same with a grey A, to tell A from B by their channels."""
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        a, b = super().read(index)
+        return a[..., :1], b
+
+
+def take(dataset: tf.data.Dataset, num_batches: int, *, skip: int = 0) -> list:
+    """Returns a list of (source, target) arrays."""
+    batches = itertools.islice(dataset, skip, skip + num_batches)
+    return [(source.numpy(), target.numpy()) for source, target in batches]
+
+
+def examples(dataset: tf.data.Dataset, num_batches: int) -> list[tuple[int, int, int, bool]]:
+    """Returns (number, row, column, flipped) of each example, in order."""
+    found = []
+    for batch, _ in take(dataset, num_batches):
+        for pixels in images.denormalize_image(batch).numpy().astype(int):
+            row, col = pixels[..., 1].min(), pixels[..., 2].min()
+            found.append((pixels[0, 0, 0], row, col, pixels[0, 0, 2] > pixels[0, -1, 2]))
+    return found
+
+
+class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
+    def batches(self, source_pairs=None, *, direction="AtoB", cache_megabytes=1, **options):
+        reader = pipeline.PairReader(
+            source_pairs or CountedPairs(),
+            size=_LOAD_SIZE,
+            direction=direction,
+            cache_megabytes=cache_megabytes,
+        )
+        options = {"batch_size": 1, "crop_size": _CROP_SIZE, **options}
+        return pipeline.training_batches(reader, **options)
+
+    def assert_same_batches(self, first: list, second: list) -> None:
+        self.assertEqual(len(first), len(second))
+        for one, other in zip(first, second):
+            self.assertAllEqual(one[0], other[0])
+            self.assertAllEqual(one[1], other[1])
+
+    @parameterized.named_parameters(("single", 1), ("pairs", 2), ("larger_than_an_epoch", 9))
+    def test_each_epoch_visits_each_pair_once_in_another_order(self, batch_size):
+        num_epochs = 5
+        found = examples(self.batches(batch_size=batch_size), -(-7 * num_epochs // batch_size))
+        epochs = np.array([number for number, *_ in found][: 7 * num_epochs]).reshape(-1, 7)
+        self.assertAllEqual(np.sort(epochs, axis=1), [list(range(7))] * num_epochs)
+        self.assertLen({tuple(epoch) for epoch in epochs}, num_epochs)
+
+    def test_one_pair(self):
+        found = examples(self.batches(CountedPairs(1)), 4)
+        self.assertEqual([number for number, *_ in found], [0] * 4)
+        self.assertGreater(len(set(found)), 1)
+
+    @parameterized.named_parameters(("cached", 1), ("not_cached", 0))
+    def test_jitter_differs_between_epochs_and_between_pairs(self, cache_megabytes):
+        found = examples(self.batches(cache_megabytes=cache_megabytes), 7 * 6)
+        jitters_of = collections.defaultdict(set)
+        for number, *jitter in found:
+            jitters_of[number].add(tuple(jitter))
+        # Cached after the jitter, each would have one for ever; 6 draws of 50 rarely agree.
+        self.assertGreater(min(len(jitters) for jitters in jitters_of.values()), 3)
+        # Seeded by epoch, a whole epoch would have one.
+        self.assertGreater(len({tuple(jitter) for _, *jitter in found[:7]}), 3)
+        self.assertEqual({flipped for *_, flipped in found}, {False, True})
+
+    def test_source_and_target_stay_together(self):
+        for source, target in take(self.batches(batch_size=4), 8):
+            self.assertAllClose(target, -source, rtol=0, atol=1e-6)
+
+    def test_mirror_is_passed_on(self):
+        found = examples(self.batches(mirror=False), 40)
+        self.assertFalse(any(flipped for *_, flipped in found))
+
+    def test_same_seed_repeats(self):
+        first, second = (take(self.batches(seed=3, batch_size=2), 12) for _ in range(2))
+        self.assert_same_batches(first, second)
+
+    def test_another_seed_differs_in_order_and_jitter(self):
+        first, second = (examples(self.batches(seed=seed), 14) for seed in (3, 4))
+        self.assertNotEqual([number for number, *_ in first], [number for number, *_ in second])
+        self.assertNotEqual([jitter for _, *jitter in first], [jitter for _, *jitter in second])
+
+    def test_batches_do_not_depend_on_their_size(self):
+        one = np.concatenate([source for source, _ in take(self.batches(batch_size=1), 12)])
+        three = np.concatenate([source for source, _ in take(self.batches(batch_size=3), 4)])
+        self.assertAllEqual(one, three)
+
+    def test_order_does_not_depend_on_which_file_is_slow(self):
+        class SlowPairs(CountedPairs):
+            def read(self, index):
+                time.sleep(0.05 if index % 3 == 0 else 0.0)
+                return super().read(index)
+
+        slow = take(self.batches(SlowPairs(), cache_megabytes=0), 14)
+        self.assert_same_batches(slow, take(self.batches(), 14))
+
+    @parameterized.named_parameters(
+        ("in_the_first_epoch", 1, 3),
+        ("at_an_epochs_end", 1, 7),
+        ("in_the_third_epoch", 1, 17),
+        ("batches_across_epochs", 2, 6),
+    )
+    def test_resumed_run_equals_the_tail_of_an_uninterrupted_one(self, batch_size, num_done):
+        uninterrupted = take(self.batches(batch_size=batch_size), 9, skip=num_done)
+        resumed = take(self.batches(batch_size=batch_size, start=num_done * batch_size), 9)
+        self.assert_same_batches(resumed, uninterrupted)
+
+    @parameterized.named_parameters(
+        ("two_shards", 2, 2, 0), ("three_shards", 3, 1, 0), ("resumed", 2, 2, 8)
+    )
+    def test_shards_together_are_one_run(self, num_shards, batch_size, start):
+        options = {"batch_size": batch_size, "start": start}
+        whole = take(self.batches(**options), 4 * num_shards)
+        shards = [
+            take(self.batches(shard=(index, num_shards), **options), 4)
+            for index in range(num_shards)
+        ]
+        # Batch i of all is the next one of shard i % num_shards.
+        interleaved = [shard[number] for number in range(4) for shard in shards]
+        self.assert_same_batches(interleaved, whole)
+
+    @parameterized.named_parameters(("a_to_b", "AtoB", 1, 3), ("b_to_a", "BtoA", 3, 1))
+    def test_direction(self, direction, input_channels, output_channels):
+        batches = self.batches(
+            OneSidedPairs(),
+            direction=direction,
+            input_channels=input_channels,
+            output_channels=output_channels,
+        )
+        for source, target in take(batches, 7):
+            grey, color = (source, target) if direction == "AtoB" else (target, source)
+            self.assertEqual((grey.shape[-1], color.shape[-1]), (1, 3))
+            self.assertBetween(grey.max(), -1.0, -0.9)  # The number, at most 6 of 255.
+            self.assertBetween(color.min(), 0.8, 1.0)
+
+    @parameterized.named_parameters(("square", 12, 12), ("wide", 12, 30), ("tall", 40, 24))
+    def test_static_and_actual_shapes(self, height, width):
+        batches = self.batches(
+            OneSidedPairs(height=height, width=width), batch_size=3, input_channels=1
+        )
+        source_spec, target_spec = batches.element_spec
+        self.assertEqual(source_spec, tf.TensorSpec([3, 8, 8, 1], tf.float32))
+        self.assertEqual(target_spec, tf.TensorSpec([3, 8, 8, 3], tf.float32))
+        for source, target in take(batches, 4):
+            self.assertEqual((source.shape, target.shape), ((3, 8, 8, 1), (3, 8, 8, 3)))
+            self.assertAllInRange(source, -1.0, 1.0)
+            self.assertAllInRange(target, -1.0, 1.0)
+
+    @parameterized.named_parameters(("uint8", tf.uint8), ("uint16", tf.uint16))
+    def test_range(self, dtype):
+        class BlackAndWhite(CountedPairs):
+            def read(self, index):
+                black = np.zeros((_LOAD_SIZE, _LOAD_SIZE, 3), dtype.as_numpy_dtype)
+                return black, black + dtype.max
+
+        black_and_white = BlackAndWhite()
+        black_and_white.dtype = dtype
+        for source, target in take(self.batches(black_and_white), 2):
+            self.assertAllEqual(source, -np.ones_like(source))
+            self.assertAllEqual(target, np.ones_like(target))
+
+    def test_cached_run_reads_each_pair_once(self):
+        counted = CountedPairs()
+        reader = pipeline.PairReader(counted, size=_LOAD_SIZE, cache_megabytes=1)
+        reader.read_all()
+        take(pipeline.training_batches(reader, batch_size=2, crop_size=_CROP_SIZE), 12)
+        self.assertEqual(counted.reads, {number: 1 for number in range(7)})
+
+    def test_cache_changes_nothing_but_speed(self):
+        cached, read_again = (
+            take(self.batches(cache_megabytes=megabytes), 21) for megabytes in (1, 0)
+        )
+        self.assert_same_batches(cached, read_again)
+
+    def test_wrong_channels_are_refused(self):
+        with self.assertRaises(tf.errors.InvalidArgumentError):
+            take(self.batches(input_channels=1), 1)
+
+
+class PairReaderTest(tf.test.TestCase, parameterized.TestCase):
+    def test_without_cache_reads_again(self):
+        counted = CountedPairs()
+        reader = pipeline.PairReader(counted, size=_LOAD_SIZE, cache_megabytes=0)
+        for index in (2, 2, 5, 2):
+            reader.read(index)
+        self.assertEqual(counted.reads, {2: 3, 5: 1})
+
+    def test_cache_keeps_what_fits(self):
+        # A pair takes 2 * 3 * 300 * 300 bytes: one fits in a megabyte, two do not.
+        counted = CountedPairs(height=300, width=300)
+        reader = pipeline.PairReader(counted, size=300, cache_megabytes=1)
+        for index in (4, 4, 0, 0, 4):
+            reader.read(index)
+        self.assertEqual(counted.reads, {4: 1, 0: 2})
+
+    @parameterized.named_parameters(
+        ("exactly", 512, 1, {0: 1, 1: 1}),
+        ("not_by_a_row", 513, 1, {0: 2, 1: 3}),
+        ("never", 513, 0, {0: 3, 1: 3}),
+    )
+    def test_reading_all_fills_a_cache_that_fits_all(self, width, cache_megabytes, expected):
+        # A pair of 512 x 512, grey on both sides, is half a megabyte.
+        class Grey(CountedPairs):
+            def read(self, index):
+                return tuple(side[..., :1] for side in super().read(index))
+
+        counted = Grey(2, height=512, width=width)
+        reader = pipeline.PairReader(counted, size=512, cache_megabytes=cache_megabytes)
+        reader.read_all()
+        for index in (0, 1, 1):
+            reader.read(index)
+        # What does not fit is read once to learn its size, once with all, and when asked for.
+        self.assertEqual(counted.reads, expected)
+
+    def test_reads_scaled_pixels(self):
+        reader = pipeline.PairReader(CountedPairs(height=12, width=30), size=24)
+        source, target = reader.read(np.int64(3))
+        self.assertEqual((source.shape, target.shape), ((24, 60, 3), (24, 60, 3)))
+        self.assertEqual((source.dtype, target.dtype), (np.uint8, np.uint8))
+        self.assertAllEqual(source[..., 0], np.full((24, 60), 3))
+        self.assertLen(reader, 7)
+
+    @parameterized.named_parameters(("a_to_b", "AtoB", 0), ("b_to_a", "BtoA", 1))
+    def test_direction(self, direction, index_of_a):
+        reader = pipeline.PairReader(
+            CountedPairs(), size=_LOAD_SIZE, direction=direction, cache_megabytes=1
+        )
+        a, b = CountedPairs().read(3)
+        for _ in range(2):  # Read, then from the cache.
+            pair = reader.read(3)
+            self.assertAllEqual(pair[index_of_a], a)
+            self.assertAllEqual(pair[1 - index_of_a], b)
+
+    @parameterized.named_parameters(
+        ("removed", pathlib.Path.unlink, MissingInputError, "There is no file '{}'. "),
+        (
+            "damaged",
+            lambda path: path.write_bytes(path.read_bytes()[:-30]),
+            InputError,
+            "'{}' cannot be decoded: it is truncated or damaged ",
+        ),
+    )
+    def test_error_of_a_file_that_changes_after_the_check(self, change, error, start):
+        folder = pathlib.Path(self.get_temp_dir())
+        (folder / "train").mkdir()
+        noise = np.random.default_rng(0).integers(0, 256, (8, 16, 3), dtype=np.uint8)
+        paths = [folder / "train" / f"{number}.png" for number in range(3)]
+        for path in paths:
+            Image.fromarray(noise).save(path)
+        reader = pipeline.PairReader(pairs.open_pairs(str(folder), "train"), size=8)
+        reader.read_all()
+        self.assertIsNone(reader.error)
+        batches = pipeline.training_batches(reader, batch_size=1, crop_size=8)
+        take(batches, 3)
+        change(paths[1])
+        with self.assertRaises(tf.errors.OpError):  # Its type and text are TensorFlow's.
+            take(batches, 3)
+        self.assertIs(type(reader.error), error)
+        self.assertStartsWith(str(reader.error), start.format(paths[1]))
+
+
+class EvaluationExamplesTest(tf.test.TestCase, parameterized.TestCase):
+    def evaluate(self, source_pairs=None, *, size=_LOAD_SIZE, crop_size=_LOAD_SIZE, **options):
+        reader = pipeline.PairReader(source_pairs or CountedPairs(), size=size)
+        return list(pipeline.evaluation_examples(reader, crop_size=crop_size, **options))
+
+    def test_whole_square_images_in_order(self):
+        counted = CountedPairs()
+        found = self.evaluate(counted)
+        self.assertEqual([example.name for example in found], counted.names)
+        for index, example in enumerate(found):
+            self.assertEqual(example.source.shape, (1, 12, 12, 3))
+            a, b = counted.read(index)
+            self.assertAllEqual(images.denormalize_image(example.source)[0], a)
+            self.assertAllEqual(images.denormalize_image(example.target)[0], b)
+
+    @parameterized.named_parameters(
+        ("wide", 12, 21, 12, 0, 4), ("tall", 17, 12, 12, 2, 0), ("smaller", 12, 12, 9, 1, 1)
+    )
+    def test_central_square_of_both(self, height, width, crop_size, row, col):
+        found = self.evaluate(CountedPairs(height=height, width=width), crop_size=crop_size)
+        for example in found:
+            for side in (example.source, -example.target):
+                pixels = images.denormalize_image(side).numpy()
+                self.assertEqual(pixels.shape, (1, crop_size, crop_size, 3))
+                self.assertAllEqual(pixels[0, :, 0, 1], np.arange(row, row + crop_size))
+                self.assertAllEqual(pixels[0, 0, :, 2], np.arange(col, col + crop_size))
+
+    def test_is_deterministic(self):
+        for first, second in zip(self.evaluate(crop_size=8), self.evaluate(crop_size=8)):
+            self.assertEqual(first.name, second.name)
+            self.assertAllEqual(first.source, second.source)
+            self.assertAllEqual(first.target, second.target)
+
+    @parameterized.named_parameters(
+        ("none", 0, []),
+        ("one", 1, [0]),
+        ("two", 2, [0, 6]),
+        ("three", 3, [0, 3, 6]),
+        ("four", 4, [0, 2, 4, 6]),
+        ("all_but_one", 6, [0, 1, 2, 4, 5, 6]),
+        ("all", 7, list(range(7))),
+        ("more", 100, list(range(7))),
+    )
+    def test_limit_is_spread_evenly(self, limit, expected):
+        counted = CountedPairs()
+        found = self.evaluate(counted, limit=limit)
+        self.assertEqual([example.name for example in found], [f"pair_{n}" for n in expected])
+        # What is left out is not read either.
+        self.assertEqual(sorted(counted.reads), expected)
+
+
+class FacadesTest(tf.test.TestCase):
+    """The paper's data and two guesses at it, the floor of every result on it."""
+
+    def examples(self, split: str):
+        opened = pairs.open_pairs(str(data_folder.require("facades")), split)
+        reader = pipeline.PairReader(opened, size=256, direction="BtoA", cache_megabytes=256)
+        reader.read_all()  # On all cores, so several times faster.
+        return pipeline.evaluation_examples(reader, crop_size=256)
+
+    def test_error_of_the_mean_photo_and_of_grey(self):
+        sum_of_photos, num_photos = np.zeros((256, 256, 3)), 0
+        for _, _, target in self.examples("train"):
+            sum_of_photos += target[0].numpy()
+            num_photos += 1
+        self.assertEqual(num_photos, 400)
+        mean_photo = (sum_of_photos / num_photos).astype(np.float32)
+        errors = [
+            (np.abs(target).mean(), np.abs(target - mean_photo).mean())
+            for _, _, target in self.examples("test")
+        ]
+        self.assertLen(errors, 106)
+        of_grey, of_mean_photo = np.mean(errors, axis=0)
+        self.assertAlmostEqual(of_grey, 0.3975, delta=5e-5)
+        self.assertAlmostEqual(of_mean_photo, 0.3595, delta=5e-5)
+
+    def test_training_batches_of_the_paper(self):
+        opened = pairs.open_pairs(str(data_folder.require("facades")), "train")
+        reader = pipeline.PairReader(opened, size=286, direction="BtoA")
+        batches = pipeline.training_batches(reader, batch_size=2, crop_size=256)
+        for source, target in take(batches, 2):
+            self.assertEqual((source.shape, target.shape), ((2, 256, 256, 3), (2, 256, 256, 3)))
+            # Labels are saturated everywhere, photos of houses nowhere.
+            self.assertGreater(np.ptp(source, axis=-1).mean(), 180 / 127.5)
+            self.assertLess(np.ptp(target, axis=-1).mean(), 100 / 127.5)
+
+
+if __name__ == "__main__":
+    tf.test.main()
