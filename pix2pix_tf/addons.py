@@ -23,6 +23,15 @@ except ImportError:
 HAS_ADDONS = tensorflow_addons is not None
 
 
+@keras.utils.register_keras_serializable("pix2pix_tf")
+class InstanceNormalization(keras.layers.GroupNormalization):
+    """Keras' group normalisation under the name of Addons' class.
+
+    A `.weights.h5` file addresses layers by the name of their class: with equal
+    names it travels between the stacks.
+    """
+
+
 def instance_normalization(
     *, epsilon: float, gamma_initializer, dtype: str = "float32", name: str | None = None
 ) -> keras.layers.Layer:
@@ -36,13 +45,13 @@ def instance_normalization(
 
     Returns:
         `tensorflow_addons.layers.InstanceNormalization` where Addons is
-        installed, else `keras.layers.GroupNormalization` with a group a channel.
-        Both have `gamma` and `beta` of shape `[channels]`, in this order.
+        installed, else `InstanceNormalization` with a group a channel. Both
+        have `gamma` and `beta` of shape `[channels]`, in this order.
     """
     arguments = dict(epsilon=epsilon, gamma_initializer=gamma_initializer, dtype=dtype, name=name)
     if HAS_ADDONS:
         return tensorflow_addons.layers.InstanceNormalization(**arguments)
-    return keras.layers.GroupNormalization(groups=-1, **arguments)
+    return InstanceNormalization(groups=-1, **arguments)
 
 
 def spectral_normalization(

@@ -17,6 +17,8 @@ from pix2pix_tf.errors import InputError, MissingInputError
 
 CONFIG_FILE = "config.json"
 PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
+# Below these sizes the discriminator has no logit left: receptive field, crop_size.
+_SMALLEST_CROP_SIZE = {142: 64, 286: 128}
 
 
 def _field(default: Any, help: str, *, choices: tuple = (), minimum=None, maximum=None):
@@ -177,6 +179,13 @@ class TrainConfig:
                 f"crop_size is {self.crop_size}. Use a power of two from 32 to 1024: the "
                 "generator halves the image until one pixel is left."
             )
+        smallest = _SMALLEST_CROP_SIZE.get(self.receptive_field, 0)
+        if self.uses_gan and self.crop_size < smallest:
+            raise InputError(
+                f"crop_size is {self.crop_size}, too small for receptive_field "
+                f"{self.receptive_field}: no logit is left. Use a crop_size of {smallest} or more, "
+                "or a smaller field."
+            )
         if self.load_size == 0:
             # The only way to set a field of a frozen dataclass.
             object.__setattr__(self, "load_size", round(self.crop_size * PAPER_LOAD_RATIO))
@@ -212,7 +221,7 @@ class TrainConfig:
 
         Raises:
             MissingInputError: If `folder` holds no `config.json`.
-            InputError: If it is no JSON, or names a field that there is not.
+            InputError: If it is no JSON object, or names a field that there is not.
         """
         path = pathlib.Path(folder) / CONFIG_FILE
         if not path.is_file():
@@ -226,6 +235,10 @@ class TrainConfig:
             raise InputError(
                 f"'{path}' is not JSON ({error}). Restore it, or train anew."
             ) from None
+        if not isinstance(values, dict):
+            raise InputError(
+                f"'{path}' is not a JSON object of settings. Restore it, or train anew."
+            )
         return cls.from_dict(values)
 
     @classmethod

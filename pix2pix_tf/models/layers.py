@@ -42,8 +42,9 @@ class StatisticsNormalization(keras.layers.Layer):
     """Normalises by the statistics of the tensor at hand, in training and after.
 
     `gamma * (x - mean) / sqrt(variance + epsilon) + beta` for each channel, with
-    the biased variance, computed in float32 whatever the layer's precision.
-    There are no moving averages, hence no `training` argument.
+    the biased variance. There are no moving averages, hence no `training` argument.
+    The layer is float32, whatever `dtype` it is given: it casts its input up,
+    and the next layer casts its output back.
 
     Args:
         statistics: "batch": mean and variance over the whole batch, which is
@@ -57,14 +58,16 @@ class StatisticsNormalization(keras.layers.Layer):
     def __init__(
         self, *, statistics: str = "batch", epsilon: float = NORMALIZATION_EPSILON, **kwargs
     ):
-        super().__init__(**kwargs)
+        # In bfloat16 a mean over a 128x128 map would lose most of its digits, and
+        # gamma and beta all but two or three of theirs.
+        super().__init__(**{**kwargs, "dtype": "float32"})
         if statistics not in STATISTICS:
             raise InputError(f"statistics is {statistics!r}. Use one of {', '.join(STATISTICS)}.")
         self.statistics = statistics
         self.epsilon = epsilon
 
     def build(self, input_shape):
-        """Creates `gamma` and `beta`, both `[channels]` and float32."""
+        """Creates `gamma` and `beta`, both `[channels]`."""
         channels = input_shape[-1]
         self.gamma = self.add_weight(
             name="gamma", shape=(channels,), initializer=scale_initializer()
@@ -73,20 +76,17 @@ class StatisticsNormalization(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
-        """Returns the normalised `inputs`, in their dtype."""
-        # In bfloat16 a mean over a 128x128 map would lose most of its digits.
-        x = tf.cast(inputs, tf.float32)
+        """Returns the normalised `inputs`."""
         axes = [1, 2] if self.statistics == "image" else [0, 1, 2]
-        mean, variance = tf.nn.moments(x, axes, keepdims=True)
-        normalized = tf.nn.batch_normalization(
-            x,
+        mean, variance = tf.nn.moments(inputs, axes, keepdims=True)
+        return tf.nn.batch_normalization(
+            inputs,
             mean,
             variance,
-            offset=tf.cast(self.beta, tf.float32),
-            scale=tf.cast(self.gamma, tf.float32),
+            offset=self.beta,
+            scale=self.gamma,
             variance_epsilon=self.epsilon,
         )
-        return tf.cast(normalized, inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         """Returns `input_shape`."""
@@ -151,27 +151,24 @@ class NoiseDropout(keras.layers.Layer):
         return {**super().get_config(), "rate": self.rate}
 
 
-def normalize(x, *, norm: str, statistics: str = "batch", dtype: str = "float32"):
-    """Returns `x` normalised per channel, or `x` itself for `norm="none"`.
+def normalize(x, *, norm: str, statistics: str = "batch"):
+    """Returns `x` normalised per channel in float32, or `x` itself for `norm="none"`.
 
     Args:
         x: `[batch, height, width, channels]`.
         norm: One of `NORMS`. "instance" is TensorFlow Addons' layer where it is
             installed. Both norms hold `gamma` and `beta`, in this order.
         statistics: See `StatisticsNormalization`. "image" serves both norms.
-        dtype: Keras dtype policy name.
     """
     if norm not in NORMS:
         raise InputError(f"norm is {norm!r}. Use one of {', '.join(NORMS)}.")
     if norm == "none":
         return x
     if norm == "instance" and statistics == "batch":
-        # float32, and cast back by the next layer: Addons' layer would take its
-        # moments in bfloat16 under a mixed policy.
         return addons.instance_normalization(
             epsilon=NORMALIZATION_EPSILON, gamma_initializer=scale_initializer()
         )(x)
-    return StatisticsNormalization(statistics=statistics, dtype=dtype)(x)
+    return StatisticsNormalization(statistics=statistics)(x)
 
 
 def down_block(
@@ -212,7 +209,7 @@ def down_block(
         kernel_size=kernel_size,
         spectral_norm=spectral_norm,
     )
-    x = normalize(x, norm=norm, statistics=statistics, dtype=dtype)
+    x = normalize(x, norm=norm, statistics=statistics)
     return keras.layers.LeakyReLU(LEAKY_RELU_SLOPE, dtype=dtype)(x)
 
 
@@ -276,7 +273,7 @@ def up_block(
         kernel_initializer=weight_initializer(),
         dtype=dtype,
     )(x)
-    x = normalize(x, norm=norm, statistics=statistics, dtype=dtype)
+    x = normalize(x, norm=norm, statistics=statistics)
     if dropout is not None:
         x, noise = NoiseDropout(dropout, dtype=dtype)(x, noise)
     return keras.layers.ReLU(dtype=dtype)(x), noise
