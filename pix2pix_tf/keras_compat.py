@@ -26,6 +26,7 @@ class ScaledOptimizer(tf.Module):
     def __init__(self, optimizer, variables, *, loss_scaling: bool):
         super().__init__()
         self._scales = loss_scaling
+        self._adapted = optimizer
         if loss_scaling:
             wrapper = (
                 keras.optimizers.LossScaleOptimizer
@@ -59,7 +60,9 @@ class ScaledOptimizer(tf.Module):
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        return float(self.optimizer.learning_rate)
+        # Not the public property: with a schedule Keras 2 gives that of the last step.
+        rate = self._adapted._learning_rate
+        return _to_float(rate(self._adapted.iterations) if callable(rate) else rate)
 
     @property
     def loss_scale(self) -> float:
@@ -67,7 +70,12 @@ class ScaledOptimizer(tf.Module):
         if not self._scales:
             return 1.0
         scale = self.optimizer.dynamic_scale if IS_KERAS_3 else self.optimizer.loss_scale
-        return float(scale)
+        return _to_float(scale)
+
+
+def _to_float(value) -> float:
+    # float() of a variable that a strategy has mirrored fails.
+    return float(tf.convert_to_tensor(value))
 
 
 def tf_variables(model: keras.Model) -> list[tf.Variable]:

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import warnings
 
 import keras
 import tensorflow as tf
@@ -52,8 +53,12 @@ class ServingModel(tf.Module):
         self.config = config
         self.statistics = statistics
         self.noise_size = noise_size(config)
+        # The file is of the generator as trained, whose normalisation may be another
+        # layer than the one that serves; both hold the same arrays in the same order.
+        trained = build_generator(config)
+        load_weights(trained, weights)
         self._generator = build_generator(config, statistics=statistics)
-        load_weights(self._generator, weights)
+        self._generator.set_weights(trained.get_weights())
         # Tracked here, because Keras 3 hides them from loaders outside Python.
         self._tracked = keras_compat.tf_variables(self._generator)
 
@@ -131,10 +136,14 @@ def load_weights(model: keras.Model, path: pathlib.Path) -> None:
             f"There is no '{path}'. Train until the first checkpoint, or pass another run folder."
         )
     try:
-        model.load_weights(str(path))
-    except (OSError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras 3 warns of each part that does not fit, then raises.
+            warnings.simplefilter("ignore", UserWarning)
+            model.load_weights(str(path))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:  # The last is h5py's.
+        reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"'{path}' does not hold the weights of this network ({error}). Restore the file, or "
+            f"'{path}' does not hold the weights of this network ({reason}). Restore the file, or "
             "the config.json that belongs to it."
         ) from None
 
@@ -157,31 +166,64 @@ def save_version(
         The new version's folder.
 
     Raises:
-        InputError: If `workdir` is no run folder, or has no weights yet.
+        InputError: If `workdir` is no run folder, or has no weights yet; or if
+            `output` is a file, or a name that TensorFlow cannot read from.
     """
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
+    check_no_pattern(output)
     config = TrainConfig.load(workdir)
     model = ServingModel(
         config, workdir / checkpoints.GENERATOR_WEIGHTS, statistics=statistics, dropout=dropout
     )
-    output.mkdir(parents=True, exist_ok=True)
-    number = max(list_versions(output), default=0) + 1
-    unfinished = output / f"{_UNFINISHED}{number}_{os.getpid()}"
+    make_output_folder(output)
+    unfinished = output / f"{_UNFINISHED}{os.getpid()}"
     try:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
         card.write_text(json.dumps(_model_card(model, workdir), indent=2), encoding="utf-8")
-        os.replace(unfinished, output / str(number))
+        # Counted now, since another export may have ended meanwhile.
+        final = output / str(max(list_versions(output), default=0) + 1)
+        os.replace(unfinished, final)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    return output / str(number)
+    return final
+
+
+def make_output_folder(folder: pathlib.Path) -> None:
+    """Makes a folder for results, and those above it, where they are not there.
+
+    Raises:
+        InputError: If there is a file in its place.
+    """
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(
+            f"'{folder}' cannot be made: a file is in its place. Pass another folder as --output."
+        ) from None
+
+
+def check_no_pattern(folder: pathlib.Path) -> None:
+    """Refuses a model folder that TensorFlow would write to, but not find again.
+
+    Raises:
+        InputError: If the path reads as a pattern of several.
+    """
+    found = [character for character in "*?[" if character in str(folder)]
+    if found:
+        raise InputError(
+            f"'{folder}' has a {found[0]} in its path, which TensorFlow takes for a pattern when "
+            "it looks for the variables. Use a folder of another name for the exported model."
+        )
 
 
 def list_versions(folder: pathlib.Path) -> list[int]:
     """Returns the versions in a model folder, oldest first."""
-    return sorted(int(path.name) for path in pathlib.Path(folder).iterdir() if path.name.isdigit())
+    folder = pathlib.Path(folder)
+    numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+    return sorted(number for number in numbers if (folder / str(number)).is_dir())
 
 
 def read_model_card(version_folder: pathlib.Path) -> dict:
@@ -189,6 +231,7 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
 
     Raises:
         MissingInputError: If there is none.
+        InputError: If it is damaged.
     """
     path = pathlib.Path(version_folder) / MODEL_CARD
     if not path.is_file():
@@ -196,15 +239,36 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
             f"'{version_folder}' has no {MODEL_CARD}, so it was not exported by this project. "
             "Export it with python -m export.saved_model."
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"config", "step", "noise_size"} - card.keys()
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"'{path}' is no model card ({error}). Export the run again.") from None
+    if missing:
+        raise InputError(
+            f"'{path}' is no model card: it lacks {', '.join(sorted(missing))}. Export the run "
+            "again."
+        )
+    return card
+
+
+def read_step(workdir: pathlib.Path) -> int | None:
+    """Returns for how many steps a run's weights were trained; None if it was not noted."""
+    newest = checkpoints.list_checkpoints(workdir)
+    try:
+        return json.loads((newest[-1] / checkpoints.INFO).read_text(encoding="utf-8"))["step"]
+    except (IndexError, OSError, ValueError, KeyError):
+        return None  # The weights stand without their checkpoint.
 
 
 def _model_card(model: ServingModel, workdir: pathlib.Path) -> dict:
     """Returns what a user of the model has to know, without the code that trained it."""
     config = model.config
+    step = read_step(workdir)
     records = reports.read_metrics(workdir)
-    newest = checkpoints.list_checkpoints(workdir)
-    step = json.loads((newest[-1] / checkpoints.INFO).read_text())["step"] if newest else None
+    if step is not None:
+        # The run may have gone on since the checkpoint; these are not of its weights.
+        records = [record for record in records if record["step"] <= step]
     shape = ["batch", "height", "width"]
     image = dict(dtype="float32", shape=[*shape, config.input_channels], range=[-1, 1])
     output = dict(dtype="float32", shape=[*shape, config.output_channels], range=[-1, 1])

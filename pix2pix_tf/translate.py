@@ -6,7 +6,8 @@ r"""Translates an image, or every image of a folder.
 
 No target is needed, images may have any size, and nothing about the model has to
 be repeated. An output has its input's size and name; with several samples a
-number is added to the name. The same seed gives the same pictures.
+number is added to the name, and to all but PNG and JPEG the suffix .png. The same
+seed gives the same pictures.
 """
 
 from __future__ import annotations
@@ -37,21 +38,34 @@ def main(unused_arguments: list[str]) -> None:
     import tensorflow as tf
     import tqdm
 
+    from pix2pix_tf import serving
     from pix2pix_tf.data import images
     from pix2pix_tf.inference import translator
 
     for path in paths:
         images.inspect_image(path)  # All headers before the first translation.
+    serving.make_output_folder(output)
+    if any(path.parent.resolve() == output.resolve() for path in paths):
+        raise InputError(
+            f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
+            "another folder."
+        )
     translate = translator.load(options.model)
-    output.mkdir(parents=True, exist_ok=True)
     for path in tqdm.tqdm(paths, unit="image", disable=None):
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
-            name = path.name if options.samples == 1 else f"{path.stem}_{sample}{path.suffix}"
-            images.write_atomically(
-                output / name, images.encode_image(tf.constant(pixels), path.suffix)
-            )
+            number = None if options.samples == 1 else sample
+            target = output / output_name(path, number)
+            images.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
     print(f"Wrote {len(paths) * options.samples} images to '{output}'.")
+
+
+def output_name(path: pathlib.Path, sample: int | None) -> str:
+    """Returns the name of a translation of `path`; `sample` is None if there is but one."""
+    stem = path.stem if sample is None else f"{path.stem}_{sample}"
+    if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
+        return stem + path.suffix
+    return f"{stem}{path.suffix}.png"  # Not in place of the suffix: "a.png" may be another input.
 
 
 def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
@@ -60,12 +74,12 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     Raises:
         InputError: If there are none.
     """
-    from pix2pix_tf.data import images
-
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
+    from pix2pix_tf.data import images
+
     paths = images.list_images(path)
     if not paths:
         raise InputError(

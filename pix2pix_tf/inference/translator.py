@@ -94,7 +94,11 @@ def load(model: str | pathlib.Path) -> Translator:
     if (folder / CONFIG_FILE).is_file():
         config = TrainConfig.load(folder)
         module = serving.ServingModel(config, folder / GENERATOR_WEIGHTS)
-        return Translator(config, tf.function(module.translate, reduce_retracing=True))
+        return Translator(
+            config,
+            tf.function(module.translate, reduce_retracing=True),
+            step=serving.read_step(folder),
+        )
     if not (folder / _SAVED_MODEL).is_file():
         versions = serving.list_versions(folder)
         if not versions:
@@ -104,8 +108,15 @@ def load(model: str | pathlib.Path) -> Translator:
             )
         folder = folder / str(versions[-1])
     card = serving.read_model_card(folder)
-    loaded = tf.saved_model.load(str(folder))
-    signature = loaded.signatures["with_noise"]
+    serving.check_no_pattern(folder)
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        signature = loaded.signatures["with_noise"]
+    except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"'{folder}' cannot be loaded as a SavedModel ({reason}). Export the run again."
+        ) from None
 
     def with_noise(image: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         return signature(image=image, z=z)["output"]

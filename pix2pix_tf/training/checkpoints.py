@@ -57,7 +57,7 @@ class CheckpointManager:
             metric: Name and value of what decides the best checkpoint, if any.
             larger_is_better: Which way the metric points.
         """
-        step = int(self._state.step)
+        step = int(self._state.step.numpy())
         final = self._folder / _name(step)
         self._folder.mkdir(parents=True, exist_ok=True)
         for leftover in self._folder.glob(f"{_UNFINISHED}*"):
@@ -73,6 +73,9 @@ class CheckpointManager:
         if final.exists():
             shutil.rmtree(final)  # A damaged one that the run fell back from.
         os.replace(unfinished, final)
+        for later in list_checkpoints(self._workdir):
+            if later.name > final.name:
+                shutil.rmtree(later)  # Damaged as well; it would count as the newest.
         self._publish_weights(final)
         if metric is not None and math.isfinite(metric[1]):
             self._note_best(info, larger_is_better)
@@ -94,7 +97,7 @@ class CheckpointManager:
             if fault is None:
                 if faults:
                     logging.warning("Continuing from '%s' instead.", folder)
-                return int(self._state.step)
+                return int(self._state.step.numpy())
             faults.append(f"'{folder}': {fault}")
             logging.warning("Checkpoint '%s' cannot be read (%s).", folder, fault)
         if faults:
@@ -108,8 +111,8 @@ class CheckpointManager:
         """Restores one checkpoint; returns what is wrong with it, or None."""
         try:
             info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-            step, written_by = info["step"], info["keras"]
-        except (OSError, ValueError, KeyError) as error:
+            step, written_by = int(info["step"]), str(info["keras"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             return f"{INFO} is missing or damaged: {error}"
         if written_by.split(".")[0] != keras.__version__.split(".")[0]:
             raise InputError(
@@ -120,10 +123,13 @@ class CheckpointManager:
         try:
             # Every variable must come from the checkpoint, and all of it be used.
             self._checkpoint.read(str(folder / _STATE)).assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
-            return str(error).splitlines()[0]
-        if int(self._state.step) != step:
-            return f"it is of step {int(self._state.step)}, but {INFO} says {step}"
+        except (
+            *(tf.errors.OpError, AssertionError, ValueError),
+            *(LookupError, RuntimeError),  # What TensorFlow's reader makes of some damages.
+        ) as error:
+            return (str(error) or repr(error)).splitlines()[0]
+        if int(self._state.step.numpy()) != step:
+            return f"it is of step {int(self._state.step.numpy())}, but {INFO} says {step}"
         return None
 
     def _publish_weights(self, folder: pathlib.Path) -> None:
@@ -164,7 +170,11 @@ def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
 def read_best(workdir: pathlib.Path) -> dict | None:
     """Returns step, metric and value of the best checkpoint, or None if none was measured."""
     path = pathlib.Path(workdir) / FOLDER / _BEST
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        best = json.loads(path.read_text(encoding="utf-8"))
+        return best if {"step", "metric", "value"} <= best.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None  # None yet, or damaged: the next measure counts as best.
 
 
 def _name(step: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import tensorflow as tf
@@ -23,10 +24,7 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
     if name == "default":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        return tf.distribute.MirroredStrategy(
-            [device.name for device in tf.config.list_logical_devices(kind)]
-        )
+        return _mirrored()
     if name == "multiworker":
         if not os.environ.get("TF_CONFIG"):
             raise InputError(
@@ -46,10 +44,22 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
     raise InputError(f"strategy is {name!r}. Use default, mirrored, multiworker or tpu.")
 
 
+@functools.cache
+def _mirrored() -> tf.distribute.Strategy:
+    # One for the process: the collectives of a second would be taken for the
+    # first's, and fail where the networks differ.
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    return tf.distribute.MirroredStrategy(
+        [device.name for device in tf.config.list_logical_devices(kind)]
+    )
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes: the first, or the only, worker."""
+    """Whether this process is the one that writes: the chief, else worker 0, or the only one."""
     resolver = strategy.cluster_resolver
-    return resolver is None or resolver.task_type in (None, "chief") or not resolver.task_id
+    if resolver is None or resolver.task_type in (None, "chief"):
+        return True
+    return "chief" not in resolver.cluster_spec().jobs and not resolver.task_id
 
 
 def shard_of_worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import sys
 import time
 
@@ -25,7 +26,7 @@ class Progress:
         self._batch_size = batch_size
         # Speed is measured from the end of the first step, which compiles.
         self._measured_from: tuple[int, float] | None = None
-        self._last_line = 0.0
+        self._last_line = -math.inf
         self._losses: dict[str, float] = {}
         # tqdm.auto draws a widget in notebooks, where stderr is no terminal either.
         self._is_interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -54,7 +55,9 @@ class Progress:
             if losses:
                 self._bar.set_postfix_str(self._status(step), refresh=False)
             self._bar.update(step - self._bar.n)
-        elif step == self._num_steps or now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        elif self._losses and (
+            step == self._num_steps or now - self._last_line >= _SECONDS_BETWEEN_LINES
+        ):
             self._last_line = now
             left = self._time_left(step)
             print(f"step {step}/{self._num_steps}: {self._status(step)}{left}", flush=True)

@@ -1,0 +1,106 @@
+"""Trains on two CPU devices and prints what it found; run by `test_distribution.py`.
+
+A process of its own: devices are made before TensorFlow starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import numpy as np
+import tensorflow as tf
+import tiny_training
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.training import distribution, loop
+from pix2pix_tf.training.state import TrainState
+from pix2pix_tf.training.step import make_train_step
+
+_CONFIG = tiny_training.make_config(
+    batch_size=2, norm="none", dropout=0.0, learning_rate=1e-3, lambda_l1=1.0
+)
+
+
+def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
+    """Takes two steps on the same batch and returns all that may be compared."""
+    with strategy.scope():
+        state = TrainState(config)
+    before = state.generator.get_weights()
+    train_step = make_train_step(state, config, strategy)
+    pairs = tf.data.Dataset.from_tensor_slices(tiny_training.random_batch(2)).repeat()
+    batches = iter(
+        strategy.distribute_datasets_from_function(
+            lambda context: pairs.batch(context.get_per_replica_batch_size(config.batch_size))
+        )
+    )
+    losses = [
+        {name: float(value) for name, value in train_step(next(batches)).items()} for _ in range(2)
+    ]
+    weights = state.generator.trainable_variables + state.discriminator.trainable_variables
+    after = state.generator.get_weights()
+    return dict(
+        losses=losses,
+        weights=[np.array(tf.convert_to_tensor(weight)).tolist() for weight in weights],
+        learns=any(np.any(old != new) for old, new in zip(before, after)),
+        replicas_differ_by=max(map(_spread, weights)),
+        loss_scale=state.generator_optimizer.loss_scale,
+        learning_rate=state.generator_optimizer.learning_rate,
+        step=int(state.step.numpy()),
+        examples_seen=int(state.examples_seen.numpy()),
+        traces=train_step.experimental_get_tracing_count(),
+    )
+
+
+def _spread(weight) -> float:
+    """Returns the largest difference between what the replicas hold."""
+    mirrored = getattr(weight, "_value", weight)
+    replicas = [value.numpy() for value in getattr(mirrored, "values", [mirrored])]
+    return max(float(np.abs(value - replicas[0]).max()) for value in replicas)
+
+
+def train(workdir: pathlib.Path) -> dict:
+    """Trains a mirrored run, goes on with it mirrored, then on one device."""
+    config = tiny_training.make_config(
+        batch_size=2, strategy="mirrored", num_steps=2, num_samples=1, num_evaluated=2
+    )
+    loop.train(config, workdir)
+    loop.train(dataclasses.replace(config, num_steps=3), workdir)
+    one_device = dataclasses.replace(config, num_steps=4, strategy="default")
+    state = loop.train(one_device, workdir)
+    try:
+        odd = dataclasses.replace(config, batch_size=3)
+        loop.train(odd, workdir.with_name("odd"))
+        refusal = ""
+    except InputError as error:
+        refusal = str(error)
+    return dict(
+        steps=[int(state.step.numpy()), int(state.examples_seen.numpy())],
+        refusal=refusal,
+        odd_was_started=workdir.with_name("odd").exists(),
+    )
+
+
+def main():
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    mirrored = distribution.build_strategy("mirrored")
+    one_device = distribution.build_strategy("default")
+    batch_norm = dataclasses.replace(_CONFIG, norm="batch", dropout=0.5)
+    found = dict(
+        num_replicas=mirrored.num_replicas_in_sync,
+        is_chief=distribution.is_chief(mirrored),
+        shard=distribution.shard_of_worker(mirrored),
+        mirrored=run_steps(_CONFIG, mirrored),
+        one_device=run_steps(_CONFIG, one_device),
+        float16=run_steps(dataclasses.replace(_CONFIG, precision="float16"), mirrored),
+        batch_norm=run_steps(batch_norm, mirrored),
+        trained=train(pathlib.Path(sys.argv[1])),
+    )
+    print("\n" + json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,334 @@
+"""Tests of `pix2pix_tf.training.checkpoints`: what is saved, and what a damaged one does."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import shutil
+import tempfile
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tiny_training
+from absl.testing import parameterized
+
+from pix2pix_tf import keras_compat
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.training import checkpoints
+from pix2pix_tf.training.checkpoints import CheckpointManager
+from pix2pix_tf.training.state import TrainState
+
+pytestmark = tiny_training.IGNORED_WARNINGS
+
+_CONFIG = tiny_training.make_config(precision="float16", decay_steps=10, num_steps=100)
+
+
+def all_variables(state: TrainState) -> list[tf.Variable]:
+    """Returns every variable that TensorFlow finds by walking through a state."""
+    found = tf.train.TrackableView(state).descendants()
+    if keras_compat.IS_KERAS_3:  # Whose variables wrap TensorFlow's.
+        found = [item.value if isinstance(item, keras.Variable) else item for item in found]
+    found = [item for item in found if isinstance(item, tf.Variable)]
+    return list({id(variable): variable for variable in found}.values())
+
+
+def expected_variables(state: TrainState) -> list[tf.Variable]:
+    """Returns the variables that must be among them, by name."""
+    found = [state.step, state.examples_seen, state.seed, state.first_bad_step]
+    for network in (state.generator, state.discriminator):
+        found += keras_compat.tf_variables(network)
+    for scaled in (state.generator_optimizer, state.discriminator_optimizer):
+        for optimizer in (scaled.optimizer, scaled.optimizer.inner_optimizer):
+            variables = optimizer.variables
+            for variable in variables() if callable(variables) else variables:
+                found.append(variable.value if keras_compat.IS_KERAS_3 else variable)
+    return found
+
+
+def fill(state: TrainState, *, seed: int) -> None:
+    """Gives every variable another value."""
+    random = np.random.RandomState(seed)
+    for variable in all_variables(state):
+        if variable.dtype == tf.bool:
+            continue
+        value = random.randint(1, 1000, variable.shape)
+        variable.assign(tf.cast(value, variable.dtype))
+
+
+def values(state: TrainState) -> list[np.ndarray]:
+    return [variable.numpy() for variable in all_variables(state)]
+
+
+class CheckpointTestCase(tf.test.TestCase, parameterized.TestCase):
+    """Has one state for all tests, and a new run folder for each."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.state = TrainState(_CONFIG)
+
+    def setUp(self):
+        super().setUp()
+        self.workdir = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def manager(self, *, keep=2) -> CheckpointManager:
+        return CheckpointManager(self.state, self.workdir, keep=keep)
+
+    def save(self, *steps, keep=2, metrics=None, **arguments):
+        """Saves steps, with all variables holding values that follow from the step."""
+        for step in steps:
+            fill(self.state, seed=step)
+            self.state.step.assign(step)
+            metric = ("l1", metrics[step]) if metrics else None
+            self.manager(keep=keep).save(metric=metric, **arguments)
+
+    def steps(self) -> list[int]:
+        """Returns the steps of the checkpoints that are there."""
+        return [int(path.name[5:]) for path in checkpoints.list_checkpoints(self.workdir)]
+
+    def folder(self, step: int) -> pathlib.Path:
+        return self.workdir / "checkpoints" / f"step_{step:08d}"
+
+    def assert_restores(self, step: int) -> None:
+        """Restores the newest, and finds the values of `save(step)`."""
+        fill(self.state, seed=step)
+        self.state.step.assign(step)
+        expected = values(self.state)
+        fill(self.state, seed=99)
+        self.assertEqual(self.manager().restore_newest(), step)
+        for found, wanted in zip(values(self.state), expected):
+            self.assertAllEqual(found, wanted)
+
+
+class SaveTest(CheckpointTestCase):
+    def test_a_new_object_gets_every_variable(self):
+        state = TrainState(_CONFIG)
+        variables = all_variables(state)
+        self.assertLessEqual(set(map(id, expected_variables(state))), set(map(id, variables)))
+        weights = state.generator.trainable_variables + state.discriminator.trainable_variables
+        self.assertGreaterEqual(len(variables), 3 * len(weights) + 4)
+        fill(state, seed=1)
+        state.step.assign(7)
+        CheckpointManager(state, self.workdir, keep=1).save()
+        other = TrainState(_CONFIG)
+        fill(other, seed=2)
+        self.assertEqual(CheckpointManager(other, self.workdir, keep=1).restore_newest(), 7)
+        for found, wanted in zip(values(other), values(state)):
+            self.assertAllEqual(found, wanted)
+        for found, wanted in (
+            (other.generator_optimizer, state.generator_optimizer),
+            (other.discriminator_optimizer, state.discriminator_optimizer),
+        ):
+            self.assertEqual(found.loss_scale, wanted.loss_scale)
+            self.assertNotEqual(found.loss_scale, 2.0**15)  # A new optimizer's.
+        entries = [
+            name
+            for name, _ in tf.train.list_variables(str(self.folder(7) / "state"))
+            if name.endswith("VARIABLE_VALUE")
+        ]
+        self.assertLen(entries, len(variables))
+
+    def test_a_new_run_has_nothing_to_restore(self):
+        self.assertIsNone(self.manager().restore_newest())
+        self.assertEmpty(list(self.workdir.iterdir()))
+
+    def test_the_newest_are_kept(self):
+        self.save(10, 20, 30, 40, keep=2)
+        self.assertEqual(self.steps(), [30, 40])
+        self.assert_restores(40)
+
+    @parameterized.named_parameters(
+        ("smaller", False, {10: 0.5, 20: 0.2, 30: 0.4, 40: 0.3}),
+        ("larger", True, {10: 0.5, 20: 0.9, 30: 0.4, 40: 0.3}),
+        ("a_tie_stays_with_the_first", False, {10: 0.5, 20: 0.2, 30: 0.2, 40: 0.3}),
+        ("nan_is_never_best", True, {10: 0.5, 20: 0.9, 30: float("nan"), 40: 0.3}),
+    )
+    def test_the_best_is_kept_beside_the_newest(self, larger_is_better, metrics):
+        self.save(*metrics, keep=1, metrics=metrics, larger_is_better=larger_is_better)
+        self.assertEqual(self.steps(), [20, 40])
+        best = checkpoints.read_best(self.workdir)
+        self.assertEqual((best["step"], best["metric"], best["value"]), (20, "l1", metrics[20]))
+
+    def test_another_metric_starts_anew(self):
+        self.save(10, metrics={10: 0.1})
+        self.state.step.assign(20)
+        self.manager().save(metric=("psnr", 0.01), larger_is_better=True)
+        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 20)
+
+    @parameterized.named_parameters(("cut", "{"), ("of_another_kind", "[]"), ("without", "{}"))
+    def test_a_damaged_note_of_the_best_stops_nothing(self, text):
+        self.save(10, metrics={10: 0.1})
+        (self.workdir / "checkpoints" / "best.json").write_text(text, encoding="utf-8")
+        self.assertIsNone(checkpoints.read_best(self.workdir))
+        self.save(20, metrics={20: 0.5})
+        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 20)
+
+    def test_run_folder_has_the_newest_networks(self):
+        self.save(10, 20)
+        digests = tiny_training.read_folder(self.workdir)
+        of_step = {
+            step: digests[f"checkpoints/step_{step:08d}/generator.weights.h5"] for step in (10, 20)
+        }
+        self.assertEqual(digests["generator.weights.h5"], of_step[20])
+        self.assertNotEqual(digests["generator.weights.h5"], of_step[10])
+        wanted = {
+            name: getattr(self.state, name).get_weights() for name in ("generator", "discriminator")
+        }
+        fill(self.state, seed=3)
+        for name, weights in wanted.items():
+            model = getattr(self.state, name)
+            model.load_weights(str(self.workdir / f"{name}.weights.h5"))
+            for found, weight in zip(model.get_weights(), weights):
+                self.assertAllEqual(found, weight)
+        left = [path.name for path in self.workdir.iterdir() if path.name.startswith(".")]
+        self.assertEmpty(left)
+
+    def test_info_says_what_wrote_it(self):
+        self.save(10, metrics={10: 0.25})
+        info = json.loads((self.folder(10) / "info.json").read_text(encoding="utf-8"))
+        expected = dict(
+            step=10, keras=keras.__version__, tensorflow=tf.__version__, metric="l1", value=0.25
+        )
+        self.assertEqual(info, expected)
+
+    def test_a_death_while_writing_leaves_the_old_ones(self):
+        self.save(10)
+        before = tiny_training.read_folder(self.workdir)
+        with mock.patch.object(
+            type(self.state.generator), "save_weights", side_effect=KeyboardInterrupt
+        ):
+            with self.assertRaises(KeyboardInterrupt):
+                self.save(20)
+        after = tiny_training.read_folder(self.workdir)
+        self.assertLessEqual(before.items(), after.items())
+        self.assertEqual(self.steps(), [10])
+        self.assert_restores(10)
+        # What the dead process left is cleared away by the next.
+        unfinished = self.workdir / "checkpoints" / ".unfinished_step_00000020"
+        self.assertTrue(unfinished.is_dir())
+        self.save(30)
+        self.assertFalse(unfinished.exists())
+        self.assertEqual(self.steps(), [10, 30])
+
+    def test_a_death_while_publishing_leaves_whole_files(self):
+        self.save(10)
+
+        def published():
+            return tiny_training.read_folder(self.workdir)["discriminator.weights.h5"]
+
+        before = published()
+
+        def write_half(model, path):
+            pathlib.Path(path).write_bytes(b"half")
+            if model is self.state.discriminator:
+                raise KeyboardInterrupt
+
+        with mock.patch.object(
+            type(self.state.generator), "save_weights", autospec=True, side_effect=write_half
+        ):
+            with self.assertRaises(KeyboardInterrupt):
+                self.save(20)
+        self.assertEqual(published(), before)
+        self.save(30)
+        self.assertNotEqual(published(), before)
+
+
+def cut_data(folder: pathlib.Path) -> None:
+    path = next(folder.glob("state.data*"))
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def flip_data(folder: pathlib.Path) -> None:
+    path = next(folder.glob("state.data*"))
+    data = bytearray(path.read_bytes())
+    for position in range(len(data) // 3, len(data) // 3 + 64):
+        data[position] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def write_info(text: str):
+    return lambda folder: (folder / "info.json").write_text(text, encoding="utf-8")
+
+
+_DAMAGES = (
+    ("cut_data", cut_data),
+    ("flipped_data", flip_data),
+    ("no_data", lambda folder: next(folder.glob("state.data*")).unlink()),
+    ("no_index", lambda folder: (folder / "state.index").unlink()),
+    ("no_info", lambda folder: (folder / "info.json").unlink()),
+    ("garbage_info", write_info("\x00{")),
+    ("empty_info", write_info("")),
+    ("info_is_a_list", write_info("[]")),
+    ("info_is_null", write_info("null")),
+    ("info_without_a_step", write_info(json.dumps(dict(keras=keras.__version__)))),
+    ("info_of_a_word", write_info(json.dumps(dict(keras=keras.__version__, step="ten")))),
+    ("info_of_another_step", write_info(json.dumps(dict(keras=keras.__version__, step=21)))),
+)
+
+
+class DamageTest(CheckpointTestCase):
+    def setUp(self):
+        super().setUp()
+        self.save(10, 20)
+
+    @parameterized.named_parameters(*_DAMAGES)
+    def test_the_one_before_is_taken_and_it_is_said(self, damage):
+        damage(self.folder(20))
+        with self.assertLogs("absl", "WARNING") as logs:
+            self.assert_restores(10)
+        text = "\n".join(logs.output)
+        self.assertIn(f"Checkpoint '{self.folder(20)}' cannot be read", text)
+        self.assertIn(f"Continuing from '{self.folder(10)}' instead.", text)
+
+    def test_nothing_is_said_of_whole_ones(self):
+        with self.assertNoLogs("absl", "WARNING"):
+            self.assert_restores(20)
+
+    def test_all_damaged_is_an_error_that_names_each(self):
+        cut_data(self.folder(10))
+        (self.folder(20) / "info.json").unlink()
+        with self.assertLogs("absl", "WARNING"):
+            with self.assertRaisesRegex(InputError, "No checkpoint of") as caught:
+                self.manager().restore_newest()
+        message = str(caught.exception)
+        self.assertIn(str(self.folder(10)), message)
+        self.assertIn(f"'{self.folder(20)}': info.json is missing or damaged", message)
+        self.assertIn("start again in another --workdir", message)
+
+    def test_a_damaged_one_never_counts_as_the_newest(self):
+        cut_data(self.folder(20))
+        with self.assertLogs("absl", "WARNING"):
+            self.assertEqual(self.manager().restore_newest(), 10)
+        self.save(15, keep=1)  # Stopped before the step of the damaged one came again.
+        self.assertEqual(self.steps(), [15])
+        self.assert_restores(15)
+
+    def test_a_damaged_one_is_replaced_when_its_step_comes_again(self):
+        cut_data(self.folder(20))
+        self.save(20)
+        self.assert_restores(20)
+
+    def test_that_of_the_other_keras_is_refused(self):
+        other = "2.15.0" if keras_compat.IS_KERAS_3 else "3.15.0"
+        write_info(json.dumps(dict(step=20, keras=other)))(self.folder(20))
+        before = values(self.state)
+        expected = (
+            f"'{self.folder(20)}' was written with Keras {other}, and this is Keras "
+            f"{keras.__version__}: the optimizers' state does not travel between them. Go on with "
+            f"Keras {other}."
+        )
+        with self.assertRaisesRegex(InputError, re.escape(expected)):
+            self.manager().restore_newest()
+        for found, wanted in zip(values(self.state), before):
+            self.assertAllEqual(found, wanted)
+
+    def test_that_of_another_network_is_not_taken(self):
+        shutil.rmtree(self.folder(10))
+        for settings in (dict(base_filters=3), dict(norm="none"), dict(precision="float32")):
+            state = TrainState(tiny_training.make_config(**{"precision": "float16", **settings}))
+            with self.assertLogs("absl", "WARNING"):
+                with self.assertRaisesRegex(InputError, "No checkpoint of"):
+                    CheckpointManager(state, self.workdir, keep=1).restore_newest()

@@ -1,0 +1,136 @@
+"""Tests of `pix2pix_tf.training.distribution`, and of steps on two devices."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import types
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+import tiny_training
+from absl.testing import parameterized
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.training import distribution
+
+pytestmark = tiny_training.IGNORED_WARNINGS
+
+_SCRIPT = pathlib.Path(__file__).with_name("mirrored_script.py")
+
+
+def worker(task_type: str, task_id: int, **num_tasks: int):
+    """Returns what stands for the strategy of one process of a cluster."""
+    cluster = {job: [f"{job}{i}:1" for i in range(count)] for job, count in num_tasks.items()}
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(cluster), task_type=task_type, task_id=task_id
+    )
+    return types.SimpleNamespace(cluster_resolver=resolver)
+
+
+class StrategyTest(tf.test.TestCase, parameterized.TestCase):
+    def test_default_is_one_device(self):
+        strategy = distribution.build_strategy("default")
+        self.assertEqual(strategy.num_replicas_in_sync, 1)
+        self.assertTrue(distribution.is_chief(strategy))
+        self.assertEqual(distribution.shard_of_worker(strategy), (0, 1))
+
+    def test_multiworker_needs_its_addresses(self):
+        for value in (None, ""):
+            with mock.patch.dict(os.environ):
+                os.environ.pop("TF_CONFIG", None)
+                if value is not None:
+                    os.environ["TF_CONFIG"] = value
+                with self.assertRaisesRegex(InputError, "TF_CONFIG is not set"):
+                    distribution.build_strategy("multiworker")
+
+    def test_tpu_that_is_not_there(self):
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver
+        # What it says on a machine without; asking for real may wait for the network.
+        fault = ValueError("Please provide a TPU Name to connect to.")
+        with mock.patch.object(resolver, "connect", side_effect=fault):
+            with self.assertRaisesRegex(InputError, "no TPU was found .*TPU Name to connect to"):
+                distribution.build_strategy("tpu")
+
+    def test_unknown_name(self):
+        with self.assertRaisesRegex(InputError, "'mirorred'. Use default, mirrored, multiworker"):
+            distribution.build_strategy("mirorred")
+
+    @parameterized.named_parameters(
+        ("first_worker", worker("worker", 0, worker=2), True, (0, 2)),
+        ("second_worker", worker("worker", 1, worker=2), False, (1, 2)),
+        ("chief", worker("chief", 0, chief=1, worker=2), True, (0, 3)),
+        ("first_worker_beside_a_chief", worker("worker", 0, chief=1, worker=2), False, (1, 3)),
+        ("second_worker_beside_a_chief", worker("worker", 1, chief=1, worker=2), False, (2, 3)),
+    )
+    def test_one_process_writes_and_each_reads_its_share(self, strategy, is_chief, shard):
+        self.assertEqual(distribution.is_chief(strategy), is_chief)
+        self.assertEqual(distribution.shard_of_worker(strategy), shard)
+
+
+class MirroredTest(tf.test.TestCase):
+    """On the output of one process with two CPU devices."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with tempfile.TemporaryDirectory() as folder:
+            result = subprocess.run(
+                [sys.executable, str(_SCRIPT), os.path.join(folder, "run")],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(_SCRIPT.parent.parent),
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                },
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+        if result.returncode:
+            raise AssertionError(f"{_SCRIPT.name} failed:\n{result.stderr[-4000:]}")
+        cls.found = json.loads(result.stdout.splitlines()[-1])
+
+    def test_all_devices_take_part(self):
+        self.assertEqual(self.found["num_replicas"], 2)
+        self.assertTrue(self.found["is_chief"])
+        self.assertEqual(self.found["shard"], [0, 1])
+
+    def test_the_update_is_that_of_one_device_on_the_joined_batch(self):
+        mirrored, one_device = self.found["mirrored"], self.found["one_device"]
+        for losses, expected in zip(mirrored["losses"], one_device["losses"]):
+            self.assertAllClose(losses, expected, rtol=1e-5)
+        for weight, expected in zip(mirrored["weights"], one_device["weights"]):
+            self.assertAllClose(weight, expected, rtol=0, atol=1e-5)
+        for name in ("step", "examples_seen", "traces"):
+            self.assertEqual(mirrored[name], one_device[name])
+        self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, 4))
+        self.assertAllClose(mirrored["learning_rate"], 1e-3)
+
+    def test_batch_normalisation_trains_and_replicas_stay_alike(self):
+        # Each device takes the statistics of its own share, so the update is another.
+        found = self.found["batch_norm"]
+        self.assertTrue(found["learns"])
+        self.assertEqual(found["replicas_differ_by"], 0.0)
+        self.assertTrue(all(np.isfinite(x) for x in found["losses"][-1].values()))
+
+    def test_loss_scaling_trains_and_replicas_stay_alike(self):
+        found, expected = self.found["float16"], self.found["one_device"]
+        self.assertTrue(found["learns"])
+        self.assertEqual(found["replicas_differ_by"], 0.0)
+        self.assertEqual(found["loss_scale"], 2.0**15)
+        self.assertAllClose(found["losses"][-1], expected["losses"][-1], rtol=1e-2)
+
+    def test_a_run_goes_on_with_other_devices(self):
+        self.assertEqual(self.found["trained"]["steps"], [4, 8])
+
+    def test_a_batch_that_cannot_be_shared_is_refused(self):
+        self.assertEqual(
+            self.found["trained"]["refusal"],
+            "batch_size is 3, which 2 devices cannot share evenly. Use a multiple of 2.",
+        )
+        self.assertFalse(self.found["trained"]["odd_was_started"])

@@ -1,0 +1,105 @@
+"""Tests of `pix2pix_tf.keras_compat`: one behaviour on both Keras."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tiny_training
+from absl.testing import parameterized
+
+from pix2pix_tf import keras_compat
+from pix2pix_tf.keras_compat import ScaledOptimizer
+from pix2pix_tf.training.state import LinearDecay
+
+pytestmark = tiny_training.IGNORED_WARNINGS
+
+_INITIAL_SCALE = 2.0**15
+
+
+class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.layer = keras.layers.Dense(3, use_bias=False, kernel_initializer="ones")
+        self.layer.build((None, 2))
+        self.variables = self.layer.trainable_variables
+
+    def optimize(self, gradient, *, loss_scaling, optimizer=None):
+        """Returns (the optimizer, a compiled step with `gradient` as that of the loss)."""
+        # SGD, unlike Adam, moves by the gradient itself.
+        optimizer = optimizer or keras.optimizers.SGD(0.5)
+        scaled = ScaledOptimizer(optimizer, self.variables, loss_scaling=loss_scaling)
+
+        @tf.function
+        def step(factor):
+            with tf.GradientTape() as tape:
+                weight = tf.convert_to_tensor(self.variables[0])
+                tape.watch(weight)
+                loss = scaled.scale_loss(factor * tf.reduce_sum(gradient * weight))
+            scaled.apply([tape.gradient(loss, weight)], self.variables)
+            return loss
+
+        return scaled, step
+
+    def weight(self):
+        return tiny_training.weights(self.layer)[0]
+
+    @parameterized.named_parameters(("scaled", True), ("plain", False))
+    def test_the_update_is_by_the_gradient_of_the_unscaled_loss(self, loss_scaling):
+        gradient = np.arange(6, dtype=np.float32).reshape(2, 3)
+        scaled, step = self.optimize(gradient, loss_scaling=loss_scaling)
+        factor = _INITIAL_SCALE if loss_scaling else 1.0
+        self.assertAllClose(step(tf.constant(1.0)), factor * 15.0)
+        self.assertAllClose(self.weight(), 1.0 - 0.5 * gradient, rtol=1e-6)
+        self.assertEqual(scaled.loss_scale, factor)
+        self.assertAllClose(scaled.learning_rate, 0.5)
+
+    def test_an_overflow_is_skipped_and_halves_the_scale(self):
+        gradient = np.ones((2, 3), np.float32)
+        scaled, step = self.optimize(gradient, loss_scaling=True)
+        for value, scale in ((float("inf"), 2.0**14), (float("nan"), 2.0**13)):
+            step(tf.constant(value))
+            self.assertAllEqual(self.weight(), np.ones((2, 3)))
+            self.assertEqual(scaled.loss_scale, scale)
+        step(tf.constant(1.0))
+        self.assertAllClose(self.weight(), np.full((2, 3), 0.5))
+        self.assertEqual(scaled.loss_scale, 2.0**13)
+
+    @parameterized.named_parameters(("scaled", True), ("plain", False))
+    def test_learning_rate_is_that_of_the_next_step(self, loss_scaling):
+        schedule = LinearDecay(1.0, num_steps=4, decay_steps=4)
+        scaled, step = self.optimize(
+            np.ones((2, 3), np.float32),
+            loss_scaling=loss_scaling,
+            optimizer=keras.optimizers.SGD(schedule),
+        )
+        expected = 1.0
+        for rate in (1.0, 0.75, 0.5):
+            self.assertAllClose(scaled.learning_rate, rate)
+            step(tf.constant(1.0))
+            expected -= rate
+            self.assertAllClose(self.weight(), np.full((2, 3), expected))
+
+    @parameterized.named_parameters(("scaled", True), ("plain", False))
+    def test_nothing_is_created_by_the_first_step(self, loss_scaling):
+        scaled, step = self.optimize(
+            np.ones((2, 3), np.float32),
+            loss_scaling=loss_scaling,
+            optimizer=keras.optimizers.Adam(0.1),
+        )
+        before = len(tiny_training.optimizer_variables(scaled.optimizer))
+        self.assertGreaterEqual(before, 3)  # Step, mean and square.
+        step(tf.constant(1.0))
+        self.assertLen(tiny_training.optimizer_variables(scaled.optimizer), before)
+
+
+class TfVariablesTest(tf.test.TestCase):
+    def test_returns_every_weight_as_a_tensorflow_variable(self):
+        model = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])
+        variables = keras_compat.tf_variables(model)
+        self.assertLen(variables, 2)
+        for variable, weight in zip(variables, model.get_weights()):
+            self.assertIsInstance(variable, tf.Variable)
+            self.assertAllEqual(variable, weight)
+        variables[0].assign(tf.ones([2, 3]))  # The variable itself, not a copy.
+        self.assertAllEqual(model.get_weights()[0], np.ones((2, 3)))

@@ -1,0 +1,398 @@
+"""Tests of `pix2pix_tf.training.loop`: whole runs, stopped, continued, diverged and refused."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import signal
+import tempfile
+import threading
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+import tiny_training
+from PIL import Image
+
+from pix2pix_tf import metrics
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.training import loop, reports
+from pix2pix_tf.training.checkpoints import list_checkpoints, read_best
+
+pytestmark = tiny_training.IGNORED_WARNINGS
+
+
+def train(config: TrainConfig, workdir: pathlib.Path, *, before_step=None):
+    """Trains in this process.
+
+    Args:
+        config: The settings.
+        workdir: The run folder.
+        before_step: Called with the number of each step and its batch; what it
+            returns, if anything, takes the batch's place.
+
+    Returns:
+        (state, what was printed).
+    """
+    make_train_step = loop.make_train_step
+
+    def make_watched_step(state, *arguments):
+        train_step = make_train_step(state, *arguments)
+
+        def step(batch):
+            changed = before_step(int(state.step) + 1, batch) if before_step else None
+            return train_step(batch if changed is None else changed)
+
+        return step
+
+    stdout = io.StringIO()
+    with mock.patch.object(loop, "make_train_step", make_watched_step):
+        with contextlib.redirect_stdout(stdout):
+            state = loop.train(config, workdir)
+    return state, stdout.getvalue()
+
+
+def make_config(**settings) -> TrainConfig:
+    """Returns a tiny configuration for short runs, without normalisation, which traces faster."""
+    return tiny_training.make_config(**{"norm": "none", "num_samples": 2, **settings})
+
+
+def logged_steps(workdir: pathlib.Path) -> list[int]:
+    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def saved_steps(workdir: pathlib.Path) -> list[int]:
+    return [int(path.name[5:]) for path in list_checkpoints(workdir)]
+
+
+def no_networks(config):
+    raise AssertionError("Networks were built.")
+
+
+class LoopTestCase(tf.test.TestCase):
+    """Has a folder of its own for each test."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        self.workdir = self.folder / "run"
+
+    def assert_refused(self, config, expected, *, workdir=None):
+        """Asserts that an InputError comes before networks are built; returns its text."""
+        with mock.patch.object(loop, "TrainState", no_networks):
+            with self.assertRaisesRegex(InputError, expected) as caught:
+                train(config, workdir or self.workdir)
+        return str(caught.exception)
+
+
+class FinishedRunTest(LoopTestCase):
+    """On one run of 6 steps, which a test may copy and go on with."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name)
+        data = tiny_training.write_pairs(cls.root / "data", train=3, val=2)
+        cls.config = make_config(
+            dataset=str(data),
+            direction="BtoA",
+            batch_size=2,
+            num_steps=6,
+            log_every=2,
+            sample_every=3,
+            checkpoint_every=4,
+            lambda_l2=1.0,
+        )
+        cls.finished = cls.root / "run"
+        cls.state, cls.printed = train(cls.config, cls.finished)
+
+    def copy(self) -> pathlib.Path:
+        return pathlib.Path(shutil.copytree(self.finished, self.workdir))
+
+    def test_metrics_are_a_json_object_a_line(self):
+        lines = (self.finished / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        self.assertEqual([record["step"] for record in records], [1, 2, 4, 6])
+        losses = ["discriminator", "generator", "adversarial", "l1", "l2"]
+        names = [f"{name}_loss" for name in losses] + ["images_per_second", "learning_rate"]
+        for record in records:
+            self.assertCountEqual(record, ["step", *names])
+            self.assertTrue(all(math.isfinite(value) for value in record.values()))
+            self.assertGreater(record["images_per_second"], 0.0)
+            self.assertAllClose(record["learning_rate"], 2e-4)
+            terms = record["adversarial_loss"] + 100 * record["l1_loss"] + record["l2_loss"]
+            self.assertAllClose(record["generator_loss"], terms, rtol=1e-5)
+
+    def test_the_folder_holds_what_it_should(self):
+        files = {path for path in tiny_training.read_folder(self.finished)}
+        self.assertLessEqual(
+            {
+                "config.json",
+                "metrics.jsonl",
+                "losses.png",
+                "index.html",
+                "generator.weights.h5",
+                "discriminator.weights.h5",
+                *(f"samples/step_{step:08d}.png" for step in (0, 3, 6)),
+            },
+            files,
+        )
+        self.assertEqual([name for name in files if name.startswith(".")], [])
+        self.assertEqual(TrainConfig.load(self.finished), self.config)
+        self.assertEqual(saved_steps(self.finished), [4, 6])
+        best = read_best(self.finished)
+        self.assertIn(best["step"], [4, 6])
+        self.assertEqual(best["metric"], "l1")
+
+    def test_the_page_links_only_to_what_is_there(self):
+        page = (self.finished / "index.html").read_text(encoding="utf-8")
+        links = re.findall(r'(?:src|href)="([^"]*)"', page)
+        self.assertCountEqual(
+            links, ["losses.png", *(f"samples/step_{step:08d}.png" for step in (0, 3, 6))]
+        )
+        for link in links:
+            with Image.open(self.finished / link) as picture:
+                picture.verify()
+        self.assertIn("Step 6 of 6.", page)
+
+    def test_samples_show_held_out_pairs_in_their_direction(self):
+        with Image.open(self.finished / "samples" / "step_00000006.png") as picture:
+            grid = np.asarray(picture.convert("RGB")).astype(int)
+        size, gap, header = 32, 4, 22
+        self.assertEqual(grid.shape, (header + 2 * size + gap, 3 * size + 2 * gap, 3))
+        with Image.open(self.root / "data" / "val" / "pair_0.png") as picture:
+            whole = np.asarray(picture).astype(int)
+        # BtoA: the input is the right half. The middle of a flat 6x6 block survives scaling.
+        for column, half in ((0, whole[:, 36:]), (2, whole[:, :36])):
+            cell = grid[header : header + size, column * (size + gap) :][:, :size]
+            for row, col in ((0, 0), (2, 3), (5, 5)):
+                found = cell[int((row + 0.5) * size / 6), int((col + 0.5) * size / 6)]
+                self.assertAllClose(found, half[row * 6 + 3, col * 6 + 3], atol=2)
+
+    def test_tensorboard_has_the_same_numbers(self):
+        found, pictures = {}, []
+        (path,) = (self.finished / "tensorboard").glob("events.*")
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "images":
+                    pictures.append(event.step)
+                else:
+                    found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+        self.assertEqual(pictures, [0, 3, 6])
+        for record in reports.read_metrics(self.finished):
+            for name, value in record.items():
+                if name != "step":
+                    self.assertAllClose(found[record["step"], name], value)
+        best = read_best(self.finished)
+        self.assertAllClose(found[best["step"], "held_out_l1"], best["value"])
+        self.assertIn((6, "held_out_l1"), found)  # The last words before the end.
+
+    def test_what_is_printed(self):
+        self.assertIn(f"Reading 3 pairs of '{self.root / 'data'}' ...", self.printed)
+        self.assertIn("step 6/6: ", self.printed)
+        self.assertRegex(
+            self.printed,
+            r"Saved step 6: l1 0\.\d{4} on 2 held-out pairs; best 0\.\d{4} at step [46]\.",
+        )
+
+    def test_a_finished_run_has_nothing_to_do(self):
+        workdir = self.copy()
+        before = tiny_training.read_folder(workdir)
+        state, printed = train(self.config, workdir)
+        self.assertIn("All 6 steps are done. Give a larger num_steps to go on.", printed)
+        self.assertEqual(int(state.step), 6)
+        self.assertEqual(tiny_training.read_folder(workdir), before)
+
+    def test_more_steps_go_on_from_the_newest_in_any_thread(self):
+        workdir = self.copy()
+        longer = dataclasses.replace(self.config, num_steps=9)
+        results = []
+        thread = threading.Thread(target=lambda: results.append(train(longer, workdir)))
+        thread.start()  # Where Python allows no signal handlers.
+        thread.join()
+        ((state, printed),) = results
+        self.assertIn(f"Continuing '{workdir}' after step 6.", printed)
+        self.assertEqual((int(state.step), int(state.examples_seen)), (9, 18))
+        self.assertEqual(logged_steps(workdir), [1, 2, 4, 6, 7, 8, 9])
+        self.assertEqual(TrainConfig.load(workdir), longer)
+        self.assertIn(9, saved_steps(workdir))
+
+    def test_a_damaged_newest_costs_the_steps_since_the_one_before(self):
+        workdir = self.copy()
+        next((workdir / "checkpoints" / "step_00000006").glob("state.data*")).write_bytes(b"")
+        with self.assertLogs("absl", "WARNING") as logs:
+            state, printed = train(self.config, workdir)
+        self.assertIn("step_00000006' cannot be read", "\n".join(logs.output))
+        self.assertIn(f"Continuing '{workdir}' after step 4.", printed)
+        self.assertEqual(int(state.step), 6)
+        # Step 6 is there once; a run's first step, also when continued, has a line of its own.
+        self.assertEqual(logged_steps(workdir), [1, 2, 4, 5, 6])
+        self.assertEqual(saved_steps(workdir), [4, 6])
+
+    def test_auto_keeps_the_precision_that_a_run_started_with(self):
+        auto = dataclasses.replace(self.config, precision="auto", num_steps=7)
+        with mock.patch.object(loop, "resolve_precision", lambda name: "float16"):
+            state, _ = train(auto, self.copy())
+        self.assertEqual(int(state.step), 7)
+        self.assertEqual(state.generator_optimizer.loss_scale, 1.0)
+        self.assertEqual(TrainConfig.load(self.workdir).precision, "float32")
+
+    def test_settings_that_do_not_fit_are_refused_before_anything_is_touched(self):
+        before = tiny_training.read_folder(self.finished)
+        other = dataclasses.replace(
+            self.config, base_filters=4, learning_rate=0.1, num_steps=10, log_every=1
+        )
+        message = self.assert_refused(other, "cannot be continued", workdir=self.finished)
+        self.assertIn("base_filters (was 2, now 4)", message)
+        self.assertIn("learning_rate (was 0.0002, now 0.1)", message)
+        for name in ("num_steps", "log_every"):  # May change.
+            self.assertNotIn(name, message)
+        self.assertEqual(tiny_training.read_folder(self.finished), before)
+
+
+class RefusedTest(LoopTestCase):
+    def test_wrong_data_is_refused_before_networks_are_built(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=2)
+        missing = str(self.folder / "nowhere")
+        self.assert_refused(make_config(dataset=missing), re.escape(missing))
+        Image.new("RGB", (61, 30)).save(data / "train" / "odd.png")
+        self.assert_refused(make_config(dataset=str(data)), "odd.png' is 61 pixels wide")
+        (data / "train" / "odd.png").unlink()
+        whole = (data / "train" / "pair_1.png").read_bytes()
+        (data / "train" / "pair_1.png").write_bytes(whole[: len(whole) // 2])
+        self.assert_refused(make_config(dataset=str(data)), "pair_1.png")
+        self.assertFalse(self.workdir.exists())
+
+    def test_a_wrong_run_folder_is_refused_before_networks_are_built(self):
+        self.workdir.write_text("Not a folder.", encoding="utf-8")
+        message = self.assert_refused(make_config(), "is not a folder")
+        self.assertIn(f"'{self.workdir}'", message)
+
+    def test_a_file_that_goes_bad_during_the_run_is_named(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=2)
+
+        def spoil(step, batch):
+            for path in (data / "train").iterdir():
+                path.write_bytes(b"")
+
+        config = make_config(
+            dataset=str(data), cache_megabytes=0, num_steps=50, gan_loss="none", best_metric="none"
+        )
+        with self.assertRaisesRegex(InputError, r"pair_\d\.png"):
+            train(config, self.workdir, before_step=spoil)
+
+
+class DivergedTest(LoopTestCase):
+    config = make_config(gan_loss="none", num_steps=20, log_every=50, checkpoint_every=4)
+
+    def test_a_bad_loss_names_its_step_and_leaves_the_last_good_checkpoint(self):
+        def spoil(step, batch):
+            if step == 6:
+                source, target = batch
+                return source, target * float("nan")
+
+        # Found at step 8, where a checkpoint is due.
+        with self.assertRaisesRegex(loop.NonFiniteLossError, r"not finite at step 6\."):
+            train(self.config, self.workdir, before_step=spoil)
+        self.assertEqual(saved_steps(self.workdir), [4])
+        self.assertEqual(logged_steps(self.workdir), [1])
+        shorter = dataclasses.replace(self.config, num_steps=10)
+        state, printed = train(shorter, self.workdir)
+        self.assertIn("after step 4.", printed)
+        self.assertEqual((int(state.step), int(state.first_bad_step)), (10, -1))
+        self.assertTrue(all(np.isfinite(x).all() for x in tiny_training.weights(state.generator)))
+        self.assertEqual(logged_steps(self.workdir), [1, 5, 10])
+
+    def test_weights_that_went_bad_after_a_good_loss_are_never_saved(self):
+        # The update of step 8 overflows; the loss that it follows from is still finite.
+        config = dataclasses.replace(self.config, keep_checkpoints=1)
+
+        def spoil(step, batch):
+            if step == 8:
+                self.state.generator_optimizer.optimizer.learning_rate = float("inf")
+
+        make_state = loop.TrainState
+
+        def keep_state(config):
+            self.state = make_state(config)
+            return self.state
+
+        with mock.patch.object(loop, "TrainState", keep_state):
+            with self.assertRaisesRegex(loop.NonFiniteLossError, r"not finite after step 8\."):
+                train(config, self.workdir, before_step=spoil)
+        self.assertEqual(saved_steps(self.workdir), [4])
+
+
+class StoppedTest(LoopTestCase):
+    def test_a_signal_stops_after_the_step_and_the_next_run_goes_on(self):
+        config = make_config(gan_loss="none", num_steps=8, checkpoint_every=100)
+        handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+        def stop(step, batch):
+            if step == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        state, printed = train(config, self.workdir, before_step=stop)
+        self.assertEqual(int(state.step), 3)
+        self.assertIn("Stopped by SIGTERM after step 3; everything is saved.", printed)
+        self.assertEqual(saved_steps(self.workdir), [3])
+        self.assertEqual(logged_steps(self.workdir), [1, 3])
+        self.assertEqual(
+            [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)], handlers
+        )
+
+        def interrupt(step, batch):
+            if step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        state, printed = train(config, self.workdir, before_step=interrupt)
+        self.assertIn("Stopped by Ctrl-C after step 5; everything is saved.", printed)
+        state, printed = train(config, self.workdir)
+        self.assertIn("after step 5.", printed)
+        self.assertEqual(int(state.step), 8)
+        self.assertEqual(logged_steps(self.workdir), [1, 3, 4, 5, 6, 8])
+
+    def test_a_second_signal_acts_as_usual(self):
+        config = make_config(gan_loss="none", num_steps=8)
+
+        def interrupt_twice(step, batch):
+            if step == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        with self.assertRaises(KeyboardInterrupt):
+            train(config, self.workdir, before_step=interrupt_twice)
+        self.assertEmpty(saved_steps(self.workdir))
+
+
+class HeldOutTest(LoopTestCase):
+    def test_without_held_out_pairs_there_is_no_best_and_samples_are_of_training_pairs(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=2)
+        config = make_config(dataset=str(data), gan_loss="none", num_steps=2, num_samples=5)
+        _, printed = train(config, self.workdir)
+        self.assertIsNone(read_best(self.workdir))
+        self.assertIn("Saved step 2.\n", printed)
+        self.assertEqual(saved_steps(self.workdir), [2])
+        with Image.open(self.workdir / "samples" / "step_00000002.png") as picture:
+            self.assertEqual(picture.height, 22 + 2 * 32 + 4)  # There are no more than two.
+
+    def test_a_measure_that_is_not_finite_does_not_stop_the_run(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=2, val=1)
+        config = make_config(dataset=str(data), gan_loss="none", num_steps=1, best_metric="psnr")
+        infinite = {"psnr": lambda fake, target: tf.constant([float("inf")])}
+        with mock.patch.object(metrics, "METRICS", infinite):
+            _, printed = train(config, self.workdir)
+        self.assertIn("Saved step 1: psnr inf on 1 held-out pairs.", printed)
+        self.assertEqual(saved_steps(self.workdir), [1])

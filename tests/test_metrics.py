@@ -1,0 +1,82 @@
+"""Tests of `pix2pix_tf.metrics`, on values that fit in a comment and against `tf.image`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from pix2pix_tf import config, metrics
+
+
+def flat(*values: float) -> tf.Tensor:
+    """Returns a batch of flat images, one for each value."""
+    values = np.array(values, np.float32).reshape(-1, 1, 1, 1)
+    return tf.constant(np.broadcast_to(values, [len(values), 16, 16, 3]))
+
+
+def noisy(amount: float, *, seed: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns (images with noise of that amount, images without), float32 in [-1, 1]."""
+    random = np.random.RandomState(seed)
+    clean = random.uniform(-0.5, 0.5, [2, 24, 20, 3]).astype(np.float32)
+    noise = amount * random.uniform(-0.5, 0.5, clean.shape).astype(np.float32)
+    return tf.constant(clean + noise), tf.constant(clean)
+
+
+class MetricsTest(tf.test.TestCase, parameterized.TestCase):
+    def test_l1_by_hand(self):
+        fake = flat(0.25, -1.0, 0.0)
+        target = flat(-0.5, 1.0, 0.0)
+        self.assertAllClose(metrics.l1(fake, target), [0.75, 2.0, 0.0])
+
+    def test_l1_is_a_mean_over_pixels_and_channels_of_each_pair(self):
+        fake = np.zeros((2, 2, 2, 3), np.float32)
+        fake[1, 0, 1, 2] = -1.2  # One of 12 values.
+        self.assertAllClose(metrics.l1(tf.constant(fake), tf.zeros([2, 2, 2, 3])), [0.0, 0.1])
+
+    def test_psnr_by_hand(self):
+        fake = flat(0.5, 0.1)
+        target = flat(0.0, 0.0)
+        # 10 log10(2^2 / 0.5^2) and 10 log10(2^2 / 0.1^2): the range is 2.
+        expected = [10 * math.log10(16), 10 * math.log10(400)]
+        self.assertAllClose(metrics.psnr(fake, target), expected, rtol=1e-5)
+
+    def test_ssim_of_flat_images_by_hand(self):
+        a, b = 0.01, 0.03  # Dark, so that the constant counts.
+        fake, target = (flat(2 * x - 1) for x in (a, b))
+        # No variance: the luminance term is left, with C1 = (0.01 * 1)^2.
+        expected = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
+        self.assertAllClose(metrics.ssim(fake, target), [expected], rtol=1e-3)
+
+    def test_agree_with_tf_image_on_uint8(self):
+        fake, target = (tf.cast(tf.round((x + 1) * 127.5), tf.uint8) for x in noisy(0.4))
+        scaled = [tf.cast(x, tf.float32) / 127.5 - 1 for x in (fake, target)]
+        self.assertAllClose(
+            metrics.psnr(*scaled), tf.image.psnr(fake, target, max_val=255), rtol=1e-4
+        )
+        self.assertAllClose(
+            metrics.ssim(*scaled), tf.image.ssim(fake, target, max_val=255), rtol=1e-3
+        )
+
+    def test_ssim_of_identical_and_of_opposite_images(self):
+        _, target = noisy(0.0)
+        self.assertAllClose(metrics.ssim(target, target), [1.0, 1.0])
+        self.assertAllLess(metrics.ssim(-target, target), -0.5)
+
+    @parameterized.named_parameters(*((name, name) for name in metrics.METRICS))
+    def test_knows_which_way_it_points(self, name):
+        measure = metrics.METRICS[name]
+        better, worse = (measure(*noisy(amount)) for amount in (0.1, 0.8))
+        self.assertEqual(better.shape, (2,))
+        self.assertEqual(better.dtype, tf.float32)
+        if metrics.LARGER_IS_BETTER[name]:
+            self.assertAllGreater(better - worse, 0.0)
+        else:
+            self.assertAllLess(better - worse, 0.0)
+
+    def test_the_configuration_offers_each(self):
+        choices = config.TrainConfig.__dataclass_fields__["best_metric"].metadata["choices"]
+        self.assertCountEqual(choices, ["none", *metrics.METRICS])
+        self.assertCountEqual(metrics.LARGER_IS_BETTER, metrics.METRICS)

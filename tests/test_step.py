@@ -1,0 +1,306 @@
+"""Tests of `pix2pix_tf.training.step` and `state`: who learns what, and by how much."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tiny_training
+from absl.testing import parameterized
+
+from pix2pix_tf import keras_compat
+from pix2pix_tf.training import state as state_module
+from pix2pix_tf.training.state import TrainState
+
+pytestmark = tiny_training.IGNORED_WARNINGS
+
+
+def reference_steps(config, source, target, num_steps: int):
+    """Does what a step should, written out for Keras' Adam without compiling.
+
+    Returns:
+        (state with the networks, optimizer of G, optimizer of D, losses of each step).
+    """
+    state = TrainState(config)  # For the networks alone.
+    generator, discriminator = state.generator, state.discriminator
+    adam_g, adam_d = (
+        keras.optimizers.Adam(
+            config.learning_rate, config.adam_beta_1, config.adam_beta_2, epsilon=1e-8
+        )
+        for _ in range(2)
+    )
+    size = state_module.noise_size(config)
+    softplus = tf.math.softplus
+    reported = []
+    for step in range(num_steps):
+        z = tf.random.stateless_uniform([len(source), size], seed=[config.seed, step])
+        with tf.GradientTape() as tape:
+            fake = generator([source, z], training=True)
+            real_logits = discriminator(tf.concat([source, target], -1), training=True)
+            fake_logits = discriminator(tf.concat([source, fake], -1), training=True)
+            real = tf.reduce_mean(softplus(-real_logits))
+            discriminator_loss = (real + tf.reduce_mean(softplus(fake_logits))) / 2
+        variables = discriminator.trainable_variables
+        gradients = tape.gradient(discriminator_loss, variables)
+        adam_d.apply_gradients(zip(gradients, variables))
+        with tf.GradientTape() as tape:
+            fake = generator([source, z], training=True)
+            fake_logits = discriminator(tf.concat([source, fake], -1), training=True)
+            adversarial = tf.reduce_mean(softplus(-fake_logits))
+            l1 = tf.reduce_mean(tf.abs(target - fake))
+            total = config.lambda_gan * adversarial + config.lambda_l1 * l1
+        variables = generator.trainable_variables
+        adam_g.apply_gradients(zip(tape.gradient(total, variables), variables))
+        reported.append(
+            dict(
+                discriminator_loss=discriminator_loss,
+                generator_loss=total,
+                adversarial_loss=adversarial,
+                l1_loss=l1,
+            )
+        )
+    return state, adam_g, adam_d, reported
+
+
+class UpdateTest(tf.test.TestCase):
+    def test_equals_the_update_written_out(self):
+        # lambda_l1 near 1 so that an error in the adversarial gradient is not drowned.
+        config = tiny_training.make_config(
+            batch_size=2, learning_rate=1e-3, lambda_l1=0.5, lambda_gan=2.0, seed=3
+        )
+        source, target = tiny_training.random_batch(2)
+        state, train_step = tiny_training.build(config)
+        reported = [train_step((source, target)) for _ in range(2)]
+        expected, adam_g, adam_d, expected_losses = reference_steps(config, source, target, 2)
+        for losses, expected_of_step in zip(reported, expected_losses):
+            self.assertAllClose(losses, expected_of_step, rtol=1e-5, atol=1e-6)
+        for network in ("generator", "discriminator"):
+            for weight, wanted in zip(
+                tiny_training.weights(getattr(state, network)),
+                tiny_training.weights(getattr(expected, network)),
+            ):
+                self.assertAllClose(weight, wanted, rtol=0, atol=1e-6)
+        # Adam forgets the scale of a gradient, but its moments do not.
+        for optimizer, wanted in (
+            (state.generator_optimizer, adam_g),
+            (state.discriminator_optimizer, adam_d),
+        ):
+            found = tiny_training.optimizer_variables(optimizer.optimizer)
+            for value, wanted_value in zip(found, tiny_training.optimizer_variables(wanted)):
+                self.assertAllClose(value, wanted_value, rtol=1e-3, atol=1e-7)
+
+    def test_l1_of_one_repeated_batch_halves(self):
+        config = tiny_training.make_config(base_filters=4, learning_rate=3e-3)
+        _, train_step = tiny_training.build(config)
+        batch = tiny_training.random_batch()
+        l1 = [float(train_step(batch)["l1_loss"]) for _ in range(60)]
+        self.assertLess(np.mean(l1[-5:]), np.mean(l1[:3]) / 2)
+
+
+class WiringTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("discriminator", "generator", "discriminator"),
+        ("generator", "discriminator", "generator"),
+    )
+    def test_an_update_leaves_the_other_network_alone(self, still, moving):
+        state, train_step = tiny_training.build(
+            tiny_training.make_config(norm="none", learning_rate=1e-2)
+        )
+        getattr(state, f"{still}_optimizer").optimizer.learning_rate = 0.0
+        before = {name: tiny_training.weights(getattr(state, name)) for name in (still, moving)}
+        train_step(tiny_training.random_batch())
+        for weight, old in zip(tiny_training.weights(getattr(state, still)), before[still]):
+            self.assertAllEqual(weight, old)
+        for weight, old in zip(tiny_training.weights(getattr(state, moving)), before[moving]):
+            self.assertNotAllEqual(weight, old)
+
+    def test_the_adversarial_term_alone_teaches_the_generator(self):
+        config = tiny_training.make_config(lambda_l1=0.0, learning_rate=1e-2)
+        state, train_step = tiny_training.build(config)
+        state.discriminator_optimizer.optimizer.learning_rate = 0.0
+        before = tiny_training.weights(state.generator)
+        batch = tiny_training.random_batch()
+        losses = [train_step(batch) for _ in range(15)]
+        self.assertCountEqual(
+            losses[0], ["discriminator_loss", "generator_loss", "adversarial_loss"]
+        )
+        for weight, old in zip(tiny_training.weights(state.generator), before):
+            self.assertNotAllEqual(weight, old)
+        # Against a discriminator that stands still, more of what it takes for real.
+        self.assertLess(
+            float(losses[-1]["adversarial_loss"]), float(losses[0]["adversarial_loss"]) - 1e-3
+        )
+        self.assertEqual(int(state.first_bad_step), -1)
+        # No L1 term, so this target reaches the discriminator's loss alone.
+        train_step((batch[0], batch[1] * float("inf")))
+        self.assertEqual(int(state.first_bad_step), len(losses) + 1)
+
+    def test_gan_loss_none_has_no_discriminator(self):
+        config = tiny_training.make_config(
+            gan_loss="none", lambda_l2=10.0, norm="none", learning_rate=1e-2
+        )
+        state, train_step = tiny_training.build(config)
+        batch = tiny_training.random_batch()
+        before = tiny_training.weights(state.discriminator)
+        losses = train_step(batch)
+        self.assertCountEqual(losses, ["generator_loss", "l1_loss", "l2_loss"])
+        self.assertAllClose(
+            losses["generator_loss"], 100.0 * losses["l1_loss"] + 10.0 * losses["l2_loss"]
+        )
+        for weight, old in zip(tiny_training.weights(state.discriminator), before):
+            self.assertAllEqual(weight, old)
+        used = variables_in_graph(train_step, batch)
+        self.assertTrue(all(id(handle) in used for handle in handles(state.generator)))
+        self.assertFalse(any(id(handle) in used for handle in handles(state.discriminator)))
+
+    def test_unconditional_discriminator_sees_the_output_alone(self):
+        config = tiny_training.make_config(
+            gan_loss="hinge", lambda_l1=0.0, norm="none", conditional=False
+        )
+        state, train_step = tiny_training.build(config)
+        self.assertEqual(state.discriminator.input_shape[-1], 3)
+        used = variables_in_graph(train_step, tiny_training.random_batch())
+        for network in (state.generator, state.discriminator):
+            self.assertTrue(all(id(handle) in used for handle in handles(network)))
+
+
+def handles(model: keras.Model) -> list[tf.Tensor]:
+    """Returns the resource tensors of a network's variables."""
+    return [variable.handle for variable in keras_compat.tf_variables(model)]
+
+
+def variables_in_graph(train_step, batch) -> set[int]:
+    """Returns the ids of the resource tensors that the compiled step reads or writes."""
+    graph = train_step.get_concrete_function(batch).graph
+    return {id(tensor) for tensor in graph.external_captures}
+
+
+class CountersAndNoiseTest(tf.test.TestCase):
+    """On one compiled step whose rate is 0, so that only the noise changes its losses."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        config = tiny_training.make_config(batch_size=2, learning_rate=0.0)
+        cls.state, train_step = tiny_training.build(config)
+        cls.train_step = staticmethod(train_step)
+        cls.batch = tiny_training.random_batch(2)
+
+    def setUp(self):
+        super().setUp()
+        state = self.state
+        for counter, value in ((state.step, 0), (state.examples_seen, 0), (state.seed, 0)):
+            counter.assign(value)
+        state.first_bad_step.assign(-1)
+
+    def test_one_trace_serves_all_steps_and_counters_move(self):
+        for number in range(5):
+            losses = self.train_step(tiny_training.random_batch(2, seed=number))
+        self.assertEqual(self.train_step.experimental_get_tracing_count(), 1)
+        self.assertEqual(int(self.state.step), 5)
+        self.assertEqual(int(self.state.examples_seen), 10)
+        self.assertEqual(int(self.state.first_bad_step), -1)
+        self.assertEqual({value.dtype for value in losses.values()}, {tf.float32})
+        self.assertEqual({value.shape.rank for value in losses.values()}, {0})
+
+    def test_the_first_bad_step_is_remembered(self):
+        bad = (self.batch[0], self.batch[1] * float("nan"))
+        expected = [-1, -1, 3, 3, 3]
+        for batch, first_bad_step in zip((self.batch, self.batch, bad, self.batch, bad), expected):
+            self.train_step(batch)
+            self.assertEqual(int(self.state.first_bad_step), first_bad_step)
+        # Adam's moments are now NaN, and so are the weights: not of use to other tests.
+        type(self).setUpClass()
+
+    def test_noise_differs_by_step_and_by_seed_and_follows_from_them(self):
+        losses = [float(self.train_step(self.batch)["l1_loss"]) for _ in range(6)]
+        self.assertLen(set(losses), 6)
+        self.state.step.assign(2)
+        self.assertAllClose(float(self.train_step(self.batch)["l1_loss"]), losses[2], rtol=1e-6)
+        self.state.step.assign(2)
+        self.state.seed.assign(1)
+        self.assertNotAllClose(float(self.train_step(self.batch)["l1_loss"]), losses[2], rtol=1e-6)
+
+
+class MixedPrecisionTest(tf.test.TestCase, parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.moments = cls.gradient_moments("float32")[0]
+
+    @classmethod
+    def gradient_moments(cls, precision):
+        config = tiny_training.make_config(precision=precision, lambda_l1=1.0, lambda_gan=0.1)
+        state, train_step = tiny_training.build(config)
+        losses = train_step(tiny_training.random_batch())
+        optimizers = state.generator_optimizer.optimizer, state.discriminator_optimizer.optimizer
+        moments = []
+        for optimizer in optimizers:
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            moments += [x for x in tiny_training.optimizer_variables(inner) if x.ndim == 4]
+        return moments, state, losses
+
+    @parameterized.named_parameters(("float16", "float16", 0.1), ("bfloat16", "bfloat16", 0.25))
+    def test_the_update_is_about_that_of_float32(self, precision, tolerance):
+        moments, state, losses = self.gradient_moments(precision)
+        self.assertEqual({loss.dtype for loss in losses.values()}, {tf.float32})
+        for network in (state.generator, state.discriminator):
+            self.assertEqual({x.dtype for x in tiny_training.weights(network)}, {np.dtype("f4")})
+            computed = {str(layer.compute_dtype) for layer in network.layers}
+            self.assertIn(precision, computed)
+        self.assertLen(moments, len(self.moments))
+        # A gradient that is not divided by the loss scale would be 32768 times too large.
+        for found, wanted in zip(moments, self.moments):
+            self.assertLess(np.linalg.norm(found - wanted), tolerance * np.linalg.norm(wanted))
+        expected_scale = 2.0**15 if precision == "float16" else 1.0
+        self.assertEqual(state.generator_optimizer.loss_scale, expected_scale)
+
+
+class StateTest(tf.test.TestCase):
+    def test_the_seed_decides_the_initial_weights(self):
+        def initial(seed):
+            state = TrainState(tiny_training.make_config(seed=seed))
+            return tiny_training.weights(state.generator) + tiny_training.weights(
+                state.discriminator
+            )
+
+        for weight, again, other in zip(initial(5), initial(5), initial(6)):
+            self.assertAllEqual(weight, again)
+            if np.ptp(weight) > 0:  # Biases start at 0.
+                self.assertNotAllEqual(weight, other)
+
+    def test_linear_decay_falls_to_zero_over_the_last_steps(self):
+        rate = state_module.LinearDecay(0.5, num_steps=10, decay_steps=4)
+        rates = [float(rate(tf.constant(step, tf.int64))) for step in range(12)]
+        self.assertAllClose(rates, [0.5] * 7 + [0.375, 0.25, 0.125, 0.0, 0.0])
+
+    def test_the_step_follows_the_decay(self):
+        config = tiny_training.make_config(
+            learning_rate=1.0, num_steps=3, decay_steps=2, gan_loss="none", norm="none"
+        )
+        state, train_step = tiny_training.build(config)
+        rates = []
+        for _ in range(3):
+            rates.append(state.generator_optimizer.learning_rate)
+            train_step(tiny_training.random_batch())
+        self.assertAllClose(rates, [1.0, 1.0, 0.5])
+        self.assertAllClose(state.generator_optimizer.learning_rate, 0.0)
+
+    def test_adam_is_the_papers(self):
+        state = TrainState(tiny_training.make_config())
+        for scaled in (state.generator_optimizer, state.discriminator_optimizer):
+            values = scaled.optimizer.get_config()
+            self.assertAllClose(
+                [values[name] for name in ("learning_rate", "beta_1", "beta_2")],
+                [2e-4, 0.5, 0.999],
+            )
+            self.assertAllClose(values["epsilon"], 1e-8, rtol=1e-6, atol=0)
+
+    def test_settings_reach_adam(self):
+        state = TrainState(
+            tiny_training.make_config(learning_rate=0.01, adam_beta_1=0.25, adam_beta_2=0.75)
+        )
+        values = state.discriminator_optimizer.optimizer.get_config()
+        self.assertAllClose(
+            [values[name] for name in ("learning_rate", "beta_1", "beta_2")], [0.01, 0.25, 0.75]
+        )

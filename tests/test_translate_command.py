@@ -1,0 +1,227 @@
+"""Tests of `python -m pix2pix_tf.translate`."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import command_line
+import data_folder
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf import serving, translate
+from pix2pix_tf.inference import translator
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def write_picture(path: pathlib.Path, mode: str = "RGB", *, size=(24, 18)) -> pathlib.Path:
+    """Writes noise of (width, height) `size` in a mode of Pillow's."""
+    random = np.random.RandomState(0)
+    width, height = size
+    if mode == "I;16":
+        pixels = random.randint(0, 2**16, (height, width)).astype(np.uint16)
+    else:
+        channels = len(Image.new(mode, (1, 1)).getbands())
+        pixels = random.randint(0, 256, (height, width, channels)).astype(np.uint8)
+        pixels = pixels[..., 0] if channels == 1 else pixels
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def describe(path: pathlib.Path) -> tuple:
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.format, picture.mode, picture.size
+
+
+def names_in(folder: pathlib.Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.run_folder = tiny_runs.temporary_folder(cls) / "run"
+        tiny_runs.write_run(cls.run_folder)
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.input, self.output = self.folder / "input", self.folder / "out" / "put"
+
+    def translate(self, *flags: str, model=None, input=None, output=None) -> command_line.Result:
+        return command_line.run(
+            translate,
+            f"--model={model or self.run_folder}",
+            f"--input={input or self.input}",
+            f"--output={output or self.output}",
+            *flags,
+        )
+
+    def assert_refused(self, result: command_line.Result, *parts: str):
+        self.assertEqual((result.exit_code, result.stdout), (2, ""))
+        for part in parts:
+            self.assertIn(part, result.stderr)
+        self.assertStartsWith(result.stderr, "error: ")
+        self.assertLen(result.stderr.splitlines(), 1)
+        self.assertNotIn("Traceback", result.stderr)
+
+    def test_a_file(self):
+        path = write_picture(self.input / "one picture.png", size=(47, 33))
+        result = self.translate(input=path)
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertEqual(result.stdout, f"Wrote 1 images to '{self.output}'.\n")
+        self.assertEqual(names_in(self.output), ["one picture.png"])
+        expected = translator.load(self.run_folder).translate_file(path)
+        with Image.open(self.output / "one picture.png") as picture:
+            self.assertAllEqual(np.asarray(picture), expected)
+
+    def test_a_folder_keeps_names_kinds_and_sizes(self):
+        modes = {
+            "grey.png": "L", "alpha.png": "RGBA", "greyalpha.png": "LA", "deep.png": "I;16",
+            "photo.jpg": "RGB", "grey.JPEG": "L", "plain.PNG": "RGB", "näme [1] %d.png": "RGB",
+        }  # fmt: skip
+        sizes = [(1, 1), (31, 33), (64, 32), (100, 7), (40, 30), (32, 32), (33, 65), (5, 80)]
+        for (name, mode), size in zip(modes.items(), sizes):
+            write_picture(self.input / name, mode, size=size)
+        (self.input / "notes.txt").touch()
+        (self.input / ".hidden.png").touch()
+        (self.input / "sub").mkdir()
+        result = self.translate()
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertEqual(names_in(self.output), sorted(modes))
+        for name, size in zip(modes, sizes):
+            kind = "PNG" if name.lower().endswith("png") else "JPEG"
+            self.assertEqual(describe(self.output / name), (kind, "RGB", size), name)
+
+    def test_what_is_neither_png_nor_jpeg_gets_a_suffix_that_is_true(self):
+        write_picture(self.input / "a.bmp")
+        write_picture(self.input / "a.png", size=(9, 9))
+        self.translate()
+        self.assertEqual(names_in(self.output), ["a.bmp.png", "a.png"])
+        self.assertEqual(describe(self.output / "a.bmp.png"), ("PNG", "RGB", (24, 18)))
+        self.assertEqual(describe(self.output / "a.png"), ("PNG", "RGB", (9, 9)))
+
+    def test_samples_and_seed(self):
+        path = write_picture(self.input / "a.b.png")
+
+        def pictures(*flags):
+            output = self.folder / " ".join(["with", *flags])
+            self.assertEqual(self.translate(*flags, input=path, output=output).exit_code, 0)
+            return {file.name: file.read_bytes() for file in sorted(output.iterdir())}
+
+        three = pictures("--samples=3", "--seed=1")
+        self.assertEqual(list(three), ["a.b_0.png", "a.b_1.png", "a.b_2.png"])
+        self.assertLen(set(three.values()), 3)
+        self.assertEqual(pictures("--samples=3", "--seed=01"), three)  # Repeatable.
+        one = pictures("--seed=1")
+        self.assertEqual(one, {"a.b.png": three["a.b_0.png"]})
+        self.assertNotEqual(pictures("--seed=2")["a.b.png"], one["a.b.png"])
+        self.assertEqual(pictures("--seed=0"), pictures())
+
+    def test_nothing_about_the_model_is_repeated(self):
+        run = self.folder / "other"
+        tiny_runs.write_run(
+            run, input_channels=1, output_channels=4, norm="none", generator="encoder_decoder"
+        )
+        exported = serving.save_version(run, self.folder / "exported").parent
+        write_picture(self.input / "colour.png", size=(70, 20))
+        write_picture(self.input / "photo.jpg")
+        results = []
+        for model in (run, exported):
+            output = self.folder / f"of_{model.name}"
+            result = self.translate(model=model, output=output)
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            self.assertEqual(describe(output / "colour.png"), ("PNG", "RGBA", (70, 20)))
+            self.assertEqual(describe(output / "photo.jpg"), ("JPEG", "RGB", (24, 18)))
+            with Image.open(output / "colour.png") as picture:
+                results.append(np.asarray(picture).astype(np.int32))
+        self.assertLessEqual(np.abs(results[0] - results[1]).max(), 1)  # One rounding.
+
+    def test_no_input(self):
+        self.assert_refused(self.translate(), f"There is no '{self.input}'", "Pass an image, or a")
+        self.assertFalse(self.output.exists())
+
+    def test_no_images(self):
+        self.input.mkdir()
+        (self.input / "notes.txt").touch()
+        self.assert_refused(self.translate(), f"'{self.input}' holds no images", ".png, .jpg")
+
+    def test_no_model(self):
+        write_picture(self.input / "a.png")
+        self.assert_refused(self.translate(model=self.folder / "none"), "There is no folder")
+
+    def test_a_file_that_is_no_image_stops_all_before_the_first(self):
+        write_picture(self.input / "a.png")
+        (self.input / "b.png").write_bytes(b"nothing")
+        self.assert_refused(self.translate(), f"'{self.input / 'b.png'}' cannot be read")
+        self.assertFalse(self.output.exists())
+
+    @parameterized.parameters("png", "jpg")
+    def test_a_truncated_file_is_named(self, kind):
+        path = write_picture(self.input / f"a.{kind}", size=(60, 60))
+        path.write_bytes(path.read_bytes()[:-400])
+        self.assert_refused(self.translate(), f"'{path}' cannot be decoded", "Replace it")
+
+    def test_inputs_are_not_overwritten(self):
+        path = write_picture(self.input / "a.png")
+        before = path.read_bytes()
+        for given in (self.input, path):
+            result = self.translate(input=given, output=self.input / ".." / "input")
+            self.assert_refused(result, "where the inputs are", "Pass another folder")
+        self.assertEqual((path.read_bytes(), names_in(self.input)), (before, ["a.png"]))
+
+    def test_a_file_in_place_of_the_output(self):
+        path = write_picture(self.input / "a.png")
+        self.assert_refused(self.translate(output=path), "a file is in its place")
+
+    def test_sample_counts_and_seeds_below_range_are_refused(self):
+        write_picture(self.input / "a.png")
+        for flag in ("--samples=0", "--seed=-1"):
+            result = self.translate(flag)
+            self.assertNotEqual(result.exit_code, 0)
+            self.assertIn(flag[2:].split("=")[0], result.stderr)
+        self.assertFalse(self.output.exists())
+
+    def test_in_a_process_of_its_own(self):
+        write_picture(self.input / "a.png")
+        damaged = write_picture(self.input / "b.png", size=(60, 60))
+        damaged.write_bytes(damaged.read_bytes()[:-400])
+        # From another folder, with names that are relative to it.
+        command = [sys.executable, "-m", "pix2pix_tf.translate", f"--model={self.run_folder}"]
+        result = subprocess.run(
+            [*command, "--input=input", "--output=out", "--samples=2"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("error: 'input/b.png' cannot be decoded", result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+        self.assertEqual(names_in(self.folder / "out"), ["a_0.png", "a_1.png"])  # Whole ones only.
+
+    def test_real_photos(self):
+        folder = data_folder.require("photos")
+        photos = [path for path in sorted(folder.iterdir()) if path.suffix == ".jpg"][:2]
+        self.input.mkdir()
+        for path in photos:
+            (self.input / path.name).symlink_to(path)
+        self.assertEqual(self.translate().exit_code, 0)
+        self.assertNotEmpty(photos)
+        for path in photos:
+            self.assertEqual(describe(self.output / path.name)[2], describe(path)[2])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,84 @@
+"""Settings, states and batches with which a training step takes milliseconds."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.training.state import TrainState
+from pix2pix_tf.training.step import make_train_step
+
+CROP_SIZE = 32
+SETTINGS = dict(crop_size=CROP_SIZE, base_filters=2, receptive_field=16, precision="float32")
+
+# For `pytestmark`: what the two Keras do that newer versions of others warn of.
+IGNORED_WARNINGS = [
+    # Keras 2 seeds each layer by randint(1, 1e9).
+    pytest.mark.filterwarnings("ignore:non-integer arguments to randrange:DeprecationWarning"),
+    # Keras 3 and NumPy do not agree on `__array__`, whenever a weight is read.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    # AutoGraph's notes on syntax trees; as an error it would leave functions unconverted.
+    pytest.mark.filterwarnings("ignore:.*___pyct_anno:DeprecationWarning"),
+]
+
+
+def make_config(**settings) -> TrainConfig:
+    """Returns a tiny configuration with `settings` changed."""
+    return TrainConfig(**{**SETTINGS, **settings})
+
+
+def build(config: TrainConfig):
+    """Returns a new state and its compiled step on one device."""
+    state = TrainState(config)
+    return state, make_train_step(state, config, tf.distribute.get_strategy())
+
+
+def random_batch(batch_size: int = 1, *, seed: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns (source, target) of smooth pictures, float32 in [-1, 1]."""
+    coarse = np.random.RandomState(seed).uniform(-1, 1, [2, batch_size, 4, 4, 3])
+    scale = CROP_SIZE // 4
+    pixels = coarse.repeat(scale, axis=2).repeat(scale, axis=3).astype(np.float32)
+    return tf.constant(pixels[0]), tf.constant(pixels[1])
+
+
+def weights(model: keras.Model) -> list[np.ndarray]:
+    """Returns copies of a network's trainable weights."""
+    return [np.array(tf.convert_to_tensor(weight)) for weight in model.trainable_variables]
+
+
+def optimizer_variables(optimizer) -> list[np.ndarray]:
+    """Returns copies of a Keras optimizer's counters and moments."""
+    variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
+    return [np.array(tf.convert_to_tensor(variable)) for variable in variables]
+
+
+def write_pairs(folder: pathlib.Path, **num_pairs: int) -> pathlib.Path:
+    """Writes A|B pictures into FOLDER/SPLIT and returns FOLDER.
+
+    Args:
+        folder: Made here.
+        **num_pairs: How many for each split.
+    """
+    random = np.random.RandomState(0)
+    for split, count in num_pairs.items():
+        (folder / split).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.randint(0, 256, [6, 12, 3]).astype(np.uint8).repeat(6, 0).repeat(6, 1)
+            Image.fromarray(pixels).save(folder / split / f"pair_{number}.png")
+    return folder
+
+
+def read_folder(folder: pathlib.Path) -> dict[str, str]:
+    """Returns a digest of every file below a folder, by relative path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
