@@ -17,7 +17,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from pix2pix_tf import keras_compat, version
+from pix2pix_tf import folders, keras_compat, version
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import augment, images
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -170,12 +170,12 @@ def save_version(
             `output` is a file, or a name that TensorFlow cannot read from.
     """
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
-    check_no_pattern(output)
+    folders.check_no_pattern(output)
     config = TrainConfig.load(workdir)
     model = ServingModel(
         config, workdir / checkpoints.GENERATOR_WEIGHTS, statistics=statistics, dropout=dropout
     )
-    make_output_folder(output)
+    folders.make_output_folder(output)
     unfinished = output / f"{_UNFINISHED}{os.getpid()}"
     try:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
@@ -189,34 +189,6 @@ def save_version(
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     return final
-
-
-def make_output_folder(folder: pathlib.Path) -> None:
-    """Makes a folder for results, and those above it, where they are not there.
-
-    Raises:
-        InputError: If there is a file in its place.
-    """
-    try:
-        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(
-            f"'{folder}' cannot be made: a file is in its place. Pass another folder as --output."
-        ) from None
-
-
-def check_no_pattern(folder: pathlib.Path) -> None:
-    """Refuses a model folder that TensorFlow would write to, but not find again.
-
-    Raises:
-        InputError: If the path reads as a pattern of several.
-    """
-    found = [character for character in "*?[" if character in str(folder)]
-    if found:
-        raise InputError(
-            f"'{folder}' has a {found[0]} in its path, which TensorFlow takes for a pattern when "
-            "it looks for the variables. Use a folder of another name for the exported model."
-        )
 
 
 def list_versions(folder: pathlib.Path) -> list[int]:

@@ -17,8 +17,13 @@ from absl import flags
 from pix2pix_tf import commands
 from pix2pix_tf.config import TrainConfig
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder; made if it is not there.")
 EXIT_NON_FINITE = 3
+
+
+def define_flags() -> None:
+    """Defines the flags of this command: the run folder, and one per setting."""
+    flags.DEFINE_string("workdir", None, "Run folder; made if it is not there.", required=True)
+    commands.define_flags(TrainConfig)
 
 
 def main(unused_arguments: list[str]) -> int:
@@ -28,7 +33,7 @@ def main(unused_arguments: list[str]) -> int:
     from pix2pix_tf.training import loop
 
     try:
-        loop.train(config, _WORKDIR.value)
+        loop.train(config, flags.FLAGS.workdir)
     except loop.NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_NON_FINITE
@@ -36,6 +41,5 @@ def main(unused_arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    commands.define_flags(TrainConfig)
-    flags.mark_flag_as_required("workdir")
+    define_flags()
     commands.run(main)

@@ -16,7 +16,7 @@ import pathlib
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, folders
 from pix2pix_tf.errors import InputError, MissingInputError
 
 
@@ -38,13 +38,12 @@ def main(unused_arguments: list[str]) -> None:
     import tensorflow as tf
     import tqdm
 
-    from pix2pix_tf import serving
     from pix2pix_tf.data import images
     from pix2pix_tf.inference import translator
 
     for path in paths:
         images.inspect_image(path)  # All headers before the first translation.
-    serving.make_output_folder(output)
+    folders.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):
         raise InputError(
             f"--output is '{output}', where the inputs are: they would be overwritten. Pass "

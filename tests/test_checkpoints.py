@@ -21,8 +21,6 @@ from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.state import TrainState
 
-pytestmark = tiny_training.IGNORED_WARNINGS
-
 _CONFIG = tiny_training.make_config(precision="float16", decay_steps=10, num_steps=100)
 
 

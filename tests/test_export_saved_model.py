@@ -172,13 +172,13 @@ class ExportTest(tf.test.TestCase):
         path = tiny_runs.temporary_folder(self) / "file"
         path.touch()
         for output in (path, path / "below"):
-            with self.assertRaisesRegex(InputError, "file is in its place. Pass another folder"):
+            with self.assertRaisesRegex(InputError, "file is in its place. Name another folder"):
                 serving.save_version(self.run_folder, output)
 
     def test_a_path_that_tensorflow_could_not_read_again_is_refused(self):
         for name in ("a[1]", "a*", "a?"):
             exported = tiny_runs.temporary_folder(self) / name / "model"
-            with self.assertRaisesRegex(InputError, "takes for a pattern .* another name"):
+            with self.assertRaisesRegex(InputError, "takes for a pattern .* Name another folder"):
                 serving.save_version(self.run_folder, exported)
             self.assertFalse(exported.exists())
 

@@ -12,8 +12,6 @@ from pix2pix_tf import keras_compat
 from pix2pix_tf.keras_compat import ScaledOptimizer
 from pix2pix_tf.training.state import LinearDecay
 
-pytestmark = tiny_training.IGNORED_WARNINGS
-
 _INITIAL_SCALE = 2.0**15
 
 

@@ -27,8 +27,6 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import loop, reports
 from pix2pix_tf.training.checkpoints import list_checkpoints, read_best
 
-pytestmark = tiny_training.IGNORED_WARNINGS
-
 
 def train(config: TrainConfig, workdir: pathlib.Path, *, before_step=None):
     """Trains in this process.

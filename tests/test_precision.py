@@ -8,13 +8,10 @@ from unittest import mock
 
 import keras
 import tensorflow as tf
-import tiny_training
 from absl.testing import parameterized
 
 from pix2pix_tf import config
 from pix2pix_tf.training import precision
-
-pytestmark = tiny_training.IGNORED_WARNINGS
 
 
 def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False) -> str:

@@ -12,8 +12,6 @@ from pix2pix_tf import keras_compat
 from pix2pix_tf.training import state as state_module
 from pix2pix_tf.training.state import TrainState
 
-pytestmark = tiny_training.IGNORED_WARNINGS
-
 
 def reference_steps(config, source, target, num_steps: int):
     """Does what a step should, written out for Keras' Adam without compiling.

@@ -14,17 +14,16 @@ import tempfile
 import time
 from unittest import mock
 
+import command_line
 import h5py
 import numpy as np
 import tensorflow as tf
 import tiny_training
 from absl.testing import absltest, parameterized
 
-from pix2pix_tf import commands, train
+from pix2pix_tf import train
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.training import loop
-
-pytestmark = tiny_training.IGNORED_WARNINGS
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _COMMAND = [sys.executable, "-m", "pix2pix_tf.train"]
@@ -169,15 +168,13 @@ class CommandTest(parameterized.TestCase):
 
     def test_a_loss_that_is_not_finite_is_one_line_and_exit_status_3(self):
         fault = loop.NonFiniteLossError("A loss was not finite at step 7.")
-        with (
-            mock.patch.object(commands, "config_from_flags", lambda unused: TrainConfig()),
-            mock.patch.object(train, "_WORKDIR"),
-            mock.patch.object(loop, "train", side_effect=fault),
-            mock.patch("sys.stderr") as stderr,
-        ):
-            self.assertEqual(train.main([]), 3)
-        written = "".join(call.args[0] for call in stderr.write.call_args_list)
-        self.assertEqual(written, "error: A loss was not finite at step 7.\n")
+        with mock.patch.object(loop, "train", side_effect=fault) as started:
+            result = command_line.run(train, f"--workdir={self.workdir}", "--num_steps=9")
+        started.assert_called_once_with(TrainConfig(num_steps=9), str(self.workdir))
+        self.assertEqual(
+            (result.exit_code, result.stdout, result.stderr),
+            (3, "", "error: A loss was not finite at step 7.\n"),
+        )
 
 
 def flags_of(workdir: pathlib.Path, data: pathlib.Path, **settings) -> list[str]:
@@ -267,6 +264,8 @@ class InterruptedRunTest(absltest.TestCase):
             self.assertCountEqual(found, expected)
             for key, value in expected.items():
                 np.testing.assert_array_equal(found[key], value)
+        picture = f"samples/step_{num_steps:08d}.png"
+        self.assertEqual((stopped / picture).read_bytes(), (straight / picture).read_bytes())
         metrics = []
         for workdir in (stopped, straight):
             lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()

@@ -7,7 +7,6 @@ import pathlib
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -17,16 +16,6 @@ from pix2pix_tf.training.step import make_train_step
 
 CROP_SIZE = 32
 SETTINGS = dict(crop_size=CROP_SIZE, base_filters=2, receptive_field=16, precision="float32")
-
-# For `pytestmark`: what the two Keras do that newer versions of others warn of.
-IGNORED_WARNINGS = [
-    # Keras 2 seeds each layer by randint(1, 1e9).
-    pytest.mark.filterwarnings("ignore:non-integer arguments to randrange:DeprecationWarning"),
-    # Keras 3 and NumPy do not agree on `__array__`, whenever a weight is read.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    # AutoGraph's notes on syntax trees; as an error it would leave functions unconverted.
-    pytest.mark.filterwarnings("ignore:.*___pyct_anno:DeprecationWarning"),
-]
 
 
 def make_config(**settings) -> TrainConfig:

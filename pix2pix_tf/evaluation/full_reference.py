@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import metrics
+from pix2pix_tf import folders, metrics
 from pix2pix_tf.data import images, pipeline
 from pix2pix_tf.inference.translator import Translator
 from pix2pix_tf.training import reports
@@ -48,7 +48,7 @@ def evaluate_pairs(
         error, and the measures of every image.
     """
     config = translate.config
-    (output / OUTPUTS_FOLDER).mkdir(parents=True, exist_ok=True)
+    folders.make_output_folder(output / OUTPUTS_FOLDER)
     per_image, rows = {}, []
     shown = set(np.linspace(0, len(reader) - 1, num_rows).round().astype(int))
     examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from pix2pix_tf import folders
 from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
@@ -44,6 +45,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
             the last checkpoint before it is left as it was.
     """
     workdir = pathlib.Path(workdir)
+    folders.check_no_pattern(workdir)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"'{workdir}' is not a folder. Name another --workdir; it is made if new.")
     # First: a strategy over machines must come before anything asks for devices.
@@ -117,9 +119,6 @@ def _run_steps(
 ) -> None:
     """Runs the steps that are left; `recorder` does what is due after each."""
     steps_done = int(state.step.numpy())
-    if steps_done >= config.num_steps:
-        print(f"All {config.num_steps} steps are done. Give a larger num_steps to go on.")
-        return
     with (
         StopRequest() as stop,
         Progress(steps_done, config.num_steps, config.batch_size) as progress,

@@ -29,7 +29,7 @@ class Progress:
         self._last_line = -math.inf
         self._losses: dict[str, float] = {}
         # tqdm.auto draws a widget in notebooks, where stderr is no terminal either.
-        self._is_interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self._is_interactive = sys.stderr.isatty() or _is_notebook()
         self._bar = tqdm.auto.tqdm(
             total=num_steps,
             initial=first_step,
@@ -88,6 +88,12 @@ class Progress:
         if step == first_step:
             return None
         return max(time.monotonic() - started, 1e-9) / (step - first_step)
+
+
+def _is_notebook() -> bool:
+    # Looked up, not imported: IPython is there already or this is no notebook.
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
 
 
 def _short(name: str) -> str:

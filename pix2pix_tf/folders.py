@@ -1,0 +1,35 @@
+"""Folders that a user names for results."""
+
+from __future__ import annotations
+
+import pathlib
+
+from pix2pix_tf.errors import InputError
+
+
+def make_output_folder(folder: pathlib.Path) -> None:
+    """Makes a folder, and those above it, where they are not there.
+
+    Raises:
+        InputError: If there is a file in its place.
+    """
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(
+            f"'{folder}' cannot be made: a file is in its place. Name another folder."
+        ) from None
+
+
+def check_no_pattern(folder: pathlib.Path) -> None:
+    """Refuses a folder whose variables TensorFlow would write, but not find again.
+
+    Raises:
+        InputError: If the path reads as a pattern of several.
+    """
+    found = [character for character in "*?[" if character in str(folder)]
+    if found:
+        raise InputError(
+            f"'{folder}' has a {found[0]} in its path, which TensorFlow takes for a pattern when "
+            "it looks for the variables. Name another folder."
+        )

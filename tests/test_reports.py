@@ -1,0 +1,220 @@
+"""Tests of `pix2pix_tf.training.reports`: the files that a person looks at."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import pathlib
+import re
+import tempfile
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+import tiny_training
+from absl.testing import absltest
+from matplotlib.axes import Axes
+from PIL import Image
+
+from pix2pix_tf.training import reports
+
+
+def flat(*values: float, height: int = 3, width: int = 5) -> np.ndarray:
+    """Returns an image of one colour, a value for each channel."""
+    return np.broadcast_to(np.float32(values), [height, width, len(values)])
+
+
+class SampleGridTest(tf.test.TestCase):
+    def test_every_image_is_at_its_place(self):
+        rows = [
+            [flat(-1.0, 1.0, -1.0), flat(1.0), flat(1.0, -1.0, -1.0, -1.0)],
+            [flat(-1.0), flat(0.0, 0.0, 0.0), flat(-1.0, -1.0, 1.0)],
+        ]
+        grid = reports.sample_grid(rows)
+        self.assertEqual(grid.dtype, np.uint8)
+        # 22 for the titles, 2 rows of 3 and 3 columns of 5, with gaps of 4.
+        self.assertEqual(grid.shape, (22 + 2 * 3 + 4, 3 * 5 + 2 * 4, 3))
+        expected = [
+            [(0, 255, 0), (255, 255, 255), (255, 0, 0)],  # Green, grey's white, red without alpha.
+            [(0, 0, 0), (128, 128, 128), (0, 0, 255)],
+        ]
+        white = np.ones(grid.shape[:2], bool)
+        for row in range(2):
+            for column in range(3):
+                area = np.s_[22 + 7 * row : 25 + 7 * row, 9 * column : 9 * column + 5]
+                colours = np.unique(grid[area].reshape(-1, 3), axis=0)
+                self.assertLen(colours, 1)
+                self.assertAllClose(colours[0], expected[row][column], atol=1)
+                white[area] = False
+        white[:22] = False
+        self.assertAllEqual(np.unique(grid[white]), [255])
+
+    def test_the_pixels_of_an_image_keep_their_order(self):
+        image = np.linspace(-1, 1, 16 * 16 * 3, dtype=np.float32).reshape(16, 16, 3)
+        grid = reports.sample_grid([[image, -image]], titles=["a", "b"])
+        self.assertAllClose(grid[22:38, :16], (image + 1) * 127.5, atol=1)
+        self.assertAllClose(grid[22:38, 20:36], (1 - image) * 127.5, atol=1)
+
+    def test_each_column_has_its_title(self):
+        image = flat(0.0, 0.0, 0.0, height=8, width=64)
+
+        def header(*titles):
+            return reports.sample_grid([[image] * 3], titles=titles)[:22]
+
+        named = header("input", "output", "target")
+        self.assertAllEqual(reports.sample_grid([[image] * 3])[:22], named)
+        blank = header("", "", "")
+        for column in range(3):
+            area = np.s_[:, column * 68 : column * 68 + 64]
+            self.assertAllEqual(np.unique(blank[area]), [255])
+            self.assertLess(named[area].min(), 64)
+        self.assertAllEqual(header("input", "", "")[:, :64], named[:, :64])
+
+    def test_the_file_holds_the_grid(self):
+        grid = reports.sample_grid([[flat(0.5, -0.5, 0.0)] * 3])
+        with tempfile.TemporaryDirectory() as folder:
+            reports.write_sample_grid(pathlib.Path(folder), 1234, grid)
+            with Image.open(pathlib.Path(folder, "samples", "step_00001234.png")) as picture:
+                self.assertAllEqual(np.asarray(picture), grid)
+
+
+class ReportTestCase(absltest.TestCase):
+    """Has a run folder of its own for each test."""
+
+    def setUp(self):
+        super().setUp()
+        self.workdir = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def write_metrics(self, *records, tail=""):
+        text = "".join(json.dumps(record) + "\n" for record in records) + tail
+        (self.workdir / "metrics.jsonl").write_text(text, encoding="utf-8")
+
+
+class MetricsTest(ReportTestCase):
+    def test_no_file_is_no_records(self):
+        self.assertEqual(reports.read_metrics(self.workdir), [])
+
+    def test_a_last_line_that_was_cut_is_left_out(self):
+        whole = [{"step": 1, "l1_loss": 0.5}, {"step": 2, "l1_loss": 0.25}]
+        for tail in ("", '{"step": 3, "l1_lo', "{", "\x00\x00"):
+            self.write_metrics(*whole, tail=tail)
+            self.assertEqual(reports.read_metrics(self.workdir), whole)
+
+    def test_the_log_goes_on_after_the_step_that_the_run_goes_on_from(self):
+        self.write_metrics(*({"step": step} for step in (1, 10, 20, 30)), tail='{"step": 4')
+        log = reports.MetricsLog(self.workdir, step=20)
+        log.write({"step": 25, "l1_loss": 0.125})
+        steps = [record["step"] for record in reports.read_metrics(self.workdir)]
+        self.assertEqual(steps, [1, 10, 20, 25])
+        text = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8")
+        self.assertTrue(text.endswith('{"step": 25, "l1_loss": 0.125}\n'))
+
+    def test_a_new_run_starts_with_an_empty_log(self):
+        reports.MetricsLog(self.workdir, step=0)
+        self.assertEqual((self.workdir / "metrics.jsonl").read_bytes(), b"")
+
+
+class PlotTest(ReportTestCase):
+    def plot(self, *records, gan_loss="vanilla"):
+        """Returns what was drawn: label to (steps, values), and the titles."""
+        self.write_metrics(*records)
+        drawn, titles = {}, []
+        plot, set_title = Axes.plot, Axes.set_title
+
+        def note_plot(axes, steps, values, *, label, **arguments):
+            drawn[label] = (list(steps), list(values))
+            return plot(axes, steps, values, label=label, **arguments)
+
+        def note_title(axes, title, **arguments):
+            titles.append(title)
+            return set_title(axes, title, **arguments)
+
+        with (
+            mock.patch.object(Axes, "plot", note_plot),
+            mock.patch.object(Axes, "set_title", note_title),
+            mock.patch.object(Axes, "axhline", autospec=True) as line,
+        ):
+            reports.plot_losses(self.workdir, gan_loss=gan_loss)
+        self.lines = [call.args[1] for call in line.call_args_list]
+        return drawn, titles
+
+    def assert_picture(self):
+        with Image.open(self.workdir / "losses.png") as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        self.assertGreater(len(np.unique(pixels.reshape(-1, 3), axis=0)), 5)
+        return pixels.shape
+
+    def test_all_terms(self):
+        drawn, titles = self.plot(
+            dict(step=1, discriminator_loss=0.7, adversarial_loss=0.8, l1_loss=0.3, l2_loss=0.2),
+            dict(step=5, discriminator_loss=0.6, adversarial_loss=0.9, l1_loss=0.2, l2_loss=0.1),
+        )
+        self.assertEqual(
+            drawn,
+            {
+                "discriminator": ([1, 5], [0.7, 0.6]),
+                "generator": ([1, 5], [0.8, 0.9]),
+                "L1": ([1, 5], [0.3, 0.2]),
+                "L2": ([1, 5], [0.2, 0.1]),
+            },
+        )
+        self.assertEqual(titles, ["adversarial", "reconstruction"])
+        self.assertEqual(self.lines, [math.log(2)])
+
+    def test_l1_alone_is_one_panel(self):
+        drawn, titles = self.plot(dict(step=1, l1_loss=0.3), dict(step=2, l1_loss=0.2))
+        self.assertEqual(drawn, {"L1": ([1, 2], [0.3, 0.2])})
+        self.assertEqual(titles, ["reconstruction"])
+        height, width, _ = self.assert_picture()
+        self.assertGreater(width, 2 * height)
+
+    def test_adversarial_alone_is_one_panel(self):
+        record = dict(step=1, discriminator_loss=0.5, adversarial_loss=0.5)
+        _, titles = self.plot(record, gan_loss="lsgan")
+        self.assertEqual(titles, ["adversarial"])
+        self.assertEqual(self.lines, [])  # Undecided is log 2 with vanilla only.
+        self.assert_picture()
+
+    def test_without_metrics_there_is_no_picture(self):
+        reports.plot_losses(self.workdir, gan_loss="vanilla")
+        self.assertFalse((self.workdir / "losses.png").exists())
+
+
+class PageTest(ReportTestCase):
+    def write(self, **settings) -> str:
+        reports.write_page(self.workdir, tiny_training.make_config(num_steps=12345, **settings))
+        return (self.workdir / "index.html").read_text(encoding="utf-8")
+
+    def test_names_are_escaped(self):
+        dataset = "a<script>alert('x')</script>&b"
+        page = self.write(dataset=dataset)
+        self.assertNotIn("<script", page)
+        self.assertNotIn("alert('x')", page)
+        title = re.search("<title>(.*?)</title>", page).group(1)
+        self.assertEqual(html.unescape(title), f"pix2pix: {dataset}, AtoB")
+        settings = html.unescape(re.search("<pre>(.*?)</pre>", page, re.DOTALL).group(1))
+        self.assertEqual(json.loads(settings)["dataset"], dataset)
+
+    def test_a_new_run_links_to_nothing(self):
+        page = self.write()
+        self.assertEqual(re.findall("(?:src|href)=", page), [])
+        self.assertIn("Step 0 of 12,345.", page)
+        self.assertIn("No metrics yet.", page)
+        self.assertIn("None yet.", page)
+
+    def test_newest_samples_come_first_and_newest_numbers_are_shown(self):
+        self.write_metrics({"step": 5, "l1_loss": 0.5}, {"step": 1200, "l1_loss": 0.123456})
+        reports.plot_losses(self.workdir, gan_loss="none")
+        for step in (5, 1200, 50):
+            reports.write_sample_grid(self.workdir, step, np.zeros([4, 4, 3], np.uint8))
+        (self.workdir / "samples" / ".step_00000077.png.half").write_bytes(b"")
+        page = self.write()
+        self.assertEqual(
+            re.findall('src="([^"]*)"', page),
+            ["losses.png", *(f"samples/step_{step:08d}.png" for step in (1200, 50, 5))],
+        )
+        self.assertEqual(re.findall("<figcaption>(.*?)<", page), ["step 1200", "step 50", "step 5"])
+        self.assertIn("<th>l1 loss</th><td>0.1235</td>", page)
+        self.assertIn("Step 1,200 of 12,345.", page)
+        self.assertNotIn("http", page)  # It works from a file, without a network.
