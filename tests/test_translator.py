@@ -204,7 +204,9 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         )
 
     def test_path_that_tensorflow_takes_for_a_pattern(self):
-        self.assert_refused(self.copy("a [1]"), InputError, "has a [ in its path", "Name another folder")
+        self.assert_refused(
+            self.copy("a [1]"), InputError, "has a [ in its path", "Name another folder"
+        )
 
 
 if __name__ == "__main__":
