@@ -11,7 +11,7 @@ def make_output_folder(folder: pathlib.Path) -> None:
     """Makes a folder, and those above it, where they are not there.
 
     Raises:
-        InputError: If there is a file in its place.
+        InputError: If there is a file in its place, or it may not be made.
     """
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
@@ -19,6 +19,8 @@ def make_output_folder(folder: pathlib.Path) -> None:
         raise InputError(
             f"'{folder}' cannot be made: a file is in its place. Name another folder."
         ) from None
+    except OSError as error:
+        raise InputError(f"'{folder}' cannot be made ({error}). Name another folder.") from None
 
 
 def check_no_pattern(folder: pathlib.Path) -> None:

@@ -24,6 +24,7 @@ def define_flags() -> None:
     """Defines the flags of this command: the run folder, and one per setting."""
     flags.DEFINE_string("workdir", None, "Run folder; made if it is not there.", required=True)
     commands.define_flags(TrainConfig)
+    flags.adopt_module_key_flags(commands)  # Else --help would not list them.
 
 
 def main(unused_arguments: list[str]) -> int:

@@ -40,7 +40,7 @@ def evaluate_pairs(
         output: Folder for the results; made if needed.
         dataset: Name of the data set, for the record.
         split: Name of the split, for the record.
-        seed: Of the dropout noise, which is on as in the paper.
+        seed: Of the dropout noise, which is on as in the paper; each image has its own.
         num_rows: Rows of the grid.
 
     Returns:
@@ -53,7 +53,7 @@ def evaluate_pairs(
     shown = set(np.linspace(0, len(reader) - 1, num_rows).round().astype(int))
     examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size)
     for number, example in enumerate(examples):
-        fake = translate(example.source[0].numpy(), seed=seed)
+        fake = translate(example.source[0].numpy(), seed=seed, sample=number)
         per_image[example.name] = {
             name: float(measure(fake[np.newaxis], example.target)[0])
             for name, measure in metrics.METRICS.items()

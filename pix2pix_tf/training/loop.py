@@ -65,7 +65,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
 
     with strategy.scope():
         state = TrainState(config)
-    workdir.mkdir(parents=True, exist_ok=True)
+    folders.make_output_folder(workdir)
     manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
     restored = manager.restore_newest()
     if restored is not None:
