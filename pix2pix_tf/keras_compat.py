@@ -26,7 +26,6 @@ class ScaledOptimizer(tf.Module):
     def __init__(self, optimizer, variables, *, loss_scaling: bool):
         super().__init__()
         self._scales = loss_scaling
-        self._adapted = optimizer
         if loss_scaling:
             wrapper = (
                 keras.optimizers.LossScaleOptimizer
@@ -61,8 +60,9 @@ class ScaledOptimizer(tf.Module):
     def learning_rate(self) -> float:
         """The rate of the next step."""
         # Not the public property: with a schedule Keras 2 gives that of the last step.
-        rate = self._adapted._learning_rate
-        return _to_float(rate(self._adapted.iterations) if callable(rate) else rate)
+        inner = self.optimizer.inner_optimizer if self._scales else self.optimizer
+        rate = inner._learning_rate
+        return _to_float(rate(inner.iterations) if callable(rate) else rate)
 
     @property
     def loss_scale(self) -> float:

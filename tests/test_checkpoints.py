@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import re
-import shutil
 import tempfile
 from unittest import mock
 
@@ -323,10 +323,23 @@ class DamageTest(CheckpointTestCase):
         for found, wanted in zip(values(self.state), before):
             self.assertAllEqual(found, wanted)
 
-    def test_that_of_another_network_is_not_taken(self):
-        shutil.rmtree(self.folder(10))
-        for settings in (dict(base_filters=3), dict(norm="none"), dict(precision="float32")):
-            state = TrainState(tiny_training.make_config(**{"precision": "float16", **settings}))
-            with self.assertLogs("absl", "WARNING"):
-                with self.assertRaisesRegex(InputError, "No checkpoint of"):
-                    CheckpointManager(state, self.workdir, keep=1).restore_newest()
+    def assert_not_taken(self, state: TrainState) -> None:
+        with self.assertLogs("absl", "WARNING"):
+            with self.assertRaisesRegex(InputError, "No checkpoint of"):
+                CheckpointManager(state, self.workdir, keep=1).restore_newest()
+
+    @parameterized.named_parameters(
+        ("filters", dict(base_filters=3)),
+        ("norm", dict(norm="none")),
+        ("precision", dict(precision="float32")),
+    )
+    def test_that_of_another_network_is_not_taken(self, settings):
+        self.assert_not_taken(TrainState(dataclasses.replace(_CONFIG, **settings)))
+
+    def test_one_that_lacks_something_or_has_too_much_is_not_taken(self):
+        state = TrainState(_CONFIG)
+        state.another = tf.Variable(0)
+        self.assert_not_taken(state)
+        state = TrainState(_CONFIG)
+        del state.examples_seen
+        self.assert_not_taken(state)

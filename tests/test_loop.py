@@ -72,6 +72,20 @@ def saved_steps(workdir: pathlib.Path) -> list[int]:
     return [int(path.name[5:]) for path in list_checkpoints(workdir)]
 
 
+def read_events(workdir: pathlib.Path) -> tuple[dict[tuple[int, str], float], list[int]]:
+    """Returns what TensorBoard sees: scalars by step and name, and the steps with pictures."""
+    scalars, pictures = {}, []
+    (path,) = (workdir / "tensorboard").glob("events.*")
+    for record in tf.data.TFRecordDataset(str(path)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            if value.metadata.plugin_data.plugin_name == "images":
+                pictures.append(event.step)
+            else:
+                scalars[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    return scalars, pictures
+
+
 def no_networks(config):
     raise AssertionError("Networks were built.")
 
@@ -113,7 +127,12 @@ class FinishedRunTest(LoopTestCase):
             lambda_l2=1.0,
         )
         cls.finished = cls.root / "run"
-        cls.state, cls.printed = train(cls.config, cls.finished)
+
+        def note_events(step, batch):
+            if step == 5:
+                cls.early_scalars, _ = read_events(cls.finished)
+
+        cls.state, cls.printed = train(cls.config, cls.finished, before_step=note_events)
 
     def copy(self) -> pathlib.Path:
         return pathlib.Path(shutil.copytree(self.finished, self.workdir))
@@ -179,15 +198,7 @@ class FinishedRunTest(LoopTestCase):
                 self.assertAllClose(found, half[row * 6 + 3, col * 6 + 3], atol=2)
 
     def test_tensorboard_has_the_same_numbers(self):
-        found, pictures = {}, []
-        (path,) = (self.finished / "tensorboard").glob("events.*")
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            for value in event.summary.value:
-                if value.metadata.plugin_data.plugin_name == "images":
-                    pictures.append(event.step)
-                else:
-                    found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+        found, pictures = read_events(self.finished)
         self.assertEqual(pictures, [0, 3, 6])
         for record in reports.read_metrics(self.finished):
             for name, value in record.items():
@@ -195,7 +206,8 @@ class FinishedRunTest(LoopTestCase):
                     self.assertAllClose(found[record["step"], name], value)
         best = read_best(self.finished)
         self.assertAllClose(found[best["step"], "held_out_l1"], best["value"])
-        self.assertIn((6, "held_out_l1"), found)  # The last words before the end.
+        # On the disk at once, for who watches a run.
+        self.assertIn((4, "held_out_l1"), self.early_scalars)
 
     def test_what_is_printed(self):
         self.assertIn(f"Reading 3 pairs of '{self.root / 'data'}' ...", self.printed)
@@ -361,6 +373,20 @@ class StoppedTest(LoopTestCase):
         self.assertIn("after step 5.", printed)
         self.assertEqual(int(state.step), 8)
         self.assertEqual(logged_steps(self.workdir), [1, 3, 4, 5, 6, 8])
+
+    def test_a_signal_while_files_are_written_stops_after_the_next_step(self):
+        config = make_config(gan_loss="none", num_steps=8, log_every=1, checkpoint_every=100)
+        write = reports.MetricsLog.write
+
+        def write_and_stop(log, record):
+            write(log, record)
+            if record["step"] == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with mock.patch.object(reports.MetricsLog, "write", write_and_stop):
+            _, printed = train(config, self.workdir)
+        self.assertIn("Stopped by SIGTERM after step 4; everything is saved.", printed)
+        self.assertEqual(saved_steps(self.workdir), [4])
 
     def test_a_second_signal_acts_as_usual(self):
         config = make_config(gan_loss="none", num_steps=8)

@@ -17,7 +17,6 @@ from unittest import mock
 import command_line
 import h5py
 import numpy as np
-import tensorflow as tf
 import tiny_training
 from absl.testing import absltest, parameterized
 
@@ -204,16 +203,6 @@ def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
     return found
 
 
-def held_out_steps(workdir: pathlib.Path) -> set[int]:
-    """Returns the steps at which TensorBoard has the measure on held-out pairs."""
-    found = set()
-    for path in (workdir / "tensorboard").glob("events.*"):
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            found |= {event.step for x in event.summary.value if x.tag.startswith("held_out")}
-    return found
-
-
 class InterruptedRunTest(absltest.TestCase):
     """Stops a run twice by a signal at any moment, and compares it with one that was not."""
 
@@ -273,9 +262,6 @@ class InterruptedRunTest(absltest.TestCase):
             self.assertEqual([x["step"] for x in records], list(range(1, num_steps + 1)))
             metrics.append([{**x, "images_per_second": 0.0} for x in records])
         self.assertEqual(metrics[0], metrics[1])
-        # What was written last is there too when the process is gone.
-        self.assertEqual(held_out_steps(straight), {num_steps})
-        self.assertEqual(held_out_steps(stopped), {first, second, num_steps})
 
     def test_a_run_that_diverges_says_so(self):
         workdir = self.folder / "diverged"

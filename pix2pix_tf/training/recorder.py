@@ -155,7 +155,6 @@ class Recorder:
         value = float(np.mean(values))
         self._manager.save(metric=(name, value), larger_is_better=metrics.LARGER_IS_BETTER[name])
         self._write_scalars(step, {f"held_out_{name}": value})
-        self._events.flush()  # After the last step nothing else would.
         best = read_best(self._workdir)
         # None while no value was finite: PSNR of a perfect picture is not.
         known = f"; best {best['value']:.4f} at step {best['step']}" if best else ""
