@@ -21,7 +21,7 @@ import time
 import numpy as np
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, files
 
 
 def define_flags() -> None:
@@ -168,7 +168,7 @@ def main(unused_arguments: list[str]) -> None:
         scores.append(float(tf.reduce_mean(tf.abs(fake - example.target))))
         pixels = images.denormalize_image(fake[0])
         path = output / "outputs" / f"{example.name}.png"
-        images.write_atomically(path, images.encode_image(pixels, ".png"))
+        files.write_atomically(path, images.encode_image(pixels, ".png"))
     result = dict(num_steps=options.num_steps, num_images=len(scores), l1=float(np.mean(scores)))
     (output / "evaluation.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     print(result)

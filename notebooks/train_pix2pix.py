@@ -108,7 +108,7 @@ if importlib.util.find_spec("pix2pix_tf") is None:
 
 import tensorflow as tf
 
-from pix2pix_tf import serving, translate
+from pix2pix_tf import files, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, pairs, pipeline, registry
 from pix2pix_tf.inference import translator
@@ -242,7 +242,7 @@ for name, pictures in inputs.items():
         output = trained(pictures["input"], sample=sample)
         pictures[f"sample {sample + 1}"] = output
         encoded = images.encode_image(images.denormalize_image(output), ".png")
-        images.write_atomically(translations / f"{name}_{sample + 1}.png", encoded)
+        files.write_atomically(translations / f"{name}_{sample + 1}.png", encoded)
     print(name)
     show(pictures)
 

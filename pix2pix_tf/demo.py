@@ -14,7 +14,7 @@ import time
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 
 # Small enough for minutes on two cores; everything else is the paper's default.
@@ -66,16 +66,16 @@ def main(unused_arguments: list[str]) -> None:
     for number, name in enumerate(names):
         labels, rendering = scenes.read(number)
         for kind, pixels in (("labels", labels), ("true", rendering)):
-            images.write_atomically(
+            files.write_atomically(
                 pictures / f"{name}_{kind}.png", images.encode_image(pixels, ".png")
             )
         for sample in range(_NUM_SAMPLES):
             pixels = translate.translate_file(pictures / f"{name}_labels.png", sample=sample)
-            images.write_atomically(
+            files.write_atomically(
                 pictures / f"{name}_sample{sample}.png", images.encode_image(pixels, ".png")
             )
     page = _page(names, run.name, version.relative_to(output), time.monotonic() - started)
-    images.write_atomically(output / "index.html", page.encode())
+    files.write_atomically(output / "index.html", page.encode())
     print(f"Done in {time.monotonic() - started:.0f} s. Open '{output / 'index.html'}'.")
 
 

@@ -17,7 +17,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from pix2pix_tf import folders, keras_compat, version
+from pix2pix_tf import files, keras_compat, version
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import augment, images
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -170,12 +170,12 @@ def save_version(
             `output` is a file, or a name that TensorFlow cannot read from.
     """
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
-    folders.check_no_pattern(output)
+    files.check_no_pattern(output)
     config = TrainConfig.load(workdir)
     model = ServingModel(
         config, workdir / checkpoints.GENERATOR_WEIGHTS, statistics=statistics, dropout=dropout
     )
-    folders.make_output_folder(output)
+    files.make_output_folder(output)
     unfinished = output / f"{_UNFINISHED}{os.getpid()}"
     try:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())

@@ -16,7 +16,7 @@ import pathlib
 
 from absl import flags
 
-from pix2pix_tf import commands, folders
+from pix2pix_tf import commands, files
 from pix2pix_tf.errors import InputError, MissingInputError
 
 
@@ -43,7 +43,7 @@ def main(unused_arguments: list[str]) -> None:
 
     for path in paths:
         images.inspect_image(path)  # All headers before the first translation.
-    folders.make_output_folder(output)
+    files.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):
         raise InputError(
             f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
@@ -55,7 +55,7 @@ def main(unused_arguments: list[str]) -> None:
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
             number = None if options.samples == 1 else sample
             target = output / output_name(path, number)
-            images.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
+            files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
     print(f"Wrote {len(paths) * options.samples} images to '{output}'.")
 
 

@@ -7,7 +7,6 @@ import pathlib
 import re
 import struct
 import zlib
-from unittest import mock
 
 import data_folder
 import numpy as np
@@ -380,42 +379,6 @@ class FileTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class WriteTest(tf.test.TestCase, parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.get_temp_dir())
-        self.path = self.folder / "picture.png"
-
-    def names(self) -> list[str]:
-        return [path.name for path in self.folder.iterdir()]
-
-    def test_writes_and_leaves_nothing_beside(self):
-        images.write_atomically(self.path, b"first")
-        images.write_atomically(self.path, b"second, longer")
-        self.assertEqual(self.path.read_bytes(), b"second, longer")
-        self.assertEqual(self.names(), ["picture.png"])
-        self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
-
-    @parameterized.named_parameters(
-        ("no_space", "fsync", OSError("No space left on device")),
-        ("interrupted", "replace", KeyboardInterrupt()),
-    )
-    def test_failure_keeps_the_old_file(self, function, error):
-        self.path.write_bytes(b"old")
-        with mock.patch.object(images.os, function, side_effect=error):
-            with self.assertRaises(type(error)):
-                images.write_atomically(self.path, b"new")
-        self.assertEqual(self.path.read_bytes(), b"old")
-        self.assertEqual(self.names(), ["picture.png"])
-
-    def test_the_name_appears_only_when_the_file_is_whole(self):
-        seen = []
-        with mock.patch.object(images.os, "fsync", side_effect=lambda _: seen.extend(self.names())):
-            images.write_atomically(self.path, b"contents")
-        self.assertLen(seen, 1)
-        # Beside it, so that the renaming stays on one disk; hidden, so that nothing lists it.
-        self.assertStartsWith(seen[0], ".picture.png.")
-        self.assertEqual(images.list_images(self.folder), [self.path])
-
     @parameterized.product(channels=(1, 2, 3, 4), dtype=(np.uint8, np.uint16))
     def test_png_is_lossless(self, channels, dtype):
         pixels = random_pixels(channels, dtype)

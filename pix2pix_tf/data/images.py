@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import tempfile
 import warnings
 
 import numpy as np
@@ -177,12 +176,12 @@ def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
     except (tf.errors.InvalidArgumentError, OSError):
         raise InputError(
-            f"'{path}' cannot be decoded: it is truncated or damaged ({len_text(path)}). Replace "
+            f"'{path}' cannot be decoded: it is truncated or damaged ({_size_text(path)}). Replace "
             "it, or take it out of the folder."
         ) from None
 
 
-def len_text(path: pathlib.Path) -> str:
+def _size_text(path: pathlib.Path) -> str:
     """Returns a file's size as a person would write it."""
     return f"{os.path.getsize(path):,} bytes"
 
@@ -204,22 +203,6 @@ def encode_image(pixels, suffix: str) -> bytes:
     if suffix.lower() in (".jpg", ".jpeg"):
         return tf.io.encode_jpeg(pixels[..., :3], quality=JPEG_QUALITY).numpy()
     return tf.io.encode_png(pixels).numpy()
-
-
-def write_atomically(path: pathlib.Path, contents: bytes) -> None:
-    """Writes a file that is never seen half-written: beside it, then renamed."""
-    path = pathlib.Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private.
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def list_images(folder: pathlib.Path) -> list[pathlib.Path]:

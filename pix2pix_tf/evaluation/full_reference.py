@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import folders, metrics
+from pix2pix_tf import files, metrics
 from pix2pix_tf.data import images, pipeline
 from pix2pix_tf.inference.translator import Translator
 from pix2pix_tf.training import reports
@@ -48,7 +48,7 @@ def evaluate_pairs(
         error, and the measures of every image.
     """
     config = translate.config
-    folders.make_output_folder(output / OUTPUTS_FOLDER)
+    files.make_output_folder(output / OUTPUTS_FOLDER)
     per_image, rows = {}, []
     shown = set(np.linspace(0, len(reader) - 1, num_rows).round().astype(int))
     examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size)
@@ -60,11 +60,11 @@ def evaluate_pairs(
         }
         pixels = images.denormalize_image(fake)
         path = output / OUTPUTS_FOLDER / f"{example.name}.png"
-        images.write_atomically(path, images.encode_image(pixels, ".png"))
+        files.write_atomically(path, images.encode_image(pixels, ".png"))
         if number in shown:
             rows.append((example.source[0], fake, example.target[0]))
     grid = tf.constant(reports.sample_grid(rows))
-    images.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
+    files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
 
     values = {name: [image[name] for image in per_image.values()] for name in metrics.METRICS}
     result = dict(
@@ -81,5 +81,5 @@ def evaluate_pairs(
         per_image=per_image,
     )
     text = json.dumps(result, indent=1) + "\n"
-    images.write_atomically(output / RESULT_FILE, text.encode())
+    files.write_atomically(output / RESULT_FILE, text.encode())
     return result

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import folders, serving
+from pix2pix_tf import files, serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -108,7 +108,7 @@ def load(model: str | pathlib.Path) -> Translator:
             )
         folder = folder / str(versions[-1])
     card = serving.read_model_card(folder)
-    folders.check_no_pattern(folder)
+    files.check_no_pattern(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures["with_noise"]

@@ -22,8 +22,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from pix2pix_tf.data.images import write_atomically
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.files import write_atomically
 from pix2pix_tf.training.state import TrainState
 
 FOLDER = "checkpoints"

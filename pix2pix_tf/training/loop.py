@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from pix2pix_tf import folders
+from pix2pix_tf import files
 from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
@@ -45,7 +45,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
             the last checkpoint before it is left as it was.
     """
     workdir = pathlib.Path(workdir)
-    folders.check_no_pattern(workdir)
+    files.check_no_pattern(workdir)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"'{workdir}' is not a folder. Name another --workdir; it is made if new.")
     # First: a strategy over machines must come before anything asks for devices.
@@ -65,7 +65,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
 
     with strategy.scope():
         state = TrainState(config)
-    folders.make_output_folder(workdir)
+    files.make_output_folder(workdir)
     manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
     restored = manager.restore_newest()
     if restored is not None:

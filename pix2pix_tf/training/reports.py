@@ -14,6 +14,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from pix2pix_tf import files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
 
@@ -37,7 +38,7 @@ class MetricsLog:
         self._path = pathlib.Path(workdir) / METRICS_FILE
         kept = [record for record in read_metrics(workdir) if record["step"] <= step]
         lines = "".join(json.dumps(record) + "\n" for record in kept)
-        images.write_atomically(self._path, lines.encode())
+        files.write_atomically(self._path, lines.encode())
 
     def write(self, record: dict[str, float]) -> None:
         """Appends a line; it is on the disk when this returns."""
@@ -98,7 +99,7 @@ def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> Non
     """Writes `samples/step_NNNNNNNN.png`."""
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
     folder.mkdir(exist_ok=True)
-    images.write_atomically(
+    files.write_atomically(
         folder / f"step_{step:08d}.png", images.encode_image(tf.constant(grid), ".png")
     )
 
@@ -136,7 +137,7 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         axes.legend(fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    images.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, buffer.getvalue())
+    files.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, buffer.getvalue())
 
 
 def write_page(workdir: pathlib.Path, config: TrainConfig) -> None:
@@ -192,7 +193,7 @@ tell real from generated scores 0.69 (log 2); a value near 0 means that it alway
 <details><summary>config.json</summary><pre>{settings}</pre></details>
 </html>
 """
-    images.write_atomically(workdir / PAGE, page.encode())
+    files.write_atomically(workdir / PAGE, page.encode())
 
 
 def _number(value) -> str:

@@ -1,8 +1,10 @@
-"""Folders that a user names for results."""
+"""Writing results: whole files, and folders that a user names."""
 
 from __future__ import annotations
 
+import os
 import pathlib
+import tempfile
 
 from pix2pix_tf.errors import InputError
 
@@ -35,3 +37,19 @@ def check_no_pattern(folder: pathlib.Path) -> None:
             f"'{folder}' has a {found[0]} in its path, which TensorFlow takes for a pattern when "
             "it looks for the variables. Name another folder."
         )
+
+
+def write_atomically(path: pathlib.Path, contents: bytes) -> None:
+    """Writes a file that is never seen half-written: beside it, then renamed."""
+    path = pathlib.Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private.
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
