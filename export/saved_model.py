@@ -20,6 +20,7 @@ def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
     flags.DEFINE_string("output", None, "Model folder; versions go below it.", required=True)
+    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
     flags.DEFINE_enum(
         "statistics",
         "image",
@@ -40,6 +41,7 @@ def main(unused_arguments: list[str]) -> None:
     version = serving.save_version(
         pathlib.Path(options.workdir),
         pathlib.Path(options.output),
+        checkpoint=options.checkpoint,
         statistics=options.statistics,
         dropout=options.dropout,
     )

@@ -108,9 +108,10 @@ if importlib.util.find_spec("pix2pix_tf") is None:
 
 import tensorflow as tf
 
-from pix2pix_tf import files, serving, translate
+from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, pairs, pipeline, registry
+from pix2pix_tf.files import write_atomically
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import loop, reports
 
@@ -242,7 +243,7 @@ for name, pictures in inputs.items():
         output = trained(pictures["input"], sample=sample)
         pictures[f"sample {sample + 1}"] = output
         encoded = images.encode_image(images.denormalize_image(output), ".png")
-        files.write_atomically(translations / f"{name}_{sample + 1}.png", encoded)
+        write_atomically(translations / f"{name}_{sample + 1}.png", encoded)
     print(name)
     show(pictures)
 

@@ -2,7 +2,7 @@
 
 Imports run one way, each line importing only from lines above it:
 
-    errors, files, version, config          settings of a run; no TensorFlow
+    errors, files, seeds, version, config   settings of a run; no TensorFlow
     data                                    files and drawn scenes to tf.data batches
     addons, models, losses, metrics         networks and objectives from plain arguments
     keras_compat, training                  state, step, loop, checkpoints, reports

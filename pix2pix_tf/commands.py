@@ -12,6 +12,9 @@ from absl import app, flags, logging
 from pix2pix_tf.errors import InputError
 
 EXIT_INPUT_ERROR = 2
+CHECKPOINT_HELP = (
+    "Of a run folder: newest, best (by the run's best_metric), or a step that is kept."
+)
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:

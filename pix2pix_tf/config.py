@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import pathlib
 from typing import Any
 
 from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.files import write_atomically
 
 CONFIG_FILE = "config.json"
 PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
@@ -150,7 +152,9 @@ class TrainConfig:
         "Devices: default (one), mirrored (all GPUs of a machine), multiworker, tpu.",
         choices=("default", "mirrored", "multiworker", "tpu"),
     )
-    seed: int = _field(0, "Seed of the weights, the jitter and the dropout. Ours.", minimum=0)
+    seed: int = _field(
+        0, "Seed of the weights, the jitter and the dropout. Ours.", minimum=0, maximum=2**31 - 1
+    )
     deterministic: bool = _field(
         False, "Whether TensorFlow's deterministic kernels are used: same bits, slower on a GPU."
     )
@@ -213,7 +217,7 @@ class TrainConfig:
     def save(self, folder: pathlib.Path) -> None:
         """Writes `config.json` into `folder`."""
         text = json.dumps(dataclasses.asdict(self), indent=2) + "\n"
-        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+        write_atomically(folder / CONFIG_FILE, text.encode())
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> TrainConfig:
@@ -298,7 +302,8 @@ def _check_value(field: dataclasses.Field, value: Any) -> None:
         )
     below = rules["minimum"] is not None and not value >= rules["minimum"]
     above = rules["maximum"] is not None and not value <= rules["maximum"]
-    if below or above or value in (float("inf"),):
+    is_infinite = isinstance(value, float) and math.isinf(value)
+    if below or above or is_infinite:
         least = "" if rules["minimum"] is None else f" from {rules['minimum']}"
         most = "" if rules["maximum"] is None else f" to {rules['maximum']}"
         raise InputError(f"{field.name} is {value}. Use a number{least}{most}.")

@@ -19,6 +19,7 @@ from pix2pix_tf import commands
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("model", None, "A run folder, or an exported SavedModel.", required=True)
+    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one of the training.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
@@ -33,7 +34,7 @@ def main(unused_arguments: list[str]) -> None:
     from pix2pix_tf.training import loop
 
     options = flags.FLAGS
-    translate = translator.load(options.model)
+    translate = translator.load(options.model, checkpoint=options.checkpoint)
     config = dataclasses.replace(
         translate.config,
         dataset=options.dataset or translate.config.dataset,

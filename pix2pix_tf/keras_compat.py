@@ -50,6 +50,8 @@ class ScaledOptimizer(tf.Module):
     def apply(self, gradients, variables) -> None:
         """Updates `variables` with gradients of the scaled loss, summed over replicas."""
         if IS_KERAS_3:
+            if self._scales:
+                gradients = _agreed_gradients(gradients)
             self.optimizer.apply(gradients, variables)
             return
         if self._scales:
@@ -71,6 +73,19 @@ class ScaledOptimizer(tf.Module):
             return 1.0
         scale = self.optimizer.dynamic_scale if IS_KERAS_3 else self.optimizer.loss_scale
         return _to_float(scale)
+
+
+def _agreed_gradients(gradients):
+    """Returns the mean over the replicas, on every replica.
+
+    Keras 3 decides whether to skip a step by the first replica's gradients; an
+    overflow on another one would go into the weights. The optimizer sums over
+    the replicas afterwards: the sum of N equal means is the sum it would have had.
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return gradients
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
 
 
 def _to_float(value) -> float:

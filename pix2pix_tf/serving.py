@@ -149,7 +149,12 @@ def load_weights(model: keras.Model, path: pathlib.Path) -> None:
 
 
 def save_version(
-    workdir: pathlib.Path, output: pathlib.Path, *, statistics: str = "image", dropout: bool = True
+    workdir: pathlib.Path,
+    output: pathlib.Path,
+    *,
+    checkpoint: str = checkpoints.NEWEST,
+    statistics: str = "image",
+    dropout: bool = True,
 ) -> pathlib.Path:
     """Exports the generator of a run as the next version below `output`.
 
@@ -159,6 +164,7 @@ def save_version(
     Args:
         workdir: The run folder.
         output: The model folder; made if it is not there.
+        checkpoint: "newest", "best", or a step.
         statistics: See `ServingModel`.
         dropout: See `ServingModel`.
 
@@ -172,16 +178,15 @@ def save_version(
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     files.check_no_pattern(output)
     config = TrainConfig.load(workdir)
-    model = ServingModel(
-        config, workdir / checkpoints.GENERATOR_WEIGHTS, statistics=statistics, dropout=dropout
-    )
+    weights, step = checkpoints.find_weights(workdir, checkpoint)
+    model = ServingModel(config, weights, statistics=statistics, dropout=dropout)
     files.make_output_folder(output)
     unfinished = output / f"{_UNFINISHED}{os.getpid()}"
     try:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
-        card.write_text(json.dumps(_model_card(model, workdir), indent=2), encoding="utf-8")
+        card.write_text(json.dumps(_model_card(model, workdir, step), indent=2), encoding="utf-8")
         # Counted now, since another export may have ended meanwhile.
         final = output / str(max(list_versions(output), default=0) + 1)
         os.replace(unfinished, final)
@@ -224,19 +229,9 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
     return card
 
 
-def read_step(workdir: pathlib.Path) -> int | None:
-    """Returns for how many steps a run's weights were trained; None if it was not noted."""
-    newest = checkpoints.list_checkpoints(workdir)
-    try:
-        return json.loads((newest[-1] / checkpoints.INFO).read_text(encoding="utf-8"))["step"]
-    except (IndexError, OSError, ValueError, KeyError):
-        return None  # The weights stand without their checkpoint.
-
-
-def _model_card(model: ServingModel, workdir: pathlib.Path) -> dict:
+def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:
     """Returns what a user of the model has to know, without the code that trained it."""
     config = model.config
-    step = read_step(workdir)
     records = reports.read_metrics(workdir)
     if step is not None:
         # The run may have gone on since the checkpoint; these are not of its weights.
@@ -244,7 +239,9 @@ def _model_card(model: ServingModel, workdir: pathlib.Path) -> dict:
     shape = ["batch", "height", "width"]
     image = dict(dtype="float32", shape=[*shape, config.input_channels], range=[-1, 1])
     output = dict(dtype="float32", shape=[*shape, config.output_channels], range=[-1, 1])
-    z = dict(dtype="float32", shape=["batch", "noise_size"], range=[0, 1])
+    # An image of one crop takes noise_size numbers, a larger one as many for each crop.
+    crops = " * ".join(f"ceil({side} / {config.crop_size})" for side in ("height", "width"))
+    z = dict(dtype="float32", shape=["batch", f"noise_size * {crops}"], range=[0, 1])
     encoded = dict(dtype="string", shape=["batch"])
     return dict(
         name=f"pix2pix {config.dataset} {config.direction}",

@@ -23,6 +23,7 @@ from pix2pix_tf.errors import InputError, MissingInputError
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("model", None, "A run folder, or an exported SavedModel.", required=True)
+    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
     flags.DEFINE_string("input", None, "An image, or a folder of images.", required=True)
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_integer("samples", 1, "Draws of the dropout noise for each image.", lower_bound=1)
@@ -49,7 +50,7 @@ def main(unused_arguments: list[str]) -> None:
             f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
             "another folder."
         )
-    translate = translator.load(options.model)
+    translate = translator.load(options.model, checkpoint=options.checkpoint)
     for path in tqdm.tqdm(paths, unit="image", disable=None):
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)

@@ -82,6 +82,26 @@ def train(workdir: pathlib.Path) -> dict:
     )
 
 
+def overflow_on_second_replica(strategy: tf.distribute.Strategy) -> dict:
+    """Takes a float16 step whose gradient overflows on the second of two replicas alone."""
+    config = dataclasses.replace(
+        _CONFIG, precision="float16", gan_loss="none", lambda_l1=0.0, lambda_l2=1.0
+    )
+    with strategy.scope():
+        state = TrainState(config)
+    before, scale = state.generator.get_weights(), state.generator_optimizer.loss_scale
+    source, target = tiny_training.random_batch(2)
+    target = tf.stack([target[0], tf.fill(target[1].shape, 1e4)])  # 2e4 / 3072 * 32768 > 65504.
+    pairs = tf.data.Dataset.from_tensor_slices((source, target))
+    batches = iter(strategy.distribute_datasets_from_function(lambda context: pairs.batch(1)))
+    losses = make_train_step(state, config, strategy)(next(batches))
+    return dict(
+        loss_is_finite=bool(np.isfinite(float(losses["l2_loss"]))),
+        moved=any(np.any(old != new) for old, new in zip(before, state.generator.get_weights())),
+        scale_ratio=state.generator_optimizer.loss_scale / scale,
+    )
+
+
 def main():
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -97,6 +117,7 @@ def main():
         mirrored=run_steps(_CONFIG, mirrored),
         one_device=run_steps(_CONFIG, one_device),
         float16_batch_norm=run_steps(float16_batch_norm, mirrored),
+        overflow=overflow_on_second_replica(mirrored),
         trained=train(pathlib.Path(sys.argv[1])),
     )
     print("\n" + json.dumps(found))

@@ -267,6 +267,28 @@ _DAMAGES = (
 )
 
 
+class FindWeightsTest(CheckpointTestCase):
+    def test_newest_best_and_a_step(self):
+        self.save(10, 20, 30, metrics={10: 0.2, 20: 0.3, 30: 0.4})
+        for asked, step in (("newest", 30), ("best", 10), ("20", 20), ("30", 30)):
+            path, found = checkpoints.find_weights(self.workdir, asked)
+            self.assertEqual(path, self.folder(step) / checkpoints.GENERATOR_WEIGHTS)
+            self.assertEqual(found, step)
+            self.assertTrue(path.is_file())
+
+    def test_a_copy_without_checkpoints_has_a_newest_of_unknown_step(self):
+        path, step = checkpoints.find_weights(self.workdir)
+        self.assertEqual((path, step), (self.workdir / checkpoints.GENERATOR_WEIGHTS, None))
+
+    @parameterized.parameters("best", "15", "newst", "-1", "")
+    def test_what_is_not_there_is_refused_naming_what_is(self, asked):
+        self.save(10, 20)
+        with self.assertRaisesRegex(
+            InputError, f"no checkpoint '{asked}'. Steps kept: 10, 20; best: none measured. Use"
+        ):
+            checkpoints.find_weights(self.workdir, asked)
+
+
 class DamageTest(CheckpointTestCase):
     def setUp(self):
         super().setUp()

@@ -108,6 +108,12 @@ class MirroredTest(tf.test.TestCase):
         self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, 4))
         self.assertAllClose(mirrored["learning_rate"], 1e-3)
 
+    def test_an_overflow_on_any_replica_skips_the_step_on_all(self):
+        found = self.found["overflow"]
+        self.assertTrue(found["loss_is_finite"])  # Else another guard would have seen it.
+        self.assertFalse(found["moved"])
+        self.assertEqual(found["scale_ratio"], 0.5)
+
     def test_batch_normalisation_and_loss_scaling_train_and_replicas_stay_alike(self):
         # Each device takes the statistics of its own share, so the update is another.
         found = self.found["float16_batch_norm"]

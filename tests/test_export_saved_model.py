@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 from unittest import mock
@@ -39,6 +40,7 @@ def write_checkpoint_notes(run: pathlib.Path, step: int) -> None:
     folder = run / checkpoints.FOLDER / f"step_{step:08d}"
     folder.mkdir(parents=True)
     (folder / checkpoints.INFO).write_text(json.dumps(dict(step=step, keras="3.0.0")))
+    shutil.copyfile(run / GENERATOR_WEIGHTS, folder / GENERATOR_WEIGHTS)
 
 
 class ExportTest(tf.test.TestCase):
@@ -182,15 +184,14 @@ class ExportTest(tf.test.TestCase):
                 serving.save_version(self.run_folder, exported)
             self.assertFalse(exported.exists())
 
-    def test_weights_without_a_checkpoint(self):
-        run = tiny_runs.temporary_folder(self) / "run"
-        tiny_runs.write_run(run)
-        self.assertIsNone(serving.read_step(run))
-        write_checkpoint_notes(run, 70)
-        self.assertEqual(serving.read_step(run), 70)
-        write_checkpoint_notes(run, 80)
-        (run / checkpoints.FOLDER / "step_00000080" / checkpoints.INFO).write_text("{")
-        self.assertIsNone(serving.read_step(run))
+    def test_another_checkpoint_than_the_newest(self):
+        exported = tiny_runs.temporary_folder(self) / "exported"
+        card = serving.read_model_card(
+            serving.save_version(self.run_folder, exported, checkpoint="200")
+        )
+        self.assertEqual(card["step"], 200)
+        with self.assertRaisesRegex(InputError, r"no checkpoint '300'. Steps kept: 200, 250"):
+            serving.save_version(self.run_folder, exported, checkpoint="300")
 
 
 @contextlib.contextmanager
@@ -240,8 +241,11 @@ class CommandTest(tf.test.TestCase):
     def test_flags_reach_the_export(self):
         tiny_runs.write_run(self.run_folder)
         for flags, expected in (
-            ((), dict(statistics="image", dropout=True)),
-            (("--dropout=false", "--statistics=batch"), dict(statistics="batch", dropout=False)),
+            ((), dict(checkpoint="newest", statistics="image", dropout=True)),
+            (
+                ("--checkpoint=best", "--dropout=false", "--statistics=batch"),
+                dict(checkpoint="best", statistics="batch", dropout=False),
+            ),
         ):
             with mock.patch.object(serving, "save_version") as save:
                 self.export(*flags)

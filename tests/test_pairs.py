@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
-from pix2pix_tf.data import images, pairs, pipeline, scenes
+from pix2pix_tf.data import pairs, pipeline, scenes
 from pix2pix_tf.errors import InputError, MissingInputError
 
 _LEFT, _RIGHT = (200, 30, 60), (10, 120, 240)
@@ -373,7 +373,7 @@ class FilePairsTest(_FolderTest):
         self.assert_refused(
             pipeline.PairReader(self.open(), size=4).read_all,
             f"'{path}' cannot be decoded: it is truncated or damaged "
-            f"({images.len_text(path)}). Replace it, or take it out of the folder.",
+            f"({path.stat().st_size:,} bytes). Replace it, or take it out of the folder.",
         )
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tiny_training
 from absl.testing import parameterized
 
-from pix2pix_tf import keras_compat
+from pix2pix_tf import keras_compat, seeds
 from pix2pix_tf.training import state as state_module
 from pix2pix_tf.training.state import TrainState
 
@@ -31,7 +31,9 @@ def reference_steps(config, source, target, num_steps: int):
     softplus = tf.math.softplus
     reported = []
     for step in range(num_steps):
-        z = tf.random.stateless_uniform([len(source), size], seed=[config.seed, step])
+        z = tf.random.stateless_uniform(
+            [len(source), size], seed=[seeds.stream(config.seed, seeds.NOISE), step]
+        )
         with tf.GradientTape() as tape:
             fake = generator([source, z], training=True)
             real_logits = discriminator(tf.concat([source, target], -1), training=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import shutil
 
@@ -28,9 +27,9 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         folder = tiny_runs.temporary_folder(cls) / "an odd näme (1), 100%"
         cls.run_folder, cls.exported = folder / "run", folder / "exported"
         cls.config = tiny_runs.write_run(cls.run_folder)
-        notes = cls.run_folder / checkpoints.FOLDER / "step_00000007"
-        notes.mkdir(parents=True)
-        (notes / checkpoints.INFO).write_text(json.dumps(dict(step=7)))
+        newest = cls.run_folder / checkpoints.FOLDER / "step_00000007"
+        newest.mkdir(parents=True)
+        shutil.copyfile(cls.run_folder / GENERATOR_WEIGHTS, newest / GENERATOR_WEIGHTS)
         for older in ("2", "9"):  # 10 is newer than 9; these cannot be loaded.
             (cls.exported / older).mkdir(parents=True)
         cls.version = serving.save_version(cls.run_folder, cls.exported)
@@ -165,6 +164,10 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         (self.folder / "run" / GENERATOR_WEIGHTS).unlink()
         with self.assertRaisesRegex(MissingInputError, "Train until the first checkpoint"):
             translator.load(self.folder / "run")
+
+    def test_a_saved_model_has_one_checkpoint(self):
+        with self.assertRaisesRegex(InputError, "'best', but .* is a SavedModel"):
+            translator.load(self.exported, checkpoint="best")
 
     def test_config_that_is_no_json(self):
         (self.folder / "config.json").write_text("{")

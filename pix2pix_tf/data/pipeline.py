@@ -8,12 +8,14 @@ needs saving. Every epoch visits each pair once, in another order.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from pix2pix_tf import seeds
 from pix2pix_tf.data import augment, images
 from pix2pix_tf.data.pairs import PairSource, run_on_all
 from pix2pix_tf.errors import InputError
@@ -41,6 +43,7 @@ class PairReader:
         self._size = size
         self._swap = direction == "BtoA"
         self._bytes_left = cache_megabytes * 2**20
+        self._lock = threading.Lock()
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.dtype = pairs.dtype
         self.names = pairs.names
@@ -64,13 +67,15 @@ class PairReader:
         pair = tuple(augment.resize_shorter_side(side, self._size).numpy() for side in sides)
         if self._swap:
             pair = pair[::-1]
-        size = pair[0].nbytes + pair[1].nbytes
-        # Two threads may read the same pair at once: the count is then a little
-        # too high, which only keeps less.
-        if size <= self._bytes_left:
-            self._bytes_left -= size
-            self._kept[index] = pair
+        self._keep(index, pair)
         return pair
+
+    def _keep(self, index: int, pair: tuple[np.ndarray, np.ndarray]) -> None:
+        size = pair[0].nbytes + pair[1].nbytes
+        with self._lock:  # Pairs are read on several threads.
+            if size <= self._bytes_left and index not in self._kept:
+                self._bytes_left -= size
+                self._kept[index] = pair
 
     def read_all(self) -> None:
         """Reads every pair once, so that damaged files are found before training.
@@ -128,17 +133,19 @@ def training_batches(
             of all goes to shard i % count.
     """
     num_pairs = len(reader)
+    order_stream = tf.constant(seeds.stream(seed, seeds.ORDER), tf.int64)
+    jitter_stream = tf.constant(seeds.stream(seed, seeds.JITTER), tf.int64)
 
     def load(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch = position // num_pairs
-        order_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
+        order_seed = tf.stack([order_stream, epoch])
         index = tf.random.experimental.index_shuffle(
             position % num_pairs, seed=order_seed, max_index=num_pairs - 1
         )
         source, target = (images.normalize_image(x) for x in reader.read_in_graph(index))
         source = tf.ensure_shape(source, [None, None, input_channels])
         target = tf.ensure_shape(target, [None, None, output_channels])
-        jitter_seed = tf.stack([tf.constant(seed, tf.int64), position])
+        jitter_seed = tf.stack([jitter_stream, position])
         return augment.jitter_pair(
             source, target, crop_size=crop_size, mirror=mirror, seed=jitter_seed
         )

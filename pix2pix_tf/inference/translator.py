@@ -12,8 +12,8 @@ from pix2pix_tf import files, serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.models import generator
-from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+from pix2pix_tf.training import checkpoints
+from pix2pix_tf.training.state import noise_size
 
 _SAVED_MODEL = "saved_model.pb"
 
@@ -55,13 +55,7 @@ class Translator:
         height, width = (
             -(-size // self.config.crop_size) * self.config.crop_size for size in image.shape[:2]
         )
-        size = generator.noise_size(
-            crop_size=self.config.crop_size,
-            base_filters=self.config.base_filters,
-            dropout=self.config.dropout,
-            height=height,
-            width=width,
-        )
+        size = noise_size(self.config, height=height, width=width)
         z = np.random.default_rng([seed, sample]).random((1, size), dtype=np.float32)
         return self._with_noise(tf.constant(image)[tf.newaxis], tf.constant(z))[0].numpy()
 
@@ -76,12 +70,13 @@ class Translator:
         return images.denormalize_image(self(image, seed=seed, sample=sample)).numpy()
 
 
-def load(model: str | pathlib.Path) -> Translator:
+def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> Translator:
     """Returns the translator of a run folder, a model folder or one of its versions.
 
     Args:
         model: A `--workdir` of training; or a folder of exported versions, whose
             newest is taken; or one such version.
+        checkpoint: Of a run folder: "newest", "best", or a step.
 
     Raises:
         InputError: If it is none of these.
@@ -93,11 +88,13 @@ def load(model: str | pathlib.Path) -> Translator:
         )
     if (folder / CONFIG_FILE).is_file():
         config = TrainConfig.load(folder)
-        module = serving.ServingModel(config, folder / GENERATOR_WEIGHTS)
-        return Translator(
-            config,
-            tf.function(module.translate, reduce_retracing=True),
-            step=serving.read_step(folder),
+        weights, step = checkpoints.find_weights(folder, checkpoint)
+        module = serving.ServingModel(config, weights)
+        return Translator(config, tf.function(module.translate, reduce_retracing=True), step=step)
+    if checkpoint != checkpoints.NEWEST:
+        raise InputError(
+            f"checkpoint is {checkpoint!r}, but '{folder}' is a SavedModel, which holds one only. "
+            "Name the run folder, or leave the checkpoint out."
         )
     if not (folder / _SAVED_MODEL).is_file():
         versions = serving.list_versions(folder)

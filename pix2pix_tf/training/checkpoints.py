@@ -30,6 +30,7 @@ FOLDER = "checkpoints"
 GENERATOR_WEIGHTS = "generator.weights.h5"
 DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
 INFO = "info.json"
+NEWEST, BEST = "newest", "best"  # What may be asked for, beside a step.
 _STATE, _BEST = "state", "best.json"
 _UNFINISHED = ".unfinished_"
 
@@ -165,6 +166,36 @@ class CheckpointManager:
 def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
     """Returns the folders of the checkpoints of a run, oldest first."""
     return sorted((pathlib.Path(workdir) / FOLDER).glob("step_*"))
+
+
+def find_weights(
+    workdir: pathlib.Path, checkpoint: str = NEWEST
+) -> tuple[pathlib.Path, int | None]:
+    """Returns the generator's weights of a checkpoint, and for how many steps they were trained.
+
+    Args:
+        workdir: The run folder. One that holds weights but no checkpoints, such
+            as a copy, has a newest one of unknown step.
+        checkpoint: "newest", "best", or a step.
+
+    Raises:
+        InputError: If there is no such checkpoint, naming those there are.
+    """
+    folders = {int(path.name.split("_")[1]): path for path in list_checkpoints(workdir)}
+    if checkpoint == NEWEST:
+        step = max(folders, default=None)
+        folder = folders.get(step, pathlib.Path(workdir))
+        return folder / GENERATOR_WEIGHTS, step
+    best = read_best(workdir)
+    step = best["step"] if checkpoint == BEST and best else checkpoint
+    folder = folders.get(int(step)) if str(step).isdecimal() else None
+    if folder is None:
+        known = ", ".join(map(str, folders)) or "none"
+        raise InputError(
+            f"'{workdir}' has no checkpoint {checkpoint!r}. Steps kept: {known}; best: "
+            f"{best['step'] if best else 'none measured'}. Use newest, best or one of these steps."
+        )
+    return folder / GENERATOR_WEIGHTS, int(step)
 
 
 def read_best(workdir: pathlib.Path) -> dict | None:

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import metrics
+from pix2pix_tf import metrics, seeds
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pipeline
 from pix2pix_tf.training import reports
@@ -169,6 +169,6 @@ class Recorder:
 
     def _translate(self, example: pipeline.Example, number: int) -> tf.Tensor:
         """Returns G(x, z) with the same z for pair `number` whenever it is asked."""
-        seed = [self._config.seed, number]
-        z = tf.random.stateless_uniform([1, noise_size(self._config)], seed=seed)
+        seed = seeds.stream(self._config.seed, seeds.SAMPLES)
+        z = tf.random.stateless_uniform([1, noise_size(self._config)], seed=[seed, number])
         return self._generate(example.source, z)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from pix2pix_tf import losses
+from pix2pix_tf import losses, seeds
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.training.state import TrainState, noise_size
 
@@ -36,8 +36,8 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
                     reported["discriminator_loss"] = _update_discriminator(
                         state, config, source, target, fake
                     )
-                # training=False: the update above has normalised the kernels if they are
-                # normalised at all; nothing else in D knows of training.
+                # training=False: spectral norm rescales the kernels in the update of D
+                # alone, once a step; nothing else in D knows of training.
                 fake_logits = discriminator(_seen(config, source, fake), training=False)
             terms = losses.generator_losses(
                 fake_logits,
@@ -107,7 +107,9 @@ def _draw_noise(state: TrainState, config: TrainConfig, source: tf.Tensor) -> tf
         context.replica_id_in_sync_group, tf.int64
     )
     shape = [tf.shape(source)[0], noise_size(config)]
-    return tf.random.stateless_uniform(shape, seed=tf.stack([state.seed, number]))
+    return tf.random.stateless_uniform(
+        shape, seed=tf.stack([seeds.stream(state.seed, seeds.NOISE), number])
+    )
 
 
 def _share(loss: tf.Tensor) -> tf.Tensor:
