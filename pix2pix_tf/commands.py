@@ -25,17 +25,27 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     logging.set_verbosity(logging.WARNING)
 
     def guarded(arguments: list[str]) -> int | None:
-        if len(arguments) > 1:
-            raise app.UsageError(
-                f"'{arguments[1]}' is no flag. Write settings as --name=value; --help lists them."
-            )
         try:
+            if len(arguments) > 1:
+                raise InputError(
+                    f"'{arguments[1]}' is no flag. Write settings as --name=value; --help lists "
+                    "them."
+                )
             return main(arguments)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_INPUT_ERROR
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    """Returns the arguments that are no flags; one that is wrong ends the program."""
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        print(f"error: {' '.join(str(error).split())} See --help.", file=sys.stderr)
+        sys.exit(EXIT_INPUT_ERROR)
 
 
 def define_flags(config_class: type) -> None:
@@ -56,11 +66,20 @@ def define_flags(config_class: type) -> None:
             flags.DEFINE_string(name, default, help_text)
 
 
-def config_from_flags(config_class: type):
+def config_from_flags(config_class: type, *, saved=None):
     """Returns the config that the flags describe.
+
+    Args:
+        config_class: The dataclass.
+        saved: One of them, which gives the values of flags that were not given;
+            None means the defaults.
 
     Raises:
         InputError: If a value is not allowed.
     """
-    names = [field.name for field in dataclasses.fields(config_class)]
-    return config_class(**{name: getattr(flags.FLAGS, name) for name in names})
+    values = dict(vars(saved)) if saved else {}
+    for field in dataclasses.fields(config_class):
+        flag = flags.FLAGS[field.name]
+        if saved is None or flag.present:
+            values[field.name] = flag.value
+    return config_class(**values)

@@ -8,6 +8,7 @@ label maps, what the exported SavedModel makes of them and the true renderings.
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import pathlib
 import time
@@ -42,18 +43,24 @@ def define_flags() -> None:
 
 def main(unused_arguments: list[str]) -> None:
     """Trains, exports, translates and writes the page."""
-    # After the flags are known to be right: TensorFlow takes seconds to import.
-    import dataclasses
-
+    started = time.monotonic()
+    output = pathlib.Path(flags.FLAGS.output)
+    run, exported, pictures = output / "run", output / "saved_model", output / "pictures"
+    page_path = output / "index.html"
+    if page_path.exists():
+        print(f"This demo is done: open '{page_path}'. To run it anew, delete '{output}'.")
+        return
+    # After the cheap checks: TensorFlow takes seconds to import.
     from pix2pix_tf import serving
     from pix2pix_tf.data import images, pairs
     from pix2pix_tf.inference import translator
     from pix2pix_tf.training import loop
 
-    started = time.monotonic()
-    output = pathlib.Path(flags.FLAGS.output)
-    run, exported, pictures = output / "run", output / "saved_model", output / "pictures"
-    loop.train(dataclasses.replace(CONFIG, num_steps=flags.FLAGS.num_steps), run)
+    config = dataclasses.replace(CONFIG, num_steps=flags.FLAGS.num_steps)
+    is_whole = not run.exists()  # Else the time below would be that of a part.
+    state = loop.train(config, run)
+    if int(state.step.numpy()) < config.num_steps:
+        return  # Stopped; it has said so.
 
     print("Exporting ...", flush=True)
     version = serving.save_version(run, exported)
@@ -74,12 +81,15 @@ def main(unused_arguments: list[str]) -> None:
             files.write_atomically(
                 pictures / f"{name}_sample{sample}.png", images.encode_image(pixels, ".png")
             )
-    page = _page(names, run.name, version.relative_to(output), time.monotonic() - started)
-    files.write_atomically(output / "index.html", page.encode())
-    print(f"Done in {time.monotonic() - started:.0f} s. Open '{output / 'index.html'}'.")
+    minutes = f" in {(time.monotonic() - started) / 60:.1f} minutes" if is_whole else ""
+    page = _page(names, run.name, version.relative_to(output), config, minutes)
+    files.write_atomically(page_path, page.encode())
+    print(f"Done{minutes}. Open '{page_path}'.")
 
 
-def _page(names: list[str], run: str, version: pathlib.Path, seconds: float) -> str:
+def _page(
+    names: list[str], run: str, version: pathlib.Path, config: TrainConfig, minutes: str
+) -> str:
     """Returns the page: a row a scene, and where to look further."""
     columns = [("labels", "labels, never trained on")]
     columns += [(f"sample{n}", f"translated, draw {n + 1}") for n in range(_NUM_SAMPLES)]
@@ -109,8 +119,9 @@ def _page(names: list[str], run: str, version: pathlib.Path, seconds: float) -> 
   code {{ background: #f4f4f4; padding: 0 .3em; }}
 </style>
 <h1>pix2pix demo</h1>
-<p>A U-Net with {CONFIG.base_filters} filters at {CONFIG.crop_size}x{CONFIG.crop_size} pixels,
-trained and exported in {seconds / 60:.1f} minutes on scenes that the program draws itself.
+<p>A U-Net with {config.base_filters} filters at {config.crop_size}x{config.crop_size} pixels,
+trained for {config.num_steps:,} steps and exported{minutes}, on scenes that the program draws
+itself.
 The pictures come from the exported SavedModel, <code>{html.escape(str(version))}</code>. Draws
 differ by the dropout noise alone. How training went: <a href="{run}/index.html">the page of the
 run</a>, from the first grid to the last.</p>

@@ -23,12 +23,15 @@ def define_flags() -> None:
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one of the training.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
-    flags.DEFINE_enum("split", "test", ("train", "val", "test"), "Which split to measure.")
+    flags.DEFINE_enum(
+        "split", "", ("", "train", "val", "test"), "Which split. Empty: test, or else val."
+    )
     flags.DEFINE_integer("seed", 0, "Seed of the dropout noise.", lower_bound=0)
 
 
 def main(unused_arguments: list[str]) -> None:
     """Evaluates what the flags name."""
+    from pix2pix_tf.data import pairs
     from pix2pix_tf.evaluation import full_reference
     from pix2pix_tf.inference import translator
     from pix2pix_tf.training import loop
@@ -40,16 +43,20 @@ def main(unused_arguments: list[str]) -> None:
         dataset=options.dataset or translate.config.dataset,
         data_dir=options.data_dir or translate.config.data_dir,
     )
-    reader = loop.open_reader(config, options.split, size=config.crop_size)
+    split = options.split or pairs.find_split(
+        config.dataset, ("test", "val"), data_dir=config.data_dir
+    )
+    # Without either, the refusal to read test names what there is.
+    reader = loop.open_reader(config, split or "test", size=config.crop_size)
     result = full_reference.evaluate_pairs(
         translate,
         reader,
         pathlib.Path(options.output),
         dataset=config.dataset,
-        split=options.split,
+        split=split,
         seed=options.seed,
     )
-    print(f"{result['num_images']} images of {config.dataset}, {options.split}:")
+    print(f"{result['num_images']} images of {config.dataset}, {split}, step {result['step']}:")
     for name, mean in result["mean"].items():
         print(f"  {name:5} {mean:8.4f}  (standard error {result['standard_error'][name]:.4f})")
 

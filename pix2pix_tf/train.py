@@ -5,17 +5,19 @@ r"""Trains pix2pix, or continues a run.
 Every setting is a flag; `--help` lists them with their units, defaults and sources.
 The run folder then holds the networks, checkpoints, metrics, TensorBoard events,
 samples and `index.html`, a page to open in a browser. The same command continues
-a run that was stopped.
+a run that was stopped; so does `--workdir` alone, since settings that are not given
+are then those of the run.
 """
 
 from __future__ import annotations
 
+import pathlib
 import sys
 
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 
 EXIT_NON_FINITE = 3
 
@@ -29,12 +31,18 @@ def define_flags() -> None:
 
 def main(unused_arguments: list[str]) -> int:
     """Trains as the flags say; returns the exit status."""
-    config = commands.config_from_flags(TrainConfig)
+    workdir = flags.FLAGS.workdir
+    saved = None
+    if (pathlib.Path(workdir) / CONFIG_FILE).is_file():
+        from pix2pix_tf.training import loop
+
+        saved = loop.saved_config(workdir)
+    config = commands.config_from_flags(TrainConfig, saved=saved)
     # After the flags are known to be right: TensorFlow takes seconds to import.
     from pix2pix_tf.training import loop
 
     try:
-        loop.train(config, flags.FLAGS.workdir)
+        loop.train(config, workdir)
     except loop.NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_NON_FINITE

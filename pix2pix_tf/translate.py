@@ -81,6 +81,15 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     from pix2pix_tf.data import images
 
     paths = images.list_images(path)
+    others = sorted(
+        other.name for other in path.iterdir() if other not in paths and other.name[0] != "."
+    )
+    if paths and others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        print(
+            f"Passed over in '{path}', since they do not end in "
+            f"{', '.join(images.IMAGE_SUFFIXES)}: {', '.join(others[:5])}{more}."
+        )
     if not paths:
         raise InputError(
             f"'{path}' holds no images (0 files that end in {', '.join(images.IMAGE_SUFFIXES)})."

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import types
 from unittest import mock
 
 import numpy as np
 import tensorflow as tf
+import tiny_training
 from absl.testing import parameterized
 
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import distribution
+from pix2pix_tf.training.checkpoints import list_checkpoints
 
 _SCRIPT = pathlib.Path(__file__).with_name("mirrored_script.py")
 
@@ -28,6 +34,13 @@ def worker(task_type: str, task_id: int, **num_tasks: int):
         tf.train.ClusterSpec(cluster), task_type=task_type, task_id=task_id
     )
     return types.SimpleNamespace(cluster_resolver=resolver)
+
+
+def free_port() -> int:
+    """Returns a port that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
 
 
 class StrategyTest(tf.test.TestCase, parameterized.TestCase):
@@ -68,6 +81,53 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
     def test_one_process_writes_and_each_reads_its_share(self, strategy, is_chief, shard):
         self.assertEqual(distribution.is_chief(strategy), is_chief)
         self.assertEqual(distribution.shard_of_worker(strategy), shard)
+
+
+class MultiworkerTest(tf.test.TestCase):
+    """Two processes on this machine, that train together."""
+
+    def test_a_signal_to_one_stops_both_after_the_same_step(self):
+        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        workers = [f"localhost:{free_port()}" for _ in range(2)]
+        settings = dict(
+            tiny_training.SETTINGS,
+            strategy="multiworker",
+            workdir=folder / "run",
+            norm="none",
+            batch_size=2,
+            num_steps=10**6,
+        )
+        processes = []
+        for index in range(2):
+            task = dict(cluster=dict(worker=workers), task=dict(type="worker", index=index))
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "pix2pix_tf.train"]
+                    + [f"--{name}={value}" for name, value in settings.items()],
+                    cwd=_SCRIPT.parent.parent,
+                    env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            self.addCleanup(processes[-1].kill)
+        metrics = folder / "run" / "metrics.jsonl"
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and all(x.poll() is None for x in processes):
+            if metrics.is_file() and metrics.stat().st_size:
+                break
+            time.sleep(0.05)
+        processes[1].send_signal(signal.SIGTERM)  # Not the one that writes.
+        outputs = [process.communicate(timeout=120) for process in processes]
+        self.assertEqual([process.returncode for process in processes], [0, 0], outputs)
+        steps = []
+        for (stdout, _), reason in zip(outputs, ("another worker", "SIGTERM")):
+            self.assertIn("Devices: 2 x ", stdout)
+            steps.append(int(re.search(rf"Stopped by {reason} after step (\d+);", stdout)[1]))
+        self.assertEqual(steps[0], steps[1])
+        (saved,) = list_checkpoints(folder / "run")
+        self.assertEqual(saved.name, f"step_{steps[0]:08d}")
 
 
 class MirroredTest(tf.test.TestCase):

@@ -141,6 +141,9 @@ class FinishedRunTest(LoopTestCase):
         lines = (self.finished / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         records = [json.loads(line) for line in lines]
         self.assertEqual([record["step"] for record in records], [1, 2, 4, 6])
+        for record in records:  # That of a checkpoint has its measure too.
+            measured = record.pop("held_out_l1", None)
+            self.assertEqual(measured is not None, record["step"] in (4, 6))
         losses = ["discriminator", "generator", "adversarial", "l1", "l2"]
         names = [f"{name}_loss" for name in losses] + ["images_per_second", "learning_rate"]
         for record in records:
@@ -182,6 +185,9 @@ class FinishedRunTest(LoopTestCase):
             with Image.open(self.finished / link) as picture:
                 picture.verify()
         self.assertIn("Step 6 of 6.", page)
+        best = read_best(self.finished)
+        self.assertIn(f"{best['value']:.4f} at step {best['step']}", page)
+        self.assertIn(f"pix2pix_tf.translate --model={self.finished} ", page)
 
     def test_samples_show_held_out_pairs_in_their_direction(self):
         with Image.open(self.finished / "samples" / "step_00000006.png") as picture:
@@ -214,7 +220,11 @@ class FinishedRunTest(LoopTestCase):
         self.assertIn("step 6/6: ", self.printed)
         self.assertRegex(
             self.printed,
-            r"Saved step 6: l1 0\.\d{4} on 2 held-out pairs; best 0\.\d{4} at step [46]\.",
+            r"Saved step 6: l1 0\.\d{4} on 2 pairs of val; best 0\.\d{4} at step [46]\.",
+        )
+        self.assertIn("BtoA; 3 training pairs, 2 held out (val).\n", self.printed)
+        self.assertEndsWith(
+            self.printed, f"Open '{self.finished / 'index.html'}' for the curves and the samples.\n"
         )
 
     def test_a_finished_run_has_nothing_to_do(self):
@@ -317,13 +327,13 @@ class DivergedTest(LoopTestCase):
         with self.assertRaisesRegex(loop.NonFiniteLossError, r"not finite at step 6\."):
             train(self.config, self.workdir, before_step=spoil)
         self.assertEqual(saved_steps(self.workdir), [4])
-        self.assertEqual(logged_steps(self.workdir), [1])
+        self.assertEqual(logged_steps(self.workdir), [1, 4])
         shorter = dataclasses.replace(self.config, num_steps=10)
         state, printed = train(shorter, self.workdir)
         self.assertIn("after step 4.", printed)
         self.assertEqual((int(state.step), int(state.first_bad_step)), (10, -1))
         self.assertTrue(all(np.isfinite(x).all() for x in tiny_training.weights(state.generator)))
-        self.assertEqual(logged_steps(self.workdir), [1, 5, 10])
+        self.assertEqual(logged_steps(self.workdir), [1, 4, 5, 8, 10])
 
     def test_weights_that_went_bad_after_a_good_loss_are_never_saved(self):
         # The update of step 8 overflows; the loss that it follows from is still finite.
@@ -359,6 +369,9 @@ class StoppedTest(LoopTestCase):
         self.assertIn("Stopped by SIGTERM after step 3; everything is saved.", printed)
         self.assertEqual(saved_steps(self.workdir), [3])
         self.assertEqual(logged_steps(self.workdir), [1, 3])
+        # Whoever sent the signal may not wait for pictures and measures.
+        self.assertIsNone(read_best(self.workdir))
+        self.assertFalse((self.workdir / "samples" / "step_00000003.png").exists())
         self.assertEqual(
             [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)], handlers
         )
@@ -408,6 +421,7 @@ class HeldOutTest(LoopTestCase):
         _, printed = train(config, self.workdir)
         self.assertIsNone(read_best(self.workdir))
         self.assertIn("Saved step 2.\n", printed)
+        self.assertIn("Note: there is no val or test split", printed)
         self.assertEqual(saved_steps(self.workdir), [2])
         with Image.open(self.workdir / "samples" / "step_00000002.png") as picture:
             self.assertEqual(picture.height, 22 + 2 * 32 + 4)  # There are no more than two.
@@ -418,5 +432,6 @@ class HeldOutTest(LoopTestCase):
         infinite = {"psnr": lambda fake, target: tf.constant([float("inf")])}
         with mock.patch.object(metrics, "METRICS", infinite):
             _, printed = train(config, self.workdir)
-        self.assertIn("Saved step 1: psnr inf on 1 held-out pairs.", printed)
+        self.assertIn("Saved step 1: psnr inf on 1 pairs of val.", printed)
+        self.assertNotIn("Infinity", (self.workdir / "metrics.jsonl").read_text(encoding="utf-8"))
         self.assertEqual(saved_steps(self.workdir), [1])

@@ -106,8 +106,10 @@ class FindPairsTest(_FolderTest):
         self.assert_refused(
             lambda: pairs.find_pairs(self.folder, "val"),
             f"'{self.folder}' has no split 'val'. Splits found: train, test. Expected "
-            f"'{self.folder}/val' with images that hold A and B side by side, or "
-            f"'{self.folder}/valA' and '{self.folder}/valB' with one image each.",
+            f"'{self.folder}/val' with images that hold A and B side by side; or one image a "
+            f"file, paired by name, in '{self.folder}/val/A' and '{self.folder}/val/B', or in "
+            f"'{self.folder}/A/val' and '{self.folder}/B/val', or in '{self.folder}/valA' and "
+            f"'{self.folder}/valB'.",
             error=MissingInputError,
         )
 

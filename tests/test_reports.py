@@ -193,7 +193,7 @@ class PageTest(ReportTestCase):
         self.assertNotIn("alert('x')", page)
         title = re.search("<title>(.*?)</title>", page).group(1)
         self.assertEqual(html.unescape(title), f"pix2pix: {dataset}, AtoB")
-        settings = html.unescape(re.search("<pre>(.*?)</pre>", page, re.DOTALL).group(1))
+        settings = html.unescape(re.search("</summary><pre>(.*?)</pre>", page, re.DOTALL).group(1))
         self.assertEqual(json.loads(settings)["dataset"], dataset)
 
     def test_a_new_run_links_to_nothing(self):
@@ -202,6 +202,16 @@ class PageTest(ReportTestCase):
         self.assertIn("Step 0 of 12,345.", page)
         self.assertIn("No metrics yet.", page)
         self.assertIn("None yet.", page)
+
+    def test_the_best_checkpoint_and_whose_pairs_told_it(self):
+        config = tiny_training.make_config()
+        self.assertNotIn("best checkpoint,", self.write())
+        self.assertIn("<p>Training pairs, with the same", self.write())
+        best = dict(metric="l1", value=0.36401, step=2000)
+        reports.write_page(self.workdir, config, best=best, held_out="val")
+        page = (self.workdir / "index.html").read_text(encoding="utf-8")
+        self.assertIn("best checkpoint, by l1 on val</th><td>0.3640 at step 2,000<", page)
+        self.assertIn("<p>Pairs of val, never trained on, with the same", page)
 
     def test_newest_samples_come_first_and_newest_numbers_are_shown(self):
         self.write_metrics({"step": 5, "l1_loss": 0.5}, {"step": 1200, "l1_loss": 0.123456})
@@ -214,7 +224,10 @@ class PageTest(ReportTestCase):
             re.findall('src="([^"]*)"', page),
             ["losses.png", *(f"samples/step_{step:08d}.png" for step in (1200, 50, 5))],
         )
-        self.assertEqual(re.findall("<figcaption>(.*?)<", page), ["step 1200", "step 50", "step 5"])
+        self.assertEqual(
+            re.findall("<figcaption>(.*?): input, output, target<", page),
+            ["step 1,200", "step 50", "step 5"],
+        )
         self.assertIn("<th>l1 loss</th><td>0.1235</td>", page)
         self.assertIn("Step 1,200 of 12,345.", page)
         self.assertNotIn("http", page)  # It works from a file, without a network.

@@ -103,6 +103,18 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
             kind = "PNG" if name.lower().endswith("png") else "JPEG"
             self.assertEqual(describe(self.output / name), (kind, "RGB", size), name)
 
+    def test_other_files_of_a_folder_are_passed_over_and_named(self):
+        write_picture(self.input / "a.png")
+        for name in ("b.tiff", "notes.txt", ".hidden"):
+            (self.input / name).write_bytes(b"no picture that is read")
+        result = self.translate()
+        self.assertEqual((result.exit_code, names_in(self.output)), (0, ["a.png"]))
+        self.assertIn(
+            f"Passed over in '{self.input}', since they do not end in .png, .jpg, .jpeg, .bmp: "
+            "b.tiff, notes.txt.\n",
+            result.stdout,
+        )
+
     def test_what_is_neither_png_nor_jpeg_gets_a_suffix_that_is_true(self):
         write_picture(self.input / "a.bmp")
         write_picture(self.input / "a.png", size=(9, 9))

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+import tqdm.auto
 
 from pix2pix_tf.data import images, registry, scenes
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -196,7 +197,8 @@ def _check_alpha(path: pathlib.Path, info: images.ImageInfo, channels: int) -> N
 def run_on_all(function, items: Sequence) -> list:
     """Returns `function` of every item, or raises one InputError that lists all faults.
 
-    Runs on as many threads as there are cores.
+    Runs on as many threads as there are cores. In a terminal a bar shows how far
+    it is, where that takes more than a moment.
     """
     faults = []
 
@@ -208,7 +210,11 @@ def run_on_all(function, items: Sequence) -> list:
             return None
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = list(pool.map(attempt, items))
+        results = pool.map(attempt, items)
+        bar = tqdm.auto.tqdm(
+            results, total=len(items), unit="pair", delay=2.0, leave=False, disable=None
+        )
+        results = list(bar)
     if faults:
         faults.sort()
         more = len(faults) - _MOST_FAULTS_SHOWN
@@ -232,7 +238,8 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
             it is empty; if a file has no partner.
     """
     folder = pathlib.Path(folder)
-    for a_folder, b_folder in _two_folders(folder, split):
+    folders = _two_folders(folder, split)
+    for a_folder, b_folder in folders:
         if a_folder.is_dir() and b_folder.is_dir():
             return _match_by_name(a_folder, b_folder)
         if a_folder.is_dir() or b_folder.is_dir():
@@ -244,10 +251,11 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
     aligned = folder / split
     if not aligned.is_dir():
         found = [name for name in SPLITS if _has_split(folder, name)]
+        pairs_of_folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in folders)
         raise MissingInputError(
             f"'{folder}' has no split '{split}'. Splits found: {', '.join(found) or 'none'}. "
-            f"Expected '{aligned}' with images that hold A and B side by side, or '{aligned}A' "
-            f"and '{aligned}B' with one image each."
+            f"Expected '{aligned}' with images that hold A and B side by side; or one image a "
+            f"file, paired by name, in {pairs_of_folders}."
         )
     files = images.list_images(aligned)
     if not files:

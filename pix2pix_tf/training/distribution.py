@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -60,6 +61,22 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     if resolver is None or resolver.task_type in (None, "chief"):
         return True
     return "chief" not in resolver.cluster_spec().jobs and not resolver.task_id
+
+
+def make_agreement(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
+    """Returns a function of a wish of this process: whether any process has it.
+
+    All processes of the run have to call it alike, once a step; with one process
+    it costs nothing.
+    """
+    if shard_of_worker(strategy)[1] == 1:
+        return lambda wish: wish
+
+    @tf.function
+    def count(wish: tf.Tensor) -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(lambda: wish), axis=None)
+
+    return lambda wish: float(count(tf.constant(float(wish)))) > 0
 
 
 def shard_of_worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:

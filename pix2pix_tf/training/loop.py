@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,7 @@ from pix2pix_tf import files
 from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import distribution
+from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, list_checkpoints
 from pix2pix_tf.training.precision import resolve_precision
 from pix2pix_tf.training.progress import Progress
@@ -21,8 +21,9 @@ from pix2pix_tf.training.recorder import NonFiniteLossError, Recorder
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.stopping import StopRequest
+from pix2pix_tf.training.summary import describe_run
 
-__all__ = ["NonFiniteLossError", "open_reader", "train"]
+__all__ = ["NonFiniteLossError", "open_reader", "saved_config", "train"]
 
 _HELD_OUT_SPLITS = ("val", "test")
 
@@ -56,12 +57,23 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         tf.config.experimental.enable_op_determinism()
     _check_batch(config, strategy)
 
-    training_reader = open_reader(config, "train", size=config.load_size)
+    training_reader = open_reader(
+        config, "train", size=config.load_size, cache_megabytes=config.cache_megabytes
+    )
+    held_out = pairs.find_split(config.dataset, _HELD_OUT_SPLITS, data_dir=config.data_dir)
+    held_out_reader = open_reader(config, held_out or "train", size=config.crop_size)
+    for line in describe_run(
+        config,
+        workdir,
+        strategy,
+        num_pairs=len(training_reader),
+        held_out=held_out,
+        num_held_out=len(held_out_reader),
+    ):
+        print(line, flush=True)
     if config.dataset != pairs.DEMO:
         print(f"Reading {len(training_reader)} pairs of '{config.dataset}' ...", flush=True)
         training_reader.read_all()
-    held_out = pairs.find_split(config.dataset, _HELD_OUT_SPLITS, data_dir=config.data_dir)
-    held_out_reader = open_reader(config, held_out or "train", size=config.crop_size)
 
     with strategy.scope():
         state = TrainState(config)
@@ -82,19 +94,28 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         state,
         held_out_reader,
         manager,
-        best_metric=config.best_metric if held_out else "none",
+        held_out=held_out,
         writes=distribution.is_chief(strategy),
     )
     batches = _distributed_batches(
         config, training_reader, strategy, int(state.examples_seen.numpy())
     )
     try:
-        _run_steps(config, state, make_train_step(state, config, strategy), batches, recorder)
+        train_step = make_train_step(state, config, strategy)
+        agree = distribution.make_agreement(strategy)
+        _run_steps(config, state, train_step, batches, recorder, agree)
     except tf.errors.OpError:
         if training_reader.error is not None:  # A file went bad during the run.
             raise training_reader.error from None
         raise
+    print(f"Open '{workdir / reports.PAGE}' for the curves and the samples.", flush=True)
     return state
+
+
+def saved_config(workdir: str | pathlib.Path) -> TrainConfig | None:
+    """Returns the settings of the run in a folder, or None where there is none to continue."""
+    # Without a checkpoint there is nothing to fit: the run starts anew.
+    return TrainConfig.load(workdir) if list_checkpoints(workdir) else None
 
 
 def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
@@ -103,8 +124,7 @@ def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
     A run keeps the precision it started with: continued on another kind of
     device, "auto" would mean another one, and with it another optimizer state.
     """
-    # Without a checkpoint there is nothing to fit: the run starts anew.
-    saved = TrainConfig.load(workdir) if list_checkpoints(workdir) else None
+    saved = saved_config(workdir)
     precision = resolve_precision(config.precision)
     if saved is not None and config.precision == "auto":
         precision = saved.precision
@@ -115,7 +135,12 @@ def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
 
 
 def _run_steps(
-    config: TrainConfig, state: TrainState, train_step, batches: Iterator, recorder: Recorder
+    config: TrainConfig,
+    state: TrainState,
+    train_step,
+    batches: Iterator,
+    recorder: Recorder,
+    agree: Callable[[bool], bool],
 ) -> None:
     """Runs the steps that are left; `recorder` does what is due after each."""
     steps_done = int(state.step.numpy())
@@ -125,23 +150,27 @@ def _run_steps(
     ):
         for step in range(steps_done + 1, config.num_steps + 1):
             losses = train_step(next(batches))  # The only compiled call.
-            is_last = step == config.num_steps or stop.is_requested
-            recorder.after_step(step, losses, progress, is_last=is_last)
-            if is_last and step < config.num_steps:
+            # A machine that went on alone would wait for the others for ever.
+            is_stopped = agree(stop.is_requested) and step < config.num_steps
+            recorder.after_step(step, losses, progress, is_stopped=is_stopped)
+            if is_stopped:
                 progress.say(
-                    f"Stopped by {stop.reason} after step {step}; everything is saved. The same "
-                    "command goes on from here."
+                    f"Stopped by {stop.reason or 'another worker'} after step {step}; everything "
+                    "is saved. The same command goes on from here."
                 )
                 return
 
 
-def open_reader(config: TrainConfig, split: str, *, size: int) -> pipeline.PairReader:
+def open_reader(
+    config: TrainConfig, split: str, *, size: int, cache_megabytes: int = 0
+) -> pipeline.PairReader:
     """Returns the pairs of one split as the configuration has them.
 
     Args:
         config: Names the data set, its folder, channels and direction.
         split: "train", "val" or "test".
         size: Pixels of the shorter side.
+        cache_megabytes: Memory for decoded images.
     """
     a_channels, b_channels = config.input_channels, config.output_channels
     if config.direction == "BtoA":
@@ -155,7 +184,7 @@ def open_reader(config: TrainConfig, split: str, *, size: int) -> pipeline.PairR
         scene_size=config.crop_size,
     )
     return pipeline.PairReader(
-        source, size=size, direction=config.direction, cache_megabytes=config.cache_megabytes
+        source, size=size, direction=config.direction, cache_megabytes=cache_megabytes
     )
 
 

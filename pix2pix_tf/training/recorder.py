@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import time
 
@@ -28,9 +29,10 @@ class Recorder:
         config: The intervals, and what to measure.
         workdir: The run folder.
         state: What is recorded; its counters are those of the steps done so far.
-        held_out: Pairs for samples and for the measure of the best checkpoint.
+        reader: Pairs for samples and for the measure of the best checkpoint.
         manager: Saves the checkpoints.
-        best_metric: Name of that measure, or "none".
+        held_out: The split that `reader` reads, or None where there is none but
+            that of the training, by which no best can be told.
         writes: False on all workers but the first: they only watch the losses.
     """
 
@@ -39,18 +41,19 @@ class Recorder:
         config: TrainConfig,
         workdir: pathlib.Path,
         state: TrainState,
-        held_out: pipeline.PairReader,
+        reader: pipeline.PairReader,
         manager: CheckpointManager,
         *,
-        best_metric: str,
+        held_out: str | None,
         writes: bool,
     ):
         self._config = config
         self._workdir = workdir
         self._state = state
-        self._held_out = held_out
+        self._reader = reader
         self._manager = manager
-        self._best_metric = best_metric
+        self._held_out = held_out
+        self._best_metric = config.best_metric if held_out else "none"
         self._writes = writes
         self._generate = tf.function(lambda source, z: state.generator([source, z]))
         self._window: list[dict[str, tf.Tensor]] = []  # Losses since the last line.
@@ -62,11 +65,19 @@ class Recorder:
             self._samples = list(self._examples(config.num_samples))
             if self._first_step == 1:
                 self._write_samples(0)  # The untrained generator, to compare with.
+                self._write_page()
 
     def after_step(
-        self, step: int, losses: dict[str, tf.Tensor], progress: Progress, *, is_last: bool
+        self, step: int, losses: dict[str, tf.Tensor], progress: Progress, *, is_stopped: bool
     ) -> None:
         """Writes what is due after `step`.
+
+        Args:
+            step: Its number.
+            losses: What it returned.
+            progress: Shows the losses, and says what was saved.
+            is_stopped: Someone waits for the run to end: the state is saved at
+                once, without the pictures and measures of a checkpoint.
 
         Raises:
             NonFiniteLossError: At the next line of metrics or checkpoint after
@@ -75,18 +86,28 @@ class Recorder:
         """
         config = self._config
         self._window.append(losses)
-        shown = None
-        if step % config.log_every == 0 or step == self._first_step or is_last:
-            shown = self._log_losses(step)
-        progress.update(step, shown)
+        is_last = step == config.num_steps
+        saves = is_last or is_stopped or step % config.checkpoint_every == 0
+        draws = is_last or (step % config.sample_every == 0 and not is_stopped)
+        logs = saves or step == self._first_step or step % config.log_every == 0
+        record = self._read_losses(step) if logs else None
+        progress.update(step, record and {x: record[x] for x in losses})
+        if not (saves or draws or logs):
+            return
+        float(losses["generator_loss"])  # Waits for the step, which is no part of the pause.
         paused_at = time.monotonic()
-        if (step % config.sample_every == 0 or is_last) and self._writes:
-            self._write_samples(step)
-        if step % config.checkpoint_every == 0 or is_last:
-            self._check_losses()
+        if saves:
             self._check_weights(step)
-            if self._writes:
-                self._save_checkpoint(step, progress)
+        if self._writes:
+            measured = self._measure() if saves and not is_stopped else None
+            if logs:
+                self._log_record(step, record, measured)
+            if saves:
+                self._save_checkpoint(step, measured, progress)
+            if draws:
+                self._write_samples(step)
+            if saves or draws:
+                self._write_page()
         self._last_time += time.monotonic() - paused_at  # images_per_second is of training alone.
 
     def _check_losses(self) -> None:
@@ -106,8 +127,12 @@ class Recorder:
                 "untouched. Try a smaller learning_rate, or precision float32."
             )
 
-    def _log_losses(self, step: int) -> dict[str, float]:
-        """Returns the means since the last line, having written them."""
+    def _read_losses(self, step: int) -> dict[str, float]:
+        """Returns the means since the last line, and the rates.
+
+        Raises:
+            NonFiniteLossError: If a loss was not finite.
+        """
         # Reading a tensor waits for the device: once a line, not once a step.
         window, self._window = self._window, []
         means = {name: float(np.mean([float(x[name]) for x in window])) for name in window[0]}
@@ -115,19 +140,23 @@ class Recorder:
         now = time.monotonic()
         rate = (step - self._last_step) * self._config.batch_size / (now - self._last_time)
         self._last_time, self._last_step = now, step
-        if self._writes:
-            rates = dict(
-                images_per_second=rate,
-                learning_rate=self._state.generator_optimizer.learning_rate,
-            )
-            self._log.write(dict(step=step, **means, **rates))
-            self._write_scalars(step, {**means, **rates})
-        return means
+        return dict(
+            step=step,
+            **means,
+            images_per_second=rate,
+            learning_rate=self._state.generator_optimizer.learning_rate,
+        )
 
-    def _write_scalars(self, step: int, values: dict[str, float]) -> None:
+    def _log_record(self, step: int, record: dict, measured: float | None) -> None:
+        """Writes a line of metrics, with the measure of the checkpoint if there is one."""
+        if measured is not None and math.isfinite(measured):  # JSON has no infinity.
+            record[reports.HELD_OUT_PREFIX + self._best_metric] = measured
+        self._log.write(record)
         with self._events.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
+            for name, value in record.items():
+                if name != "step":
+                    tf.summary.scalar(name, value)
+        self._events.flush()
 
     def _write_samples(self, step: int) -> None:
         rows = [
@@ -139,32 +168,42 @@ class Recorder:
         with self._events.as_default(step=step):
             tf.summary.image("input | output | target", grid[np.newaxis])
         self._events.flush()
-        reports.plot_losses(self._workdir, gan_loss=self._config.gan_loss)
-        reports.write_page(self._workdir, self._config)
 
-    def _save_checkpoint(self, step: int, progress: Progress) -> None:
+    def _write_page(self) -> None:
+        reports.plot_losses(self._workdir, gan_loss=self._config.gan_loss)
+        reports.write_page(
+            self._workdir, self._config, best=read_best(self._workdir), held_out=self._held_out
+        )
+
+    def _measure(self) -> float | None:
+        """Returns the mean of the best checkpoint's measure, or None if there is no such."""
+        if self._best_metric == "none":
+            return None
+        measure = metrics.METRICS[self._best_metric]
+        values = [
+            float(measure(self._translate(example, number), example.target)[0])
+            for number, example in enumerate(self._examples(self._config.num_evaluated))
+        ]
+        return float(np.mean(values))
+
+    def _save_checkpoint(self, step: int, measured: float | None, progress: Progress) -> None:
         name = self._best_metric
-        if name == "none":
+        if measured is None:
             self._manager.save()
             progress.say(f"Saved step {step}.")
             return
-        values = [
-            float(metrics.METRICS[name](self._translate(example, number), example.target)[0])
-            for number, example in enumerate(self._examples(self._config.num_evaluated))
-        ]
-        value = float(np.mean(values))
-        self._manager.save(metric=(name, value), larger_is_better=metrics.LARGER_IS_BETTER[name])
-        self._write_scalars(step, {f"held_out_{name}": value})
+        self._manager.save(metric=(name, measured), larger_is_better=metrics.LARGER_IS_BETTER[name])
         best = read_best(self._workdir)
         # None while no value was finite: PSNR of a perfect picture is not.
         known = f"; best {best['value']:.4f} at step {best['step']}" if best else ""
+        count = min(self._config.num_evaluated, len(self._reader))
         progress.say(
-            f"Saved step {step}: {name} {value:.4f} on {len(values)} held-out pairs{known}."
+            f"Saved step {step}: {name} {measured:.4f} on {count} pairs of {self._held_out}{known}."
         )
 
     def _examples(self, limit: int):
         return pipeline.evaluation_examples(
-            self._held_out, crop_size=self._config.crop_size, limit=limit
+            self._reader, crop_size=self._config.crop_size, limit=limit
         )
 
     def _translate(self, example: pipeline.Example, number: int) -> tf.Tensor:

@@ -22,6 +22,7 @@ METRICS_FILE = "metrics.jsonl"
 LOSSES_PICTURE = "losses.png"
 SAMPLES_FOLDER = "samples"
 PAGE = "index.html"
+HELD_OUT_PREFIX = "held_out_"  # Of the measure of a checkpoint, in the metrics.
 _GAP_PX, _HEADER_PX = 4, 22
 
 
@@ -105,7 +106,7 @@ def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> Non
 
 
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
-    """Writes `losses.png`: adversarial losses above, reconstruction below, by step.
+    """Writes `losses.png`, by step: adversarial losses, reconstruction, held-out measure.
 
     Args:
         workdir: The run folder, with its metrics.
@@ -114,13 +115,15 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
     records = read_metrics(workdir)
     if not records:
         return
-    steps = [record["step"] for record in records]
     panels = [
         ("adversarial", {"discriminator_loss": "discriminator", "adversarial_loss": "generator"}),
         ("reconstruction", {"l1_loss": "L1", "l2_loss": "L2"}),
     ]
+    known = {name for record in records for name in record}
+    measures = {x: x.removeprefix(HELD_OUT_PREFIX) for x in known if x.startswith(HELD_OUT_PREFIX)}
+    panels.append(("checkpoints, on held-out pairs", measures))
     panels = [
-        (title, {name: label for name, label in curves.items() if name in records[-1]})
+        (title, {name: label for name, label in curves.items() if name in known})
         for title, curves in panels
     ]
     panels = [panel for panel in panels if panel[1]]
@@ -128,7 +131,9 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
     figure = Figure(figsize=(8, 2.6 * len(panels)), layout="constrained")
     for axes, (title, curves) in zip(np.atleast_1d(figure.subplots(len(panels))), panels):
         for name, label in curves.items():
-            axes.plot(steps, [record.get(name, math.nan) for record in records], label=label, lw=1)
+            points = [(record["step"], record[name]) for record in records if name in record]
+            marker = "." if name in measures else None
+            axes.plot(*zip(*points), label=label, lw=1, marker=marker)
         if "discriminator_loss" in curves and gan_loss == "vanilla":
             axes.axhline(math.log(2), color="grey", lw=0.8, ls="--", label="undecided, log 2")
         axes.set_title(title, loc="left", fontsize=10)
@@ -140,8 +145,22 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
     files.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, buffer.getvalue())
 
 
-def write_page(workdir: pathlib.Path, config: TrainConfig) -> None:
-    """Writes `index.html`: the curves and the grids by step; works from a file."""
+def write_page(
+    workdir: pathlib.Path,
+    config: TrainConfig,
+    *,
+    best: dict | None = None,
+    held_out: str | None = None,
+) -> None:
+    """Writes `index.html`: the curves and the grids by step; works from a file.
+
+    Args:
+        workdir: The run folder, with its metrics, curves and samples.
+        config: The settings of the run.
+        best: What `checkpoints.read_best` says.
+        held_out: The split of the samples and of the best checkpoint's measure;
+            None if there is no split but that of the training.
+    """
     workdir = pathlib.Path(workdir)
     records = read_metrics(workdir)
     latest = records[-1] if records else {"step": 0}
@@ -149,8 +168,14 @@ def write_page(workdir: pathlib.Path, config: TrainConfig) -> None:
         f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{_number(value)}</td></tr>"
         for name, value in latest.items()
     )
+    if best is not None:
+        rows += (
+            f"<tr><th>best checkpoint, by {best['metric']} on {held_out}</th>"
+            f"<td>{best['value']:.4f} at step {best['step']:,}</td></tr>"
+        )
     grids = "".join(
-        f'<figure id="{path.stem}"><figcaption>step {int(path.stem.split("_")[1])}</figcaption>'
+        f'<figure id="{path.stem}"><figcaption>step {int(path.stem.split("_")[1]):,}: '
+        f"input, output, target</figcaption>"
         f'<img loading="lazy" src="{SAMPLES_FOLDER}/{path.name}" alt="input, output and target at '
         f'step {int(path.stem.split("_")[1])}"></figure>'
         for path in sorted((workdir / SAMPLES_FOLDER).glob("step_*.png"), reverse=True)
@@ -162,6 +187,12 @@ def write_page(workdir: pathlib.Path, config: TrainConfig) -> None:
     )
     title = html.escape(f"pix2pix: {config.dataset}, {config.direction}")
     settings = html.escape(json.dumps(vars(config), indent=1))
+    shown = f"Pairs of {held_out}, never trained on" if held_out else "Training pairs"
+    commands = html.escape(
+        f"python -m pix2pix_tf.translate --model={workdir} --input=IMAGE_OR_FOLDER --output=out\n"
+        f"python -m pix2pix_tf.evaluate  --model={workdir} --output={workdir}/evaluation\n"
+        f"python -m export.saved_model   --workdir={workdir} --output={workdir}/saved_model"
+    )
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -187,8 +218,11 @@ def write_page(workdir: pathlib.Path, config: TrainConfig) -> None:
 tell real from generated scores 0.69 (log 2); a value near 0 means that it always can.</p>
 {curves}
 <h2>Samples by step</h2>
-<p>Held-out pairs where the data set has them, with the same dropout noise at every step.</p>
+<p>{shown}, with the same dropout noise at every step.</p>
 {grids or "<p>None yet.</p>"}
+<h2>What next</h2>
+<pre>{commands}</pre>
+<p>Each takes the newest checkpoint, or with <code>--checkpoint=best</code> the best.</p>
 <h2>Settings</h2>
 <details><summary>config.json</summary><pre>{settings}</pre></details>
 </html>

@@ -1,0 +1,47 @@
+"""Tests of `pix2pix_tf.training.summary`."""
+
+from __future__ import annotations
+
+import pathlib
+
+import tensorflow as tf
+
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.training import summary
+
+
+def describe(*, held_out: str | None = "val", **settings) -> list[str]:
+    return summary.describe_run(
+        TrainConfig(**{"precision": "bfloat16", **settings}),
+        pathlib.Path("runs/x"),
+        tf.distribute.get_strategy(),
+        num_pairs=2000,
+        held_out=held_out,
+        num_held_out=100,
+    )
+
+
+class SummaryTest(tf.test.TestCase):
+    def test_data_devices_and_folder(self):
+        data, devices, folder = describe(dataset="my/pairs", direction="BtoA")
+        self.assertEqual(data, "Data: 'my/pairs'; BtoA; 2,000 training pairs, 100 held out (val).")
+        self.assertRegex(devices, r"^Devices: 1 x .*; bfloat16\.$")
+        self.assertEqual(folder, "Run folder: 'runs/x'.")
+
+    def test_who_forgot_the_dataset_learns_that_scenes_are_drawn(self):
+        self.assertIn("the program draws (--dataset names another set)", describe()[0])
+
+    def test_the_other_direction_than_the_papers(self):
+        self.assertEqual(
+            describe(dataset="facades")[3:],
+            ["Note: the paper's task on 'facades' is BtoA; this run is AtoB (--direction)."],
+        )
+        self.assertEqual(describe(dataset="facades", direction="BtoA")[3:], [])
+
+    def test_what_is_held_out(self):
+        (note,) = describe(held_out=None)[3:]
+        self.assertIn("no val or test split", note)
+        self.assertIn("none held out.", describe(held_out=None)[0])
+        (note,) = describe(held_out="test")[3:]
+        self.assertIn("the best checkpoint is chosen on test", note)
+        self.assertEqual(describe(held_out="test", best_metric="none")[3:], [])
