@@ -1,1 +1,1 @@
-"""From a run folder to what others run: a SavedModel, TFLite, TF.js, a server, a page."""
+"""From a run folder to what others run; so far a SavedModel."""
