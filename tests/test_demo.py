@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import types
 from unittest import mock
 
 import command_line
@@ -15,6 +16,7 @@ from PIL import Image
 
 from pix2pix_tf import demo
 from pix2pix_tf.inference import translator
+from pix2pix_tf.training import loop
 
 _CONFIG = dataclasses.replace(
     demo.CONFIG, **tiny_training.SETTINGS, load_size=36, num_samples=1, num_evaluated=1
@@ -57,3 +59,11 @@ class DemoTest(tf.test.TestCase):
         self.assertEqual(result.exit_code, 0)
         self.assertStartsWith(result.stdout, "This demo is done: open ")
         self.assertEqual(tiny_training.read_folder(self.output), before)
+
+    def test_a_demo_that_was_stopped_is_not_exported(self):
+        output = tiny_runs.temporary_folder(self) / "demo"
+        stopped = types.SimpleNamespace(step=tf.constant(1))
+        with mock.patch.object(loop, "train", return_value=stopped):
+            self.assertEqual(self.run_demo(output).exit_code, 0)
+        self.assertFalse((output / "saved_model").exists())
+        self.assertFalse((output / "index.html").exists())

@@ -169,6 +169,16 @@ class PlotTest(ReportTestCase):
         height, width, _ = self.assert_picture()
         self.assertGreater(width, 2 * height)
 
+    def test_the_measure_of_checkpoints_is_drawn_where_there_is_one(self):
+        drawn, titles = self.plot(
+            dict(step=1, l1_loss=0.3),
+            dict(step=2, l1_loss=0.2, held_out_psnr=9.5),
+            dict(step=3, l1_loss=0.2),
+            dict(step=4, l1_loss=0.1, held_out_psnr=9.75),
+        )
+        self.assertEqual(drawn["psnr"], ([2, 4], [9.5, 9.75]))
+        self.assertEqual(titles, ["reconstruction", "checkpoints, on held-out pairs"])
+
     def test_adversarial_alone_is_one_panel(self):
         record = dict(step=1, discriminator_loss=0.5, adversarial_loss=0.5)
         _, titles = self.plot(record, gan_loss="lsgan")
