@@ -47,7 +47,8 @@ def main(unused_arguments: list[str]) -> None:
     output = pathlib.Path(flags.FLAGS.output)
     run, exported, pictures = output / "run", output / "saved_model", output / "pictures"
     page_path = output / "index.html"
-    if page_path.exists():
+    config = dataclasses.replace(CONFIG, num_steps=flags.FLAGS.num_steps)
+    if page_path.exists() and TrainConfig.load(run).num_steps >= config.num_steps:
         print(f"This demo is done: open '{page_path}'. To run it anew, delete '{output}'.")
         return
     # After the cheap checks: TensorFlow takes seconds to import.
@@ -56,10 +57,9 @@ def main(unused_arguments: list[str]) -> None:
     from pix2pix_tf.inference import translator
     from pix2pix_tf.training import loop
 
-    config = dataclasses.replace(CONFIG, num_steps=flags.FLAGS.num_steps)
     is_whole = not run.exists()  # Else the time below would be that of a part.
-    state = loop.train(config, run)
-    if int(state.step.numpy()) < config.num_steps:
+    num_steps = int(loop.train(config, run).step.numpy())
+    if num_steps < config.num_steps:
         return  # Stopped; it has said so.
 
     print("Exporting ...", flush=True)
@@ -82,14 +82,12 @@ def main(unused_arguments: list[str]) -> None:
                 pictures / f"{name}_sample{sample}.png", images.encode_image(pixels, ".png")
             )
     minutes = f" in {(time.monotonic() - started) / 60:.1f} minutes" if is_whole else ""
-    page = _page(names, run.name, version.relative_to(output), config, minutes)
+    page = _page(names, run.name, version.relative_to(output), num_steps, minutes)
     files.write_atomically(page_path, page.encode())
     print(f"Done{minutes}. Open '{page_path}'.")
 
 
-def _page(
-    names: list[str], run: str, version: pathlib.Path, config: TrainConfig, minutes: str
-) -> str:
+def _page(names: list[str], run: str, version: pathlib.Path, num_steps: int, minutes: str) -> str:
     """Returns the page: a row a scene, and where to look further."""
     columns = [("labels", "labels, never trained on")]
     columns += [(f"sample{n}", f"translated, draw {n + 1}") for n in range(_NUM_SAMPLES)]
@@ -119,8 +117,8 @@ def _page(
   code {{ background: #f4f4f4; padding: 0 .3em; }}
 </style>
 <h1>pix2pix demo</h1>
-<p>A U-Net with {config.base_filters} filters at {config.crop_size}x{config.crop_size} pixels,
-trained for {config.num_steps:,} steps and exported{minutes}, on scenes that the program draws
+<p>A U-Net with {CONFIG.base_filters} filters at {CONFIG.crop_size}x{CONFIG.crop_size} pixels,
+trained for {num_steps:,} steps and exported{minutes}, on scenes that the program draws
 itself.
 The pictures come from the exported SavedModel, <code>{html.escape(str(version))}</code>. Draws
 differ by the dropout noise alone. How training went: <a href="{run}/index.html">the page of the

@@ -4,6 +4,8 @@ r"""Measures a model on pairs that it was not trained on.
 
 Prints a table of L1, PSNR and SSIM, and writes `evaluation.json`, the outputs and a
 grid of examples. The data set is the model's own unless `--dataset` names another.
+Training chooses its best checkpoint on val where there is such a split: test is then
+the fair measure.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def main(unused_arguments: list[str]) -> None:
         split=split,
         seed=options.seed,
     )
-    print(f"{result['num_images']} images of {config.dataset}, {split}, step {result['step']}:")
+    step = "" if result["step"] is None else f", step {result['step']:,}"
+    print(f"{result['num_images']} images of {config.dataset}, {split}{step}:")
     for name, mean in result["mean"].items():
         print(f"  {name:5} {mean:8.4f}  (standard error {result['standard_error'][name]:.4f})")
 

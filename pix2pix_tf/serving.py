@@ -133,7 +133,8 @@ def load_weights(model: keras.Model, path: pathlib.Path) -> None:
     """
     if not path.is_file():
         raise MissingInputError(
-            f"There is no '{path}'. Train until the first checkpoint, or pass another run folder."
+            f"There is no '{path}'. Train until the first checkpoint, or pass another run folder. "
+            "If the run is going on, it has just replaced this checkpoint: try again."
         )
     try:
         with warnings.catch_warnings():

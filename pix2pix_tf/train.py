@@ -31,12 +31,11 @@ def define_flags() -> None:
 
 def main(unused_arguments: list[str]) -> int:
     """Trains as the flags say; returns the exit status."""
-    workdir = flags.FLAGS.workdir
+    workdir = pathlib.Path(flags.FLAGS.workdir)
     saved = None
-    if (pathlib.Path(workdir) / CONFIG_FILE).is_file():
-        from pix2pix_tf.training import loop
-
-        saved = loop.saved_config(workdir)
+    if (workdir / CONFIG_FILE).is_file():
+        saved = TrainConfig.load(workdir)
+        print(f"Settings that are not given are those of '{workdir / CONFIG_FILE}'.")
     config = commands.config_from_flags(TrainConfig, saved=saved)
     # After the flags are known to be right: TensorFlow takes seconds to import.
     from pix2pix_tf.training import loop

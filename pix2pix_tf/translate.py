@@ -81,8 +81,11 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     from pix2pix_tf.data import images
 
     paths = images.list_images(path)
+    names = {image.name for image in paths}
     others = sorted(
-        other.name for other in path.iterdir() if other not in paths and other.name[0] != "."
+        other.name
+        for other in path.iterdir()
+        if other.name not in names and other.name[0] != "." and other.is_file()
     )
     if paths and others:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""

@@ -18,7 +18,7 @@ from absl.testing import parameterized
 from pix2pix_tf import keras_compat
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import checkpoints
-from pix2pix_tf.training.checkpoints import CheckpointManager
+from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.state import TrainState
 
 _CONFIG = tiny_training.make_config(precision="float16", decay_steps=10, num_steps=100)
@@ -75,13 +75,13 @@ class CheckpointTestCase(tf.test.TestCase, parameterized.TestCase):
     def manager(self, *, keep=2) -> CheckpointManager:
         return CheckpointManager(self.state, self.workdir, keep=keep)
 
-    def save(self, *steps, keep=2, metrics=None, **arguments):
+    def save(self, *steps, keep=2, metrics=None, larger_is_better=False, split="val"):
         """Saves steps, with all variables holding values that follow from the step."""
         for step in steps:
             fill(self.state, seed=step)
             self.state.step.assign(step)
-            metric = ("l1", metrics[step]) if metrics else None
-            self.manager(keep=keep).save(metric=metric, **arguments)
+            measure = Measure("l1", split, metrics[step], larger_is_better) if metrics else None
+            self.manager(keep=keep).save(measure)
 
     def steps(self) -> list[int]:
         """Returns the steps of the checkpoints that are there."""
@@ -153,8 +153,14 @@ class SaveTest(CheckpointTestCase):
     def test_another_metric_starts_anew(self):
         self.save(10, metrics={10: 0.1})
         self.state.step.assign(20)
-        self.manager().save(metric=("psnr", 0.01), larger_is_better=True)
+        self.manager().save(Measure("psnr", "val", 0.01, larger_is_better=True))
         self.assertEqual(checkpoints.read_best(self.workdir)["step"], 20)
+
+    def test_other_pairs_start_anew(self):
+        self.save(10, metrics={10: 0.1}, split="test")
+        self.save(20, metrics={20: 0.2}, split="val")
+        best = checkpoints.read_best(self.workdir)
+        self.assertEqual((best["step"], best["split"]), (20, "val"))
 
     @parameterized.named_parameters(("cut", "{"), ("of_another_kind", "[]"), ("without", "{}"))
     def test_a_damaged_note_of_the_best_stops_nothing(self, text):
@@ -188,7 +194,12 @@ class SaveTest(CheckpointTestCase):
         self.save(10, metrics={10: 0.25})
         info = json.loads((self.folder(10) / "info.json").read_text(encoding="utf-8"))
         expected = dict(
-            step=10, keras=keras.__version__, tensorflow=tf.__version__, metric="l1", value=0.25
+            step=10,
+            keras=keras.__version__,
+            tensorflow=tf.__version__,
+            metric="l1",
+            split="val",
+            value=0.25,
         )
         self.assertEqual(info, expected)
 
@@ -280,6 +291,12 @@ class FindWeightsTest(CheckpointTestCase):
         path, step = checkpoints.find_weights(self.workdir)
         self.assertEqual((path, step), (self.workdir / checkpoints.GENERATOR_WEIGHTS, None))
 
+    def test_other_folders_beside_them_are_passed_over(self):
+        self.save(10)
+        for name in ("step_old", "step_00000020_copy"):
+            (self.workdir / "checkpoints" / name).mkdir()
+        self.assertEqual(checkpoints.find_weights(self.workdir)[1], 10)
+
     @parameterized.parameters("best", "15", "newst", "-1", "")
     def test_what_is_not_there_is_refused_naming_what_is(self, asked):
         self.save(10, 20)
@@ -330,6 +347,16 @@ class DamageTest(CheckpointTestCase):
         cut_data(self.folder(20))
         self.save(20)
         self.assert_restores(20)
+
+    def test_a_damaged_best_is_best_no_more(self):
+        self.save(10, 20, metrics={10: 0.3, 20: 0.2})
+        self.save(15, metrics={15: 0.4})  # Fell back to 10; step 20 is gone.
+        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 15)
+        self.save(20, metrics={20: 0.35})
+        best = checkpoints.read_best(self.workdir)
+        self.assertEqual((best["step"], best["value"]), (20, 0.35))
+        self.save(20)  # Came again, and was stopped before it was measured.
+        self.assertIsNone(checkpoints.read_best(self.workdir))
 
     def test_that_of_the_other_keras_is_refused(self):
         other = "2.15.0" if keras_compat.IS_KERAS_3 else "3.15.0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import types
 from unittest import mock
 
@@ -43,7 +44,7 @@ class DemoTest(tf.test.TestCase):
         self.assertLen(links, 1 + 6 * 4)  # The run's page; scenes with labels, 2 draws, true.
         for link in links:
             self.assertTrue((self.output / link).is_file(), link)
-        self.assertIn("trained for 2 steps and exported in 0.", page)
+        self.assertIn("trained for 2 steps and exported in ", page)
         exported = translator.load(self.output / "saved_model")
         labels, first, second = (
             np.asarray(Image.open(path))
@@ -60,9 +61,19 @@ class DemoTest(tf.test.TestCase):
         self.assertStartsWith(result.stdout, "This demo is done: open ")
         self.assertEqual(tiny_training.read_folder(self.output), before)
 
+    def test_more_steps_go_on(self):
+        output = tiny_runs.temporary_folder(self) / "demo"
+        shutil.copytree(self.output, output)
+        with mock.patch.object(demo, "CONFIG", _CONFIG):
+            result = command_line.run(demo, f"--output={output}", "--num_steps=3")
+        self.assertIn("Done.", result.stdout)  # No time: it would be that of a part.
+        page = (output / "index.html").read_text(encoding="utf-8")
+        self.assertIn("trained for 3 steps and exported, on scenes", page)
+        self.assertIn("<code>saved_model/2</code>", page)
+
     def test_a_demo_that_was_stopped_is_not_exported(self):
         output = tiny_runs.temporary_folder(self) / "demo"
-        stopped = types.SimpleNamespace(step=tf.constant(1))
+        stopped = types.SimpleNamespace(step=tf.constant(1))  # Of two.
         with mock.patch.object(loop, "train", return_value=stopped):
             self.assertEqual(self.run_demo(output).exit_code, 0)
         self.assertFalse((output / "saved_model").exists())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -36,11 +37,13 @@ def worker(task_type: str, task_id: int, **num_tasks: int):
     return types.SimpleNamespace(cluster_resolver=resolver)
 
 
-def free_port() -> int:
-    """Returns a port that nobody listens on now."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        return free.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    """Returns ports that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("localhost", 0))
+        return [free.getsockname()[1] for free in sockets]
 
 
 class StrategyTest(tf.test.TestCase, parameterized.TestCase):
@@ -88,12 +91,11 @@ class MultiworkerTest(tf.test.TestCase):
 
     def test_a_signal_to_one_stops_both_after_the_same_step(self):
         folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        workers = [f"localhost:{free_port()}" for _ in range(2)]
+        workers = [f"localhost:{port}" for port in free_ports(2)]
         settings = dict(
             tiny_training.SETTINGS,
             strategy="multiworker",
             workdir=folder / "run",
-            norm="none",
             batch_size=2,
             num_steps=10**6,
         )

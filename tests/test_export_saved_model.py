@@ -59,7 +59,7 @@ class ExportTest(tf.test.TestCase):
         records = [dict(step=step, l1_loss=1 / step) for step in (100, 200, 250, 300)]
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (cls.run_folder / "metrics.jsonl").write_text(lines)
-        best = dict(step=200, metric="l1", value=0.125)
+        best = dict(step=200, metric="l1", split="val", value=0.125)
         (cls.run_folder / checkpoints.FOLDER / "best.json").write_text(json.dumps(best))
         cls.exported = folder / "with space" / "größe (1)"
         cls.version = serving.save_version(cls.run_folder, cls.exported)

@@ -216,7 +216,6 @@ class FinishedRunTest(LoopTestCase):
         self.assertIn((4, "held_out_l1"), self.early_scalars)
 
     def test_what_is_printed(self):
-        self.assertIn(f"Reading 3 pairs of '{self.root / 'data'}' ...", self.printed)
         self.assertIn("step 6/6: ", self.printed)
         self.assertRegex(
             self.printed,
@@ -295,6 +294,13 @@ class RefusedTest(LoopTestCase):
         self.assert_refused(make_config(dataset=str(data)), "pair_1.png")
         self.assertFalse(self.workdir.exists())
 
+    def test_a_damaged_held_out_file_is_refused_before_networks_are_built(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=1, val=3)
+        path = data / "val" / "pair_1.png"
+        path.write_bytes(path.read_bytes()[:-30])
+        config = make_config(dataset=str(data), num_samples=1, num_evaluated=1)
+        self.assert_refused(config, "pair_1.png' cannot be decoded")
+
     def test_a_wrong_run_folder_is_refused_before_networks_are_built(self):
         self.workdir.write_text("Not a folder.", encoding="utf-8")
         message = self.assert_refused(make_config(), "is not a folder")
@@ -328,12 +334,15 @@ class DivergedTest(LoopTestCase):
             train(self.config, self.workdir, before_step=spoil)
         self.assertEqual(saved_steps(self.workdir), [4])
         self.assertEqual(logged_steps(self.workdir), [1, 4])
+        (self.workdir / "samples" / "step_00000005.png").touch()  # Beyond what was saved.
         shorter = dataclasses.replace(self.config, num_steps=10)
         state, printed = train(shorter, self.workdir)
         self.assertIn("after step 4.", printed)
         self.assertEqual((int(state.step), int(state.first_bad_step)), (10, -1))
         self.assertTrue(all(np.isfinite(x).all() for x in tiny_training.weights(state.generator)))
         self.assertEqual(logged_steps(self.workdir), [1, 4, 5, 8, 10])
+        samples = sorted(path.name for path in (self.workdir / "samples").iterdir())
+        self.assertEqual(samples, ["step_00000000.png", "step_00000010.png"])
 
     def test_weights_that_went_bad_after_a_good_loss_are_never_saved(self):
         # The update of step 8 overflows; the loss that it follows from is still finite.

@@ -7,6 +7,7 @@ import itertools
 import pathlib
 import threading
 import time
+from unittest import mock
 
 import data_folder
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
+from pix2pix_tf import seeds
 from pix2pix_tf.data import images, pairs, pipeline
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -118,6 +120,13 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
     def test_same_seed_repeats(self):
         first, second = (take(self.batches(seed=3, batch_size=2), 12) for _ in range(2))
         self.assert_same_batches(first, second)
+
+    def test_order_and_jitter_have_streams_of_their_own(self):
+        with mock.patch.object(seeds, "stream", wraps=seeds.stream) as stream:
+            self.batches(seed=3)
+        self.assertEqual(
+            [call.args for call in stream.call_args_list], [(3, seeds.ORDER), (3, seeds.JITTER)]
+        )
 
     def test_another_seed_differs_in_order_and_jitter(self):
         first, second = (examples(self.batches(seed=seed), 14) for seed in (3, 4))

@@ -177,7 +177,7 @@ class PlotTest(ReportTestCase):
             dict(step=4, l1_loss=0.1, held_out_psnr=9.75),
         )
         self.assertEqual(drawn["psnr"], ([2, 4], [9.5, 9.75]))
-        self.assertEqual(titles, ["reconstruction", "checkpoints, on held-out pairs"])
+        self.assertEqual(titles, ["reconstruction", "psnr of the checkpoints, held-out pairs"])
 
     def test_adversarial_alone_is_one_panel(self):
         record = dict(step=1, discriminator_loss=0.5, adversarial_loss=0.5)
@@ -217,11 +217,22 @@ class PageTest(ReportTestCase):
         config = tiny_training.make_config()
         self.assertNotIn("best checkpoint,", self.write())
         self.assertIn("<p>Training pairs, with the same", self.write())
-        best = dict(metric="l1", value=0.36401, step=2000)
+        self.assertNotIn("checkpoint=best", self.write())
+        self.assertNotIn("pix2pix_tf.evaluate", self.write())  # There is nothing to measure.
+        best = dict(metric="l1", split="val", value=0.36401, step=2000)
         reports.write_page(self.workdir, config, best=best, held_out="val")
         page = (self.workdir / "index.html").read_text(encoding="utf-8")
         self.assertIn("best checkpoint, by l1 on val</th><td>0.3640 at step 2,000<", page)
         self.assertIn("<p>Pairs of val, never trained on, with the same", page)
+        self.assertIn("checkpoint=best", page)
+        self.assertIn(f"pix2pix_tf.evaluate  --model={self.workdir} ", page)
+
+    def test_a_folder_with_a_space_is_quoted_in_the_commands(self):
+        folder = self.workdir / "a run"
+        folder.mkdir()
+        reports.write_page(folder, tiny_training.make_config())
+        page = html.unescape((folder / "index.html").read_text(encoding="utf-8"))
+        self.assertIn(f"--model='{folder}' --input=", page)
 
     def test_newest_samples_come_first_and_newest_numbers_are_shown(self):
         self.write_metrics({"step": 5, "l1_loss": 0.5}, {"step": 1200, "l1_loss": 0.123456})

@@ -37,6 +37,8 @@ class SummaryTest(tf.test.TestCase):
             ["Note: the paper's task on 'facades' is BtoA; this run is AtoB (--direction)."],
         )
         self.assertEqual(describe(dataset="facades", direction="BtoA")[3:], [])
+        for direction in ("AtoB", "BtoA"):  # The paper has both.
+            self.assertEqual(describe(dataset="maps", direction=direction)[3:], [])
 
     def test_what_is_held_out(self):
         (note,) = describe(held_out=None)[3:]

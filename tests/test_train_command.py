@@ -152,23 +152,18 @@ class CommandTest(parameterized.TestCase):
 
     def test_a_run_goes_on_with_its_own_settings_where_none_are_given(self):
         saved = TrainConfig(crop_size=32, lambda_l1=7.0, mirror=False, num_steps=9)
-        with (
-            mock.patch.object(loop, "train") as started,
-            mock.patch.object(loop, "saved_config", return_value=saved) as read,
-        ):
-            command_line.run(train, f"--workdir={self.workdir}")  # There is no such run yet.
+        with mock.patch.object(loop, "train") as started:
+            result = command_line.run(train, f"--workdir={self.workdir}")  # There is no such run.
             self.assertEqual(started.call_args.args[0], TrainConfig())
-            read.assert_not_called()
+            self.assertEqual(result.stdout, "")
             self.workdir.mkdir()
             saved.save(self.workdir)
-            command_line.run(train, f"--workdir={self.workdir}")
+            result = command_line.run(train, f"--workdir={self.workdir}")
             self.assertEqual(started.call_args.args[0], saved)
+            self.assertIn("not given are those of", result.stdout)
             command_line.run(train, f"--workdir={self.workdir}", "--mirror", "--num_steps=80000")
             expected = dataclasses.replace(saved, mirror=True, num_steps=80_000)
             self.assertEqual(started.call_args.args[0], expected)
-            read.return_value = None  # It has no checkpoint.
-            command_line.run(train, f"--workdir={self.workdir}")
-            self.assertEqual(started.call_args.args[0], TrainConfig())
 
     def test_help_names_every_flag_with_its_text(self):
         result = run("--help")
@@ -184,7 +179,7 @@ class CommandTest(parameterized.TestCase):
         fault = loop.NonFiniteLossError("A loss was not finite at step 7.")
         with mock.patch.object(loop, "train", side_effect=fault) as started:
             result = command_line.run(train, f"--workdir={self.workdir}", "--num_steps=9")
-        started.assert_called_once_with(TrainConfig(num_steps=9), str(self.workdir))
+        started.assert_called_once_with(TrainConfig(num_steps=9), self.workdir)
         self.assertEqual(
             (result.exit_code, result.stdout, result.stderr),
             (3, "", "error: A loss was not finite at step 7.\n"),
@@ -254,9 +249,9 @@ class InterruptedRunTest(absltest.TestCase):
         self.assertGreater(second, first)
 
         num_steps = second + 4
-        processes = [
-            start(*flags_of(workdir, self.data, num_steps=num_steps, log_every=1))
-            for workdir in (stopped, straight)
+        processes = [  # The one that goes on has all but these settings in its folder.
+            start(f"--workdir={stopped}", f"--num_steps={num_steps}"),
+            start(*flags_of(straight, self.data, num_steps=num_steps, log_every=1)),
         ]
         for result in map(finish, processes):
             self.assertEqual(result.returncode, 0, result.stderr)

@@ -153,6 +153,10 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         (self.folder / "file").touch()
         self.assert_refused(self.folder / "file", MissingInputError, "Pass a run folder or")
 
+    def test_neither_run_nor_model_is_not_called_a_model(self):
+        with self.assertRaisesRegex(InputError, "neither a run folder"):
+            translator.load(self.folder, checkpoint="best")
+
     def test_neither_run_nor_model(self):
         (self.folder / "notes").mkdir()
         self.assert_refused(

@@ -47,13 +47,14 @@ class PublishedDataset:
     Attributes:
         name: What the user types, and the folder's name.
         url: A gzip-compressed tar archive with a folder per split.
-        direction: `AtoB` or `BtoA`, the task of the paper.
+        direction: `AtoB` or `BtoA`, the task of the paper, or its first one.
         splits: The split folders of the archive.
         num_train: Training images. The two `edges2*` counts are the paper's
             rounded ones, the others exact.
         download_megabytes: Approximate size of the archive, in 10^6 bytes.
         description: One line: origin, A and B.
         citation: The work to cite when results are shown.
+        has_both_directions: Whether the paper trains the other one too.
         sha256: Hexadecimal digest of the archive, or None where the authors
             publish none; the archive's own CRC is then the only check.
     """
@@ -66,6 +67,7 @@ class PublishedDataset:
     download_megabytes: int
     description: str
     citation: str
+    has_both_directions: bool = False
     sha256: str | None = None
 
 
@@ -106,7 +108,8 @@ PUBLISHED: dict[str, PublishedDataset] = {
         PublishedDataset(
             name="maps",
             url=f"{_HOST}/maps.tar.gz",
-            direction="AtoB",  # The paper trains both directions.
+            direction="AtoB",
+            has_both_directions=True,
             splits=("train", "val"),
             num_train=1096,
             download_megabytes=250,

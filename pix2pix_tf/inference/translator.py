@@ -91,11 +91,6 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
         weights, step = checkpoints.find_weights(folder, checkpoint)
         module = serving.ServingModel(config, weights)
         return Translator(config, tf.function(module.translate, reduce_retracing=True), step=step)
-    if checkpoint != checkpoints.NEWEST:
-        raise InputError(
-            f"checkpoint is {checkpoint!r}, but '{folder}' is a SavedModel, which holds one only. "
-            "Name the run folder, or leave the checkpoint out."
-        )
     if not (folder / _SAVED_MODEL).is_file():
         versions = serving.list_versions(folder)
         if not versions:
@@ -104,6 +99,11 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
                 f"{_SAVED_MODEL} and no numbered versions). Pass one of these."
             )
         folder = folder / str(versions[-1])
+    if checkpoint != checkpoints.NEWEST:
+        raise InputError(
+            f"checkpoint is {checkpoint!r}, but '{folder}' is a SavedModel, which holds one only. "
+            "Name the run folder, or leave the checkpoint out."
+        )
     card = serving.read_model_card(folder)
     files.check_no_pattern(folder)
     try:

@@ -12,10 +12,12 @@ Keras 2 and 3; the `.weights.h5` files do.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
 import pathlib
+import re
 import shutil
 
 import keras
@@ -35,6 +37,23 @@ _STATE, _BEST = "state", "best.json"
 _UNFINISHED = ".unfinished_"
 
 
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """What decides which checkpoint is best.
+
+    Attributes:
+        metric: Its name.
+        split: The pairs that were measured.
+        value: Their mean.
+        larger_is_better: Which way it points.
+    """
+
+    metric: str
+    split: str
+    value: float
+    larger_is_better: bool
+
+
 class CheckpointManager:
     """Saves and restores the state of a run.
 
@@ -51,12 +70,11 @@ class CheckpointManager:
         self._keep = keep
         self._checkpoint = tf.train.Checkpoint(state=state)
 
-    def save(self, *, metric: tuple[str, float] | None = None, larger_is_better: bool = False):
+    def save(self, measure: Measure | None = None) -> None:
         """Writes the state beside the other checkpoints, then renames it into place.
 
         Args:
-            metric: Name and value of what decides the best checkpoint, if any.
-            larger_is_better: Which way the metric points.
+            measure: What decides the best checkpoint, if this one was measured.
         """
         step = int(self._state.step.numpy())
         final = self._folder / _name(step)
@@ -68,8 +86,8 @@ class CheckpointManager:
         self._checkpoint.write(str(unfinished / _STATE))
         self._state.generator.save_weights(str(unfinished / GENERATOR_WEIGHTS))
         info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
-        if metric is not None:
-            info["metric"], info["value"] = metric
+        if measure is not None:
+            info.update(metric=measure.metric, split=measure.split, value=measure.value)
         (unfinished / INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
         if final.exists():
             shutil.rmtree(final)  # A damaged one that the run fell back from.
@@ -77,9 +95,12 @@ class CheckpointManager:
         for later in list_checkpoints(self._workdir):
             if later.name > final.name:
                 shutil.rmtree(later)  # Damaged as well; it would count as the newest.
+        best = read_best(self._workdir)
+        if best is not None and best["step"] >= step:
+            (self._folder / _BEST).unlink()  # It was one of those.
         self._publish_weights(final)
-        if metric is not None and math.isfinite(metric[1]):
-            self._note_best(info, larger_is_better)
+        if measure is not None and math.isfinite(measure.value):
+            self._note_best(info, measure.larger_is_better)
         self._remove_old()
 
     def restore_newest(self) -> int | None:
@@ -149,7 +170,8 @@ class CheckpointManager:
 
     def _note_best(self, info: dict, larger_is_better: bool) -> None:
         best = read_best(self._workdir)
-        if best is not None and best["metric"] == info["metric"]:
+        # Of another measure, or of other pairs, it cannot be compared.
+        if best is not None and all(best[x] == info[x] for x in ("metric", "split")):
             gain = info["value"] - best["value"]
             if (gain if larger_is_better else -gain) <= 0:
                 return
@@ -165,7 +187,8 @@ class CheckpointManager:
 
 def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
     """Returns the folders of the checkpoints of a run, oldest first."""
-    return sorted((pathlib.Path(workdir) / FOLDER).glob("step_*"))
+    folders = (pathlib.Path(workdir) / FOLDER).glob("step_*")
+    return sorted(path for path in folders if re.fullmatch(r"step_\d{8,}", path.name))
 
 
 def find_weights(
@@ -199,11 +222,11 @@ def find_weights(
 
 
 def read_best(workdir: pathlib.Path) -> dict | None:
-    """Returns step, metric and value of the best checkpoint, or None if none was measured."""
+    """Returns step, metric, split and value of the best checkpoint, or None if there is none."""
     path = pathlib.Path(workdir) / FOLDER / _BEST
     try:
         best = json.loads(path.read_text(encoding="utf-8"))
-        return best if {"step", "metric", "value"} <= best.keys() else None
+        return best if {"step", "metric", "split", "value"} <= best.keys() else None
     except (OSError, ValueError, AttributeError):
         return None  # None yet, or damaged: the next measure counts as best.
 

@@ -23,7 +23,7 @@ from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.stopping import StopRequest
 from pix2pix_tf.training.summary import describe_run
 
-__all__ = ["NonFiniteLossError", "open_reader", "saved_config", "train"]
+__all__ = ["NonFiniteLossError", "open_reader", "train"]
 
 _HELD_OUT_SPLITS = ("val", "test")
 
@@ -72,8 +72,10 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
     ):
         print(line, flush=True)
     if config.dataset != pairs.DEMO:
-        print(f"Reading {len(training_reader)} pairs of '{config.dataset}' ...", flush=True)
+        print("Reading all pairs once ...", flush=True)
         training_reader.read_all()
+        if held_out:
+            held_out_reader.read_all()
 
     with strategy.scope():
         state = TrainState(config)
@@ -112,19 +114,14 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
     return state
 
 
-def saved_config(workdir: str | pathlib.Path) -> TrainConfig | None:
-    """Returns the settings of the run in a folder, or None where there is none to continue."""
-    # Without a checkpoint there is nothing to fit: the run starts anew.
-    return TrainConfig.load(workdir) if list_checkpoints(workdir) else None
-
-
 def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
     """Returns `config` with "auto" resolved, having checked it against an earlier part of the run.
 
     A run keeps the precision it started with: continued on another kind of
     device, "auto" would mean another one, and with it another optimizer state.
     """
-    saved = saved_config(workdir)
+    # Without a checkpoint there is nothing to fit: the run starts anew.
+    saved = TrainConfig.load(workdir) if list_checkpoints(workdir) else None
     precision = resolve_precision(config.precision)
     if saved is not None and config.precision == "auto":
         precision = saved.precision
@@ -154,11 +151,13 @@ def _run_steps(
             is_stopped = agree(stop.is_requested) and step < config.num_steps
             recorder.after_step(step, losses, progress, is_stopped=is_stopped)
             if is_stopped:
-                progress.say(
-                    f"Stopped by {stop.reason or 'another worker'} after step {step}; everything "
-                    "is saved. The same command goes on from here."
-                )
-                return
+                break
+        agree(False)  # All leave together: the first worker may still be writing.
+        if is_stopped:
+            progress.say(
+                f"Stopped by {stop.reason or 'another worker'} after step {step}; everything is "
+                "saved. The same command goes on from here."
+            )
 
 
 def open_reader(

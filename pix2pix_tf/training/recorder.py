@@ -13,7 +13,7 @@ from pix2pix_tf import metrics, seeds
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pipeline
 from pix2pix_tf.training import reports
-from pix2pix_tf.training.checkpoints import CheckpointManager, read_best
+from pix2pix_tf.training.checkpoints import CheckpointManager, Measure, read_best
 from pix2pix_tf.training.progress import Progress
 from pix2pix_tf.training.state import TrainState, noise_size
 
@@ -61,6 +61,7 @@ class Recorder:
         self._last_time, self._last_step = time.monotonic(), self._first_step - 1
         if writes:
             self._log = reports.MetricsLog(workdir, step=self._last_step)
+            reports.remove_later_samples(workdir, step=self._last_step)
             self._events = tf.summary.create_file_writer(str(workdir / "tensorboard"))
             self._samples = list(self._examples(config.num_samples))
             if self._first_step == 1:
@@ -192,7 +193,8 @@ class Recorder:
             self._manager.save()
             progress.say(f"Saved step {step}.")
             return
-        self._manager.save(metric=(name, measured), larger_is_better=metrics.LARGER_IS_BETTER[name])
+        measure = Measure(name, self._held_out, measured, metrics.LARGER_IS_BETTER[name])
+        self._manager.save(measure)
         best = read_best(self._workdir)
         # None while no value was finite: PSNR of a perfect picture is not.
         known = f"; best {best['value']:.4f} at step {best['step']}" if best else ""

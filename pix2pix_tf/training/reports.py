@@ -7,6 +7,7 @@ import io
 import json
 import math
 import pathlib
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -105,6 +106,13 @@ def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> Non
     )
 
 
+def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
+    """Removes grids beyond `step`, of a part of the run that was cut off and comes again."""
+    for path in (pathlib.Path(workdir) / SAMPLES_FOLDER).glob("step_*.png"):
+        if int(path.stem.split("_")[1]) > step:
+            path.unlink()
+
+
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
     """Writes `losses.png`, by step: adversarial losses, reconstruction, held-out measure.
 
@@ -119,9 +127,11 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         ("adversarial", {"discriminator_loss": "discriminator", "adversarial_loss": "generator"}),
         ("reconstruction", {"l1_loss": "L1", "l2_loss": "L2"}),
     ]
-    known = {name for record in records for name in record}
-    measures = {x: x.removeprefix(HELD_OUT_PREFIX) for x in known if x.startswith(HELD_OUT_PREFIX)}
-    panels.append(("checkpoints, on held-out pairs", measures))
+    known = sorted({name for record in records for name in record})
+    measures = [name for name in known if name.startswith(HELD_OUT_PREFIX)]
+    for name in measures:  # More than one where a run was continued with another.
+        label = name.removeprefix(HELD_OUT_PREFIX)
+        panels.append((f"{label} of the checkpoints, held-out pairs", {name: label}))
     panels = [
         (title, {name: label for name, label in curves.items() if name in known})
         for title, curves in panels
@@ -158,8 +168,7 @@ def write_page(
         workdir: The run folder, with its metrics, curves and samples.
         config: The settings of the run.
         best: What `checkpoints.read_best` says.
-        held_out: The split of the samples and of the best checkpoint's measure;
-            None if there is no split but that of the training.
+        held_out: The split of the samples; None if there is but that of the training.
     """
     workdir = pathlib.Path(workdir)
     records = read_metrics(workdir)
@@ -170,7 +179,7 @@ def write_page(
     )
     if best is not None:
         rows += (
-            f"<tr><th>best checkpoint, by {best['metric']} on {held_out}</th>"
+            f"<tr><th>best checkpoint, by {best['metric']} on {best['split']}</th>"
             f"<td>{best['value']:.4f} at step {best['step']:,}</td></tr>"
         )
     grids = "".join(
@@ -188,11 +197,10 @@ def write_page(
     title = html.escape(f"pix2pix: {config.dataset}, {config.direction}")
     settings = html.escape(json.dumps(vars(config), indent=1))
     shown = f"Pairs of {held_out}, never trained on" if held_out else "Training pairs"
-    commands = html.escape(
-        f"python -m pix2pix_tf.translate --model={workdir} --input=IMAGE_OR_FOLDER --output=out\n"
-        f"python -m pix2pix_tf.evaluate  --model={workdir} --output={workdir}/evaluation\n"
-        f"python -m export.saved_model   --workdir={workdir} --output={workdir}/saved_model"
-    )
+    commands = html.escape(_next_commands(workdir, has_held_out=held_out is not None))
+    which = "the newest checkpoint"
+    if best is not None:
+        which += ", or with <code>--checkpoint=best</code> the best"
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -214,20 +222,29 @@ def write_page(
 <p>Step {int(latest["step"]):,} of {config.num_steps:,}. Reload the page to see newer results.</p>
 <table>{rows}</table>
 <h2>Losses</h2>
-<p>Each point is the mean since the one before. With the vanilla loss a discriminator that cannot
-tell real from generated scores 0.69 (log 2); a value near 0 means that it always can.</p>
+<p>Each point of a loss is the mean since the one before. With the vanilla loss a discriminator that
+cannot tell real from generated scores 0.69 (log 2); a value near 0 means that it always can.</p>
 {curves}
 <h2>Samples by step</h2>
 <p>{shown}, with the same dropout noise at every step.</p>
 {grids or "<p>None yet.</p>"}
 <h2>What next</h2>
 <pre>{commands}</pre>
-<p>Each takes the newest checkpoint, or with <code>--checkpoint=best</code> the best.</p>
+<p>Each takes {which}.</p>
 <h2>Settings</h2>
 <details><summary>config.json</summary><pre>{settings}</pre></details>
 </html>
 """
     files.write_atomically(workdir / PAGE, page.encode())
+
+
+def _next_commands(workdir: pathlib.Path, *, has_held_out: bool) -> str:
+    run = shlex.quote(str(workdir))
+    lines = [f"python -m pix2pix_tf.translate --model={run} --input=IMAGE_OR_FOLDER --output=out"]
+    if has_held_out:
+        lines.append(f"python -m pix2pix_tf.evaluate  --model={run} --output={run}/evaluation")
+    lines.append(f"python -m export.saved_model   --workdir={run} --output={run}/saved_model")
+    return "\n".join(lines)
 
 
 def _number(value) -> str:

@@ -39,7 +39,9 @@ def describe_run(
         f"Run folder: '{workdir}'.",
     ]
     published = registry.PUBLISHED.get(config.dataset)
-    if published is not None and published.direction != config.direction:
+    if published is not None and not (
+        published.has_both_directions or published.direction == config.direction
+    ):
         lines.append(
             f"Note: the paper's task on '{config.dataset}' is {published.direction}; this run is "
             f"{config.direction} (--direction)."
