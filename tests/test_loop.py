@@ -418,6 +418,9 @@ class StoppedTest(LoopTestCase):
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGINT)
 
+        # A shell that starts the tests in the background would have them ignore it.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, usual)
         with self.assertRaises(KeyboardInterrupt):
             train(config, self.workdir, before_step=interrupt_twice)
         self.assertEmpty(saved_steps(self.workdir))
