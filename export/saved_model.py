@@ -14,6 +14,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands
+from pix2pix_tf.config import MAX_SERVED_PIXELS
 
 
 def define_flags() -> None:
@@ -28,8 +29,18 @@ def define_flags() -> None:
         "What normalisation looks at. image: each image alone, so that a server may batch "
         "strangers' requests. batch: the paper's rule to the letter.",
     )
-    flags.DEFINE_boolean(
-        "dropout", True, "Whether the noise stays on, as in the paper. Off: no flicker in video."
+    flags.DEFINE_enum(
+        "dropout",
+        "on",
+        ("on", "off"),
+        "Whether the noise stays on, as in the paper. off: the same output for the same input, "
+        "which does not flicker in video.",
+    )
+    flags.DEFINE_integer(
+        "max_pixels",
+        MAX_SERVED_PIXELS,
+        "Most pixels of an image that `encoded` takes, its sides padded to multiples of crop_size.",
+        lower_bound=1,
     )
 
 
@@ -43,7 +54,8 @@ def main(unused_arguments: list[str]) -> None:
         pathlib.Path(options.output),
         checkpoint=options.checkpoint,
         statistics=options.statistics,
-        dropout=options.dropout,
+        dropout=options.dropout == "on",
+        max_pixels=options.max_pixels,
     )
     print(f"Wrote '{version}'.")
 

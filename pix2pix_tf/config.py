@@ -19,6 +19,7 @@ from pix2pix_tf.files import write_atomically
 
 CONFIG_FILE = "config.json"
 PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
+MAX_SERVED_PIXELS = 2**22  # 2048 x 2048, unless an export says otherwise.
 # Below these sizes the discriminator has no logit left: receptive field, crop_size.
 _SMALLEST_CROP_SIZE = {142: 64, 286: 128}
 

@@ -17,9 +17,9 @@ import warnings
 import keras
 import tensorflow as tf
 
-from pix2pix_tf import files, keras_compat, version
-from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import augment, images
+from pix2pix_tf import files, keras_compat, version, warmup
+from pix2pix_tf.config import MAX_SERVED_PIXELS, TrainConfig
+from pix2pix_tf.data import augment, images, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.training import checkpoints, reports
 from pix2pix_tf.training.state import build_generator, noise_size
@@ -37,6 +37,10 @@ class ServingModel(tf.Module):
         statistics: "image": what else is in a batch changes nothing. "batch": the
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
+        max_pixels: Of an encoded image, padded; larger ones are refused.
+
+    Raises:
+        InputError: If `max_pixels` is less than one crop.
     """
 
     def __init__(
@@ -46,12 +50,19 @@ class ServingModel(tf.Module):
         *,
         statistics: str = "image",
         dropout: bool = True,
+        max_pixels: int = MAX_SERVED_PIXELS,
     ):
         super().__init__()
+        if max_pixels < config.crop_size**2:
+            raise InputError(
+                f"max_pixels is {max_pixels}, less than one image of crop_size {config.crop_size} "
+                f"has. Use {config.crop_size**2} or more."
+            )
         if not dropout:
             config = dataclasses.replace(config, dropout=0.0)
         self.config = config
         self.statistics = statistics
+        self.max_pixels = max_pixels
         self.noise_size = noise_size(config)
         # The file is of the generator as trained, whose normalisation may be another
         # layer than the one that serves; both hold the same arrays in the same order.
@@ -107,7 +118,13 @@ class ServingModel(tf.Module):
 
         def encoded(image_bytes):
             # One by one: the pictures of a batch differ in size.
-            return {"image_bytes": tf.map_fn(self._translate_encoded, image_bytes)}
+            indices = tf.range(tf.size(image_bytes))
+            translated = tf.map_fn(
+                lambda x: self._translate_encoded(*x),
+                (image_bytes, indices),
+                fn_output_signature=tf.string,
+            )
+            return {"image_bytes": translated}
 
         return {
             "serving_default": tf.function(serving_default).get_concrete_function(image),
@@ -115,9 +132,13 @@ class ServingModel(tf.Module):
             "encoded": tf.function(encoded).get_concrete_function(image_bytes),
         }
 
-    def _translate_encoded(self, contents: tf.Tensor) -> tf.Tensor:
-        pixels = images.decode_pixels(
-            contents, channels=self.config.input_channels, dtype=tf.uint16
+    def _translate_encoded(self, contents: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        pixels = untrusted.decode_checked(
+            contents,
+            index,
+            channels=self.config.input_channels,
+            multiple=self.config.crop_size,
+            max_pixels=self.max_pixels,
         )
         image = images.normalize_image(pixels)[tf.newaxis]
         output = self.translate(image, self.draw_noise(image))[0]
@@ -156,6 +177,7 @@ def save_version(
     checkpoint: str = checkpoints.NEWEST,
     statistics: str = "image",
     dropout: bool = True,
+    max_pixels: int = MAX_SERVED_PIXELS,
 ) -> pathlib.Path:
     """Exports the generator of a run as the next version below `output`.
 
@@ -168,6 +190,7 @@ def save_version(
         checkpoint: "newest", "best", or a step.
         statistics: See `ServingModel`.
         dropout: See `ServingModel`.
+        max_pixels: See `ServingModel`.
 
     Returns:
         The new version's folder.
@@ -180,7 +203,9 @@ def save_version(
     files.check_no_pattern(output)
     config = TrainConfig.load(workdir)
     weights, step = checkpoints.find_weights(workdir, checkpoint)
-    model = ServingModel(config, weights, statistics=statistics, dropout=dropout)
+    model = ServingModel(
+        config, weights, statistics=statistics, dropout=dropout, max_pixels=max_pixels
+    )
     files.make_output_folder(output)
     unfinished = output / f"{_UNFINISHED}{os.getpid()}"
     try:
@@ -188,6 +213,7 @@ def save_version(
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
         card.write_text(json.dumps(_model_card(model, workdir, step), indent=2), encoding="utf-8")
+        warmup.write_requests(unfinished / warmup.REQUESTS, config, noise_size=model.noise_size)
         # Counted now, since another export may have ended meanwhile.
         final = output / str(max(list_versions(output), default=0) + 1)
         os.replace(unfinished, final)
@@ -258,6 +284,7 @@ def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) ->
         statistics=model.statistics,
         dropout=config.dropout,
         noise_size=model.noise_size,
+        max_pixels=model.max_pixels,
         signatures=dict(
             serving_default=dict(inputs=dict(image=image), outputs=dict(output=output)),
             with_noise=dict(inputs=dict(image=image, z=z), outputs=dict(output=output)),

@@ -96,6 +96,7 @@ class ExportTest(tf.test.TestCase):
             ),
         )
         self.assertEqual((card["statistics"], card["dropout"]), ("image", 0.25))
+        self.assertEqual(card["max_pixels"], 2**22)
         self.assertEqual(card["noise_size"], state.noise_size(self.config))
         self.assertEqual(serving.read_model_card(self.version), card)
 
@@ -221,7 +222,7 @@ class CommandTest(tf.test.TestCase):
 
     def test_without_dropout_and_with_batch_statistics(self):
         tiny_runs.write_run(self.run_folder)
-        result = self.export("--nodropout", "--statistics=batch")
+        result = self.export("--dropout=off", "--statistics=batch")
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
         self.assertEqual(result.stdout, f"Wrote '{self.exported / '1'}'.\n")
         card = serving.read_model_card(self.exported / "1")
@@ -241,10 +242,13 @@ class CommandTest(tf.test.TestCase):
     def test_flags_reach_the_export(self):
         tiny_runs.write_run(self.run_folder)
         for flags, expected in (
-            ((), dict(checkpoint="newest", statistics="image", dropout=True)),
             (
-                ("--checkpoint=best", "--dropout=false", "--statistics=batch"),
-                dict(checkpoint="best", statistics="batch", dropout=False),
+                (),
+                dict(checkpoint="newest", statistics="image", dropout=True, max_pixels=2**22),
+            ),
+            (
+                ("--checkpoint=best", "--dropout=off", "--statistics=batch", "--max_pixels=9999"),
+                dict(checkpoint="best", statistics="batch", dropout=False, max_pixels=9999),
             ),
         ):
             with mock.patch.object(serving, "save_version") as save:

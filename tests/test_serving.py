@@ -245,15 +245,15 @@ class ExportedModelTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(np.ptp(pixels) + (size == (1, 1)), 0)
 
     @parameterized.named_parameters(
-        ("garbage", b"not an image"),
-        ("nothing", b""),
-        ("a_truncated_png", png(random_pixels(8, 8, 3))[:-30]),
-        ("a_truncated_jpeg", b"\xff\xd8\xff\xe0\x00\x10JFIF"),
+        ("garbage", b"not an image", "neither a PNG nor a JPEG file"),
+        ("a_strip", png(random_pixels(1, 2**17 + 1, 1)), "[131073] [x] [1] [pixels] [padded"),
     )
-    def test_what_is_no_image_is_refused_by_name_of_the_error(self, contents):
+    def test_what_is_refused_is_named_and_the_others_are_still_served(self, contents, expected):
         good = png(random_pixels(8, 8, 3))
-        with self.assertRaises(tf.errors.InvalidArgumentError):
+        with self.assertRaises(tf.errors.InvalidArgumentError) as caught:
             self.session.run("encoded", image_bytes=batch_of(good, contents))
+        self.assertIn("[image 1 of the batch]", str(caught.exception))
+        self.assertIn(expected, str(caught.exception))
         (output,) = self.session.run("encoded", image_bytes=batch_of(good))  # It lives on.
         self.assertEqual(decode(output).shape, (8, 8, 3))
 
