@@ -25,6 +25,7 @@ from pix2pix_tf.training import checkpoints, reports
 from pix2pix_tf.training.state import build_generator, noise_size
 
 MODEL_CARD = "assets.extra/model_card.json"
+SAVED_MODEL = "saved_model.pb"
 _UNFINISHED = ".unfinished_"
 
 
@@ -228,6 +229,29 @@ def list_versions(folder: pathlib.Path) -> list[int]:
     folder = pathlib.Path(folder)
     numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
     return sorted(number for number in numbers if (folder / str(number)).is_dir())
+
+
+def find_version(folder: pathlib.Path) -> pathlib.Path:
+    """Returns the newest version of a model folder; a version is its own.
+
+    Raises:
+        MissingInputError: If there is no such folder.
+        InputError: If it holds no SavedModel.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise MissingInputError(
+            f"There is no folder '{folder}'. Pass the --output of python -m export.saved_model."
+        )
+    if (folder / SAVED_MODEL).is_file():
+        return folder
+    versions = list_versions(folder)
+    if not versions:
+        raise InputError(
+            f"'{folder}' is no SavedModel: it has no {SAVED_MODEL} and no numbered versions. Pass "
+            "the --output of python -m export.saved_model."
+        )
+    return folder / str(versions[-1])
 
 
 def read_model_card(version_folder: pathlib.Path) -> dict:

@@ -8,14 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, serving
+from pix2pix_tf import serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.inference import exported
 from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.state import noise_size
-
-_SAVED_MODEL = "saved_model.pb"
 
 
 class Translator:
@@ -23,14 +22,14 @@ class Translator:
 
     Args:
         config: How the model was trained.
-        with_noise: `(image, z) -> output`, on batches.
+        with_noise: `(image, z) -> output`, on batches of arrays.
         step: Steps that the model was trained for, if known.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        with_noise: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        with_noise: Callable[[np.ndarray, np.ndarray], np.ndarray],
         *,
         step: int | None = None,
     ):
@@ -57,7 +56,7 @@ class Translator:
         )
         size = noise_size(self.config, height=height, width=width)
         z = np.random.default_rng([seed, sample]).random((1, size), dtype=np.float32)
-        return self._with_noise(tf.constant(image)[tf.newaxis], tf.constant(z))[0].numpy()
+        return self._with_noise(image[np.newaxis], z)[0]
 
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
         """Returns the translation of an image file, as uint8 pixels of its size.
@@ -90,34 +89,21 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
         config = TrainConfig.load(folder)
         weights, step = checkpoints.find_weights(folder, checkpoint)
         module = serving.ServingModel(config, weights)
-        return Translator(config, tf.function(module.translate, reduce_retracing=True), step=step)
-    if not (folder / _SAVED_MODEL).is_file():
-        versions = serving.list_versions(folder)
-        if not versions:
-            raise InputError(
-                f"'{folder}' is neither a run folder (no {CONFIG_FILE}) nor a SavedModel (no "
-                f"{_SAVED_MODEL} and no numbered versions). Pass one of these."
-            )
-        folder = folder / str(versions[-1])
+        translate = tf.function(module.translate, reduce_retracing=True)
+
+        def with_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
+            return translate(tf.constant(image), tf.constant(z)).numpy()
+
+        return Translator(config, with_noise, step=step)
+    if not (folder / serving.SAVED_MODEL).is_file() and not serving.list_versions(folder):
+        raise InputError(
+            f"'{folder}' is neither a run folder (no {CONFIG_FILE}) nor a SavedModel (no "
+            f"{serving.SAVED_MODEL} and no numbered versions). Pass one of these."
+        )
     if checkpoint != checkpoints.NEWEST:
         raise InputError(
             f"checkpoint is {checkpoint!r}, but '{folder}' is a SavedModel, which holds one only. "
             "Name the run folder, or leave the checkpoint out."
         )
-    card = serving.read_model_card(folder)
-    files.check_no_pattern(folder)
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        signature = loaded.signatures["with_noise"]
-    except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"'{folder}' cannot be loaded as a SavedModel ({reason}). Export the run again."
-        ) from None
-
-    def with_noise(image: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        return signature(image=image, z=z)["output"]
-
-    # A signature does not keep the object alive whose variables it reads.
-    with_noise.loaded = loaded
-    return Translator(TrainConfig.from_dict(card["config"]), with_noise, step=card["step"])
+    model = exported.load(folder)
+    return Translator(model.config, model.translate_with_noise, step=model.step)

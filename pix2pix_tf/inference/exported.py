@@ -1,0 +1,96 @@
+"""Typed access to an exported SavedModel, by its three signatures."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf import files, serving
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import InputError
+
+
+class ExportedModel:
+    """A version of an exported model; see `load`.
+
+    Attributes:
+        card: Its model card, as a dict.
+        config: How it was trained.
+        step: Steps that it was trained for, if known.
+        noise_size: Length of z for one image of `config.crop_size`.
+    """
+
+    def __init__(self, loaded, card: dict):
+        # Kept, since a signature does not keep the object alive whose variables it reads.
+        self._loaded = loaded
+        self.card = card
+        self.config = TrainConfig.from_dict(card["config"])
+        self.step: int | None = card["step"]
+        self.noise_size: int = card["noise_size"]
+
+    def translate(self, image: np.ndarray | tf.Tensor) -> np.ndarray:
+        """Returns translations of a batch, each with noise of its own (`serving_default`).
+
+        Args:
+            image: float32 `[batch, height, width, input_channels]` in [-1, 1].
+
+        Returns:
+            float32 `[batch, height, width, output_channels]` in [-1, 1].
+        """
+        return self._run("serving_default", image=tf.constant(image))["output"].numpy()
+
+    def translate_with_noise(
+        self, image: np.ndarray | tf.Tensor, z: np.ndarray | tf.Tensor
+    ) -> np.ndarray:
+        """Returns the translations that `image` and `z` determine (`with_noise`).
+
+        Args:
+            image: As for `translate`.
+            z: float32 in [0, 1), `[batch, noise_size]` for images of one crop and as
+                often `noise_size` for larger ones as crops fill them.
+
+        Returns:
+            As `translate`.
+        """
+        return self._run("with_noise", image=tf.constant(image), z=tf.constant(z))["output"].numpy()
+
+    def translate_encoded(self, image_bytes: Sequence[bytes]) -> list[bytes]:
+        """Returns PNG files of the sizes of PNG and JPEG files (`encoded`).
+
+        Raises:
+            tf.errors.InvalidArgumentError: If one cannot be decoded, or is too
+                large, saying which.
+        """
+        contents = tf.constant(list(image_bytes), tf.string)
+        return list(self._run("encoded", image_bytes=contents)["image_bytes"].numpy())
+
+    def _run(self, signature: str, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._loaded.signatures[signature](**inputs)
+
+
+def load(folder: str | pathlib.Path) -> ExportedModel:
+    """Loads an exported model.
+
+    Args:
+        folder: A folder of versions, whose newest is taken, or one version.
+
+    Raises:
+        MissingInputError: If there is no such folder, or no model card.
+        InputError: If it cannot be loaded, or lacks a signature.
+    """
+    version = serving.find_version(pathlib.Path(folder))
+    card = serving.read_model_card(version)
+    files.check_no_pattern(version)
+    try:
+        loaded = tf.saved_model.load(str(version))
+        for signature in card["signatures"]:
+            loaded.signatures[signature]
+    except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"'{version}' cannot be loaded as a SavedModel ({reason}). Export the run again."
+        ) from None
+    return ExportedModel(loaded, card)

@@ -1,0 +1,66 @@
+"""Tests of `pix2pix_tf.inference.exported`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+
+from pix2pix_tf import serving
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.inference import exported, translator
+
+
+class ExportedModelTest(tf.test.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tiny_runs.temporary_folder(cls)
+        cls.run_folder, cls.exported = folder / "run", folder / "exported"
+        cls.config = tiny_runs.write_run(cls.run_folder, output_channels=1)
+        cls.version = serving.save_version(cls.run_folder, cls.exported)
+        cls.model = exported.load(cls.exported)
+
+    def test_says_what_it_is(self):
+        self.assertEqual(self.model.config, self.config)
+        self.assertIsNone(self.model.step)
+        self.assertEqual(self.model.noise_size, self.model.card["noise_size"])
+
+    def test_each_signature(self):
+        image = tiny_runs.random_image(2, 32, 32, 3)
+        z = tiny_runs.random_noise(2, self.model.noise_size)
+        first, second = (self.model.translate_with_noise(image, z) for _ in range(2))
+        self.assertEqual((first.shape, first.dtype), ((2, 32, 32, 1), np.float32))
+        self.assertAllEqual(first, second)
+        first, second = (self.model.translate(image) for _ in range(2))
+        self.assertEqual(first.shape, (2, 32, 32, 1))
+        self.assertNotAllClose(first, second, atol=1e-3)
+        sizes = ((20, 40), (33, 7))
+        encoded = [tf.io.encode_png(tf.zeros([*size, 3], tf.uint8)).numpy() for size in sizes]
+        outputs = self.model.translate_encoded(encoded)
+        self.assertEqual([tf.io.decode_png(x).shape for x in outputs], [(*x, 1) for x in sizes])
+
+    def test_a_version_and_the_folder_of_versions_are_the_same(self):
+        image = tiny_runs.random_image(1, 32, 32, 3)
+        z = tiny_runs.random_noise(1, self.model.noise_size)
+        expected = self.model.translate_with_noise(image, z)
+        found = exported.load(self.version).translate_with_noise(image, z)
+        self.assertAllEqual(found, expected)
+        run = translator.load(self.run_folder)
+        self.assertAllClose(
+            run(image[0], seed=3), translator.load(self.version)(image[0], seed=3), atol=1e-5
+        )
+
+    def test_what_is_no_exported_model(self):
+        folder = tiny_runs.temporary_folder(self)
+        with self.assertRaisesRegex(MissingInputError, "There is no folder '.*nowhere'"):
+            exported.load(folder / "nowhere")
+        with self.assertRaisesRegex(InputError, "no saved_model.pb and no numbered versions"):
+            exported.load(folder)
+        (folder / "3" / "assets.extra").mkdir(parents=True)
+        card = json.dumps(self.model.card)
+        (folder / "3" / serving.MODEL_CARD).write_text(card, encoding="utf-8")
+        with self.assertRaisesRegex(InputError, "'.*/3' cannot be loaded as a SavedModel"):
+            exported.load(folder)
