@@ -189,7 +189,7 @@ class CppSession:
             return self._tensor_from_strings(np.asarray(value, dtype=object))
         if array.dtype not in _NUMBERS:
             raise CppError("UNIMPLEMENTED", f"arrays of {array.dtype} cannot be fed")
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         tensor = self._allocate(_NUMBERS[array.dtype], array.shape, array.nbytes)
         ctypes.memmove(self._library.TF_TensorData(tensor), array.ctypes.data, array.nbytes)
         return tensor
