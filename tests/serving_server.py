@@ -151,7 +151,7 @@ def start_rest(session: CppSession):
 
 def from_json(value, dtype: np.dtype) -> np.ndarray:
     """Returns a tensor of the type that the signature has for it."""
-    if dtype == object:
+    if dtype.kind == "O":
         array = np.empty(len(value), dtype=object)
         array[:] = [base64.b64decode(item["b64"]) for item in value]
         return array

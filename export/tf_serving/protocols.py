@@ -192,6 +192,6 @@ def _to_json(value):
 
 def _from_json(value):
     """Returns an array or a list of bytes from the form of the REST interface."""
-    if isinstance(value[0], dict):
+    if value and isinstance(value[0], dict):
         return [base64.b64decode(item["b64"]) for item in value]
     return np.asarray(value, dtype=np.float32)
