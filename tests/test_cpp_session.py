@@ -107,7 +107,7 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
             self.session.run("decoded", image=self.image)
         with self.assertRaisesRegex(CppError, "UNIMPLEMENTED: arrays of complex64"):
             self.session.run("serving_default", image=self.image.astype(np.complex64))
-        with self.assertRaisesRegex(CppError, "INVALID_ARGUMENT: Unknown image file format"):
+        with self.assertRaisesRegex(CppError, "INVALID_ARGUMENT: .*image"):
             self.session.run("encoded", image_bytes=[b"no image"])
 
     def test_what_cannot_be_loaded(self):

@@ -11,11 +11,13 @@ import contextlib
 import http.server
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import zlib
 from concurrent import futures
 from unittest import mock
 
@@ -152,7 +154,22 @@ def malformed_requests() -> dict[str, tuple[str, dict]]:
         no_image=("encoded", dict(image_bytes=[b"not an image"])),
         empty_file=("encoded", dict(image_bytes=[b""])),
         truncated=("encoded", dict(image_bytes=[png_file(SIZE, SIZE)[:200]])),
+        bomb=("encoded", dict(image_bytes=[bomb()])),
         one_of_two=("encoded", dict(image_bytes=[png_file(SIZE, SIZE), b"not an image"])),
+    )
+
+
+def bomb() -> bytes:
+    """Returns a PNG of 104 bytes whose header promises 2.7 GB of pixels."""
+
+    def chunk(name: bytes, contents: bytes) -> bytes:
+        check = zlib.crc32(name + contents)
+        return struct.pack(">I", len(contents)) + name + contents + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(30_000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     )
 
 
