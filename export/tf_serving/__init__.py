@@ -1,0 +1,1 @@
+"""TensorFlow Serving: configuration for the official image, a client, a load test."""

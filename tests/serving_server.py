@@ -1,0 +1,172 @@
+"""A server that speaks TensorFlow Serving's official protocols and answers from its C++ session.
+
+    python tests/serving_server.py MODEL_VERSION_FOLDER
+
+Prints its two ports as a line of JSON, then serves until it is ended. What it leaves
+to the C++ side, as the official server does: whether types and shapes fit. It takes
+the columnar form of REST only, which is what the client sends.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+from concurrent import futures
+
+import numpy as np
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(_REPOSITORY))
+
+from export.cpp_session import CppError, CppSession  # noqa: E402
+
+MODEL = "pix2pix"
+# As in the official server, where two codes may share a status.
+_HTTP_STATUSES = dict(
+    INVALID_ARGUMENT=400,
+    FAILED_PRECONDITION=400,
+    NOT_FOUND=404,
+    RESOURCE_EXHAUSTED=429,
+    UNAVAILABLE=503,
+)
+
+
+@contextlib.contextmanager
+def start(version_folder: pathlib.Path):
+    """Runs the server in a process of its own, so that what ends it does not end the tests.
+
+    Yields:
+        The gRPC address, the REST address, and the process.
+    """
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(version_folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        ports = json.loads(process.stdout.readline())
+        yield f"localhost:{ports['grpc']}", f"http://localhost:{ports['rest']}", process
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def check_model(name: str) -> None:
+    """Raises the error of the official server for a model that it does not have."""
+    if name != MODEL:
+        raise CppError("NOT_FOUND", f"Servable not found for request: Latest({name})")
+
+
+def start_grpc(session: CppSession):
+    """Returns a running gRPC server, and its port."""
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def Predict(self, request, context):  # noqa: N802
+            try:
+                check_model(request.model_spec.name)
+                inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+                signature = request.model_spec.signature_name or "serving_default"
+                outputs = session.run(signature, **inputs)
+            except CppError as error:
+                context.abort(grpc.StatusCode[error.code], error.message)
+            except ValueError as error:  # A tensor whose shape and contents do not agree.
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            response = predict_pb2.PredictResponse()
+            for name, value in outputs.items():
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+            return response
+
+    unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    server = grpc.server(futures.ThreadPoolExecutor(16), options=unlimited)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    return server, port
+
+
+def start_rest(session: CppSession):
+    """Returns a running REST server."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):  # noqa: N802
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                self.answer(200, dict(outputs=self.predict(body)))
+            except CppError as error:
+                self.answer(_HTTP_STATUSES.get(error.code, 500), dict(error=error.message))
+
+        def predict(self, body: bytes):
+            match = re.fullmatch("/v1/models/([^/:]+):predict", self.path)
+            if not match:
+                raise CppError("INVALID_ARGUMENT", f"Malformed request: POST {self.path}")
+            check_model(match[1])
+            try:
+                request = json.loads(body)
+            except ValueError as error:
+                raise CppError("INVALID_ARGUMENT", f"JSON Parse error: {error}") from None
+            signature = request.get("signature_name", "serving_default")
+            if signature not in session.signatures:
+                raise CppError("INVALID_ARGUMENT", f'Signature "{signature}" not found')
+            known = session.signatures[signature].inputs
+            inputs = {}
+            for name, value in request["inputs"].items():
+                if name not in known:
+                    raise CppError("INVALID_ARGUMENT", f"'{name}' is no input")
+                try:
+                    inputs[name] = from_json(value, known[name].dtype)
+                except (ValueError, TypeError) as error:
+                    raise CppError("INVALID_ARGUMENT", f"'{name}': {error}") from None
+            (output,) = session.run(signature, **inputs).values()
+            if output.dtype == object:
+                return [{"b64": base64.b64encode(item).decode()} for item in output]
+            return output.tolist()
+
+        def answer(self, status: int, value: dict) -> None:
+            contents = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(contents)))
+            self.end_headers()
+            self.wfile.write(contents)
+
+        def log_message(self, *unused):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 128  # Of the listening socket; 5 refuses clients that come at once.
+
+    server = Server(("localhost", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def from_json(value, dtype: np.dtype) -> np.ndarray:
+    """Returns a tensor of the type that the signature has for it."""
+    if dtype.kind == "O":
+        array = np.empty(len(value), dtype=object)
+        array[:] = [base64.b64decode(item["b64"]) for item in value]
+        return array
+    return np.array(value, dtype=dtype)
+
+
+def main() -> None:
+    """Serves the model that the command line names."""
+    with CppSession(sys.argv[1]) as session:
+        grpc_server, grpc_port = start_grpc(session)
+        rest_server = start_rest(session)
+        ports = dict(grpc=grpc_port, rest=rest_server.server_address[1])
+        print(json.dumps(ports), flush=True)
+        grpc_server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    main()
