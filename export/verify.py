@@ -1,0 +1,330 @@
+r"""Shows that a trained model gives the same picture on every runtime.
+
+    python -m export.verify --workdir=runs/facades --checkpoint=best --output=parity
+
+Exports the run, converts it in every form, and gives the same images and the same
+noise z to Keras, the SavedModel in Python and in TensorFlow Serving's C++ session,
+TFLite and TF.js. Writes `parity.json`, `parity.md` (the table) and `parity.png` (the
+outputs and their differences), and ends with exit status 1 if a runtime is further
+from Keras than its limit, or the noise is not alive.
+
+TF.js needs Node and `npm ci --prefix export/tfjs_runner`; `--runtimes` leaves out
+what is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import platform
+from collections.abc import Sequence
+
+import numpy as np
+from absl import flags
+
+from export import runtimes
+from export.runtimes import Inputs, Limit, Runtime
+from pix2pix_tf import commands, files
+
+EXIT_DIFFERS = 1
+RUNTIMES = ("cpp", "tflite", "node", "chromium")
+# Measured on the 256x256 facades model, see docs/parity.md, and half as much again: rounding
+# weights to 11 bits, to 8 bits, and weights and activations to 8 bits.
+TFLITE_LIMITS = {
+    "none": runtimes.EXACT,
+    "float16": Limit(mean=2e-3, max=0.1),
+    "dynamic": Limit(mean=0.03, max=0.6),
+    "int8": Limit(mean=0.1, max=1.2),
+}
+TFJS_LIMITS = {
+    "none": runtimes.EXACT,
+    "float16": Limit(mean=2e-3, max=0.1),
+    "uint8": Limit(mean=0.05, max=0.8),
+}
+NUM_DRAWS = 64  # Of the noise, whose mean is compared between runtimes.
+_PICTURES = 2  # Images shown in parity.png.
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
+    flags.DEFINE_string("output", None, "Folder for models and results.", required=True)
+    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    flags.DEFINE_integer("num_images", 5, "Held-out images to compare.", lower_bound=1)
+    flags.DEFINE_integer("repeat", 5, "Runs of which the median time is taken.", lower_bound=1)
+    flags.DEFINE_integer(
+        "num_draws", NUM_DRAWS, "Draws of the noise whose mean is compared.", lower_bound=2
+    )
+    flags.DEFINE_integer("num_threads", 2, "CPU threads of TFLite.", lower_bound=1)
+    flags.DEFINE_multi_enum("runtimes", list(RUNTIMES), RUNTIMES, "Beside Python's SavedModel.")
+
+
+def main(unused_arguments: list[str]) -> int:
+    """Verifies what the flags name; returns the exit status."""
+    options = flags.FLAGS
+    output = pathlib.Path(options.output)
+    files.make_output_folder(output)
+    result = verify(
+        pathlib.Path(options.workdir),
+        output,
+        checkpoint=options.checkpoint,
+        num_images=options.num_images,
+        repeat=options.repeat,
+        num_draws=options.num_draws,
+        num_threads=options.num_threads,
+        wanted=options.runtimes,
+    )
+    print((output / "parity.md").read_text(encoding="utf-8"))
+    failures = [fault for row in result["runtimes"] for fault in row["faults"]]
+    for fault in failures + result["faults"]:
+        print(f"FAILED: {fault}")
+    return EXIT_DIFFERS if failures or result["faults"] else 0
+
+
+def verify(
+    workdir: pathlib.Path,
+    output: pathlib.Path,
+    *,
+    checkpoint: str = "newest",
+    num_images: int = 5,
+    repeat: int = 5,
+    num_draws: int = NUM_DRAWS,
+    num_threads: int = 2,
+    wanted: Sequence[str] = RUNTIMES,
+) -> dict:
+    """Exports, converts, runs and compares; returns what `parity.json` holds.
+
+    Raises:
+        InputError: If the run cannot be exported, or a runtime is not installed.
+    """
+    from pix2pix_tf import serving
+
+    version = serving.save_version(workdir, output / "saved_model", checkpoint=checkpoint)
+    card = serving.read_model_card(version)
+    images = _held_out_images(card, num_images)
+    random = np.random.default_rng(0)
+    inputs = [
+        dict(image=image, z=random.random((1, card["noise_size"]), dtype=np.float32))
+        for image in images
+    ]
+    reference = _keras(workdir, checkpoint)
+    subjects = [reference, runtimes.saved_model(version)]
+    subjects += _convert_all(version, output, wanted, num_threads=num_threads)
+
+    expected, rows, pictures, draws = [], [], {}, {}
+    for subject in subjects:
+        print(f"{subject.name} ...", flush=True)
+        outputs, times = [], []
+        for one in inputs:
+            # The first run of a runtime plans and allocates; its time is not the user's.
+            found, milliseconds = subject.run("with_noise", one, repeat + 1)
+            outputs.append(found[-1])
+            times += milliseconds[1:]
+        expected = expected or outputs
+        pictures[subject.name] = outputs[:_PICTURES]
+        draws[subject.name] = _draws(subject, inputs[0], num_draws)
+        rows.append(_row(subject, outputs, expected, times))
+        rows[-1].update(_noise_row(draws[subject.name], draws[reference.name]))
+        rows[-1]["faults"] = _faults(rows[-1], subject.limit)
+
+    result = dict(
+        workdir_step=card["step"],
+        crop_size=card["config"]["crop_size"],
+        num_images=len(inputs),
+        num_draws=num_draws,
+        num_threads=num_threads,
+        versions=card["versions"],
+        python=platform.python_version(),
+        runtimes=rows,
+        faults=_stranger_faults(subjects[1], inputs) + _restart_faults(version, inputs[0]),
+    )
+    files.write_atomically(output / "parity.json", (json.dumps(result, indent=1) + "\n").encode())
+    files.write_atomically(output / "parity.md", _table(result).encode())
+    _write_picture(output / "parity.png", inputs, pictures)
+    return result
+
+
+def _held_out_images(card: dict, count: int) -> list[np.ndarray]:
+    """Returns sources of the set that the model was trained on, `[1, size, size, channels]`."""
+    from pix2pix_tf.config import TrainConfig
+    from pix2pix_tf.data import pairs, pipeline
+    from pix2pix_tf.training import loop
+
+    config = TrainConfig.from_dict(card["config"])
+    split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
+    reader = loop.open_reader(config, split, size=config.crop_size)
+    examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=count)
+    return [example.source.numpy() for example in examples]
+
+
+def _keras(workdir: pathlib.Path, checkpoint: str) -> Runtime:
+    """Returns the reference: the generator as it is trained, called with training=True."""
+    import tensorflow as tf
+
+    from pix2pix_tf import serving
+    from pix2pix_tf.config import TrainConfig
+    from pix2pix_tf.training import checkpoints, state
+
+    config = TrainConfig.load(workdir)
+    weights, _ = checkpoints.find_weights(workdir, checkpoint)
+    generator = state.build_generator(config)
+    serving.load_weights(generator, weights)
+    call = tf.function(lambda image, z: generator([image, z], training=True))
+
+    def run(signature: str, inputs: Inputs) -> np.ndarray:
+        z = inputs.get("z")
+        if z is None:
+            z = np.random.default_rng().random((1, state.noise_size(config)), dtype=np.float32)
+        return call(tf.constant(inputs["image"]), tf.constant(z)).numpy()
+
+    return Runtime("Keras, training=True", weights, runtimes.EXACT, runtimes.timed(run))
+
+
+def _convert_all(
+    version: pathlib.Path, output: pathlib.Path, wanted: Sequence[str], *, num_threads: int
+) -> list[Runtime]:
+    """Returns the runtimes that were asked for, having converted what they run."""
+    from export import tfjs, tflite
+
+    found = []
+    if "cpp" in wanted:
+        found.append(runtimes.cpp(version))
+    if "tflite" in wanted:
+        for quantize, limit in TFLITE_LIMITS.items():
+            path = output / f"{quantize}.tflite"
+            print(f"Converting to '{path}' ...", flush=True)
+            tflite.convert(version, path, quantize=quantize)
+            found.append(runtimes.tflite(path, quantize, limit, num_threads=num_threads))
+    if "node" in wanted or "chromium" in wanted:
+        for quantize, limit in TFJS_LIMITS.items():
+            folder = output / version.name / f"tfjs_{quantize}"
+            print(f"Converting to '{folder}' ...", flush=True)
+            tfjs.convert(version, folder, quantize=quantize)
+            if "node" in wanted:
+                found.append(runtimes.tfjs_in_node(folder, quantize, limit))
+            if "chromium" in wanted and quantize == "none":
+                found.append(runtimes.tfjs_in_chromium(folder, quantize, limit, backend="wasm"))
+    return found
+
+
+def _draws(subject: Runtime, inputs: Inputs, count: int) -> np.ndarray:
+    """Returns outputs of `serving_default` for one image, `[count, height, width, channels]`."""
+    outputs, _ = subject.run("serving_default", dict(image=inputs["image"]), count)
+    return outputs[:, 0]
+
+
+def _row(
+    subject: Runtime,
+    outputs: list[np.ndarray],
+    expected: list[np.ndarray],
+    milliseconds: list[float],
+) -> dict:
+    differences = [np.abs(found - wanted) for found, wanted in zip(outputs, expected)]
+    return dict(
+        name=subject.name,
+        megabytes=subject.megabytes,
+        mean_difference=float(np.mean([difference.mean() for difference in differences])),
+        max_difference=float(np.max([difference.max() for difference in differences])),
+        mean_limit=subject.limit.mean,
+        max_limit=subject.limit.max,
+        milliseconds=float(np.median(milliseconds)),
+    )
+
+
+def _noise_row(draws: np.ndarray, expected: np.ndarray) -> dict:
+    """Returns how alive the noise is, and how far the mean over it is from the reference's."""
+    count = len(draws)
+    # Of the mean of N draws against the mean of N others: each has the variance s^2 / N.
+    sampling = np.sqrt((draws.var(axis=0, ddof=1) + expected.var(axis=0, ddof=1)) / count)
+    shift = draws.mean(axis=0) - expected.mean(axis=0)
+    return dict(
+        spread=float(draws.std(axis=0, ddof=1).mean()),
+        repeats=bool(np.array_equal(draws[0], draws[1])),
+        mean_shift=float(np.sqrt(np.mean(np.square(shift)))),
+        sampling_error=float(np.sqrt(np.mean(np.square(sampling)))),
+    )
+
+
+def _faults(row: dict, limit: Limit) -> list[str]:
+    """Returns what is wrong with a runtime, in words."""
+    faults = []
+    for kind, allowed in (("mean", limit.mean), ("max", limit.max)):
+        found = row[f"{kind}_difference"]
+        if not found <= allowed:
+            faults.append(f"{row['name']}: {kind} difference {found:.2g}, limit {allowed:.2g}")
+    if row["repeats"] or not row["spread"] > 0:
+        faults.append(f"{row['name']}: two calls of serving_default give the same picture")
+    # Twice the error that is expected of two samples of the same distribution; a quantised
+    # model is a slightly different one, by what its limit allows.
+    allowed = 2 * row["sampling_error"] + limit.mean
+    if not row["mean_shift"] <= allowed:
+        faults.append(
+            f"{row['name']}: the mean over draws is off by {row['mean_shift']:.2g}, allowed "
+            f"{allowed:.2g}"
+        )
+    return faults
+
+
+def _stranger_faults(subject: Runtime, inputs: list[Inputs]) -> list[str]:
+    """Returns a fault if another image in a batch changes a bit of the first one's output."""
+    first, other = inputs[0], inputs[-1]
+    outputs = []
+    for stranger in (other, {name: value[:, ::-1] for name, value in other.items()}):
+        batch = {name: np.concatenate([first[name], stranger[name]]) for name in first}
+        outputs.append(subject.run("with_noise", batch, 1)[0][0, 0])
+    same = np.array_equal(outputs[0], outputs[1])
+    return [] if same else [f"{subject.name}: a stranger in the batch changes the output"]
+
+
+def _restart_faults(version: pathlib.Path, inputs: Inputs) -> list[str]:
+    """Returns a fault if a model that is loaded anew draws the same noise again."""
+    first, second = (_draws(runtimes.saved_model(version), inputs, 1) for _ in range(2))
+    if not np.array_equal(first, second):
+        return []
+    return ["SavedModel, Python: loaded anew, serving_default gives the same picture again"]
+
+
+def _table(result: dict) -> str:
+    """Returns the rows as a table in Markdown."""
+    lines = [
+        f"Step {result['workdir_step']}, {result['crop_size']}x{result['crop_size']}, batch 1, "
+        f"{result['num_images']} images; Python {result['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+        + ".",
+        "",
+        "| runtime | MB | mean difference | max difference | limits | ms | noise: spread "
+        "| shift of the mean / sampling error |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["runtimes"]:
+        lines.append(
+            f"| {row['name']} | {row['megabytes']:.1f} | {row['mean_difference']:.1e} "
+            f"| {row['max_difference']:.1e} | {row['mean_limit']:g} / {row['max_limit']:g} "
+            f"| {row['milliseconds']:.0f} | {row['spread']:.4f} "
+            f"| {row['mean_shift']:.4f} / {row['sampling_error']:.4f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _write_picture(path: pathlib.Path, inputs: list[Inputs], pictures: dict) -> None:
+    """Writes a row of outputs and a row of their differences for each image."""
+    import tensorflow as tf
+
+    from pix2pix_tf.data import images
+    from pix2pix_tf.training import reports
+
+    reference = next(iter(pictures.values()))
+    rows = []
+    for number in range(len(reference)):
+        outputs = [found[number][0] for found in pictures.values()]
+        rows.append([inputs[number]["image"][0], *outputs])
+        # Grey where they agree; ten times the difference.
+        differences = [np.clip(10 * (x - outputs[0]), -1, 1) for x in outputs]
+        rows.append([np.zeros_like(outputs[0]), *differences])
+    grid = reports.sample_grid(rows, ["input; below: difference x 10", *pictures])
+    files.write_atomically(path, images.encode_image(tf.constant(grid), ".png"))
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main)
