@@ -1,0 +1,173 @@
+"""Converts a SavedModel to a .tflite file, in a process of its own.
+
+    python -m export.tflite_conversion JOB.json
+
+TensorFlow's converter ends the whole process where it meets what it does not
+expect, so `export.tflite` runs it here. The job has the fields of `Job`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+SIGNATURES = ("serving_default", "with_noise")
+# Of int8 files, what stays float32: the statistics and the arithmetic of normalisation,
+# whose numbers span too much for 256 steps (docs/tflite.md has the errors), and the
+# comparison of z with the dropout rate, which would drop other units than elsewhere.
+FLOAT_OPERATORS = (
+    "ADD",
+    "GREATER_EQUAL",
+    "MEAN",
+    "MUL",
+    "RSQRT",
+    "SQUARED_DIFFERENCE",
+    "STRIDED_SLICE",
+    "SUB",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What to convert.
+
+    Attributes:
+        saved_model: A version folder.
+        output: The file to write.
+        quantize: One of `QUANTIZATIONS`.
+        image_shape: `[batch, height, width, channels]`, None for any size.
+        noise_shape: `[batch, units]`, likewise.
+        images: A .npy file, float32 `[count, height, width, channels]` in [-1, 1]: what
+            int8 is calibrated with, and the differences are measured on.
+        noise_size: Numbers that z has for one of these.
+        seed: Of the noise that goes with them.
+    """
+
+    saved_model: str
+    output: str
+    quantize: str
+    image_shape: list[int | None]
+    noise_shape: list[int | None]
+    images: str
+    noise_size: int
+    seed: int = 0
+
+
+def convert(job: Job) -> dict[str, float]:
+    """Writes the file of a job.
+
+    Returns:
+        The mean and the greatest absolute difference between the outputs of the
+        SavedModel and of the file, both given the first image and the same noise.
+
+    Raises:
+        RuntimeError: If the file needs operators that LiteRT has not.
+    """
+    import tensorflow as tf
+
+    from export import tflite_graph
+
+    loaded = tf.saved_model.load(job.saved_model)
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(job.output).parent) as folder:
+        _save_with_shapes(loaded, job, folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=list(SIGNATURES)
+        )
+        contents = _convert(converter, job)
+    custom = tflite_graph.custom_operators(contents)
+    if custom:
+        raise RuntimeError(f"The graph has operators that LiteRT has not: {', '.join(custom)}.")
+    pathlib.Path(job.output).write_bytes(tflite_graph.simplify(contents))
+    return _compare(loaded, job)
+
+
+def _save_with_shapes(loaded, job: Job, folder: str) -> None:
+    """Saves the model anew, its signatures traced for the shapes of the job.
+
+    With sizes that are known, the converter computes the padding and the cropping
+    once and for all.
+    """
+    import tensorflow as tf
+
+    def serving_default(image):
+        return loaded.signatures["serving_default"](image=image)
+
+    def with_noise(image, z):
+        return loaded.signatures["with_noise"](image=image, z=z)
+
+    image = tf.TensorSpec(job.image_shape, tf.float32, name="image")
+    z = tf.TensorSpec(job.noise_shape, tf.float32, name="z")
+    module = tf.Module()
+    module.loaded = loaded  # Holds the variables.
+    signatures = dict(
+        serving_default=tf.function(serving_default).get_concrete_function(image),
+        with_noise=tf.function(with_noise).get_concrete_function(image, z),
+    )
+    tf.saved_model.save(module, folder, signatures=signatures)
+
+
+def _convert(converter, job: Job) -> bytes:
+    """Returns the contents of a .tflite file."""
+    import tensorflow as tf
+
+    if job.quantize != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if job.quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if job.quantize != "int8":
+        return converter.convert()
+
+    def examples():
+        for image, z in _examples(job):
+            yield "serving_default", dict(image=image)
+            yield "with_noise", dict(image=image, z=z)
+
+    converter.representative_dataset = examples
+    # The one public way to keep some operators in float32.
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter,
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_ops=list(FLOAT_OPERATORS)
+        ),
+    )
+    return debugger.get_nondebug_quantized_model()
+
+
+def _examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields images with noise, batches of one."""
+    random = np.random.default_rng(job.seed)
+    for image in np.load(job.images, mmap_mode="r"):
+        z = random.random((1, job.noise_size), dtype=np.float32)
+        yield np.array(image)[np.newaxis], z
+
+
+def _compare(loaded, job: Job) -> dict[str, float]:
+    import tensorflow as tf
+
+    from export import litert
+
+    image, z = next(_examples(job))
+    expected = loaded.signatures["with_noise"](image=tf.constant(image), z=tf.constant(z))
+    model = litert.LiteRtModel(job.output)
+    difference = np.abs(model.run("with_noise", image=image, z=z)["output"] - expected["output"])
+    return dict(mean=float(difference.mean()), max=float(difference.max()))
+
+
+def main(path: str) -> None:
+    """Converts the job of a file, and writes the differences beside it."""
+    job = Job(**json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
+    differences = convert(job)
+    pathlib.Path(path).with_suffix(".result.json").write_text(json.dumps(differences))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main(sys.argv[1])
