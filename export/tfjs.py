@@ -29,7 +29,7 @@ SIGNATURES = ("serving_default", "with_noise")
 # rather than in somebody's browser; FusedBatchNormV3, above all, which TF.js runs with
 # moving averages whatever the graph says.
 _RUNS = frozenset(
-    "AddV2 BiasAdd Cast ConcatV2 Const Conv2D Conv2DBackpropInput FloorDiv FloorMod GatherV2 "
+    "AddV2 BiasAdd Cast ConcatV2 Const Conv2D DepthToSpace FloorDiv FloorMod GatherV2 "
     "GreaterEqual Identity LeakyRelu Maximum Mean Minimum Mul Neg Pack Placeholder Prod "
     "RandomUniform Range Relu Reshape Rsqrt Shape SquaredDifference StridedSlice Sub Tanh".split()
 )
@@ -140,7 +140,7 @@ def _freeze(version: pathlib.Path, card: dict, size: int | None) -> dict:
     """Returns the frozen graph of each signature, having checked its operations."""
     import tensorflow as tf
 
-    from export import frozen_graph
+    from export import frozen_graph, subpixel
     from pix2pix_tf.config import TrainConfig
     from pix2pix_tf.training.state import noise_size
 
@@ -168,7 +168,9 @@ def _freeze(version: pathlib.Path, card: dict, size: int | None) -> dict:
     graphs = {}
     for name, signature in signatures.items():
         wanted = signature.structured_input_signature[1]
-        graph = frozen_graph.freeze(signature, {key: specs[key] for key in wanted})
+        graph = subpixel.rewrite(
+            frozen_graph.freeze(signature, {key: specs[key] for key in wanted})
+        )
         lacking = sorted({node.op for node in graph.nodes} - _RUNS)
         if lacking:
             raise InputError(
