@@ -182,11 +182,7 @@ def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> path
     """
     dataset = os.fspath(dataset)
     if dataset in PUBLISHED:
-        published = PUBLISHED[dataset]
-        for folder in (_resolve_data_dir(data_dir) / dataset, pathlib.Path(dataset)):
-            if _has_split(folder, published):
-                return folder
-        return download(dataset, data_dir)
+        return find_published(dataset, data_dir) or download(dataset, data_dir)
     folder = _expand(dataset)
     if dataset and folder.is_dir():  # pathlib reads an empty name as the working directory.
         return folder
@@ -196,6 +192,14 @@ def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> path
             f"splits (such as train/), or one of: {_names()}."
         )
     raise errors.MissingInputError(_unknown(dataset))
+
+
+def find_published(name: str, data_dir: str | os.PathLike = "") -> pathlib.Path | None:
+    """Returns the folder of a published set that is here already, else None; see `locate`."""
+    for folder in (_resolve_data_dir(data_dir) / name, pathlib.Path(name)):
+        if _has_split(folder, PUBLISHED[name]):
+            return folder
+    return None
 
 
 def download(name: str, data_dir: str | os.PathLike) -> pathlib.Path:

@@ -1,0 +1,163 @@
+"""A signature of a SavedModel as a plain graph: no variables, no functions, no size arithmetic.
+
+What TensorFlow computes once for a size that is known (shapes, padding indices,
+the place of each dropout layer in z) is computed here, and what then changes
+nothing is taken out, so that a small runtime need not know the operation at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework import convert_to_constants
+
+# What passes its first input on, once shapes are known and no gradient is taken.
+_PASSES_ON = ("Identity", "StopGradient")
+# Constants of more elements are weights; nothing is computed from them beforehand.
+_MOST_FOLDED = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenGraph:
+    """A graph in order of computation.
+
+    Attributes:
+        nodes: Without the values of the constants.
+        constants: By node name.
+        inputs: Placeholder of each input, by its name in the signature.
+        outputs: Node of each output, by its name in the signature.
+    """
+
+    nodes: list[tf.compat.v1.NodeDef]
+    constants: dict[str, np.ndarray]
+    inputs: dict[str, tf.TensorSpec]
+    outputs: dict[str, tf.TensorSpec]
+
+
+def freeze(signature, input_specs: dict[str, tf.TensorSpec]) -> FrozenGraph:
+    """Returns a signature's graph for inputs of the given shapes.
+
+    Args:
+        signature: A loaded signature.
+        input_specs: By the signature's input names. A dimension may be None; what
+            depends on it is then computed at each call.
+    """
+    named = {
+        name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in input_specs.items()
+    }
+    function = tf.function(lambda **inputs: signature(**inputs)).get_concrete_function(**named)
+    frozen = convert_to_constants.convert_variables_to_constants_v2(function)
+    names = sorted(function.structured_outputs)  # As a function flattens a dictionary.
+    outputs = dict(zip(names, (tensor.name for tensor in frozen.outputs)))
+    return _simplify(frozen.graph.as_graph_def(), named, outputs)
+
+
+def _simplify(
+    graph_def: tf.compat.v1.GraphDef, inputs: dict[str, tf.TensorSpec], outputs: dict[str, str]
+) -> FrozenGraph:
+    """Returns what the outputs need of a graph, constants folded."""
+    for node in graph_def.node:  # What only orders effects; nothing here has any.
+        data = [source for source in node.input if not source.startswith("^")]
+        node.ClearField("input")
+        node.input.extend(data)
+    with tf.Graph().as_default() as graph:
+        tf.graph_util.import_graph_def(graph_def, name="")  # This infers every shape.
+    constants = {
+        node.name: tf.make_ndarray(node.attr["value"].tensor)
+        for node in graph_def.node
+        if node.op == "Const"
+    }
+    constants.update(_fold(graph, constants))
+
+    def resolve(tensor: tf.Tensor) -> tf.Tensor:
+        while tensor.op.name not in constants and _changes_nothing(tensor.op, constants):
+            tensor = tensor.op.inputs[0]
+        return tensor
+
+    nodes: dict[str, tf.compat.v1.NodeDef] = {}
+
+    def add(operation: tf.Operation) -> None:
+        if operation.name in nodes:
+            return
+        node = tf.compat.v1.NodeDef(name=operation.name)
+        if operation.name in constants:
+            node.op = "Const"
+            node.attr["dtype"].type = operation.outputs[0].dtype.as_datatype_enum
+        else:
+            node.op = operation.type
+            for tensor in map(resolve, operation.inputs):
+                add(tensor.op)
+                index = f":{tensor.value_index}" if tensor.value_index else ""
+                node.input.append(tensor.op.name + index)
+            for key, value in operation.node_def.attr.items():
+                if not key.startswith("_"):  # Notes of TensorFlow to itself.
+                    node.attr[key].CopyFrom(value)
+        nodes[operation.name] = node
+
+    output_specs = {}
+    for name, tensor_name in outputs.items():
+        tensor = graph.get_tensor_by_name(tensor_name)
+        source = resolve(tensor)
+        add(source.op)
+        # Under the signature's name, which TF.js and people look for.
+        node = tf.compat.v1.NodeDef(name=name, op="Identity", input=[source.op.name])
+        node.attr["T"].type = tensor.dtype.as_datatype_enum
+        nodes[name] = node
+        output_specs[name] = tf.TensorSpec(tensor.shape, tensor.dtype, name)
+    for name in inputs:
+        add(graph.get_operation_by_name(name))  # z of a model without dropout is used by nothing.
+    return FrozenGraph(
+        nodes=list(nodes.values()),
+        constants={name: constants[name] for name in nodes if name in constants},
+        inputs=inputs,
+        outputs=output_specs,
+    )
+
+
+def _fold(graph: tf.Graph, constants: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the values of the operations that no input reaches, by name."""
+    known = {name for name, value in constants.items() if value.size <= _MOST_FOLDED}
+    found = []
+    for operation in graph.get_operations():  # In an order in which they can be computed.
+        if len(operation.outputs) != 1 or operation.op_def.is_stateful or operation.name in known:
+            continue
+        shape_is_known = operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined()
+        inputs_are_known = operation.inputs and all(
+            tensor.op.name in known for tensor in operation.inputs
+        )
+        size = operation.outputs[0].shape.num_elements()
+        is_small = size is not None and size <= _MOST_FOLDED
+        if operation.type != "Const" and (shape_is_known or inputs_are_known) and is_small:
+            known.add(operation.name)
+            found.append(operation)
+    # A Shape is known although what it measures is not, so it is no matter of running the graph.
+    values = {
+        operation.name: np.array(operation.inputs[0].shape.as_list(), np.int32)
+        for operation in found
+        if operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined()
+    }
+    rest = [operation for operation in found if operation.name not in values]
+    feeds = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in values.items()}
+    with tf.compat.v1.Session(graph=graph) as session:
+        computed = session.run([operation.outputs[0] for operation in rest], feeds)
+    values.update(zip((operation.name for operation in rest), computed))
+    return {name: np.asarray(value) for name, value in values.items()}
+
+
+def _changes_nothing(operation: tf.Operation, constants: dict[str, np.ndarray]) -> bool:
+    """Tells whether an operation returns its first input as it is."""
+    if operation.type in _PASSES_ON:
+        return True
+    if operation.type not in ("GatherV2", "StridedSlice"):
+        return False
+    shape, result = operation.inputs[0].shape, operation.outputs[0].shape
+    values = [constants.get(tensor.op.name) for tensor in operation.inputs[1:]]
+    if not shape.is_fully_defined() or shape != result or any(v is None for v in values):
+        return False
+    if operation.type == "GatherV2":
+        indices, axis = values
+        return np.array_equal(indices, np.arange(shape[int(axis)]))
+    # Of the same shape with steps of 1: nothing was left out.
+    return bool(np.all(values[2] == 1))

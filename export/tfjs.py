@@ -1,0 +1,64 @@
+r"""Converts an exported SavedModel to TF.js graph models, one a signature.
+
+    python -m export.tfjs --saved_model=exported/facades --output=exported/facades_tfjs
+
+Writes `serving_default/model.json` (an image in, noise drawn inside) and
+`with_noise/model.json` (image and z in, determined by its inputs), which share the
+files in `weights/`. TF.js 4.22 loads each with `tf.loadGraphModel`. The model card
+is each model.json's `userDefinedMetadata`.
+
+The signature `encoded` is left out: TF.js has no operation that decodes an image,
+and a browser decodes images by itself.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags
+
+from export import tfjs_weights
+from pix2pix_tf import commands
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string(
+        "saved_model", None, "Folder of exported versions, or one version.", required=True
+    )
+    flags.DEFINE_string("output", None, "Folder to write; not there yet.", required=True)
+    flags.DEFINE_enum(
+        "quantize",
+        "none",
+        tfjs_weights.QUANTIZATIONS,
+        "How kernels are stored: as they are, or in a half or a quarter of the bytes. TF.js "
+        "computes in float32 in all cases.",
+    )
+    flags.DEFINE_integer(
+        "size",
+        None,
+        "Pixels of the square images that the graphs take, one at a time. Default: the model's "
+        "crop_size. 0: batches of any size, slower, since sizes are then computed at each call.",
+        lower_bound=0,
+        upper_bound=8192,
+    )
+
+
+def main(unused_arguments: list[str]) -> None:
+    """Converts what the flags name."""
+    from export import tfjs_model
+
+    options = flags.FLAGS
+    written = tfjs_model.convert(
+        pathlib.Path(options.saved_model),
+        pathlib.Path(options.output),
+        quantize=options.quantize,
+        size=options.size,
+    )
+    total = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())
+    print(f"Wrote '{written}', {total / 1e6:.1f} MB.")
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main)

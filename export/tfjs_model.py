@@ -1,0 +1,206 @@
+"""A folder of TF.js graph models from an exported SavedModel. See `export.tfjs`, the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+import tensorflow as tf
+from google.protobuf import json_format
+
+from export import frozen_graph, subpixel, tfjs_weights
+from pix2pix_tf import files, serving
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.training.state import noise_size
+
+SIGNATURES = ("serving_default", "with_noise")
+# What graphs of the generator hold, and TF.js 4.22 runs. Another operation is refused here
+# rather than in somebody's browser; FusedBatchNormV3, above all, which TF.js runs with
+# moving averages whatever the graph says.
+_RUNS = frozenset(
+    "AddV2 BiasAdd Cast ConcatV2 Const Conv2D DepthToSpace FloorDiv FloorMod GatherV2 "
+    "GreaterEqual Identity LeakyRelu Maximum Mean Minimum Mul Neg Pack Placeholder Prod "
+    "RandomUniform Range Relu Reshape Rsqrt Shape SquaredDifference StridedSlice Sub Tanh".split()
+)
+
+
+def convert(
+    saved_model: pathlib.Path,
+    output: pathlib.Path,
+    *,
+    quantize: str = "none",
+    size: int | None = None,
+    signatures: Sequence[str] = SIGNATURES,
+) -> pathlib.Path:
+    """Writes a folder of TF.js graph models; it appears at once, when it is whole.
+
+    Args:
+        saved_model: Folder of exported versions, whose newest is taken, or one of them.
+        output: The folder to write.
+        quantize: One of `tfjs_weights.QUANTIZATIONS`.
+        size: Pixels of the square images, one at a time; None means the model's
+            crop_size, 0 batches of any size.
+        signatures: Some of `SIGNATURES`.
+
+    Returns:
+        `output`.
+
+    Raises:
+        InputError: If `saved_model` is none, or has operations that TF.js lacks; or if
+            there is something in the place of `output`.
+    """
+    saved_model, output = pathlib.Path(saved_model), pathlib.Path(output)
+    check_free(output)
+    version = _find_version(saved_model)
+    card = serving.read_model_card(version)
+    graphs = _freeze(version, card, size, signatures)
+    files.make_output_folder(output.parent)
+    unfinished = output.parent / f".{output.name}.{os.getpid()}"
+    try:
+        _write(unfinished, graphs, card, quantize)
+        put_in_place(unfinished, output)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return output
+
+
+def check_free(output: pathlib.Path) -> None:
+    """Refuses to write a folder where something else is.
+
+    Raises:
+        InputError: If there is a file, or a folder that is not empty.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(
+            f"'{output}' is there already. Delete it, or name another folder with --output."
+        )
+
+
+def put_in_place(unfinished: pathlib.Path, output: pathlib.Path) -> None:
+    """Gives a finished folder its name, where there is nothing but an empty folder."""
+    if output.exists():
+        output.rmdir()
+    os.replace(unfinished, output)
+
+
+def _find_version(folder: pathlib.Path) -> pathlib.Path:
+    """Returns the newest version of a model folder; a version is its own."""
+    if not folder.is_dir():
+        raise MissingInputError(
+            f"There is no folder '{folder}'. Pass the --output of python -m export.saved_model."
+        )
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = serving.list_versions(folder)
+    if not versions:
+        raise InputError(
+            f"'{folder}' is no SavedModel: it has no saved_model.pb and no numbered versions. "
+            "Pass the --output of python -m export.saved_model."
+        )
+    return folder / str(versions[-1])
+
+
+def _freeze(
+    version: pathlib.Path, card: dict, size: int | None, names: Sequence[str]
+) -> dict[str, frozen_graph.FrozenGraph]:
+    """Returns the frozen graph of each signature, having checked its operations."""
+    config = TrainConfig.from_dict(card["config"])
+    size = config.crop_size if size is None else size
+    batch = None
+    sides, noise = (None, None), None
+    if size:
+        batch, sides = 1, (size, size)
+        padded = -(-size // config.crop_size) * config.crop_size
+        noise = noise_size(config, height=padded, width=padded)
+    specs = dict(
+        image=tf.TensorSpec([batch, *sides, config.input_channels], tf.float32),
+        z=tf.TensorSpec([batch, noise], tf.float32),
+    )
+    files.check_no_pattern(version)
+    try:
+        loaded = tf.saved_model.load(str(version))
+        signatures = {name: loaded.signatures[name] for name in names}
+    except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"'{version}' cannot be loaded as a SavedModel ({reason}). Export the run again."
+        ) from None
+    graphs = {}
+    for name, signature in signatures.items():
+        wanted = signature.structured_input_signature[1]
+        graph = subpixel.rewrite(
+            frozen_graph.freeze(signature, {key: specs[key] for key in wanted})
+        )
+        lacking = sorted({node.op for node in graph.nodes} - _RUNS)
+        if lacking:
+            raise InputError(
+                f"'{version}' computes {', '.join(lacking)} in {name}, which TF.js does not run "
+                "as TensorFlow does. Export the run again with python -m export.saved_model."
+            )
+        graphs[name] = graph
+    return graphs
+
+
+def _write(
+    folder: pathlib.Path, graphs: dict[str, frozen_graph.FrozenGraph], card: dict, quantize: str
+) -> None:
+    """Writes the model.json of each graph, and the shards."""
+    split = tfjs_weights.split_shared([graph.constants for graph in graphs.values()])
+    shards = None
+    for (name, graph), (shared, own) in zip(graphs.items(), split):
+        encoded = {
+            key: tfjs_weights.encode(key, value, quantize) for key, value in graph.constants.items()
+        }
+        if shards is None:  # The first graph's are everybody's.
+            stream = [encoded[key][1] for key in shared]
+            shards = tfjs_weights.write_shards(stream, folder / "weights")
+        model_folder = folder / name
+        model_folder.mkdir()
+        manifest = [
+            dict(
+                paths=[f"../weights/{path.name}" for path in shards],
+                weights=[encoded[key][0] for key in shared],
+            )
+        ]
+        if own:
+            own_file = model_folder / "constants.bin"
+            own_file.write_bytes(b"".join(encoded[key][1] for key in own))
+            manifest.append(dict(paths=[own_file.name], weights=[encoded[key][0] for key in own]))
+        model = _model_json(graph, manifest, card, quantize)
+        (model_folder / "model.json").write_text(json.dumps(model), encoding="utf-8")
+
+
+def _model_json(
+    graph: frozen_graph.FrozenGraph, manifest: list[dict], card: dict, quantize: str
+) -> dict:
+    """Returns what `tf.loadGraphModel` reads."""
+
+    def describe(specs: dict) -> dict:
+        return {
+            name: dict(
+                name=f"{name}:0",
+                dtype=f"DT_{spec.dtype.name.upper()}".replace("FLOAT32", "FLOAT"),
+                tensorShape=dict(
+                    dim=[dict(size=str(-1 if side is None else side)) for side in spec.shape]
+                ),
+            )
+            for name, spec in specs.items()
+        }
+
+    return dict(
+        format="graph-model",
+        generatedBy=f"pix2pix_tf {card['versions']['pix2pix_tf']}",
+        convertedBy="pix2pix_tf export.tfjs",
+        signature=dict(inputs=describe(graph.inputs), outputs=describe(graph.outputs)),
+        modelTopology=dict(
+            node=[json_format.MessageToDict(node) for node in graph.nodes],
+            versions=dict(producer=1),
+        ),
+        weightsManifest=manifest,
+        userDefinedMetadata=dict(card, tfjs=dict(quantize=quantize)),
+    )

@@ -1,0 +1,61 @@
+r"""Assembles the drawing page of a trained model: a static site, for any file host.
+
+    npm ci --prefix export/tfjs_runner
+    python -m export.web --workdir=runs/facades --output=site
+    python -m http.server --directory site    # then open http://localhost:8000
+
+The first command fetches TF.js, which is copied into the site; at run time the page
+asks no other host for anything.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags
+
+from pix2pix_tf import commands
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
+    flags.DEFINE_string("output", None, "Folder of the site; not there yet.", required=True)
+    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    flags.DEFINE_enum(
+        "quantize",
+        "float16",
+        ("none", "float16", "uint8"),
+        "How kernels are stored; see export.tfjs. float16 is a half of the download, and no "
+        "difference that can be seen.",
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of published sets, for the sample gallery. Default: the run's own. Nothing is "
+        "downloaded for it.",
+    )
+
+
+def main(unused_arguments: list[str]) -> None:
+    """Assembles what the flags name."""
+    from export.web import assemble
+
+    options = flags.FLAGS
+    site = assemble.assemble(
+        pathlib.Path(options.workdir),
+        pathlib.Path(options.output),
+        checkpoint=options.checkpoint,
+        quantize=options.quantize,
+        data_dir=options.data_dir,
+    )
+    total = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+    print(
+        f"Wrote '{site}', {total / 1e6:.1f} MB. To look at it: python -m http.server "
+        f"--directory '{site}', then open http://localhost:8000."
+    )
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main)

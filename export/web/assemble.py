@@ -1,0 +1,176 @@
+"""Putting a site together: the model in TF.js form, TF.js itself, samples and the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+
+from export import tfjs_model, tfjs_node
+from export.web import palette
+from pix2pix_tf import files, serving
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import augment, images, pairs, registry
+from pix2pix_tf.errors import InputError, MissingInputError
+
+STATIC = pathlib.Path(__file__).resolve().parent / "site"
+NUM_SAMPLES = 8
+# File in the site, and where it comes from below node_modules/@tensorflow.
+_VENDORED = {
+    "tf.js": "tfjs/dist/tf.es2017.min.js",
+    "tf-backend-wasm.js": "tfjs-backend-wasm/dist/tf-backend-wasm.es2017.min.js",
+    "tf-backend-webgpu.js": "tfjs-backend-webgpu/dist/tf-backend-webgpu.es2017.min.js",
+    # Under the names that the WebAssembly backend asks for.
+    "tfjs-backend-wasm.wasm": "tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm",
+    "tfjs-backend-wasm-simd.wasm": "tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm",
+}
+
+
+def assemble(
+    workdir: pathlib.Path,
+    output: pathlib.Path,
+    *,
+    checkpoint: str = "newest",
+    quantize: str = "float16",
+    data_dir: str | None = None,
+) -> pathlib.Path:
+    """Writes the drawing page of a run's model; it appears at once, when it is whole.
+
+    Args:
+        workdir: The run folder.
+        output: The folder of the site.
+        checkpoint: "newest", "best", or a step.
+        quantize: See `export.tfjs`.
+        data_dir: Where published sets are kept; None means where the run has them.
+
+    Returns:
+        `output`.
+
+    Raises:
+        InputError: If `workdir` is no run folder, TF.js is not installed, or there is
+            something in the place of `output`.
+    """
+    workdir, output = pathlib.Path(workdir), pathlib.Path(output)
+    config = TrainConfig.load(workdir)
+    tfjs_model.check_free(output)
+    vendored = _find_vendored()
+    files.make_output_folder(output.parent)
+    unfinished = output.parent / f".{output.name}.{os.getpid()}"
+    try:
+        shutil.copytree(STATIC, unfinished)
+        (unfinished / "vendor").mkdir()
+        for name, source in vendored.items():
+            shutil.copyfile(source, unfinished / "vendor" / name)
+        with tempfile.TemporaryDirectory(prefix="pix2pix_tf_web_") as temporary:
+            version = serving.save_version(workdir, pathlib.Path(temporary), checkpoint=checkpoint)
+            card = serving.read_model_card(version)
+            # The page draws z by itself, so that a picture can be had again.
+            tfjs_model.convert(
+                version, unfinished / "model", quantize=quantize, signatures=("with_noise",)
+            )
+        samples = _read_samples(config, config.data_dir if data_dir is None else data_dir)
+        _write_samples(unfinished / "samples", samples)
+        description = _describe(config, card, samples)
+        (unfinished / "site.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+        tfjs_model.put_in_place(unfinished, output)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return output
+
+
+def _find_vendored() -> dict[str, pathlib.Path]:
+    """Returns the files of TF.js that the page needs, by their name in the site."""
+    root = tfjs_node.RUNNER / "node_modules" / "@tensorflow"
+    found = {name: root / source for name, source in _VENDORED.items()}
+    missing = [path for path in found.values() if not path.is_file()]
+    if missing:
+        raise MissingInputError(
+            f"There is no '{missing[0]}', which the page loads. Run: "
+            "npm ci --prefix export/tfjs_runner"
+        )
+    return found
+
+
+def _read_samples(config: TrainConfig, data_dir: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns held-out (input, target) pixels, uint8 RGB squares of crop_size.
+
+    From the run's data set where it is at hand; else drawn scenes, for a model whose
+    labels they have; else none.
+    """
+    source = _open_held_out(config, data_dir)
+    if source is None and palette.has_scene_labels(config):
+        source = pairs.ScenePairs("test", size=config.crop_size)
+        config = dataclasses.replace(config, direction="AtoB")  # A has the labels.
+    if source is None:
+        return []
+    samples = []
+    for number in range(min(NUM_SAMPLES, len(source.names))):
+        a, b = (_square(side, config.crop_size) for side in source.read(number))
+        samples.append((a, b) if config.direction == "AtoB" else (b, a))
+    return samples
+
+
+def _open_held_out(config: TrainConfig, data_dir: str) -> pairs.PairSource | None:
+    """Returns the best split for samples, or None where the data are not at hand."""
+    dataset = config.dataset
+    if dataset in registry.PUBLISHED:
+        folder = registry.find_published(dataset, data_dir)
+        if folder is None:
+            return None
+        dataset = str(folder)
+    try:
+        split = pairs.find_split(dataset, ("test", "val", "train"))
+        return split and pairs.open_pairs(dataset, split, scene_size=config.crop_size)
+    except InputError:  # Moved or changed since the training: then without samples.
+        return None
+
+
+def _square(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Returns the central square of an image, scaled to `size`, as uint8."""
+    scaled = augment.resize_shorter_side(pixels, size).numpy()
+    top, left = ((side - size) // 2 for side in scaled.shape[:2])
+    square = scaled[top : top + size, left : left + size]
+    return square if square.dtype == np.uint8 else (square // 257).astype(np.uint8)
+
+
+def _write_samples(folder: pathlib.Path, samples: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    folder.mkdir()
+    for number, sample in enumerate(samples, start=1):
+        for kind, pixels in zip(("input", "target"), sample):
+            (folder / f"{number}_{kind}.png").write_bytes(images.encode_image(pixels, ".png"))
+
+
+def _describe(config: TrainConfig, card: dict, samples: list) -> dict:
+    """Returns site.json: all that the page knows of the model."""
+    brushes = palette.choose(config, [source for source, _ in samples])
+    is_pen = palette.is_drawn_by_pen(config, brushes)
+    name = pathlib.PurePath(config.dataset).name
+    what = "edges" if is_pen else "labels"
+    step = "" if card["step"] is None else f", trained for {card['step']:,} steps"
+    return dict(
+        title=f"pix2pix {name}",
+        subtitle=f"Draw {what}; the model makes a picture of them as you go.",
+        facts=(
+            f"{config.generator} with {config.base_filters} filters at {config.crop_size}x"
+            f"{config.crop_size} pixels, {config.direction}{step}."
+        ),
+        gallery="Held-out inputs with their true pictures. Choose one to start from it.",
+        mode="pen" if is_pen else "classes",
+        palette=[dataclasses.asdict(brush) for brush in brushes],
+        samples=[
+            {kind: f"samples/{number}_{kind}.png" for kind in ("input", "target")}
+            for number in range(1, len(samples) + 1)
+        ],
+        model=dict(
+            size=config.crop_size,
+            inputChannels=config.input_channels,
+            outputChannels=config.output_channels,
+            noiseSize=card["noise_size"],
+        ),
+    )

@@ -1,0 +1,85 @@
+"""What a person draws with: label classes, a pen, or the colours of the samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import scenes
+
+_MOST_COLORS = 12
+_SMALLEST_SHARE = 0.005  # Of the pixels; rarer colours are noise of the JPEG.
+_SAME_COLOR = 48  # Distance in RGB up to which two colours are one.
+
+
+@dataclasses.dataclass(frozen=True)
+class Brush:
+    """A colour of the input, 0-255 RGB, and what it stands for.
+
+    The first brush of a palette is what an empty drawing is filled with.
+    """
+
+    name: str
+    color: tuple[int, int, int]
+
+
+_PEN = (Brush("paper", (255, 255, 255)), Brush("pen", (0, 0, 0)))
+
+
+def has_scene_labels(config: TrainConfig) -> bool:
+    """Tells whether the input is a label map in the colours of CMP Facades.
+
+    The drawn scenes of the demo have the same classes.
+    """
+    name = pathlib.PurePath(config.dataset).name
+    return (name, config.direction) in (("demo", "AtoB"), ("facades", "BtoA"))
+
+
+def is_drawn_by_pen(config: TrainConfig, brushes: tuple[Brush, ...]) -> bool:
+    """Tells whether the input is line art."""
+    return pathlib.PurePath(config.dataset).name.startswith("edges2") or len(brushes) <= 2
+
+
+def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
+    """Returns the brushes for a model.
+
+    Args:
+        config: Of the run.
+        inputs: Sample inputs, uint8 `[height, width, 3]`; may be empty.
+    """
+    if has_scene_labels(config):
+        return tuple(Brush(kind.name, kind.color) for kind in scenes.CLASSES)
+    if not inputs or is_drawn_by_pen(config, ()) and config.direction == "AtoB":
+        return _PEN
+    colors = dominant_colors(inputs)
+    if len(colors) < 2:
+        return _PEN
+    return tuple(Brush(f"colour {number}", color) for number, color in enumerate(colors, start=1))
+
+
+def dominant_colors(pictures: list[np.ndarray]) -> list[tuple[int, int, int]]:
+    """Returns the few colours that pictures are mostly made of, the commonest first.
+
+    Colours that differ by less than compression makes them differ are one.
+
+    Args:
+        pictures: uint8 `[height, width, 3]`.
+    """
+    pixels = np.concatenate([picture.reshape(-1, 3) for picture in pictures])
+    colors, counts = np.unique(pixels, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    chosen: list[np.ndarray] = []
+    shares: list[int] = []
+    for color, count in zip(colors[order].astype(int), counts[order]):
+        distances = [np.linalg.norm(color - other) for other in chosen]
+        if distances and min(distances) < _SAME_COLOR:
+            shares[int(np.argmin(distances))] += count
+        elif len(chosen) < _MOST_COLORS:
+            chosen.append(color)
+            shares.append(int(count))
+    smallest = _SMALLEST_SHARE * len(pixels)
+    ranked = sorted(zip(shares, range(len(chosen))), key=lambda pair: (-pair[0], pair[1]))
+    return [tuple(map(int, chosen[number])) for share, number in ranked if share >= smallest]

@@ -1,0 +1,425 @@
+// The page: tools, undo, the worker that translates, and what is shown of it.
+
+import {Drawing} from './drawing.js';
+
+const DEBOUNCE = 60;  // Milliseconds without a change before a translation is asked for.
+const KEY_STEP = 8;  // Drawing pixels that an arrow key moves the cursor.
+
+const $ = (id) => document.getElementById(id);
+
+// What is asked of the model, one picture at a time: while it computes, only the newest wish
+// is kept, so that a slow machine shows the latest stroke instead of working off a queue.
+class Translator {
+  constructor(model, show) {
+    this.model = model;
+    this.show = show;
+    this.id = 0;
+    this.start('auto');
+  }
+
+  start(backend) {
+    if (this.worker) this.worker.terminate();
+    this.isReady = false;
+    this.isBusy = false;
+    this.wish = this.wish || this.asked || null;
+    this.worker = new Worker('worker.js');
+    this.worker.onmessage = ({data}) => this.receive(data);
+    this.worker.onerror = (event) => {
+      this.show({type: 'error', message: `The worker stopped: ${event.message || 'it did not load'}`});
+    };
+    this.worker.postMessage({...this.model, type: 'load', backend});
+  }
+
+  // change: a number of the caller's, given back with the picture.
+  translate(pixels, noise, change) {
+    this.wish = {pixels: pixels.slice(), noise, change};
+    this.next();
+  }
+
+  next() {
+    if (!this.isReady || this.isBusy || !this.wish) return;
+    this.isBusy = true;
+    this.asked = this.wish;
+    this.wish = null;
+    this.id += 1;
+    this.show({type: 'busy'});
+    this.worker.postMessage({type: 'translate', id: this.id, ...this.asked});
+  }
+
+  receive(data) {
+    if (data.type === 'output') {
+      this.isBusy = false;
+      const {noise, change} = this.asked;
+      this.show({...data, noise, change, isLatest: !this.wish});
+    } else {
+      this.isReady = data.type === 'ready' || this.isReady;
+      if (data.type === 'error') this.isBusy = false;
+      this.show(data);
+    }
+    this.next();
+  }
+}
+
+class App {
+  constructor(site) {
+    this.site = site;
+    const {size} = site.model;
+    this.size = size;
+    this.drawing = new Drawing(size, site.palette[0].color);
+    this.color = site.palette[Math.min(1, site.palette.length - 1)].color;
+    this.noise = 1;
+    this.cursor = {x: size >> 1, y: size >> 1};
+    this.from = null;  // Where the stroke that is going on began, or went last.
+    for (const id of ['input', 'output', 'overlay']) {
+      $(id).width = $(id).height = size;
+    }
+    this.describe();
+    this.makePalette();
+    this.makeGallery();
+    this.chooseTool(site.mode === 'pen' ? 'brush' : 'rectangle');
+    $('size').max = Math.max(4, size >> 3);
+    $('size').value = site.mode === 'pen' ? Math.max(1, size >> 7) : Math.max(2, size >> 5);
+    this.connect();
+    this.translator = new Translator(site.model, (event) => this.show(event));
+    this.draw();
+    if (site.samples.length) this.openImage(site.samples[0].input, 'the first sample');
+    else this.change();
+  }
+
+  // --- What the page says.
+
+  describe() {
+    const {site} = this;
+    document.title = `${site.title}: draw`;
+    $('title').textContent = site.title;
+    $('subtitle').textContent = site.subtitle;
+    $('model-facts').textContent = site.facts;
+    $('gallery-note').textContent = site.gallery;
+    $('gallery-section').hidden = !site.samples.length;
+    $('noise').hidden = site.model.noiseSize === 0;
+    for (const name of ['webgpu', 'webgl', 'wasm', 'cpu']) $('backend').add(new Option(name, name));
+  }
+
+  say(text) {
+    $('status').textContent = text;
+  }
+
+  // Shows what the worker reports.
+  show(event) {
+    if (event.type === 'progress') {
+      $('progress').value = event.share;
+    } else if (event.type === 'ready') {
+      $('loading').hidden = true;
+      $('message').hidden = true;
+      this.backend = event.backend;
+      this.say(`Ready, on ${event.backend}.` +
+        (event.tried.length ? ` Not used: ${event.tried.join('; ')}.` : ''));
+    } else if (event.type === 'busy') {
+      $('busy').hidden = false;
+    } else if (event.type === 'output') {
+      $('output').getContext('2d').putImageData(
+        new ImageData(event.pixels, this.size, this.size), 0, 0);
+      $('time').textContent = `${Math.round(event.milliseconds)} ms on ${this.backend}`;
+      $('noise-number').textContent = this.site.model.noiseSize ? `· noise ${event.noise}` : '';
+      $('download').disabled = false;
+      $('busy').hidden = event.isLatest;
+      $('output').dataset.change = event.change;  // What is shown, for tests and the curious.
+    } else {
+      $('loading').hidden = true;
+      $('busy').hidden = true;
+      $('message').textContent = event.message;
+      $('message').hidden = false;
+      this.say(event.message);
+    }
+  }
+
+  // --- Tools.
+
+  makePalette() {
+    this.site.palette.forEach(({name, color}, index) => {
+      const button = document.createElement('button');
+      button.type = 'button';
+      const swatch = document.createElement('span');
+      swatch.className = 'swatch';
+      swatch.style.background = `rgb(${color})`;
+      button.append(swatch, name);
+      if (index < 10) button.title = `${name} (${(index + 1) % 10})`;
+      button.onclick = () => this.chooseColor(index);
+      $('palette').append(button);
+    });
+    this.chooseColor(Math.min(1, this.site.palette.length - 1));
+  }
+
+  chooseColor(index) {
+    const chosen = this.site.palette[index];
+    if (!chosen) return;
+    this.color = chosen.color;
+    [...$('palette').children].forEach((button, at) => {
+      button.setAttribute('aria-pressed', at === index);
+    });
+  }
+
+  chooseTool(tool) {
+    this.tool = tool;
+    $('tool-rectangle').setAttribute('aria-pressed', tool === 'rectangle');
+    $('tool-brush').setAttribute('aria-pressed', tool === 'brush');
+    $('size-group').hidden = tool === 'rectangle';
+  }
+
+  // --- Strokes.
+
+  beginStroke(at) {
+    this.drawing.begin();
+    this.from = at;
+    this.moveStroke(at);
+  }
+
+  moveStroke(to) {
+    if (this.tool === 'rectangle') {
+      this.drawing.rewind();
+      this.drawing.rectangle(this.from, to, this.color);
+    } else {
+      this.drawing.line(this.from, to, Number($('size').value), this.color);
+      this.from = to;
+    }
+    this.change();
+  }
+
+  endStroke() {
+    this.drawing.end();
+    this.from = null;
+    this.change();
+  }
+
+  cancelStroke() {
+    this.drawing.cancel();
+    this.from = null;
+    this.change();
+  }
+
+  // Shows the drawing, and asks for its translation once it rests.
+  change() {
+    this.changes = (this.changes || 0) + 1;
+    this.draw();
+    $('input').dataset.change = this.changes;
+    $('undo').disabled = !this.drawing.done.length;
+    $('redo').disabled = !this.drawing.undone.length;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(
+      () => this.translator.translate(this.drawing.pixels, this.noise, this.changes), DEBOUNCE);
+  }
+
+  draw() {
+    const image = new ImageData(this.drawing.pixels.slice(), this.size, this.size);
+    $('input').getContext('2d').putImageData(image, 0, 0);
+    $('overlay').getContext('2d').putImageData(image, 0, 0);
+  }
+
+  // --- Commands.
+
+  undo() {
+    if (this.drawing.undo()) this.change();
+  }
+
+  redo() {
+    if (this.drawing.redo()) this.change();
+  }
+
+  clear() {
+    this.drawing.clear();
+    this.change();
+    this.say('Cleared. Undo brings the drawing back.');
+  }
+
+  newNoise() {
+    this.noise += 1;
+    this.change();
+  }
+
+  download() {
+    $('output').toBlob((blob) => {
+      const link = document.createElement('a');
+      link.href = URL.createObjectURL(blob);
+      link.download = 'translation.png';
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+      this.say('Downloaded translation.png.');
+    }, 'image/png');
+  }
+
+  // Puts the central square of an image into the drawing.
+  async openImage(url, name) {
+    const image = new Image();
+    image.src = url;
+    try {
+      await image.decode();
+    } catch {
+      this.say(`This browser cannot read ${name} as an image.`);
+      return;
+    }
+    const side = Math.min(image.naturalWidth, image.naturalHeight);
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = this.size;
+    const context = canvas.getContext('2d');
+    context.fillStyle = '#fff';  // Under transparent pixels, as in training.
+    context.fillRect(0, 0, this.size, this.size);
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2,
+      side, side, 0, 0, this.size, this.size);
+    this.drawing.replace(context.getImageData(0, 0, this.size, this.size).data);
+    this.change();
+    this.say(`Opened ${name}.`);
+  }
+
+  async openFile(file) {
+    if (!file) return;
+    const url = URL.createObjectURL(file);
+    await this.openImage(url, file.name);
+    URL.revokeObjectURL(url);
+  }
+
+  makeGallery() {
+    this.site.samples.forEach(({input, target}, index) => {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.setAttribute('aria-label', `Open sample ${index + 1}`);
+      for (const source of [input, target]) {
+        const image = new Image();
+        image.src = source;
+        image.alt = '';
+        image.loading = 'lazy';
+        button.append(image);
+      }
+      button.onclick = () => this.openImage(input, `sample ${index + 1}`);
+      $('gallery').append(button);
+    });
+  }
+
+  // --- Events.
+
+  connect() {
+    const input = $('input');
+    const at = (event) => {
+      const box = input.getBoundingClientRect();
+      const place = (offset, extent) =>
+        Math.min(this.size - 1, Math.max(0, Math.floor(offset / extent * this.size)));
+      return {x: place(event.clientX - box.left, box.width),
+        y: place(event.clientY - box.top, box.height)};
+    };
+    input.addEventListener('pointerdown', (event) => {
+      if (event.button || this.from) return;  // One finger, or the main button, at a time.
+      input.setPointerCapture(event.pointerId);
+      this.pointer = event.pointerId;
+      this.beginStroke(at(event));
+    });
+    input.addEventListener('pointermove', (event) => {
+      if (event.pointerId !== this.pointer) return;
+      // All the places since the last frame, so that a fast stroke stays round.
+      const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+      for (const one of events.length ? events : [event]) this.moveStroke(at(one));
+    });
+    for (const [name, finish] of [['pointerup', 'endStroke'], ['pointercancel', 'cancelStroke']]) {
+      input.addEventListener(name, (event) => {
+        if (event.pointerId !== this.pointer) return;
+        this.pointer = null;
+        this[finish]();
+      });
+    }
+    $('tool-rectangle').onclick = () => this.chooseTool('rectangle');
+    $('tool-brush').onclick = () => this.chooseTool('brush');
+    $('undo').onclick = () => this.undo();
+    $('redo').onclick = () => this.redo();
+    $('clear').onclick = () => this.clear();
+    $('open').onclick = () => $('file').click();
+    $('file').onchange = () => {
+      this.openFile($('file').files[0]);
+      $('file').value = '';  // So that the same file can be opened again.
+    };
+    $('noise').onclick = () => this.newNoise();
+    $('download').onclick = () => this.download();
+    $('backend').onchange = () => {
+      $('progress').value = 0;
+      $('loading').hidden = false;
+      this.say('Loading the model');
+      this.translator.start($('backend').value);
+    };
+    $('compare').oninput = () => {
+      $('overlay').style.clipPath = `inset(0 ${100 - $('compare').value}% 0 0)`;
+    };
+    document.addEventListener('dragover', (event) => event.preventDefault());
+    document.addEventListener('drop', (event) => {
+      event.preventDefault();
+      this.openFile(event.dataTransfer.files[0]);
+    });
+    document.addEventListener('keydown', (event) => this.key(event));
+    input.addEventListener('keydown', (event) => this.drawByKey(event));
+    input.addEventListener('blur', () => {
+      if (this.from && this.pointer == null) this.endStroke();
+      $('cursor').hidden = true;
+    });
+  }
+
+  key(event) {
+    const name = event.key.toLowerCase();
+    const isTyping = event.target.matches('select, input:not([type=range])');
+    if (isTyping || event.altKey || this.from) return;
+    const commands = event.ctrlKey || event.metaKey ?
+      {z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo()} :
+      {
+        r: () => this.chooseTool('rectangle'),
+        b: () => this.chooseTool('brush'),
+        n: () => !$('noise').hidden && this.newNoise(),
+        d: () => !$('download').disabled && this.download(),
+        c: () => this.clear(),
+        o: () => $('file').click(),
+        '[': () => $('size').stepDown(),
+        ']': () => $('size').stepUp(),
+      };
+    const command = Object.hasOwn(commands, name) ? commands[name] : null;
+    if (command) {
+      command();
+    } else if (/^[0-9]$/.test(name) && !event.ctrlKey && !event.metaKey) {
+      this.chooseColor((Number(name) + 9) % 10);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+
+  drawByKey(event) {
+    const moves = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+    const isDown = this.from && this.pointer == null;
+    if (moves[event.key]) {
+      const step = event.shiftKey ? 1 : KEY_STEP;
+      const inside = (value) => Math.min(this.size - 1, Math.max(0, value));
+      this.cursor = {x: inside(this.cursor.x + step * moves[event.key][0]),
+        y: inside(this.cursor.y + step * moves[event.key][1])};
+      if (isDown) this.moveStroke(this.cursor);
+    } else if (event.key === ' ') {
+      if (isDown) this.endStroke();
+      else this.beginStroke(this.cursor);
+    } else if (event.key === 'Escape' && isDown) {
+      this.cancelStroke();
+    } else {
+      return;
+    }
+    event.preventDefault();
+    $('cursor').hidden = false;
+    $('cursor').classList.toggle('down', this.from !== null);
+    $('cursor').style.left = `${(this.cursor.x + 0.5) / this.size * 100}%`;
+    $('cursor').style.top = `${(this.cursor.y + 0.5) / this.size * 100}%`;
+  }
+}
+
+async function main() {
+  if (window.pix2pixMissing) return;
+  const response = await fetch('site.json');
+  if (!response.ok) throw new Error(`site.json: ${response.status} ${response.statusText}`);
+  new App(await response.json());
+}
+
+main().catch((error) => {
+  $('loading').hidden = true;
+  $('message').textContent = `The page could not start: ${error.message}`;
+  $('message').hidden = false;
+});
