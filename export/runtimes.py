@@ -94,7 +94,7 @@ def tfjs_in_node(folder: pathlib.Path, quantize: str, limit: Limit) -> Runtime:
 
     def run(signature: str, inputs: Inputs, repeat: int):
         result = tfjs_node.run(folder, signature, inputs, "wasm", repeat=repeat)
-        return result.outputs["output"], result.milliseconds
+        return result.runs["output"], result.milliseconds
 
     return Runtime(f"TF.js {quantize}, Node wasm", folder, limit, run)
 

@@ -26,12 +26,17 @@ class Result:
     """What a model gave.
 
     Attributes:
-        outputs: float32 arrays by name.
+        runs: float32 arrays by name, `[repeat, ...]`.
         milliseconds: Of each repetition; the first includes preparing the weights.
     """
 
-    outputs: dict[str, np.ndarray]
+    runs: dict[str, np.ndarray]
     milliseconds: list[float]
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """The arrays of the last repetition."""
+        return {name: values[-1] for name, values in self.runs.items()}
 
 
 def find_node() -> str:
@@ -108,7 +113,7 @@ def run(
             raise NodeError(f"TF.js in Node, '{model}' on {backend}: {process.stderr.strip()}")
         report = json.loads(process.stdout.strip().splitlines()[-1])
         outputs = {
-            name: np.fromfile(pathlib.Path(temporary) / f"{name}.bin", "<f4").reshape(shape)
+            name: np.fromfile(pathlib.Path(temporary) / f"{name}.bin", "<f4").reshape(-1, *shape)
             for name, shape in report["outputs"].items()
         }
     return Result(outputs, report["milliseconds"])

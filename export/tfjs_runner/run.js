@@ -5,7 +5,7 @@
 // REQUEST.json: {"model": "path/to/model.json", "backend": "wasm" or "cpu", "repeat": 1,
 //   "inputs": {"image": {"file": "image.bin", "shape": [1, 256, 256, 3]}, ...},
 //   "outputs": "folder"}. Files hold float32, little-endian, row by row. Writes each output to
-// "outputs" as NAME.bin and prints {"outputs": {NAME: shape}, "milliseconds": [a time a run]}.
+// "outputs" as NAME.bin, all runs in turn, and prints {"outputs": {NAME: shape}, "milliseconds": [a time a run]}.
 
 'use strict';
 const fs = require('fs');
@@ -68,7 +68,8 @@ async function main(requestPath) {
     milliseconds.push(performance.now() - start);
     outputs.forEach((output, index) => {
       shapes[names[index]] = output.shape;
-      fs.writeFileSync(path.join(request.outputs, `${names[index]}.bin`),
+      // One run after the other in a file.
+      fs.appendFileSync(path.join(request.outputs, `${names[index]}.bin`),
         Buffer.from(values[index].buffer, values[index].byteOffset, values[index].byteLength));
       output.dispose();
     });
