@@ -19,6 +19,7 @@ import jupytext
 import nbclient
 import nbformat
 import pytest
+import tiny_runs
 
 from pix2pix_tf.data import pairs, registry
 from pix2pix_tf.errors import InputError
@@ -27,6 +28,7 @@ _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _FOLDER = _REPOSITORY / "notebooks"
 _SOURCES = sorted(_FOLDER.glob("*.py"))
 _TRAIN = _FOLDER / "train_pix2pix.py"
+_EXPORT = _FOLDER / "export_and_serve.py"
 _KERNEL = "this_python"
 _CELL_SECONDS = 300
 _GENERATE = "make notebook  (jupytext --to ipynb --update notebooks/*.py)"
@@ -44,12 +46,13 @@ _TINY = dict(
 )
 
 # What a notebook may import, beside the standard library.
-_PACKAGES = {"pix2pix_tf", "IPython", "matplotlib", "google.colab", "tensorflow"}
+_PACKAGES = {"pix2pix_tf", "export", "IPython", "matplotlib", "google.colab", "tensorflow"}
 # And what it may use of TensorFlow: as the user of an exported model, not as its author.
 _TENSORFLOW = {
     "tf.__version__",
     "tf.config.list_physical_devices",
     "tf.constant",
+    "tf.random.uniform",
     "tf.saved_model.load",
 }
 
@@ -86,14 +89,15 @@ def kernel(tmp_path_factory):
         yield folder
 
 
-def run_notebook(folder: pathlib.Path, *, parameters: str):
+def run_notebook(source: pathlib.Path, folder: pathlib.Path, *, parameters: str):
     """Returns the executed notebook.
 
     Args:
+        source: The `.py` beside it.
         folder: Working directory of the kernel.
         parameters: Code that comes after the cell tagged `parameters`.
     """
-    notebook = nbformat.read(_TRAIN.with_suffix(".ipynb"), as_version=4)
+    notebook = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
     cells = notebook.cells
     position = next(n for n, x in enumerate(cells) if "parameters" in x.metadata.get("tags", []))
     cells.insert(position + 1, nbformat.v4.new_code_cell(parameters))
@@ -128,7 +132,7 @@ def folder(tmp_path_factory):
 def executed(kernel, folder):
     """The notebook, run once for all that look at the results."""
     parameters = f"SETTINGS = {_TINY}\nNUM_SAMPLES = 2\nimport sys; print(sys.executable)"
-    return run_notebook(folder, parameters=parameters)
+    return run_notebook(_TRAIN, folder, parameters=parameters)
 
 
 class TestRun:
@@ -173,7 +177,9 @@ class TestRun:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(kernel / "fake_colab"), prepend=os.pathsep)
             again = run_notebook(
-                folder, parameters=f"SETTINGS = {dict(_TINY, num_steps=5)}\nIMAGES = 'upload'"
+                _TRAIN,
+                folder,
+                parameters=f"SETTINGS = {dict(_TINY, num_steps=5)}\nIMAGES = 'upload'",
             )
         assert "Continuing 'runs/demo' after step 4." in texts(again)
         assert sorted(path.name for path in translated.glob("mine_*")) == [
@@ -298,6 +304,25 @@ def dotted_name(node: ast.AST) -> str:
     return ""
 
 
+class TestExport:
+    """The other notebook, on a run folder made here."""
+
+    def test_takes_a_run_to_every_form(self, kernel, tmp_path):
+        tiny_runs.write_run(tmp_path / "a run", dataset="demo")
+        executed = run_notebook(
+            _EXPORT, tmp_path, parameters='WORKDIR, OUTPUT = "a run", "forms"\nTFLITE = "none"'
+        )
+        text = texts(executed)
+        difference = float(re.search(r"Differs from the SavedModel by (\S+) at most", text)[1])
+        assert difference < 1e-4
+        assert len(pictures(executed)) == 3
+        with zipfile.ZipFile(tmp_path / "forms.zip") as archive:
+            names = archive.namelist()
+        for name in ("saved_model/1/saved_model.pb", "none.tflite", "answer.png"):
+            assert name in names
+        assert any(re.fullmatch(r"tfjs_float16/.*model\.json", name) for name in names)
+
+
 @pytest.mark.parametrize("path", _SOURCES, ids=lambda path: path.stem)
 class TestSource:
     def test_notebook_is_generated_from_it(self, path):
@@ -318,9 +343,9 @@ class TestSource:
                 kept = cell.outputs or cell.execution_count
                 assert not kept, f"Saved after a run. Restore it with git, then run: {_GENERATE}"
 
-    def test_opens_in_colab_with_a_gpu(self, path):
+    def test_opens_in_colab_with_a_gpu_where_it_trains(self, path):
         notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
-        assert notebook.metadata["accelerator"] == "GPU"
+        assert notebook.metadata.get("accelerator") == ("GPU" if path == _TRAIN else None)
         assert notebook.metadata["colab"]["name"] == path.with_suffix(".ipynb").name
         address = r"\(https://colab\.research\.google\.com/github/[^)]*/notebooks/(.*?)\)"
         assert re.findall(address, notebook.cells[0].source) == [path.with_suffix(".ipynb").name]

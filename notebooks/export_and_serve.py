@@ -1,0 +1,180 @@
+# ---
+# jupyter:
+#   colab:
+#     name: export_and_serve.ipynb
+#     provenance: []
+#     toc_visible: true
+#   jupytext:
+#     cell_markers: '"""'
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+"""
+[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pix2pix_tf/blob/main/notebooks/export_and_serve.ipynb)
+
+# Take a trained pix2pix anywhere
+
+From a run folder, which `train_pix2pix.ipynb` made, to a SavedModel for servers, a TFLite file for
+phones and a TF.js folder for web pages. Each gets the same image and the same noise, and gives the same
+picture.
+"""
+
+# %% [markdown]
+"""
+## 1. Settings
+"""
+
+# %% cellView="form" tags=["parameters"]
+# @markdown The run folder: where `train_pix2pix` kept it, on Drive or here.
+WORKDIR = "runs/demo"  # @param {type: "string"}
+# @markdown `best` by the measure of the training, `newest`, or a step that is kept.
+CHECKPOINT = "newest"  # @param ["newest", "best"] {allow-input: true}
+OUTPUT = "exported"  # @param {type: "string"}
+# @markdown How the TFLite file holds its weights; `int8` also computes in 8 bits.
+TFLITE = "float16"  # @param ["none", "float16", "dynamic", "int8"]
+# @markdown How the TF.js folder holds its weights.
+TFJS = "float16"  # @param ["none", "float16", "uint8"]
+# @markdown What `pip` installs: the project's address, or a zip of it that you uploaded.
+REPOSITORY = "git+https://github.com/OWNER/pix2pix_tf"  # @param {type: "string"}
+
+# %% [markdown]
+"""
+## 2. Set up
+
+Installs the project unless it is there. Colab's own TensorFlow is used as it is.
+"""
+
+# %%
+import importlib
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from IPython.display import Image, display
+
+try:
+    from google.colab import drive, files
+except ImportError:  # Not in Colab.
+    drive = files = None
+
+DRIVE = "/content/drive"
+if drive and any(path.startswith(DRIVE) for path in (WORKDIR, OUTPUT)):
+    drive.mount(DRIVE)
+
+if importlib.util.find_spec("pix2pix_tf") is None:
+    if "OWNER" in REPOSITORY:
+        raise ValueError(f"REPOSITORY is '{REPOSITORY}'. Put the project's address there.")
+    # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
+    options = ["--no-deps"] if drive else []
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", *options, REPOSITORY]
+    installed = subprocess.run(pip, capture_output=True, text=True)
+    if installed.returncode:
+        raise RuntimeError(f"Could not install '{REPOSITORY}':\n{installed.stderr}")
+    importlib.invalidate_caches()
+
+import tensorflow as tf
+
+from export import litert, tfjs, tflite
+from pix2pix_tf import serving
+from pix2pix_tf.data import images, pairs, pipeline
+from pix2pix_tf.inference import exported
+from pix2pix_tf.training import loop, reports
+
+workdir, output = pathlib.Path(WORKDIR), pathlib.Path(OUTPUT)
+
+# %% [markdown]
+"""
+## 3. SavedModel
+
+`serving_default` takes an image in [-1, 1] and draws noise of its own; `with_noise` takes the noise
+as well, so that its output can be repeated; `encoded` takes PNG or JPEG files and gives PNG files.
+The model card says how it was trained and what it takes.
+"""
+
+# %%
+version = serving.save_version(workdir, output / "saved_model", checkpoint=CHECKPOINT)
+model = exported.load(version)
+print(f"'{version}', step {model.step}: {', '.join(sorted(model.card['signatures']))}.")
+
+
+def show(pictures):
+    """Shows images of one size side by side; `pictures` maps titles to them."""
+    grid = reports.sample_grid([list(pictures.values())], list(pictures))
+    display(Image(data=images.encode_image(grid, ".png"), width=min(grid.shape[1], 1200)))
+
+
+config = model.config
+split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
+reader = loop.open_reader(config, split, size=config.crop_size)
+(example,) = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=1)
+image = example.source.numpy()
+noise = tf.random.uniform([1, model.noise_size]).numpy()
+served = model.translate_with_noise(image, noise)
+show({"input": image[0], "one draw": model.translate(image)[0], "another": served[0]})
+
+# %% [markdown]
+"""
+A server would be asked like this: bytes of files in, bytes of files out. They may differ in size, and
+nothing that another file of the batch holds changes a picture.
+"""
+
+# %%
+request = images.encode_image(images.denormalize_image(image[0]), ".png")
+(answer,) = model.translate_encoded([request])
+(output / "answer.png").write_bytes(answer)
+print(f"{len(request):,} bytes in, {len(answer):,} bytes out.")
+display(Image(data=answer))
+
+# %% [markdown]
+"""
+`export/tf_serving/` holds the configuration of TensorFlow Serving, a client and a load test:
+
+    MODEL_DIR=$PWD/exported/saved_model docker compose -f export/tf_serving/compose.yaml up
+    python -m export.tf_serving.client --address=localhost:8500 --input=labels.png --output=out
+
+## 4. TFLite, for phones
+"""
+
+# %%
+path = output / f"{TFLITE}.tflite"
+tflite.convert(version, path, quantize=TFLITE)
+phone = litert.LiteRtModel(path).run("with_noise", image=image, z=noise)["output"]
+print(f"'{path}', {path.stat().st_size / 1e6:.1f} MB")
+print(f"Differs from the SavedModel by {abs(phone - served).max():.1e} at most.")
+show({"input": image[0], "SavedModel": served[0], "TFLite": phone[0]})
+
+# %% [markdown]
+"""
+## 5. TF.js, for web pages
+
+`python -m export.web` makes a page out of it, on which people draw. Here are only the files that a page
+of your own would load.
+"""
+
+# %%
+folder = output / f"tfjs_{TFJS}"
+if folder.exists():
+    shutil.rmtree(folder)  # Of an earlier run of this cell.
+tfjs.convert(version, folder, quantize=TFJS)
+size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+print(f"'{folder}', {size / 1e6:.1f} MB: {', '.join(sorted(x.name for x in folder.iterdir()))}.")
+
+# %% [markdown]
+"""
+## 6. Download
+"""
+
+# %%
+archive = shutil.make_archive(str(output), "zip", root_dir=output)
+print(f"'{archive}', {pathlib.Path(archive).stat().st_size / 1e6:.1f} MB")
+if files:
+    files.download(archive)
