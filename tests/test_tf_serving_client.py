@@ -185,11 +185,13 @@ class MalformedRequestsTest(tf.test.TestCase, parameterized.TestCase):
             """Returns how many good requests were answered; one that is not ends the test."""
             answered = 0
             with Client(Server.addresses[protocol], attempts=1) as asking:
-                while not stop.is_set():
+                while True:
+                    is_last = stop.is_set()  # Asked when the malformed ones are through.
                     (output,) = asking.translate_files([contents])
-                    tf.io.decode_png(output)
+                    self.assertEqual(tf.io.decode_png(output).shape, (SIZE, SIZE, 3))
                     answered += 1
-            return answered
+                    if is_last:
+                        return answered
 
         errors = {}
         with futures.ThreadPoolExecutor(2) as pool:
@@ -204,7 +206,7 @@ class MalformedRequestsTest(tf.test.TestCase, parameterized.TestCase):
             finally:
                 stop.set()
             for other in others:
-                self.assertGreater(other.result(), 5)
+                self.assertGreater(other.result(), 1)
         codes = {name: error.code for name, error in errors.items()}
         self.assertEqual(codes, dict.fromkeys(malformed_requests(), "INVALID_ARGUMENT"))
         for name, error in errors.items():

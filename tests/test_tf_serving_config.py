@@ -92,7 +92,7 @@ def model_status(state: str | None):
         def log_message(self, *unused):
             pass
 
-    with http.server.HTTPServer(("localhost", 0), Handler) as server:
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01))
         thread.start()
         try:
@@ -175,7 +175,7 @@ class ComposeTest(tf.test.TestCase, parameterized.TestCase):
         if not shutil.which(arguments[0]):
             self.skipTest("There is no bash here.")
         program = arguments[-1]
-        self.assertEqual(re.findall(r"localhost/(\d+)", program), ["8501"])
+        self.assertEqual(re.findall(r"/dev/tcp/127\.0\.0\.1/(\d+)", program), ["8501"])
         with model_status(state) as port:
             arguments[-1] = program.replace("8501", str(port))
             result = subprocess.run(arguments, capture_output=True, check=False, timeout=20)
