@@ -28,6 +28,7 @@ FLOAT_OPERATORS = (
     "GREATER_EQUAL",
     "MEAN",
     "MUL",
+    "RESHAPE",
     "RSQRT",
     "SQUARED_DIFFERENCE",
     "STRIDED_SLICE",
