@@ -149,7 +149,7 @@ def _write_samples(folder: pathlib.Path, samples: list[tuple[np.ndarray, np.ndar
 def _describe(config: TrainConfig, card: dict, samples: list) -> dict:
     """Returns site.json: all that the page knows of the model."""
     brushes = palette.choose(config, [source for source, _ in samples])
-    is_pen = palette.is_drawn_by_pen(config, brushes)
+    is_pen = palette.is_pen(brushes)
     name = pathlib.PurePath(config.dataset).name
     what = "edges" if is_pen else "labels"
     step = "" if card["step"] is None else f", trained for {card['step']:,} steps"

@@ -38,9 +38,9 @@ def has_scene_labels(config: TrainConfig) -> bool:
     return (name, config.direction) in (("demo", "AtoB"), ("facades", "BtoA"))
 
 
-def is_drawn_by_pen(config: TrainConfig, brushes: tuple[Brush, ...]) -> bool:
-    """Tells whether the input is line art."""
-    return pathlib.PurePath(config.dataset).name.startswith("edges2") or len(brushes) <= 2
+def is_pen(brushes: tuple[Brush, ...]) -> bool:
+    """Tells whether a palette is for line art."""
+    return len(brushes) <= 2
 
 
 def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
@@ -52,10 +52,11 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     """
     if has_scene_labels(config):
         return tuple(Brush(kind.name, kind.color) for kind in scenes.CLASSES)
-    if not inputs or is_drawn_by_pen(config, ()) and config.direction == "AtoB":
+    name = pathlib.PurePath(config.dataset).name
+    if name.startswith("edges2") and config.direction == "AtoB":
         return _PEN
-    colors = dominant_colors(inputs)
-    if len(colors) < 2:
+    colors = dominant_colors(inputs) if inputs else []
+    if len(colors) < 2:  # Photos that are not at hand, or nothing to tell apart.
         return _PEN
     return tuple(Brush(f"colour {number}", color) for number, color in enumerate(colors, start=1))
 

@@ -81,9 +81,8 @@ class App {
     $('size').value = site.mode === 'pen' ? Math.max(1, size >> 7) : Math.max(2, size >> 5);
     this.connect();
     this.translator = new Translator(site.model, (event) => this.show(event));
-    this.draw();
-    if (site.samples.length) this.openImage(site.samples[0].input, 'the first sample');
-    else this.change();
+    this.change();
+    if (site.samples.length) this.openFirst(site.samples[0].input);
   }
 
   // --- What the page says.
@@ -269,6 +268,13 @@ class App {
     this.drawing.replace(context.getImageData(0, 0, this.size, this.size).data);
     this.change();
     this.say(`Opened ${name}.`);
+  }
+
+  // What the page begins with, which is nobody's stroke to undo.
+  async openFirst(url) {
+    await this.openImage(url, 'the first sample');
+    this.drawing.forget();
+    this.change();
   }
 
   async openFile(file) {

@@ -65,6 +65,12 @@ export class Drawing {
     return true;
   }
 
+  // Makes this the state before which nothing is undone.
+  forget() {
+    this.done = [];
+    this.undone = [];
+  }
+
   clear() {
     this.begin();
     this.fill(this.background);

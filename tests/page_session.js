@@ -1,0 +1,182 @@
+// A person's session with the drawing page in headless Chromium; test_web.py looks at what it saw.
+//
+//     node page_session.js REQUEST.json
+//
+// REQUEST.json: {"playwright": folder of playwright-core, "chromium": program, "url": the page's,
+//   "picture": an image file to open, "download": where to put the download}.
+// Prints a JSON object of moments, each {"input": RGBA, "output": RGBA, ...}.
+
+'use strict';
+const fs = require('fs');
+const request = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
+const {chromium} = require(request.playwright);
+
+const TIMEOUT = 60000;  // Milliseconds; the machine may be busy with other tests.
+
+async function open(browser, options, seen) {
+  const context = await browser.newContext({acceptDownloads: true, ...options});
+  const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT);
+  page.on('request', (made) => seen.requests.push(made.url()));
+  page.on('pageerror', (error) => seen.errors.push(error.message));
+  page.on('console', (line) => line.type() === 'error' && seen.errors.push(line.text()));
+  return page;
+}
+
+// Waits until the translation of what is drawn now is shown, and returns it all.
+async function settle(page) {
+  await page.waitForFunction(() => {
+    const shown = document.getElementById('output').dataset.change;
+    return shown && shown === document.getElementById('input').dataset.change &&
+      document.getElementById('busy').hidden;
+  });
+  return page.evaluate(() => {
+    const pixels = (id) => {
+      const canvas = document.getElementById(id);
+      return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
+    };
+    const text = (id) => document.getElementById(id).textContent;
+    return {
+      input: pixels('input'),
+      output: pixels('output'),
+      status: text('status'),
+      time: text('time'),
+      noise: text('noise-number'),
+      undo: !document.getElementById('undo').disabled,
+      redo: !document.getElementById('redo').disabled,
+    };
+  });
+}
+
+// Where drawing pixel (x, y) is on the screen.
+async function place(page, x, y) {
+  const box = await page.locator('#input').boundingBox();
+  const size = await page.locator('#input').evaluate((canvas) => canvas.width);
+  return [box.x + (x + 0.5) / size * box.width, box.y + (y + 0.5) / size * box.height];
+}
+
+async function desktop(browser, seen) {
+  const page = await open(browser, {viewport: {width: 1100, height: 900}}, seen);
+  const moments = {};
+  await page.goto(request.url);
+  moments.start = await settle(page);
+  moments.palette = await page.locator('#palette button').allTextContents();
+  moments.title = await page.title();
+
+  await page.getByRole('button', {name: 'door'}).click();
+  await page.mouse.move(...await place(page, 2, 3));
+  await page.mouse.down();
+  await page.mouse.move(...await place(page, 6, 6));
+  await page.mouse.move(...await place(page, 9, 11));
+  await page.mouse.up();
+  moments.rectangle = await settle(page);
+  await page.getByRole('button', {name: 'Undo'}).click();
+  moments.undone = await settle(page);
+  await page.keyboard.press('Control+y');
+  moments.redone = await settle(page);
+  await page.getByRole('button', {name: 'New noise'}).click();
+  moments.newNoise = await settle(page);
+
+  const [download] = await Promise.all(
+    [page.waitForEvent('download'), page.getByRole('button', {name: 'Download PNG'}).click()]);
+  await download.saveAs(request.download);
+  moments.downloadName = download.suggestedFilename();
+
+  const clip = () => page.locator('#overlay').evaluate((one) => getComputedStyle(one).clipPath);
+  moments.clips = [await clip()];
+  await page.locator('#compare').focus();
+  for (let press = 0; press < 30; press++) await page.keyboard.press('ArrowRight');
+  moments.clips.push(await clip());
+
+  // By keyboard alone: from the middle 8 pixels right, 1 down, as a brush stroke in red.
+  await page.locator('#input').focus();
+  await page.keyboard.press('c');
+  moments.cleared = await settle(page);
+  await page.keyboard.press('b');
+  await page.locator('#size').evaluate((range) => { range.value = 1; });
+  await page.getByRole('button', {name: 'pillar'}).focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#input').focus();
+  for (const key of ['Space', 'ArrowRight', 'Shift+ArrowDown', 'Space']) {
+    await page.keyboard.press(key);
+  }
+  moments.byKeys = await settle(page);
+  // A stroke that is given up leaves nothing.
+  for (const key of ['Space', 'ArrowDown', 'Escape']) await page.keyboard.press(key);
+  moments.givenUp = await settle(page);
+
+  await page.getByRole('button', {name: 'Open sample 2'}).click();
+  await page.getByText('Opened sample 2.').waitFor();
+  moments.sample = await settle(page);
+  await page.locator('#file').setInputFiles(request.picture);
+  await page.getByText(/^Opened .*png/).waitFor();
+  moments.opened = await settle(page);
+
+  // A burst of strokes: the last one is what is shown.
+  await page.locator('#input').focus();
+  for (const color of ['1', '3', '5', '7']) {
+    await page.keyboard.press(color);
+    for (const key of ['Space', 'ArrowLeft', 'Space']) await page.keyboard.press(key);
+  }
+  moments.burst = await settle(page);
+
+  await page.locator('#backend').selectOption('cpu');
+  await page.getByText('Ready, on cpu.').waitFor();
+  await page.locator('#input').focus();
+  await page.keyboard.press('n');
+  moments.onCpu = await settle(page);
+  await page.context().close();
+  return moments;
+}
+
+async function phone(browser, seen) {
+  const page = await open(
+    browser, {viewport: {width: 390, height: 844}, hasTouch: true, isMobile: true}, seen);
+  await page.goto(request.url);
+  await settle(page);
+  await page.getByRole('button', {name: 'Brush'}).tap();
+  await page.getByRole('button', {name: 'pillar'}).tap();
+  await page.evaluate(() => { document.getElementById('size').value = 1; window.scrollTo(0, 0); });
+  await page.touchscreen.tap(...await place(page, 20, 10));
+  const moment = await settle(page);
+  moment.overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  await page.context().close();
+  return moment;
+}
+
+// What the page says where something is not there.
+async function broken(browser, pattern, prepare) {
+  const page = await open(browser, {}, {requests: [], errors: []});
+  if (pattern) await page.route(pattern, (route) => route.fulfill({status: 404, body: 'gone'}));
+  if (prepare) await page.addInitScript(prepare);
+  await page.goto(request.url);
+  await page.locator('#message:not([hidden])').waitFor();
+  const text = await page.textContent('#message');
+  await page.context().close();
+  return text;
+}
+
+async function main() {
+  const browser = await chromium.launch(
+    {executablePath: request.chromium, args: ['--no-sandbox', '--disable-gpu']});
+  try {
+    const seen = {requests: [], errors: []};
+    const report = {
+      desktop: await desktop(browser, seen),
+      phone: await phone(browser, seen),
+      withoutModel: await broken(browser, '**/model/**'),
+      withoutSite: await broken(browser, '**/site.json'),
+      oldBrowser: await broken(browser, null, 'delete window.WebAssembly'),
+      seen,
+    };
+    console.log(JSON.stringify(report));
+  } finally {
+    await browser.close();
+  }
+}
+
+main().then(() => process.exit(0), (error) => {
+  console.error(error.message);
+  process.exit(1);
+});

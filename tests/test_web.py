@@ -1,0 +1,353 @@
+"""Tests of the drawing page: how it is assembled, and a session with it in headless Chromium."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import pathlib
+import shutil
+import subprocess
+import threading
+import unittest
+from unittest import mock
+
+import command_line
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from absl.testing import parameterized
+from PIL import Image
+
+from export import tfjs_node
+from export.web import __main__ as web_command
+from export.web import assemble, palette
+from pix2pix_tf import serving
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import images, pairs, scenes
+from pix2pix_tf.errors import MissingInputError
+
+SIZE = tiny_runs.CROP_SIZE
+_SESSION = pathlib.Path(__file__).resolve().parent / "page_session.js"
+_COLORS = {kind.name: kind.color for kind in scenes.CLASSES}
+
+
+def require_node() -> str:
+    """Returns the path of Node, or skips the test that asks for it."""
+    try:
+        return tfjs_node.find_node()
+    except MissingInputError as error:
+        raise unittest.SkipTest(str(error)) from None
+
+
+def require_chromium() -> str:
+    """Returns the path of Chromium, or skips the test that asks for it."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if shutil.which(name):
+            return shutil.which(name)
+    raise unittest.SkipTest("There is no Chromium on the path: install it to test the page.")
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """A plain file host."""
+
+    def log_message(self, *arguments):
+        """Keeps the test's output clean."""
+
+
+def serve(test_class, folder: pathlib.Path) -> str:
+    """Serves a folder until the class is done, and returns its address."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    test_class.addClassCleanup(server.server_close)
+    test_class.addClassCleanup(thread.join)
+    test_class.addClassCleanup(server.shutdown)
+    return f"http://127.0.0.1:{server.server_port}/"
+
+
+def draw_noise(number: int, count: int) -> np.ndarray:
+    """Returns the page's z for a noise number: mulberry32, written down a second time."""
+    mask, state, values = 0xFFFFFFFF, number, []
+    for _ in range(count):
+        state = (state + 0x6D2B79F5) & mask
+        mixed = ((state ^ (state >> 15)) * (state | 1)) & mask
+        mixed ^= (mixed + (((mixed ^ (mixed >> 7)) * (mixed | 61)) & mask)) & mask
+        values.append(((mixed ^ (mixed >> 14)) >> 8) / 2**24)
+    return np.array(values, np.float32)[np.newaxis]
+
+
+class SessionTest(tf.test.TestCase):
+    """What a person sees who opens the page, draws, and takes the picture away."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        node, chromium = require_node(), require_chromium()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        tiny_runs.write_run(cls.folder / "run", dataset="demo")
+        cls.site = assemble.assemble(cls.folder / "run", cls.folder / "site")
+        version = serving.save_version(cls.folder / "run", cls.folder / "saved_model")
+        cls.noise_size = serving.read_model_card(version)["noise_size"]
+        cls.loaded = tf.saved_model.load(str(version))
+        # Not square, and half transparent.
+        cls.picture = np.zeros((SIZE, 2 * SIZE, 4), np.uint8)
+        cls.picture[:, SIZE // 2 : SIZE] = (10, 200, 30, 255)
+        Image.fromarray(cls.picture).save(cls.folder / "picture.png")
+        cls.url = serve(cls, cls.site)
+        request = dict(
+            playwright=str(tfjs_node.RUNNER / "node_modules" / "playwright-core"),
+            chromium=chromium,
+            url=cls.url,
+            picture=str(cls.folder / "picture.png"),
+            download=str(cls.folder / "download.png"),
+        )
+        (cls.folder / "request.json").write_text(json.dumps(request))
+        process = subprocess.run(
+            [node, str(_SESSION), str(cls.folder / "request.json")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if process.returncode:
+            raise RuntimeError(f"The session ended early: {process.stderr}")
+        cls.report = json.loads(process.stdout.strip().splitlines()[-1])
+        cls.moments = cls.report["desktop"]
+
+    def pixels(self, moment: str, side: str) -> np.ndarray:
+        return np.array(self.moments[moment][side], np.uint8).reshape(SIZE, SIZE, 4)
+
+    def expected_output(self, moment: str, noise: int) -> np.ndarray:
+        """Returns what the SavedModel makes of the input of a moment."""
+        image = images.normalize_image(self.pixels(moment, "input")[np.newaxis, ..., :3])
+        z = tf.constant(draw_noise(noise, self.noise_size))
+        output = self.loaded.signatures["with_noise"](image=image, z=z)["output"]
+        return images.denormalize_image(output)[0].numpy()
+
+    def assert_shows(self, moment: str, *, noise: int):
+        """Asserts that the page shows the SavedModel's output, up to a rounding."""
+        shown = self.pixels(moment, "output")
+        self.assertAllEqual(shown[..., 3], np.full([SIZE, SIZE], 255))
+        difference = np.abs(shown[..., :3].astype(int) - self.expected_output(moment, noise))
+        self.assertLessEqual(difference.max(), 1)
+        self.assertGreater(shown[..., :3].std(), 10)  # A picture, and no blank sheet.
+
+    def test_starts_with_the_first_sample_translated(self):
+        sample = np.array(Image.open(self.site / "samples" / "1_input.png"))
+        self.assertAllEqual(self.pixels("start", "input")[..., :3], sample)
+        self.assert_shows("start", noise=1)
+        self.assertFalse(self.moments["start"]["undo"])
+
+    def test_says_what_it_runs_on_and_how_long_it_takes(self):
+        self.assertRegex(self.moments["start"]["time"], r"^\d+ ms on (webgpu|webgl|wasm)$")
+        self.assertIn("Ready, on ", self.moments["start"]["status"])
+        self.assertEqual(self.moments["title"], "pix2pix demo: draw")
+        self.assertEqual(self.moments["palette"], [kind.name for kind in scenes.CLASSES])
+
+    def test_a_rectangle_changes_the_translation_where_it_is(self):
+        before, after = self.pixels("start", "input"), self.pixels("rectangle", "input")
+        expected = before.copy()
+        expected[3:12, 2:10, :3] = _COLORS["door"]
+        self.assertAllEqual(after, expected)
+        self.assert_shows("rectangle", noise=1)
+        outputs = [self.pixels(moment, "output").astype(int) for moment in ("start", "rectangle")]
+        change = np.abs(outputs[0] - outputs[1]).mean(-1)
+        self.assertGreater(change[3:12, 2:10].mean(), 2 * change[16:, 16:].mean())
+        self.assertGreater(change[3:12, 2:10].mean(), 5)
+
+    def test_undo_and_redo(self):
+        for side in ("input", "output"):
+            self.assertAllEqual(self.pixels("undone", side), self.pixels("start", side))
+            self.assertAllEqual(self.pixels("redone", side), self.pixels("rectangle", side))
+        states = [
+            (self.moments[moment]["undo"], self.moments[moment]["redo"])
+            for moment in ("rectangle", "undone", "redone")
+        ]
+        self.assertEqual(states, [(True, False), (False, True), (True, False)])
+
+    def test_new_noise_changes_the_translation_alone(self):
+        self.assertAllEqual(self.pixels("newNoise", "input"), self.pixels("redone", "input"))
+        self.assert_shows("newNoise", noise=2)
+        self.assertNotAllClose(
+            self.pixels("newNoise", "output"), self.pixels("redone", "output"), atol=20
+        )
+        self.assertIn("noise 2", self.moments["newNoise"]["noise"])
+
+    def test_the_download_is_what_is_shown(self):
+        self.assertEqual(self.moments["downloadName"], "translation.png")
+        downloaded = np.array(Image.open(self.folder / "download.png").convert("RGBA"))
+        self.assertAllEqual(downloaded, self.pixels("newNoise", "output"))
+
+    def test_the_slider_lays_the_drawing_over_the_translation(self):
+        self.assertEqual(
+            self.moments["clips"], ["inset(0px 100% 0px 0px)", "inset(0px 70% 0px 0px)"]
+        )
+
+    def test_drawing_by_keyboard(self):
+        background = np.zeros((SIZE, SIZE, 3), np.uint8)
+        background[:] = _COLORS["background"]
+        self.assertAllEqual(self.pixels("cleared", "input")[..., :3], background)
+        middle = SIZE // 2
+        background[middle, middle : middle + 9] = _COLORS["pillar"]
+        background[middle + 1, middle + 8] = _COLORS["pillar"]
+        self.assertAllEqual(self.pixels("byKeys", "input")[..., :3], background)
+        self.assert_shows("byKeys", noise=2)
+        self.assertAllEqual(self.pixels("givenUp", "input"), self.pixels("byKeys", "input"))
+
+    def test_drawing_by_touch_on_a_phone(self):
+        touched = np.array(self.report["phone"]["input"], np.uint8).reshape(SIZE, SIZE, 4)
+        expected = self.pixels("start", "input").copy()
+        expected[10, 20, :3] = _COLORS["pillar"]
+        self.assertAllEqual(touched, expected)
+        self.assertEqual(self.report["phone"]["overflow"], 0)  # Nothing to scroll sideways.
+
+    def test_opens_samples_and_files(self):
+        sample = np.array(Image.open(self.site / "samples" / "2_input.png"))
+        self.assertAllEqual(self.pixels("sample", "input")[..., :3], sample)
+        opened = self.pixels("opened", "input")
+        expected = np.full((SIZE, SIZE, 4), 255, np.uint8)  # The middle, transparent as white.
+        expected[:, : SIZE // 2] = (10, 200, 30, 255)
+        self.assertAllEqual(opened, expected)
+
+    def test_after_a_burst_of_strokes_the_last_is_shown(self):
+        self.assert_shows("burst", noise=2)
+        changed = self.pixels("burst", "input") != self.pixels("opened", "input")
+        self.assertGreater(changed.sum(), 20)
+
+    def test_another_backend_shows_the_same(self):
+        self.assertIn("on cpu", self.moments["onCpu"]["time"])
+        self.assert_shows("onCpu", noise=3)
+
+    def test_asks_no_other_host(self):
+        self.assertNotEmpty(self.report["seen"]["requests"])
+        for url in self.report["seen"]["requests"]:
+            self.assertStartsWith(url, (self.url, "blob:", "data:"))
+        self.assertEqual(self.report["seen"]["errors"], [])
+
+    def test_says_what_is_missing(self):
+        self.assertIn("The model does not run here", self.report["withoutModel"])
+        self.assertIn("site.json: 404", self.report["withoutSite"])
+        self.assertIn("too old", self.report["oldBrowser"])
+
+
+class AssembleTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+
+    def test_a_model_of_edges_is_drawn_on_by_pen(self):
+        require_node()
+        tiny_runs.write_run(
+            self.folder / "run", dataset="edges2shoes", data_dir=str(self.folder), input_channels=1
+        )
+        site = assemble.assemble(self.folder / "run", self.folder / "site", quantize="uint8")
+        description = json.loads((site / "site.json").read_text())
+        self.assertEqual(description["mode"], "pen")
+        colors = [brush["color"] for brush in description["palette"]]
+        self.assertEqual(colors, [[255, 255, 255], [0, 0, 0]])
+        # The published set is not at hand, and nothing is downloaded for pictures.
+        self.assertEqual(description["samples"], [])
+        self.assertEqual(description["model"]["inputChannels"], 1)
+        names = sorted(path.name for path in self.folder.iterdir())
+        self.assertEqual(names, ["run", "site"])
+        card = json.loads((site / "model" / "with_noise" / "model.json").read_text())
+        self.assertEqual(card["userDefinedMetadata"]["tfjs"]["quantize"], "uint8")
+
+    def test_samples_of_a_folder_of_pairs(self):
+        data = self.folder / "data" / "test"
+        data.mkdir(parents=True)
+        scene = scenes.draw_scene(SIZE, seed=0, index=0)
+        pair = np.concatenate([scene.photo, scene.labels], axis=1)  # A is the photo.
+        Image.fromarray(pair).save(data / "one.png")
+        config = TrainConfig(
+            dataset=str(self.folder / "data"), direction="BtoA", crop_size=SIZE, base_filters=2
+        )
+        ((source, target),) = assemble._read_samples(config, "")
+        self.assertAllEqual(source, scene.labels)
+        self.assertAllEqual(target, scene.photo)
+
+    def test_drawn_scenes_stand_in_for_facades(self):
+        config = TrainConfig(dataset="facades", direction="BtoA", crop_size=SIZE)
+        samples = assemble._read_samples(config, str(self.folder))
+        self.assertLen(samples, assemble.NUM_SAMPLES)
+        labels, photo = pairs.ScenePairs("test", size=SIZE).read(0)
+        self.assertAllEqual(samples[0][0], labels)
+        self.assertAllEqual(samples[0][1], photo)
+
+    def test_a_run_or_an_output_that_cannot_be_used(self):
+        def assemble_by_command():
+            return command_line.run(
+                web_command,
+                f"--workdir={self.folder / 'run'}",
+                f"--output={self.folder / 'site'}",
+            )
+
+        result = assemble_by_command()
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, "error: No config.json in")
+        tiny_runs.write_run(self.folder / "run")
+        (self.folder / "site").mkdir()
+        (self.folder / "site" / "mine.txt").touch()
+        result = assemble_by_command()
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("is there already. Delete it, or name another folder", result.stderr)
+        self.assertTrue((self.folder / "site" / "mine.txt").exists())
+
+    def test_without_tfjs_it_says_how_to_get_it(self):
+        tiny_runs.write_run(self.folder / "run")
+        with mock.patch.object(tfjs_node, "RUNNER", self.folder):
+            with self.assertRaisesRegex(
+                MissingInputError, "Run: npm ci --prefix export/tfjs_runner"
+            ):
+                assemble.assemble(self.folder / "run", self.folder / "site")
+        self.assertFalse((self.folder / "site").exists())
+
+
+class PaletteTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(
+        ("demo", "AtoB", True),
+        ("demo", "BtoA", False),
+        ("facades", "BtoA", True),
+        ("/data/facades", "BtoA", True),
+        ("facades", "AtoB", False),
+        ("maps", "AtoB", False),
+    )
+    def test_who_has_the_classes_of_facades(self, dataset, direction, expected):
+        config = TrainConfig(dataset=dataset, direction=direction)
+        self.assertEqual(palette.has_scene_labels(config), expected)
+
+    def test_classes_of_facades_by_name(self):
+        brushes = palette.choose(TrainConfig(dataset="facades", direction="BtoA"), [])
+        self.assertLen(brushes, 12)
+        self.assertEqual(brushes[0], palette.Brush("background", (0, 0, 222)))
+        self.assertEqual(brushes[11], palette.Brush("shop", (174, 0, 1)))
+
+    def test_dominant_colors_through_the_noise_of_compression(self):
+        random = np.random.RandomState(0)
+        labels = np.zeros((64, 64, 3), int)
+        labels[:] = (128, 64, 128)
+        labels[:20] = (70, 130, 180)
+        labels[50:, :30] = (220, 20, 60)
+        labels[0, 0] = (0, 255, 0)  # One pixel is no class.
+        noisy = np.clip(labels + random.randint(-3, 4, labels.shape), 0, 255).astype(np.uint8)
+        colors = palette.dominant_colors([noisy])
+        self.assertLen(colors, 3)
+        expected = [(128, 64, 128), (70, 130, 180), (220, 20, 60)]
+        self.assertAllClose(colors, expected, atol=3)
+
+    def test_two_colors_are_line_art(self):
+        config = TrainConfig(dataset="/my/sketches")
+        sketch = np.full((32, 32, 3), 255, np.uint8)
+        sketch[10] = 0
+        brushes = palette.choose(config, [sketch])
+        self.assertEqual([brush.color for brush in brushes], [(255, 255, 255), (0, 0, 0)])
+        self.assertTrue(palette.is_pen(brushes))
+        photo = tiny_runs.random_image(32, 32, 3)
+        brushes = palette.choose(config, [(127 * photo + 128).astype(np.uint8) // 64 * 64])
+        self.assertLen(brushes, 12)
+        self.assertFalse(palette.is_pen(brushes))
+
+
+if __name__ == "__main__":
+    tf.test.main()
