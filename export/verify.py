@@ -184,7 +184,7 @@ def _convert_all(
     version: pathlib.Path, output: pathlib.Path, wanted: Sequence[str], *, num_threads: int
 ) -> list[Runtime]:
     """Returns the runtimes that were asked for, having converted what they run."""
-    from export import tfjs, tflite
+    from export import tfjs_model, tflite
 
     found = []
     if "cpp" in wanted:
@@ -199,7 +199,7 @@ def _convert_all(
         for quantize, limit in TFJS_LIMITS.items():
             folder = output / version.name / f"tfjs_{quantize}"
             print(f"Converting to '{folder}' ...", flush=True)
-            tfjs.convert(version, folder, quantize=quantize)
+            tfjs_model.convert(version, folder, quantize=quantize)
             if "node" in wanted:
                 found.append(runtimes.tfjs_in_node(folder, quantize, limit))
             if "chromium" in wanted and quantize == "none":

@@ -83,7 +83,7 @@ if importlib.util.find_spec("pix2pix_tf") is None:
 
 import tensorflow as tf
 
-from export import litert, tfjs, tflite
+from export import litert, tfjs_model, tflite
 from pix2pix_tf import serving
 from pix2pix_tf.data import images, pairs, pipeline
 from pix2pix_tf.inference import exported
@@ -164,7 +164,7 @@ of your own would load.
 folder = output / f"tfjs_{TFJS}"
 if folder.exists():
     shutil.rmtree(folder)  # Of an earlier run of this cell.
-tfjs.convert(version, folder, quantize=TFJS)
+tfjs_model.convert(version, folder, quantize=TFJS)
 size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 print(f"'{folder}', {size / 1e6:.1f} MB: {', '.join(sorted(x.name for x in folder.iterdir()))}.")
 
