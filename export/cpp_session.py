@@ -17,10 +17,7 @@ import importlib.util
 import os
 import pathlib
 
-# Before the library: TensorFlow 2.21's brings symbols of its own that NumPy's random
-# generators, imported after it, would bind to and crash.
 import numpy as np
-import numpy.random  # noqa: F401
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 SERVING_TAG = "serve"
@@ -272,7 +269,9 @@ def _load_library() -> ctypes.CDLL:
         name = "libtensorflow_cc.2.dylib"
     # Start-up notes, not errors; a level that is set already stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    library = ctypes.CDLL(str(folder / name))
+    # Not RTLD_GLOBAL: NumPy's random generators, if imported later, would find symbols of
+    # TensorFlow 2.21 in place of their own, and crash.
+    library = ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_LOCAL)
     pointer, size, text, integer = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int
     buffer = ctypes.POINTER(_Buffer)
     for function, result, *arguments in (

@@ -152,7 +152,7 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
             with CppSession(version) as session:
                 answer = session.run("with_noise", image=np.load(image), z=np.load(z))
             np.save(output, answer["output"])
-            np.random.default_rng(0).random()  # Crashed where NumPy's was imported too late.
+            np.random.default_rng(0).random()  # Crashes beside RTLD_GLOBAL.
             sys.exit("tensorflow" in sys.modules)
         """)
         paths = [str(path) for path in (self.version, image, z, self.folder / "output.npy")]
