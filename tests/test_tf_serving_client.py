@@ -370,8 +370,12 @@ class RetriesTest(tf.test.TestCase, parameterized.TestCase):
             port = server.server_address[1]
         late = grpc.server(futures.ThreadPoolExecutor(1))
         self.addCleanup(lambda: late.stop(None).wait())
-        late.add_insecure_port(f"localhost:{port}")
-        starting = threading.Timer(1.0, late.start)
+
+        def start():
+            late.add_insecure_port(f"localhost:{port}")
+            late.start()
+
+        starting = threading.Timer(1.0, start)
         starting.start()
         self.addCleanup(starting.join)
         # It has no such method, which only a server can say.
