@@ -17,10 +17,7 @@ import importlib.util
 import os
 import pathlib
 
-# Before the library: TensorFlow 2.21's brings symbols of its own that NumPy's random
-# generators, imported after it, would bind to and crash.
 import numpy as np
-import numpy.random  # noqa: F401
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 SERVING_TAG = "serve"
@@ -157,14 +154,13 @@ class CppSession:
         try:
             for value in inputs.values():
                 feeds.append(self._tensor_from_array(value))
+            given = (ctypes.c_void_p * len(feeds))(*feeds)
+            sources = self._ports(known.inputs[name] for name in inputs)
+            targets = self._ports(known.outputs.values())
             self._check(
                 self._library.TF_SessionRun,
-                *(self._session, None),
-                *self._ports(known.inputs[name] for name in inputs),
-                *((ctypes.c_void_p * len(feeds))(*feeds), len(feeds)),
-                *self._ports(known.outputs.values()),
-                *(results, len(results)),
-                *(None, 0, None),
+                *(self._session, None, sources, given, len(given)),
+                *(targets, results, len(results), None, 0, None),
             )
             arrays = [self._array_from_tensor(tensor) for tensor in results]
             return dict(zip(known.outputs, arrays))
@@ -173,14 +169,14 @@ class CppSession:
                 if tensor:
                     self._library.TF_DeleteTensor(tensor)
 
-    def _ports(self, infos) -> tuple[ctypes.Array]:
-        """Returns the graph's places of some inputs or outputs, as the one argument it is."""
+    def _ports(self, infos) -> ctypes.Array:
+        """Returns the places in the graph of some inputs or outputs."""
         ports = []
         for info in infos:
             operation, _, index = info.name.partition(":")
             found = self._library.TF_GraphOperationByName(self._graph, operation.encode())
             ports.append(_Port(found, int(index or 0)))
-        return ((_Port * len(ports))(*ports),)
+        return (_Port * len(ports))(*ports)
 
     def _tensor_from_array(self, value) -> int:
         array = np.asarray(value)
@@ -258,7 +254,7 @@ class _Buffer(ctypes.Structure):
 
 @functools.cache
 def _load_library() -> ctypes.CDLL:
-    """Returns TensorFlow's library with the argument types of what is used of it.
+    """Returns the library of TensorFlow for Linux, with the types of what is used of it.
 
     Raises:
         ImportError: If TensorFlow is not installed.
@@ -267,12 +263,11 @@ def _load_library() -> ctypes.CDLL:
     if package is None:
         raise ImportError("TensorFlow is not installed; see BUILD.md for how to set up.")
     folder = pathlib.Path(package.submodule_search_locations[0])
-    name = "libtensorflow_cc.so.2"
-    if not (folder / name).is_file():
-        name = "libtensorflow_cc.2.dylib"
     # Start-up notes, not errors; a level that is set already stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    library = ctypes.CDLL(str(folder / name))
+    # Not RTLD_GLOBAL: NumPy's random generators, if imported later, would find symbols of
+    # TensorFlow 2.21 in place of their own, and crash.
+    library = ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"), mode=ctypes.RTLD_LOCAL)
     pointer, size, text, integer = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int
     buffer = ctypes.POINTER(_Buffer)
     for function, result, *arguments in (

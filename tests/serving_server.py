@@ -43,14 +43,14 @@ def start(version_folder: pathlib.Path):
     """Runs the server in a process of its own, so that what ends it does not end the tests.
 
     Yields:
-        The gRPC address, the REST address, and the process.
+        The gRPC address and the REST address.
     """
     process = subprocess.Popen(
         [sys.executable, __file__, str(version_folder)], stdout=subprocess.PIPE, text=True
     )
     try:
         ports = json.loads(process.stdout.readline())
-        yield f"localhost:{ports['grpc']}", f"http://localhost:{ports['rest']}", process
+        yield f"localhost:{ports['grpc']}", f"http://localhost:{ports['rest']}"
     finally:
         process.terminate()
         process.wait()

@@ -60,15 +60,15 @@ class ServedTest(tf.test.TestCase):
         for protocol, address in self.addresses.items():
             path = self.folder / "new" / f"{protocol}.json"
             result = self.run_load_test(
-                address, self.image, "--requests=80", "--clients=8", f"--json={path}"
+                address, self.image, "--requests=40", "--clients=8", f"--json={path}"
             )
             self.assertEqual((result.exit_code, result.stderr), (0, ""))
-            self.assertIn("80 requests from 8 clients", result.stdout)
-            self.assertIn("answered: 80, lost: 0, errors: none", result.stdout)
+            self.assertIn("40 requests from 8 clients", result.stdout)
+            self.assertIn("answered: 40, lost: 0, errors: none", result.stdout)
             report = json.loads(path.read_text())
-            self.assertEqual((report["requests"], report["clients"]), (80, 8))
-            self.assertEqual((report["answered"], report["lost"], report["errors"]), (80, 0, {}))
-            self.assertAllClose(report["throughput"], 80 / report["seconds"])
+            self.assertEqual((report["requests"], report["clients"]), (40, 8))
+            self.assertEqual((report["answered"], report["lost"], report["errors"]), (40, 0, {}))
+            self.assertAllClose(report["throughput"], 40 / report["seconds"])
             latency = report["latency_ms"]
             self.assertEqual(list(latency), ["p50", "p95", "p99"])
             self.assertBetween(latency["p50"], 0.1, latency["p95"])
