@@ -10,8 +10,10 @@ from pix2pix_tf.errors import InputError, MissingInputError
 
 try:
     from ai_edge_litert.interpreter import Interpreter
-except ImportError:  # No wheels for this system; TensorFlow has the same code.
-    from tensorflow.lite import Interpreter
+except ImportError:  # No wheels for this system, or not installed; TensorFlow has the like.
+    import tensorflow as tf
+
+    Interpreter = tf.lite.Interpreter
 
 
 class LiteRtModel:

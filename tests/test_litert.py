@@ -1,0 +1,149 @@
+"""Tests of the runner of .tflite files, and of the example for devices."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import subprocess
+import sys
+import warnings
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+
+from export import litert
+from pix2pix_tf.errors import InputError, MissingInputError
+
+SIZE = 32
+_EXAMPLE = pathlib.Path(litert.__file__).parent / "examples" / "translate_tflite.py"
+
+
+NOISE_SIZE = 5
+
+
+def write_model(path: pathlib.Path) -> None:
+    """Writes a file with the signatures of the project, and a network of three operations."""
+
+    def with_noise(image, z):
+        return dict(output=tf.tanh(image * (0.5 + tf.reduce_mean(z))))
+
+    def serving_default(image):
+        return with_noise(image, tf.random.uniform([1, NOISE_SIZE]))
+
+    image = tf.TensorSpec([1, SIZE, SIZE, 3], tf.float32, name="image")
+    z = tf.TensorSpec([1, NOISE_SIZE], tf.float32, name="z")
+    signatures = dict(
+        with_noise=tf.function(with_noise).get_concrete_function(image, z),
+        serving_default=tf.function(serving_default).get_concrete_function(image),
+    )
+    folder = str(path.with_suffix(".saved_model"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow's own, about its converter.
+        tf.saved_model.save(tf.Module(), folder, signatures=signatures)
+        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+
+
+class LiteRtModelTest(tf.test.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        cls.path = cls.folder / "model.tflite"
+        write_model(cls.path)
+        cls.model = litert.LiteRtModel(cls.path, num_threads=1)
+        cls.inputs = dict(
+            image=tiny_runs.random_image(1, SIZE, SIZE, 3),
+            z=tiny_runs.random_noise(1, NOISE_SIZE),
+        )
+
+    def test_outputs_are_the_callers_own(self):
+        first = self.model.run("with_noise", **self.inputs)["output"]
+        kept = first.copy()
+        other = dict(self.inputs, image=-self.inputs["image"])
+        second = self.model.run("with_noise", **other)["output"]
+        self.assertGreater(np.abs(first - second).mean(), 0.01)
+        self.assertAllEqual(first, kept)
+
+    def test_files_that_are_no_models(self):
+        with self.assertRaisesRegex(MissingInputError, "There is no file 'none.tflite'"):
+            litert.LiteRtModel("none.tflite")
+        path = self.folder / "text.tflite"
+        for contents in (b"", b"no model", self.path.read_bytes()[:1000]):
+            path.write_bytes(contents)
+            with self.assertRaisesRegex(InputError, "text.tflite' cannot be loaded by LiteRT"):
+                litert.LiteRtModel(path)
+
+    def test_an_unknown_signature(self):
+        with self.assertRaisesRegex(
+            InputError, "no signature 'encoded'. It has serving_default, with_noise"
+        ):
+            self.model.run("encoded", **self.inputs)
+
+    def test_inputs_that_do_not_fit(self):
+        image, z = self.inputs["image"], self.inputs["z"]
+        for wrong, message in (
+            (dict(image=image), "takes image, z, and was given image"),
+            (dict(), "given nothing"),
+            (dict(image=image, z=z, seed=z), "given image, seed, z"),
+            (dict(image=image[:, :16], z=z), r"image is float32 \[1, 16, 32, 3\]"),
+            (dict(image=image[0], z=z), r"image is float32 \[32, 32, 3\]"),
+            (dict(image=image.astype(np.float64), z=z), "image is float64"),
+            (dict(image=image, z=z[:, 1:]), rf"takes float32 \[1, {NOISE_SIZE}\]"),
+        ):
+            with self.assertRaisesRegex(InputError, message):
+                self.model.run("with_noise", **wrong)
+        # It is none the worse for it.
+        self.assertEqual(self.model.run("with_noise", **self.inputs)["output"].shape, image.shape)
+
+    def test_without_litert_tensorflow_runs_the_file(self):
+        expected = self.model.run("with_noise", **self.inputs)["output"]
+        with mock.patch.dict(
+            sys.modules, {"ai_edge_litert": None, "ai_edge_litert.interpreter": None}
+        ):
+            fallback = _copy_of(litert)
+        self.assertIs(fallback.Interpreter, tf.lite.Interpreter)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # That it will move to LiteRT.
+            model = fallback.LiteRtModel(self.path)
+        output = model.run("with_noise", **self.inputs)["output"]
+        self.assertAllClose(output, expected, rtol=0, atol=1e-5)
+
+    def test_the_example_for_devices(self):
+        if litert.Interpreter is tf.lite.Interpreter:
+            self.skipTest("ai-edge-litert is not installed, which the example imports.")
+        pixels = np.random.RandomState(0).randint(0, 256, [SIZE, SIZE, 3], np.uint8)
+        picture, output = self.folder / "in.png", self.folder / "out.png"
+        tf.io.write_file(str(picture), tf.io.encode_png(pixels))
+        code = (
+            "import runpy, sys; sys.argv = sys.argv[1:];"
+            "runpy.run_path(sys.argv[0], run_name='__main__');"
+            "found = {'tensorflow', 'pix2pix_tf'} & set(sys.modules);"
+            "sys.exit(f'imported {found}' if found else 0)"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", code, _EXAMPLE, self.path, picture, output, "7"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        z = np.random.default_rng(7).random((1, NOISE_SIZE), dtype=np.float32)
+        image = pixels[np.newaxis] / np.float32(127.5) - 1
+        expected = self.model.run("with_noise", image=image, z=z)["output"][0]
+        found = tf.io.decode_png(tf.io.read_file(str(output))).numpy()
+        self.assertAllClose(found, (expected + 1) * 127.5, rtol=0, atol=0.51)
+
+
+def _copy_of(module):
+    """Imports a module anew, beside the one that others hold."""
+    spec = importlib.util.spec_from_file_location("copy_of_it", module.__file__)
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    return copy
+
+
+if __name__ == "__main__":
+    tf.test.main()
