@@ -180,27 +180,26 @@ def _model_json(
 ) -> dict:
     """Returns what `tf.loadGraphModel` reads."""
 
-    def describe(specs: dict) -> dict:
+    def describe_shape(spec: tf.TensorSpec) -> dict:
+        return dict(dim=[dict(size=str(-1 if side is None else side)) for side in spec.shape])
+
+    def describe(specs: dict[str, tf.TensorSpec]) -> dict:
         return {
-            name: dict(
-                name=f"{name}:0",
-                dtype=f"DT_{spec.dtype.name.upper()}".replace("FLOAT32", "FLOAT"),
-                tensorShape=dict(
-                    dim=[dict(size=str(-1 if side is None else side)) for side in spec.shape]
-                ),
-            )
+            name: dict(name=f"{name}:0", dtype="DT_FLOAT", tensorShape=describe_shape(spec))
             for name, spec in specs.items()
         }
 
+    nodes = [json_format.MessageToDict(node) for node in graph.nodes]
+    for node in nodes:
+        if node["op"] == "Placeholder":
+            # Protobuf leaves a size of 0 out, as that of z without dropout; TF.js then reads NaN.
+            node["attr"]["shape"] = dict(shape=describe_shape(graph.inputs[node["name"]]))
     return dict(
         format="graph-model",
         generatedBy=f"pix2pix_tf {card['versions']['pix2pix_tf']}",
         convertedBy="pix2pix_tf export.tfjs",
         signature=dict(inputs=describe(graph.inputs), outputs=describe(graph.outputs)),
-        modelTopology=dict(
-            node=[json_format.MessageToDict(node) for node in graph.nodes],
-            versions=dict(producer=1),
-        ),
+        modelTopology=dict(node=nodes, versions=dict(producer=1)),
         weightsManifest=manifest,
         userDefinedMetadata=dict(card, tfjs=dict(quantize=quantize)),
     )
