@@ -61,7 +61,7 @@ def draw_noise(number: int, count: int) -> np.ndarray:
     return np.array(values, np.float32)[np.newaxis]
 
 
-class SessionTest(tf.test.TestCase):
+class SessionTest(tf.test.TestCase, parameterized.TestCase):
     """What a person sees who opens the page, draws, and takes the picture away."""
 
     @classmethod
@@ -96,7 +96,9 @@ class SessionTest(tf.test.TestCase):
         if process.returncode:
             raise RuntimeError(f"The session ended early: {process.stderr}")
         cls.report = json.loads(process.stdout.strip().splitlines()[-1])
-        cls.moments = cls.report["desktop"]
+        cls.moments = dict(
+            cls.report["desktop"], webgl=cls.report["webgl"], webgpu=cls.report["webgpu"]
+        )
 
     def pixels(self, moment: str, side: str) -> np.ndarray:
         return np.array(self.moments[moment][side], np.uint8).reshape(SIZE, SIZE, 4)
@@ -201,6 +203,13 @@ class SessionTest(tf.test.TestCase):
     def test_another_backend_shows_the_same(self):
         self.assertIn("on cpu", self.moments["onCpu"]["time"])
         self.assert_shows("onCpu", noise=3)
+
+    @parameterized.parameters("webgl", "webgpu")
+    def test_a_gpu_shows_the_same(self, backend):
+        if "message" in self.moments[backend]:
+            self.skipTest(f"This Chromium has no {backend}: {self.moments[backend]['message']}")
+        self.assertIn(f"on {backend}", self.moments[backend]["time"])
+        self.assert_shows(backend, noise=2)
 
     def test_asks_no_other_host(self):
         self.assertNotEmpty(self.report["seen"]["requests"])
