@@ -58,17 +58,21 @@ def _simplify(
     graph_def: tf.compat.v1.GraphDef, inputs: dict[str, tf.TensorSpec], outputs: dict[str, str]
 ) -> FrozenGraph:
     """Returns what the outputs need of a graph, constants folded."""
-    for node in graph_def.node:  # What only orders effects; nothing here has any.
+    constants = {}
+    for node in graph_def.node:
+        # What only orders effects; nothing here has any.
         data = [source for source in node.input if not source.startswith("^")]
         node.ClearField("input")
         node.input.extend(data)
+        if node.op == "Const":
+            value = constants[node.name] = tf.make_ndarray(node.attr["value"].tensor)
+            if value.size > _MOST_FOLDED:
+                # A stand-in, since TensorFlow would copy hundreds of megabytes several times.
+                node.op = "Placeholder"
+                del node.attr["value"]
+                node.attr["shape"].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
     with tf.Graph().as_default() as graph:
         tf.graph_util.import_graph_def(graph_def, name="")  # This infers every shape.
-    constants = {
-        node.name: tf.make_ndarray(node.attr["value"].tensor)
-        for node in graph_def.node
-        if node.op == "Const"
-    }
     constants.update(_fold(graph, constants))
 
     def resolve(tensor: tf.Tensor) -> tf.Tensor:

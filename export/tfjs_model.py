@@ -151,26 +151,25 @@ def _write(
 ) -> None:
     """Writes the model.json of each graph, and the shards."""
     split = tfjs_weights.split_shared([graph.constants for graph in graphs.values()])
-    shards = None
+    # The shared weights are equal in all graphs; only their names differ.
+    first = next(iter(graphs.values()))
+    encoded = [tfjs_weights.encode(key, first.constants[key], quantize) for key in split[0][0]]
+    shards = tfjs_weights.write_shards([contents for _, contents in encoded], folder / "weights")
     for (name, graph), (shared, own) in zip(graphs.items(), split):
-        encoded = {
-            key: tfjs_weights.encode(key, value, quantize) for key, value in graph.constants.items()
-        }
-        if shards is None:  # The first graph's are everybody's.
-            stream = [encoded[key][1] for key in shared]
-            shards = tfjs_weights.write_shards(stream, folder / "weights")
         model_folder = folder / name
         model_folder.mkdir()
         manifest = [
             dict(
                 paths=[f"../weights/{path.name}" for path in shards],
-                weights=[encoded[key][0] for key in shared],
+                weights=[dict(entry, name=key) for key, (entry, _) in zip(shared, encoded)],
             )
         ]
         if own:
+            own_encoded = [tfjs_weights.encode(key, graph.constants[key], quantize) for key in own]
             own_file = model_folder / "constants.bin"
-            own_file.write_bytes(b"".join(encoded[key][1] for key in own))
-            manifest.append(dict(paths=[own_file.name], weights=[encoded[key][0] for key in own]))
+            own_file.write_bytes(b"".join(contents for _, contents in own_encoded))
+            own_entries = [entry for entry, _ in own_encoded]
+            manifest.append(dict(paths=[own_file.name], weights=own_entries))
         model = _model_json(graph, manifest, card, quantize)
         (model_folder / "model.json").write_text(json.dumps(model), encoding="utf-8")
 
@@ -180,27 +179,26 @@ def _model_json(
 ) -> dict:
     """Returns what `tf.loadGraphModel` reads."""
 
-    def describe(specs: dict) -> dict:
+    def describe_shape(spec: tf.TensorSpec) -> dict:
+        return dict(dim=[dict(size=str(-1 if side is None else side)) for side in spec.shape])
+
+    def describe(specs: dict[str, tf.TensorSpec]) -> dict:
         return {
-            name: dict(
-                name=f"{name}:0",
-                dtype=f"DT_{spec.dtype.name.upper()}".replace("FLOAT32", "FLOAT"),
-                tensorShape=dict(
-                    dim=[dict(size=str(-1 if side is None else side)) for side in spec.shape]
-                ),
-            )
+            name: dict(name=f"{name}:0", dtype="DT_FLOAT", tensorShape=describe_shape(spec))
             for name, spec in specs.items()
         }
 
+    nodes = [json_format.MessageToDict(node) for node in graph.nodes]
+    for node in nodes:
+        if node["op"] == "Placeholder":
+            # Protobuf leaves a size of 0 out, as that of z without dropout; TF.js then reads NaN.
+            node["attr"]["shape"] = dict(shape=describe_shape(graph.inputs[node["name"]]))
     return dict(
         format="graph-model",
         generatedBy=f"pix2pix_tf {card['versions']['pix2pix_tf']}",
         convertedBy="pix2pix_tf export.tfjs",
         signature=dict(inputs=describe(graph.inputs), outputs=describe(graph.outputs)),
-        modelTopology=dict(
-            node=[json_format.MessageToDict(node) for node in graph.nodes],
-            versions=dict(producer=1),
-        ),
+        modelTopology=dict(node=nodes, versions=dict(producer=1)),
         weightsManifest=manifest,
         userDefinedMetadata=dict(card, tfjs=dict(quantize=quantize)),
     )

@@ -145,6 +145,22 @@ async function phone(browser, seen) {
   return moment;
 }
 
+// On an imitation of a GPU: slow, but the shaders are those that a GPU runs.
+async function onGpu(browser, backend, seen) {
+  const page = await open(browser, {}, seen);
+  await page.goto(request.url);
+  await settle(page);
+  await page.locator('#backend').selectOption(backend);
+  const ready = page.getByText(`Ready, on ${backend}.`);
+  const failed = page.locator('#message:not([hidden])');
+  await ready.or(failed).first().waitFor();
+  if (await failed.isVisible()) return {message: await failed.textContent()};
+  await page.keyboard.press('n');
+  const moment = await settle(page);
+  await page.context().close();
+  return moment;
+}
+
 // What the page says where something is not there.
 async function broken(browser, pattern, prepare) {
   const page = await open(browser, {}, {requests: [], errors: []});
@@ -157,14 +173,21 @@ async function broken(browser, pattern, prepare) {
   return text;
 }
 
+function launch(...flags) {
+  return chromium.launch({executablePath: request.chromium, args: ['--no-sandbox', ...flags]});
+}
+
 async function main() {
-  const browser = await chromium.launch(
-    {executablePath: request.chromium, args: ['--no-sandbox', '--disable-gpu']});
+  const browser = await launch('--disable-gpu');
+  const gpuBrowser = await launch('--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+    '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader');
   try {
     const seen = {requests: [], errors: []};
     const report = {
       desktop: await desktop(browser, seen),
       phone: await phone(browser, seen),
+      webgl: await onGpu(gpuBrowser, 'webgl', seen),
+      webgpu: await onGpu(gpuBrowser, 'webgpu', seen),
       withoutModel: await broken(browser, '**/model/**'),
       withoutSite: await broken(browser, '**/site.json'),
       oldBrowser: await broken(browser, null, 'delete window.WebAssembly'),
@@ -173,6 +196,7 @@ async function main() {
     console.log(JSON.stringify(report));
   } finally {
     await browser.close();
+    await gpuBrowser.close();
   }
 }
 

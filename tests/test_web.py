@@ -6,12 +6,11 @@ import functools
 import http.server
 import json
 import pathlib
-import shutil
 import subprocess
 import threading
-import unittest
 from unittest import mock
 
+import browser_tools
 import command_line
 import numpy as np
 import tensorflow as tf
@@ -30,22 +29,6 @@ from pix2pix_tf.errors import MissingInputError
 SIZE = tiny_runs.CROP_SIZE
 _SESSION = pathlib.Path(__file__).resolve().parent / "page_session.js"
 _COLORS = {kind.name: kind.color for kind in scenes.CLASSES}
-
-
-def require_node() -> str:
-    """Returns the path of Node, or skips the test that asks for it."""
-    try:
-        return tfjs_node.find_node()
-    except MissingInputError as error:
-        raise unittest.SkipTest(str(error)) from None
-
-
-def require_chromium() -> str:
-    """Returns the path of Chromium, or skips the test that asks for it."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if shutil.which(name):
-            return shutil.which(name)
-    raise unittest.SkipTest("There is no Chromium on the path: install it to test the page.")
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -78,13 +61,13 @@ def draw_noise(number: int, count: int) -> np.ndarray:
     return np.array(values, np.float32)[np.newaxis]
 
 
-class SessionTest(tf.test.TestCase):
+class SessionTest(tf.test.TestCase, parameterized.TestCase):
     """What a person sees who opens the page, draws, and takes the picture away."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        node, chromium = require_node(), require_chromium()
+        node, chromium = browser_tools.node(), browser_tools.chromium()
         cls.folder = tiny_runs.temporary_folder(cls)
         tiny_runs.write_run(cls.folder / "run", dataset="demo")
         cls.site = assemble.assemble(cls.folder / "run", cls.folder / "site")
@@ -113,7 +96,9 @@ class SessionTest(tf.test.TestCase):
         if process.returncode:
             raise RuntimeError(f"The session ended early: {process.stderr}")
         cls.report = json.loads(process.stdout.strip().splitlines()[-1])
-        cls.moments = cls.report["desktop"]
+        cls.moments = dict(
+            cls.report["desktop"], webgl=cls.report["webgl"], webgpu=cls.report["webgpu"]
+        )
 
     def pixels(self, moment: str, side: str) -> np.ndarray:
         return np.array(self.moments[moment][side], np.uint8).reshape(SIZE, SIZE, 4)
@@ -219,6 +204,13 @@ class SessionTest(tf.test.TestCase):
         self.assertIn("on cpu", self.moments["onCpu"]["time"])
         self.assert_shows("onCpu", noise=3)
 
+    @parameterized.parameters("webgl", "webgpu")
+    def test_a_gpu_shows_the_same(self, backend):
+        if "message" in self.moments[backend]:
+            self.skipTest(f"This Chromium has no {backend}: {self.moments[backend]['message']}")
+        self.assertIn(f"on {backend}", self.moments[backend]["time"])
+        self.assert_shows(backend, noise=2)
+
     def test_asks_no_other_host(self):
         self.assertNotEmpty(self.report["seen"]["requests"])
         for url in self.report["seen"]["requests"]:
@@ -237,7 +229,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         self.folder = tiny_runs.temporary_folder(self)
 
     def test_a_model_of_edges_is_drawn_on_by_pen(self):
-        require_node()
+        browser_tools.node()
         tiny_runs.write_run(
             self.folder / "run", dataset="edges2shoes", data_dir=str(self.folder), input_channels=1
         )

@@ -1,0 +1,386 @@
+"""Tests of the TF.js export: the files, and that TF.js in Node gives what the SavedModel gives."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+from unittest import mock
+
+import browser_tools
+import command_line
+import keras
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from absl.testing import parameterized
+
+from export import frozen_graph, subpixel, tfjs, tfjs_model, tfjs_node, tfjs_weights
+from pix2pix_tf import serving
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+
+SIZE = tiny_runs.CROP_SIZE
+# Largest difference from the SavedModel. float32: the order of sums. The others: kernels of this
+# network, of all sizes alike, rounded to 11 bits and to 8; tanh's output goes from -1 to 1.
+LIMITS = {"none": 1e-4, "float16": 5e-3, "uint8": 0.2}
+
+
+def export(folder: pathlib.Path, **settings) -> pathlib.Path:
+    """Returns an exported version whose kernels are no multiples of a power of two."""
+    tiny_runs.write_run(folder / "run", **settings)
+    generator = tiny_runs.read_generator(folder / "run")
+    generator.set_weights([weight / 1.1 for weight in generator.get_weights()])
+    generator.save_weights(str(folder / "run" / GENERATOR_WEIGHTS))
+    return serving.save_version(folder / "run", folder / "saved_model")
+
+
+def read_model(folder: pathlib.Path, signature: str) -> dict:
+    return json.loads((folder / signature / "model.json").read_text(encoding="utf-8"))
+
+
+def ops_of(model: dict) -> set[str]:
+    return {node["op"] for node in model["modelTopology"]["node"]}
+
+
+class ConvertTest(tf.test.TestCase, parameterized.TestCase):
+    """One model in all forms."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        cls.version = export(cls.folder)
+        cls.card = serving.read_model_card(cls.version)
+        cls.converted = {
+            quantize: tfjs_model.convert(cls.version, cls.folder / quantize, quantize=quantize)
+            for quantize in tfjs_weights.QUANTIZATIONS
+        }
+        cls.any_size = tfjs_model.convert(cls.folder / "saved_model", cls.folder / "any", size=0)
+        cls.signatures = tf.saved_model.load(str(cls.version)).signatures
+
+    def inputs(self, *, batch: int = 1, height: int = SIZE, width: int = SIZE) -> dict:
+        crops = -(-height // SIZE) * -(-width // SIZE)
+        return dict(
+            image=tiny_runs.random_image(batch, height, width, 3),
+            z=tiny_runs.random_noise(batch, crops * self.card["noise_size"]),
+        )
+
+    def assert_same(self, folder: pathlib.Path, inputs: dict, *, backend: str, limit: float):
+        expected = self.signatures["with_noise"](
+            **{name: tf.constant(value) for name, value in inputs.items()}
+        )["output"]
+        result = tfjs_node.run(folder, "with_noise", inputs, backend)
+        self.assertEqual(list(result.outputs), ["output"])
+        self.assertAllClose(result.outputs["output"], expected, rtol=0, atol=limit)
+        self.assertGreater(np.std(expected), 0.1)
+        return np.abs(result.outputs["output"] - expected).max()
+
+    @parameterized.product(quantize=tfjs_weights.QUANTIZATIONS, backend=tfjs_node.BACKENDS)
+    def test_the_same_picture_in_tfjs(self, quantize, backend):
+        browser_tools.node()
+        error = self.assert_same(
+            self.converted[quantize], self.inputs(), backend=backend, limit=LIMITS[quantize]
+        )
+        if quantize != "none":  # Or it was not quantised at all.
+            self.assertGreater(error, LIMITS["none"] / 10)
+
+    def test_a_batch_of_another_size(self):
+        browser_tools.node()
+        inputs = self.inputs(batch=2, height=40, width=70)
+        self.assert_same(self.any_size, inputs, backend="wasm", limit=LIMITS["none"])
+
+    def test_serving_default_draws_its_noise(self):
+        browser_tools.node()
+        image = self.inputs()["image"]
+        for folder in (self.converted["none"], self.any_size):
+            first, second = (
+                tfjs_node.run(folder, "serving_default", dict(image=image)).outputs["output"]
+                for _ in range(2)
+            )
+            self.assertEqual(first.shape, (1, SIZE, SIZE, 3))
+            self.assertGreater(np.abs(first - second).max(), 0.1)
+
+    def test_model_json_names_what_goes_in_and_out(self):
+        for folder, batch, size, noise in (
+            (self.converted["none"], 1, SIZE, self.card["noise_size"]),
+            (self.any_size, -1, -1, -1),
+        ):
+            model = read_model(folder, "with_noise")
+            self.assertEqual(model["format"], "graph-model")
+            shapes = {
+                name: [int(side["size"]) for side in described["tensorShape"]["dim"]]
+                for side in ("inputs", "outputs")
+                for name, described in model["signature"][side].items()
+            }
+            image = [batch, size, size, 3]
+            self.assertEqual(shapes, dict(image=image, z=[batch, noise], output=image))
+            self.assertEqual(model["signature"]["inputs"]["z"]["dtype"], "DT_FLOAT")
+            self.assertEqual(
+                list(read_model(folder, "serving_default")["signature"]["inputs"]), ["image"]
+            )
+
+    def test_the_model_card_goes_along(self):
+        for quantize, folder in self.converted.items():
+            metadata = read_model(folder, "with_noise")["userDefinedMetadata"]
+            self.assertEqual(metadata.pop("tfjs"), dict(quantize=quantize))
+            self.assertEqual(metadata, self.card)
+
+    def test_the_graph_is_small(self):
+        model = read_model(self.converted["none"], "with_noise")
+        self.assertNoCommonElements(
+            ops_of(model),
+            ["Shape", "GatherV2", "Range", "Pack", "FloorMod", "StopGradient", "NoOp"]
+            + ["Conv2DBackpropInput", "FusedBatchNormV3", "RandomUniform", "PartitionedCall"],
+        )
+        for node in model["modelTopology"]["node"]:
+            self.assertNotIn("value", node.get("attr", {}), node["name"])  # Weights are in shards.
+            for source in node.get("input", []):
+                self.assertNotIn("^", source)
+        self.assertIn(
+            "RandomUniform", ops_of(read_model(self.converted["none"], "serving_default"))
+        )
+
+    def test_signatures_share_their_weights(self):
+        folder = self.converted["none"]
+        shared = []
+        for signature in tfjs_model.SIGNATURES:
+            manifest = read_model(folder, signature)["weightsManifest"]
+            self.assertEqual(manifest[0]["paths"], ["../weights/group1-shard1of1.bin"])
+            shared.append([(entry["shape"], entry["dtype"]) for entry in manifest[0]["weights"]])
+            for group in manifest[1:]:
+                self.assertLess(sum(np.prod(entry["shape"]) for entry in group["weights"]), 50)
+        self.assertEqual(*shared)
+        weights = sum(path.stat().st_size for path in (folder / "weights").iterdir())
+        parameters = sum(
+            w.size for w in tiny_runs.read_generator(self.folder / "run").get_weights()
+        )
+        self.assertBetween(weights, 4 * parameters, 4 * parameters + 4096)
+
+    def test_quantised_files_are_smaller(self):
+        sizes = {
+            quantize: sum(path.stat().st_size for path in (folder / "weights").iterdir())
+            for quantize, folder in self.converted.items()
+        }
+        self.assertLess(sizes["float16"], 0.6 * sizes["none"])
+        self.assertLess(sizes["uint8"], 0.35 * sizes["none"])
+
+    def test_only_kernels_are_quantised(self):
+        for group in read_model(self.converted["uint8"], "with_noise")["weightsManifest"]:
+            for entry in group["weights"]:
+                self.assertEqual("quantization" in entry, len(entry["shape"]) == 4, entry)
+
+    def test_shards_are_joined(self):
+        browser_tools.node()
+        folder = self.folder / "shards"
+        with mock.patch.object(tfjs_weights, "SHARD_BYTES", 5000):
+            tfjs_model.convert(self.version, folder)
+        names = sorted(path.name for path in (folder / "weights").iterdir())
+        self.assertGreater(len(names), 3)
+        sizes = {path.stat().st_size for path in (folder / "weights").iterdir()}
+        self.assertEqual(max(sizes), 5000)
+        self.assert_same(folder, self.inputs(), backend="wasm", limit=LIMITS["none"])
+
+    def test_failing_leaves_nothing(self):
+        output = tiny_runs.temporary_folder(self) / "model"
+        with mock.patch.object(json, "dumps", side_effect=KeyboardInterrupt):
+            with self.assertRaises(KeyboardInterrupt):
+                tfjs_model.convert(self.version, output)
+        self.assertEqual(list(output.parent.iterdir()), [])
+
+    def test_what_tfjs_would_compute_wrongly_is_refused(self):
+        folder = tiny_runs.temporary_folder(self)
+
+        @tf.function
+        def with_noise(image, z):
+            ones, zeros = tf.ones([3]), tf.zeros([3])
+            normal = tf.raw_ops.FusedBatchNormV3(
+                x=image, scale=ones, offset=zeros, mean=ones, variance=ones, is_training=True
+            )
+            return {"output": normal.y + tf.reduce_sum(z)}
+
+        image = tf.TensorSpec([None, None, None, 3], tf.float32, "image")
+        z = tf.TensorSpec([None, None], tf.float32, "z")
+        signature = with_noise.get_concrete_function(image, z)
+        tf.saved_model.save(tf.Module(), str(folder / "in"), {"with_noise": signature})
+        shutil.copytree(self.version / "assets.extra", folder / "in" / "assets.extra")
+        with self.assertRaisesRegex(InputError, "computes FusedBatchNormV3, Sum in with_noise"):
+            tfjs_model.convert(folder / "in", folder / "out", signatures=["with_noise"])
+        self.assertFalse((folder / "out").exists())
+
+    def test_an_empty_folder_may_be_there(self):
+        output = tiny_runs.temporary_folder(self)
+        tfjs_model.convert(self.version, output, signatures=["with_noise"])
+        names = sorted(path.name for path in output.iterdir())
+        self.assertEqual(names, ["weights", "with_noise"])
+
+
+class OtherModelsTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(
+        dict(
+            generator="encoder_decoder",
+            input_channels=1,
+            output_channels=4,
+            norm="instance",
+            bottleneck_norm=True,
+        ),
+        dict(norm="none", dropout=0.0),
+    )
+    def test_the_same_picture_in_tfjs(self, **settings):
+        browser_tools.node()
+        folder = tiny_runs.temporary_folder(self)
+        version = export(folder, **settings)
+        card = serving.read_model_card(version)
+        size, channels = card["config"]["crop_size"], card["config"]["input_channels"]
+        inputs = dict(
+            image=tiny_runs.random_image(1, size, size, channels),
+            z=tiny_runs.random_noise(1, card["noise_size"]),
+        )
+        converted = tfjs_model.convert(version, folder / "tfjs", signatures=["with_noise"])
+        loaded = tf.saved_model.load(str(version))
+        expected = loaded.signatures["with_noise"](
+            **{name: tf.constant(value) for name, value in inputs.items()}
+        )["output"]
+        output = tfjs_node.run(converted, "with_noise", inputs).outputs["output"]
+        self.assertAllClose(output, expected, rtol=0, atol=LIMITS["none"])
+
+
+class CommandTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+
+    def convert(self, *flags: str) -> command_line.Result:
+        return command_line.run(
+            tfjs, f"--saved_model={self.folder / 'in'}", f"--output={self.folder / 'out'}", *flags
+        )
+
+    def test_flags_reach_the_conversion(self):
+        for given, expected in (
+            ((), dict(quantize="none", size=None)),
+            (("--quantize=uint8", "--size=64"), dict(quantize="uint8", size=64)),
+        ):
+            with mock.patch.object(tfjs_model, "convert", return_value=self.folder) as convert:
+                result = self.convert(*given)
+            convert.assert_called_once_with(self.folder / "in", self.folder / "out", **expected)
+            self.assertEqual(result.stdout, f"Wrote '{self.folder}', 0.0 MB.\n")
+
+    def test_what_cannot_be_used(self):
+        for prepare, message in (
+            (lambda: None, "There is no folder"),
+            (lambda: (self.folder / "in").mkdir(), "is no SavedModel: it has no saved_model.pb"),
+            (lambda: (self.folder / "in" / "saved_model.pb").touch(), "has no assets.extra"),
+            (lambda: (self.folder / "out").touch(), "is there already. Delete it"),
+        ):
+            prepare()
+            result = self.convert()
+            self.assertEqual(result.exit_code, 2)
+            self.assertStartsWith(result.stderr, "error: ")
+            self.assertIn(message, result.stderr)
+
+    def test_a_damaged_saved_model(self):
+        card = self.folder / "in" / serving.MODEL_CARD
+        card.parent.mkdir(parents=True)
+        card.write_text(json.dumps(dict(config=dict(crop_size=SIZE), step=None, noise_size=0)))
+        (self.folder / "in" / "saved_model.pb").write_bytes(b"damaged")
+        result = self.convert()
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("cannot be loaded as a SavedModel", result.stderr)
+
+
+class WeightsTest(tf.test.TestCase):
+    def test_uint8_keeps_zero_and_the_ends(self):
+        value = np.linspace(-0.3, 1.7, 4 * 4 * 8, dtype=np.float32).reshape(4, 4, 8, 1)
+        value[0, 0, 0, 0] = 0.0
+        entry, contents = tfjs_weights.encode("kernel", value, "uint8")
+        scale, least = entry["quantization"]["scale"], entry["quantization"]["min"]
+        steps = np.frombuffer(contents, np.uint8).reshape(value.shape)
+        decoded = steps * scale + least  # As TF.js does.
+        self.assertAllClose(decoded, value, rtol=0, atol=0.5001 * scale + 1e-7)
+        self.assertEqual(decoded[0, 0, 0, 0], 0.0)
+        self.assertAllClose(scale, 2.0 / 255, rtol=0.02)
+
+    def test_uint8_of_a_kernel_of_zeros(self):
+        entry, contents = tfjs_weights.encode("kernel", np.zeros((1, 1, 2, 2), np.float32), "uint8")
+        decoded = np.frombuffer(contents, np.uint8) * entry["quantization"]["scale"]
+        self.assertAllEqual(decoded + entry["quantization"]["min"], np.zeros(4))
+
+    def test_equal_weights_are_shared_as_often_as_all_have_them(self):
+        zeros, ones = np.zeros(3, np.float32), np.ones(3, np.float32)
+        first = dict(a=zeros, b=ones, c=zeros)
+        second = dict(d=zeros, e=zeros, f=ones, g=ones)
+        self.assertEqual(
+            tfjs_weights.split_shared([first, second]),
+            [(["a", "b", "c"], []), (["d", "f", "e"], ["g"])],
+        )
+        # As integers they are other weights.
+        third = dict(h=zeros.astype(np.int32))
+        self.assertEqual(
+            tfjs_weights.split_shared([dict(a=zeros), third]), [([], ["a"]), ([], ["h"])]
+        )
+
+
+class SubpixelTest(tf.test.TestCase, parameterized.TestCase):
+    """The rewritten graph, run by TensorFlow, against the transposed convolution."""
+
+    def freeze(self, layer, shape):
+        module = tf.Module()
+        module.layer = layer
+        spec = tf.TensorSpec(shape, tf.float32, name="image")
+        signature = tf.function(lambda image: {"output": layer(image)})
+        concrete = signature.get_concrete_function(spec)
+        return frozen_graph.freeze(lambda **inputs: concrete(**inputs), dict(image=spec))
+
+    @parameterized.parameters((1, 1), (1, 5), (6, 3))
+    def test_the_same_numbers(self, height, width):
+        layer = keras.layers.Conv2DTranspose(
+            3, 4, strides=2, padding="same", bias_initializer="ones"
+        )
+        image = tiny_runs.random_image(2, height, width, 5)
+        expected = layer(image)
+        graph = subpixel.rewrite(self.freeze(layer, [2, height, width, 5]))
+        self.assertNotIn("Conv2DBackpropInput", {node.op for node in graph.nodes})
+        graph_def = tf.compat.v1.GraphDef(node=graph.nodes)
+        for node in graph_def.node:
+            if node.op == "Const":
+                value = tf.make_tensor_proto(graph.constants[node.name])
+                node.attr["value"].tensor.CopyFrom(value)
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            tf.graph_util.import_graph_def(graph_def, name="")
+            output = session.run("output:0", {"image:0": image})
+        self.assertAllClose(output, expected, rtol=0, atol=1e-5)
+
+    @parameterized.parameters(dict(kernel_size=3), dict(strides=1), dict(padding="valid"))
+    def test_others_are_left_alone(self, **settings):
+        settings = {**dict(kernel_size=4, strides=2, padding="same"), **settings}
+        layer = keras.layers.Conv2DTranspose(2, **settings)
+        layer(np.zeros((1, 4, 4, 3), np.float32))
+        graph = subpixel.rewrite(self.freeze(layer, [1, 4, 4, 3]))
+        self.assertIn("Conv2DBackpropInput", {node.op for node in graph.nodes})
+
+
+class NodeTest(tf.test.TestCase):
+    def test_says_what_is_missing(self):
+        with mock.patch.object(shutil, "which", return_value=None):
+            with self.assertRaisesRegex(MissingInputError, "no program 'node'"):
+                tfjs_node.find_node()
+        with mock.patch.object(shutil, "which", return_value="/usr/bin/node"):
+            with mock.patch.object(tfjs_node, "RUNNER", tiny_runs.temporary_folder(self)):
+                with self.assertRaisesRegex(
+                    MissingInputError, "npm ci --prefix export/tfjs_runner"
+                ):
+                    tfjs_node.find_node()
+
+    def test_names_the_model_that_fails(self):
+        browser_tools.node()
+        folder = tiny_runs.temporary_folder(self)
+        with self.assertRaisesRegex(MissingInputError, "python -m export.tfjs"):
+            tfjs_node.run(folder, "with_noise", {})
+        (folder / "with_noise").mkdir()
+        (folder / "with_noise" / "model.json").write_text("{}")
+        with self.assertRaisesRegex(tfjs_node.NodeError, "model.json' on cpu: .+"):
+            tfjs_node.run(folder, "with_noise", {}, "cpu")
+
+
+if __name__ == "__main__":
+    tf.test.main()
