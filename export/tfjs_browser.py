@@ -181,6 +181,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             ("/modules/", tfjs_node.RUNNER / "node_modules"),
             ("/model/", self._model),
         ):
+            root = root.resolve()
             file = (root / self.path[len(prefix) :]).resolve()
             if self.path.startswith(prefix) and file.is_file() and file.is_relative_to(root):
                 kind = "application/wasm" if file.suffix == ".wasm" else "text/javascript"

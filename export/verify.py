@@ -22,11 +22,12 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from export import runtimes
+from export import cpp_session, runtimes, tfjs_browser, tfjs_node
 from export.runtimes import Inputs, Limit, Runtime
 from pix2pix_tf import commands, files
 
 EXIT_DIFFERS = 1
+RUNTIME_ERRORS = (cpp_session.CppError, tfjs_node.NodeError, tfjs_browser.BrowserError)
 RUNTIMES = ("cpp", "tflite", "node", "chromium")
 # Measured on the 256x256 facades model, see docs/parity.md, and half as much again: rounding
 # weights to 11 bits, to 8 bits, and weights and activations to 8 bits.
@@ -111,21 +112,22 @@ def verify(
     subjects = [reference, runtimes.saved_model(version)]
     subjects += _convert_all(version, output, wanted, num_threads=num_threads)
 
-    expected, rows, pictures, draws = [], [], {}, {}
+    rows, expected, expected_draws = [], None, None
+    pictures = {}
     for subject in subjects:
         print(f"{subject.name} ...", flush=True)
-        outputs, times = [], []
-        for one in inputs:
-            # The first run of a runtime plans and allocates; its time is not the user's.
-            found, milliseconds = subject.run("with_noise", one, repeat + 1)
-            outputs.append(found[-1])
-            times += milliseconds[1:]
-        expected = expected or outputs
+        try:
+            outputs, times = _translations(subject, inputs, repeat)
+            draws = _draws(subject, inputs[0], num_draws)
+        except RUNTIME_ERRORS as error:  # The other runtimes are still worth knowing.
+            rows.append(dict(name=subject.name, faults=[f"{subject.name}: {error}"]))
+            continue
+        if subject is reference:
+            expected, expected_draws = outputs, draws
         pictures[subject.name] = outputs[:_PICTURES]
-        draws[subject.name] = _draws(subject, inputs[0], num_draws)
-        rows.append(_row(subject, outputs, expected, times))
-        rows[-1].update(_noise_row(draws[subject.name], draws[reference.name]))
-        rows[-1]["faults"] = _faults(rows[-1], subject.limit)
+        row = _row(subject, outputs, expected, times)
+        row.update(_noise_row(draws, expected_draws))
+        rows.append({**row, "faults": _faults(row, subject.limit)})
 
     result = dict(
         workdir_step=card["step"],
@@ -205,6 +207,19 @@ def _convert_all(
             if "chromium" in wanted and quantize == "none":
                 found.append(runtimes.tfjs_in_chromium(folder, quantize, limit, backend="wasm"))
     return found
+
+
+def _translations(
+    subject: Runtime, inputs: list[Inputs], repeat: int
+) -> tuple[list[np.ndarray], list[float]]:
+    """Returns the outputs of `with_noise` and the milliseconds of all repetitions."""
+    outputs, times = [], []
+    for one in inputs:
+        # The first run of a runtime plans and allocates; its time is not the user's.
+        found, milliseconds = subject.run("with_noise", one, repeat + 1)
+        outputs.append(found[-1])
+        times += milliseconds[1:]
+    return outputs, times
 
 
 def _draws(subject: Runtime, inputs: Inputs, count: int) -> np.ndarray:
@@ -297,6 +312,9 @@ def _table(result: dict) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in result["runtimes"]:
+        if "megabytes" not in row:
+            lines.append(f"| {row['name']} | failed |")
+            continue
         lines.append(
             f"| {row['name']} | {row['megabytes']:.1f} | {row['mean_difference']:.1e} "
             f"| {row['max_difference']:.1e} | {row['mean_limit']:g} / {row['max_limit']:g} "

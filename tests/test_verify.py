@@ -12,7 +12,7 @@ import tiny_runs
 from absl.testing import parameterized
 from PIL import Image
 
-from export import verify
+from export import cpp_session, verify
 from pix2pix_tf import serving
 from pix2pix_tf.models import layers
 from pix2pix_tf.training import state
@@ -114,6 +114,14 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assert_found(
                 self.verify(), "SavedModel, Python: a stranger in the batch changes the output"
             )
+
+    def test_a_runtime_that_fails_is_a_row_beside_the_others(self):
+        fault = cpp_session.CppError("INTERNAL", "it broke")
+        with mock.patch.object(cpp_session.CppSession, "run", side_effect=fault):
+            result = self.verify()
+        self.assert_found(result, "SavedModel, C++: INTERNAL: it broke")
+        self.assertIn("| SavedModel, C++ | failed |", result.stdout)
+        self.assertIn("| SavedModel, Python | 0.", result.stdout)
 
     def test_noise_of_another_strength_moves_the_mean(self):
         random = np.random.RandomState(0)
