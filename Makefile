@@ -1,6 +1,6 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-current demo test test-current lint notebook clean
+.PHONY: help setup setup-current node demo test test-current lint notebook verify serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -10,6 +10,13 @@ PYTHON_CURRENT ?= $(shell tools/find_python.sh 3.13 3.12)
 
 VENV := .venv
 VENV_CURRENT := .venv-current
+NODE_MODULES := export/tfjs_runner/node_modules
+# Of `make serving-check`: a running TensorFlow Serving, and the model folder it serves, if known.
+ADDRESS ?= localhost:8500
+REST ?= http://$(firstword $(subst :, ,$(ADDRESS))):8501
+MODEL ?=
+# Where there is no npm, the tests of TF.js and of the page are skipped, and say so.
+NODE_IF_THERE := $(if $(shell command -v npm),node)
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -27,10 +34,16 @@ $(VENV_CURRENT)/.ready: requirements.txt constraints.txt pyproject.toml tools/ma
 demo: setup  ## Trains on drawn scenes for some minutes and writes demo/index.html.
 	$(VENV)/bin/python -m pix2pix_tf.demo --output=demo
 
-test: setup  ## Runs the tests on the Python at hand.
+node: $(NODE_MODULES)/.ready  ## Installs TF.js, for export.web and export.verify; needs npm.
+
+$(NODE_MODULES)/.ready: export/tfjs_runner/package-lock.json
+	npm ci --prefix export/tfjs_runner --no-audit --no-fund --loglevel=error
+	touch $@
+
+test: setup $(NODE_IF_THERE)  ## Runs the tests on the Python at hand.
 	$(VENV)/bin/python -m pytest
 
-test-current: setup-current  ## Runs the tests on Python 3.13 or 3.12.
+test-current: setup-current $(NODE_IF_THERE)  ## Runs the tests on Python 3.13 or 3.12.
 	$(VENV_CURRENT)/bin/python -m pytest
 
 lint: setup  ## Checks format and rules with ruff.
@@ -39,6 +52,13 @@ lint: setup  ## Checks format and rules with ruff.
 
 notebook: setup  ## Generates the notebooks from their .py sources.
 	$(VENV)/bin/jupytext --to ipynb --update notebooks/*.py
+
+verify: setup node  ## Compares all runtimes on WORKDIR, a run folder; writes parity/.
+	$(VENV)/bin/python -m export.verify --workdir=$(WORKDIR) --checkpoint=best --output=parity
+
+serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [MODEL=DIR].
+	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
+	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
 clean:  ## Removes the environments and what the demo made.
 	rm -rf $(VENV) $(VENV_CURRENT) demo

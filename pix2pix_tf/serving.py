@@ -80,7 +80,19 @@ class ServingModel(tf.Module):
         Shapes:
             image: `[batch, height, width, input_channels]`, float32 in [-1, 1].
             z: `[batch, noise_size]` for the padded size, float32 in [0, 1).
+
+        Raises:
+            tf.errors.InvalidArgumentError: If they have other shapes, or no pixels.
         """
+        # A server feeds tensors of any shape, whatever the signature says, and a convolution
+        # that is given rank 3 aborts the process.
+        image = tf.ensure_shape(image, [None, None, None, self.config.input_channels])
+        z = tf.ensure_shape(z, [None, None])
+        has_pixels = tf.debugging.assert_positive(
+            tf.reduce_prod(tf.shape(image)), message="image is empty: batch, height or width is 0"
+        )
+        with tf.control_dependencies([has_pixels]):
+            image = tf.identity(image)
         padded = augment.pad_to_multiple(image, self.config.crop_size)
         output = self._generator([padded, z])
         return output[:, : tf.shape(image)[1], : tf.shape(image)[2]]

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import unittest
+from collections.abc import Callable
 
-from export import tfjs_node
+from export import tfjs_browser, tfjs_node
 from pix2pix_tf.errors import MissingInputError
 
 
 def node() -> str:
-    """Returns the path of Node, or skips the test that asks for it.
-
-    Raises:
-        unittest.SkipTest: If Node or TF.js is not installed, saying how to install it.
-    """
-    try:
-        return tfjs_node.find_node()
-    except MissingInputError as error:
-        raise unittest.SkipTest(str(error)) from None
+    """Returns the path of Node, or skips the test that asks for it."""
+    return _find(tfjs_node.find_node)
 
 
 def chromium() -> str:
     """Returns the path of Chromium, or skips the test that asks for it."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if shutil.which(name):
-            return shutil.which(name)
-    raise unittest.SkipTest("There is no Chromium on the path: install it to test the page.")
+    return _find(tfjs_browser.find_chromium)
+
+
+def _find(find: Callable[[], str]) -> str:
+    try:
+        return find()
+    except MissingInputError as error:
+        if os.environ.get("PIX2PIX_REQUIRE_PROGRAMS"):
+            raise
+        raise unittest.SkipTest(str(error)) from None

@@ -98,4 +98,6 @@ def _attempt(function, contents: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:
     A graph has no try; a data set that passes over what fails is as good as one.
     """
     results = tf.data.Dataset.from_tensors(contents).map(function).ignore_errors()
-    return results.reduce(otherwise, lambda _, result: result)
+    instead = tf.data.Dataset.from_tensors(otherwise)
+    # Not reduce(), which takes 10 to 40 ms a call.
+    return results.concatenate(instead).take(1).get_single_element()
