@@ -90,6 +90,17 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         inputs = self.inputs(batch=2, height=40, width=70)
         self.assert_same(self.any_size, inputs, backend="wasm", limit=LIMITS["none"])
 
+    def test_another_size_known_beforehand(self):
+        browser_tools.node()
+        folder = tfjs_model.convert(
+            self.version, self.folder / "40", size=40, signatures=["with_noise"]
+        )
+        self.assertNoCommonElements(
+            ops_of(read_model(folder, "with_noise")), ["Shape", "Range", "FloorMod"]
+        )
+        inputs = self.inputs(height=40, width=40)
+        self.assert_same(folder, inputs, backend="wasm", limit=LIMITS["none"])
+
     def test_serving_default_draws_its_noise(self):
         browser_tools.node()
         image = self.inputs()["image"]
