@@ -93,8 +93,7 @@ def _simplify(
             node.op = operation.type
             for tensor in map(resolve, operation.inputs):
                 add(tensor.op)
-                index = f":{tensor.value_index}" if tensor.value_index else ""
-                node.input.append(tensor.op.name + index)
+                node.input.append(_reference(tensor))
             for key, value in operation.node_def.attr.items():
                 if not key.startswith("_"):  # Notes of TensorFlow to itself.
                     node.attr[key].CopyFrom(value)
@@ -106,7 +105,7 @@ def _simplify(
         source = resolve(tensor)
         add(source.op)
         # Under the signature's name, which TF.js and people look for.
-        node = tf.compat.v1.NodeDef(name=name, op="Identity", input=[source.op.name])
+        node = tf.compat.v1.NodeDef(name=name, op="Identity", input=[_reference(source)])
         node.attr["T"].type = tensor.dtype.as_datatype_enum
         nodes[name] = node
         output_specs[name] = tf.TensorSpec(tensor.shape, tensor.dtype, name)
@@ -118,6 +117,11 @@ def _simplify(
         inputs=inputs,
         outputs=output_specs,
     )
+
+
+def _reference(tensor: tf.Tensor) -> str:
+    """Returns a tensor's name as an input of a node, where output 0 goes without saying."""
+    return f"{tensor.op.name}:{tensor.value_index}" if tensor.value_index else tensor.op.name
 
 
 def _fold(graph: tf.Graph, constants: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

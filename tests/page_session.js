@@ -11,7 +11,7 @@ const fs = require('fs');
 const request = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const {chromium} = require(request.playwright);
 
-const TIMEOUT = 60000;  // Milliseconds; the machine may be busy with other tests.
+const TIMEOUT = 120000;  // Milliseconds; the machine may be busy with other tests.
 
 async function open(browser, options, seen) {
   const context = await browser.newContext({acceptDownloads: true, ...options});

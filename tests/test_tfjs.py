@@ -90,6 +90,17 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         inputs = self.inputs(batch=2, height=40, width=70)
         self.assert_same(self.any_size, inputs, backend="wasm", limit=LIMITS["none"])
 
+    def test_another_size_known_beforehand(self):
+        browser_tools.node()
+        folder = tfjs_model.convert(
+            self.version, self.folder / "40", size=40, signatures=["with_noise"]
+        )
+        self.assertNoCommonElements(
+            ops_of(read_model(folder, "with_noise")), ["Shape", "Range", "FloorMod"]
+        )
+        inputs = self.inputs(height=40, width=40)
+        self.assert_same(folder, inputs, backend="wasm", limit=LIMITS["none"])
+
     def test_serving_default_draws_its_noise(self):
         browser_tools.node()
         image = self.inputs()["image"]
@@ -320,16 +331,47 @@ class WeightsTest(tf.test.TestCase):
         )
 
 
+def freeze(function, shape) -> frozen_graph.FrozenGraph:
+    """Returns the graph of a function of one image."""
+    spec = tf.TensorSpec(shape, tf.float32, name="image")
+    concrete = tf.function(lambda image: {"output": function(image)}).get_concrete_function(spec)
+    return frozen_graph.freeze(concrete, dict(image=spec))
+
+
+def run(graph: frozen_graph.FrozenGraph, image: np.ndarray) -> np.ndarray:
+    """Returns what TensorFlow makes of a frozen graph."""
+    graph_def = tf.compat.v1.GraphDef(node=graph.nodes)
+    for node in graph_def.node:
+        if node.op == "Const":
+            value = tf.make_tensor_proto(graph.constants[node.name])
+            node.attr["value"].tensor.CopyFrom(value)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(graph_def, name="")
+        return session.run("output:0", {"image:0": image})
+
+
+class FrozenGraphTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(
+        (lambda image: image[:, :4, :6] + tf.cast(tf.size(image), tf.float32), ["AddV2"]),
+        (lambda image: tf.gather(tf.stop_gradient(image), tf.range(4), axis=1), []),
+        (lambda image: tf.gather(image, [1, 0, 3, 2], axis=1), ["GatherV2"]),
+        (lambda image: image[:, ::-1], ["StridedSlice"]),
+        (lambda image: image[:, 1:], ["StridedSlice"]),
+        # Large enough to be a weight, which is no matter of shapes.
+        (lambda image: image + tf.reduce_sum(np.ones([100, 100], np.float32)), ["AddV2", "Sum"]),
+        (lambda image: tf.split(image, 2, axis=2)[1], ["Split"]),
+    )
+    def test_only_what_changes_nothing_goes(self, function, ops):
+        graph = freeze(function, [1, 4, 6, 3])
+        found = [node.op for node in graph.nodes]
+        kept = [op for op in found if op not in ("Const", "Placeholder", "Identity")]
+        self.assertEqual(sorted(kept), ops)
+        image = tiny_runs.random_image(1, 4, 6, 3)
+        self.assertAllClose(run(graph, image), function(image), rtol=1e-5, atol=0)
+
+
 class SubpixelTest(tf.test.TestCase, parameterized.TestCase):
     """The rewritten graph, run by TensorFlow, against the transposed convolution."""
-
-    def freeze(self, layer, shape):
-        module = tf.Module()
-        module.layer = layer
-        spec = tf.TensorSpec(shape, tf.float32, name="image")
-        signature = tf.function(lambda image: {"output": layer(image)})
-        concrete = signature.get_concrete_function(spec)
-        return frozen_graph.freeze(lambda **inputs: concrete(**inputs), dict(image=spec))
 
     @parameterized.parameters((1, 1), (1, 5), (6, 3))
     def test_the_same_numbers(self, height, width):
@@ -338,24 +380,16 @@ class SubpixelTest(tf.test.TestCase, parameterized.TestCase):
         )
         image = tiny_runs.random_image(2, height, width, 5)
         expected = layer(image)
-        graph = subpixel.rewrite(self.freeze(layer, [2, height, width, 5]))
+        graph = subpixel.rewrite(freeze(layer, [2, height, width, 5]))
         self.assertNotIn("Conv2DBackpropInput", {node.op for node in graph.nodes})
-        graph_def = tf.compat.v1.GraphDef(node=graph.nodes)
-        for node in graph_def.node:
-            if node.op == "Const":
-                value = tf.make_tensor_proto(graph.constants[node.name])
-                node.attr["value"].tensor.CopyFrom(value)
-        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            tf.graph_util.import_graph_def(graph_def, name="")
-            output = session.run("output:0", {"image:0": image})
-        self.assertAllClose(output, expected, rtol=0, atol=1e-5)
+        self.assertAllClose(run(graph, image), expected, rtol=0, atol=1e-5)
 
     @parameterized.parameters(dict(kernel_size=3), dict(strides=1), dict(padding="valid"))
     def test_others_are_left_alone(self, **settings):
         settings = {**dict(kernel_size=4, strides=2, padding="same"), **settings}
         layer = keras.layers.Conv2DTranspose(2, **settings)
         layer(np.zeros((1, 4, 4, 3), np.float32))
-        graph = subpixel.rewrite(self.freeze(layer, [1, 4, 4, 3]))
+        graph = subpixel.rewrite(freeze(layer, [1, 4, 4, 3]))
         self.assertIn("Conv2DBackpropInput", {node.op for node in graph.nodes})
 
 

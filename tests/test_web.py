@@ -92,6 +92,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
             capture_output=True,
             text=True,
             check=False,
+            timeout=600,  # Seconds; each wait in it is limited too.
         )
         if process.returncode:
             raise RuntimeError(f"The session ended early: {process.stderr}")

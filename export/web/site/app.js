@@ -121,6 +121,7 @@ class App {
       $('time').textContent = `${Math.round(event.milliseconds)} ms on ${this.backend}`;
       $('noise-number').textContent = this.site.model.noiseSize ? `· noise ${event.noise}` : '';
       $('download').disabled = false;
+      $('message').hidden = true;
       $('busy').hidden = event.isLatest;
       $('output').dataset.change = event.change;  // What is shown, for tests and the curious.
     } else {
@@ -168,12 +169,19 @@ class App {
   // --- Strokes.
 
   beginStroke(at) {
+    this.say('');
     this.drawing.begin();
     this.from = at;
-    this.moveStroke(at);
+    this.moveStroke([at]);
   }
 
-  moveStroke(to) {
+  // places: where the pointer has been since the last call, in order.
+  moveStroke(places) {
+    places.forEach((to) => this.extendStroke(to));
+    this.change();
+  }
+
+  extendStroke(to) {
     if (this.tool === 'rectangle') {
       this.drawing.rewind();
       this.drawing.rectangle(this.from, to, this.color);
@@ -181,7 +189,6 @@ class App {
       this.drawing.line(this.from, to, Number($('size').value), this.color);
       this.from = to;
     }
-    this.change();
   }
 
   endStroke() {
@@ -322,7 +329,7 @@ class App {
       if (event.pointerId !== this.pointer) return;
       // All the places since the last frame, so that a fast stroke stays round.
       const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-      for (const one of events.length ? events : [event]) this.moveStroke(at(one));
+      this.moveStroke((events.length ? events : [event]).map(at));
     });
     for (const [name, finish] of [['pointerup', 'endStroke'], ['pointercancel', 'cancelStroke']]) {
       input.addEventListener(name, (event) => {
@@ -400,7 +407,7 @@ class App {
       const inside = (value) => Math.min(this.size - 1, Math.max(0, value));
       this.cursor = {x: inside(this.cursor.x + step * moves[event.key][0]),
         y: inside(this.cursor.y + step * moves[event.key][1])};
-      if (isDown) this.moveStroke(this.cursor);
+      if (isDown) this.moveStroke([this.cursor]);
     } else if (event.key === ' ') {
       if (isDown) this.endStroke();
       else this.beginStroke(this.cursor);

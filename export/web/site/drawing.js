@@ -3,7 +3,7 @@
 // Strokes have hard edges. A smoothed edge would mix two label colours into a third, which
 // the model has never seen.
 
-const MOST_UNDONE = 60;
+const MOST_UNDO_BYTES = 2 ** 26;
 
 export class Drawing {
   // size: pixels of a side. background: [r, g, b].
@@ -38,7 +38,7 @@ export class Drawing {
     const changed = this.begun.some((value, at) => value !== this.pixels[at]);
     if (changed) {
       this.done.push(this.begun);
-      if (this.done.length > MOST_UNDONE) this.done.shift();
+      if (this.done.length * this.pixels.length > MOST_UNDO_BYTES) this.done.shift();
       this.undone = [];
     }
     this.begun = null;
