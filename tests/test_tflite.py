@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -220,7 +221,13 @@ class ConversionTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_operators_that_litert_lacks_are_refused(self):
         path = self.folder / "new" / "flex.tflite"
-        with mock.patch.object(tflite_graph, "custom_operators", return_value=["FlexErf"]):
+        with contextlib.ExitStack() as stack:
+            for module, name, value in (
+                (tflite_conversion, "_save_with_shapes", None),  # What is slow is left out.
+                (tflite_conversion, "_convert", b"a graph"),
+                (tflite_graph, "custom_operators", ["FlexErf"]),
+            ):
+                stack.enter_context(mock.patch.object(module, name, return_value=value))
             with self.assertRaisesRegex(RuntimeError, "LiteRT has not: FlexErf"):
                 tiny_tflite.convert(self.exported, path)
         self.assertEqual(names_in(path.parent), [])
@@ -388,6 +395,9 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters("0x32", "32", "32x", "32x32x3", "-1x5", "any", "100000x5")
     def test_sizes(self, text):
         self.assert_refused(self.run_command(f"--size={text}"), repr(text), "256x512, or dynamic")
+
+    def test_a_size_beyond_the_memory(self):
+        self.assert_refused(self.run_command("--size=9000x9000"), "'9000x9000'", "67108864 pixels")
 
     def test_sizes_that_are_right(self):
         self.assertEqual(tflite.parse_size("256x512"), (256, 512))
