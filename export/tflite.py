@@ -104,8 +104,10 @@ def parse_size(text: str) -> tuple[int, int] | str | None:
     """Returns (height, width) of "256x512", "dynamic" itself, and None of an empty text.
 
     Raises:
-        InputError: If it is none of these.
+        InputError: If it is none of these, or larger than what the project reads.
     """
+    from pix2pix_tf.data import images
+
     if text in ("", DYNAMIC):
         return text or None
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
@@ -113,7 +115,12 @@ def parse_size(text: str) -> tuple[int, int] | str | None:
         raise InputError(
             f"size is {text!r}. Write height and width in pixels, as 256x512, or {DYNAMIC}."
         )
-    return int(found[1]), int(found[2])
+    height, width = int(found[1]), int(found[2])
+    if height * width > images.MAX_PIXELS:
+        raise InputError(
+            f"size is {text!r}, more than the {images.MAX_PIXELS} pixels that are read. Use less."
+        )
+    return height, width
 
 
 def convert(

@@ -79,10 +79,7 @@ def convert(job: Job) -> dict[str, float]:
     loaded = tf.saved_model.load(job.saved_model)
     with tempfile.TemporaryDirectory(dir=pathlib.Path(job.output).parent) as folder:
         _save_with_shapes(loaded, job, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=list(SIGNATURES)
-        )
-        contents = _convert(converter, job)
+        contents = _convert(folder, job)
     custom = tflite_graph.custom_operators(contents)
     if custom:
         raise RuntimeError(f"The graph has operators that LiteRT has not: {', '.join(custom)}.")
@@ -115,10 +112,11 @@ def _save_with_shapes(loaded, job: Job, folder: str) -> None:
     tf.saved_model.save(module, folder, signatures=signatures)
 
 
-def _convert(converter, job: Job) -> bytes:
+def _convert(folder: str, job: Job) -> bytes:
     """Returns the contents of a .tflite file."""
     import tensorflow as tf
 
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(SIGNATURES))
     if job.quantize != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if job.quantize == "float16":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -218,13 +219,6 @@ class ConversionTest(tf.test.TestCase, parameterized.TestCase):
             outputs.append(model.run("with_noise", image=image, z=z)["output"])
         self.assertGreater(np.abs(outputs[0] - outputs[1]).mean(), 0.1)
 
-    def test_operators_that_litert_lacks_are_refused(self):
-        path = self.folder / "new" / "flex.tflite"
-        with mock.patch.object(tflite_graph, "custom_operators", return_value=["FlexErf"]):
-            with self.assertRaisesRegex(RuntimeError, "LiteRT has not: FlexErf"):
-                tiny_tflite.convert(self.exported, path)
-        self.assertEqual(names_in(path.parent), [])
-
     def test_from_another_folder_with_the_newest_version(self):
         folder = tiny_runs.temporary_folder(self)
         shutil.copytree(self.exported / "1", folder / "exported" / "10")
@@ -389,6 +383,9 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
     def test_sizes(self, text):
         self.assert_refused(self.run_command(f"--size={text}"), repr(text), "256x512, or dynamic")
 
+    def test_a_size_beyond_the_memory(self):
+        self.assert_refused(self.run_command("--size=9000x9000"), "'9000x9000'", "67108864 pixels")
+
     def test_sizes_that_are_right(self):
         self.assertEqual(tflite.parse_size("256x512"), (256, 512))
         self.assertEqual(tflite.parse_size("dynamic"), tflite.DYNAMIC)
@@ -451,6 +448,19 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
         with mock.patch.object(tflite, "_run", run):
             result = self.run_command("--quantize=dynamic")
         self.assert_refused(result, "dynamic", f"differ by {mean:.2g}", "more than the 0.1")
+
+    def test_operators_that_litert_lacks_are_refused(self):
+        with contextlib.ExitStack() as stack:
+            for module, name, value in (
+                (tf.saved_model, "load", None),  # What is slow is left out.
+                (tflite_conversion, "_save_with_shapes", None),
+                (tflite_conversion, "_convert", b"a graph"),
+                (tflite_graph, "custom_operators", ["FlexErf"]),
+            ):
+                stack.enter_context(mock.patch.object(module, name, return_value=value))
+            with self.assertRaisesRegex(RuntimeError, "LiteRT has not: FlexErf"):
+                tiny_tflite.convert(self.exported, self.path)
+        self.assertEqual(names_in(self.folder), [])
 
     def test_metadata_of_what_has_none(self):
         with self.assertRaisesRegex(MissingInputError, "There is no file"):
