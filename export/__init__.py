@@ -1,1 +1,1 @@
-"""From a run folder to what others run; so far a SavedModel."""
+"""From a run folder to what others run: a SavedModel, a server, TFLite, TF.js, a page."""

@@ -14,7 +14,8 @@ import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
 # What passes its first input on, once shapes are known and no gradient is taken.
-_PASSES_ON = ("Identity", "StopGradient")
+# An EnsureShape guards a server; here the sizes are those that the graph is made for.
+_PASSES_ON = ("Identity", "StopGradient", "EnsureShape")
 # Constants of more elements are weights; nothing is computed from them beforehand.
 _MOST_FOLDED = 4096
 

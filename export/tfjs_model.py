@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from export import frozen_graph, subpixel, tfjs_weights
 from pix2pix_tf import files, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.training.state import noise_size
 
 SIGNATURES = ("serving_default", "with_noise")
@@ -55,7 +55,7 @@ def convert(
     """
     saved_model, output = pathlib.Path(saved_model), pathlib.Path(output)
     check_free(output)
-    version = _find_version(saved_model)
+    version = serving.find_version(saved_model)
     card = serving.read_model_card(version)
     graphs = _freeze(version, card, size, signatures)
     files.make_output_folder(output.parent)
@@ -86,23 +86,6 @@ def put_in_place(unfinished: pathlib.Path, output: pathlib.Path) -> None:
     if output.exists():
         output.rmdir()
     os.replace(unfinished, output)
-
-
-def _find_version(folder: pathlib.Path) -> pathlib.Path:
-    """Returns the newest version of a model folder; a version is its own."""
-    if not folder.is_dir():
-        raise MissingInputError(
-            f"There is no folder '{folder}'. Pass the --output of python -m export.saved_model."
-        )
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    versions = serving.list_versions(folder)
-    if not versions:
-        raise InputError(
-            f"'{folder}' is no SavedModel: it has no saved_model.pb and no numbered versions. "
-            "Pass the --output of python -m export.saved_model."
-        )
-    return folder / str(versions[-1])
 
 
 def _freeze(

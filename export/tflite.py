@@ -26,7 +26,7 @@ from absl import flags
 
 from export import tflite_conversion, tflite_metadata
 from pix2pix_tf import commands, files
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError
 
 DYNAMIC = "dynamic"
 CALIBRATION_PAIRS = 100
@@ -152,7 +152,7 @@ def convert(
     """
     from pix2pix_tf import serving
 
-    version = _find_version(pathlib.Path(saved_model))
+    version = serving.find_version(pathlib.Path(saved_model))
     card = serving.read_model_card(version)
     files.check_no_pattern(version)
     output = pathlib.Path(output)
@@ -183,25 +183,6 @@ def convert(
         tflite_metadata.append(unfinished, metadata)
         os.replace(unfinished, output)
     return metadata
-
-
-def _find_version(folder: pathlib.Path) -> pathlib.Path:
-    """Returns the version folder that a user means."""
-    from pix2pix_tf import serving
-
-    if not folder.is_dir():
-        raise MissingInputError(
-            f"There is no folder '{folder}'. Pass what python -m export.saved_model wrote."
-        )
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    versions = serving.list_versions(folder)
-    if not versions:
-        raise InputError(
-            f"'{folder}' is no exported model: it has neither a saved_model.pb nor numbered "
-            "versions. Pass what python -m export.saved_model wrote."
-        )
-    return folder / str(versions[-1])
 
 
 def _example_size(card: dict, size: tuple[int, int] | str | None) -> tuple[int, int]:
