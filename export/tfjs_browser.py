@@ -6,9 +6,11 @@ import base64
 import functools
 import http.server
 import json
+import os
 import pathlib
 import queue
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -135,30 +137,33 @@ def run(
 def _collect(
     chromium: str, address: str, results: queue.Queue, count: int
 ) -> tuple[np.ndarray, list[float]]:
-    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_chromium_") as profile:
-        browser = subprocess.Popen(
-            [
-                *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-                *("--disable-background-networking", "--disable-component-update"),
-                *("--disable-sync", f"--user-data-dir={profile}", address),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        outputs, milliseconds = [], []
-        try:
-            for _ in range(count):
-                result = results.get(timeout=_TIMEOUT_SECONDS)
-                if "error" in result:
-                    raise BrowserError(f"TF.js in Chromium: {result['error']}")
-                values = np.frombuffer(base64.b64decode(result["values"]), "<f4")
-                outputs.append(values.reshape(result["shape"]))
-                milliseconds.append(result["milliseconds"])
-        except queue.Empty:
-            raise BrowserError(f"Chromium did not answer in {_TIMEOUT_SECONDS} s") from None
-        finally:
-            browser.terminate()
-            browser.wait()
+    profile = tempfile.mkdtemp(prefix="pix2pix_tf_chromium_")
+    browser = subprocess.Popen(
+        [
+            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update"),
+            *("--disable-sync", f"--user-data-dir={profile}", address),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    outputs, milliseconds = [], []
+    try:
+        for _ in range(count):
+            result = results.get(timeout=_TIMEOUT_SECONDS)
+            if "error" in result:
+                raise BrowserError(f"TF.js in Chromium: {result['error']}")
+            values = np.frombuffer(base64.b64decode(result["values"]), "<f4")
+            outputs.append(values.reshape(result["shape"]))
+            milliseconds.append(result["milliseconds"])
+    except queue.Empty:
+        raise BrowserError(f"Chromium did not answer in {_TIMEOUT_SECONDS} s") from None
+    finally:
+        os.killpg(browser.pid, signal.SIGKILL)  # With the processes that it has started.
+        browser.wait()
+        # One of them may still be writing there; what it leaves is no reason to fail.
+        shutil.rmtree(profile, ignore_errors=True)
     return np.stack(outputs), milliseconds
 
 

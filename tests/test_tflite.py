@@ -396,7 +396,7 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_refused(self.run_command(exported=missing), f"There is no folder '{missing}'")
         empty = tiny_runs.temporary_folder(self)
         self.assert_refused(
-            self.run_command(exported=empty), f"'{empty}' is no SavedModel", "Pass what"
+            self.run_command(exported=empty), f"'{empty}' is no SavedModel", "Pass the --output"
         )
         (empty / "1").mkdir()
         (empty / "1" / "saved_model.pb").touch()
