@@ -52,10 +52,11 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         cls.folder = tiny_runs.temporary_folder(cls)
         cls.version = export(cls.folder)
         cls.card = serving.read_model_card(cls.version)
-        cls.converted = {
-            quantize: tfjs_model.convert(cls.version, cls.folder / quantize, quantize=quantize)
-            for quantize in tfjs_weights.QUANTIZATIONS
-        }
+        cls.converted = dict(none=tfjs_model.convert(cls.version, cls.folder / "none"))
+        for quantize in ("float16", "uint8"):
+            cls.converted[quantize] = tfjs_model.convert(
+                cls.version, cls.folder / quantize, quantize=quantize, signatures=["with_noise"]
+            )
         cls.any_size = tfjs_model.convert(cls.folder / "saved_model", cls.folder / "any", size=0)
         cls.signatures = tf.saved_model.load(str(cls.version)).signatures
 
@@ -92,9 +93,10 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_another_size_known_beforehand(self):
         browser_tools.node()
-        folder = tfjs_model.convert(
-            self.version, self.folder / "40", size=40, signatures=["with_noise"]
-        )
+        folder = tiny_runs.temporary_folder(self)  # An empty folder may be there.
+        tfjs_model.convert(self.version, folder, size=40, signatures=["with_noise"])
+        names = sorted(path.name for path in folder.iterdir())
+        self.assertEqual(names, ["weights", "with_noise"])
         self.assertNoCommonElements(
             ops_of(read_model(folder, "with_noise")), ["Shape", "Range", "FloorMod"]
         )
@@ -185,7 +187,7 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         browser_tools.node()
         folder = self.folder / "shards"
         with mock.patch.object(tfjs_weights, "SHARD_BYTES", 5000):
-            tfjs_model.convert(self.version, folder)
+            tfjs_model.convert(self.version, folder, signatures=["with_noise"])
         names = sorted(path.name for path in (folder / "weights").iterdir())
         self.assertGreater(len(names), 3)
         sizes = {path.stat().st_size for path in (folder / "weights").iterdir()}
@@ -196,7 +198,7 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         output = tiny_runs.temporary_folder(self) / "model"
         with mock.patch.object(json, "dumps", side_effect=KeyboardInterrupt):
             with self.assertRaises(KeyboardInterrupt):
-                tfjs_model.convert(self.version, output)
+                tfjs_model.convert(self.version, output, signatures=["with_noise"])
         self.assertEqual(list(output.parent.iterdir()), [])
 
     def test_what_tfjs_would_compute_wrongly_is_refused(self):
@@ -218,12 +220,6 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(InputError, "computes FusedBatchNormV3, Sum in with_noise"):
             tfjs_model.convert(folder / "in", folder / "out", signatures=["with_noise"])
         self.assertFalse((folder / "out").exists())
-
-    def test_an_empty_folder_may_be_there(self):
-        output = tiny_runs.temporary_folder(self)
-        tfjs_model.convert(self.version, output, signatures=["with_noise"])
-        names = sorted(path.name for path in output.iterdir())
-        self.assertEqual(names, ["weights", "with_noise"])
 
 
 class OtherModelsTest(tf.test.TestCase, parameterized.TestCase):
