@@ -12,8 +12,9 @@ import tiny_runs
 from absl.testing import parameterized
 from PIL import Image
 
-from export import cpp_session, verify
+from export import cpp_session, tfjs_model, verify
 from pix2pix_tf import serving
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.models import layers
 from pix2pix_tf.training import state
 
@@ -93,6 +94,19 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         with mock.patch.object(tf.raw_ops, "RandomUniform", seeded):
             result = self.verify()
         self.assert_found(result, "SavedModel, Python: loaded anew, serving_default gives the same")
+
+    def test_fused_batch_normalisation(self):
+        def fuse(layer, inputs):
+            outputs, _, _ = tf.compat.v1.nn.fused_batch_norm(
+                inputs, tf.cast(layer.gamma, tf.float32), tf.cast(layer.beta, tf.float32)
+            )
+            return outputs
+
+        with mock.patch.object(layers.StatisticsNormalization, "call", fuse):
+            version = serving.save_version(self.run_folder, self.output)
+        # TF.js would run it with other statistics, or give NaN.
+        with self.assertRaisesRegex(InputError, "FusedBatchNorm"):
+            tfjs_model.convert(version, self.output / "tfjs")
 
     def test_swapped_channels(self):
         translate = serving.ServingModel.translate
