@@ -8,7 +8,8 @@ TFLite and TF.js. Writes `parity.json`, `parity.md` (the table) and `parity.png`
 outputs and their differences), and ends with exit status 1 if a runtime is further
 from Keras than its limit, or the noise is not alive.
 
-TF.js needs Node and `make node`; `--runtimes` leaves out what is not there.
+TF.js needs Node and `make node`, and Chromium on the path; `--runtimes` leaves out what
+is not there.
 """
 
 from __future__ import annotations
@@ -100,6 +101,11 @@ def verify(
     """
     from pix2pix_tf import serving
 
+    # What is missing is said now, not after the conversions.
+    if "node" in wanted or "chromium" in wanted:
+        tfjs_node.find_node()
+    if "chromium" in wanted:
+        tfjs_browser.find_chromium()
     version = serving.save_version(workdir, output / "saved_model", checkpoint=checkpoint)
     card = serving.read_model_card(version)
     images = _held_out_images(card, num_images)

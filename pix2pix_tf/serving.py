@@ -136,6 +136,7 @@ class ServingModel(tf.Module):
                 lambda x: self._translate_encoded(*x),
                 (image_bytes, indices),
                 fn_output_signature=tf.string,
+                parallel_iterations=1,  # Else ten images are held in memory at once.
             )
             return {"image_bytes": translated}
 

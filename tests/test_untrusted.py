@@ -90,6 +90,14 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_bomb_is_refused_by_its_header(self, width, height):
         self.assert_refused(claim_size(width, height), f"[has] [{width}] [x] [{height}] [pixels]")
 
+    @parameterized.parameters(b"aaAa", b"quAd", b"tEXt")
+    def test_a_bomb_behind_a_small_size_that_is_none(self, name):
+        # Its first chunk, which a decoder passes over, looks like a header of 8 x 8 pixels.
+        chunk = name + struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+        decoy = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        large = encode("png", width=600, height=600)
+        self.assert_refused(large[:8] + decoy + large[8:], "[is neither a PNG nor a JPEG file]")
+
     @parameterized.named_parameters(
         ("text", b"hello"),
         ("nothing", b""),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -152,7 +153,9 @@ class RestProtocol:
                 raise _http_error(error) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)  # What a URLError is about.
-            code = "DEADLINE_EXCEEDED" if isinstance(reason, TimeoutError) else "UNAVAILABLE"
+            # socket.timeout is no TimeoutError before Python 3.10.
+            is_late = isinstance(reason, (TimeoutError, socket.timeout))
+            code = "DEADLINE_EXCEEDED" if is_late else "UNAVAILABLE"
             raise ServingError(code, f"{self._url}: {reason or type(reason).__name__}") from None
         self._check_size(len(contents), "answer")
         try:

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from pix2pix_tf.data import images
 
-# The signature of a PNG, then the length and the name of its first chunk, then its size.
-_PNG_HEADER_BYTES = 24
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# How a PNG begins: signature, length and name of its first chunk; the size comes next. A
+# decoder would pass over another chunk in that place, and with it over a size that is no size.
+_PNG_BEGINNING = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_PNG_HEADER_BYTES = len(_PNG_BEGINNING) + 8
 
 
 def decode_checked(
@@ -38,7 +39,7 @@ def decode_checked(
     """
     name = tf.strings.join(["image ", tf.strings.as_string(index), " of the batch"])
     is_png = tf.logical_and(
-        tf.equal(tf.strings.substr(contents, 0, len(_PNG_SIGNATURE)), _PNG_SIGNATURE),
+        tf.equal(tf.strings.substr(contents, 0, len(_PNG_BEGINNING)), _PNG_BEGINNING),
         tf.strings.length(contents) >= _PNG_HEADER_BYTES,
     )
     contents = _require(

@@ -2,7 +2,7 @@
 
 import {Drawing} from './drawing.js';
 
-const DEBOUNCE = 60;  // Milliseconds without a change before a translation is asked for.
+const INTERVAL = 60;  // Milliseconds from a change to the translation that is asked for it.
 const KEY_STEP = 8;  // Drawing pixels that an arrow key moves the cursor.
 
 const $ = (id) => document.getElementById(id);
@@ -203,16 +203,18 @@ class App {
     this.change();
   }
 
-  // Shows the drawing, and asks for its translation once it rests.
+  // Shows the drawing, and asks for its translation.
   change() {
     this.changes = (this.changes || 0) + 1;
     this.draw();
     $('input').dataset.change = this.changes;
     $('undo').disabled = !this.drawing.done.length;
     $('redo').disabled = !this.drawing.undone.length;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(
-      () => this.translator.translate(this.drawing.pixels, this.noise, this.changes), DEBOUNCE);
+    // Not put off by the next change: the picture is to follow while the pointer moves.
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.translator.translate(this.drawing.pixels, this.noise, this.changes);
+    }, INTERVAL);
   }
 
   draw() {
