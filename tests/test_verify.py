@@ -137,11 +137,18 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn("| SavedModel, C++ | failed |", result.stdout)
         self.assertIn("| SavedModel, Python | 0.", result.stdout)
 
-    def test_noise_of_another_strength_moves_the_mean(self):
+    def test_noise_of_another_mean_or_strength(self):
         random = np.random.RandomState(0)
         expected = random.normal(0.0, 1.0, [64, 8, 8, 3])
-        for shift, found in ((0.0, False), (1.0, True)):
-            row = verify._noise_row(random.normal(shift, 1.0, [64, 8, 8, 3]), expected)
+        for shift, strength, found in (
+            (0.0, 1.0, None),
+            (1.0, 1.0, "the mean over draws is off by"),
+            (0.0, 0.6, "the noise is 0.6"),
+            (0.0, 2.0, "the noise is 2."),
+        ):
+            row = verify._noise_row(random.normal(shift, strength, [64, 8, 8, 3]), expected)
             row.update(name="x", mean_difference=0.0, max_difference=0.0)
             faults = verify._faults(row, verify.runtimes.EXACT)
-            self.assertEqual(bool(faults), found, faults)
+            self.assertLen(faults, 1 if found else 0)
+            if found:
+                self.assertStartsWith(faults[0], f"x: {found}")
