@@ -183,5 +183,5 @@ def _model_json(
         signature=dict(inputs=describe(graph.inputs), outputs=describe(graph.outputs)),
         modelTopology=dict(node=nodes, versions=dict(producer=1)),
         weightsManifest=manifest,
-        userDefinedMetadata=dict(card, tfjs=dict(quantize=quantize)),
+        userDefinedMetadata=dict(serving.published_card(card), tfjs=dict(quantize=quantize)),
     )

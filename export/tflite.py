@@ -304,6 +304,10 @@ def _describe(
     """Returns the metadata of a file."""
     import tensorflow as tf
 
+    from pix2pix_tf import serving
+
+    card = serving.published_card(card)
+
     def shape(sizes: list, *names: str) -> list:
         return [name if size is None else size for name, size in zip(names, sizes)]
 

@@ -69,10 +69,12 @@ class ServingModel(tf.Module):
         # layer than the one that serves; both hold the same arrays in the same order.
         trained = build_generator(config)
         load_weights(trained, weights)
-        self._generator = build_generator(config, statistics=statistics)
-        self._generator.set_weights(trained.get_weights())
+        generator = build_generator(config, statistics=statistics)
+        generator.set_weights(trained.get_weights())
+        # In a function, which is not tracked: with Keras 3 every weight would be saved twice.
+        self._generate = lambda inputs: generator(inputs)
         # Tracked here, because Keras 3 hides them from loaders outside Python.
-        self._tracked = keras_compat.tf_variables(self._generator)
+        self._tracked = keras_compat.tf_variables(generator)
 
     def translate(self, image: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         """Returns G(x, z) for images of any size, padded by reflection and cropped back.
@@ -94,7 +96,7 @@ class ServingModel(tf.Module):
         with tf.control_dependencies([has_pixels]):
             image = tf.identity(image)
         padded = augment.pad_to_multiple(image, self.config.crop_size)
-        output = self._generator([padded, z])
+        output = self._generate([padded, z])
         return output[:, : tf.shape(image)[1], : tf.shape(image)[2]]
 
     def draw_noise(self, image: tf.Tensor) -> tf.Tensor:
@@ -291,6 +293,18 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
             "again."
         )
     return card
+
+
+def published_card(card: dict) -> dict:
+    """Returns a model card for files that others get: folders of this machine are left out."""
+    dataset = pathlib.PurePath(card["config"]["dataset"]).name
+    config = {**card["config"], "dataset": dataset, "data_dir": ""}
+    return {
+        **card,
+        "name": f"pix2pix {dataset} {config['direction']}",
+        "config": config,
+        "data": {**card["data"], "dataset": dataset},
+    }
 
 
 def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:

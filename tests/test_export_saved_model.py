@@ -100,6 +100,24 @@ class ExportTest(tf.test.TestCase):
         self.assertEqual(card["noise_size"], state.noise_size(self.config))
         self.assertEqual(serving.read_model_card(self.version), card)
 
+    def test_each_weight_is_saved_once(self):
+        (data,) = (self.version / "variables").glob("variables.data-*")
+        weights = tiny_runs.read_generator(self.run_folder).get_weights()
+        size = sum(weight.nbytes for weight in weights)
+        self.assertBetween(data.stat().st_size, size, 1.2 * size + 4096)
+
+    def test_a_published_card_names_no_folder_of_this_machine(self):
+        card = serving.read_model_card(self.version)
+        card["config"].update(dataset="/home/me/pairs", data_dir="/home/me/sets")
+        card["data"]["dataset"] = "/home/me/pairs"
+        card["name"] = "pix2pix /home/me/pairs BtoA"
+        published = serving.published_card(card)
+        self.assertNotIn("/home", json.dumps(published))
+        self.assertEqual(published["config"]["dataset"], "pairs")
+        self.assertEqual(published["name"], "pix2pix pairs BtoA")
+        self.assertEqual(published["signatures"], card["signatures"])
+        self.assertIn("/home/me/sets", json.dumps(card))  # The original is as it was.
+
     def test_model_card_describes_the_signatures_as_they_are(self):
         card = serving.read_model_card(self.version)
         signatures = self.read_meta_graph().signature_def

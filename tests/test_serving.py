@@ -363,7 +363,7 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
             seen.append(inputs[0])
             return inputs[0]
 
-        with mock.patch.object(self.model, "_generator", spy):
+        with mock.patch.object(self.model, "_generate", spy):
             self.model.translate(image, tf.zeros([1, 0]))
         self.assertAllEqual(seen[0], image)
 

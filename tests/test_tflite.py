@@ -288,7 +288,13 @@ class OtherNetworksTest(tf.test.TestCase):
 def write_card(folder: pathlib.Path, **settings) -> pathlib.Path:
     """Writes as much of an exported model as is read before the conversion."""
     config = TrainConfig(crop_size=SIZE, base_filters=2, **settings)
-    card = dict(name="tiny", config=dataclasses.asdict(config), step=1, noise_size=448)
+    card = dict(
+        name="tiny",
+        config=dataclasses.asdict(config),
+        step=1,
+        noise_size=448,
+        data=dict(dataset=config.dataset),
+    )
     path = folder / "1" / serving.MODEL_CARD
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(card))

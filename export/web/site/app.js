@@ -197,6 +197,12 @@ class App {
     this.change();
   }
 
+  // What has been drawn of a stroke stays, and the pointer draws no further.
+  interruptStroke() {
+    if (this.from) this.endStroke();
+    this.pointer = null;
+  }
+
   cancelStroke() {
     this.drawing.cancel();
     this.from = null;
@@ -234,6 +240,7 @@ class App {
   }
 
   clear() {
+    this.interruptStroke();
     this.drawing.clear();
     this.change();
     this.say('Cleared. Undo brings the drawing back.');
@@ -256,14 +263,15 @@ class App {
   }
 
   // Puts the central square of an image into the drawing.
-  async openImage(url, name) {
+  // isFirst: nobody asked for it; whoever draws already keeps the drawing.
+  async openImage(url, name, {isFirst = false} = {}) {
     const image = new Image();
     image.src = url;
     try {
       await image.decode();
     } catch {
       this.say(`This browser cannot read ${name} as an image.`);
-      return;
+      return false;
     }
     const side = Math.min(image.naturalWidth, image.naturalHeight);
     const canvas = document.createElement('canvas');
@@ -274,14 +282,17 @@ class App {
     context.imageSmoothingQuality = 'high';
     context.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2,
       side, side, 0, 0, this.size, this.size);
+    if (isFirst && (this.drawing.done.length || this.from)) return false;  // Not over a drawing.
+    this.interruptStroke();
     this.drawing.replace(context.getImageData(0, 0, this.size, this.size).data);
     this.change();
     this.say(`Opened ${name}.`);
+    return true;
   }
 
   // What the page begins with, which is nobody's stroke to undo.
   async openFirst(url) {
-    await this.openImage(url, 'the first sample');
+    if (!(await this.openImage(url, 'the first sample', {isFirst: true}))) return;
     this.drawing.forget();
     this.change();
   }
