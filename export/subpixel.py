@@ -1,4 +1,4 @@
-"""Transposed convolutions as plain ones, which TF.js computes some twenty times as fast.
+"""Transposed convolutions as plain ones, with which the 256x256 model is about 5 times as fast.
 
 A transposed convolution of stride 2 puts a 4x4 kernel on every input pixel; so an
 output pixel is reached by four taps of it, which four depends on whether its row and its
