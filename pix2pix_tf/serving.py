@@ -84,7 +84,8 @@ class ServingModel(tf.Module):
             z: `[batch, noise_size]` for the padded size, float32 in [0, 1).
 
         Raises:
-            tf.errors.InvalidArgumentError: If they have other shapes, or no pixels.
+            tf.errors.InvalidArgumentError: If they have other shapes, or no pixels; for z
+                it says which shape it has to have.
         """
         # A server feeds tensors of any shape, whatever the signature says, and a convolution
         # that is given rank 3 aborts the process.
@@ -95,23 +96,31 @@ class ServingModel(tf.Module):
         )
         with tf.control_dependencies([has_pixels]):
             image = tf.identity(image)
+        # Short noise fails by itself, somewhere inside; of long noise the rest would be ignored.
+        fits = tf.debugging.Assert(
+            tf.reduce_all(tf.equal(tf.shape(z), self._noise_shape(image))),
+            ["z has shape", tf.shape(z), "but the image takes", self._noise_shape(image)],
+        )
+        with tf.control_dependencies([fits]):
+            z = tf.identity(z)
         padded = augment.pad_to_multiple(image, self.config.crop_size)
         output = self._generate([padded, z])
         return output[:, : tf.shape(image)[1], : tf.shape(image)[2]]
 
     def draw_noise(self, image: tf.Tensor) -> tf.Tensor:
         """Returns a new z for `image` at each call, whatever seeds the program has set."""
-        shape = tf.shape(image)
-        # How many crops fill the padded image: noise grows with the area.
-        blocks = tf.reduce_prod(-(-shape[1:3] // self.config.crop_size))
         # The plain op, since TFLite and TF.js have it; seeds 0, 0 mean "none", whereas
         # tf.random.uniform would freeze the global seed into the graph.
         return tf.raw_ops.RandomUniform(
-            shape=tf.stack([shape[0], blocks * self.noise_size]),
-            dtype=tf.float32,
-            seed=0,
-            seed2=0,
+            shape=self._noise_shape(image), dtype=tf.float32, seed=0, seed2=0
         )
+
+    def _noise_shape(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns the shape that z has for a batch of images, int32 `[2]`."""
+        shape = tf.shape(image)
+        # How many crops fill the padded image: noise grows with the area.
+        blocks = tf.reduce_prod(-(-shape[1:3] // self.config.crop_size))
+        return tf.stack([shape[0], blocks * self.noise_size])
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Returns the signatures by name, traced for any batch and size.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pathlib
+import re
 from unittest import mock
 
 import data_folder
@@ -208,11 +209,14 @@ class ExportedModelTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(output.shape, image.shape)
         self.assertAllInRange(output, -1.0, 1.0)
 
-    def test_each_image_of_a_larger_picture_gets_noise_of_its_own_length(self):
+    @parameterized.parameters((1, -1), (1, 1), (2, 0))
+    def test_noise_of_another_shape_is_refused_with_the_right_one(self, batch, more):
         image = tiny_runs.random_image(1, 2 * SIZE, SIZE, 3)
-        with self.assertRaises(tf.errors.InvalidArgumentError):
-            short = tiny_runs.random_noise(1, 2 * self.noise_size - 1)
-            self.session.run("with_noise", image=image, z=short)
+        size = 2 * self.noise_size  # Of two crops.
+        z = tiny_runs.random_noise(batch, size + more)
+        message = re.escape(f"[z has shape] [{batch} {size + more}] [but the image takes] [1 {size}]")
+        with self.assertRaisesRegex(tf.errors.InvalidArgumentError, message):
+            self.session.run("with_noise", image=image, z=z)
 
     def test_a_stranger_in_the_batch_changes_no_bit(self):
         image = tiny_runs.random_image(4, SIZE, SIZE, 3)
@@ -364,7 +368,7 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
             return inputs[0]
 
         with mock.patch.object(self.model, "_generate", spy):
-            self.model.translate(image, tf.zeros([1, 0]))
+            self.model.translate(image, self.model.draw_noise(image))
         self.assertAllEqual(seen[0], image)
 
     @parameterized.named_parameters(
@@ -403,7 +407,7 @@ class EncodedPixelsTest(tf.test.TestCase, parameterized.TestCase):
     def expected(self, values: np.ndarray) -> np.ndarray:
         """Returns the output's pixels for input values in [0, 1]."""
         image = (2.0 * values - 1.0).astype(np.float32)[np.newaxis]
-        output = self.model.translate(image, tf.zeros([1, 0]))[0].numpy()
+        output = self.model.translate(image, self.model.draw_noise(image))[0].numpy()
         return (output + 1.0) * 127.5
 
     def assert_translates(self, contents: bytes, values: np.ndarray):

@@ -149,6 +149,7 @@ def malformed_requests() -> dict[str, tuple[str, dict]]:
         other_name=("serving_default", dict(picture=image)),
         no_noise=("with_noise", dict(image=image)),
         short_noise=("with_noise", dict(image=image, z=np.zeros((2, 3), np.float32))),
+        long_noise=("with_noise", dict(image=image, z=np.zeros((2, 99_999), np.float32))),
         noise_of_rank_1=("with_noise", dict(image=image, z=np.zeros([500], np.float32))),
         no_image=("encoded", dict(image_bytes=[b"not an image"])),
         empty_file=("encoded", dict(image_bytes=[b""])),
