@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -59,13 +58,9 @@ def convert(
     card = serving.read_model_card(version)
     graphs = _freeze(version, card, size, signatures)
     files.make_output_folder(output.parent)
-    unfinished = output.parent / f".{output.name}.{os.getpid()}"
-    try:
+    with files.unfinished_folder(output.parent, output.name) as unfinished:
         _write(unfinished, graphs, card, quantize)
         put_in_place(unfinished, output)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return output
 
 

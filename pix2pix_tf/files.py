@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import shutil
+import socket
 import tempfile
+from collections.abc import Iterator
 
 from pix2pix_tf.errors import InputError
 
@@ -37,6 +41,50 @@ def check_no_pattern(folder: pathlib.Path) -> None:
             f"'{folder}' has a {found[0]} in its path, which TensorFlow takes for a pattern when "
             "it looks for the variables. Name another folder."
         )
+
+
+@contextlib.contextmanager
+def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
+    """Gives a folder a place to be written in, from which it is then renamed.
+
+    What an earlier process of this machine was killed over is removed, as is this one if it
+    ends in an exception.
+
+    Args:
+        parent: Where it will be renamed, so that a rename is enough; is there already.
+        name: What it will be. Folders of one name do not get into each other's way.
+
+    Yields:
+        The path, hidden and not there yet.
+    """
+    # With the machine's name: a process of another one, in a shared folder, may be at work.
+    prefix = f".{name}.unfinished.{socket.gethostname()}."
+    for left in pathlib.Path(parent).iterdir():
+        process = left.name[len(prefix) :]
+        if not left.name.startswith(prefix) or not process.isdecimal():
+            continue
+        # In containers a later process often has the number of an earlier one.
+        if int(process) == os.getpid() or not _is_alive(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    unfinished = pathlib.Path(parent) / f"{prefix}{os.getpid()}"
+    try:
+        yield unfinished
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _is_alive(process: int) -> bool:
+    """Returns whether a process of that number may be running."""
+    if os.name != "posix":
+        return True  # Nobody knows; signal 0 would end it on Windows.
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # Of another user.
+        return True
+    return True
 
 
 def write_atomically(path: pathlib.Path, contents: bytes) -> None:

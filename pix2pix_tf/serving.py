@@ -11,7 +11,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import warnings
 
 import keras
@@ -26,7 +25,6 @@ from pix2pix_tf.training.state import build_generator, noise_size
 
 MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
-_UNFINISHED = ".unfinished_"
 
 
 class ServingModel(tf.Module):
@@ -232,8 +230,7 @@ def save_version(
         config, weights, statistics=statistics, dropout=dropout, max_pixels=max_pixels
     )
     files.make_output_folder(output)
-    unfinished = output / f"{_UNFINISHED}{os.getpid()}"
-    try:
+    with files.unfinished_folder(output, "version") as unfinished:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
@@ -242,9 +239,6 @@ def save_version(
         # Counted now, since another export may have ended meanwhile.
         final = output / str(max(list_versions(output), default=0) + 1)
         os.replace(unfinished, final)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return final
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 from unittest import mock
 
@@ -11,6 +14,8 @@ from absl.testing import absltest, parameterized
 from pix2pix_tf import files
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
 class WriteAtomicallyTest(parameterized.TestCase):
@@ -49,6 +54,59 @@ class WriteAtomicallyTest(parameterized.TestCase):
         # Beside it, so that the renaming stays on one disk; hidden, so that nothing lists it.
         self.assertStartsWith(seen[0], ".picture.png.")
         self.assertEqual(images.list_images(self.folder), [self.path])
+
+
+class UnfinishedFolderTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def test_is_hidden_and_renamed(self):
+        with files.unfinished_folder(self.folder, "site") as unfinished:
+            unfinished.mkdir()
+            self.assertStartsWith(unfinished.name, ".")
+            self.assertEqual(self.names(), [unfinished.name])
+            unfinished.rename(self.folder / "site")
+        self.assertEqual(self.names(), ["site"])
+
+    def test_failure_leaves_nothing(self):
+        with self.assertRaises(KeyboardInterrupt):
+            with files.unfinished_folder(self.folder, "site") as unfinished:
+                unfinished.mkdir()
+                (unfinished / "half").touch()
+                raise KeyboardInterrupt
+        self.assertEmpty(self.names())
+
+    def test_what_a_killed_process_has_left_is_removed(self):
+        program = (
+            "import os, pathlib, signal\n"
+            "from pix2pix_tf import files\n"
+            f"with files.unfinished_folder(pathlib.Path({str(self.folder)!r}), 'site') as folder:\n"
+            "    folder.mkdir()\n"
+            "    (folder / 'half').touch()\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        subprocess.run([sys.executable, "-c", program], check=False, cwd=_REPOSITORY)
+        (left,) = self.names()
+        with files.unfinished_folder(self.folder, "other"):
+            self.assertEqual(self.names(), [left])  # Of another command, perhaps.
+        with files.unfinished_folder(self.folder, "site"):
+            self.assertEmpty(self.names())
+
+    def test_what_somebody_may_be_writing_is_left_alone(self):
+        with files.unfinished_folder(self.folder, "site") as unfinished:
+            pass
+        prefix = unfinished.name.removesuffix(str(os.getpid()))
+        elsewhere = f".site.unfinished.another-host.{2**22 + 1}"  # No process has that number.
+        for name in (f"{prefix}{os.getppid()}", elsewhere, f"{prefix}notes"):
+            (self.folder / name).mkdir()
+        before = self.names()
+        (self.folder / unfinished.name).mkdir()  # Of an earlier process with this number.
+        with files.unfinished_folder(self.folder, "site"):
+            self.assertEqual(self.names(), before)
 
 
 class FoldersTest(parameterized.TestCase):

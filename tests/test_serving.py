@@ -214,7 +214,9 @@ class ExportedModelTest(tf.test.TestCase, parameterized.TestCase):
         image = tiny_runs.random_image(1, 2 * SIZE, SIZE, 3)
         size = 2 * self.noise_size  # Of two crops.
         z = tiny_runs.random_noise(batch, size + more)
-        message = re.escape(f"[z has shape] [{batch} {size + more}] [but the image takes] [1 {size}]")
+        message = re.escape(
+            f"[z has shape] [{batch} {size + more}] [but the image takes] [1 {size}]"
+        )
         with self.assertRaisesRegex(tf.errors.InvalidArgumentError, message):
             self.session.run("with_noise", image=image, z=z)
 

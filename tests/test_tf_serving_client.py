@@ -409,6 +409,7 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         (self.input / "c.png").write_bytes(png_file(3, 5))
         (self.input / "notes.txt").touch()
         (self.input / ".hidden.png").touch()
+        (self.input / "folder.png").mkdir()
         result = self.run_client(Served.addresses[protocol])
         self.assertEqual(result.exit_code, 1)
         self.assertRegex(
@@ -419,6 +420,32 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(names, ["a.JPG.png", "a.png", "c.png"])
         output = tf.io.decode_png((self.output / "a.JPG.png").read_bytes())
         self.assertEqual(output.shape, (9, 8, 3))
+
+    @parameterized.parameters("localhost:", "http://localhost:")
+    def test_a_server_that_has_too_much_to_do(self, kind):
+        (self.input / "a.png").touch()
+        is_rest = kind.startswith("http")
+        scripted = (
+            scripted_rest([(429, b"")]) if is_rest else scripted_grpc(["RESOURCE_EXHAUSTED"], [])
+        )
+        with scripted as (address, requests):
+            result = self.run_client(address)
+        self.assertLen(requests, 1)  # Not tried again.
+        self.assertEqual(result.exit_code, 1)
+        said = "HTTP 429 Too Many Requests" if is_rest else "as in the script"
+        self.assertEqual(
+            result.stderr,
+            f"error: '{self.input}/a.png' was refused (RESOURCE_EXHAUSTED: {said}). Pass a smaller "
+            "image, or try again when the server has less to do.\n",
+        )
+
+    def test_a_folder_with_the_name_of_an_image(self):
+        self.input = self.input / "x.png"
+        self.input.mkdir()
+        (self.input / "inner.png").mkdir()
+        self.assertIn("holds no images (0 files", self.run_client("localhost:1").stderr)
+        (self.input / "a.png").touch()
+        self.assertEqual(client.find_inputs(self.input), [self.input / "a.png"])
 
     def test_one_image(self):
         self.input = self.input / "a.png"

@@ -141,9 +141,12 @@ class ComposeTest(tf.test.TestCase, parameterized.TestCase):
         (self.service,) = compose["services"].values()
         self.mounts = {mount["target"]: mount for mount in self.service["volumes"]}
 
-    def test_official_image_with_its_ports(self):
+    def test_official_image(self):
         self.assertRegex(self.service["image"], r"^tensorflow/serving:\$\{\w+:-[\d.]+\}$")
-        self.assertEqual(self.service["ports"], ["8500:8500", "8501:8501"])
+
+    def test_ports_are_open_to_this_machine_alone_unless_asked_for(self):
+        address = "${BIND_ADDRESS:-127.0.0.1}"
+        self.assertEqual(self.service["ports"], [f"{address}:8500:8500", f"{address}:8501:8501"])
 
     def test_mounts_are_read_only(self):
         self.assertLen(self.mounts, 2)

@@ -32,6 +32,7 @@ EXIT_REFUSED = 1
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MODEL = "pix2pix"  # As in models.config.
 MAX_MESSAGE_BYTES = 64 * 2**20  # A float32 image of 2048 x 2048 takes 48 MiB.
+_TOO_MUCH = "Pass a smaller image, or try again when the server has less to do."
 _FIRST_DELAY = 0.2  # Seconds; it doubles with each attempt.
 
 
@@ -173,7 +174,9 @@ def main(unused_arguments: list[str]) -> int:
                 if error.code not in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"):
                     raise InputError(explain(options.address, error)) from None
                 refused += 1
-                print(f"error: '{path}' was refused ({_first_line(error)}).", file=sys.stderr)
+                reason = f"'{path}' was refused ({_first_line(error)})."
+                advice = f" {_TOO_MUCH}" if error.code == "RESOURCE_EXHAUSTED" else ""
+                print(f"error: {reason}{advice}", file=sys.stderr)
                 continue
             files.write_atomically(output / output_name(path), png)
     print(f"Wrote {len(paths) - refused} of {len(paths)} images to '{output}'.")
@@ -193,7 +196,9 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     paths = sorted(
         child
         for child in path.iterdir()
-        if child.suffix.lower() in IMAGE_SUFFIXES and not child.name.startswith(".")
+        if child.suffix.lower() in IMAGE_SUFFIXES
+        and not child.name.startswith(".")
+        and child.is_file()
     )
     if not paths:
         raise InputError(
@@ -215,6 +220,7 @@ def explain(address: str, error: protocols.ServingError) -> str:
         "INVALID_ARGUMENT": "Pass another --input.",
         "DEADLINE_EXCEEDED": "Pass a larger --timeout.",
         "NOT_FOUND": "Correct --model; models.config has the names.",
+        "RESOURCE_EXHAUSTED": _TOO_MUCH,
     }.get(error.code, "The server's log may say more.")
     return f"'{address}' does not translate ({_first_line(error)}). {advice}"
 

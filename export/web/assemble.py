@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
 import tempfile
@@ -60,8 +59,7 @@ def assemble(
     tfjs_model.check_free(output)
     vendored = _find_vendored()
     files.make_output_folder(output.parent)
-    unfinished = output.parent / f".{output.name}.{os.getpid()}"
-    try:
+    with files.unfinished_folder(output.parent, output.name) as unfinished:
         shutil.copytree(STATIC, unfinished)
         (unfinished / "vendor").mkdir()
         for name, source in vendored.items():
@@ -78,9 +76,6 @@ def assemble(
         description = _describe(config, card, samples)
         (unfinished / "site.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
         tfjs_model.put_in_place(unfinished, output)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return output
 
 
