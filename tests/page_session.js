@@ -3,7 +3,8 @@
 //     node page_session.js REQUEST.json
 //
 // REQUEST.json: {"playwright": folder of playwright-core, "chromium": program, "url": the page's,
-//   "picture": an image file to open, "download": where to put the download}.
+//   "picture": an image file to open, "drawings": SVG files to open, "download": where to put the
+//   download}.
 // Prints a JSON object of moments, each {"input": RGBA, "output": RGBA, ...}.
 
 'use strict';
@@ -55,8 +56,21 @@ async function place(page, x, y) {
   return [box.x + (x + 0.5) / size * box.width, box.y + (y + 0.5) / size * box.height];
 }
 
+// What came after the browsers that check.js names.
+const YOUNG = `
+  delete Object.hasOwn;
+  delete Object.groupBy;
+  delete Array.fromAsync;
+  delete window.structuredClone;
+  for (const kind of [Array, String, Uint8ClampedArray]) {
+    for (const name of ['at', 'findLast', 'toSorted', 'toReversed', 'with', 'isWellFormed']) {
+      delete kind.prototype[name];
+    }
+  }`;
+
 async function desktop(browser, seen) {
   const page = await open(browser, {viewport: {width: 1100, height: 900}}, seen);
+  await page.addInitScript(YOUNG);
   const moments = {};
   await page.goto(request.url);
   moments.start = await settle(page);
@@ -67,6 +81,7 @@ async function desktop(browser, seen) {
   await page.mouse.move(...await place(page, 2, 3));
   await page.mouse.down();
   await page.mouse.move(...await place(page, 6, 6));
+  moments.during = await settle(page);  // The button is still down.
   await page.mouse.move(...await place(page, 9, 11));
   await page.mouse.up();
   moments.rectangle = await settle(page);
@@ -111,6 +126,58 @@ async function desktop(browser, seen) {
   await page.locator('#file').setInputFiles(request.picture);
   await page.getByText(/^Opened .*png/).waitFor();
   moments.opened = await settle(page);
+
+  moments.drawings = [];
+  for (const drawing of request.drawings) {
+    await page.locator('#file').setInputFiles(drawing);
+    await page.getByText(`Opened ${drawing.split('/').pop()}.`).waitFor();
+    moments.drawings.push((await settle(page)).input);
+  }
+
+  // Another finger on Clear, and on a sample, while one draws: click() is not held back by
+  // the button that is down. What the pointer does until it is lifted draws no more.
+  await page.getByRole('button', {name: 'Rectangle'}).click();
+  const interrupt = async (selector, text) => {
+    await page.getByRole('button', {name: 'door'}).click();
+    await page.mouse.move(...await place(page, 2, 3));
+    await page.mouse.down();
+    await page.mouse.move(...await place(page, 9, 9));
+    await page.locator(selector).evaluate((button) => button.click());
+    await page.getByText(text).waitFor();
+    await page.mouse.move(...await place(page, 20, 20));
+    await page.mouse.up();
+    const moment = await settle(page);
+    await page.getByRole('button', {name: 'Undo'}).click();
+    return [moment, await settle(page)];
+  };
+  [moments.clearedInStroke, moments.strokeOfClear] = await interrupt('#clear', 'Cleared.');
+  [moments.openedInStroke] = await interrupt('#gallery button >> nth=0', 'Opened sample 1.');
+  await page.mouse.move(...await place(page, 25, 25));
+  await page.mouse.down();
+  await page.mouse.up();
+  moments.strokeAfter = await settle(page);
+
+  // By keyboard: a rectangle that leaving the drawing ends, undone and drawn again by mouse,
+  // which a stroke by keyboard does not keep from it.
+  await page.locator('#input').focus();
+  await page.keyboard.press('c');
+  for (const key of ['r', '2', 'Space', 'ArrowLeft', 'ArrowUp', 'Tab']) {
+    await page.keyboard.press(key);
+  }
+  moments.leftByTab = await settle(page);
+  await page.keyboard.press('Control+z');
+  moments.undoneByKeys = await settle(page);
+  await page.locator('#input').focus();
+  await page.keyboard.press('Space');
+  await page.mouse.move(...await place(page, 1, 1));
+  await page.mouse.down();
+  await page.mouse.up();
+  moments.mouseAfterKeys = await settle(page);
+  await page.keyboard.press('b');
+  await page.keyboard.press(']');
+  await page.keyboard.press(']');
+  await page.keyboard.press('[');
+  moments.brushSize = await page.locator('#size').inputValue();
 
   // A burst of strokes: the last one is what is shown.
   await page.locator('#input').focus();
@@ -190,7 +257,10 @@ async function main() {
       webgpu: await onGpu(gpuBrowser, 'webgpu', seen),
       withoutModel: await broken(browser, '**/model/**'),
       withoutSite: await broken(browser, '**/site.json'),
-      oldBrowser: await broken(browser, null, 'delete window.WebAssembly'),
+      oldBrowsers: [
+        await broken(browser, null, 'delete window.WebAssembly'),
+        await broken(browser, null, 'CSS.supports = () => false'),
+      ],
       seen,
     };
     console.log(JSON.stringify(report));

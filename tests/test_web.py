@@ -28,6 +28,7 @@ from pix2pix_tf.errors import MissingInputError
 
 SIZE = tiny_runs.CROP_SIZE
 _SESSION = pathlib.Path(__file__).resolve().parent / "page_session.js"
+_WORKER = _SESSION.with_name("worker_session.js")
 _COLORS = {kind.name: kind.color for kind in scenes.CLASSES}
 
 
@@ -78,12 +79,21 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
         cls.picture = np.zeros((SIZE, 2 * SIZE, 4), np.uint8)
         cls.picture[:, SIZE // 2 : SIZE] = (10, 200, 30, 255)
         Image.fromarray(cls.picture).save(cls.folder / "picture.png")
+        # One with a shape of its own, one without any: the page has to give them a size.
+        rows = {"shaped.svg": 'viewBox="0 0 64 32"', "shapeless.svg": ""}
+        for name, shape in rows.items():
+            (cls.folder / name).write_text(
+                f'<svg xmlns="http://www.w3.org/2000/svg" {shape}>'
+                '<rect width="100%" height="100%" fill="#0ac81e"/>'
+                f'<rect width="{SIZE}" height="{SIZE // 2}" fill="#c80a1e"/></svg>'
+            )
         cls.url = serve(cls, cls.site)
         request = dict(
             playwright=str(tfjs_node.RUNNER / "node_modules" / "playwright-core"),
             chromium=chromium,
             url=cls.url,
             picture=str(cls.folder / "picture.png"),
+            drawings=[str(cls.folder / name) for name in rows],
             download=str(cls.folder / "download.png"),
         )
         (cls.folder / "request.json").write_text(json.dumps(request))
@@ -196,9 +206,54 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
         expected[:, : SIZE // 2] = (10, 200, 30, 255)
         self.assertAllEqual(opened, expected)
 
+    def test_opens_svg_files_without_a_size(self):
+        shaped, shapeless = (
+            np.array(pixels, np.uint8).reshape(SIZE, SIZE, 4)[..., :3]
+            for pixels in self.moments["drawings"]
+        )
+        green, red = (10, 200, 30), (200, 10, 30)
+        expected = np.full((SIZE, SIZE, 3), green, np.uint8)
+        expected[: SIZE // 2] = red
+        self.assertAllEqual(shapeless, expected)  # A unit is a pixel.
+        # Of 64 x 32 the middle 32 x 32: the red 32 x 16 reaches into its left half.
+        expected[: SIZE // 2, SIZE // 2 :] = green
+        self.assertAllEqual(shaped, expected)
+
+    def test_the_translation_follows_before_the_button_is_let_go(self):
+        expected = self.pixels("start", "input").copy()
+        expected[3:7, 2:7, :3] = _COLORS["door"]
+        self.assertAllEqual(self.pixels("during", "input"), expected)
+        self.assert_shows("during", noise=1)
+        self.assertFalse(self.moments["during"]["undo"])  # Not a stroke yet.
+
+    def test_a_stroke_is_ended_by_what_takes_its_place(self):
+        background = np.zeros((SIZE, SIZE, 3), np.uint8)
+        background[:] = _COLORS["background"]
+        self.assertAllEqual(self.pixels("clearedInStroke", "input")[..., :3], background)
+        self.assert_shows("clearedInStroke", noise=2)
+        before = self.pixels("strokeOfClear", "input")
+        self.assertAllEqual(before[3:10, 2:10, :3], np.full((7, 8, 3), _COLORS["door"]))
+        sample = np.array(Image.open(self.site / "samples" / "1_input.png"))
+        self.assertAllEqual(self.pixels("openedInStroke", "input")[..., :3], sample)
+        after = self.pixels("strokeAfter", "input")
+        self.assertAllEqual(after[25, 25, :3], _COLORS["door"])
+
+    def test_rectangles_by_keyboard_and_then_by_mouse(self):
+        background = np.zeros((SIZE, SIZE, 3), np.uint8)
+        background[:] = _COLORS["background"]
+        self.assertAllEqual(self.pixels("undoneByKeys", "input")[..., :3], background)
+        drawn = (self.pixels("leftByTab", "input")[..., :3] != background).any(-1)
+        rows, columns = np.nonzero(drawn)
+        # Two steps of 8 pixels, both corners included.
+        self.assertEqual((np.ptp(rows), np.ptp(columns), drawn.sum()), (8, 8, 81))
+        by_mouse = (self.pixels("mouseAfterKeys", "input")[..., :3] != background).any(-1)
+        self.assertEqual(by_mouse.sum(), 2)
+        self.assertTrue(by_mouse[1, 1])
+        self.assertEqual(self.moments["brushSize"], "2")
+
     def test_after_a_burst_of_strokes_the_last_is_shown(self):
         self.assert_shows("burst", noise=2)
-        changed = self.pixels("burst", "input") != self.pixels("opened", "input")
+        changed = self.pixels("burst", "input") != self.pixels("mouseAfterKeys", "input")
         self.assertGreater(changed.sum(), 20)
 
     def test_another_backend_shows_the_same(self):
@@ -221,7 +276,30 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
     def test_says_what_is_missing(self):
         self.assertIn("The model does not run here", self.report["withoutModel"])
         self.assertIn("site.json: 404", self.report["withoutSite"])
-        self.assertIn("too old", self.report["oldBrowser"])
+        for message in self.report["oldBrowsers"]:
+            self.assertIn("too old", message)
+
+
+class WorkerTest(tf.test.TestCase):
+    """The page's worker in Node, with a TF.js that is made up."""
+
+    def test_weights_are_freed_before_another_backend_has_its_own(self):
+        node = browser_tools.node()
+        process = subprocess.run(
+            [node, str(_WORKER), str(assemble.STATIC / "worker.js")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        report = json.loads(process.stdout)
+        self.assertEqual(
+            report["events"],
+            ["load on webgl", "free of webgl", "load on wasm", "free of wasm", "load on cpu"],
+        )
+        self.assertEqual([said["backend"] for said in report["ready"]], ["wasm", "cpu"])
+        tried = report["ready"][0]["tried"]
+        self.assertEqual(tried[0], "webgpu: this browser has none")
+        self.assertEqual(tried[1], "webgl: it computes wrong numbers here")
 
 
 class AssembleTest(tf.test.TestCase, parameterized.TestCase):

@@ -299,7 +299,7 @@ class App {
 
   async openFile(file) {
     if (!file) return;
-    const url = URL.createObjectURL(file);
+    const url = URL.createObjectURL(await withSize(file, this.size));
     await this.openImage(url, file.name);
     URL.revokeObjectURL(url);
   }
@@ -333,7 +333,8 @@ class App {
         y: place(event.clientY - box.top, box.height)};
     };
     input.addEventListener('pointerdown', (event) => {
-      if (event.button || this.from) return;  // One finger, or the main button, at a time.
+      if (event.button || this.pointer != null) return;  // One finger at a time.
+      this.interruptStroke();  // One by keyboard.
       input.setPointerCapture(event.pointerId);
       this.pointer = event.pointerId;
       this.beginStroke(at(event));
@@ -390,8 +391,9 @@ class App {
     const isTyping = event.target.matches('select, input:not([type=range])');
     if (isTyping || event.altKey || this.from) return;
     const commands = event.ctrlKey || event.metaKey ?
-      {z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo()} :
+      {__proto__: null, z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo()} :
       {
+        __proto__: null,
         r: () => this.chooseTool('rectangle'),
         b: () => this.chooseTool('brush'),
         n: () => !$('noise').hidden && this.newNoise(),
@@ -401,9 +403,8 @@ class App {
         '[': () => $('size').stepDown(),
         ']': () => $('size').stepUp(),
       };
-    const command = Object.hasOwn(commands, name) ? commands[name] : null;
-    if (command) {
-      command();
+    if (commands[name]) {
+      commands[name]();
     } else if (/^[0-9]$/.test(name) && !event.ctrlKey && !event.metaKey) {
       this.chooseColor((Number(name) + 9) % 10);
     } else {
@@ -435,6 +436,18 @@ class App {
     $('cursor').style.left = `${(this.cursor.x + 0.5) / this.size * 100}%`;
     $('cursor').style.top = `${(this.cursor.y + 0.5) / this.size * 100}%`;
   }
+}
+
+// An SVG need not have a size; browsers then take one of their own, or none and draw nothing.
+async function withSize(file, size) {
+  if (file.type !== 'image/svg+xml') return file;
+  const root = new DOMParser().parseFromString(await file.text(), file.type).documentElement;
+  const hasSize = ['width', 'height'].every((side) => /^[\d.]+[a-z]*$/.test(root.getAttribute(side)));
+  if (hasSize) return file;
+  const {width, height} = root.viewBox?.baseVal || {};
+  root.setAttribute('width', width || size);
+  root.setAttribute('height', height || size);
+  return new Blob([new XMLSerializer().serializeToString(root)], {type: file.type});
 }
 
 async function main() {

@@ -6,9 +6,10 @@
     missing = 'Browsers do not let a page opened from a file read its model. Serve the folder, ' +
       'for example with "python3 -m http.server", and open http://localhost:8000.';
   } else if (!window.Worker || !window.WebAssembly || !window.Promise || !window.fetch ||
-      !('noModule' in document.createElement('script'))) {
-    missing = 'This browser is too old to run the model: it lacks WebAssembly, workers or modules. ' +
-      'Any Chrome, Edge, Firefox or Safari since 2021 has them.';
+      !window.CSS || !CSS.supports('aspect-ratio', '1')) {
+    // The last is the youngest of what the page uses: a browser that has it has the rest.
+    missing = 'This browser is too old for this page. Chrome or Edge 88, Firefox 89, Safari 15 and ' +
+      'all later ones can run it; where they are as new, WebAssembly is switched off.';
   }
   window.pix2pixMissing = missing;
   if (missing) {

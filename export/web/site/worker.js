@@ -61,15 +61,22 @@ async function load() {
   const names = asked ? [settings.backend] : Object.keys(OBJECTIONS);
   const tried = [];
   for (const name of names) {
+    forget();
     const reason = await start(name, !asked) || await firstTranslation();
     if (!reason) {
       postMessage({type: 'ready', backend: name, tried});
       return;
     }
     tried.push(`${name}: ${reason}`);
-    model = null;
   }
+  forget();
   postMessage({type: 'error', message: `The model does not run here. ${tried.join('; ')}.`});
+}
+
+// Frees the weights, which belong to the backend that they were loaded on.
+function forget() {
+  if (model) model.dispose();
+  model = null;
 }
 
 // Loads the model on the backend in use and tries it: compiles shaders, and finds a GPU that
