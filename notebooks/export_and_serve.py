@@ -58,6 +58,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import zipfile
 
 from IPython.display import Image, display
 
@@ -171,10 +172,16 @@ print(f"'{folder}', {size / 1e6:.1f} MB: {', '.join(sorted(x.name for x in folde
 # %% [markdown]
 """
 ## 6. Download
+
+One archive with what the cells above have made; earlier versions stay in the folder.
 """
 
 # %%
-archive = shutil.make_archive(str(output), "zip", root_dir=output)
-print(f"'{archive}', {pathlib.Path(archive).stat().st_size / 1e6:.1f} MB")
+archive = output.with_name(f"{output.name}.zip")
+with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+    for made in (version, output / "answer.png", path, folder):
+        for file in (made, *made.rglob("*")):
+            packed.write(file, file.relative_to(output))
+print(f"'{archive}', {archive.stat().st_size / 1e6:.1f} MB")
 if files:
-    files.download(archive)
+    files.download(str(archive))

@@ -309,6 +309,10 @@ class TestExport:
 
     def test_takes_a_run_to_every_form(self, kernel, tmp_path):
         tiny_runs.write_run(tmp_path / "a run", dataset="demo")
+        earlier = tmp_path / "forms" / "saved_model" / "1"
+        earlier.mkdir(parents=True)
+        (earlier / "saved_model.pb").touch()
+        (tmp_path / "forms" / "int8.tflite").touch()
         executed = run_notebook(
             _EXPORT, tmp_path, parameters='WORKDIR, OUTPUT = "a run", "forms"\nTFLITE = "none"'
         )
@@ -317,9 +321,12 @@ class TestExport:
         assert difference < 1e-4
         assert len(pictures(executed)) == 3
         with zipfile.ZipFile(tmp_path / "forms.zip") as archive:
+            assert archive.testzip() is None
             names = archive.namelist()
-        for name in ("saved_model/1/saved_model.pb", "none.tflite", "answer.png"):
+        for name in ("saved_model/2/saved_model.pb", "none.tflite", "answer.png"):
             assert name in names
+        assert any(name.startswith("saved_model/2/variables/variables.data") for name in names)
+        assert not any(name.startswith(("saved_model/1", "int8")) for name in names)
         assert any(re.fullmatch(r"tfjs_float16/.*model\.json", name) for name in names)
 
 
