@@ -1,6 +1,7 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-current node demo test test-current lint notebook verify serving-check clean
+.PHONY: help setup setup-current node node-for-tests demo test test-current lint notebook verify \
+	serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -15,8 +16,6 @@ NODE_MODULES := export/tfjs_runner/node_modules
 ADDRESS ?= localhost:8500
 REST ?= http://$(firstword $(subst :, ,$(ADDRESS))):8501
 MODEL ?=
-# Where there is no npm, the tests of TF.js and of the page are skipped, and say so.
-NODE_IF_THERE := $(if $(shell command -v npm),node)
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -31,8 +30,9 @@ $(VENV)/.ready: requirements.txt constraints.txt pyproject.toml tools/make_venv.
 $(VENV_CURRENT)/.ready: requirements.txt constraints.txt pyproject.toml tools/make_venv.sh
 	tools/make_venv.sh $(VENV_CURRENT) "$(PYTHON_CURRENT)"
 
-demo: setup  ## Trains on drawn scenes for some minutes and writes demo/index.html.
+demo: setup  ## Trains on drawn scenes for some minutes; writes demo/index.html and demo/web.
 	$(VENV)/bin/python -m pix2pix_tf.demo --output=demo
+	@tools/make_demo_page.sh demo $(VENV)/bin/python "$(MAKE)"
 
 node: $(NODE_MODULES)/.ready  ## Installs TF.js, for export.web and export.verify; needs npm.
 
@@ -40,10 +40,16 @@ $(NODE_MODULES)/.ready: export/tfjs_runner/package-lock.json
 	npm ci --prefix export/tfjs_runner --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: setup $(NODE_IF_THERE)  ## Runs the tests on the Python at hand.
+# Without TF.js its tests and those of the page are skipped, and say so; CI wants them all.
+node-for-tests:
+	@command -v npm > /dev/null || exit 0; \
+	$(MAKE) --no-print-directory node && exit; \
+	[ -z "$$PIX2PIX_REQUIRE_PROGRAMS" ] && echo "TF.js could not be installed: its tests will be skipped."
+
+test: setup node-for-tests  ## Runs the tests on the Python at hand.
 	$(VENV)/bin/python -m pytest
 
-test-current: setup-current $(NODE_IF_THERE)  ## Runs the tests on Python 3.13 or 3.12.
+test-current: setup-current node-for-tests  ## Runs the tests on Python 3.13 or 3.12.
 	$(VENV_CURRENT)/bin/python -m pytest
 
 lint: setup  ## Checks format and rules with ruff.
@@ -60,5 +66,5 @@ serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
-clean:  ## Removes the environments and what the demo made.
-	rm -rf $(VENV) $(VENV_CURRENT) demo
+clean:  ## Removes the environments, TF.js, and what demo and verify have made.
+	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo parity
