@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import pathlib
+import shutil
 import subprocess
 import threading
 from unittest import mock
@@ -18,6 +19,7 @@ import tiny_runs
 from absl.testing import parameterized
 from PIL import Image
 
+from benchmarks import page
 from export import tfjs_node
 from export.web import __main__ as web_command
 from export.web import assemble, palette
@@ -266,6 +268,25 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
             self.skipTest(f"This Chromium has no {backend}: {self.moments[backend]['message']}")
         self.assertIn(f"on {backend}", self.moments[backend]["time"])
         self.assert_shows(backend, noise=2)
+
+    def test_its_times_are_measured_by_a_command(self):
+        result = command_line.run(page, f"--site={self.site}", "--strokes=2")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        spread = r"\d+ ms \(median; \d+ to \d+\)"
+        self.assertRegex(
+            result.stdout,
+            r"^first translation: \d+\.\d s after the page was asked for\n"
+            rf"a stroke: {spread} from letting go to its translation\n"
+            rf"the model alone: {spread}, on wasm\n$",
+        )
+        broken = self.folder / "broken"
+        shutil.copytree(self.site, broken, ignore=shutil.ignore_patterns("model"))
+        result = command_line.run(page, f"--site={broken}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("The model does not run here", result.stderr)
+        result = command_line.run(page, f"--site={self.folder}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("it has no site.json", result.stderr)
 
     def test_asks_no_other_host(self):
         self.assertNotEmpty(self.report["seen"]["requests"])
