@@ -135,6 +135,7 @@ def verify(
     for subject in parity_models.subjects(version, models, wanted, num_threads=num_threads):
         runtime = subject.runtime
         print(f"{runtime.name} ...", flush=True)
+        gc.collect()  # The model before: graphs of TensorFlow are cycles.
         try:
             subject.convert()
             measured = _measure(runtime, inputs, repeat, num_draws)
@@ -213,25 +214,16 @@ def _faults_of_runtimes() -> tuple[type[Exception], ...]:
 
 
 def _measure(runtime: Runtime, inputs: list[Inputs], repeat: int, num_draws: int) -> _Measured:
-    """Returns what a runtime gives; its model is in the memory for as long as that takes."""
+    """Returns what a runtime gives; its model is in the memory while this runs."""
     outputs, milliseconds = [], []
-    try:
-        with runtime.open() as run:
-            for one in inputs:
-                # The first run of a runtime plans and allocates; its time is not the user's.
-                found, times = run("with_noise", one, repeat + 1)
-                outputs.append(found[-1])
-                milliseconds += times[1:]
-            draws = _draws(run, inputs[0], num_draws)
-    finally:
-        gc.collect()  # Graphs of TensorFlow are cycles, which would stay until some later time.
-    return _Measured(outputs, milliseconds, draws)
-
-
-def _draws(run: Run, inputs: Inputs, count: int) -> np.ndarray:
-    """Returns outputs of `serving_default` for one image, `[count, height, width, channels]`."""
-    outputs, _ = run("serving_default", dict(image=inputs["image"]), count)
-    return outputs[:, 0]
+    with runtime.open() as run:
+        for one in inputs:
+            # The first run of a runtime plans and allocates; its time is not the user's.
+            found, times = run("with_noise", one, repeat + 1)
+            outputs.append(found[-1])
+            milliseconds += times[1:]
+        draws, _ = run("serving_default", dict(image=inputs[0]["image"]), num_draws)
+    return _Measured(outputs, milliseconds, draws[:, 0])
 
 
 def _row(runtime: Runtime, measured: _Measured, expected: _Measured) -> dict:
@@ -293,6 +285,7 @@ def _faults(row: dict, limit: limits.Limit) -> list[str]:
 
 def _checked(runtime: Runtime, check: Callable[[], list[str]]) -> list[str]:
     """Returns the faults that a check finds, or the one that ends it."""
+    gc.collect()
     try:
         return check()
     except _faults_of_runtimes() as error:
@@ -313,11 +306,14 @@ def _stranger_faults(runtime: Runtime, inputs: list[Inputs]) -> list[str]:
 
 def _restart_faults(runtime: Runtime, inputs: Inputs) -> list[str]:
     """Returns a fault if a model that is loaded anew draws the same noise again."""
-    draws = []
-    for _ in range(2):
+
+    def draw() -> np.ndarray:
         with runtime.open() as run:
-            draws.append(_draws(run, inputs, 1))
-    if not np.array_equal(*draws):
+            return run("serving_default", dict(image=inputs["image"]), 1)[0]
+
+    first = draw()
+    gc.collect()
+    if not np.array_equal(first, draw()):
         return []
     return [f"{runtime.name}: loaded anew, serving_default gives the same picture again"]
 

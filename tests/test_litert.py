@@ -110,6 +110,11 @@ class LiteRtModelTest(tf.test.TestCase):
         output = model.run("with_noise", **self.inputs)["output"]
         self.assertAllClose(output, expected, rtol=0, atol=1e-5)
 
+    def test_what_stands_in_for_litert_is_not_litert(self):
+        with mock.patch.object(litert, "Interpreter", tf.lite.Interpreter):
+            with self.assertRaisesRegex(MissingInputError, "Run: .* -m pip install 'ai-edge-lit"):
+                litert.check_installed()
+
     def test_the_example_for_devices(self):
         if litert.Interpreter is tf.lite.Interpreter:
             self.skipTest("ai-edge-litert is not installed, which the example imports.")

@@ -195,8 +195,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         """TFLite and TF.js for real, and no model is in the memory beside another."""
         models = []
 
-        def assert_alone(*arguments, **options):
-            gc.collect()  # Of what is left here and now; `verify` has done so after each.
+        def assert_alone():
             self.assertEqual([model() for model in models], [None] * len(models))
 
         def watched(load):
@@ -233,6 +232,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(names, ["TFLite none", "TF.js none, Node wasm"][: 1 + is_node_there])
         # Python's, C++, the file at its conversion and after it, and Python's three times again.
         self.assertLen(models, 7)
+        gc.collect()
         assert_alone()
 
     def test_models_of_an_earlier_run_make_room_and_nothing_else_does(self):
