@@ -1,7 +1,7 @@
 """How far a converted model may be from the one it was made of: the one table of limits.
 
 `export.verify` holds every runtime against it, and `export.tflite` every file that it
-writes; docs/parity.md and docs/tflite.md quote it.
+writes; docs/parity.md and docs/tflite.md quote it, which a test compares.
 """
 
 from __future__ import annotations

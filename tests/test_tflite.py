@@ -19,6 +19,7 @@ import tensorflow as tf
 import tiny_runs
 import tiny_tflite
 from absl.testing import parameterized
+from PIL import Image
 
 from export import limits, litert, tflite, tflite_conversion, tflite_graph, tflite_metadata
 from pix2pix_tf import serving
@@ -210,6 +211,8 @@ class ConversionTest(tf.test.TestCase, parameterized.TestCase):
         )
         for shape, tiles in (((1, SIZE, SIZE, 3), 1), ((2, 40, 20, 3), 2), ((1, 5, 3, 3), 1)):
             self.assert_same(path, shape, tiles * self.noise_size, limit=limit)
+        if quantize == "none":
+            self.assert_the_example_translates_at_the_pictures_own_size(path)
         # Dropped, and kept, as in the files of one size.
         outputs = []
         for number in (0.5 - 1e-6, 0.5):
@@ -218,6 +221,16 @@ class ConversionTest(tf.test.TestCase, parameterized.TestCase):
             model = litert.LiteRtModel(path)
             outputs.append(model.run("with_noise", image=image, z=z)["output"])
         self.assertGreater(np.abs(outputs[0] - outputs[1]).mean(), 0.1)
+
+    def assert_the_example_translates_at_the_pictures_own_size(self, path):
+        example = tiny_tflite.load_example(self)
+        pixels = np.random.RandomState(0).randint(0, 256, [70, 40, 3], np.uint8)
+        Image.fromarray(pixels).save(self.folder / "picture.png")
+        example.translate(path, self.folder / "picture.png", self.folder / "out.png", seed=3)
+        z = np.random.default_rng(3).random((1, 3 * 2 * self.noise_size), dtype=np.float32)
+        output = self.with_noise(pixels[np.newaxis] / np.float32(127.5) - 1, z)[0]
+        with Image.open(self.folder / "out.png") as result:
+            self.assertAllClose(np.asarray(result), (output + 1) * 127.5, rtol=0, atol=0.51)
 
     def test_from_another_folder_with_the_newest_version(self):
         folder = tiny_runs.temporary_folder(self)
