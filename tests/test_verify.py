@@ -245,11 +245,9 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         for path in kept:
             path.parent.mkdir(exist_ok=True)
             path.touch()
-        result = self.verify()
-        self.assertEqual(result.exit_code, 0, result.stdout + result.stderr)
+        parity_models.make_room(models)
         for path in kept:
             self.assertTrue(path.exists(), path)
-        self.assertEqual([path.name for path in (models / "saved_model").iterdir()], ["1"])
         self.assertEqual(list(models.rglob("old")), [])
 
     def test_a_folder_that_it_has_not_made_is_refused(self):
