@@ -1,7 +1,7 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-current node node-for-tests demo test test-current lint notebook verify \
-	serving-check clean
+	verify-current serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -12,6 +12,11 @@ PYTHON_CURRENT ?= $(shell tools/find_python.sh 3.13 3.12)
 VENV := .venv
 VENV_CURRENT := .venv-current
 NODE_MODULES := export/tfjs_runner/node_modules
+# Of `make verify`: the run folder, and which of its checkpoints.
+WORKDIR ?=
+CHECKPOINT ?= newest
+require_workdir = @test -n "$(WORKDIR)" || \
+	{ echo "error: WORKDIR is empty. Name a run folder: make $@ WORKDIR=runs/facades" >&2; exit 2; }
 # Of `make serving-check`: a running TensorFlow Serving, and the model folder it serves, if known.
 ADDRESS ?= localhost:8500
 REST ?= http://$(firstword $(subst :, ,$(ADDRESS))):8501
@@ -59,12 +64,19 @@ lint: setup  ## Checks format and rules with ruff.
 notebook: setup  ## Generates the notebooks from their .py sources.
 	$(VENV)/bin/jupytext --to ipynb --update notebooks/*.py
 
-verify: setup node  ## Compares all runtimes on WORKDIR, a run folder; writes parity/.
-	$(VENV)/bin/python -m export.verify --workdir=$(WORKDIR) --checkpoint=best --output=parity
+verify: setup node  ## Compares all runtimes on a run: WORKDIR=DIR [CHECKPOINT=best]; writes parity/.
+	$(call require_workdir)
+	$(VENV)/bin/python -m export.verify --workdir="$(WORKDIR)" --checkpoint="$(CHECKPOINT)" \
+		--output=parity
+
+verify-current: setup-current node  ## The same on Python 3.13 or 3.12; writes parity-current/.
+	$(call require_workdir)
+	$(VENV_CURRENT)/bin/python -m export.verify --workdir="$(WORKDIR)" \
+		--checkpoint="$(CHECKPOINT)" --output=parity-current
 
 serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [MODEL=DIR].
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
 clean:  ## Removes the environments, TF.js, and what demo and verify have made.
-	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo parity
+	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo parity parity-current

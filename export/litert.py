@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import numpy as np
 
@@ -14,6 +15,19 @@ except ImportError:  # No wheels for this system, or not installed; TensorFlow h
     import tensorflow as tf
 
     Interpreter = tf.lite.Interpreter
+
+
+def check_installed() -> None:
+    """Refuses to go on without LiteRT, where nothing less will do.
+
+    Raises:
+        MissingInputError: If TensorFlow's interpreter stands in for it.
+    """
+    if not Interpreter.__module__.startswith("ai_edge_litert"):
+        raise MissingInputError(
+            "LiteRT is not installed, which runs .tflite files as a device does. Run: "
+            f"{sys.executable} -m pip install 'ai-edge-litert>=2.3,<3'"
+        )
 
 
 class LiteRtModel:

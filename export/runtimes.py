@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from export import cpp_session, litert, tfjs_browser, tfjs_node
+from export import cpp_session, limits, litert, tfjs_browser, tfjs_node
 
 Inputs = dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Limit:
-    """How far a runtime's output may be from Keras', in units of the range [-1, 1].
-
-    Attributes:
-        mean: Of the absolute differences of an image.
-        max: Of all pixels.
-    """
-
-    mean: float
-    max: float
-
-
-# float32 everywhere: kernels sum in another order, no more.
-EXACT = Limit(mean=1e-5, max=1e-4)
+# `(signature, inputs, repeat) -> (outputs, milliseconds)`: the output of each repetition,
+# `[repeat, batch, height, width, channels]`, and their times.
+Run = Callable[[str, Inputs, int], tuple[np.ndarray, list[float]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-    """A model in a runtime.
+    """A model in a runtime. Nothing is loaded before `open`, nor kept after it.
 
     Attributes:
         name: For the table.
-        path: The file or folder whose size counts.
+        path: The file or folder whose size counts; it has to be there at `open`.
         limit: What it must keep.
-        run: `(signature, inputs, repeat) -> (outputs, milliseconds)`: the output of
-            each repetition, `[repeat, batch, height, width, channels]`, and their times.
+        open: Returns a context manager that holds the model and gives its `Run`.
     """
 
     name: str
     path: pathlib.Path
-    limit: Limit
-    run: Callable[[str, Inputs, int], tuple[np.ndarray, list[float]]]
+    limit: limits.Limit
+    open: Callable[[], contextlib.AbstractContextManager[Run]]
 
     @property
     def megabytes(self) -> float:
@@ -57,58 +43,67 @@ class Runtime:
 
 def saved_model(version: pathlib.Path) -> Runtime:
     """Returns the SavedModel as Python loads it."""
-    from pix2pix_tf.inference import exported
 
-    model = exported.load(version)
+    @contextlib.contextmanager
+    def opened() -> Iterator[Run]:
+        from pix2pix_tf.inference import exported
 
-    def call(signature: str, inputs: Inputs) -> np.ndarray:
-        if signature == "with_noise":
-            return model.translate_with_noise(inputs["image"], inputs["z"])
-        return model.translate(inputs["image"])
+        model = exported.load(version)
 
-    return Runtime("SavedModel, Python", version, EXACT, timed(call))
+        def call(signature: str, inputs: Inputs) -> np.ndarray:
+            if signature == "with_noise":
+                return model.translate_with_noise(inputs["image"], inputs["z"])
+            return model.translate(inputs["image"])
+
+        yield timed(call)
+
+    return Runtime("SavedModel, Python", version, limits.EXACT, opened)
 
 
 def cpp(version: pathlib.Path) -> Runtime:
     """Returns the SavedModel as TensorFlow Serving loads it."""
-    session = cpp_session.CppSession(version)
 
-    def call(signature: str, inputs: Inputs) -> np.ndarray:
-        return session.run(signature, **inputs)["output"]
+    @contextlib.contextmanager
+    def opened() -> Iterator[Run]:
+        with cpp_session.CppSession(version) as session:
+            yield timed(lambda signature, inputs: session.run(signature, **inputs)["output"])
 
-    return Runtime("SavedModel, C++", version, EXACT, timed(call))
+    return Runtime("SavedModel, C++", version, limits.EXACT, opened)
 
 
-def tflite(path: pathlib.Path, quantize: str, limit: Limit, *, num_threads: int) -> Runtime:
+def tflite(path: pathlib.Path, quantize: str, *, num_threads: int) -> Runtime:
     """Returns a .tflite file in LiteRT."""
-    model = litert.LiteRtModel(path, num_threads=num_threads)
 
-    def call(signature: str, inputs: Inputs) -> np.ndarray:
-        return model.run(signature, **inputs)["output"]
+    @contextlib.contextmanager
+    def opened() -> Iterator[Run]:
+        model = litert.LiteRtModel(path, num_threads=num_threads)
+        yield timed(lambda signature, inputs: model.run(signature, **inputs)["output"])
 
-    return Runtime(f"TFLite {quantize}", path, limit, timed(call))
+    return Runtime(f"TFLite {quantize}", path, limits.TFLITE[quantize], opened)
 
 
-def tfjs_in_node(folder: pathlib.Path, quantize: str, limit: Limit) -> Runtime:
+def tfjs_in_node(folder: pathlib.Path, quantize: str) -> Runtime:
     """Returns a TF.js folder in Node, on WebAssembly."""
 
     def run(signature: str, inputs: Inputs, repeat: int):
         result = tfjs_node.run(folder, signature, inputs, "wasm", repeat=repeat)
         return result.runs["output"], result.milliseconds
 
-    return Runtime(f"TF.js {quantize}, Node wasm", folder, limit, run)
+    name = f"TF.js {quantize}, Node wasm"
+    return Runtime(name, folder, limits.TFJS[quantize], lambda: contextlib.nullcontext(run))
 
 
-def tfjs_in_chromium(folder: pathlib.Path, quantize: str, limit: Limit, *, backend: str) -> Runtime:
+def tfjs_in_chromium(folder: pathlib.Path, quantize: str, *, backend: str) -> Runtime:
     """Returns a TF.js folder in headless Chromium."""
 
     def run(signature: str, inputs: Inputs, repeat: int):
         return tfjs_browser.run(folder, signature, inputs, backend, repeat=repeat)
 
-    return Runtime(f"TF.js {quantize}, Chromium {backend}", folder, limit, run)
+    name = f"TF.js {quantize}, Chromium {backend}"
+    return Runtime(name, folder, limits.TFJS[quantize], lambda: contextlib.nullcontext(run))
 
 
-def timed(call: Callable[[str, Inputs], np.ndarray]):
+def timed(call: Callable[[str, Inputs], np.ndarray]) -> Run:
     """Returns the `run` of a runtime that is called in this process."""
 
     def run(signature: str, inputs: Inputs, repeat: int):

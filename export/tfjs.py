@@ -17,7 +17,7 @@ import pathlib
 
 from absl import flags
 
-from export import tfjs_weights
+from export import image_size, tfjs_weights
 from pix2pix_tf import commands
 
 
@@ -34,14 +34,7 @@ def define_flags() -> None:
         "How kernels are stored: as they are, or in a half or a quarter of the bytes. TF.js "
         "computes in float32 in all cases.",
     )
-    flags.DEFINE_integer(
-        "size",
-        None,
-        "Pixels of the square images that the graphs take, one at a time. Default: the model's "
-        "crop_size. 0: batches of any size, slower, since sizes are then computed at each call.",
-        lower_bound=0,
-        upper_bound=8192,
-    )
+    flags.DEFINE_string("size", "", image_size.FLAG_HELP)
 
 
 def main(unused_arguments: list[str]) -> None:
@@ -53,7 +46,7 @@ def main(unused_arguments: list[str]) -> None:
         pathlib.Path(options.saved_model),
         pathlib.Path(options.output),
         quantize=options.quantize,
-        size=options.size,
+        size=image_size.parse(options.size),
     )
     total = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())
     print(f"Wrote '{written}', {total / 1e6:.1f} MB.")

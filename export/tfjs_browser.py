@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import http.server
 import json
@@ -14,14 +15,18 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
+from typing import BinaryIO
 
 import numpy as np
 
 from export import tfjs_node
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import MissingInputError
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-_TIMEOUT_SECONDS = 600
+_TIMEOUT_SECONDS = 600  # For each result; the first includes loading the model.
+_POLL_SECONDS = 0.5  # How soon the end of the browser is seen.
+_QUOTED_LINES = 5  # Of what the browser said last, in the message of its failure.
 _PAGE = """<!DOCTYPE html>
 <script src="/modules/@tensorflow/tfjs/dist/tf.min.js"></script>
 <script src="/modules/@tensorflow/tfjs-backend-wasm/dist/tf-backend-wasm.min.js"></script>
@@ -65,7 +70,7 @@ main().catch((error) => send({error: String(error && error.message || error)}));
 
 
 class BrowserError(RuntimeError):
-    """The browser could not load or run a model; the message is its own."""
+    """The browser could not load or run a model; the message ends with what it said itself."""
 
 
 def find_chromium() -> str:
@@ -106,13 +111,16 @@ def run(
 
     Raises:
         MissingInputError: If Chromium, TF.js or the model is not there.
-        BrowserError: If the browser fails, or does not answer.
+        BrowserError: If the browser fails, ends, or does not answer.
     """
     chromium = find_chromium()
     tfjs_node.find_node()  # TF.js itself is the same installation.
     folder = pathlib.Path(folder).resolve()
     if not (folder / signature / "model.json").is_file():
-        raise InputError(f"'{folder}' has no signature {signature!r}. Convert the model again.")
+        raise MissingInputError(
+            f"'{folder}' has no signature {signature!r}. Pass a folder that python -m export.tfjs "
+            "wrote."
+        )
     request = dict(
         signature=signature,
         backend=backend,
@@ -138,33 +146,64 @@ def _collect(
     chromium: str, address: str, results: queue.Queue, count: int
 ) -> tuple[np.ndarray, list[float]]:
     profile = tempfile.mkdtemp(prefix="pix2pix_tf_chromium_")
-    browser = subprocess.Popen(
-        [
-            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update"),
-            *("--disable-sync", f"--user-data-dir={profile}", address),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
     outputs, milliseconds = [], []
-    try:
-        for _ in range(count):
-            result = results.get(timeout=_TIMEOUT_SECONDS)
-            if "error" in result:
-                raise BrowserError(f"TF.js in Chromium: {result['error']}")
-            values = np.frombuffer(base64.b64decode(result["values"]), "<f4")
-            outputs.append(values.reshape(result["shape"]))
-            milliseconds.append(result["milliseconds"])
-    except queue.Empty:
-        raise BrowserError(f"Chromium did not answer in {_TIMEOUT_SECONDS} s") from None
-    finally:
-        os.killpg(browser.pid, signal.SIGKILL)  # With the processes that it has started.
-        browser.wait()
-        # One of them may still be writing there; what it leaves is no reason to fail.
-        shutil.rmtree(profile, ignore_errors=True)
+    with tempfile.TemporaryFile() as said:  # A pipe that nobody reads would fill.
+        browser = subprocess.Popen(
+            [
+                *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+                *("--disable-background-networking", "--disable-component-update"),
+                *("--disable-sync", f"--user-data-dir={profile}", address),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            for _ in range(count):
+                result = _next_result(browser, results, said)
+                if "error" in result:
+                    raise BrowserError(f"TF.js in Chromium: {result['error']}")
+                values = np.frombuffer(base64.b64decode(result["values"]), "<f4")
+                outputs.append(values.reshape(result["shape"]))
+                milliseconds.append(result["milliseconds"])
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # It may have ended by itself.
+                os.killpg(browser.pid, signal.SIGKILL)  # With the processes that it has started.
+            browser.wait()
+            # One of them may still be writing there; what it leaves is no reason to fail.
+            shutil.rmtree(profile, ignore_errors=True)
     return np.stack(outputs), milliseconds
+
+
+def _next_result(browser: subprocess.Popen, results: queue.Queue, said: BinaryIO) -> dict:
+    """Returns what the page sends next.
+
+    Raises:
+        BrowserError: If the browser ends before, or sends nothing.
+    """
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        # Before the look at the queue: what is sent until the end is still taken.
+        code = browser.poll()
+        try:
+            return results.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            pass
+        if code is not None:
+            ending = f"status {code}" if code >= 0 else signal.Signals(-code).name
+            raise BrowserError(f"Chromium ended with {ending}. {_last_lines(said)}")
+        if time.monotonic() > deadline:
+            raise BrowserError(
+                f"Chromium did not answer in {_TIMEOUT_SECONDS} s. {_last_lines(said)}"
+            )
+
+
+def _last_lines(said: BinaryIO) -> str:
+    """Returns what the browser said last."""
+    said.seek(0)
+    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines()]
+    last = [line for line in lines if line][-_QUOTED_LINES:]
+    return f"It said last: {' | '.join(last)}" if last else "It said nothing."
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 from export import frozen_graph, subpixel, tfjs_weights
+from export.image_size import DYNAMIC, ImageSize
 from pix2pix_tf import files, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
@@ -32,7 +33,7 @@ def convert(
     output: pathlib.Path,
     *,
     quantize: str = "none",
-    size: int | None = None,
+    size: ImageSize = None,
     signatures: Sequence[str] = SIGNATURES,
 ) -> pathlib.Path:
     """Writes a folder of TF.js graph models; it appears at once, when it is whole.
@@ -41,8 +42,8 @@ def convert(
         saved_model: Folder of exported versions, whose newest is taken, or one of them.
         output: The folder to write.
         quantize: One of `tfjs_weights.QUANTIZATIONS`.
-        size: Pixels of the square images, one at a time; None means the model's
-            crop_size, 0 batches of any size.
+        size: (height, width) in pixels, one image at a time; `image_size.DYNAMIC` for
+            batches of any size; None means the model's crop_size.
         signatures: Some of `SIGNATURES`.
 
     Returns:
@@ -84,17 +85,16 @@ def put_in_place(unfinished: pathlib.Path, output: pathlib.Path) -> None:
 
 
 def _freeze(
-    version: pathlib.Path, card: dict, size: int | None, names: Sequence[str]
+    version: pathlib.Path, card: dict, size: ImageSize, names: Sequence[str]
 ) -> dict[str, frozen_graph.FrozenGraph]:
     """Returns the frozen graph of each signature, having checked its operations."""
     config = TrainConfig.from_dict(card["config"])
-    size = config.crop_size if size is None else size
-    batch = None
-    sides, noise = (None, None), None
-    if size:
-        batch, sides = 1, (size, size)
-        padded = -(-size // config.crop_size) * config.crop_size
-        noise = noise_size(config, height=padded, width=padded)
+    if size == DYNAMIC:
+        batch, sides, noise = None, (None, None), None
+    else:
+        batch, sides = 1, size or (config.crop_size, config.crop_size)
+        height, width = (-(-side // config.crop_size) * config.crop_size for side in sides)
+        noise = noise_size(config, height=height, width=width)
     specs = dict(
         image=tf.TensorSpec([batch, *sides, config.input_channels], tf.float32),
         z=tf.TensorSpec([batch, noise], tf.float32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -15,10 +16,12 @@ from pix2pix_tf.errors import MissingInputError
 
 RUNNER = pathlib.Path(__file__).resolve().parent / "tfjs_runner"
 BACKENDS = ("wasm", "cpu")
+# To load a model and prepare its weights, and for each run: what takes longer hangs.
+_LOAD_SECONDS, _RUN_SECONDS = 600, 60
 
 
 class NodeError(RuntimeError):
-    """TF.js could not load or run a model; the message is its own."""
+    """TF.js could not load or run a model; the message is its own, or that there was none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +54,13 @@ def find_node() -> str:
             "There is no program 'node' on the path, which runs TF.js. Install Node.js 18 or newer."
         )
     if not (RUNNER / "node_modules" / "@tensorflow").is_dir():
-        raise MissingInputError(
-            f"TF.js is not installed in '{RUNNER}'. Run: npm ci --prefix export/tfjs_runner"
-        )
+        raise MissingInputError(f"TF.js is not installed in '{RUNNER}'. Run: {install_command()}")
     return node
+
+
+def install_command() -> str:
+    """Returns the command that installs TF.js where this module looks for it."""
+    return f"npm ci --prefix {shlex.quote(str(RUNNER))}"
 
 
 def run(
@@ -77,7 +83,7 @@ def run(
 
     Raises:
         MissingInputError: If Node, TF.js or the model is not there.
-        NodeError: If TF.js fails.
+        NodeError: If TF.js fails, or does not end.
     """
     node = find_node()
     model = pathlib.Path(folder).resolve() / signature / "model.json"
@@ -103,12 +109,19 @@ def run(
                 )
             )
         )
-        process = subprocess.run(
-            [node, str(RUNNER / "run.js"), str(request)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        timeout = _LOAD_SECONDS + _RUN_SECONDS * repeat
+        try:
+            process = subprocess.run(
+                [node, str(RUNNER / "run.js"), str(request)],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise NodeError(
+                f"TF.js in Node, '{model}' on {backend}: did not end within {timeout} s"
+            ) from None
         if process.returncode:
             raise NodeError(f"TF.js in Node, '{model}' on {backend}: {process.stderr.strip()}")
         report = json.loads(process.stdout.strip().splitlines()[-1])

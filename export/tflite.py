@@ -15,7 +15,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
@@ -24,15 +23,15 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from export import tflite_conversion, tflite_metadata
+from export import image_size, limits, tflite_conversion, tflite_metadata
+from export.image_size import DYNAMIC, ImageSize
 from pix2pix_tf import commands, files
 from pix2pix_tf.errors import InputError
 
-DYNAMIC = "dynamic"
 CALIBRATION_PAIRS = 100
-# Mean absolute difference to the SavedModel beyond which a file is not the model
-# any more; docs/tflite.md has what is usual.
-MAX_MEAN_DIFFERENCE = dict(none=1e-4, float16=0.01, dynamic=0.1, int8=0.1)
+COMPARED_IMAGES = 3  # With the SavedModel, before a file is given out.
+# Some twenty times what the 256x256 model takes in int8 on two cores: it only ends what hangs.
+_TIMEOUT_SECONDS = 3600
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -53,12 +52,7 @@ def define_flags() -> None:
         "weights and activations, with normalisation in float32. Inputs and outputs are float32 "
         "in all of them.",
     )
-    flags.DEFINE_string(
-        "size",
-        "",
-        f"HEIGHTxWIDTH in pixels, or '{DYNAMIC}' for a slower file that takes any size and batch. "
-        "Empty: crop_size x crop_size, of the training.",
-    )
+    flags.DEFINE_string("size", "", image_size.FLAG_HELP)
     flags.DEFINE_string(
         "dataset", "", "Pairs to calibrate int8 with: name or folder. Empty: as in the training."
     )
@@ -87,7 +81,7 @@ def main(unused_arguments: list[str]) -> None:
         pathlib.Path(options.saved_model),
         pathlib.Path(options.output),
         quantize=options.quantize,
-        size=parse_size(options.size),
+        size=image_size.parse(options.size),
         dataset=options.dataset,
         data_dir=options.data_dir,
         calibration_pairs=options.calibration_pairs,
@@ -100,35 +94,12 @@ def main(unused_arguments: list[str]) -> None:
     )
 
 
-def parse_size(text: str) -> tuple[int, int] | str | None:
-    """Returns (height, width) of "256x512", "dynamic" itself, and None of an empty text.
-
-    Raises:
-        InputError: If it is none of these, or larger than what the project reads.
-    """
-    from pix2pix_tf.data import images
-
-    if text in ("", DYNAMIC):
-        return text or None
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if not found:
-        raise InputError(
-            f"size is {text!r}. Write height and width in pixels, as 256x512, or {DYNAMIC}."
-        )
-    height, width = int(found[1]), int(found[2])
-    if height * width > images.MAX_PIXELS:
-        raise InputError(
-            f"size is {text!r}, more than the {images.MAX_PIXELS} pixels that are read. Use less."
-        )
-    return height, width
-
-
 def convert(
     saved_model: pathlib.Path,
     output: pathlib.Path,
     *,
     quantize: str = "none",
-    size: tuple[int, int] | str | None = None,
+    size: ImageSize = None,
     dataset: str = "",
     data_dir: str = "",
     calibration_pairs: int = CALIBRATION_PAIRS,
@@ -172,11 +143,11 @@ def convert(
         unfinished = pathlib.Path(folder, "model.tflite")
         job = _make_job(version, unfinished, card, size, quantize, images)
         difference = _run(job)
-        limit = MAX_MEAN_DIFFERENCE[quantize]
+        limit = limits.TFLITE[quantize].mean
         if not difference["mean"] <= limit:
             raise InputError(
                 f"With quantize {quantize} the outputs differ by {difference['mean']:.2g} on "
-                f"average from the SavedModel's, more than the {limit} of a file that can be "
+                f"average from the SavedModel's, more than the {limit:g} of a file that can be "
                 "used. Quantize less, or calibrate with pairs like those of the training."
             )
         metadata = _describe(job, card, quantize, size, difference)
@@ -185,7 +156,7 @@ def convert(
     return metadata
 
 
-def _example_size(card: dict, size: tuple[int, int] | str | None) -> tuple[int, int]:
+def _example_size(card: dict, size: ImageSize) -> tuple[int, int]:
     """Returns (height, width) of the images that a file is tried with."""
     crop_size = card["config"]["crop_size"]
     return (crop_size, crop_size) if size in (None, DYNAMIC) else size
@@ -200,10 +171,10 @@ def _noise_size(card: dict, height: int, width: int) -> int:
 def _example_images(
     card: dict, size: tuple[int, int], *, quantize: str, dataset: str, data_dir: str, count: int
 ) -> np.ndarray:
-    """Returns images to try a file with, float32 `[count, height, width, channels]`.
+    """Returns images to try a file with, float32 `[number, height, width, channels]`.
 
-    int8 takes training images; for the others, of which the range of no activation
-    has to be known, one image of noise is enough.
+    int8 takes `count` training images; for the others, of which the range of no
+    activation has to be known, images of noise are enough.
     """
     from pix2pix_tf.config import TrainConfig
     from pix2pix_tf.data import augment, images
@@ -213,7 +184,7 @@ def _example_images(
     config = TrainConfig.from_dict(card["config"])
     random = np.random.default_rng(0)
     if quantize != "int8":
-        shape = (1, height, width, config.input_channels)
+        shape = (COMPARED_IMAGES, height, width, config.input_channels)
         return random.uniform(-1, 1, shape).astype(np.float32)
     config = dataclasses.replace(
         config, dataset=dataset or config.dataset, data_dir=data_dir or config.data_dir
@@ -238,7 +209,7 @@ def _make_job(
     version: pathlib.Path,
     output: pathlib.Path,
     card: dict,
-    size: tuple[int, int] | str | None,
+    size: ImageSize,
     quantize: str,
     images: np.ndarray,
 ) -> tflite_conversion.Job:
@@ -258,6 +229,7 @@ def _make_job(
         noise_shape=noise_shape,
         images=str(output.with_name("images.npy").resolve()),
         noise_size=example_noise_size,
+        compared=COMPARED_IMAGES,
     )
 
 
@@ -268,20 +240,28 @@ def _run(job: tflite_conversion.Job) -> dict[str, float]:
         The differences that it has measured.
 
     Raises:
-        InputError: If it fails, with the last that it said.
+        InputError: If it fails, with the last that it said, or does not end.
     """
     path = pathlib.Path(job.output).with_name("job.json")
     path.write_text(json.dumps(dataclasses.asdict(job)), encoding="utf-8")
     python_path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    finished = subprocess.run(
-        [sys.executable, "-m", tflite_conversion.__name__, str(path)],
-        env={**os.environ, "PYTHONPATH": python_path, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-m", tflite_conversion.__name__, str(path)],
+            env={**os.environ, "PYTHONPATH": python_path, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"TensorFlow's converter did not end within {_TIMEOUT_SECONDS} s on "
+            f"'{job.saved_model}', quantize {job.quantize}, and was stopped. Nothing was written. "
+            "Try a smaller --size, another --quantize, or fewer --calibration_pairs."
+        ) from None
     if finished.returncode:
         lines = [line.strip() for line in finished.stderr.splitlines() if line.strip()]
         code = finished.returncode
@@ -298,7 +278,7 @@ def _describe(
     job: tflite_conversion.Job,
     card: dict,
     quantize: str,
-    size: tuple[int, int] | str | None,
+    size: ImageSize,
     difference: dict[str, float],
 ) -> dict:
     """Returns the metadata of a file."""

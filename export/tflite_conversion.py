@@ -9,6 +9,7 @@ expect, so `export.tflite` runs it here. The job has the fields of `Job`.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -47,8 +48,9 @@ class Job:
         image_shape: `[batch, height, width, channels]`, None for any size.
         noise_shape: `[batch, units]`, likewise.
         images: A .npy file, float32 `[count, height, width, channels]` in [-1, 1]: what
-            int8 is calibrated with, and the differences are measured on.
+            int8 is calibrated with, and the first of them the differences are measured on.
         noise_size: Numbers that z has for one of these.
+        compared: On how many images the differences are measured.
         seed: Of the noise that goes with them.
     """
 
@@ -59,6 +61,7 @@ class Job:
     noise_shape: list[int | None]
     images: str
     noise_size: int
+    compared: int
     seed: int = 0
 
 
@@ -67,7 +70,7 @@ def convert(job: Job) -> dict[str, float]:
 
     Returns:
         The mean and the greatest absolute difference between the outputs of the
-        SavedModel and of the file, both given the first image and the same noise.
+        SavedModel and of the file, both given the same images and the same noise.
 
     Raises:
         RuntimeError: If the file needs operators that LiteRT has not.
@@ -153,11 +156,13 @@ def _compare(loaded, job: Job) -> dict[str, float]:
 
     from export import litert
 
-    image, z = next(_examples(job))
-    expected = loaded.signatures["with_noise"](image=tf.constant(image), z=tf.constant(z))
     model = litert.LiteRtModel(job.output)
-    difference = np.abs(model.run("with_noise", image=image, z=z)["output"] - expected["output"])
-    return dict(mean=float(difference.mean()), max=float(difference.max()))
+    differences = []
+    for image, z in itertools.islice(_examples(job), job.compared):
+        expected = loaded.signatures["with_noise"](image=tf.constant(image), z=tf.constant(z))
+        output = model.run("with_noise", image=image, z=z)["output"]
+        differences.append(np.abs(output - expected["output"].numpy()))
+    return dict(mean=float(np.mean(differences)), max=float(np.max(differences)))
 
 
 def main(path: str) -> None:

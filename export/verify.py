@@ -6,45 +6,48 @@ Exports the run, converts it in every form, and gives the same images and the sa
 noise z to Keras, the SavedModel in Python and in TensorFlow Serving's C++ session,
 TFLite and TF.js. Writes `parity.json`, `parity.md` (the table) and `parity.png` (the
 outputs and their differences), and ends with exit status 1 if a runtime is further
-from Keras than its limit, or the noise is not alive.
+from Keras than its limit or fails, or the noise is not alive. The models are kept in
+`models/` below the output, until the next run.
 
-TF.js needs Node and `make node`, and Chromium on the path; `--runtimes` leaves out what
-is not there.
+TFLite needs LiteRT, TF.js Node and `make node`, and Chromium on the path; `--runtimes`
+leaves out what is not there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import pathlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
 
-from export import cpp_session, runtimes, tfjs_browser, tfjs_node
-from export.runtimes import Inputs, Limit, Runtime
+from export import limits, litert, parity_models, runtimes, tfjs_browser, tfjs_node
+from export.runtimes import Inputs, Run, Runtime
 from pix2pix_tf import commands, files
 
 EXIT_DIFFERS = 1
-RUNTIME_ERRORS = (cpp_session.CppError, tfjs_node.NodeError, tfjs_browser.BrowserError)
 RUNTIMES = ("cpp", "tflite", "node", "chromium")
-# About three times what the 256x256 facades model shows (docs/parity.md): models differ in how
-# their weights spread, and a broken conversion is off by far more. For scale: one grey level of
-# 256 is 0.008, two draws of the noise differ by 0.015 on average.
-TFLITE_LIMITS = {
-    "none": runtimes.EXACT,
-    "float16": Limit(mean=2e-4, max=3e-3),  # Weights rounded to 11 bits.
-    "dynamic": Limit(mean=8e-3, max=0.15),  # Weights, and what enters a layer, in 8 bits.
-    "int8": Limit(mean=0.045, max=0.35),  # All activations of the convolutions in 8 bits.
-}
-TFJS_LIMITS = {
-    "none": runtimes.EXACT,
-    "float16": Limit(mean=2e-4, max=3e-3),
-    "uint8": Limit(mean=5e-3, max=0.1),  # Weights in 8 bits.
-}
 NUM_DRAWS = 64  # Of the noise, whose mean is compared between runtimes.
 _PICTURES = 2  # Images shown in parity.png.
+
+
+class _Measured(NamedTuple):
+    """What a runtime gave.
+
+    Attributes:
+        outputs: Of `with_noise`, for each image.
+        milliseconds: Of all repetitions but the first of each image.
+        draws: Outputs of `serving_default` for one image, `[count, height, width, channels]`.
+    """
+
+    outputs: list[np.ndarray]
+    milliseconds: list[float]
+    draws: np.ndarray
 
 
 def define_flags() -> None:
@@ -100,41 +103,49 @@ def verify(
         InputError: If the run cannot be exported, or a runtime is not installed.
     """
     from pix2pix_tf import serving
+    from pix2pix_tf.config import TrainConfig
+    from pix2pix_tf.training import state
 
+    workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     # What is missing is said now, not after the conversions.
+    if "tflite" in wanted:
+        litert.check_installed()
     if "node" in wanted or "chromium" in wanted:
         tfjs_node.find_node()
     if "chromium" in wanted:
         tfjs_browser.find_chromium()
-    version = serving.save_version(workdir, output / "saved_model", checkpoint=checkpoint)
-    card = serving.read_model_card(version)
-    images = _held_out_images(card, num_images)
+    config = TrainConfig.load(workdir)
+    reference = _keras(workdir, config, checkpoint)
     random = np.random.default_rng(0)
     inputs = [
-        dict(image=image, z=random.random((1, card["noise_size"]), dtype=np.float32))
-        for image in images
+        dict(image=image, z=random.random((1, state.noise_size(config)), dtype=np.float32))
+        for image in _held_out_images(config, num_images)
     ]
-    reference = _keras(workdir, checkpoint)
-    subjects = [reference, runtimes.saved_model(version)]
-    subjects += _convert_all(version, output, wanted, num_threads=num_threads)
+    models = output / "models"
+    parity_models.make_room(models)
+    version = serving.save_version(
+        workdir, models / parity_models.SAVED_MODEL, checkpoint=checkpoint
+    )
+    card = serving.read_model_card(version)
 
-    rows, expected, expected_draws = [], None, None
-    pictures = {}
-    for subject in subjects:
-        print(f"{subject.name} ...", flush=True)
+    expected = _measure(reference, inputs, repeat, num_draws)
+    rows = [_row(reference, expected, expected)]
+    pictures = {reference.name: expected.outputs[:_PICTURES]}
+    # One after the other: together, the models of a 256x256 run take gigabytes.
+    for subject in parity_models.subjects(version, models, wanted, num_threads=num_threads):
+        runtime = subject.runtime
+        print(f"{runtime.name} ...", flush=True)
+        gc.collect()  # The model before: graphs of TensorFlow are cycles.
         try:
-            outputs, times = _translations(subject, inputs, repeat)
-            draws = _draws(subject, inputs[0], num_draws)
-        except RUNTIME_ERRORS as error:  # The other runtimes are still worth knowing.
-            rows.append(dict(name=subject.name, faults=[f"{subject.name}: {error}"]))
+            subject.convert()
+            measured = _measure(runtime, inputs, repeat, num_draws)
+        except _faults_of_runtimes() as error:  # The other runtimes are still worth knowing.
+            rows.append(dict(name=runtime.name, faults=[f"{runtime.name}: {error}"]))
             continue
-        if subject is reference:
-            expected, expected_draws = outputs, draws
-        pictures[subject.name] = outputs[:_PICTURES]
-        row = _row(subject, outputs, expected, times)
-        row.update(_noise_row(draws, expected_draws))
-        rows.append({**row, "faults": _faults(row, subject.limit)})
+        pictures[runtime.name] = measured.outputs[:_PICTURES]
+        rows.append(_row(runtime, measured, expected))
 
+    exported = runtimes.saved_model(version)
     result = dict(
         workdir_step=card["step"],
         crop_size=card["config"]["crop_size"],
@@ -144,7 +155,8 @@ def verify(
         versions=card["versions"],
         python=platform.python_version(),
         runtimes=rows,
-        faults=_stranger_faults(subjects[1], inputs) + _restart_faults(version, inputs[0]),
+        faults=_checked(exported, lambda: _stranger_faults(exported, inputs))
+        + _checked(exported, lambda: _restart_faults(exported, inputs[0])),
     )
     files.write_atomically(output / "parity.json", (json.dumps(result, indent=1) + "\n").encode())
     files.write_atomically(output / "parity.md", _table(result).encode())
@@ -152,104 +164,84 @@ def verify(
     return result
 
 
-def _held_out_images(card: dict, count: int) -> list[np.ndarray]:
+def _held_out_images(config, count: int) -> list[np.ndarray]:
     """Returns sources of the set that the model was trained on, `[1, size, size, channels]`."""
-    from pix2pix_tf.config import TrainConfig
     from pix2pix_tf.data import pairs, pipeline
     from pix2pix_tf.training import loop
 
-    config = TrainConfig.from_dict(card["config"])
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
     reader = loop.open_reader(config, split, size=config.crop_size)
     examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=count)
     return [example.source.numpy() for example in examples]
 
 
-def _keras(workdir: pathlib.Path, checkpoint: str) -> Runtime:
+def _keras(workdir: pathlib.Path, config, checkpoint: str) -> Runtime:
     """Returns the reference: the generator as it is trained, called with training=True."""
+    from pix2pix_tf.training import checkpoints
+
+    weights, _ = checkpoints.find_weights(workdir, checkpoint)
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Run]:
+        import tensorflow as tf
+
+        from pix2pix_tf import serving
+        from pix2pix_tf.training import state
+
+        generator = state.build_generator(config)
+        serving.load_weights(generator, weights)
+        call = tf.function(lambda image, z: generator([image, z], training=True))
+
+        def run(signature: str, inputs: Inputs) -> np.ndarray:
+            z = inputs.get("z")
+            if z is None:
+                z = np.random.default_rng().random((1, state.noise_size(config)), dtype=np.float32)
+            return call(tf.constant(inputs["image"]), tf.constant(z)).numpy()
+
+        yield runtimes.timed(run)
+
+    return Runtime("Keras, training=True", weights, limits.EXACT, opened)
+
+
+def _faults_of_runtimes() -> tuple[type[Exception], ...]:
+    """Returns what a conversion or a runtime raises where the model or the machine is at fault.
+
+    CppError, NodeError and BrowserError are RuntimeErrors; InputError is a ValueError.
+    """
     import tensorflow as tf
 
-    from pix2pix_tf import serving
-    from pix2pix_tf.config import TrainConfig
-    from pix2pix_tf.training import checkpoints, state
-
-    config = TrainConfig.load(workdir)
-    weights, _ = checkpoints.find_weights(workdir, checkpoint)
-    generator = state.build_generator(config)
-    serving.load_weights(generator, weights)
-    call = tf.function(lambda image, z: generator([image, z], training=True))
-
-    def run(signature: str, inputs: Inputs) -> np.ndarray:
-        z = inputs.get("z")
-        if z is None:
-            z = np.random.default_rng().random((1, state.noise_size(config)), dtype=np.float32)
-        return call(tf.constant(inputs["image"]), tf.constant(z)).numpy()
-
-    return Runtime("Keras, training=True", weights, runtimes.EXACT, runtimes.timed(run))
+    return (RuntimeError, ValueError, OSError, MemoryError, tf.errors.OpError)
 
 
-def _convert_all(
-    version: pathlib.Path, output: pathlib.Path, wanted: Sequence[str], *, num_threads: int
-) -> list[Runtime]:
-    """Returns the runtimes that were asked for, having converted what they run."""
-    from export import tfjs_model, tflite
-
-    found = []
-    if "cpp" in wanted:
-        found.append(runtimes.cpp(version))
-    if "tflite" in wanted:
-        for quantize, limit in TFLITE_LIMITS.items():
-            path = output / f"{quantize}.tflite"
-            print(f"Converting to '{path}' ...", flush=True)
-            tflite.convert(version, path, quantize=quantize)
-            found.append(runtimes.tflite(path, quantize, limit, num_threads=num_threads))
-    if "node" in wanted or "chromium" in wanted:
-        for quantize, limit in TFJS_LIMITS.items():
-            folder = output / version.name / f"tfjs_{quantize}"
-            print(f"Converting to '{folder}' ...", flush=True)
-            tfjs_model.convert(version, folder, quantize=quantize)
-            if "node" in wanted:
-                found.append(runtimes.tfjs_in_node(folder, quantize, limit))
-            if "chromium" in wanted and quantize == "none":
-                found.append(runtimes.tfjs_in_chromium(folder, quantize, limit, backend="wasm"))
-    return found
+def _measure(runtime: Runtime, inputs: list[Inputs], repeat: int, num_draws: int) -> _Measured:
+    """Returns what a runtime gives; its model is in the memory while this runs."""
+    outputs, milliseconds = [], []
+    with runtime.open() as run:
+        for one in inputs:
+            # The first run of a runtime plans and allocates; its time is not the user's.
+            found, times = run("with_noise", one, repeat + 1)
+            outputs.append(found[-1])
+            milliseconds += times[1:]
+        draws, _ = run("serving_default", dict(image=inputs[0]["image"]), num_draws)
+    return _Measured(outputs, milliseconds, draws[:, 0])
 
 
-def _translations(
-    subject: Runtime, inputs: list[Inputs], repeat: int
-) -> tuple[list[np.ndarray], list[float]]:
-    """Returns the outputs of `with_noise` and the milliseconds of all repetitions."""
-    outputs, times = [], []
-    for one in inputs:
-        # The first run of a runtime plans and allocates; its time is not the user's.
-        found, milliseconds = subject.run("with_noise", one, repeat + 1)
-        outputs.append(found[-1])
-        times += milliseconds[1:]
-    return outputs, times
-
-
-def _draws(subject: Runtime, inputs: Inputs, count: int) -> np.ndarray:
-    """Returns outputs of `serving_default` for one image, `[count, height, width, channels]`."""
-    outputs, _ = subject.run("serving_default", dict(image=inputs["image"]), count)
-    return outputs[:, 0]
-
-
-def _row(
-    subject: Runtime,
-    outputs: list[np.ndarray],
-    expected: list[np.ndarray],
-    milliseconds: list[float],
-) -> dict:
-    differences = [np.abs(found - wanted) for found, wanted in zip(outputs, expected)]
-    return dict(
-        name=subject.name,
-        megabytes=subject.megabytes,
+def _row(runtime: Runtime, measured: _Measured, expected: _Measured) -> dict:
+    """Returns a runtime's row of `parity.json`, with its faults."""
+    differences = [
+        np.abs(found - wanted) for found, wanted in zip(measured.outputs, expected.outputs)
+    ]
+    row = dict(
+        name=runtime.name,
+        megabytes=runtime.megabytes,
         mean_difference=float(np.mean([difference.mean() for difference in differences])),
         max_difference=float(np.max([difference.max() for difference in differences])),
-        mean_limit=subject.limit.mean,
-        max_limit=subject.limit.max,
-        milliseconds=float(np.median(milliseconds)),
+        mean_limit=runtime.limit.mean,
+        max_limit=runtime.limit.max,
+        milliseconds=float(np.median(measured.milliseconds)),
+        **_noise_row(measured.draws, expected.draws),
     )
+    return {**row, "faults": _faults(row, runtime.limit)}
 
 
 def _noise_row(draws: np.ndarray, expected: np.ndarray) -> dict:
@@ -267,7 +259,7 @@ def _noise_row(draws: np.ndarray, expected: np.ndarray) -> dict:
     )
 
 
-def _faults(row: dict, limit: Limit) -> list[str]:
+def _faults(row: dict, limit: limits.Limit) -> list[str]:
     """Returns what is wrong with a runtime, in words."""
     faults = []
     for kind, allowed in (("mean", limit.mean), ("max", limit.max)):
@@ -291,23 +283,39 @@ def _faults(row: dict, limit: Limit) -> list[str]:
     return faults
 
 
-def _stranger_faults(subject: Runtime, inputs: list[Inputs]) -> list[str]:
+def _checked(runtime: Runtime, check: Callable[[], list[str]]) -> list[str]:
+    """Returns the faults that a check finds, or the one that ends it."""
+    gc.collect()
+    try:
+        return check()
+    except _faults_of_runtimes() as error:
+        return [f"{runtime.name}: {error}"]
+
+
+def _stranger_faults(runtime: Runtime, inputs: list[Inputs]) -> list[str]:
     """Returns a fault if another image in a batch changes a bit of the first one's output."""
     first, other = inputs[0], inputs[-1]
     outputs = []
-    for stranger in (other, {name: value[:, ::-1] for name, value in other.items()}):
-        batch = {name: np.concatenate([first[name], stranger[name]]) for name in first}
-        outputs.append(subject.run("with_noise", batch, 1)[0][0, 0])
+    with runtime.open() as run:
+        for stranger in (other, {name: value[:, ::-1] for name, value in other.items()}):
+            batch = {name: np.concatenate([first[name], stranger[name]]) for name in first}
+            outputs.append(run("with_noise", batch, 1)[0][0, 0])
     same = np.array_equal(outputs[0], outputs[1])
-    return [] if same else [f"{subject.name}: a stranger in the batch changes the output"]
+    return [] if same else [f"{runtime.name}: a stranger in the batch changes the output"]
 
 
-def _restart_faults(version: pathlib.Path, inputs: Inputs) -> list[str]:
+def _restart_faults(runtime: Runtime, inputs: Inputs) -> list[str]:
     """Returns a fault if a model that is loaded anew draws the same noise again."""
-    first, second = (_draws(runtimes.saved_model(version), inputs, 1) for _ in range(2))
-    if not np.array_equal(first, second):
+
+    def draw() -> np.ndarray:
+        with runtime.open() as run:
+            return run("serving_default", dict(image=inputs["image"]), 1)[0]
+
+    first = draw()
+    gc.collect()
+    if not np.array_equal(first, draw()):
         return []
-    return ["SavedModel, Python: loaded anew, serving_default gives the same picture again"]
+    return [f"{runtime.name}: loaded anew, serving_default gives the same picture again"]
 
 
 def _table(result: dict) -> str:

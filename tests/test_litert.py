@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import itertools
 import pathlib
 import subprocess
 import sys
@@ -12,14 +13,14 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+import tiny_tflite
+from PIL import ExifTags, Image
 
 from export import litert
+from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
 
 SIZE = 32
-_EXAMPLE = pathlib.Path(litert.__file__).parent / "examples" / "translate_tflite.py"
-
-
 NOISE_SIZE = 5
 
 
@@ -110,9 +111,13 @@ class LiteRtModelTest(tf.test.TestCase):
         output = model.run("with_noise", **self.inputs)["output"]
         self.assertAllClose(output, expected, rtol=0, atol=1e-5)
 
+    def test_what_stands_in_for_litert_is_not_litert(self):
+        with mock.patch.object(litert, "Interpreter", tf.lite.Interpreter):
+            with self.assertRaisesRegex(MissingInputError, "Run: .* -m pip install 'ai-edge-lit"):
+                litert.check_installed()
+
     def test_the_example_for_devices(self):
-        if litert.Interpreter is tf.lite.Interpreter:
-            self.skipTest("ai-edge-litert is not installed, which the example imports.")
+        tiny_tflite.load_example(self)
         pixels = np.random.RandomState(0).randint(0, 256, [SIZE, SIZE, 3], np.uint8)
         picture, output = self.folder / "in.png", self.folder / "out.png"
         tf.io.write_file(str(picture), tf.io.encode_png(pixels))
@@ -123,7 +128,7 @@ class LiteRtModelTest(tf.test.TestCase):
             "sys.exit(f'imported {found}' if found else 0)"
         )
         result = subprocess.run(
-            [sys.executable, "-c", code, _EXAMPLE, self.path, picture, output, "7"],
+            [sys.executable, "-c", code, tiny_tflite.EXAMPLE, self.path, picture, output, "7"],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -135,6 +140,42 @@ class LiteRtModelTest(tf.test.TestCase):
         expected = self.model.run("with_noise", image=image, z=z)["output"][0]
         found = tf.io.decode_png(tf.io.read_file(str(output))).numpy()
         self.assertAllClose(found, (expected + 1) * 127.5, rtol=0, atol=0.51)
+        result = subprocess.run(
+            [sys.executable, tiny_tflite.EXAMPLE, self.path, self.path, output],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r"error: cannot identify image file .*model.tflite'\n$")
+        self.assertNotIn("Traceback", result.stderr)
+
+    def test_the_example_reads_pictures_as_the_package_does(self):
+        example = tiny_tflite.load_example(self)
+        random = np.random.RandomState(0)
+        path = self.folder / "picture.png"
+        for dtype, channels_of_file in itertools.product((np.uint8, np.uint16), (1, 2, 3, 4)):
+            levels = np.iinfo(dtype).max + 1
+            pixels = random.randint(0, levels, [6, 5, channels_of_file]).astype(dtype)
+            path.write_bytes(tf.io.encode_png(pixels).numpy())
+            for channels in (1, 3, 4):
+                read = np.asarray(example.read_picture(path, channels))
+                expected = images.read_pixels(path, channels=channels)
+                # Of 16 bits, Pillow takes the upper 8 and the package the nearest.
+                self.assertAllClose(
+                    read.reshape(expected.shape), expected, rtol=0, atol=1 if levels < 257 else 2
+                )
+
+    def test_the_example_turns_photos_upright(self):
+        example = tiny_tflite.load_example(self)
+        path = self.folder / "photo.jpg"
+        upright = np.zeros([32, 16, 3], np.uint8)
+        upright[:16] = 255  # White above black.
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6  # Stored lying: to be turned right by 90 degrees.
+        Image.fromarray(np.rot90(upright)).save(path, exif=exif)
+        read = np.asarray(example.read_picture(path, 3))
+        self.assertAllClose(read, upright, rtol=0, atol=2)
 
 
 def _copy_of(module):

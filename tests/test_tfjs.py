@@ -15,7 +15,7 @@ import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
 
-from export import frozen_graph, subpixel, tfjs, tfjs_model, tfjs_node, tfjs_weights
+from export import frozen_graph, image_size, subpixel, tfjs, tfjs_model, tfjs_node, tfjs_weights
 from pix2pix_tf import serving
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
@@ -57,7 +57,9 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
             cls.converted[quantize] = tfjs_model.convert(
                 cls.version, cls.folder / quantize, quantize=quantize, signatures=["with_noise"]
             )
-        cls.any_size = tfjs_model.convert(cls.folder / "saved_model", cls.folder / "any", size=0)
+        cls.any_size = tfjs_model.convert(
+            cls.folder / "saved_model", cls.folder / "any", size=image_size.DYNAMIC
+        )
         cls.signatures = tf.saved_model.load(str(cls.version)).signatures
 
     def inputs(self, *, batch: int = 1, height: int = SIZE, width: int = SIZE) -> dict:
@@ -94,13 +96,13 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
     def test_another_size_known_beforehand(self):
         browser_tools.node()
         folder = tiny_runs.temporary_folder(self)  # An empty folder may be there.
-        tfjs_model.convert(self.version, folder, size=40, signatures=["with_noise"])
+        tfjs_model.convert(self.version, folder, size=(40, 70), signatures=["with_noise"])
         names = sorted(path.name for path in folder.iterdir())
         self.assertEqual(names, ["weights", "with_noise"])
         self.assertNoCommonElements(
             ops_of(read_model(folder, "with_noise")), ["Shape", "Range", "FloorMod"]
         )
-        inputs = self.inputs(height=40, width=40)
+        inputs = self.inputs(height=40, width=70)
         self.assert_same(folder, inputs, backend="wasm", limit=LIMITS["none"])
 
     def test_serving_default_draws_its_noise(self):
@@ -265,7 +267,9 @@ class CommandTest(tf.test.TestCase):
     def test_flags_reach_the_conversion(self):
         for given, expected in (
             ((), dict(quantize="none", size=None)),
-            (("--quantize=uint8", "--size=64"), dict(quantize="uint8", size=64)),
+            (("--quantize=uint8", "--size=64"), dict(quantize="uint8", size=(64, 64))),
+            (("--size=64x32",), dict(quantize="none", size=(64, 32))),
+            (("--size=dynamic",), dict(quantize="none", size="dynamic")),
         ):
             with mock.patch.object(tfjs_model, "convert", return_value=self.folder) as convert:
                 result = self.convert(*given)
@@ -395,11 +399,23 @@ class NodeTest(tf.test.TestCase):
             with self.assertRaisesRegex(MissingInputError, "no program 'node'"):
                 tfjs_node.find_node()
         with mock.patch.object(shutil, "which", return_value="/usr/bin/node"):
-            with mock.patch.object(tfjs_node, "RUNNER", tiny_runs.temporary_folder(self)):
-                with self.assertRaisesRegex(
-                    MissingInputError, "npm ci --prefix export/tfjs_runner"
-                ):
+            runner = tiny_runs.temporary_folder(self) / "with space"  # As a wheel may be put.
+            with mock.patch.object(tfjs_node, "RUNNER", runner):
+                with self.assertRaises(MissingInputError) as caught:
                     tfjs_node.find_node()
+        self.assertEndsWith(str(caught.exception), f"Run: npm ci --prefix '{runner}'")
+
+    def test_a_node_that_hangs_is_ended(self):
+        folder = tiny_runs.temporary_folder(self)
+        (folder / "with_noise").mkdir()
+        (folder / "with_noise" / "model.json").touch()
+        hanging = folder / "node"
+        hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+        hanging.chmod(0o755)
+        with mock.patch.object(tfjs_node, "find_node", return_value=str(hanging)):
+            with mock.patch.multiple(tfjs_node, _LOAD_SECONDS=0.1, _RUN_SECONDS=0.05):
+                with self.assertRaisesRegex(tfjs_node.NodeError, "did not end within 0.2 s"):
+                    tfjs_node.run(folder, "with_noise", {}, repeat=2)
 
     def test_names_the_model_that_fails(self):
         browser_tools.node()

@@ -19,8 +19,9 @@ import tensorflow as tf
 import tiny_runs
 import tiny_tflite
 from absl.testing import parameterized
+from PIL import Image
 
-from export import litert, tflite, tflite_conversion, tflite_graph, tflite_metadata
+from export import limits, litert, tflite, tflite_conversion, tflite_graph, tflite_metadata
 from pix2pix_tf import serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -210,6 +211,8 @@ class ConversionTest(tf.test.TestCase, parameterized.TestCase):
         )
         for shape, tiles in (((1, SIZE, SIZE, 3), 1), ((2, 40, 20, 3), 2), ((1, 5, 3, 3), 1)):
             self.assert_same(path, shape, tiles * self.noise_size, limit=limit)
+        if quantize == "none":
+            self.assert_the_example_translates_at_the_pictures_own_size(path)
         # Dropped, and kept, as in the files of one size.
         outputs = []
         for number in (0.5 - 1e-6, 0.5):
@@ -218,6 +221,16 @@ class ConversionTest(tf.test.TestCase, parameterized.TestCase):
             model = litert.LiteRtModel(path)
             outputs.append(model.run("with_noise", image=image, z=z)["output"])
         self.assertGreater(np.abs(outputs[0] - outputs[1]).mean(), 0.1)
+
+    def assert_the_example_translates_at_the_pictures_own_size(self, path):
+        example = tiny_tflite.load_example(self)
+        pixels = np.random.RandomState(0).randint(0, 256, [70, 40, 3], np.uint8)
+        Image.fromarray(pixels).save(self.folder / "picture.png")
+        example.translate(path, self.folder / "picture.png", self.folder / "out.png", seed=3)
+        z = np.random.default_rng(3).random((1, 3 * 2 * self.noise_size), dtype=np.float32)
+        output = self.with_noise(pixels[np.newaxis] / np.float32(127.5) - 1, z)[0]
+        with Image.open(self.folder / "out.png") as result:
+            self.assertAllClose(np.asarray(result), (output + 1) * 127.5, rtol=0, atol=0.51)
 
     def test_from_another_folder_with_the_newest_version(self):
         folder = tiny_runs.temporary_folder(self)
@@ -385,17 +398,8 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(part, result.stderr)
         self.assertEqual(names_in(self.folder), [])
 
-    @parameterized.parameters("0x32", "32", "32x", "32x32x3", "-1x5", "any", "100000x5")
-    def test_sizes(self, text):
-        self.assert_refused(self.run_command(f"--size={text}"), repr(text), "256x512, or dynamic")
-
-    def test_a_size_beyond_the_memory(self):
-        self.assert_refused(self.run_command("--size=9000x9000"), "'9000x9000'", "67108864 pixels")
-
-    def test_sizes_that_are_right(self):
-        self.assertEqual(tflite.parse_size("256x512"), (256, 512))
-        self.assertEqual(tflite.parse_size("dynamic"), tflite.DYNAMIC)
-        self.assertIsNone(tflite.parse_size(""))
+    def test_a_size_that_is_none(self):
+        self.assert_refused(self.run_command("--size=32x"), "size is '32x'", "256x512")
 
     def test_models_that_are_none(self):
         missing = self.exported / "2"
@@ -445,15 +449,58 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(names_in(self.folder), [self.path.name])
         self.assertEqual(self.path.read_text(), "old")
 
-    @parameterized.parameters(0.11, float("nan"))
-    def test_a_file_that_gives_other_pictures_is_not_kept(self, mean):
+    def test_a_converter_that_hangs_is_ended(self):
+        hanging = tiny_runs.temporary_folder(self) / "python"
+        hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+        hanging.chmod(0o755)
+        with mock.patch.object(sys, "executable", str(hanging)):
+            with mock.patch.object(tflite, "_TIMEOUT_SECONDS", 0.2):
+                self.assert_refused(self.run_command(), "did not end within 0.2 s", "Nothing was")
+
+    @parameterized.product(
+        quantize=tflite_conversion.QUANTIZATIONS[:3], factor=(1.0, 1.01, float("nan"))
+    )
+    def test_a_file_beyond_the_limit_of_verify_is_not_kept(self, quantize, factor):
+        mean = factor * limits.TFLITE[quantize].mean
+
         def run(job):
             pathlib.Path(job.output).touch()
             return dict(mean=mean, max=1.0)
 
         with mock.patch.object(tflite, "_run", run):
-            result = self.run_command("--quantize=dynamic")
-        self.assert_refused(result, "dynamic", f"differ by {mean:.2g}", "more than the 0.1")
+            with mock.patch.object(tflite_metadata, "append"):
+                result = self.run_command(f"--quantize={quantize}")
+        if factor == 1.0:
+            self.assertEqual(result.exit_code, 0, result.stderr)
+        else:
+            limit = f"more than the {limits.TFLITE[quantize].mean:g} of"
+            self.assert_refused(result, quantize, f"differ by {mean:.2g}", limit)
+
+    def test_several_images_are_compared(self):
+        """A file that is right for the first image alone does not pass for the model."""
+        outputs = iter([0.0, 0.25, 0.5])
+        signature = mock.Mock(side_effect=lambda image, z: dict(output=tf.zeros([1, 2, 2, 3])))
+        loaded = mock.Mock(signatures=dict(with_noise=signature))
+
+        def run_file(signature, image, z):
+            return dict(output=np.full([1, 2, 2, 3], next(outputs), np.float32))
+
+        images = self.folder / "images.npy"
+        np.save(images, np.arange(5 * 12, dtype=np.float32).reshape(5, 2, 2, 3))
+        job = tflite_conversion.Job(
+            *("saved_model", "output", "none", [1, 2, 2, 3], [1, 4]),
+            images=str(images),
+            noise_size=4,
+            compared=tflite.COMPARED_IMAGES,
+        )
+        with mock.patch.object(litert, "LiteRtModel") as model:
+            model.return_value.run = run_file
+            found = tflite_conversion._compare(loaded, job)
+        self.assertEqual(found, dict(mean=0.25, max=0.5))
+        given = [call.kwargs for call in signature.call_args_list]
+        self.assertEqual([int(inputs["image"][0, 0, 0, 0]) for inputs in given], [0, 12, 24])
+        self.assertNotAllClose(given[0]["z"], given[1]["z"])
+        images.unlink()
 
     def test_operators_that_litert_lacks_are_refused(self):
         with contextlib.ExitStack() as stack:

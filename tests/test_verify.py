@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
+import unittest
+import weakref
 from unittest import mock
 
+import browser_tools
 import command_line
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+import tiny_tflite
 from absl.testing import parameterized
 from PIL import Image
 
-from export import cpp_session, tfjs_model, verify
+from export import (
+    cpp_session,
+    limits,
+    litert,
+    parity_models,
+    tfjs_browser,
+    tfjs_model,
+    tfjs_node,
+    tflite,
+    verify,
+)
 from pix2pix_tf import serving
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.inference import exported
 from pix2pix_tf.models import layers
 from pix2pix_tf.training import state
 
@@ -137,6 +154,127 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn("| SavedModel, C++ | failed |", result.stdout)
         self.assertIn("| SavedModel, Python | 0.", result.stdout)
 
+    def test_a_conversion_that_fails_is_a_row_beside_the_others(self):
+        def convert(version, path, *, quantize):
+            if quantize == "none":
+                raise InputError("the converter broke")
+            if quantize == "float16":
+                raise OSError("No space left on device")
+            path.write_bytes(b"no model")
+
+        no_tfjs = InputError("TF.js has not that")
+        with mock.patch.object(tflite, "convert", convert):
+            with mock.patch.object(tfjs_model, "convert", side_effect=no_tfjs):
+                with mock.patch.object(tfjs_node, "find_node"):
+                    with mock.patch.object(tfjs_browser, "find_chromium"):
+                        result = self.verify(*(f"--runtimes={name}" for name in verify.RUNTIMES))
+        self.assert_found(
+            result,
+            "TFLite none: the converter broke",
+            "TFLite float16: No space left on device",
+            *(
+                f"TFLite {kind}: '{self.output}/models/{kind}.tflite' cannot be loaded by LiteRT"
+                for kind in ("dynamic", "int8")
+            ),
+            *(f"TF.js {kind}, Node wasm: TF.js has not that" for kind in limits.TFJS),
+            "TF.js none, Chromium wasm: TF.js has not that",
+        )
+        self.assertEqual(result.stdout.count("FAILED"), 8)
+        self.assertIn("| SavedModel, C++ | 0.", result.stdout)
+        self.assertIn("| TFLite int8 | failed |", result.stdout)
+
+    def test_a_saved_model_that_does_not_load_is_told_for_each_check(self):
+        with mock.patch.object(exported, "load", side_effect=InputError("it is damaged")):
+            result = self.verify()
+        self.assert_found(result, "SavedModel, Python: it is damaged")
+        # As a runtime, in a batch with a stranger, and loaded anew.
+        self.assertEqual(result.stdout.count("FAILED: SavedModel, Python: it is damaged"), 3)
+        self.assertIn("| SavedModel, C++ | 0.", result.stdout)
+
+    def test_converted_models_one_at_a_time(self):
+        """TFLite and TF.js for real, and no model is in the memory beside another."""
+        models = []
+
+        def assert_alone():
+            self.assertEqual([model() for model in models], [None] * len(models))
+
+        def watched(load):
+            def watch(*arguments, **options):
+                assert_alone()
+                model = load(*arguments, **options)
+                models.append(weakref.ref(model))
+                return model
+
+            return watch
+
+        def float32_of(table):
+            return mock.patch.dict(table, {"none": table["none"]}, clear=True)
+
+        is_node_there = True
+        try:
+            browser_tools.node()
+        except unittest.SkipTest:
+            is_node_there = False
+        with contextlib.ExitStack() as stack:
+            for patch in (
+                float32_of(limits.TFLITE),
+                float32_of(limits.TFJS),
+                mock.patch.object(tflite, "_run", tiny_tflite.run_here),
+                mock.patch.object(exported, "load", watched(exported.load)),
+                mock.patch.object(cpp_session, "CppSession", watched(cpp_session.CppSession)),
+                mock.patch.object(litert, "LiteRtModel", watched(litert.LiteRtModel)),
+            ):
+                stack.enter_context(patch)
+            result = self.verify("--runtimes=tflite", *["--runtimes=node"] * is_node_there)
+        self.assertEqual(result.exit_code, 0, result.stdout + result.stderr)
+        found = json.loads((self.output / "parity.json").read_text(encoding="utf-8"))
+        names = [row["name"] for row in found["runtimes"][3:]]
+        self.assertEqual(names, ["TFLite none", "TF.js none, Node wasm"][: 1 + is_node_there])
+        # Python's, C++, the file at its conversion and after it, and Python's three times again.
+        self.assertLen(models, 7)
+        gc.collect()
+        assert_alone()
+
+    def test_models_of_an_earlier_run_make_room_and_nothing_else_does(self):
+        models = self.output / "models"
+        parity_models.make_room(models)
+        for name in ("saved_model/1/old", "saved_model/7/old", "tfjs_none/old", "int8.tflite/old"):
+            (models / name).parent.mkdir(parents=True)
+            (models / name).touch()
+        kept = [models / "mine.txt", models / "mine" / "model.tflite", self.output / "mine.tflite"]
+        for path in kept:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        parity_models.make_room(models)
+        for path in kept:
+            self.assertTrue(path.exists(), path)
+        self.assertEqual(list(models.rglob("old")), [])
+
+    def test_a_folder_that_it_has_not_made_is_refused(self):
+        theirs = self.output / "models" / "saved_model" / "1" / "saved_model.pb"
+        theirs.parent.mkdir(parents=True)
+        theirs.touch()
+        result = self.verify()
+        self.assertEqual(result.exit_code, 2)
+        self.assertRegex(result.stderr, "^error: '.*/models' holds files that this command has not")
+        self.assertTrue(theirs.exists())
+
+    def test_without_litert_it_says_so_before_anything_is_made(self):
+        with mock.patch.object(litert, "Interpreter", tf.lite.Interpreter):
+            result = self.verify("--runtimes=tflite")
+            self.assertEqual(result.exit_code, 2)
+            self.assertStartsWith(result.stderr, "error: LiteRT is not installed")
+            self.assertIn("-m pip install 'ai-edge-litert", result.stderr)
+            self.assertEqual(list(self.output.iterdir()), [])
+
+    def test_a_run_that_cannot_be_used_costs_no_earlier_models(self):
+        model = self.output / "models" / "none.tflite"
+        parity_models.make_room(model.parent)
+        model.touch()
+        result = self.verify("--checkpoint=12345")
+        self.assertEqual(result.exit_code, 2, result.stdout)
+        self.assertTrue(model.exists())
+
     def test_noise_of_another_mean_or_strength(self):
         random = np.random.RandomState(0)
         expected = random.normal(0.0, 1.0, [64, 8, 8, 3])
@@ -148,7 +286,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         ):
             row = verify._noise_row(random.normal(shift, strength, [64, 8, 8, 3]), expected)
             row.update(name="x", mean_difference=0.0, max_difference=0.0)
-            faults = verify._faults(row, verify.runtimes.EXACT)
+            faults = verify._faults(row, limits.EXACT)
             self.assertLen(faults, 1 if found else 0)
             if found:
                 self.assertStartsWith(faults[0], f"x: {found}")

@@ -389,9 +389,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
     def test_without_tfjs_it_says_how_to_get_it(self):
         tiny_runs.write_run(self.folder / "run")
         with mock.patch.object(tfjs_node, "RUNNER", self.folder):
-            with self.assertRaisesRegex(
-                MissingInputError, "Run: npm ci --prefix export/tfjs_runner"
-            ):
+            with self.assertRaisesRegex(MissingInputError, f"Run: npm ci --prefix {self.folder}"):
                 assemble.assemble(self.folder / "run", self.folder / "site")
         self.assertFalse((self.folder / "site").exists())
 

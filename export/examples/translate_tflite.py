@@ -4,34 +4,74 @@
     python translate_tflite.py MODEL.tflite INPUT.png OUTPUT.png [SEED]
 
 Copy this one file to the device: it needs nothing else of the project. The same seed
-gives the same picture; without one, each call gives another.
+gives the same picture; without one, each call gives another. A file that was made for
+one size gets the picture scaled to it, and the result is scaled back. A file of
+--size=dynamic gets the picture as it is; the memory that takes grows with its area.
 """
 
+import json
 import sys
+import zipfile
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def translate(model_path, input_path, output_path, seed=None):
-    """Writes the translation of a picture, scaled to the size that the model takes."""
-    interpreter = Interpreter(model_path=model_path, num_threads=4)
+    """Writes the translation of a picture, of the picture's size."""
+    interpreter = Interpreter(model_path=str(model_path), num_threads=4)
     with_noise = interpreter.get_signature_runner("with_noise")
-    shapes = {name: about["shape"] for name, about in with_noise.get_input_details().items()}
-    _, height, width, channels = shapes["image"]
+    details = with_noise.get_input_details()
+    shapes = {name: about["shape_signature"].tolist() for name, about in details.items()}
+    _, height, width, channels = shapes["image"]  # -1 is any size.
 
-    picture = Image.open(input_path).convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
-    pixels = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), np.float32)
-    image = pixels.reshape(shapes["image"]) / 127.5 - 1.0  # [1, height, width, channels]
-    z = np.random.default_rng(seed).random(shapes["z"], dtype=np.float32)  # The dropout noise.
+    picture = read_picture(input_path, channels)
+    if height == -1:
+        scaled, noise_size = picture, dynamic_noise_size(model_path, picture)
+    else:
+        scaled = picture.resize((width, height), Image.Resampling.BICUBIC)
+        noise_size = shapes["z"][1]
+    pixels = np.asarray(scaled, np.float32)
+    image = pixels.reshape(1, *pixels.shape[:2], channels) / 127.5 - 1.0
+    z = np.random.default_rng(seed).random((1, noise_size), dtype=np.float32)  # Dropout noise.
 
     output = with_noise(image=image, z=z)["output"][0]
     pixels = np.clip(np.round((output + 1.0) * 127.5), 0, 255).astype(np.uint8)
-    Image.fromarray(np.squeeze(pixels)).resize(picture.size).save(output_path)
+    result = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    result.resize(picture.size).save(output_path)
+
+
+def read_picture(path, channels):
+    """Returns a picture as it is seen: upright, and transparent parts over white.
+
+    In mode L, RGB or RGBA, for 1, 3 and 4 channels; the last keeps the transparency.
+    """
+    with Image.open(path) as file:
+        picture = ImageOps.exif_transpose(file)  # Phones store photos lying on a side.
+    if picture.mode.startswith("I"):  # Grey of 16 bits, which `convert` would clip to white.
+        levels = np.round(np.asarray(picture, np.float32) / 257)
+        picture = Image.fromarray(levels.astype(np.uint8))
+    picture = picture.convert("RGBA")
+    if channels == 4:
+        return picture
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("L" if channels == 1 else "RGB")
+
+
+def dynamic_noise_size(model_path, picture):
+    """Returns the length of z: some numbers for each started tile of crop_size pixels."""
+    with zipfile.ZipFile(model_path) as archive:  # The file's note on itself, behind the model.
+        about = json.loads(archive.read("metadata.json"))
+    crop_size = about["model_card"]["config"]["crop_size"]
+    columns, rows = (-(-side // crop_size) for side in picture.size)
+    return about["noise_size"] * columns * rows
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    translate(*sys.argv[1:4], seed=int(sys.argv[4]) if len(sys.argv) == 5 else None)
+    try:
+        translate(*sys.argv[1:4], seed=int(sys.argv[4]) if len(sys.argv) == 5 else None)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        sys.exit(f"error: {error}")

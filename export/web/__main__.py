@@ -1,11 +1,12 @@
 r"""Assembles the drawing page of a trained model: a static site, for any file host.
 
-    npm ci --prefix export/tfjs_runner
+    make node
     python -m export.web --workdir=runs/facades --output=site
     python -m http.server --directory site    # then open http://localhost:8000
 
-The first command fetches TF.js, which is copied into the site; at run time the page
-asks no other host for anything.
+The first command fetches TF.js, which is copied into the site; where there is no
+Makefile, the second says what to run instead. At run time the page asks no other host
+for anything.
 """
 
 from __future__ import annotations

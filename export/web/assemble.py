@@ -86,8 +86,7 @@ def _find_vendored() -> dict[str, pathlib.Path]:
     missing = [path for path in found.values() if not path.is_file()]
     if missing:
         raise MissingInputError(
-            f"There is no '{missing[0]}', which the page loads. Run: "
-            "npm ci --prefix export/tfjs_runner"
+            f"There is no '{missing[0]}', which the page loads. Run: {tfjs_node.install_command()}"
         )
     return found
 

@@ -1,0 +1,28 @@
+"""Tests that the documents quote the table of limits as it is."""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl.testing import absltest
+
+from export import limits
+
+_DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
+
+
+class QuotedTest(absltest.TestCase):
+    def test_in_the_page_on_parity(self):
+        text = (_DOCS / "parity.md").read_text(encoding="utf-8")
+        for name, table in (("TFLite", limits.TFLITE), ("TF.js", limits.TFJS)):
+            for quantize, limit in table.items():
+                self.assertIn(f"| {name} `{quantize}` | {limit.mean:g} | {limit.max:g} |", text)
+
+    def test_in_the_page_on_tflite(self):
+        text = (_DOCS / "tflite.md").read_text(encoding="utf-8")
+        quoted = [f"{limit.mean:g} (`{quantize}`)" for quantize, limit in limits.TFLITE.items()]
+        self.assertIn(f"exceeds {', '.join(quoted[:-1])} or {quoted[-1]}", " ".join(text.split()))
+
+
+if __name__ == "__main__":
+    absltest.main()
