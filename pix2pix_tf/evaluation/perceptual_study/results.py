@@ -23,6 +23,7 @@ from pix2pix_tf.evaluation.perceptual_study import answers
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 10_000
+_RESAMPLES_AT_ONCE = 500  # Bounds the memory, however many people took part.
 # Milliseconds; six frames of a usual screen.
 _EXPOSURE_TOLERANCE = 100
 
@@ -151,15 +152,16 @@ def bootstrap_interval(
     """
     random = np.random.default_rng(seed)
     num_fooled, num_trials = np.asarray(num_fooled), np.asarray(num_trials)
-    rates = np.empty(num_resamples)
-    for number in range(num_resamples):
-        drawn = random.integers(len(num_trials), size=len(num_trials))
+    rates = []
+    for start in range(0, num_resamples, _RESAMPLES_AT_ONCE):
+        count = min(_RESAMPLES_AT_ONCE, num_resamples - start)
+        drawn = random.integers(len(num_trials), size=[count, len(num_trials)])
         # Trials drawn from those of one participant, k of n of which fooled, fool as often as a
         # coin of k / n falls.
         fooled = random.binomial(num_trials[drawn], (num_fooled / num_trials)[drawn])
-        rates[number] = fooled.sum() / num_trials[drawn].sum()
+        rates.append(fooled.sum(axis=1) / num_trials[drawn].sum(axis=1))
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(rates, [tail, 1.0 - tail])
+    low, high = np.quantile(np.concatenate(rates), [tail, 1.0 - tail])
     return float(low), float(high)
 
 
