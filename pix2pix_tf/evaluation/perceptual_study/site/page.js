@@ -112,6 +112,7 @@ async function present(trial) {
 
 // Waits on the screen between; returns whether to go on.
 async function rest(text) {
+  say('');
   $('paused-text').textContent = text;
   show('paused');
   return await pressed('continue', 'stop') === 'continue';
