@@ -300,9 +300,12 @@ class BootstrapTest(absltest.TestCase):
 
     def test_participants_count_by_their_trials(self):
         # The first has 30 trials, none fooled, the other 10, all of them: pairs of draws give 0/60,
-        # 10/40 and 20/20, with 1/4, 1/2 and 1/4; the middle half is 10/40 throughout.
-        interval = results.bootstrap_interval([0, 10], [30, 10], confidence=0.4)
+        # 10/40 and 20/20, with 1/4, 1/2 and 1/4. So the middle half is 10/40 throughout.
+        fooled, trials = [0, 10], [30, 10]
+        interval = results.bootstrap_interval(fooled, trials, confidence=0.4)
         self.assertEqual(interval, (0.25, 0.25))
+        interval = results.bootstrap_interval(fooled, trials, confidence=0.9)
+        self.assertEqual(interval, (0.0, 1.0))
 
     def test_nobody_and_everybody(self):
         self.assertEqual(results.bootstrap_interval([0, 0], [40, 40]), (0.0, 0.0))
