@@ -176,18 +176,22 @@ async function interrupted(browser, report) {
     Object.defineProperty(document, 'hidden', {value, configurable: true});
     document.dispatchEvent(new Event('visibilitychange'));
   }, isHidden);
-  const pictureIsVisible = () => page.locator('#first-frame img').evaluate(
-    (one) => getComputedStyle(one).visibility === 'visible');
   await page.goto(`${request.quick}?algorithm=bad`);
-  await page.locator('#start').click();
-  await page.waitForFunction(() => {
-    const picture = document.querySelector('#first-frame img');
-    if (!picture || getComputedStyle(picture).visibility !== 'visible') return false;
-    Object.defineProperty(document, 'hidden', {value: true, configurable: true});
-    document.dispatchEvent(new Event('visibilitychange'));
-    return true;
+  // At once when the first picture appears: waiting from here could miss it.
+  await page.evaluate(() => {
+    const observer = new MutationObserver(() => {
+      const picture = document.querySelector('#first-frame img');
+      if (!picture || picture.style.visibility !== 'visible') return;
+      observer.disconnect();
+      Object.defineProperty(document, 'hidden', {value: true, configurable: true});
+      document.dispatchEvent(new Event('visibilitychange'));
+      window.visibleBehind = picture.style.visibility === 'visible';
+    });
+    observer.observe(document.body, {subtree: true, attributeFilter: ['style']});
   });
-  moments.visibleBehind = await pictureIsVisible();
+  await page.locator('#start').click();
+  await page.waitForFunction(() => window.visibleBehind !== undefined);
+  moments.visibleBehind = await page.evaluate(() => window.visibleBehind);
   await hide(false);
   await page.getByRole('heading', {name: 'Paused'}).waitFor();
   moments.paused = await page.locator('#paused-text').innerText();

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import pathlib
 import subprocess
-import threading
 from unittest import mock
 
 import browser_tools
@@ -29,25 +26,6 @@ from pix2pix_tf.errors import MissingInputError
 SIZE = tiny_runs.CROP_SIZE
 _SESSION = pathlib.Path(__file__).resolve().parent / "page_session.js"
 _COLORS = {kind.name: kind.color for kind in scenes.CLASSES}
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """A plain file host."""
-
-    def log_message(self, *arguments):
-        """Keeps the test's output clean."""
-
-
-def serve(test_class, folder: pathlib.Path) -> str:
-    """Serves a folder until the class is done, and returns its address."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    test_class.addClassCleanup(server.server_close)
-    test_class.addClassCleanup(thread.join)
-    test_class.addClassCleanup(server.shutdown)
-    return f"http://127.0.0.1:{server.server_port}/"
 
 
 def draw_noise(number: int, count: int) -> np.ndarray:
@@ -78,7 +56,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
         cls.picture = np.zeros((SIZE, 2 * SIZE, 4), np.uint8)
         cls.picture[:, SIZE // 2 : SIZE] = (10, 200, 30, 255)
         Image.fromarray(cls.picture).save(cls.folder / "picture.png")
-        cls.url = serve(cls, cls.site)
+        cls.url = browser_tools.serve(cls, cls.site)
         request = dict(
             playwright=str(tfjs_node.RUNNER / "node_modules" / "playwright-core"),
             chromium=chromium,
