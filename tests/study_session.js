@@ -16,25 +16,25 @@ const {chromium} = require(request.playwright);
 
 const TIMEOUT = 120000;  // Milliseconds; the machine may be busy with other tests.
 
-// Runs in the page: writes down, frame by frame, which pictures can be seen, without asking the
-// page's own clock.
+// Runs in the page: writes down when each picture appears and disappears, without asking the page.
 function watch() {
   window.seen = [];
-  const visible = new Map();
-  const frame = (now) => {
-    for (const picture of document.querySelectorAll('#trial:not([hidden]) .frame img')) {
-      const file = picture.getAttribute('src');
+  const since = new Map();
+  new MutationObserver((changes) => {
+    for (const {target: picture} of changes) {
+      if (picture.tagName !== 'IMG') continue;
       const isVisible = getComputedStyle(picture).visibility === 'visible';
-      if (isVisible && !visible.has(file)) visible.set(file, now);
-      if (!isVisible && visible.has(file)) {
-        window.seen.push({file, frame: picture.parentElement.id, ms: now - visible.get(file),
-          pixels: picture.naturalWidth, width: picture.getBoundingClientRect().width});
-        visible.delete(file);
+      if (isVisible && !since.has(picture)) {
+        since.set(picture, {start: performance.now(), frame: picture.parentElement.id,
+          width: picture.getBoundingClientRect().width});
+      } else if (!isVisible && since.has(picture)) {
+        const {start, frame, width} = since.get(picture);
+        window.seen.push({file: picture.getAttribute('src'), frame, width,
+          pixels: picture.naturalWidth, ms: performance.now() - start});
+        since.delete(picture);
       }
     }
-    requestAnimationFrame(frame);
-  };
-  requestAnimationFrame(frame);
+  }).observe(document, {subtree: true, attributeFilter: ['style']});
 }
 
 async function open(browser, options, report) {

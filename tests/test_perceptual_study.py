@@ -162,14 +162,14 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
             ]
             views = [x for x in seen if (x["file"], x["frame"]) in expected]
             self.assertEqual([(x["file"], x["frame"]) for x in views[:2]], expected)
-            if not trial["practice"]:  # There, the feedback shows both again.
-                self.assertLen(views, 2)
+            # In practice the feedback shows both again.
+            self.assertLen(views, 4 if trial["practice"] else 2)
             others = [x for x in others if x not in views]
             for view, milliseconds in zip(views, trial["shown_ms"]):
                 self.assertAllClose(
                     view["ms"], milliseconds, atol=150
                 )  # Frames, on a busy machine.
-                self.assertBetween(milliseconds, 990, 1500)
+                self.assertBetween(milliseconds, 990, 1900)
                 self.assertEqual([view["pixels"], view["width"]], [SIZE, SIZE])
             self.assertEqual(trial["interruptions"], 0, number)
         self.assertEmpty(others)
@@ -253,7 +253,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
         trials = self.session("interrupted.json")["trials"]
         self.assertEqual([x["interruptions"] for x in trials], [1, 2, 0])
         for trial in trials:
-            self.assertBetween(min(trial["shown_ms"]), 190, 700)
+            self.assertBetween(min(trial["shown_ms"]), 190, 900)
 
     def test_leaving_before_the_end_is_warned_of(self):
         self.assertEqual(self.report["interruption"]["warning"], "beforeunload")
