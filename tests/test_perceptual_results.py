@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -265,19 +264,35 @@ class ResultsCommandTest(parameterized.TestCase):
 
     def test_as_a_subcommand_without_tensorflow(self):
         self.write("a.json")
-        process = subprocess.run(
-            [
-                *(sys.executable, "-X", "importtime", "-m"),
-                *("pix2pix_tf.evaluation.perceptual_study", "results", str(self.folder)),
-            ],
-            cwd=_REPOSITORY,
-            env=dict(os.environ, PYTHONPATH=str(_REPOSITORY)),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+
+        def run(argument: str) -> subprocess.CompletedProcess:
+            name = "pix2pix_tf.evaluation.perceptual_study"
+            return subprocess.run(
+                [
+                    sys.executable,
+                    "-W",
+                    "error",
+                    "-X",
+                    "importtime",
+                    "-m",
+                    name,
+                    "results",
+                    argument,
+                ],
+                cwd=_REPOSITORY,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        process = run(str(self.folder))
+        self.assertEqual(process.returncode, 0, process.stderr)
         self.assertIn("25.0 %", process.stdout)
         self.assertNotIn("tensorflow", process.stderr)  # Which takes seconds to import.
+        help_text = run("--help").stdout
+        self.assertIn("How often each algorithm's pictures fooled people", help_text)
+        self.assertIn("--json", help_text)
+        self.assertEqual(run("none.json").returncode, 2)
 
 
 class BootstrapTest(absltest.TestCase):

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import runpy
 import sys
 
 from absl import flags
 
 from pix2pix_tf import commands
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation.perceptual_study import protocol, results
+from pix2pix_tf.evaluation.perceptual_study import protocol
 
 _RESULTS_COMMAND = "results"
 _EVALUATION_FILE = "evaluation.json"  # Beside the pictures that evaluate wrote.
@@ -178,8 +179,8 @@ def _read_origin(algorithms: dict[str, pathlib.Path]) -> dict[str, str]:
 if __name__ == "__main__":
     if sys.argv[1:2] == [_RESULTS_COMMAND]:
         del sys.argv[1]
-        results.define_flags()
-        commands.run(results.main, takes_files=True)
+        # As the main module, so that --help is its own.
+        runpy.run_module(f"{__package__}.results", run_name="__main__", alter_sys=True)
     else:
         define_flags()
         commands.run(main)

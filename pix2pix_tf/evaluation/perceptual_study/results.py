@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from pix2pix_tf import files
+from pix2pix_tf import commands, files
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.perceptual_study import answers
 
@@ -209,3 +209,8 @@ def _report(result: dict) -> str:
             "trials."
         )
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main, takes_files=True)
