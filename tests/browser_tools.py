@@ -1,8 +1,12 @@
-"""Programs that tests of TF.js and of the page need, and a machine may lack."""
+"""What tests of pages need: programs that a machine may lack, and a file host."""
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
+import pathlib
+import threading
 import unittest
 from collections.abc import Callable
 
@@ -27,3 +31,22 @@ def _find(find: Callable[[], str]) -> str:
         if os.environ.get("PIX2PIX_REQUIRE_PROGRAMS"):
             raise
         raise unittest.SkipTest(str(error)) from None
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """A plain file host."""
+
+    def log_message(self, *arguments):
+        """Keeps the test's output clean."""
+
+
+def serve(test_class, folder: pathlib.Path) -> str:
+    """Serves a folder until the class is done, and returns its address."""
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    test_class.addClassCleanup(server.server_close)
+    test_class.addClassCleanup(thread.join)
+    test_class.addClassCleanup(server.shutdown)
+    return f"http://127.0.0.1:{server.server_port}/"

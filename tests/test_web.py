@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import pathlib
 import shutil
 import subprocess
-import threading
 from unittest import mock
 
 import browser_tools
@@ -32,25 +29,6 @@ SIZE = tiny_runs.CROP_SIZE
 _SESSION = pathlib.Path(__file__).resolve().parent / "page_session.js"
 _WORKER = _SESSION.with_name("worker_session.js")
 _COLORS = {kind.name: kind.color for kind in scenes.CLASSES}
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """A plain file host."""
-
-    def log_message(self, *arguments):
-        """Keeps the test's output clean."""
-
-
-def serve(test_class, folder: pathlib.Path) -> str:
-    """Serves a folder until the class is done, and returns its address."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    test_class.addClassCleanup(server.server_close)
-    test_class.addClassCleanup(thread.join)
-    test_class.addClassCleanup(server.shutdown)
-    return f"http://127.0.0.1:{server.server_port}/"
 
 
 def draw_noise(number: int, count: int) -> np.ndarray:
@@ -89,7 +67,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
                 '<rect width="100%" height="100%" fill="#0ac81e"/>'
                 f'<rect width="{SIZE}" height="{SIZE // 2}" fill="#c80a1e"/></svg>'
             )
-        cls.url = serve(cls, cls.site)
+        cls.url = browser_tools.serve(cls, cls.site)
         request = dict(
             playwright=str(tfjs_node.RUNNER / "node_modules" / "playwright-core"),
             chromium=chromium,

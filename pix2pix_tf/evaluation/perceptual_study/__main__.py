@@ -1,0 +1,186 @@
+r"""Builds a perceptual study, a page on which people say which of two pictures is fake.
+
+    python -m pix2pix_tf.evaluate --model=runs/facades --output=runs/facades/test
+    python -m pix2pix_tf.evaluation.perceptual_study --algorithm=cgan=runs/facades/test \
+        --output=study
+    python -m pix2pix_tf.evaluation.perceptual_study results answers/*.json
+
+An algorithm is a name and a folder: what evaluate wrote, or pictures. The real pictures
+are those of the data set that evaluate measured on, or of --dataset, or of a folder of
+the same names, --targets. Open study/index.html, or put the folder on any file host. Each
+session tests one algorithm, drawn by chance, or given in the address: index.html?algorithm=cgan.
+The last command counts the files that people save: see `results --help`.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import runpy
+import sys
+
+from absl import flags
+
+from pix2pix_tf import commands
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation.perceptual_study import protocol
+
+_RESULTS_COMMAND = "results"
+_EVALUATION_FILE = "evaluation.json"  # Beside the pictures that evaluate wrote.
+
+
+def define_flags() -> None:
+    """Defines the flags of the command that builds."""
+    flags.DEFINE_multi_string(
+        "algorithm", [], "NAME=DIR: outputs of an algorithm. Once for each of several."
+    )
+    flags.DEFINE_string("targets", "", "Folder of the real pictures, of the outputs' names.")
+    flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one that evaluate measured on.")
+    flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: Keras' own cache.")
+    flags.DEFINE_enum(
+        "split", "", ("", "train", "val", "test"), "Of the data set. Empty: test, or else val."
+    )
+    flags.DEFINE_enum(
+        "direction", "", ("", "AtoB", "BtoA"), "Of the data set. Empty: as evaluate has it."
+    )
+    flags.DEFINE_string("output", None, "Folder of the study; not there yet.", required=True)
+    flags.DEFINE_integer(
+        "num_practice", protocol.NUM_PRACTICE, "Trials with feedback, which do not count (paper)."
+    )
+    flags.DEFINE_integer("num_trials", protocol.NUM_TRIALS, "Trials that count (paper).")
+    flags.DEFINE_float(
+        "exposure", protocol.EXPOSURE_MS / 1000, "Seconds that a picture is shown (paper)."
+    )
+    flags.DEFINE_enum(
+        "pairing",
+        "same",
+        protocol.PAIRINGS,
+        "Whether both pictures of a trial show one scene (paper: colorization), or different ones "
+        "(paper: maps and aerial photos).",
+    )
+    flags.DEFINE_string(
+        "notice", "", "Who runs the study, and where to send the file: shown before the start."
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of the order that names the files.")
+
+
+def main(unused_arguments: list[str]) -> None:
+    """Builds what the flags name."""
+    options = flags.FLAGS
+    algorithms = _parse_algorithms(options.algorithm)
+    from pix2pix_tf.evaluation.perceptual_study import build
+
+    settings = build.Settings(
+        num_practice=options.num_practice,
+        num_trials=options.num_trials,
+        exposure_ms=round(1000 * options.exposure),
+        pairing=options.pairing,
+        notice=options.notice,
+    )
+    output = pathlib.Path(options.output)
+    description = build.build(
+        algorithms, _find_targets(algorithms), output, settings=settings, seed=options.seed
+    )
+    num_pairs = len(description["pairs"])
+    print(
+        f"Wrote the study {description['study']} to '{output}': {num_pairs} pairs; algorithms: "
+        f"{', '.join(algorithms)}. Open '{output / 'index.html'}', or put the folder on a file "
+        "host."
+    )
+    if not options.notice:
+        print(
+            "It does not say who runs it, nor where to send the answers: --notice does. People "
+            "who take part should know both."
+        )
+
+
+def _parse_algorithms(values: list[str]) -> dict[str, pathlib.Path]:
+    """Returns the folders of --algorithm by name."""
+    if not values:
+        raise InputError("No outputs were named. Pass --algorithm=NAME=DIR, once for each.")
+    folders = {}
+    for value in values:
+        name, equals, folder = value.partition("=")
+        if not (name and equals and folder):
+            raise InputError(f"--algorithm is {value!r}. Write it as NAME=DIR.")
+        if name in folders:
+            raise InputError(f"There are two algorithms {name!r}. Give them different names.")
+        folders[name] = pathlib.Path(folder)
+    return folders
+
+
+def _find_targets(algorithms: dict[str, pathlib.Path]):
+    """Returns the real pictures that the flags name, or that evaluate measured on."""
+    from pix2pix_tf.data import images, pairs
+    from pix2pix_tf.evaluation.perceptual_study import build
+
+    options = flags.FLAGS
+    if options.targets:
+        for flag in ("dataset", "data_dir", "split", "direction"):
+            if getattr(options, flag):
+                raise InputError(f"--targets and --{flag} were given. Pass one of the two.")
+        return build.targets_of_folder(pathlib.Path(options.targets))
+    origin = dict(dataset=options.dataset, split=options.split, direction=options.direction)
+    if not options.dataset:
+        origin.update(
+            {key: value for key, value in _read_origin(algorithms).items() if not origin[key]}
+        )
+    if not origin["direction"]:
+        raise InputError(
+            f"Which side of the pairs of {origin['dataset']} the outputs imitate is not known. "
+            "Pass --direction: AtoB if they imitate B."
+        )
+    split = origin["split"] or pairs.find_split(
+        origin["dataset"], ("test", "val"), data_dir=options.data_dir
+    )
+    first = next(iter(build.find_outputs(next(iter(algorithms.values()))).values()))
+    header = images.inspect_image(first)
+    return build.targets_of_dataset(
+        origin["dataset"],
+        split or "test",
+        direction=origin["direction"],
+        data_dir=options.data_dir,
+        scene_size=min(header.width, header.height),
+    )
+
+
+def _read_origin(algorithms: dict[str, pathlib.Path]) -> dict[str, str]:
+    """Returns the data set, the split and the direction that evaluate measured on.
+
+    Raises:
+        InputError: If an algorithm's folder does not say so, or two differ.
+    """
+    origins = {}
+    for name, folder in algorithms.items():
+        path = folder / _EVALUATION_FILE
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            origins[name] = {key: found[key] for key in ("dataset", "split", "direction")}
+        except FileNotFoundError:
+            raise InputError(
+                f"Which pictures are the real ones is not known: there is no '{path}'. Pass "
+                "--dataset and --direction, or --targets."
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(
+                f"'{path}' does not say what was measured. Pass --dataset and --direction, or "
+                "--targets."
+            ) from None
+    (first, origin), *others = origins.items()
+    for name, other in others:
+        if other != origin:
+            raise InputError(
+                f"{first!r} was measured on {origin} and {name!r} on {other}. Evaluate both on the "
+                "same data."
+            )
+    return origin
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [_RESULTS_COMMAND]:
+        del sys.argv[1]
+        # As the main module, so that --help is its own.
+        runpy.run_module(f"{__package__}.results", run_name="__main__", alter_sys=True)
+    else:
+        define_flags()
+        commands.run(main)

@@ -1,0 +1,342 @@
+"""Tests of `python -m pix2pix_tf.evaluation.perceptual_study results`."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import command_line
+import numpy as np
+import tiny_runs
+from absl.testing import absltest, parameterized
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation.perceptual_study import answers, protocol, results
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def make_session(identity: str = "a", fooled: int = 1, **changes) -> dict:
+    """Returns a session of 2 practice trials, both fooled, and 4 that count."""
+    is_fooled = [True, True] + [number < fooled for number in range(4)]
+    session = dict(
+        id=identity,
+        study="0123456789abcdef",
+        algorithm="L1",
+        seed=3,
+        pairing="same",
+        exposure_ms=1000,
+        num_practice=2,
+        num_trials=4,
+        complete=True,
+        trials=[
+            dict(
+                practice=number < 2,
+                pair=f"pair {number} \u00e9",
+                real=f"pair {number} \u00e9",
+                fake="first" if number % 2 else "second",
+                answer="first" if fools == (number % 2 == 0) else "second",
+                reaction_ms=100 * number,
+                shown_ms=[1000, 1017],
+                interruptions=0,
+            )
+            for number, fools in enumerate(is_fooled)
+        ],
+    )
+    return dict(session, **changes)
+
+
+def to_text(session, **changes) -> str:
+    """Returns the file of a session, as the page writes it."""
+    written = json.dumps(session, ensure_ascii=False, separators=(",", ":"))
+    contents = dict(
+        format=protocol.ANSWERS_FORMAT,
+        version=protocol.VERSION,
+        checksum=protocol.checksum(written),
+        session=session,
+    )
+    return json.dumps(dict(contents, **changes), indent=1, ensure_ascii=False) + "\n"
+
+
+class ResultsCommandTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+
+    def write(self, name: str, session=None, text: str | None = None) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(to_text(session or make_session()) if text is None else text, "utf-8")
+        return path
+
+    def run_command(self, *arguments) -> command_line.Result:
+        return command_line.run(results, *map(str, arguments), takes_files=True)
+
+    def count(self, *arguments) -> dict:
+        """Returns what --json holds."""
+        path = self.folder / "numbers" / "rates.json"
+        result = self.run_command(*arguments, f"--json={path}")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.output = result.stdout
+        return json.loads(path.read_text("utf-8"))
+
+    def refuse(self, *arguments) -> str:
+        result = self.run_command(*arguments)
+        self.assertEqual((result.exit_code, result.stdout), (2, ""))
+        self.assertStartsWith(result.stderr, "error: ")
+        return result.stderr
+
+    def assertStartsWith(self, text: str, start: str):
+        self.assertEqual(text[: len(start)], start)
+
+    def test_rates_by_hand(self):
+        # 1 and 3 of 4 fooled by L1, 0 of 4 by cGAN. Practice, which fooled all, is left out.
+        self.write("a.json", make_session("a", 1))
+        self.write("b.json", make_session("b", 3))
+        self.write("c.json", make_session("c", 0, algorithm="cGAN"))
+        found = self.count(self.folder)
+        l1, cgan = found["algorithms"]
+        self.assertEqual((cgan["algorithm"], l1["algorithm"]), ("cGAN", "L1"))
+        keys = ("num_participants", "num_trials", "num_fooled", "rate", "interval")
+        self.assertEqual([cgan[key] for key in keys], [1, 4, 0, 0.0, [0.0, 0.0]])
+        self.assertEqual([l1[key] for key in keys[:4]], [2, 8, 4, 0.5])
+        self.assertEqual(l1["median_reaction_ms"], 350.0)  # Of 200, 300, 400, 500, twice.
+        self.assertEqual((found["confidence"], found["num_files"]), (0.95, 3))
+        row = rf"L1 +0123456789abcdef +2 +8 +50\.0 % +{100 * l1['interval'][0]:.1f} to "
+        self.assertRegex(self.output, row)
+        self.assertIn(
+            "cGAN: one participant; the interval says nothing of other people", self.output
+        )
+        self.assertNotIn("L1: one participant", self.output)
+
+    def test_the_seed_decides_the_interval(self):
+        # Enough participants that the ends of the interval are not the same by chance.
+        for number in range(7):
+            self.write(f"{number}.json", make_session(str(number), number % 5))
+        intervals = [
+            self.count(self.folder, f"--seed={seed}")["algorithms"][0]["interval"]
+            for seed in (0, 0, 1, 2, 3, 4)
+        ]
+        self.assertEqual(intervals[0], intervals[1])
+        self.assertGreater(len({tuple(interval) for interval in intervals}), 1)
+
+    def test_other_pictures_are_another_study(self):
+        self.write("a.json", make_session("a", 1))
+        self.write("b.json", make_session("b", 3, study="fedcba9876543210"))
+        found = self.count(self.folder)["algorithms"]
+        rates = [(one["algorithm"], one["study"], one["rate"]) for one in found]
+        expected = [("L1", "0123456789abcdef", 0.25), ("L1", "fedcba9876543210", 0.75)]
+        self.assertEqual(rates, expected)
+
+    def test_the_same_session_twice_is_counted_once(self):
+        self.write("a.json")
+        self.write("b.json")
+        found = self.count(self.folder)
+        self.assertEqual(found["algorithms"][0]["num_participants"], 1)
+        a, b = (str(self.folder / name) for name in ("a.json", "b.json"))
+        self.assertEqual(found["counted_once"], [dict(file=b, same_as=a)])
+        self.assertIn(f"Counted once: '{b}' is the session of '{a}' again.", self.output)
+        # Nor does it matter how often a file is named, or by which pattern.
+        again = self.count(self.folder, self.folder / "a.json", self.folder / "*.json")
+        self.assertEqual(again, found)
+
+    def test_one_session_that_says_two_things(self):
+        self.write("a.json", make_session("a", 1))
+        self.write("b.json", make_session("a", 2))
+        self.assertRegex(self.refuse(self.folder), "a.json' and '.*b.json' are of the same session")
+
+    def test_who_stopped_is_left_out(self):
+        self.write("a.json", make_session("a", 2))
+        trials = make_session()["trials"]
+        stopped = self.write("b.json", make_session("b", complete=False, trials=trials[:3]))
+        found = self.count(self.folder)
+        self.assertEqual(found["algorithms"][0]["num_trials"], 4)
+        self.assertEqual(found["left_out"], [dict(file=str(stopped), num_trials=1, planned=4)])
+        self.assertIn(f"Left out: '{stopped}', stopped after 1 of 4 trials.", self.output)
+        self.assertIn("None of the 1 files holds a session that was done to", self.refuse(stopped))
+
+    def test_pictures_that_were_shown_too_long(self):
+        session = make_session()
+        for number, shown in ((0, [1500, 1000]), (3, [1000, 1101]), (4, [899, 1000])):
+            session["trials"][number]["shown_ms"] = shown
+        session["trials"][5]["shown_ms"] = [900, 1100]
+        self.write("a.json", session)
+        self.assertEqual(self.count(self.folder)["algorithms"][0]["num_trials_off_time"], 2)
+        self.assertIn("L1: in 2 of 4 trials a picture was shown more than 100 ms", self.output)
+
+    def test_every_file_that_is_cut_short(self):
+        text = to_text(make_session())
+        lengths = [0, 1, 2, 40, len(text) // 2, len(text) - 3]
+        for length in lengths:
+            path = self.write("cut.json", text=text[:length])
+            self.assertRegex(
+                self.refuse(path), f"cut.json' is cut short or damaged .{length:,} char"
+            )
+        self.assertEqual(self.count(self.write("cut.json", text=text.rstrip()))["num_files"], 1)
+
+    def test_every_change_of_an_answer_is_noticed(self):
+        text = to_text(make_session())
+        places = [
+            place for place in range(len(text)) if text.startswith('"answer": "first"', place)
+        ]
+        self.assertLen(places, 4)
+        for place in places:
+            changed = text[:place] + '"answer": "second"' + text[place + len('"answer": "first"') :]
+            message = self.refuse(self.write("changed.json", text=changed))
+            self.assertIn("changed.json' was changed after it was saved", message)
+
+    def test_whatever_whitespace_mail_makes_of_it(self):
+        text = to_text(make_session()).replace("\n", "\r\n")
+        path = self.write("mail.json", text="\ufeff" + text)
+        self.assertEqual(self.count(path)["algorithms"][0]["num_fooled"], 1)
+        compact = json.dumps(json.loads(to_text(make_session())), separators=(",", ":"))
+        self.assertEqual(self.count(self.write("mail.json", text=compact))["num_files"], 1)
+
+    def test_a_name_that_is_no_unicode(self):
+        session = make_session()
+        session["trials"][0]["pair"] = "\udcff"  # As Python reads a file name of other bytes.
+        contents = json.loads(to_text(make_session()))
+        contents["session"] = session
+        text = json.dumps(session, ensure_ascii=False, separators=(",", ":"))
+        # The page writes an escape, in lower case.
+        escaped = text.replace("\udcff", "\\udcff")
+        contents["checksum"] = protocol.checksum(escaped)
+        path = self.write("name.json", text=json.dumps(contents))
+        self.assertEqual(self.count(path)["num_files"], 1)
+
+    @parameterized.parameters(
+        ("[]", "no file of answers"),
+        ("null", "no file of answers"),
+        ('{"format": "other"}', "no file of answers"),
+        ("[" * 100_000, "cut short or damaged"),
+        (to_text(make_session(), version=2), "has version 2 of the format"),
+        (to_text(make_session(), version=None), "has version None of the format"),
+        (to_text(make_session(), checksum="00000000"), "was changed after it was saved"),
+        (to_text(None), "the session is NoneType"),
+        (to_text([]), "the session is list"),
+        (to_text(make_session(num_trials="4")), "has no num_trials of type int"),
+        (to_text(make_session(num_trials=True)), "has no num_trials of type int"),
+        (to_text(make_session(id=5)), "has no id of type str"),
+        (to_text(make_session(num_trials=5)), "says that it is complete, and has 6 of 7 trials"),
+        (to_text(make_session(num_practice=1, num_trials=5)), "its first 1 trials are not"),
+        (to_text(make_session(num_practice=-1, num_trials=7)), "6 trials of -1 and 7"),
+        (to_text(make_session(num_practice=0, num_trials=5)), "6 trials of 0 and 5"),
+        (to_text(make_session(trials=[1] * 6)), "trial 1 is int"),
+    )
+    def test_refuses_what_is_no_file_of_answers(self, text, message):
+        path = self.write("wrong.json", text=text)
+        error = self.refuse(path)
+        self.assertStartsWith(error, f"error: '{path}' ")
+        self.assertIn(message, error)
+
+    @parameterized.parameters(
+        (dict(answer="left"), "trial 4 has answer 'left', which is none of first, second"),
+        (dict(fake=None), "trial 4 has no fake of type str"),
+        (dict(practice=1), "trial 4 has no practice of type bool"),
+        (dict(reaction_ms=-1), "trial 4 has times that are none"),
+        (dict(shown_ms=[1000]), "trial 4 has times that are none"),
+        (dict(shown_ms=[1000, "1000"]), "trial 4 has times that are none"),
+        (dict(shown_ms=[]), "trial 4 has times that are none"),
+    )
+    def test_refuses_a_trial(self, changes, message):
+        session = make_session()
+        session["trials"][3].update(changes)
+        self.assertIn(message, self.refuse(self.write("wrong.json", session)))
+
+    def test_lists_all_files_that_are_wrong(self):
+        self.write("a.json")
+        self.write("b.json", text="{")
+        self.write("c.json", text="{}")
+        (self.folder / "d.json").write_bytes(b"\x89PNG\xff")
+        message = self.refuse(self.folder)
+        self.assertIn("3 of 4 files cannot be used", message)
+        for name, fault in (("b", "cut short"), ("c", "no file of answers"), ("d", "is no text")):
+            self.assertRegex(message, f"{name}.json' .*{fault}")
+
+    def test_files_that_are_not_there(self):
+        self.assertIn("No files of answers were named", self.refuse())
+        self.assertIn("There is no file 'none.json'", self.refuse("none.json"))
+        self.assertIn("holds no .json files", self.refuse(self.folder))
+        self.assertIn("There is no file", self.refuse(self.folder / "*.json"))
+        path = self.write("a.json")
+        self.assertIn("which is a folder", self.refuse(path, f"--json={self.folder}"))
+
+    def test_as_a_subcommand_without_tensorflow(self):
+        self.write("a.json")
+
+        def run(argument: str) -> subprocess.CompletedProcess:
+            name = "pix2pix_tf.evaluation.perceptual_study"
+            return subprocess.run(
+                [
+                    sys.executable,
+                    "-W",
+                    "error",
+                    "-X",
+                    "importtime",
+                    "-m",
+                    name,
+                    "results",
+                    argument,
+                ],
+                cwd=_REPOSITORY,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        process = run(str(self.folder))
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertIn("25.0 %", process.stdout)
+        self.assertNotIn("tensorflow", process.stderr)  # Which takes seconds to import.
+        help_text = run("--help").stdout
+        self.assertIn("How often each algorithm's pictures fooled people", help_text)
+        self.assertIn("--json", help_text)
+        self.assertEqual(run("none.json").returncode, 2)
+
+
+class BootstrapTest(absltest.TestCase):
+    def test_one_participant_is_a_binomial(self):
+        # Of 40 fair coins, 14 to 26 are heads in the middle 95 %: exact binomial quantiles.
+        self.assertEqual(results.bootstrap_interval([20], [40]), (14 / 40, 26 / 40))
+
+    def test_participants_who_agree_leave_the_binomial_of_all_trials(self):
+        # 4 x 20 of 40 is 80 of 160 coins, whose quantiles are 68 and 92.
+        low, high = results.bootstrap_interval([20] * 4, [40] * 4)
+        np.testing.assert_allclose([low, high], [68 / 160, 92 / 160], atol=1 / 160)
+
+    def test_participants_who_disagree_widen_it(self):
+        # All or nothing: a resample has 0, 1 or 2 of the two, with 1/4, 1/2 and 1/4. Trials
+        # alone would give 31/80 to 49/80.
+        self.assertEqual(results.bootstrap_interval([0, 40], [40, 40]), (0.0, 1.0))
+        # Of 12 such, the number fooled is a binomial of 12 coins: 3 to 9.
+        interval = results.bootstrap_interval([0, 40] * 6, [40] * 12)
+        self.assertEqual(interval, (3 / 12, 9 / 12))
+
+    def test_participants_count_by_their_trials(self):
+        # The first has 30 trials, none fooled, the other 10, all of them: pairs of draws give 0/60,
+        # 10/40 and 20/20, with 1/4, 1/2 and 1/4. So the middle half is 10/40 throughout.
+        fooled, trials = [0, 10], [30, 10]
+        interval = results.bootstrap_interval(fooled, trials, confidence=0.4)
+        self.assertEqual(interval, (0.25, 0.25))
+        interval = results.bootstrap_interval(fooled, trials, confidence=0.9)
+        self.assertEqual(interval, (0.0, 1.0))
+
+    def test_nobody_and_everybody(self):
+        self.assertEqual(results.bootstrap_interval([0, 0], [40, 40]), (0.0, 0.0))
+        self.assertEqual(results.bootstrap_interval([40, 40], [40, 40]), (1.0, 1.0))
+
+    def test_confidence(self):
+        # The quartiles of 40 fair coins: 18 and 22.
+        self.assertEqual(results.bootstrap_interval([20], [40], confidence=0.5), (18 / 40, 22 / 40))
+
+
+class ReadTest(absltest.TestCase):
+    def test_a_folder_in_place_of_a_file(self):
+        folder = tiny_runs.temporary_folder(self)
+        with self.assertRaisesRegex(InputError, "cannot be read .Is a directory"):
+            answers.read(folder)
+
+
+if __name__ == "__main__":
+    absltest.main()
