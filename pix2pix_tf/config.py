@@ -169,7 +169,7 @@ class TrainConfig:
     best_metric: str = _field(
         "l1",
         "Measure on held-out pairs by which the best checkpoint is kept, or none. Ours.",
-        choices=("none", "l1", "psnr", "ssim"),
+        choices=("none", "l1", "psnr", "ssim", "ms_ssim"),
     )
     num_evaluated: int = _field(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
