@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 _RANGE = 2.0  # From -1 to 1.
-_WINDOW = 11  # Pixels of SSIM's Gaussian window.
+SMALLEST_SIZE = 11  # Pixels: SSIM's Gaussian window, which has to fit into the images.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al., finest scale first.
 
 
@@ -37,7 +37,7 @@ def num_scales(height: int, width: int) -> int:
     from 22, else 1.
     """
     scales = 1
-    while scales < len(_SCALE_WEIGHTS) and min(height, width) >> scales >= _WINDOW:
+    while scales < len(_SCALE_WEIGHTS) and min(height, width) >> scales >= SMALLEST_SIZE:
         scales += 1
     return scales
 
@@ -55,7 +55,7 @@ def ms_ssim(fake: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         (target + 1.0) / _RANGE,
         max_val=1.0,
         power_factors=[weight / sum(weights) for weight in weights],
-        filter_size=_WINDOW,
+        filter_size=SMALLEST_SIZE,
     )
 
 

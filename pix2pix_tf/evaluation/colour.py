@@ -11,6 +11,9 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
+from pix2pix_tf.evaluation.measure import MeasuredPair
+from pix2pix_tf.evaluation.score import Score
+
 AXES = ("L", "a", "b")
 # Bins 1 wide. sRGB has a from -86.2 to 98.3 and b from -107.9 to 94.5.
 EDGES = {"L": np.arange(0.0, 101.0), "a": np.arange(-110.0, 111.0), "b": np.arange(-110.0, 111.0)}
@@ -62,15 +65,17 @@ def intersection(first: np.ndarray, second: np.ndarray) -> float:
 
 
 class ColourMeasure:
-    """The histograms of all outputs against those of all targets; see `result`."""
+    """The histograms of all outputs against those of all targets."""
+
+    section = "colour"
 
     def __init__(self):
         self._outputs = {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
         self._targets = {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
 
-    def add(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Counts a pair, `[height, width, 3]` in [-1, 1]; returns its own score."""
-        of_output, of_target = histograms(output), histograms(target)
+    def add(self, pair: MeasuredPair) -> dict[str, float]:
+        """Counts a pair; returns the mean intersection of its own three histograms."""
+        of_output, of_target = histograms(pair.output_rgb), histograms(pair.target_rgb)
         for axis in AXES:
             self._outputs[axis] += of_output[axis]
             self._targets[axis] += of_target[axis]
@@ -88,6 +93,10 @@ class ColourMeasure:
             output_counts={axis: self._outputs[axis].tolist() for axis in AXES},
             target_counts={axis: self._targets[axis].tolist() for axis in AXES},
         )
+
+    def scores(self, result: dict) -> list[Score]:
+        """Returns the mean intersection."""
+        return [Score("colour_intersection", result["mean_intersection"])]
 
 
 def plot(result: dict) -> bytes:

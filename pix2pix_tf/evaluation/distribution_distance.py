@@ -15,11 +15,10 @@ _DEGREE = 3  # Of the polynomial kernel, as KID has it.
 
 
 class KernelDistance(NamedTuple):
-    """A squared maximum mean discrepancy and its bootstrap interval."""
+    """A squared maximum mean discrepancy and its bootstrap interval, if there is one."""
 
     value: float
-    low: float
-    high: float
+    interval: tuple[float, float] | None
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -67,7 +66,7 @@ def kernel_distance(
         seed: Of the resamples.
 
     Returns:
-        `value`, `low` and `high`. The ends are NaN for fewer than 3 images.
+        The value and the interval, None for fewer than 3 images.
     """
     first, second = (np.asarray(x, np.float64) for x in (first, second))
     num_images, num_features = first.shape
@@ -90,11 +89,11 @@ def kernel_distance(
 
     value = float(discrepancy(np.ones([1, num_images]))[0])
     if num_images < 3:
-        return KernelDistance(value, float("nan"), float("nan"))
+        return KernelDistance(value, None)
     random = np.random.default_rng(seed)
     shares = np.full(num_images, 1.0 / num_images)
     weights = random.multinomial(num_images, shares, size=num_resamples).astype(np.float64)
     weights = weights[np.count_nonzero(weights, axis=1) > 1]  # One image has no distance.
     tails = [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]
     low, high = np.quantile(discrepancy(weights), tails)
-    return KernelDistance(value, float(low), float(high))
+    return KernelDistance(value, (float(low), float(high)))

@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import metrics
+from pix2pix_tf.evaluation.measure import MeasuredPair
+from pix2pix_tf.evaluation.score import Score
 
 MOST_COMPARED = 100  # Inputs whose outputs are held in memory and compared with one another.
 
@@ -43,17 +45,19 @@ def mean_pairwise_dissimilarity(images: np.ndarray) -> float:
 
 
 class DrawsMeasure:
-    """The draws of each input against one another; see `result`."""
+    """The draws of each input against one another."""
+
+    section = "draws"
 
     def __init__(self, num_samples: int):
         self._num_samples = num_samples
         self._l1: list[float] = []
         self._dissimilarity: list[float] = []
 
-    def add(self, draws: np.ndarray) -> dict[str, float]:
-        """Adds the draws of an input, uint8 `[num_samples, height, width, channels]`."""
-        self._l1.append(mean_pairwise_l1(draws))
-        self._dissimilarity.append(mean_pairwise_dissimilarity(draws))
+    def add(self, pair: MeasuredPair) -> dict[str, float]:
+        """Adds a pair; returns the mean L1 between its draws."""
+        self._l1.append(mean_pairwise_l1(pair.draws))
+        self._dissimilarity.append(mean_pairwise_dissimilarity(pair.draws))
         return {"draws_l1": self._l1[-1]}
 
     def result(self) -> dict:
@@ -64,34 +68,44 @@ class DrawsMeasure:
             one_minus_ssim=float(np.mean(self._dissimilarity)),
         )
 
+    def scores(self, result: dict) -> list[Score]:
+        """Returns both, of which neither more nor less is better."""
+        return [
+            Score("draws_l1", result["l1"]),
+            Score("draws_one_minus_ssim", result["one_minus_ssim"]),
+        ]
+
 
 class AcrossInputsMeasure:
-    """Outputs of different inputs against one another, beside the targets; see `result`.
+    """Outputs of different inputs against one another, beside the targets.
 
     Args:
         num_pairs: How many will come; `MOST_COMPARED` of them, evenly spread, are
             compared.
     """
 
+    section = "across_inputs"
+
     def __init__(self, num_pairs: int):
         count = min(num_pairs, MOST_COMPARED)
         self._chosen = set(np.linspace(0, num_pairs - 1, count).round().astype(int).tolist())
-        self._seen = 0
+        self._num_seen = 0
         self._outputs: list[np.ndarray] = []
         self._targets: list[np.ndarray] = []
 
-    def add(self, output: np.ndarray, target: np.ndarray) -> None:
-        """Adds a pair, uint8 `[height, width, channels]`."""
-        if self._seen in self._chosen:
-            self._outputs.append(output)
-            self._targets.append(target)
-        self._seen += 1
+    def add(self, pair: MeasuredPair) -> dict[str, float]:
+        """Adds a pair, which has no score of its own."""
+        if self._num_seen in self._chosen:
+            self._outputs.append(pair.draws[0])
+            self._targets.append(pair.target_pixels)
+        self._num_seen += 1
+        return {}
 
     def result(self) -> dict | None:
         """Returns both mean L1 and their ratio; None for fewer than two pairs.
 
-        A ratio near 0 is a collapse, and near 1 what the targets show. None where
-        all targets are equal.
+        The ratio is near 0 after a collapse, and 1 where outputs differ as much as
+        the targets; None where all targets are equal.
         """
         if len(self._outputs) < 2:
             return None
@@ -102,3 +116,8 @@ class AcrossInputsMeasure:
             target_l1=target,
             ratio=output / target if target else None,
         )
+
+    def scores(self, result: dict) -> list[Score]:
+        """Returns the mean L1 between outputs, the targets' beside it."""
+        output, target = result["output_l1"], result["target_l1"]
+        return [Score("across_inputs_l1", output, ground_truth=target)]

@@ -11,7 +11,11 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
+from pix2pix_tf.evaluation.measure import MeasuredPair
+from pix2pix_tf.evaluation.score import Score
+
 HIGH_FREQUENCY = 0.25  # Cycles per pixel: detail finer than 4 pixels a period.
+_NO_POWER = 1e-20  # Rounding leaves as much of a flat picture.
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as the project's grey.
 
 
@@ -52,55 +56,60 @@ def frequencies(size: int) -> np.ndarray:
     return np.arange(1, size // 2 + 1) / size
 
 
-def high_frequency_power(power: np.ndarray) -> float:
+def high_frequency_power(power: np.ndarray, size: int) -> float:
     """Returns the power above `HIGH_FREQUENCY`, each ring by its circumference.
 
     Args:
         power: Of `radial_power`.
+        size: Of the image, in pixels.
     """
-    ring = np.arange(1, len(power) + 1)
-    is_high = ring / (2.0 * len(power)) > HIGH_FREQUENCY
-    return float((power * ring)[is_high].sum())
+    frequency = frequencies(size)
+    return float((power * frequency)[frequency > HIGH_FREQUENCY].sum())
 
 
 class SpectrumMeasure:
-    """The mean spectrum of outputs and of targets; see `result`."""
+    """The mean spectrum of outputs and of targets."""
+
+    section = "sharpness"
 
     def __init__(self):
+        self._size = 0
         self._outputs: list[np.ndarray] = []
         self._targets: list[np.ndarray] = []
 
-    def add(self, output: np.ndarray, target: np.ndarray) -> dict[str, float | None]:
-        """Adds a pair, `[size, size, 3]` in [-1, 1]; returns its own ratio.
-
-        A target without fine detail, such as a flat one, has none: None.
-        """
-        self._outputs.append(radial_power(output))
-        self._targets.append(radial_power(target))
-        return {"sharpness": _ratio(self._outputs[-1], self._targets[-1])}
+    def add(self, pair: MeasuredPair) -> dict[str, float | None]:
+        """Adds a pair; returns its own ratio, None for a target without fine detail."""
+        self._size = len(pair.target)
+        self._outputs.append(radial_power(pair.output_rgb))
+        self._targets.append(radial_power(pair.target_rgb))
+        return {"sharpness": _ratio(self._outputs[-1], self._targets[-1], self._size)}
 
     def result(self) -> dict:
         """Returns the curves, and the ratio of their high-frequency power.
 
         The ratio, output by target, is 1 where outputs are as sharp as the
-        targets, less for blur, more for noise and grids.
+        targets, less for blur, more for noise and grids; None where the targets
+        have no fine detail.
         """
         output, target = (np.mean(powers, axis=0) for powers in (self._outputs, self._targets))
         return dict(
-            high_frequency_ratio=_ratio(output, target),
+            high_frequency_ratio=_ratio(output, target, self._size),
             above_cycles_per_pixel=HIGH_FREQUENCY,
-            cycles_per_pixel=frequencies(2 * len(output)).tolist(),
+            cycles_per_pixel=frequencies(self._size).tolist(),
             output_power=output.tolist(),
             target_power=target.tolist(),
         )
 
+    def scores(self, result: dict) -> list[Score]:
+        """Returns the ratio."""
+        return [Score("sharpness", result["high_frequency_ratio"])]
 
-def _ratio(output: np.ndarray, target: np.ndarray) -> float | None:
-    of_target = high_frequency_power(target)
-    # Rounding leaves some 1e-30 of the power of a flat picture.
-    if of_target <= 1e-20:
+
+def _ratio(output: np.ndarray, target: np.ndarray, size: int) -> float | None:
+    of_target = high_frequency_power(target, size)
+    if of_target < _NO_POWER:
         return None
-    return high_frequency_power(output) / of_target
+    return high_frequency_power(output, size) / of_target
 
 
 def plot(result: dict) -> bytes:
