@@ -72,7 +72,7 @@ class Inception:
             if weights is None:
                 raise MissingInputError(
                     "Inception v3's weights are neither in Keras' cache nor can they be downloaded "
-                    f"({reason.rsplit(': ')[-1]}): give them with --feature_weights."
+                    f"({reason.rsplit(' -- ')[-1]}): give them with --feature_weights."
                 ) from None
             raise InputError(
                 f"'{weights}' does not hold the weights of Inception v3 without its top "
