@@ -49,11 +49,9 @@ class Segmenter:
         self.origin = origin
         self.crop_size = crop_size
         self._model = model
-        # Compiled once for all batches and sizes.
-        batch = tf.TensorSpec([None, None, None, 3], tf.float32)
-        size = tf.TensorSpec([2], tf.int32)
-        self._predict = tf.function(self._predict_batch, input_signature=[batch, size])
-        self._pool = tf.function(self._pool_batch, input_signature=[batch])
+        # Traced once a size, not for every number of pictures.
+        self._predict = tf.function(self._predict_batch, reduce_retracing=True)
+        self._pool = tf.function(self._pool_batch, reduce_retracing=True)
 
     def predict(self, images: np.ndarray, *, size: tuple[int, int] | None = None) -> np.ndarray:
         """Returns the class of each pixel.
@@ -71,7 +69,8 @@ class Segmenter:
         Returns:
             uint8 `[N, *size]`, indexes of `classes.scored`.
         """
-        size = np.array(size or images.shape[1:3], np.int32)
+        # Python's integers, not NumPy's: these would become tensors.
+        size = tuple(int(side) for side in size or images.shape[1:3])
         return np.concatenate([self._predict(x, size).numpy() for x in _batches(images)])
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -88,9 +87,10 @@ class Segmenter:
         """
         return np.concatenate([self._pool(x).numpy() for x in _batches(images)])
 
-    def _predict_batch(self, images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        images = _resize(images, size)
-        padded = augment.pad_to_multiple(images, STRIDE)
+    def _predict_batch(self, images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+        padded = augment.pad_to_multiple(_resize(images, size), STRIDE)
+        # Keras 3 scales maps up only if it knows their size when it traces.
+        padded = tf.ensure_shape(padded, [None, *(-(-side // STRIDE) * STRIDE for side in size), 3])
         logits, _ = self._model(padded, training=False)
         logits = logits[:, : size[0], : size[1]]
         return tf.cast(tf.argmax(logits, axis=-1), tf.uint8)
@@ -105,8 +105,8 @@ def _resize(images: tf.Tensor, size) -> tf.Tensor:
     return tf.image.resize(images, size, method="bilinear", antialias=True)
 
 
-def _batches(images: np.ndarray) -> list[np.ndarray]:
-    images = np.asarray(images, np.float32)
+def _batches(images: np.ndarray) -> list[tf.Tensor]:
+    images = tf.convert_to_tensor(images, tf.float32)
     return [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
 
 
