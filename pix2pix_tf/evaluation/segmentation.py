@@ -20,8 +20,8 @@ class SegmentationMeasure:
 
     Args:
         segmenter: Trained on real pictures of the same classes.
-        truth: Returns the class map of a pair, uint8 `[side, side]`; both pictures
-            are resized to it.
+        truth: Returns the class map of a pair, uint8 `[side, side]`, at whose size
+            both pictures are judged.
         labels: Where `truth` comes from, for the record.
     """
 
