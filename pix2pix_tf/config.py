@@ -169,7 +169,7 @@ class TrainConfig:
     best_metric: str = _field(
         "l1",
         "Measure on held-out pairs by which the best checkpoint is kept, or none. Ours.",
-        choices=("none", "l1", "psnr", "ssim"),
+        choices=("none", "l1", "psnr", "ssim", "ms_ssim"),
     )
     num_evaluated: int = _field(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
@@ -178,7 +178,7 @@ class TrainConfig:
     def __post_init__(self):
         """Checks every value and resolves those that follow from others."""
         for field in dataclasses.fields(self):
-            _check_value(field, getattr(self, field.name))
+            check_value(field, getattr(self, field.name))
         if self.crop_size & (self.crop_size - 1):
             raise InputError(
                 f"crop_size is {self.crop_size}. Use a power of two from 32 to 1024: the "
@@ -289,7 +289,7 @@ def check_resumable(saved: TrainConfig, asked: TrainConfig) -> None:
         )
 
 
-def _check_value(field: dataclasses.Field, value: Any) -> None:
+def check_value(field: dataclasses.Field, value: Any) -> None:
     """Refuses a value of the wrong type or outside what the field allows."""
     kind = type(field.default)
     # JSON and Python callers may write 1 for 1.0; a bool is never a number here.

@@ -1,11 +1,14 @@
-r"""Measures a model on pairs that it was not trained on.
+r"""Measures outputs on pairs that the model was not trained on.
 
     python -m pix2pix_tf.evaluate --model=runs/facades --output=runs/facades/test
+    python -m pix2pix_tf.evaluate --outputs=FOLDER --dataset=facades --direction=BtoA --output=out
 
-Prints a table of L1, PSNR and SSIM, and writes `evaluation.json`, the outputs and a
-grid of examples. The data set is the model's own unless `--dataset` names another.
-Training chooses its best checkpoint on val where there is such a split: test is then
-the fair measure.
+The first asks a model, the second takes pictures that any program wrote. Prints a table
+and writes `index.html`, `evaluation.json`, plots and pictures; docs/evaluation.md says
+what the numbers mean. The data set is the model's own unless `--dataset` names another.
+Training chooses its best checkpoint on val where there is such a split: test is then the
+fair measure. For the same reason `--checkpoints=all`, which names the best of those that
+a run kept, takes val.
 """
 
 from __future__ import annotations
@@ -16,52 +19,162 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import score
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("model", None, "A run folder, or an exported SavedModel.", required=True)
+    flags.DEFINE_string("model", "", "A run folder, or an exported SavedModel.")
+    flags.DEFINE_string("outputs", "", "Instead of a model: a folder of translated pictures.")
+    flags.DEFINE_string(
+        "outputs_suffix", "", "What follows a pair's name in those files' names, such as _fake_B."
+    )
     flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    flags.DEFINE_enum(
+        "checkpoints", "", ("", "all"), "all: score each that the run kept, and name the best."
+    )
+    flags.DEFINE_enum(
+        "metric", "l1", score.CHOOSABLE, "The score by which --checkpoints=all names the best."
+    )
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one of the training.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
     flags.DEFINE_enum(
-        "split", "", ("", "train", "val", "test"), "Which split. Empty: test, or else val."
+        "direction", "", ("", "AtoB", "BtoA"), "Of --outputs; empty: AtoB. A model has its own."
+    )
+    flags.DEFINE_enum(
+        "split",
+        "",
+        ("", "train", "val", "test"),
+        "Which split. Empty: test, or else val; with --checkpoints=all val, or else test.",
+    )
+    flags.DEFINE_integer("samples", 1, "Draws of the noise for each input.", lower_bound=1)
+    flags.DEFINE_string(
+        "feature_weights",
+        "",
+        "File of Inception v3's weights for FID and KID. Empty: ImageNet's, downloaded; none: do "
+        "without.",
     )
     flags.DEFINE_integer("seed", 0, "Seed of the dropout noise.", lower_bound=0)
 
 
 def main(unused_arguments: list[str]) -> None:
     """Evaluates what the flags name."""
-    from pix2pix_tf.data import pairs
-    from pix2pix_tf.evaluation import full_reference
-    from pix2pix_tf.inference import translator
-    from pix2pix_tf.training import loop
-
     options = flags.FLAGS
+    _check(options)
+    # After the cheap checks: TensorFlow takes seconds to import.
+    from pix2pix_tf.evaluation import checkpoint_choice, runner
+
+    output = pathlib.Path(options.output)
+    if options.checkpoints:
+        config = TrainConfig.load(pathlib.Path(options.model))
+        subject = _open_subject(options, config, config.crop_size, splits=("val", "test"))
+        result = checkpoint_choice.choose(
+            pathlib.Path(options.model),
+            subject,
+            output,
+            metric=options.metric,
+            num_samples=options.samples,
+        )
+        print(checkpoint_choice.table(result))
+    else:
+        open_both = _open_folder if options.outputs else _open_model
+        outputs, subject = open_both(options)
+        print(runner.table(runner.evaluate(outputs, subject, output)))
+    print(f"Open '{output / 'index.html'}'.")
+
+
+def _check(options) -> None:
+    """Refuses flags that do not go together."""
+    if bool(options.model) == bool(options.outputs):
+        raise InputError(
+            "Give either --model, a run folder or SavedModel, or --outputs, a folder of pictures."
+        )
+    if options.outputs:
+        given = [x for x in ("checkpoint", "checkpoints") if options[x].present]
+        if options.samples > 1:
+            given.append("samples")
+        if given:
+            raise InputError(
+                f"--{given[0]} is of a model, but --outputs names pictures. Leave it out."
+            )
+        if not options.dataset:
+            raise InputError("--outputs needs --dataset, the pairs that the pictures belong to.")
+        if (
+            pathlib.Path(options.outputs).resolve()
+            == pathlib.Path(options.output, "outputs").resolve()
+        ):
+            raise InputError(
+                f"'{options.outputs}' is where --output would write its pictures. Name another "
+                "--output."
+            )
+    else:
+        given = [x for x in ("direction", "outputs_suffix") if options[x].present]
+        if given:
+            raise InputError(f"--{given[0]} is of --outputs; a model knows its own. Leave it out.")
+    if options.checkpoints and options["checkpoint"].present:
+        raise InputError("--checkpoint names one and --checkpoints all. Give one of the flags.")
+    if options["metric"].present and not options.checkpoints:
+        raise InputError("--metric is what --checkpoints=all chooses by. Give both, or neither.")
+
+
+def _open_model(options):
+    """Returns the outputs of the model and what they are compared with."""
+    from pix2pix_tf.evaluation import outputs
+    from pix2pix_tf.inference import translator
+
     translate = translator.load(options.model, checkpoint=options.checkpoint)
-    config = dataclasses.replace(
-        translate.config,
-        dataset=options.dataset or translate.config.dataset,
-        data_dir=options.data_dir or translate.config.data_dir,
-    )
-    split = options.split or pairs.find_split(
-        config.dataset, ("test", "val"), data_dir=config.data_dir
-    )
-    # Without either, the refusal to read test names what there is.
-    reader = loop.open_reader(config, split or "test", size=config.crop_size)
-    result = full_reference.evaluate_pairs(
+    subject = _open_subject(options, translate.config, translate.config.crop_size)
+    made = outputs.ModelOutputs(
         translate,
-        reader,
-        pathlib.Path(options.output),
-        dataset=config.dataset,
-        split=split,
+        name=pathlib.Path(options.model).resolve().name,
+        num_pairs=len(subject.reader),
+        seed=options.seed,
+        num_samples=options.samples,
+    )
+    return made, subject
+
+
+def _open_folder(options):
+    """Returns the outputs in the folder and what they are compared with."""
+    from pix2pix_tf.data import pairs
+    from pix2pix_tf.evaluation import outputs
+
+    config = TrainConfig(
+        dataset=options.dataset, data_dir=options.data_dir, direction=options.direction or "AtoB"
+    )
+    split = _find_split(options, config)
+    names = pairs.open_pairs(config.dataset, split, data_dir=config.data_dir).names
+    found = outputs.FolderOutputs(options.outputs, pairs=names, suffix=options.outputs_suffix)
+    if config.dataset == pairs.DEMO:
+        config = dataclasses.replace(config, crop_size=found.size)  # Scenes are drawn at a size.
+    return found, _open_subject(options, config, found.size)
+
+
+def _open_subject(options, config: TrainConfig, size: int, *, splits=("test", "val")):
+    from pix2pix_tf.evaluation import subject
+
+    config = dataclasses.replace(
+        config,
+        dataset=options.dataset or config.dataset,
+        data_dir=options.data_dir or config.data_dir,
+    )
+    return subject.open_subject(
+        config,
+        split=_find_split(options, config, splits),
+        size=size,
+        feature_weights=options.feature_weights,
         seed=options.seed,
     )
-    step = "" if result["step"] is None else f", step {result['step']:,}"
-    print(f"{result['num_images']} images of {config.dataset}, {split}{step}:")
-    for name, mean in result["mean"].items():
-        print(f"  {name:5} {mean:8.4f}  (standard error {result['standard_error'][name]:.4f})")
+
+
+def _find_split(options, config: TrainConfig, splits=("test", "val")) -> str:
+    from pix2pix_tf.data import pairs
+
+    found = options.split or pairs.find_split(config.dataset, splits, data_dir=config.data_dir)
+    return found or "test"  # Which will be refused, naming the splits that there are.
 
 
 if __name__ == "__main__":

@@ -44,7 +44,11 @@ class EvaluateTest(tf.test.TestCase):
 
     def evaluate(self, *flags: str, model=None) -> command_line.Result:
         return command_line.run(
-            evaluate, f"--model={model or self.run_folder}", f"--output={self.output}", *flags
+            evaluate,
+            f"--model={model or self.run_folder}",
+            f"--output={self.output}",
+            "--feature_weights=none",
+            *flags,
         )
 
     def read(self) -> dict:

@@ -9,7 +9,7 @@ needs saving. Every epoch visits each pair once, in another order.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -170,7 +170,11 @@ class Example(NamedTuple):
 
 
 def evaluation_examples(
-    reader: PairReader, *, crop_size: int, limit: int | None = None
+    reader: PairReader,
+    *,
+    crop_size: int,
+    limit: int | None = None,
+    only: Collection[str] | None = None,
 ) -> Iterator[Example]:
     """Yields pairs in the order of their names: the central square, no jitter.
 
@@ -179,9 +183,12 @@ def evaluation_examples(
             evaluated whole, as in the paper.
         crop_size: Pixels.
         limit: Most pairs to yield, spread evenly over all; None for all.
+        only: Names of those that may be yielded; None for all.
     """
     count = len(reader) if limit is None else min(limit, len(reader))
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int):
+        if only is not None and reader.names[index] not in only:
+            continue
         source, target = (images.normalize_image(x) for x in reader.read(index))
         source, target = augment.center_pair(source, target, crop_size=crop_size)
         yield Example(reader.names[index], source[tf.newaxis], target[tf.newaxis])

@@ -1,85 +1,53 @@
-"""Output against ground truth, image by image: L1, PSNR and SSIM."""
+"""Output against ground truth, image by image: L1, PSNR, SSIM and multi-scale SSIM."""
 
 from __future__ import annotations
 
-import json
-import pathlib
+import math
 
 import numpy as np
-import tensorflow as tf
 
-from pix2pix_tf import files, metrics
-from pix2pix_tf.data import images, pipeline
-from pix2pix_tf.inference.translator import Translator
-from pix2pix_tf.training import reports
-
-RESULT_FILE = "evaluation.json"
-OUTPUTS_FOLDER = "outputs"
-GRID_FILE = "grid.png"
+from pix2pix_tf import metrics
+from pix2pix_tf.evaluation.measure import MeasuredPair
+from pix2pix_tf.evaluation.score import Score
 
 
-def evaluate_pairs(
-    translate: Translator,
-    reader: pipeline.PairReader,
-    output: pathlib.Path,
-    *,
-    dataset: str,
-    split: str,
-    seed: int = 0,
-    num_rows: int = 6,
-) -> dict:
-    """Translates every pair's source and measures the outputs.
+class FullReferenceMeasure:
+    """The measures of `pix2pix_tf.metrics`, their means and standard errors."""
 
-    Writes `outputs/NAME.png` for each pair, `grid.png` (input | output | target for
-    some) and `evaluation.json`. Images are measured as the generator gives them,
-    float32 in [-1, 1], before they are rounded for the file.
+    section = "full_reference"
 
-    Args:
-        translate: The model.
-        reader: Pairs whose shorter side is the model's crop size.
-        output: Folder for the results; made if needed.
-        dataset: Name of the data set, for the record.
-        split: Name of the split, for the record.
-        seed: Of the dropout noise, which is on as in the paper; each image has its own.
-        num_rows: Rows of the grid.
+    def __init__(self):
+        self._values: dict[str, list[float]] = {name: [] for name in metrics.METRICS}
+        self._num_scales = 0
 
-    Returns:
-        What `evaluation.json` holds: the mean of each measure, their standard
-        error, and the measures of every image.
-    """
-    config = translate.config
-    files.make_output_folder(output / OUTPUTS_FOLDER)
-    per_image, rows = {}, []
-    shown = set(np.linspace(0, len(reader) - 1, num_rows).round().astype(int))
-    examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size)
-    for number, example in enumerate(examples):
-        fake = translate(example.source[0].numpy(), seed=seed, sample=number)
-        per_image[example.name] = {
-            name: float(measure(fake[np.newaxis], example.target)[0])
-            for name, measure in metrics.METRICS.items()
-        }
-        pixels = images.denormalize_image(fake)
-        path = output / OUTPUTS_FOLDER / f"{example.name}.png"
-        files.write_atomically(path, images.encode_image(pixels, ".png"))
-        if number in shown:
-            rows.append((example.source[0], fake, example.target[0]))
-    grid = tf.constant(reports.sample_grid(rows))
-    files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
+    def add(self, pair: MeasuredPair) -> dict[str, float | None]:
+        """Measures a pair; PSNR is None where output and target are equal."""
+        self._num_scales = metrics.num_scales(*pair.target.shape[:2])
+        output, target = pair.output[np.newaxis], pair.target[np.newaxis]
+        found = {}
+        for name, measure in metrics.METRICS.items():
+            value = float(measure(output, target)[0])
+            self._values[name].append(value)
+            found[name] = value if math.isfinite(value) else None  # JSON has no infinity.
+        return found
 
-    values = {name: [image[name] for image in per_image.values()] for name in metrics.METRICS}
-    result = dict(
-        dataset=dataset,
-        direction=config.direction,
-        split=split,
-        num_images=len(per_image),
-        step=translate.step,
-        seed=seed,
-        mean={name: float(np.mean(value)) for name, value in values.items()},
-        standard_error={
-            name: float(np.std(value) / np.sqrt(len(value))) for name, value in values.items()
-        },
-        per_image=per_image,
-    )
-    text = json.dumps(result, indent=1) + "\n"
-    files.write_atomically(output / RESULT_FILE, text.encode())
-    return result
+    def result(self) -> dict:
+        """Returns means and standard errors, None where a value is infinite."""
+        mean, standard_error = {}, {}
+        for name, values in self._values.items():
+            is_finite = bool(np.isfinite(values).all())
+            mean[name] = float(np.mean(values)) if is_finite else None
+            error = float(np.std(values) / np.sqrt(len(values))) if is_finite else None
+            standard_error[name] = error
+        return dict(mean=mean, standard_error=standard_error, ms_ssim_scales=self._num_scales)
+
+    def scores(self, result: dict) -> list[Score]:
+        """Returns the means."""
+        return [
+            Score(
+                name,
+                result["mean"][name],
+                standard_error=result["standard_error"][name],
+            )
+            for name in metrics.METRICS
+        ]

@@ -1,0 +1,159 @@
+"""The FCN-score: does a network trained on photos recognise what a picture should show?
+
+Per-pixel accuracy, per-class accuracy and class IoU of Long, Shelhamer and Darrell
+(CVPR 2015), as the paper's section 3.2 uses them. With n_ij the pixels of class i that
+were taken for class j, and t_i = sum_j n_ij:
+
+    per-pixel accuracy   sum_i n_ii / sum_i t_i
+    per-class accuracy   mean_i n_ii / t_i
+    class IoU            mean_i n_ii / (t_i + sum_j n_ji - n_ii)
+
+The sums are over all pixels of all pictures, so no picture has a score of its own
+in them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from pix2pix_tf.data import images
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation.classes import IGNORED, ClassTable
+
+SCORES = ("per_pixel_accuracy", "per_class_accuracy", "class_iou")
+_MOST_NAMES_SHOWN = 5
+
+
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """Counts the pixels of each true class by the class they were taken for.
+
+    Args:
+        truth: Class maps, integers of any shape; `IGNORED` pixels are not counted.
+        predicted: The same shape, scored classes only.
+        classes: Of both.
+
+    Returns:
+        int64 `[K, K]` for K scored classes: row the truth, column the prediction.
+
+    Raises:
+        ValueError: If the shapes differ, or a value is no class.
+    """
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    count = len(classes.scored)
+    if truth.shape != predicted.shape:
+        raise ValueError(f"truth is of shape {truth.shape}, predicted of {predicted.shape}.")
+    counted = truth != IGNORED
+    truth, predicted = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
+    for name, values in dict(truth=truth, predicted=predicted).items():
+        if values.size and not (0 <= values.min() and values.max() < count):
+            raise ValueError(f"{name} has values beyond the {count} classes.")
+    return np.bincount(count * truth + predicted, minlength=count**2).reshape(count, count)
+
+
+def scores(matrix: np.ndarray) -> dict[str, float]:
+    """Returns the three scores of a confusion matrix, each 0 to 1; more is better.
+
+    A class that the truth does not have is left out of the mean accuracy, where it
+    would be 0 / 0. It counts with an IoU of 0 if it was predicted anywhere, and is left
+    out of that mean too if it was not. The authors' script counts both as 0; where
+    every class occurs, as in the paper's sets, there is no difference.
+
+    Args:
+        matrix: As `confusion_matrix` returns it; sum those of several pictures.
+
+    Raises:
+        ValueError: If nothing was counted.
+    """
+    right = np.diag(matrix).astype(np.float64)
+    true, taken = matrix.sum(axis=1), matrix.sum(axis=0)
+    if not true.sum():
+        raise ValueError("No pixel was counted: every one of the truth is ignored.")
+    union = true + taken - right
+    return dict(
+        per_pixel_accuracy=float(right.sum() / true.sum()),
+        per_class_accuracy=float(np.mean(right[true > 0] / true[true > 0])),
+        class_iou=float(np.mean(right[union > 0] / union[union > 0])),
+    )
+
+
+def most_frequent_class(matrix: np.ndarray) -> tuple[int, float]:
+    """Returns the commonest class of the truth and its share of the pixels.
+
+    The share is the per-pixel accuracy of answering that class everywhere.
+    """
+    true = matrix.sum(axis=1)
+    return int(true.argmax()), float(true.max() / true.sum())
+
+
+class ClassMaps:
+    """The true class maps of one split: `FOLDER/SPLIT/NAME.png`, grey with 8 bits.
+
+    Args:
+        folder: Holds a folder per split.
+        split: "train", "val" or "test".
+        names: Of the pairs whose maps are needed.
+        table: Whose indexes the maps hold.
+
+    Raises:
+        MissingInputError: If the folder, the split or a map is not there.
+    """
+
+    def __init__(
+        self, folder: str | pathlib.Path, split: str, names: Sequence[str], table: ClassTable
+    ):
+        self._folder = pathlib.Path(folder) / split
+        self._table = table
+        if not self._folder.is_dir():
+            raise MissingInputError(
+                f"There is no folder '{self._folder}' of class maps. Pass the folder that holds "
+                f"'{split}' with a PNG for each picture."
+            )
+        missing = [name for name in names if not self._path(name).is_file()]
+        if missing:
+            shown = ", ".join(f"'{self._path(name)}'" for name in missing[:_MOST_NAMES_SHOWN])
+            more = len(missing) - _MOST_NAMES_SHOWN
+            tail = f" and {more} more" if more > 0 else ""
+            raise MissingInputError(
+                f"{len(missing)} of {len(names)} pictures have no class map: {shown}{tail}. Add "
+                "them, or take the pictures out."
+            )
+
+    def read(self, name: str, *, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Returns the class map of a picture, uint8 `[height, width]`.
+
+        Args:
+            name: Of the pair, without a suffix.
+            size: (height, width) that it has to have; None for any.
+
+        Raises:
+            InputError: If it is no 8-bit grey image, has another size, or holds
+                values that are no class, naming the file.
+        """
+        path = self._path(name)
+        info = images.inspect_image(path)
+        if (info.channels, info.bits) != (1, 8):
+            raise InputError(
+                f"'{path}' is no class map: it has {info.channels} channels of {info.bits} bits. "
+                "Write the class of each pixel as a grey PNG with 8 bits, not as a colour."
+            )
+        if size not in (None, (info.height, info.width)):
+            raise InputError(
+                f"'{path}' is {info.width}x{info.height} pixels, but {size[1]}x{size[0]} are "
+                "needed. Make the maps of a split of one size, without interpolating."
+            )
+        class_map = images.read_pixels(path, channels=1)[..., 0]
+        count = len(self._table.scored)
+        wrong = class_map[(class_map >= count) & (class_map != IGNORED)]
+        if wrong.size:
+            raise InputError(
+                f"'{path}' holds the value {wrong.max()}, which is no class of "
+                f"{self._table.name}: classes are 0 to {count - 1}, and {IGNORED} is ignored. "
+                "Write train ids, not other numbers."
+            )
+        return class_map
+
+    def _path(self, name: str) -> pathlib.Path:
+        return self._folder / f"{name}.png"

@@ -1,0 +1,188 @@
+"""Networks whose features stand for what a picture shows, for distances between sets.
+
+Inception v3 as `keras.applications` has it, or a segmenter. Published FID comes from
+another set of Inception weights, so values here compare with one another alone.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation.distribution_distance import frechet_distance, kernel_distance
+from pix2pix_tf.evaluation.measure import MeasuredPair
+from pix2pix_tf.evaluation.score import Score
+
+NO_INCEPTION = "none"
+_INCEPTION_SIZE = 299  # Pixels, as it was trained.
+_BATCH_SIZE = 8
+
+
+class FeatureNetwork(Protocol):
+    """Turns pictures into features.
+
+    Attributes:
+        name: For people.
+        origin: Of the weights.
+        frechet_name: What the Fréchet distance of its features is called.
+        kernel_name: The same for the kernel distance.
+    """
+
+    name: str
+    origin: str
+    frechet_name: str
+    kernel_name: str
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """Returns `[batch, num_features]` of float32 `[batch, size, size, 3]` in [-1, 1]."""
+
+
+class Inception:
+    """Inception v3 without its last layer: 2048 features, pooled over the picture.
+
+    Pictures are scaled to 299x299, bilinearly.
+
+    Args:
+        weights: A file of weights without the top; None for ImageNet's, from Keras'
+            cache or downloaded to it.
+
+    Raises:
+        MissingInputError: If ImageNet's weights cannot be had.
+        InputError: If the file is missing or of another network.
+    """
+
+    name = "Inception v3 of keras.applications"
+    frechet_name, kernel_name = "fid", "kid"
+
+    def __init__(self, weights: pathlib.Path | None = None):
+        self.origin = f"the file {weights.name}" if weights else "ImageNet, keras.applications"
+        if weights is not None and not weights.is_file():
+            raise MissingInputError(f"There is no file '{weights}'. Check --feature_weights.")
+        try:
+            network = keras.applications.InceptionV3(
+                include_top=False, pooling="avg", weights=str(weights) if weights else "imagenet"
+            )
+        except Exception as error:  # Keras raises no less for a failed download.
+            reason = " ".join(str(error).split())[:200]
+            if weights is None:
+                raise MissingInputError(
+                    f"Inception v3's weights are not in Keras' cache and cannot be downloaded "
+                    f"({reason}). Give them with --feature_weights."
+                ) from None
+            raise InputError(
+                f"'{weights}' does not hold the weights of Inception v3 without its top "
+                f"({reason}). Keras calls that file "
+                "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5."
+            ) from None
+        picture = tf.TensorSpec([None, None, None, 3], tf.float32)
+
+        @tf.function(input_signature=[picture])
+        def run(pictures):
+            # Its preprocessing is to [-1, 1], where the pictures are already.
+            return network(tf.image.resize(pictures, 2 * [_INCEPTION_SIZE]), training=False)
+
+        self._run = run
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """Returns float32 `[batch, 2048]`; see `FeatureNetwork`."""
+        return self._run(tf.constant(pictures)).numpy()
+
+
+class SegmenterFeatures:
+    """The features of a segmenter, whose distances are neither FID nor KID."""
+
+    name = "the segmenter"
+    frechet_name, kernel_name = "segmenter_frechet_distance", "segmenter_kernel_distance"
+
+    def __init__(self, segmenter):
+        self.origin = segmenter.origin
+        self.features = segmenter.features
+
+
+def find(weights: str, segmenter) -> tuple[FeatureNetwork | None, list[str]]:
+    """Returns the best feature network there is, and notes on what was not to be had.
+
+    Args:
+        weights: A file of Inception's; "" for ImageNet's; "none" to do without.
+        segmenter: Taken where there is no Inception; may be None.
+
+    Raises:
+        InputError: If a file was given that cannot be used.
+    """
+    fallback = SegmenterFeatures(segmenter) if segmenter else None
+    if weights == NO_INCEPTION:
+        return fallback, []
+    if weights:
+        return Inception(pathlib.Path(weights)), []
+    try:
+        return Inception(), []
+    except MissingInputError as error:
+        then = (
+            "Distances are of the segmenter's features, and are neither FID nor KID."
+            if fallback
+            else "No distance between the distributions is measured."
+        )
+        return fallback, [f"{error} {then}"]
+
+
+class DistributionMeasure:
+    """Fréchet and kernel distance between all outputs and all targets.
+
+    Args:
+        network: Whose features are compared.
+        seed: Of the bootstrap.
+    """
+
+    section = "distribution"
+
+    def __init__(self, network: FeatureNetwork, *, seed: int = 0):
+        self._network = network
+        self._seed = seed
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        self._features: list[np.ndarray] = []  # [pairs, 2, num_features]: output, target.
+
+    def add(self, pair: MeasuredPair) -> dict[str, float]:
+        """Adds a pair, which has no score of its own."""
+        self._waiting.append((pair.output_rgb, pair.target_rgb))
+        if 2 * len(self._waiting) == _BATCH_SIZE:
+            self._flush()
+        return {}
+
+    def _flush(self) -> None:
+        if self._waiting:
+            batch = np.concatenate([np.stack(pair) for pair in self._waiting])
+            features = self._network.features(batch)
+            self._features.append(features.reshape(len(self._waiting), 2, -1))
+            self._waiting = []
+
+    def result(self) -> dict | None:
+        """Returns the distances, with what they are of; None for fewer than two pairs."""
+        self._flush()
+        features = np.concatenate(self._features)
+        if len(features) < 2:
+            return None
+        outputs, targets = features[:, 0], features[:, 1]
+        kernel = kernel_distance(outputs, targets, seed=self._seed)
+        return {
+            "feature_network": self._network.name,
+            "weights": self._network.origin,
+            "num_features": features.shape[-1],
+            "num_outputs": len(outputs),
+            "num_targets": len(targets),
+            self._network.frechet_name: frechet_distance(outputs, targets),
+            self._network.kernel_name: kernel.value,
+            f"{self._network.kernel_name}_interval": kernel.interval,
+        }
+
+    def scores(self, result: dict) -> list[Score]:
+        """Returns both distances."""
+        frechet, kernel = self._network.frechet_name, self._network.kernel_name
+        return [
+            Score(frechet, result[frechet]),
+            Score(kernel, result[kernel], interval=result[f"{kernel}_interval"]),
+        ]

@@ -1,0 +1,80 @@
+"""What all measures share: the pair that they are given, and what they return."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Protocol
+
+import numpy as np
+
+from pix2pix_tf.data import images
+from pix2pix_tf.evaluation.score import Score
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredPair:
+    """An input, what was made of it and what it should be.
+
+    Outputs are measured as they are written, in 8 bits: a model, and the files that
+    it wrote, have the same scores.
+
+    Attributes:
+        name: Of the pair.
+        source: float32 `[size, size, input_channels]` in [-1, 1].
+        draws: uint8 `[num_samples, size, size, output_channels]`; the first is the
+            output, the others are further draws of the noise.
+        target: float32 `[size, size, output_channels]` in [-1, 1].
+    """
+
+    name: str
+    source: np.ndarray
+    draws: np.ndarray
+    target: np.ndarray
+
+    @functools.cached_property
+    def output(self) -> np.ndarray:
+        """The first draw as float32 in [-1, 1]."""
+        return images.normalize_image(self.draws[0]).numpy()
+
+    @functools.cached_property
+    def target_pixels(self) -> np.ndarray:
+        """The target as uint8."""
+        return images.denormalize_image(self.target).numpy()
+
+    @property
+    def output_rgb(self) -> np.ndarray:
+        """The output in colour: grey is repeated, alpha left out."""
+        return _in_colour(self.output)
+
+    @property
+    def target_rgb(self) -> np.ndarray:
+        """The target in colour: grey is repeated, alpha left out."""
+        return _in_colour(self.target)
+
+
+def _in_colour(image: np.ndarray) -> np.ndarray:
+    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
+
+
+class Measure(Protocol):
+    """One subject, measured pair by pair.
+
+    Attributes:
+        section: Where `result` goes in `evaluation.json`.
+    """
+
+    section: str
+
+    def add(self, pair: MeasuredPair) -> dict[str, float | None]:
+        """Takes a pair in; returns its own scores by name, if it has any."""
+
+    def result(self) -> dict | None:
+        """Returns everything about all pairs, for JSON; None if it cannot be measured."""
+
+    def scores(self, result: dict) -> list[Score]:
+        """Returns the numbers to compare models by.
+
+        Args:
+            result: What `result` returned.
+        """

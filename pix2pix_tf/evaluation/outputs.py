@@ -1,0 +1,175 @@
+"""Where outputs come from: a model that is asked, or a folder that another program wrote."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from pix2pix_tf import metrics
+from pix2pix_tf.data import images
+from pix2pix_tf.data.pipeline import Example
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.inference.translator import Translator
+
+_MOST_NAMES_SHOWN = 5
+
+
+class Outputs(Protocol):
+    """Outputs of pairs.
+
+    Attributes:
+        size: Pixels of their sides; they are square.
+        num_samples: Draws of each input.
+        names: Of the pairs that have outputs; None for all there are.
+        notes: What a reader of the results should know.
+        about: The same for programs: kind, name and step.
+    """
+
+    size: int
+    num_samples: int
+    names: Collection[str] | None
+    notes: list[str]
+    about: dict
+
+    def draws(self, example: Example, number: int) -> np.ndarray:
+        """Returns uint8 `[num_samples, size, size, channels]` for pair `number`."""
+
+
+class ModelOutputs:
+    """What a model makes of each source, with noise of its own for each draw.
+
+    Args:
+        translate: The model.
+        name: Of the model, for the record.
+        num_pairs: Of the split; the noise of further draws follows from it.
+        seed: Of the noise.
+        num_samples: Draws of each input.
+    """
+
+    def __init__(
+        self,
+        translate: Translator,
+        *,
+        name: str,
+        num_pairs: int,
+        seed: int = 0,
+        num_samples: int = 1,
+    ):
+        self._translate = translate
+        self._num_pairs = num_pairs
+        self._seed = seed
+        self.size = translate.config.crop_size
+        self.num_samples = num_samples
+        self.names = None
+        self.notes: list[str] = []
+        self.about = dict(kind="model", name=name, step=translate.step)
+
+    def draws(self, example: Example, number: int) -> np.ndarray:
+        """Returns the draws for pair `number`; see `Outputs`."""
+        source = example.source[0].numpy()
+        return np.stack(
+            [
+                images.denormalize_image(
+                    self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
+                ).numpy()
+                for draw in range(self.num_samples)
+            ]
+        )
+
+
+class FolderOutputs:
+    """Pictures of any program, matched to the pairs by name.
+
+    Args:
+        folder: Holds one picture a pair, PNG, JPEG or BMP.
+        pairs: Names of the pairs.
+        suffix: What follows a pair's name in the names of the files, such as
+            "_fake_B"; other files count as extra.
+
+    Raises:
+        MissingInputError: If there is no such folder, or no picture of any pair.
+        InputError: If the pictures are not square or differ in size, or two have
+            the same name.
+    """
+
+    num_samples = 1
+
+    def __init__(self, folder: str | pathlib.Path, *, pairs: Sequence[str], suffix: str = ""):
+        folder = pathlib.Path(folder)
+        if not folder.is_dir():
+            raise MissingInputError(
+                f"There is no folder '{folder}'. Pass the folder of the translated pictures."
+            )
+        wanted = {name + suffix: name for name in pairs}
+        self._paths: dict[str, pathlib.Path] = {}
+        extra = []
+        for path in images.list_images(folder):
+            name = wanted.get(path.stem)
+            if name is None:
+                extra.append(path.name)
+            elif name in self._paths:
+                raise InputError(
+                    f"'{self._paths[name]}' and '{path}' have the same name but for the suffix, so "
+                    "which one is meant is not clear. Take one of them out."
+                )
+            else:
+                self._paths[name] = path
+        if not self._paths:
+            found = f"has {_listed(extra)}" if extra else "holds no pictures"
+            raise MissingInputError(
+                f"No picture in '{folder}' has the name of a pair: it {found}, and the pairs are "
+                f"called {_listed(list(wanted))}. Rename the pictures, or give --outputs_suffix."
+            )
+        self.size = _common_size(list(self._paths.values()))
+        self.names = self._paths.keys()
+        missing = [name for name in pairs if name not in self._paths]
+        self.notes = []
+        if missing:
+            self.notes.append(
+                f"{len(missing)} of {len(pairs)} pairs have no picture and are left out: "
+                f"{_listed(missing)}. Scores of other pairs are not comparable."
+            )
+        if extra:
+            self.notes.append(f"{len(extra)} files belong to no pair: {_listed(extra)}.")
+        self.about = dict(
+            kind="folder", name=folder.resolve().name, step=None, missing=missing, extra=extra
+        )
+
+    def draws(self, example: Example, number: int) -> np.ndarray:
+        """Returns the one picture of a pair; see `Outputs`."""
+        channels = example.target.shape[-1]
+        return images.read_pixels(self._paths[example.name], channels=channels)[np.newaxis]
+
+
+def _common_size(paths: Sequence[pathlib.Path]) -> int:
+    sizes = {}
+    for path in paths:
+        info = images.inspect_image(path)
+        sizes.setdefault((info.width, info.height), path)
+    if len(sizes) > 1:
+        (first, at_first), (second, at_second) = list(sizes.items())[:2]
+        raise InputError(
+            f"'{at_first}' is {first[0]}x{first[1]} pixels and '{at_second}' {second[0]}x"
+            f"{second[1]}. Bring all pictures to the same size."
+        )
+    ((width, height), path) = next(iter(sizes.items()))
+    if width != height:
+        raise InputError(
+            f"'{path}' is {width}x{height} pixels, and pairs are compared on their central "
+            "square. Crop the pictures to it."
+        )
+    if width < metrics.SMALLEST_SIZE:
+        raise InputError(
+            f"'{path}' is {width}x{height} pixels, too small for SSIM, which needs "
+            f"{metrics.SMALLEST_SIZE}."
+        )
+    return width
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:_MOST_NAMES_SHOWN])
+    more = len(names) - _MOST_NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

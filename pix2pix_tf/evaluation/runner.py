@@ -1,0 +1,172 @@
+"""Evaluates outputs: one loop over the pairs, every measure, the files that it leaves."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import platform
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tqdm.auto
+
+from pix2pix_tf import files, version
+from pix2pix_tf.data import images, pipeline
+from pix2pix_tf.evaluation import colour, page, spectrum
+from pix2pix_tf.evaluation.diversity import AcrossInputsMeasure, DrawsMeasure
+from pix2pix_tf.evaluation.features import DistributionMeasure
+from pix2pix_tf.evaluation.full_reference import FullReferenceMeasure
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair
+from pix2pix_tf.evaluation.outputs import Outputs
+from pix2pix_tf.evaluation.subject import Subject
+from pix2pix_tf.training import reports
+
+RESULT_FILE = "evaluation.json"
+GRID_FILE = "grid.png"
+INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER = "inputs", "outputs", "targets"
+SAMPLES_FOLDER = "samples"  # Holds a folder for each draw after the first.
+PLOTS = {
+    "colour.png": (colour.ColourMeasure.section, colour.plot),
+    "spectrum.png": (spectrum.SpectrumMeasure.section, spectrum.plot),
+}
+_NUM_ROWS = 6  # Of the grid.
+
+
+def measure(
+    outputs: Outputs, subject: Subject, *, keep: Callable[[MeasuredPair], None] | None = None
+) -> dict:
+    """Returns what `evaluation.json` holds; writes nothing.
+
+    Args:
+        outputs: Where outputs come from.
+        subject: What they are compared with, and by what.
+        keep: Called with every pair after it was measured.
+
+    Raises:
+        InputError: If a picture cannot be read.
+    """
+    reader = subject.reader
+    chosen = [x for x in reader.names if outputs.names is None or x in outputs.names]
+    measures = _make_measures(outputs, subject, num_pairs=len(chosen))
+    per_image = {}
+    examples = pipeline.evaluation_examples(reader, crop_size=outputs.size, only=outputs.names)
+    bar = tqdm.auto.tqdm(examples, total=len(chosen), unit="image", leave=False, disable=None)
+    for number, example in enumerate(bar):
+        pair = MeasuredPair(
+            name=example.name,
+            source=example.source[0].numpy(),
+            draws=outputs.draws(example, number),
+            target=example.target[0].numpy(),
+        )
+        per_image[pair.name] = {}
+        for one in measures:
+            per_image[pair.name].update(one.add(pair))
+        if keep is not None:
+            keep(pair)
+    sections = {one.section: one.result() for one in measures}
+    scores = [
+        score
+        for one in measures
+        if sections[one.section] is not None
+        for score in one.scores(sections[one.section])
+    ]
+    full_reference = sections.pop(FullReferenceMeasure.section)
+    return dict(
+        dataset=subject.dataset,
+        direction=subject.direction,
+        split=subject.split,
+        num_images=len(per_image),
+        size=outputs.size,
+        step=outputs.about["step"],
+        seed=subject.seed,
+        outputs=outputs.about,
+        versions=dict(
+            pix2pix_tf=version.__version__,
+            tensorflow=tf.__version__,
+            keras=keras.__version__,
+            python=platform.python_version(),
+        ),
+        notes=[*outputs.notes, *subject.notes, *_notes_on(full_reference)],
+        scores={score.name: score.to_dict() for score in scores},
+        **full_reference,
+        **sections,
+        per_image=per_image,
+    )
+
+
+def _make_measures(outputs: Outputs, subject: Subject, *, num_pairs: int) -> list[Measure]:
+    measures = [
+        FullReferenceMeasure(),
+        colour.ColourMeasure(),
+        spectrum.SpectrumMeasure(),
+        AcrossInputsMeasure(num_pairs),
+    ]
+    if outputs.num_samples > 1:
+        measures.append(DrawsMeasure(outputs.num_samples))
+    if subject.segmentation is not None:
+        measures.insert(1, subject.segmentation())
+    if subject.features is not None:
+        measures.append(DistributionMeasure(subject.features, seed=subject.seed))
+    return measures
+
+
+def _notes_on(full_reference: dict) -> list[str]:
+    scales = full_reference["ms_ssim_scales"]
+    if scales == 5:
+        return []
+    return [f"Images of this size have {scales} of the 5 scales of ms_ssim."]
+
+
+def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
+    """Measures, and writes `evaluation.json`, the pictures, the plots and the page.
+
+    Args:
+        outputs: Where outputs come from.
+        subject: What they are compared with, and by what.
+        output: Folder for the results; made if needed.
+
+    Returns:
+        What `evaluation.json` holds.
+
+    Raises:
+        InputError: If a picture cannot be read, or the folder cannot be made.
+    """
+    output = pathlib.Path(output)
+    folders = [INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER]
+    folders += [f"{SAMPLES_FOLDER}/{draw}" for draw in range(2, outputs.num_samples + 1)]
+    for folder in folders:
+        files.make_output_folder(output / folder)
+    names = [x for x in subject.reader.names if outputs.names is None or x in outputs.names]
+    in_grid = {names[i] for i in np.linspace(0, len(names) - 1, _NUM_ROWS).round().astype(int)}
+    rows = []
+
+    def keep(pair: MeasuredPair) -> None:
+        pixels = [images.denormalize_image(pair.source), pair.draws[0], pair.target_pixels]
+        for folder, picture in zip(folders, [*pixels, *pair.draws[1:]]):
+            path = output / folder / f"{pair.name}.png"
+            files.write_atomically(path, images.encode_image(picture, ".png"))
+        if pair.name in in_grid:
+            rows.append((pair.source, pair.output, pair.target))
+
+    result = measure(outputs, subject, keep=keep)
+    grid = tf.constant(reports.sample_grid(rows))
+    files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
+    for name, (section, plot) in PLOTS.items():
+        files.write_atomically(output / name, plot(result[section]))
+    # No NaN: what is not defined is null, so that every reader of JSON can read it.
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    files.write_atomically(output / RESULT_FILE, text.encode())
+    page.write(output, result)
+    return result
+
+
+def table(result: dict) -> str:
+    """Returns the scores of a result as lines for a terminal."""
+    step = "" if result["step"] is None else f", step {result['step']:,}"
+    lines = [f"{result['num_images']} images of {result['dataset']}, {result['split']}{step}:"]
+    width = max(map(len, result["scores"]))
+    for name, score in result["scores"].items():
+        lines.append(f"  {name:{width}} {page.number(score['value']):>9}{page.remark(score)}")
+    return "\n".join(lines + [f"note: {note}" for note in result["notes"]])

@@ -1,0 +1,190 @@
+"""A trained segmenter: its folder, and what it makes of pictures.
+
+    FOLDER/segmenter.json         classes, origin of the weights, settings, scores
+    FOLDER/segmenter.weights.h5   FCN-8s, of either Keras
+
+`python -m pix2pix_tf.evaluation.train_segmenter` makes such a folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf import files, serving
+from pix2pix_tf.data import augment
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation import fcn
+from pix2pix_tf.evaluation.classes import ClassTable, LabelClass
+from pix2pix_tf.evaluation.segmenter_config import STRIDE, SegmenterConfig
+
+INFO = "segmenter.json"
+WEIGHTS = "segmenter.weights.h5"
+IMAGENET, FROM_SCRATCH = "ImageNet", "from scratch"  # What `origin` can be.
+_BATCH = 4  # Pictures at a time; bounds the memory, changes no result.
+
+
+class Segmenter:
+    """Says of each pixel which class it shows.
+
+    Attributes:
+        classes: The table whose indexes `predict` returns.
+        origin: Where the body's weights started: "ImageNet" or "from scratch".
+        crop_size: Pixels; the size it was trained at.
+
+    Args:
+        model: As `fcn.build_fcn` returns it.
+        classes: What its logits stand for.
+        origin: See above.
+        crop_size: See above.
+    """
+
+    def __init__(self, model: keras.Model, classes: ClassTable, *, origin: str, crop_size: int):
+        self.classes = classes
+        self.origin = origin
+        self.crop_size = crop_size
+        self._model = model
+        # Compiled once for all batches and sizes.
+        batch = tf.TensorSpec([None, None, None, 3], tf.float32)
+        size = tf.TensorSpec([2], tf.int32)
+        self._predict = tf.function(self._predict_batch, input_signature=[batch, size])
+        self._pool = tf.function(self._pool_batch, input_signature=[batch])
+
+    def predict(self, images: np.ndarray, *, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Returns the class of each pixel.
+
+        Pictures are first resized to `size`, as the authors' script resizes a
+        translation to its label map before the network sees it. Give real photos at
+        the resolution of the translations: they then go the same way, and lose the
+        same detail, as the paper's "ground truth" row did.
+
+        Args:
+            images: float32 `[N, height, width, 3]` in [-1, 1].
+            size: (height, width) of the class maps to compare with; None for
+                that of the pictures.
+
+        Returns:
+            uint8 `[N, *size]`, indexes of `classes.scored`.
+        """
+        size = np.array(size or images.shape[1:3], np.int32)
+        return np.concatenate([self._predict(x, size).numpy() for x in _batches(images)])
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Returns one vector a picture: the layer before the scores, averaged over the picture.
+
+        For distances between sets of pictures; say that they are the segmenter's. All
+        pictures are resized to the size that the segmenter was trained at.
+
+        Args:
+            images: float32 `[N, height, width, 3]` in [-1, 1].
+
+        Returns:
+            float32 `[N, 64 * base_filters]`.
+        """
+        return np.concatenate([self._pool(x).numpy() for x in _batches(images)])
+
+    def _predict_batch(self, images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        images = _resize(images, size)
+        padded = augment.pad_to_multiple(images, STRIDE)
+        logits, _ = self._model(padded, training=False)
+        logits = logits[:, : size[0], : size[1]]
+        return tf.cast(tf.argmax(logits, axis=-1), tf.uint8)
+
+    def _pool_batch(self, images: tf.Tensor) -> tf.Tensor:
+        _, features = self._model(_resize(images, [self.crop_size] * 2), training=False)
+        return tf.reduce_mean(features, axis=[1, 2])
+
+
+def _resize(images: tf.Tensor, size) -> tf.Tensor:
+    """Bilinear, with antialiasing where it shrinks: what the authors' imresize does."""
+    return tf.image.resize(images, size, method="bilinear", antialias=True)
+
+
+def _batches(images: np.ndarray) -> list[np.ndarray]:
+    images = np.asarray(images, np.float32)
+    return [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+
+
+def load(folder: str | pathlib.Path) -> Segmenter:
+    """Returns the segmenter of a folder.
+
+    Raises:
+        MissingInputError: If there is no such folder, or it holds no segmenter.
+        InputError: If a file of it is damaged.
+    """
+    info = read_info(folder)
+    try:
+        classes = ClassTable(
+            info["classes"]["name"],
+            tuple(
+                LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
+                for kind in info["classes"]["classes"]
+            ),
+            info["classes"]["photo_side"],
+        )
+        config, origin = SegmenterConfig(**info["config"]), info["origin"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"'{pathlib.Path(folder) / INFO}' does not describe a segmenter ({error!r}). Train it "
+            "again."
+        ) from None
+    # float32, whatever it was trained in: the same scores on every machine.
+    model = fcn.build_fcn(
+        len(classes.scored), base_filters=config.base_filters, batch_norm=origin == FROM_SCRATCH
+    )
+    serving.load_weights(model, pathlib.Path(folder) / WEIGHTS)
+    return Segmenter(model, classes, origin=origin, crop_size=config.crop_size)
+
+
+def read_info(folder: str | pathlib.Path) -> dict:
+    """Returns what `segmenter.json` holds: classes, origin, config, step and scores.
+
+    Raises:
+        MissingInputError: If there is none.
+        InputError: If it is damaged.
+    """
+    path = pathlib.Path(folder) / INFO
+    if not path.is_file():
+        raise MissingInputError(
+            f"'{folder}' holds no segmenter: there is no {INFO}. Pass the --output of python -m "
+            "pix2pix_tf.evaluation.train_segmenter, after its first validation."
+        )
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"'{path}' is not JSON ({error}). Train the segmenter again.") from None
+    if not isinstance(info, dict):
+        raise InputError(f"'{path}' is not a JSON object. Train the segmenter again.")
+    return info
+
+
+def write_info(
+    folder: pathlib.Path,
+    *,
+    classes: ClassTable,
+    origin: str,
+    config: SegmenterConfig,
+    **scores,
+) -> None:
+    """Writes `segmenter.json`.
+
+    Args:
+        folder: Is there.
+        classes: What the logits stand for.
+        origin: "ImageNet" or "from scratch".
+        config: How it was trained.
+        **scores: The step and what was measured; see `segmenter_training`.
+    """
+    info = dict(
+        origin=origin,
+        **scores,
+        classes=dataclasses.asdict(classes),
+        config=dataclasses.asdict(config),
+        versions=dict(tensorflow=tf.__version__, keras=keras.__version__),
+    )
+    files.write_atomically(folder / INFO, (json.dumps(info, indent=1) + "\n").encode())

@@ -1,0 +1,183 @@
+"""Photos with class maps: read, checked, and augmented for training."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf import seeds
+from pix2pix_tf.data import augment, images, pairs
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import classes
+from pix2pix_tf.evaluation.classes import IGNORED, ClassTable
+from pix2pix_tf.evaluation.fcn_score import ClassMaps
+
+_LAST_POSITION = 2**62  # A run ends long before.
+# What a crop shows of a photo: a share of each side, and how much one differs from the other.
+_SMALLEST_SIDE, _STRETCH = 0.5, 1.25
+_BRIGHTNESS = 0.2  # Added or taken, of a range of 2.
+_CONTRAST = 0.3  # Likewise the factors of contrast and saturation: 0.7 to 1.3.
+
+
+@dataclasses.dataclass(frozen=True)
+class Photos:
+    """The photos of a split with the truth about them.
+
+    Attributes:
+        names: One a photo.
+        pixels: uint8 `[N, size, size, 3]`.
+        class_maps: uint8 `[N, map_size, map_size]`, at the size of their files.
+    """
+
+    names: list[str]
+    pixels: np.ndarray
+    class_maps: np.ndarray
+
+
+def read_photos(
+    dataset: str,
+    split: str,
+    table: ClassTable,
+    *,
+    size: int,
+    data_dir: str = "",
+    class_maps: str = "",
+) -> Photos:
+    """Returns the photos of a split, scaled to `size` x `size`, all in memory.
+
+    Args:
+        dataset: "demo", a published name, or a folder.
+        split: "train", "val" or "test".
+        table: The classes of the data set.
+        size: Pixels.
+        data_dir: Where published sets are kept; empty means Keras' cache.
+        class_maps: See `ClassMaps`; empty takes the nearest colours of the label pictures.
+
+    Raises:
+        InputError: If a picture or a class map is missing, not square or wrong, naming it.
+    """
+    source = pairs.open_pairs(dataset, split, data_dir=data_dir, scene_size=size)
+    maps = ClassMaps(class_maps, split, source.names, table) if class_maps else None
+    # One size for all: the maps are compared with as they are, not resized.
+    map_size = maps.read(source.names[0]).shape if maps else None
+
+    def read(index: int) -> tuple[np.ndarray, np.ndarray]:
+        name = source.names[index]
+        photo, labels = source.read(index)
+        if table.photo_side == "B":
+            photo, labels = labels, photo
+        if photo.shape[0] != photo.shape[1]:
+            raise InputError(
+                f"The photo of pair '{name}' is {photo.shape[1]}x{photo.shape[0]} pixels. The "
+                "FCN-score needs square pictures, as the paper's are: scale both images of "
+                "every pair to a square."
+            )
+        photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
+        truth = maps.read(name, size=map_size) if maps else classes.nearest(labels, table)
+        return augment.resize_shorter_side(photo, size).numpy(), truth
+
+    photos, truths = zip(*pairs.run_on_all(read, range(len(source.names))))
+    return Photos(list(source.names), np.stack(photos), np.stack(truths))
+
+
+def training_batches(
+    photos: Photos, *, crop_size: int, batch_size: int, seed: int, start: int
+) -> tf.data.Dataset:
+    """Returns endless batches of (image, class map), a pure function of seed and position.
+
+    Shapes:
+        image: `[batch_size, crop_size, crop_size, 3]`, float32 in [-1, 1].
+        class map: `[batch_size, crop_size, crop_size]`, int32 with `IGNORED`.
+
+    Args:
+        photos: Of the training split.
+        crop_size: Pixels.
+        batch_size: Examples a batch.
+        seed: Of the order and the augmentation.
+        start: Position of the first example; a resumed run goes on where it was.
+    """
+    count = len(photos.names)
+    # Tensors once, not constants of the graph.
+    pixels, class_maps = tf.constant(photos.pixels), tf.constant(photos.class_maps)
+    order_stream = tf.constant(seeds.stream(seed, seeds.ORDER), tf.int64)
+    jitter_stream = tf.constant(seeds.stream(seed, seeds.JITTER), tf.int64)
+
+    def load(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        index = tf.random.experimental.index_shuffle(
+            position % count,
+            seed=tf.stack([order_stream, position // count]),
+            max_index=count - 1,
+        )
+        image = images.normalize_image(pixels[index])
+        return augment_example(
+            image,
+            class_maps[index],
+            crop_size=crop_size,
+            seed=tf.stack([jitter_stream, position]),
+        )
+
+    return (
+        tf.data.Dataset.range(start, _LAST_POSITION)
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(2)
+    )
+
+
+def augment_example(image, class_map, *, crop_size: int, seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a random part of a photo and its class map, with the photo's colours changed.
+
+    The part has half to all of each side, is stretched to a square, and flipped left
+    to right half of the time.
+
+    Args:
+        image: float32 `[height, width, 3]` in [-1, 1].
+        class_map: uint8 `[map_height, map_width]` of the same view.
+        crop_size: Pixels of what is returned.
+        seed: Two integers.
+
+    Returns:
+        (float32 `[crop_size, crop_size, 3]` in [-1, 1], int32 `[crop_size, crop_size]`).
+    """
+    draws = tf.unstack(tf.random.stateless_uniform([8], seed))
+    side = _SMALLEST_SIDE + (1.0 - _SMALLEST_SIDE) * draws[0]
+    stretch = _STRETCH ** (2.0 * draws[1] - 1.0)
+    share = tf.minimum(tf.stack([side * stretch, side / stretch]), 1.0)
+    corner = (1.0 - share) * tf.stack(draws[2:4])
+    box = tf.concat([corner, corner + share], axis=0)[tf.newaxis]
+    image = _crop(image, box, crop_size, "bilinear")
+    class_map = _crop(tf.cast(class_map, tf.float32)[..., tf.newaxis], box, crop_size, "nearest")
+    class_map = tf.cast(class_map[..., 0], tf.int32)
+    image, class_map = tf.cond(
+        draws[4] < 0.5,
+        lambda: (image[:, ::-1], class_map[:, ::-1]),
+        lambda: (image, class_map),
+    )
+    image = image + _BRIGHTNESS * (2.0 * draws[5] - 1.0)
+    grey = tf.reduce_mean(image, axis=-1, keepdims=True)
+    image = grey + (image - grey) * (1.0 + _CONTRAST * (2.0 * draws[6] - 1.0))
+    middle = tf.reduce_mean(image)
+    image = middle + (image - middle) * (1.0 + _CONTRAST * (2.0 * draws[7] - 1.0))
+    return tf.clip_by_value(image, -1.0, 1.0), class_map
+
+
+def _crop(values, box, size: int, method: str) -> tf.Tensor:
+    return tf.image.crop_and_resize(values[tf.newaxis], box, [0], [size, size], method=method)[0]
+
+
+def class_weights(photos: Photos, table: ClassTable, *, power: float) -> np.ndarray:
+    """Returns the weight of each class in the loss, float32 `[K]`.
+
+    A class with share s of the pixels weighs s^-power, scaled so that the mean over
+    the pixels is 1. A class that does not occur weighs 0.
+    """
+    count = len(table.scored)
+    pixels = np.bincount(photos.class_maps.ravel(), minlength=IGNORED + 1)[:count]
+    if not pixels.sum():
+        raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
+    shares = pixels / pixels.sum()
+    weights = np.zeros(count)
+    weights[shares > 0] = shares[shares > 0] ** -power
+    return (weights / np.sum(weights * shares)).astype(np.float32)

@@ -1,0 +1,342 @@
+"""`train(config, output)`: a segmenter from photos and class maps, resumed where it stopped.
+
+Beside what `segmenter` reads, the folder holds `training.json`, the settings, and
+`checkpoint/`, from which the same command goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf import files
+from pix2pix_tf.data import images, pairs
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import classes, fcn, fcn_score, segmenter_data
+from pix2pix_tf.evaluation.classes import ClassTable
+from pix2pix_tf.evaluation.segmenter import (
+    FROM_SCRATCH,
+    IMAGENET,
+    WEIGHTS,
+    Segmenter,
+    load,
+    read_info,
+    write_info,
+)
+from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+from pix2pix_tf.evaluation.segmenter_data import Photos
+from pix2pix_tf.keras_compat import ScaledOptimizer
+from pix2pix_tf.training import precision
+from pix2pix_tf.training.progress import Progress
+from pix2pix_tf.training.recorder import NonFiniteLossError
+from pix2pix_tf.training.state import LinearDecay
+from pix2pix_tf.training.stopping import StopRequest
+
+TRAINING = "training.json"
+BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.
+_CHECKPOINT = "checkpoint"
+_MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps")  # Where things are, not what they are.
+
+
+class _State(tf.Module):
+    """What a resumed training goes on with."""
+
+    def __init__(self, model: keras.Model, optimizer: ScaledOptimizer):
+        super().__init__()
+        self.model = model
+        self.optimizer = optimizer
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best = tf.Variable(-1.0, dtype=tf.float64, trainable=False)  # Of BEST_METRIC.
+
+
+def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
+    """Trains until `config.num_steps`, or until SIGTERM or Ctrl-C.
+
+    The weights kept are those of the best class IoU on the validation photos. Once all
+    steps are done, these are scored on the test photos too, where there are.
+
+    Args:
+        config: The settings.
+        output: The segmenter's folder; made if it is not there.
+
+    Returns:
+        What `segmenter.json` holds, or None if the training was stopped before its end.
+
+    Raises:
+        InputError: If the data or the weights of the body cannot be used, or the folder
+            holds another training.
+        NonFiniteLossError: If a loss is not finite, naming the step.
+    """
+    output = pathlib.Path(output)
+    files.check_no_pattern(output)
+    table = classes.find(config.dataset)
+    config = _settle(config, output)
+    dtype = precision.POLICIES[config.precision]
+    # Before the photos are read, so that a wrong --body_weights is said at once.
+    keras.utils.set_random_seed(config.seed)
+    model, origin = _build_model(config, table, dtype)
+    training, validation = (_read(config, split, table) for split in ("train", "val"))
+
+    rate = LinearDecay(
+        config.learning_rate, num_steps=config.num_steps, decay_steps=config.num_steps
+    )
+    optimizer = ScaledOptimizer(
+        keras.optimizers.Adam(rate),
+        model.trainable_variables,
+        loss_scaling=dtype == precision.POLICIES["float16"],
+    )
+    state = _State(model, optimizer)
+    files.make_output_folder(output)
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(state=state), str(output / _CHECKPOINT), max_to_keep=1
+    )
+    if manager.latest_checkpoint:
+        _restore(manager, output)
+        print(f"Continuing '{output}' after step {int(state.step)}.", flush=True)
+    else:
+        settings = dict(dataclasses.asdict(config), keras=keras.__version__, origin=origin)
+        text = json.dumps(settings, indent=1) + "\n"
+        files.write_atomically(output / TRAINING, text.encode())
+    print(
+        f"{len(training.names)} photos to train, {len(validation.names)} to validate; body: "
+        f"{origin}; {config.precision}.",
+        flush=True,
+    )
+    weights = segmenter_data.class_weights(training, table, power=config.class_weight_power)
+    step = _make_step(state, weights)
+    segmenter = Segmenter(model, table, origin=origin, crop_size=config.crop_size)
+
+    def validate(progress: Progress) -> None:
+        matrix = score_photos(segmenter, validation)
+        measured = fcn_score.scores(matrix)
+        is_best = measured[BEST_METRIC] > float(state.best)
+        if is_best:
+            state.best.assign(measured[BEST_METRIC])
+            _save_weights(model, output)
+            write_info(
+                output,
+                classes=table,
+                origin=origin,
+                config=config,
+                step=int(state.step),
+                val=_described(matrix, table),
+            )
+        manager.save(checkpoint_number=int(state.step))
+        progress.say(
+            f"step {int(state.step)}, val: {score_text(measured)}{', kept' if is_best else ''}"
+        )
+
+    if not _run_steps(config, state, step, training, validate, manager):
+        return None
+    return _score_best(config, output, table, validation)
+
+
+def _settle(config: SegmenterConfig, output: pathlib.Path) -> SegmenterConfig:
+    """Returns `config` with its precision resolved, checked against an earlier part of the run."""
+    saved = read_training(output)
+    resolved = precision.resolve_precision(config.precision)
+    if saved is None:
+        return dataclasses.replace(config, precision=resolved)
+    if config.precision == "auto":
+        resolved = saved["precision"]
+    config = dataclasses.replace(config, precision=resolved)
+    differences = [
+        f"{name} (was {saved.get(name)!r}, now {value!r})"
+        for name, value in dataclasses.asdict(config).items()
+        if name not in _MAY_CHANGE_ON_RESUME and saved.get(name) != value
+    ]
+    if differences:
+        raise InputError(
+            f"'{output}' holds a training with other settings: {'; '.join(differences)}. Use its "
+            "settings, or another --output."
+        )
+    if saved["keras"].split(".")[0] != keras.__version__.split(".")[0]:
+        raise InputError(
+            f"'{output}' was written with Keras {saved['keras']}, and this is Keras "
+            f"{keras.__version__}: the optimizer's state does not travel between them. Go on with "
+            f"Keras {saved['keras']}; the segmenter itself can be used with both."
+        )
+    return config
+
+
+def read_training(output: pathlib.Path) -> dict | None:
+    """Returns the settings of a training that a folder holds, or None.
+
+    Raises:
+        InputError: If their file is damaged.
+    """
+    path = pathlib.Path(output) / TRAINING
+    if not path.is_file():
+        return None
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if {"keras", "origin", "precision"} <= saved.keys():
+            return saved
+    except (ValueError, AttributeError):
+        pass
+    raise InputError(f"'{path}' is damaged. Restore it, or train in another --output.")
+
+
+def _build_model(config: SegmenterConfig, table: ClassTable, dtype: str) -> tuple[keras.Model, str]:
+    """Returns a fresh network and the origin of its body's weights."""
+    count, weights = len(table.scored), config.body_weights
+    fits = fcn.can_take_imagenet(config.base_filters)
+    if weights not in ("auto", "none") and not fits:
+        raise InputError(
+            f"body_weights is {weights!r}, but base_filters {config.base_filters} is not the width "
+            "of VGG-16. Use base_filters 64, or body_weights none."
+        )
+    if weights not in ("auto", "none", "imagenet") and not pathlib.Path(weights).is_file():
+        raise InputError(
+            f"body_weights is {weights!r}, and there is no such file. Use auto, imagenet, none, or "
+            "the weights of keras.applications' VGG16 without its top."
+        )
+    if weights != "none" and fits:
+        model = fcn.build_fcn(
+            count, base_filters=config.base_filters, batch_norm=False, dtype=dtype
+        )
+        try:
+            fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
+            return model, IMAGENET
+        except Exception as error:  # Keras raises a bare one for what urllib refuses.
+            reason = str(error).strip().splitlines()[0]
+            if weights != "auto":
+                raise InputError(
+                    f"body_weights is {weights!r}, which could not be loaded ({reason}). Use the "
+                    "weights of keras.applications' VGG16 without its top, or body_weights none."
+                ) from None
+            print(f"ImageNet weights cannot be had ({reason}): the body starts from scratch.")
+    model = fcn.build_fcn(count, base_filters=config.base_filters, batch_norm=True, dtype=dtype)
+    return model, FROM_SCRATCH
+
+
+def _read(config: SegmenterConfig, split: str, table: ClassTable) -> Photos:
+    return segmenter_data.read_photos(
+        config.dataset,
+        split,
+        table,
+        size=config.crop_size,
+        data_dir=config.data_dir,
+        class_maps=config.class_maps,
+    )
+
+
+def _restore(manager: tf.train.CheckpointManager, output: pathlib.Path) -> None:
+    try:
+        manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+    except (tf.errors.OpError, AssertionError, ValueError, LookupError, RuntimeError) as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise InputError(
+            f"The checkpoint of '{output}' cannot be read ({reason}). Delete '{output}' and train "
+            "again."
+        ) from None
+
+
+def _make_step(state: _State, class_weights: np.ndarray):
+    """Returns the compiled step, `step(images, class_maps) -> loss`."""
+    # The last entry is for ignored pixels.
+    weights = tf.constant(np.append(class_weights, 0.0), tf.float32)
+    num_classes = len(class_weights)
+
+    @tf.function
+    def step(images, class_maps):
+        labels = tf.minimum(class_maps, num_classes)  # IGNORED becomes the last.
+        weight = tf.gather(weights, labels)
+        with tf.GradientTape() as tape:
+            logits, _ = state.model(images, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels=labels % num_classes, logits=logits
+            )
+            loss = tf.math.divide_no_nan(tf.reduce_sum(weight * losses), tf.reduce_sum(weight))
+            scaled = state.optimizer.scale_loss(loss)
+        variables = state.model.trainable_variables
+        state.optimizer.apply(tape.gradient(scaled, variables), variables)
+        state.step.assign_add(1)
+        return loss
+
+    return step
+
+
+def _run_steps(config, state, step, photos: Photos, validate, manager) -> bool:
+    """Runs the steps that are left; returns whether all are done."""
+    done = int(state.step)
+    batches = segmenter_data.training_batches(
+        photos,
+        crop_size=config.crop_size,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        start=done * config.batch_size,
+    )
+    with StopRequest() as stop, Progress(done, config.num_steps, config.batch_size) as progress:
+        for number, batch in zip(range(done + 1, config.num_steps + 1), batches):
+            loss = float(step(*batch))
+            if not math.isfinite(loss):
+                raise NonFiniteLossError(
+                    f"A loss was not finite at step {number}. Try a smaller --learning_rate, or "
+                    "--precision=float32."
+                )
+            progress.update(number, dict(loss=loss))
+            if number % config.validate_every == 0 or number == config.num_steps:
+                validate(progress)
+            elif stop.is_requested:
+                manager.save(checkpoint_number=number)
+            if stop.is_requested and number < config.num_steps:
+                progress.say(
+                    f"Stopped by {stop.reason} after step {number}; everything is saved. The same "
+                    "command goes on from here."
+                )
+                return False
+    return True
+
+
+def score_photos(segmenter: Segmenter, photos: Photos) -> np.ndarray:
+    """Returns the confusion matrix over all photos, int64 `[K, K]`."""
+    size = photos.class_maps.shape[1:]
+    matrix = 0
+    for pixels, truth in zip(photos.pixels, photos.class_maps):
+        image = images.normalize_image(pixels).numpy()[np.newaxis]
+        predicted = segmenter.predict(image, size=size)[0]
+        matrix += fcn_score.confusion_matrix(truth, predicted, segmenter.classes)
+    return matrix
+
+
+def score_text(measured: dict) -> str:
+    """Returns the three scores as a person reads them."""
+    return ", ".join(f"{name.replace('_', ' ')} {measured[name]:.3f}" for name in fcn_score.SCORES)
+
+
+def _described(matrix: np.ndarray, table: ClassTable) -> dict:
+    """Returns the scores of a matrix for `segmenter.json`."""
+    number, share = fcn_score.most_frequent_class(matrix)
+    return dict(
+        fcn_score.scores(matrix),
+        most_frequent_class=dict(name=table.scored[number].name, share=share),
+        confusion_matrix=matrix.tolist(),
+    )
+
+
+def _save_weights(model: keras.Model, output: pathlib.Path) -> None:
+    temporary = output / f".{WEIGHTS}"  # The suffix has to stay: Keras takes the format from it.
+    model.save_weights(str(temporary))
+    os.replace(temporary, output / WEIGHTS)
+
+
+def _score_best(
+    config: SegmenterConfig, output: pathlib.Path, table: ClassTable, validation: Photos
+) -> dict:
+    """Scores the weights that were kept, in float32, and writes the final `segmenter.json`."""
+    best = load(output)
+    step = read_info(output)["step"]
+    measured = dict(val=_described(score_photos(best, validation), table))
+    if pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir):
+        test = _read(config, "test", table)
+        measured["test"] = _described(score_photos(best, test), table)
+    write_info(output, classes=table, origin=best.origin, config=config, step=step, **measured)
+    return read_info(output)

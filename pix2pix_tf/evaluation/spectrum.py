@@ -1,0 +1,133 @@
+"""Sharpness: the radially averaged power spectrum of outputs against that of targets.
+
+Natural pictures have less power the finer the detail; blur takes the fine end away,
+a grid or noise adds to it. The curve shows where, one number says how much.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pix2pix_tf.evaluation.measure import MeasuredPair
+from pix2pix_tf.evaluation.score import Score
+
+HIGH_FREQUENCY = 0.25  # Cycles per pixel: detail finer than 4 pixels a period.
+_NO_POWER = 1e-20  # Rounding leaves as much of a flat picture.
+_LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as the project's grey.
+
+
+def radial_power(image: np.ndarray) -> np.ndarray:
+    """Returns the mean power of an image's luminance by spatial frequency.
+
+    The mean is taken off and the picture fades out at its borders (a Hann window):
+    else the jump from one border to the other, which is in every picture, would
+    hide what a blur takes away.
+
+    Args:
+        image: `[size, size, 3]` in [-1, 1].
+
+    Returns:
+        float64 `[size // 2]`: the mean of |DFT|^2 over rings one index wide;
+        entry k is at (k + 1) / size cycles per pixel, the last at 1/2.
+    """
+    size = len(image)
+    grey = np.asarray(image, np.float64) @ _LUMINANCE
+    hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * (np.arange(size) + 0.5) / size)
+    window = np.outer(hann, hann)
+    grey = (grey - (grey * window).sum() / window.sum()) * window
+    power = np.square(np.abs(np.fft.fft2(grey)))
+    ring = _rings(size)
+    inside = ring <= size // 2  # The corners, beyond 1/2 cycle per pixel, are left out.
+    sums = np.bincount(ring[inside], weights=power[inside])
+    return (sums / np.bincount(ring[inside]))[1:]
+
+
+def _rings(size: int) -> np.ndarray:
+    """Returns the distance of each frequency of `fft2` from zero, rounded to whole indices."""
+    index = np.fft.fftfreq(size, d=1.0 / size)
+    return np.hypot(index[:, np.newaxis], index).round().astype(int)
+
+
+def frequencies(size: int) -> np.ndarray:
+    """Returns the frequencies of `radial_power` in cycles per pixel, `[size // 2]`."""
+    return np.arange(1, size // 2 + 1) / size
+
+
+def high_frequency_power(power: np.ndarray, size: int) -> float:
+    """Returns the power above `HIGH_FREQUENCY`, each ring by its circumference.
+
+    Args:
+        power: Of `radial_power`.
+        size: Of the image, in pixels.
+    """
+    frequency = frequencies(size)
+    return float((power * frequency)[frequency > HIGH_FREQUENCY].sum())
+
+
+class SpectrumMeasure:
+    """The mean spectrum of outputs and of targets."""
+
+    section = "sharpness"
+
+    def __init__(self):
+        self._size = 0
+        self._outputs: list[np.ndarray] = []
+        self._targets: list[np.ndarray] = []
+
+    def add(self, pair: MeasuredPair) -> dict[str, float | None]:
+        """Adds a pair; returns its own ratio, None for a target without fine detail."""
+        self._size = len(pair.target)
+        self._outputs.append(radial_power(pair.output_rgb))
+        self._targets.append(radial_power(pair.target_rgb))
+        return {"sharpness": _ratio(self._outputs[-1], self._targets[-1], self._size)}
+
+    def result(self) -> dict:
+        """Returns the curves, and the ratio of their high-frequency power.
+
+        The ratio, output by target, is 1 where outputs are as sharp as the
+        targets, less for blur, more for noise and grids; None where the targets
+        have no fine detail.
+        """
+        output, target = (np.mean(powers, axis=0) for powers in (self._outputs, self._targets))
+        return dict(
+            high_frequency_ratio=_ratio(output, target, self._size),
+            above_cycles_per_pixel=HIGH_FREQUENCY,
+            cycles_per_pixel=frequencies(self._size).tolist(),
+            output_power=output.tolist(),
+            target_power=target.tolist(),
+        )
+
+    def scores(self, result: dict) -> list[Score]:
+        """Returns the ratio."""
+        return [Score("sharpness", result["high_frequency_ratio"])]
+
+
+def _ratio(output: np.ndarray, target: np.ndarray, size: int) -> float | None:
+    of_target = high_frequency_power(target, size)
+    if of_target < _NO_POWER:
+        return None
+    return high_frequency_power(output, size) / of_target
+
+
+def plot(result: dict) -> bytes:
+    """Returns the curves of `SpectrumMeasure.result` as a PNG, both axes logarithmic."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for name, label in (("target", "ground truth"), ("output", "output")):
+        axes.loglog(result["cycles_per_pixel"], result[f"{name}_power"], label=label, lw=1.2)
+    axes.axvline(result["above_cycles_per_pixel"], color="grey", lw=0.8, ls="--")
+    ratio = result["high_frequency_ratio"]
+    title = (
+        "no fine detail in the targets" if ratio is None else f"ratio right of the line {ratio:.2f}"
+    )
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_xlabel("cycles per pixel")
+    axes.set_ylabel("power")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
