@@ -15,6 +15,8 @@ the paper's claims held against the numbers.
 from __future__ import annotations
 
 import pathlib
+import shlex
+import sys
 
 from absl import flags
 
@@ -54,21 +56,21 @@ def main(unused_arguments: list[str]) -> None:
     from benchmarks.ablation import report, runs
 
     files.make_output_folder(output)
-    arguments = ["--split=test", f"--samples={report.NUM_SAMPLES}"]
+    arguments = [f"--samples={report.NUM_SAMPLES}"]
     for name in ("segmenter", "class_maps"):
         if options[name].value:
             arguments.append(f"--{name}={options[name].value}")
-    evaluations = []
     for number, run in enumerate(planned, start=1):
-        if not options.report:
-            print(f"[{number}/{len(planned)}] {run.name}", flush=True)
-            runs.train(run)
-            evaluations.append((run, runs.evaluate(run, arguments)))
-        elif (run.evaluation / runs.RESULT_FILE).is_file():
-            evaluations.append((run, runs.read_evaluation(run)))
-    if not evaluations:
+        if options.report:
+            break
+        print(f"[{number}/{len(planned)}] {run.name}", flush=True)
+        runs.train(run)
+        runs.evaluate(run, arguments)
+    outcomes = [found for found in map(runs.read_outcome, planned) if found is not None]
+    if not outcomes:
         raise InputError(f"No run in '{output}' is evaluated yet. Leave out --report to run them.")
-    print(report.write(evaluations, output, grids_wanted=options.grids))
+    command = shlex.join(["python", "-m", "benchmarks.ablation", *sys.argv[1:]])
+    print(report.write(outcomes, output, wanted=options.grids, command=command))
     print(f"Open '{output / report.PAGE}' for the pictures.")
 
 

@@ -57,9 +57,7 @@ CLAIMS = (
     Claim(
         "A receptive field of 70x70 scores above 1x1, 16x16 and 286x286",
         "section 4.4, table 3",
-        tuple(
-            Comparison("l1_cgan", f"receptive_field_{size}", FCN_SCORE) for size in (1, 16, 286)
-        ),
+        tuple(Comparison("l1_cgan", f"receptive_field_{size}", FCN_SCORE) for size in (1, 16, 286)),
     ),
     Claim(
         "L1 alone is blurrier than L1+cGAN",
@@ -71,8 +69,8 @@ CLAIMS = (
         "with cGAN",
         "section 4.2",
         (
-            Comparison("l1_cgan", "gan", ("output_diversity",)),
-            Comparison("cgan", "gan", ("output_diversity",)),
+            Comparison("l1_cgan", "gan", ("across_inputs_l1",)),
+            Comparison("cgan", "gan", ("across_inputs_l1",)),
         ),
     ),
     Claim(
@@ -120,7 +118,7 @@ def judge(claim: Claim, measures: Measures) -> dict | None:
     )
 
 
-def seed_differences(measures: Measures) -> dict[str, float]:
+def seed_distances(measures: Measures) -> dict[str, float]:
     """Returns, per measure, the largest distance between two seeds of one variant.
 
     Empty if no variant was run with two seeds.

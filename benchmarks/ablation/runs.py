@@ -18,10 +18,36 @@ from benchmarks.ablation.grids import Run
 from pix2pix_tf import files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.training import checkpoints, reports
 
-RESULT_FILE = "evaluation.json"
 _ARGUMENTS_FILE = "arguments.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one run.
+
+    Attributes:
+        run: Its configuration as it was trained, so with `auto` resolved.
+        evaluation: What its `evaluation.json` holds.
+        seconds: Wall time of its training steps.
+    """
+
+    run: Run
+    evaluation: dict
+    seconds: float
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The scores that are defined, by name; with the colour axes one by one."""
+        values = {
+            name: entry["value"]
+            for name, entry in self.evaluation["scores"].items()
+            if entry["value"] is not None
+        }
+        axes = self.evaluation[colour.ColourMeasure.section]["intersection"]
+        return {**values, **{f"colour_{axis}": axes[axis] for axis in colour.AXES}}
 
 
 class StoppedError(InputError):
@@ -50,8 +76,8 @@ def train(run: Run) -> None:
         )
 
 
-def evaluate(run: Run, arguments: Sequence[str]) -> dict:
-    """Evaluates a run, unless that is done; returns its `evaluation.json`.
+def evaluate(run: Run, arguments: Sequence[str]) -> None:
+    """Evaluates a run into its `evaluation` folder, unless that is done.
 
     Args:
         run: A run that is trained.
@@ -60,19 +86,27 @@ def evaluate(run: Run, arguments: Sequence[str]) -> dict:
     Raises:
         InputError: If the evaluation fails; its own message is above.
     """
-    result = run.evaluation / RESULT_FILE
     asked = dict(arguments=list(arguments), step=steps_done(run.folder))
     record = run.evaluation / _ARGUMENTS_FILE
-    if not (result.is_file() and record.is_file() and _read(record) == asked):
-        _call(
-            [
-                *("-m", "pix2pix_tf.evaluate", f"--model={run.folder}"),
-                *(f"--output={run.evaluation}", *arguments),
-            ],
-            f"Evaluation of {run.name}",
-        )
-        files.write_atomically(record, json.dumps(asked).encode())
-    return _read(result)
+    if record.is_file() and _read(record) == asked:
+        return
+    _call(
+        [
+            *("-m", "pix2pix_tf.evaluate", f"--model={run.folder}"),
+            *(f"--output={run.evaluation}", *arguments),
+        ],
+        f"Evaluation of {run.name}",
+    )
+    files.write_atomically(record, json.dumps(asked).encode())
+
+
+def read_outcome(run: Run) -> Outcome | None:
+    """Returns what became of a run; None if it is not evaluated yet."""
+    path = run.evaluation / runner.RESULT_FILE
+    if not path.is_file():
+        return None
+    trained = dataclasses.replace(run, config=TrainConfig.load(run.folder))
+    return Outcome(trained, evaluation=_read(path), seconds=training_seconds(run))
 
 
 def steps_done(folder: pathlib.Path) -> int:
