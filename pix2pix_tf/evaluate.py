@@ -52,6 +52,15 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("samples", 1, "Draws of the noise for each input.", lower_bound=1)
     flags.DEFINE_string(
+        "segmenter", "", "For the FCN-score: a folder of pix2pix_tf.evaluation.train_segmenter."
+    )
+    flags.DEFINE_string(
+        "class_maps",
+        "",
+        "For the FCN-score: folder of SPLIT/NAME.png, the class of each pixel. Empty: told by the "
+        "inputs' colours.",
+    )
+    flags.DEFINE_string(
         "feature_weights",
         "",
         "File of Inception v3's weights for FID and KID. Empty: ImageNet's, downloaded; none: do "
@@ -116,6 +125,8 @@ def _check(options) -> None:
             raise InputError(f"--{given[0]} is of --outputs; a model knows its own. Leave it out.")
     if options.checkpoints and options["checkpoint"].present:
         raise InputError("--checkpoint names one and --checkpoints all. Give one of the flags.")
+    if options.class_maps and not options.segmenter:
+        raise InputError("--class_maps is for the FCN-score, which needs --segmenter.")
     if options["metric"].present and not options.checkpoints:
         raise InputError("--metric is what --checkpoints=all chooses by. Give both, or neither.")
 
@@ -165,6 +176,8 @@ def _open_subject(options, config: TrainConfig, size: int, *, splits=("test", "v
         config,
         split=_find_split(options, config, splits),
         size=size,
+        segmenter=options.segmenter,
+        class_maps=options.class_maps,
         feature_weights=options.feature_weights,
         seed=options.seed,
     )

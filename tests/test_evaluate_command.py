@@ -1,4 +1,4 @@
-"""Tests of `python -m pix2pix_tf.evaluate` and `pix2pix_tf.evaluation.full_reference`."""
+"""Tests of `python -m pix2pix_tf.evaluate` and of how its parts go together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import command_line
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+import tiny_segmenter
 from PIL import Image
 
 from pix2pix_tf import evaluate, serving
@@ -62,7 +63,8 @@ class EvaluateTest(tf.test.TestCase):
         errors = []
         for number in range(3):
             target, source = read_pair(self.data / "test" / f"test_{number}.png")  # BtoA.
-            fake = translate(source, seed=5, sample=number)
+            # As written: in 8 bits.
+            fake = np.round((translate(source, seed=5, sample=number) + 1) * 127.5) / 127.5 - 1
             errors.append(np.abs(fake - target).mean())
             mse = np.square(fake - target).mean()
             measured = found["per_image"][f"test_{number}"]
@@ -122,3 +124,210 @@ class EvaluateTest(tf.test.TestCase):
         self.assertEqual(measured["newest"]["mean"], measured["20"]["mean"])
         self.assertNotEqual(measured["10"]["mean"], measured["20"]["mean"])
         self.assertEqual(self.evaluate("--checkpoint=15", model=run).exit_code, 2)
+
+    def evaluate_folder(self, folder, *flags: str) -> command_line.Result:
+        return command_line.run(
+            evaluate,
+            f"--outputs={folder}",
+            f"--output={self.output}",
+            f"--dataset={self.data}",
+            "--direction=BtoA",
+            "--feature_weights=none",
+            *flags,
+        )
+
+    def test_a_model_and_the_files_that_it_wrote_have_the_same_scores(self):
+        self.assertEqual(self.evaluate().exit_code, 0)
+        of_model = self.read()
+        outputs = self.output.rename(self.output.with_name("first")) / "outputs"
+        result = self.evaluate_folder(outputs)
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        of_files = self.read()
+        for same in ("scores", "per_image", "colour", "sharpness", "across_inputs", "mean"):
+            self.assertEqual(of_files[same], of_model[same])
+        self.assertEqual(of_files["outputs"]["kind"], "folder")
+        self.assertEqual((of_files["direction"], of_files["step"]), ("BtoA", None))
+
+    def test_a_folder_of_the_targets_is_perfect(self):
+        folder = tiny_runs.temporary_folder(self)
+        for number in range(3):
+            name = f"test_{number}.png"
+            with Image.open(self.data / "test" / name) as both:
+                both.crop((0, 0, _SIZE, _SIZE)).save(folder / name)
+        result = self.evaluate_folder(folder)
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        found = self.read()
+        scores = {name: score["value"] for name, score in found["scores"].items()}
+        self.assertIsNone(scores.pop("psnr"))  # Infinite, which JSON does not have.
+        self.assertEqual(scores.pop("l1"), 0.0)
+        self.assertAllClose(
+            scores.pop("across_inputs_l1"), found["scores"]["across_inputs_l1"]["ground_truth"]
+        )
+        self.assertEqual(set(scores), {"ssim", "ms_ssim", "colour_intersection", "sharpness"})
+        self.assertAllClose(list(scores.values()), [1.0] * 4, atol=1e-5)
+        self.assertRegex(result.stdout, r"psnr +none")
+
+    def test_pairs_without_a_picture_are_left_out_and_named(self):
+        folder = tiny_runs.temporary_folder(self)
+        for name in ("test_1.png", "stranger.png"):
+            Image.fromarray(np.zeros([_SIZE, _SIZE, 3], np.uint8)).save(folder / name)
+        result = self.evaluate_folder(folder)
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        found = self.read()
+        self.assertEqual(list(found["per_image"]), ["test_1"])
+        self.assertEqual(found["outputs"]["missing"], ["test_0", "test_2"])
+        self.assertIsNone(found["across_inputs"])
+        self.assertIn("note: 2 of 3 pairs have no picture and are left out: ", result.stdout)
+        self.assertIn("'stranger.png'", result.stdout)
+        self.assertIn("2 of 3 pairs have no picture", (self.output / "index.html").read_text())
+
+    def test_pairs_of_drawn_scenes_have_the_size_of_the_pictures(self):
+        folder = tiny_runs.temporary_folder(self)
+        Image.fromarray(np.zeros([64, 64, 3], np.uint8)).save(folder / "scene_2000000.png")
+        result = self.evaluate_folder(folder, "--dataset=demo", "--direction=AtoB")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertEqual((self.read()["size"], self.read()["num_images"]), (64, 1))
+
+    def test_samples(self):
+        result = self.evaluate("--samples=3")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        found = self.read()
+        self.assertEqual(found["draws"]["num_samples"], 3)
+        draws = []
+        for folder in ("outputs", "samples/2", "samples/3"):
+            with Image.open(self.output / folder / "test_1.png") as picture:
+                draws.append(np.asarray(picture).astype(float))
+        pairs = [(0, 1), (0, 2), (1, 2)]
+        expected = np.mean([np.abs(draws[i] - draws[j]).mean() for i, j in pairs]) / 127.5
+        self.assertGreater(expected, 0)
+        self.assertAllClose(found["per_image"]["test_1"]["draws_l1"], expected)
+        page = (self.output / "index.html").read_text(encoding="utf-8")
+        self.assertIn('src="samples/3/test_1.png"', page)
+
+    def test_says_what_was_measured_and_how(self):
+        result = self.evaluate("--seed=2")
+        found = self.read()
+        self.assertEqual(found["outputs"], dict(kind="model", name="run", step=None))
+        self.assertCountEqual(found["versions"], ["pix2pix_tf", "tensorflow", "keras", "python"])
+        # 32 pixels are enough for two scales of the five.
+        self.assertEqual((found["size"], found["ms_ssim_scales"]), (_SIZE, 2))
+        self.assertIn("note: Images of this size have 2 of the 5 scales of ms_ssim.", result.stdout)
+        self.assertEqual(found["scores"]["l1"]["value"], found["mean"]["l1"])
+        self.assertEqual(found["scores"]["sharpness"]["better"], "near 1")
+        for name in ("colour.png", "spectrum.png"):
+            with Image.open(self.output / name) as picture:
+                self.assertGreater(picture.width, 500)
+
+    def test_the_segmenter_judges_outputs_and_photos(self):
+        folder = tiny_segmenter.write_segmenter(self.output.with_name("segmenter"))
+        result = self.evaluate(f"--segmenter={folder}")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        found = self.read()
+        self.assertEqual(found["fcn_score"]["labels"], "nearest colours of the inputs")
+        self.assertBetween(found["scores"]["class_iou"]["value"], 0.0, 1.0)
+        self.assertIsNotNone(found["scores"]["class_iou"]["ground_truth"])
+        self.assertEqual(found["distribution"]["feature_network"], "the segmenter")
+        self.assertEqual(found["distribution"]["num_outputs"], 3)
+        self.assertIn("segmenter_kernel_distance", found["scores"])
+        self.assertIn("whose weights are from scratch", result.stdout)
+        maps = tiny_runs.temporary_folder(self)
+        result = self.evaluate(f"--segmenter={folder}", f"--class_maps={maps}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("of class maps", result.stderr)
+
+    def test_flags_that_do_not_go_together_are_refused(self):
+        cases = {
+            "Give either --model, a run folder": ["--model="],
+            "Give either --model": [f"--outputs={self.data}"],
+            "--direction is of --outputs": ["--direction=AtoB"],
+            "--outputs_suffix is of --outputs": ["--outputs_suffix=_x"],
+            "--class_maps is for the FCN-score": ["--class_maps=x"],
+            "--metric is what --checkpoints=all": ["--metric=psnr"],
+            "Give one of the flags": ["--checkpoints=all", "--checkpoint=best"],
+            "--samples is of a model": ["--model=", "--outputs=x", "--samples=2"],
+            "--checkpoint is of a model": ["--model=", "--outputs=x", "--checkpoint=best"],
+            "--outputs needs --dataset": ["--model=", "--outputs=x"],
+            "is where --output would write": [
+                *("--model=", "--dataset=x"),
+                f"--outputs={self.output}/outputs",
+            ],
+        }
+        for message, flags in cases.items():
+            with self.subTest(message):
+                result = self.evaluate(*flags)
+                self.assertEqual(result.exit_code, 2)
+                self.assertStartsWith(result.stderr, "error: ")
+                self.assertIn(message, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1)
+        self.assertFalse(self.output.exists())
+
+
+class CheckpointsTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = tiny_runs.temporary_folder(self)
+        self.run_folder, self.output = folder / "run", folder / "out"
+        for split in ("val", "test"):
+            path = folder / "data" / split
+            path.mkdir(parents=True)
+            for number in range(2):
+                pixels = np.random.RandomState(number).randint(0, 256, [_SIZE, 2 * _SIZE, 3])
+                Image.fromarray(pixels.astype(np.uint8)).save(path / f"{split}_{number}.png")
+        tiny_runs.write_run(self.run_folder, dataset=str(folder / "data"))
+        for step in (10, 20, 30):
+            tiny_runs.write_run(folder / f"of_{step}", seed=step)
+            path = self.run_folder / checkpoints.FOLDER / f"step_{step:08d}"
+            path.mkdir(parents=True)
+            shutil.copy(folder / f"of_{step}" / checkpoints.GENERATOR_WEIGHTS, path)
+
+    def evaluate(self, *flags: str) -> command_line.Result:
+        return command_line.run(
+            evaluate,
+            f"--model={self.run_folder}",
+            f"--output={self.output}",
+            "--feature_weights=none",
+            *flags,
+        )
+
+    def read(self, name: str) -> dict:
+        return json.loads((self.output / name).read_text(encoding="utf-8"))
+
+    def test_all_are_scored_and_the_best_is_evaluated(self):
+        result = self.evaluate("--checkpoints=all", "--metric=psnr")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        found = self.read("checkpoints.json")
+        self.assertEqual(list(found["scores"]), ["10", "20", "30"])
+        values = {int(step): x["psnr"]["value"] for step, x in found["scores"].items()}
+        self.assertEqual(found["best_step"], max(values, key=values.get))
+        # Choosing on test would make test no fair measure of what was chosen.
+        self.assertEqual((found["split"], found["num_images"]), ("val", 2))
+        of_best = self.read("evaluation.json")
+        self.assertEqual(of_best["step"], found["best_step"])
+        self.assertEqual(of_best["scores"], found["scores"][str(found["best_step"])])
+        self.assertRegex(result.stdout, rf"\n +{found['best_step']} .* best\n")
+        self.assertIn(f"Best by psnr: step {found['best_step']}.", result.stdout)
+
+    def test_less_and_more_are_told_apart(self):
+        for metric in ("l1", "ssim"):
+            self.assertEqual(self.evaluate("--checkpoints=all", f"--metric={metric}").exit_code, 0)
+            found = self.read("checkpoints.json")
+            values = {int(step): x[metric]["value"] for step, x in found["scores"].items()}
+            best = {"l1": min, "ssim": max}[metric]
+            self.assertEqual(found["best_step"], best(values, key=values.get))
+
+    def test_a_score_that_is_not_measured_is_refused(self):
+        result = self.evaluate("--checkpoints=all", "--metric=class_iou")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("'class_iou', which is not measured here", result.stderr)
+        result = self.evaluate("--checkpoints=all", "--metric=draws_l1")
+        self.assertEqual(result.exit_code, 2)
+
+    def test_a_run_without_checkpoints_is_refused(self):
+        shutil.rmtree(self.run_folder / checkpoints.FOLDER)
+        result = self.evaluate("--checkpoints=all")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("has no checkpoints", result.stderr)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -15,8 +15,10 @@ from pix2pix_tf.evaluation.measure import MeasuredPair
 from pix2pix_tf.evaluation.score import Score
 
 AXES = ("L", "a", "b")
-# Bins 1 wide. sRGB has a from -86.2 to 98.3 and b from -107.9 to 94.5.
-EDGES = {"L": np.arange(0.0, 101.0), "a": np.arange(-110.0, 111.0), "b": np.arange(-110.0, 111.0)}
+# Bins 1 wide. sRGB has a from -86.2 to 98.3 and b from -107.9 to 94.5. Of both, 0 is the middle of
+# a bin: on an edge, rounding would spread the greys over two.
+_CHROMA = np.arange(-110.5, 111.0)
+EDGES = {"L": np.arange(0.0, 101.0), "a": _CHROMA, "b": _CHROMA}
 
 # IEC 61966-2-1: linear sRGB to XYZ.
 _XYZ_OF_RGB = np.array(

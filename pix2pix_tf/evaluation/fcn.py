@@ -51,7 +51,7 @@ def build_fcn(
         for number in range(1, depth + 1):
             name = f"block{block}_conv{number}"
             x = _convolution(x, width * base_filters, 3, name, batch_norm, dtype)
-        x = keras.layers.MaxPooling2D(2, dtype=dtype)(x)
+        x = keras.layers.MaxPooling2D(2, name=f"block{block}_pool", dtype=dtype)(x)
         pools.append(x)
     x = _convolution(x, 64 * base_filters, 7, "fc6", batch_norm, dtype)
     x = keras.layers.Dropout(_DROPOUT, dtype=dtype)(x)

@@ -71,8 +71,8 @@ class Inception:
             reason = " ".join(str(error).split())[:200]
             if weights is None:
                 raise MissingInputError(
-                    f"Inception v3's weights are not in Keras' cache and cannot be downloaded "
-                    f"({reason}). Give them with --feature_weights."
+                    "Inception v3's weights are neither in Keras' cache nor can they be downloaded "
+                    f"({reason.rsplit(' -- ')[-1]}): give them with --feature_weights."
                 ) from None
             raise InputError(
                 f"'{weights}' does not hold the weights of Inception v3 without its top "

@@ -43,6 +43,11 @@ class MeasuredPair:
         return images.denormalize_image(self.target).numpy()
 
     @property
+    def source_rgb(self) -> np.ndarray:
+        """The input in colour: grey is repeated, alpha left out."""
+        return _in_colour(self.source)
+
+    @property
     def output_rgb(self) -> np.ndarray:
         """The output in colour: grey is repeated, alpha left out."""
         return _in_colour(self.output)

@@ -17,11 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, serving
-from pix2pix_tf.data import augment
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation import fcn
 from pix2pix_tf.evaluation.classes import ClassTable, LabelClass
-from pix2pix_tf.evaluation.segmenter_config import STRIDE, SegmenterConfig
+from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
 
 INFO = "segmenter.json"
 WEIGHTS = "segmenter.weights.h5"
@@ -41,27 +40,40 @@ class Segmenter:
         model: As `fcn.build_fcn` returns it.
         classes: What its logits stand for.
         origin: See above.
-        crop_size: See above.
+        crop_size: See above; a multiple of 32.
     """
 
     def __init__(self, model: keras.Model, classes: ClassTable, *, origin: str, crop_size: int):
         self.classes = classes
         self.origin = origin
         self.crop_size = crop_size
-        self._model = model
-        # Compiled once for all batches and sizes.
-        batch = tf.TensorSpec([None, None, None, 3], tf.float32)
-        size = tf.TensorSpec([2], tf.int32)
-        self._predict = tf.function(self._predict_batch, input_signature=[batch, size])
-        self._pool = tf.function(self._pool_batch, input_signature=[batch])
+        size = [crop_size, crop_size]
+        picture = tf.TensorSpec([None, None, None, 3], tf.float32)
+
+        def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return model(_resize(images, size), training=False)
+
+        def predict(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+            logits, _ = run(images)
+            return tf.cast(tf.argmax(_resize(logits, size), axis=-1), tf.uint8)
+
+        def pool(images: tf.Tensor) -> tf.Tensor:
+            _, features = run(images)
+            return tf.reduce_mean(features, axis=[1, 2])
+
+        # One graph for all sizes and numbers of pictures.
+        self._predict = tf.function(predict, [picture, tf.TensorSpec([2], tf.int32)])
+        self._pool = tf.function(pool, [picture])
 
     def predict(self, images: np.ndarray, *, size: tuple[int, int] | None = None) -> np.ndarray:
         """Returns the class of each pixel.
 
-        Pictures are first resized to `size`, as the authors' script resizes a
-        translation to its label map before the network sees it. Give real photos at
-        the resolution of the translations: they then go the same way, and lose the
-        same detail, as the paper's "ground truth" row did.
+        Pictures are resized to the size that the network was trained at, and its scores to
+        `size`, before the class of the highest is taken. The authors' script resizes a
+        translation of 256x256 pixels to its label map, where their network was
+        trained; with facades and a `crop_size` of 256 the two are the same. Give real
+        photos at the resolution of the translations: they then go the same way, and lose
+        the same detail, as in the paper's "ground truth" row.
 
         Args:
             images: float32 `[N, height, width, 3]` in [-1, 1].
@@ -77,8 +89,8 @@ class Segmenter:
     def features(self, images: np.ndarray) -> np.ndarray:
         """Returns one vector a picture: the layer before the scores, averaged over the picture.
 
-        For distances between sets of pictures; say that they are the segmenter's. All
-        pictures are resized to the size that the segmenter was trained at.
+        For distances between sets of pictures; say that they are the segmenter's.
+        Pictures are resized as in `predict`.
 
         Args:
             images: float32 `[N, height, width, 3]` in [-1, 1].
@@ -88,20 +100,9 @@ class Segmenter:
         """
         return np.concatenate([self._pool(x).numpy() for x in _batches(images)])
 
-    def _predict_batch(self, images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        images = _resize(images, size)
-        padded = augment.pad_to_multiple(images, STRIDE)
-        logits, _ = self._model(padded, training=False)
-        logits = logits[:, : size[0], : size[1]]
-        return tf.cast(tf.argmax(logits, axis=-1), tf.uint8)
-
-    def _pool_batch(self, images: tf.Tensor) -> tf.Tensor:
-        _, features = self._model(_resize(images, [self.crop_size] * 2), training=False)
-        return tf.reduce_mean(features, axis=[1, 2])
-
 
 def _resize(images: tf.Tensor, size) -> tf.Tensor:
-    """Bilinear, with antialiasing where it shrinks: what the authors' imresize does."""
+    """Bilinear, with antialiasing where it shrinks, as the authors' imresize does."""
     return tf.image.resize(images, size, method="bilinear", antialias=True)
 
 

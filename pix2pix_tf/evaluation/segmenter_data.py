@@ -28,7 +28,7 @@ class Photos:
     Attributes:
         names: One a photo.
         pixels: uint8 `[N, size, size, 3]`.
-        class_maps: uint8 `[N, map_size, map_size]`, at the size of their files.
+        class_maps: uint8 `[N, map_height, map_width]`, of the same views.
     """
 
     names: list[str]
@@ -47,6 +47,8 @@ def read_photos(
 ) -> Photos:
     """Returns the photos of a split, scaled to `size` x `size`, all in memory.
 
+    Class maps keep the size of their files, which scores are counted at.
+
     Args:
         dataset: "demo", a published name, or a folder.
         split: "train", "val" or "test".
@@ -60,7 +62,6 @@ def read_photos(
     """
     source = pairs.open_pairs(dataset, split, data_dir=data_dir, scene_size=size)
     maps = ClassMaps(class_maps, split, source.names, table) if class_maps else None
-    # One size for all: the maps are compared with as they are, not resized.
     map_size = maps.read(source.names[0]).shape if maps else None
 
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,7 @@ from pix2pix_tf.training.stopping import StopRequest
 TRAINING = "training.json"
 BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.
 _CHECKPOINT = "checkpoint"
+_VGG_FILE = "the weights of keras.applications' VGG16 without its top"
 _MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps")  # Where things are, not what they are.
 
 
@@ -77,12 +78,13 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     output = pathlib.Path(output)
     files.check_no_pattern(output)
     table = classes.find(config.dataset)
-    config = _settle(config, output)
+    config, origin = _settle(config, output)
     dtype = precision.POLICIES[config.precision]
     # Before the photos are read, so that a wrong --body_weights is said at once.
     keras.utils.set_random_seed(config.seed)
-    model, origin = _build_model(config, table, dtype)
+    model, origin = _build_model(config, table, dtype, origin=origin)
     training, validation = (_read(config, split, table) for split in ("train", "val"))
+    test = _read(config, "test", table) if _has_test(config) else None
 
     rate = LinearDecay(
         config.learning_rate, num_steps=config.num_steps, decay_steps=config.num_steps
@@ -135,15 +137,20 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
 
     if not _run_steps(config, state, step, training, validate, manager):
         return None
-    return _score_best(config, output, table, validation)
+    return _score_best(config, output, dict(val=validation, test=test))
 
 
-def _settle(config: SegmenterConfig, output: pathlib.Path) -> SegmenterConfig:
-    """Returns `config` with its precision resolved, checked against an earlier part of the run."""
-    saved = read_training(output)
+def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterConfig, str | None]:
+    """Returns `config` with its precision resolved, and the origin of what is continued.
+
+    Checked against an earlier part of the training; the origin is None without one.
+    """
+    # Without a checkpoint there is nothing to fit: the training starts anew.
+    has_checkpoint = tf.train.latest_checkpoint(str(output / _CHECKPOINT)) is not None
+    saved = read_training(output) if has_checkpoint else None
     resolved = precision.resolve_precision(config.precision)
     if saved is None:
-        return dataclasses.replace(config, precision=resolved)
+        return dataclasses.replace(config, precision=resolved), None
     if config.precision == "auto":
         resolved = saved["precision"]
     config = dataclasses.replace(config, precision=resolved)
@@ -163,7 +170,7 @@ def _settle(config: SegmenterConfig, output: pathlib.Path) -> SegmenterConfig:
             f"{keras.__version__}: the optimizer's state does not travel between them. Go on with "
             f"Keras {saved['keras']}; the segmenter itself can be used with both."
         )
-    return config
+    return config, saved["origin"]
 
 
 def read_training(output: pathlib.Path) -> dict | None:
@@ -184,9 +191,30 @@ def read_training(output: pathlib.Path) -> dict | None:
     raise InputError(f"'{path}' is damaged. Restore it, or train in another --output.")
 
 
-def _build_model(config: SegmenterConfig, table: ClassTable, dtype: str) -> tuple[keras.Model, str]:
-    """Returns a fresh network and the origin of its body's weights."""
-    count, weights = len(table.scored), config.body_weights
+def _build_model(
+    config: SegmenterConfig, table: ClassTable, dtype: str, *, origin: str | None
+) -> tuple[keras.Model, str]:
+    """Returns a network and the origin of its body's weights.
+
+    Args:
+        config: The settings.
+        table: The classes.
+        dtype: Keras' policy.
+        origin: Of a training that is continued, whose checkpoint has the weights; None
+            for a new one, which starts as `config.body_weights` says.
+    """
+
+    def build(batch_norm: bool) -> keras.Model:
+        return fcn.build_fcn(
+            len(table.scored),
+            base_filters=config.base_filters,
+            batch_norm=batch_norm,
+            dtype=dtype,
+        )
+
+    if origin is not None:
+        return build(origin == FROM_SCRATCH), origin
+    weights = config.body_weights
     fits = fcn.can_take_imagenet(config.base_filters)
     if weights not in ("auto", "none") and not fits:
         raise InputError(
@@ -196,25 +224,30 @@ def _build_model(config: SegmenterConfig, table: ClassTable, dtype: str) -> tupl
     if weights not in ("auto", "none", "imagenet") and not pathlib.Path(weights).is_file():
         raise InputError(
             f"body_weights is {weights!r}, and there is no such file. Use auto, imagenet, none, or "
-            "the weights of keras.applications' VGG16 without its top."
+            f"{_VGG_FILE}."
         )
-    if weights != "none" and fits:
-        model = fcn.build_fcn(
-            count, base_filters=config.base_filters, batch_norm=False, dtype=dtype
-        )
-        try:
-            fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
-            return model, IMAGENET
-        except Exception as error:  # Keras raises a bare one for what urllib refuses.
-            reason = str(error).strip().splitlines()[0]
-            if weights != "auto":
-                raise InputError(
-                    f"body_weights is {weights!r}, which could not be loaded ({reason}). Use the "
-                    "weights of keras.applications' VGG16 without its top, or body_weights none."
-                ) from None
-            print(f"ImageNet weights cannot be had ({reason}): the body starts from scratch.")
-    model = fcn.build_fcn(count, base_filters=config.base_filters, batch_norm=True, dtype=dtype)
-    return model, FROM_SCRATCH
+    if weights == "none" or not fits:
+        return build(batch_norm=True), FROM_SCRATCH
+    model = build(batch_norm=False)
+    try:
+        fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
+    except Exception as error:  # Keras raises a bare one for what urllib refuses.
+        reason = str(error).strip().splitlines()[0]
+        if weights != "auto":
+            raise InputError(
+                f"body_weights is {weights!r}, which could not be loaded ({reason}). Use "
+                f"{_VGG_FILE}, or body_weights none."
+            ) from None
+        print(f"ImageNet weights cannot be had ({reason}): the body starts from scratch.")
+        return build(batch_norm=True), FROM_SCRATCH
+    return model, IMAGENET
+
+
+def _has_test(config: SegmenterConfig) -> bool:
+    """Tells whether there are test photos, and the truth about them."""
+    has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
+    has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
+    return bool(has_photos) and has_maps
 
 
 def _read(config: SegmenterConfig, split: str, table: ClassTable) -> Photos:
@@ -329,14 +362,17 @@ def _save_weights(model: keras.Model, output: pathlib.Path) -> None:
 
 
 def _score_best(
-    config: SegmenterConfig, output: pathlib.Path, table: ClassTable, validation: Photos
+    config: SegmenterConfig, output: pathlib.Path, splits: dict[str, Photos | None]
 ) -> dict:
     """Scores the weights that were kept, in float32, and writes the final `segmenter.json`."""
     best = load(output)
     step = read_info(output)["step"]
-    measured = dict(val=_described(score_photos(best, validation), table))
-    if pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir):
-        test = _read(config, "test", table)
-        measured["test"] = _described(score_photos(best, test), table)
-    write_info(output, classes=table, origin=best.origin, config=config, step=step, **measured)
+    measured = {
+        split: _described(score_photos(best, photos), best.classes)
+        for split, photos in splits.items()
+        if photos is not None
+    }
+    write_info(
+        output, classes=best.classes, origin=best.origin, config=config, step=step, **measured
+    )
     return read_info(output)

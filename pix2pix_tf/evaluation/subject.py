@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pipeline
-from pix2pix_tf.evaluation import features
+from pix2pix_tf.evaluation import features, segmentation
+from pix2pix_tf.evaluation import segmenter as segmenters
 from pix2pix_tf.evaluation.measure import Measure
 from pix2pix_tf.training import loop
 
@@ -42,6 +43,8 @@ def open_subject(
     *,
     split: str,
     size: int,
+    segmenter: str = "",
+    class_maps: str = "",
     feature_weights: str = "",
     seed: int = 0,
 ) -> Subject:
@@ -51,6 +54,8 @@ def open_subject(
         config: Names the data set, its folder, channels and direction.
         split: "train", "val" or "test".
         size: Of the outputs, in pixels.
+        segmenter: Folder of one, for the FCN-score; "" for none.
+        class_maps: Folder of true classes; "" to tell them by the inputs' colours.
         feature_weights: See `features.find`.
         seed: Of the noise and the bootstrap.
 
@@ -58,7 +63,17 @@ def open_subject(
         InputError: If there are no such pairs, or a network cannot be loaded.
     """
     reader = loop.open_reader(config, split, size=size)
-    network, notes = features.find(feature_weights, None)
+    judge = segmenters.load(segmenter) if segmenter else None
+    make_measure, notes = None, []
+    if judge:
+        make_measure, notes = segmentation.prepare(
+            judge,
+            direction=config.direction,
+            class_maps=class_maps,
+            split=split,
+            names=reader.names,
+        )
+    network, more_notes = features.find(feature_weights, judge)
     return Subject(
         reader=reader,
         dataset=config.dataset,
@@ -66,5 +81,6 @@ def open_subject(
         split=split,
         seed=seed,
         features=network,
-        notes=notes,
+        segmentation=make_measure,
+        notes=[*notes, *more_notes],
     )

@@ -1,0 +1,101 @@
+"""Tests of `pix2pix_tf.evaluation.colour`, against published values and scikit-image."""
+
+from __future__ import annotations
+
+import measured_pairs
+import numpy as np
+import reference_library
+from absl.testing import absltest, parameterized
+
+from pix2pix_tf.evaluation import colour
+
+
+def image(*rgb: int) -> np.ndarray:
+    """Returns one pixel of 8-bit values, in [-1, 1]."""
+    return np.array(rgb) / 127.5 - 1.0
+
+
+class LabTest(parameterized.TestCase):
+    @parameterized.parameters(
+        # sRGB's primaries and greys in CIE Lab, D65, as colour tables give them.
+        ((255, 255, 255), (100.0, 0.0, 0.0)),
+        ((0, 0, 0), (0.0, 0.0, 0.0)),
+        ((255, 0, 0), (53.24, 80.09, 67.20)),
+        ((0, 255, 0), (87.73, -86.18, 83.18)),
+        ((0, 0, 255), (32.30, 79.19, -107.86)),
+        ((128, 128, 128), (53.59, 0.0, 0.0)),
+        ((1, 1, 1), (0.27, 0.0, 0.0)),  # Both curves are straight so near to black.
+    )
+    def test_published_values(self, rgb, lab):
+        np.testing.assert_allclose(colour.rgb_to_lab(image(*rgb)), lab, atol=0.03)
+
+    def test_agrees_with_scikit_image(self):
+        color = reference_library.require("skimage.color")
+        pixels = measured_pairs.random_pixels(40, 50, 3)
+        expected = color.rgb2lab(pixels)
+        np.testing.assert_allclose(colour.rgb_to_lab(image(*pixels)), expected, atol=0.03)
+
+    def test_every_colour_is_in_a_bin(self):
+        levels = np.linspace(-1, 1, 18)
+        cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1)
+        lab = colour.rgb_to_lab(cube).reshape(-1, 3)
+        for number, axis in enumerate(colour.AXES):
+            edges = colour.EDGES[axis]
+            self.assertBetween(lab[:, number].min(), edges[0] - 1e-6, edges[-1])
+            self.assertBetween(lab[:, number].max(), edges[0], edges[-1] + 1e-6)
+
+
+class HistogramTest(absltest.TestCase):
+    def test_counts_pixels(self):
+        # Grey 128 has L 53.59; white 100 belongs to the last bin.
+        counts = colour.histograms(np.stack([image(128, 128, 128)] * 3 + [image(255, 255, 255)]))
+        self.assertEqual(counts["L"][53], 3)
+        self.assertEqual(counts["L"][99], 1)
+        self.assertEqual({axis: int(x.sum()) for axis, x in counts.items()}, dict(L=4, a=4, b=4))
+
+    def test_intersection_by_hand(self):
+        # 1/4, 3/4, 0 and 1/2, 1/4, 1/4.
+        self.assertAlmostEqual(
+            colour.intersection(np.array([1, 3, 0]), np.array([4, 2, 2])), 0.25 + 0.25
+        )
+        self.assertAlmostEqual(colour.intersection(np.array([2, 0]), np.array([7, 0])), 1.0)
+        self.assertEqual(colour.intersection(np.array([2, 0]), np.array([0, 7])), 0.0)
+
+
+class MeasureTest(absltest.TestCase):
+    def test_is_over_the_pixels_of_all_pairs(self):
+        black, white = np.zeros([4, 4, 3], np.uint8), np.full([4, 4, 3], 255, np.uint8)
+        measure = colour.ColourMeasure()
+        # No pair has the right colours, but together they do.
+        own = [measure.add(measured_pairs.make_pair(*x)) for x in ((black, white), (white, black))]
+        # a and b are 0 in both, L differs.
+        self.assertEqual([round(x["colour_intersection"], 6) for x in own], [0.666667] * 2)
+        result = measure.result()
+        self.assertEqual(result["intersection"], dict(L=1.0, a=1.0, b=1.0))
+        self.assertEqual(sum(result["output_counts"]["L"]), 32)
+
+    def test_greyish_outputs_lose_a_and_b(self):
+        target = measured_pairs.random_pixels(16, 16, 3)
+        grey = (128 + (target.astype(int) - 128) // 4).astype(np.uint8)
+        measure = colour.ColourMeasure()
+        measure.add(measured_pairs.make_pair(grey, target))
+        result = measure.result()
+        self.assertLess(max(result["intersection"].values()), 0.6)
+        (score,) = measure.scores(result)
+        self.assertAlmostEqual(score.value, np.mean(list(result["intersection"].values())))
+
+    def test_grey_pictures_are_measured_in_colour(self):
+        measure = colour.ColourMeasure()
+        pixels = measured_pairs.random_pixels(8, 8, 1)
+        measure.add(measured_pairs.make_pair(pixels, pixels))
+        self.assertEqual(measure.result()["mean_intersection"], 1.0)
+
+    def test_plots_a_png(self):
+        measure = colour.ColourMeasure()
+        pixels = measured_pairs.random_pixels(8, 8, 3)
+        measure.add(measured_pairs.make_pair(pixels, pixels[::-1]))
+        self.assertStartsWith(colour.plot(measure.result()), b"\x89PNG")
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,121 @@
+"""Tests of `pix2pix_tf.evaluation.distribution_distance`, by hand and against scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import reference_library
+from absl.testing import absltest, parameterized
+
+from pix2pix_tf.evaluation.distribution_distance import frechet_distance, kernel_distance
+
+
+def gaussian(count: int, num_features: int, *, seed: int, mean=0.0, spread=1.0) -> np.ndarray:
+    """Returns `[count, num_features]` whose features depend on one another."""
+    random = np.random.RandomState(seed)
+    mixing = random.normal(size=[num_features, num_features]) / np.sqrt(num_features)
+    return mean + spread * random.normal(size=[count, num_features]) @ mixing
+
+
+def kernel(x: np.ndarray, y: np.ndarray) -> float:
+    return (float(x @ y) / len(x) + 1.0) ** 3
+
+
+class FrechetTest(parameterized.TestCase):
+    def test_one_feature_by_hand(self):
+        # Means 1 and 5, unbiased variances 2 and 8: 16 + 2 + 8 - 2 sqrt(16).
+        self.assertAlmostEqual(frechet_distance([[0.0], [2.0]], [[3.0], [7.0]]), 18.0)
+
+    def test_two_independent_features_by_hand(self):
+        corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], float)
+        # Each feature has variance 4/3; the second set's are 4 and 9 times as large.
+        first, second = corners, corners * [2.0, 3.0] + [1.0, 0.0]
+        expected = 1.0 + 4 / 3 * ((2 - 1) ** 2 + (3 - 1) ** 2)
+        self.assertAlmostEqual(frechet_distance(first, second), expected)
+
+    @parameterized.parameters((50, 40, 6), (9, 14, 30))  # More images than features, and fewer.
+    def test_agrees_with_the_matrix_root_of_scipy(self, num_first, num_second, num_features):
+        linalg = reference_library.require("scipy.linalg")
+        first = gaussian(num_first, num_features, seed=0)
+        second = gaussian(num_second, num_features, seed=1, mean=0.3, spread=1.5)
+        covariances = [np.cov(x, rowvar=False) for x in (first, second)]
+        # A little on the diagonal, without which the root of a singular product is inexact.
+        jitter = 1e-10 * np.eye(num_features)
+        root = linalg.sqrtm((covariances[0] + jitter) @ (covariances[1] + jitter))
+        shift = first.mean(axis=0) - second.mean(axis=0)
+        expected = shift @ shift + np.trace(sum(covariances) - 2.0 * np.real(root))
+        self.assertAlmostEqual(frechet_distance(first, second), expected, delta=1e-3)
+
+    def test_of_a_set_and_itself_in_another_order_is_nothing(self):
+        features = gaussian(12, 20, seed=3)
+        self.assertAlmostEqual(frechet_distance(features, features[::-1]), 0.0, places=6)
+        self.assertGreaterEqual(frechet_distance(features, features), 0.0)
+
+    def test_a_shift_counts_by_its_square(self):
+        features = gaussian(12, 5, seed=3)
+        self.assertAlmostEqual(frechet_distance(features, features + 2.0), 5 * 4.0, places=6)
+
+    def test_float32_features_are_computed_in_float64(self):
+        # Large, nearly equal numbers: in float32 the variances would be lost.
+        features = (gaussian(12, 5, seed=3) + 1000.0).astype(np.float32)
+        moved = features + np.float32(0.5)
+        self.assertAlmostEqual(frechet_distance(features, moved), 5 * 0.25, delta=1e-4)
+
+
+class KernelTest(parameterized.TestCase):
+    def test_is_the_unbiased_estimate(self):
+        first, second = gaussian(7, 4, seed=0), gaussian(7, 4, seed=1, mean=0.5)
+        pairs = [(i, j) for i in range(7) for j in range(7)]
+        within = np.mean([kernel(x[i], x[j]) for x in (first, second) for i, j in pairs if i != j])
+        across = np.mean([kernel(first[i], second[j]) for i, j in pairs])
+        found = kernel_distance(first, second, num_resamples=10)
+        self.assertAlmostEqual(found.value, 2 * within - 2 * across)
+
+    def test_is_nothing_on_average_between_sets_of_one_kind(self):
+        random = np.random.RandomState(0)
+        values = [
+            kernel_distance(*random.normal(size=[2, 10, 3]), num_resamples=2).value
+            for _ in range(400)
+        ]
+        # With each image compared to itself it would be about 0.7 instead.
+        self.assertLess(abs(np.mean(values)), 4 * np.std(values) / 400**0.5)
+        self.assertLess(abs(np.mean(values)), 0.1)
+
+    def test_the_interval_holds_the_true_value_as_often_as_it_says(self):
+        random = np.random.RandomState(1)
+
+        def draw(count):
+            return random.normal(size=[count, 3]), random.normal(0.7, 1.2, size=[count, 3])
+
+        true = np.mean([kernel_distance(*draw(1000), num_resamples=2).value for _ in range(10)])
+        hits = 0
+        for _ in range(100):
+            low, high = kernel_distance(*draw(60), num_resamples=200).interval
+            self.assertLess(low, high)
+            hits += low <= true <= high
+        self.assertGreaterEqual(hits, 85)  # Of the 95 it should hold; it is known to be too narrow.
+        self.assertLess(hits, 100)
+
+    def test_the_interval_narrows_with_more_images(self):
+        widths = []
+        for count in (20, 200):
+            interval = kernel_distance(
+                gaussian(count, 4, seed=0), gaussian(count, 4, seed=0) + 0.5
+            ).interval
+            widths.append(interval[1] - interval[0])
+        self.assertLess(widths[1], 0.6 * widths[0])
+
+    def test_repeats_by_its_seed(self):
+        sets = gaussian(9, 4, seed=0), gaussian(9, 4, seed=1)
+        self.assertEqual(kernel_distance(*sets, seed=2), kernel_distance(*sets, seed=2))
+        self.assertNotEqual(
+            kernel_distance(*sets, seed=2).interval, kernel_distance(*sets, seed=3).interval
+        )
+
+    def test_two_images_have_a_value_and_no_interval(self):
+        found = kernel_distance(gaussian(2, 4, seed=0), gaussian(2, 4, seed=1))
+        self.assertTrue(np.isfinite(found.value))
+        self.assertIsNone(found.interval)
+
+
+if __name__ == "__main__":
+    absltest.main()

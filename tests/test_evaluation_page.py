@@ -1,0 +1,107 @@
+"""Tests of `pix2pix_tf.evaluation.page`, in Chromium where it is about the script."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import browser_tools
+import tensorflow as tf
+import tiny_runs
+
+from pix2pix_tf.evaluation import page
+from pix2pix_tf.evaluation.score import Score
+
+# Pairs in the order of their names; none is best or worst by both scores.
+_PER_IMAGE = {
+    "a": {"l1": 0.2, "sharpness": 1.0},
+    "b": {"l1": 0.4, "sharpness": 0.5},
+    "c": {"l1": 0.1, "sharpness": None},
+    "<d> & 'e'": {"l1": 0.3, "sharpness": 4.0},
+}
+
+
+def make_result(**changes) -> dict:
+    """Returns as much of an `evaluation.json` as the page reads."""
+    scores = [Score("l1", 0.25, standard_error=0.05), Score("sharpness", 1.5, ground_truth=1.0)]
+    result = dict(
+        dataset="<facades>",
+        direction="BtoA",
+        split="test",
+        num_images=4,
+        size=32,
+        step=5000,
+        seed=0,
+        outputs=dict(kind="model", name="<run>", step=5000),
+        versions=dict(tensorflow="2"),
+        notes=["<note>"],
+        scores={x.name: x.to_dict() for x in scores},
+        per_image=_PER_IMAGE,
+    )
+    return {**result, **changes}
+
+
+class PageTest(tf.test.TestCase):
+    def write(self, **changes) -> str:
+        self.folder = tiny_runs.temporary_folder(self)
+        page.write(self.folder, make_result(**changes))
+        return (self.folder / "index.html").read_text(encoding="utf-8")
+
+    def test_names_are_text_never_markup(self):
+        text = self.write()
+        for name in ("facades", "run", "note", "d"):
+            self.assertNotIn(f"<{name}>", text)
+        for name in ("facades", "run", "note", "d"):
+            self.assertIn(f"&lt;{name}&gt;", text)
+        self.assertIn('src="outputs/%3Cd%3E%20%26%20%27e%27.png"', text)
+
+    def test_asks_no_other_host(self):
+        text = self.write()
+        self.assertNotRegex(text, "https?://|src=.//|@import")
+
+    def test_shows_scores_with_their_uncertainty(self):
+        text = self.write()
+        self.assertRegex(text, r"l1</th><td>0\.2500</td>\s*<td>standard error 0\.0500</td>")
+        self.assertIn("ground truth 1.0000", text)
+        self.assertIn("less is better", text)
+        self.assertIn("step 5,000", text)
+        self.assertNotIn("samples/", text)
+
+    def test_shows_further_draws(self):
+        text = self.write(draws=dict(num_samples=3))
+        columns = re.findall(r'src="(\S+)/a\.png"', text)
+        self.assertEqual(columns, ["inputs", "outputs", "samples/2", "samples/3", "targets"])
+
+    def shown(self, script: str = "") -> list[str]:
+        """Returns the first letters of the names as Chromium shows them, after a script."""
+        path = self.folder / "index.html"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("</html>", f"<script>{script}</script></html>"), "utf-8")
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+        document = subprocess.run(
+            [browser_tools.chromium(), *flags, f"file://{path}"],
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=120,
+        ).stdout
+        path.write_text(text, "utf-8")
+        self.chosen = set(re.findall(r'class="chosen" data-score="(\w+)"', document)) | set(
+            re.findall(r'data-score="(\w+)" class="chosen"', document)
+        )
+        names = re.findall(r'<figure data-name="([^"]*)"', document)
+        return [name.replace("&lt;", "")[0] for name in names]
+
+    def test_worst_first_by_each_score(self):
+        self.write()
+        self.assertEqual(self.shown(), ["b", "d", "a", "c"])  # Of L1, most is worst.
+        self.assertEqual(self.chosen, {"l1"})
+        choose = "score.value = 'sharpness'; score.dispatchEvent(new Event('change'));"
+        # 4 times is further from 1 than half; what has no value comes last.
+        self.assertEqual(self.shown(choose), ["d", "b", "a", "c"])
+        self.assertEqual(self.chosen, {"sharpness"})
+        self.assertEqual(self.shown(choose + "order.click();"), ["a", "b", "d", "c"])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,142 @@
+"""Tests of `pix2pix_tf.evaluation.features`, mostly with a small network for Inception's."""
+
+from __future__ import annotations
+
+import pathlib
+from unittest import mock
+
+import keras
+import measured_pairs
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation import features
+from pix2pix_tf.evaluation.distribution_distance import frechet_distance, kernel_distance
+
+
+def small_network(*, include_top, pooling, weights) -> keras.Model:
+    """Stands in for `keras.applications.InceptionV3`: means of colours, and their squares."""
+    if include_top or pooling != "avg":
+        raise AssertionError("It would not return features.")
+    picture = keras.Input([None, None, 3])
+    both = keras.layers.Concatenate()([picture, keras.layers.Multiply()([picture, picture])])
+    both = keras.layers.Conv2D(6, 1, kernel_initializer="identity")(both)
+    network = keras.Model(picture, keras.layers.GlobalAveragePooling2D()(both))
+    if weights != "imagenet":
+        network.load_weights(weights)
+    return network
+
+
+def refuse(**unused):
+    raise Exception("URL fetch failure on host: None -- Name or service not known")
+
+
+class FakeSegmenter:
+    origin = "from scratch"
+
+    def features(self, pictures):
+        return pictures.mean(axis=(1, 2))
+
+
+def with_inception(replacement):
+    return mock.patch.object(keras.applications, "InceptionV3", replacement)
+
+
+class FindTest(tf.test.TestCase):
+    def test_imagenet_first(self):
+        with with_inception(small_network):
+            network, notes = features.find("", FakeSegmenter())
+        self.assertEqual((network.frechet_name, network.kernel_name, notes), ("fid", "kid", []))
+        self.assertIn("ImageNet", network.origin)
+
+    def test_else_the_segmenter_under_names_of_its_own(self):
+        with with_inception(refuse):
+            network, (note,) = features.find("", FakeSegmenter())
+        self.assertEqual(network.frechet_name, "segmenter_frechet_distance")
+        self.assertEqual(network.origin, "from scratch")
+        self.assertIn("neither FID nor KID", note)
+        self.assertIn("(Name or service not known)", note)
+
+    def test_else_nothing_which_is_said(self):
+        with with_inception(refuse):
+            network, (note,) = features.find("", None)
+        self.assertIsNone(network)
+        self.assertIn("No distance between the distributions is measured.", note)
+
+    def test_none_asks_for_no_download(self):
+        with with_inception(mock.Mock(side_effect=AssertionError)):
+            self.assertEqual(features.find("none", None), (None, []))
+            self.assertIsInstance(
+                features.find("none", FakeSegmenter())[0], features.SegmenterFeatures
+            )
+
+    def test_a_file_that_is_missing_or_of_another_network_is_refused(self):
+        folder = tiny_runs.temporary_folder(self)
+        with self.assertRaisesRegex(MissingInputError, "There is no file .*nothing.h5"):
+            features.find(str(folder / "nothing.h5"), None)
+        other = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])
+        path = folder / "other.weights.h5"
+        other.save_weights(str(path))
+        with with_inception(small_network):
+            with self.assertRaisesRegex(InputError, "does not hold the weights of Inception v3"):
+                features.find(str(path), None)
+
+
+class InceptionTest(tf.test.TestCase):
+    def test_scales_pictures_and_keeps_their_range(self):
+        with with_inception(small_network):
+            network = features.Inception()
+        flat = np.array([-1.0, 0.5], np.float32).reshape(2, 1, 1, 1) * np.ones([1, 32, 32, 3])
+        found = network.features(flat.astype(np.float32))
+        self.assertAllClose(found, [[-1, -1, -1, 1, 1, 1], [0.5] * 3 + [0.25] * 3], atol=1e-5)
+
+    def test_the_real_network_with_weights_from_a_file(self):
+        path = tiny_runs.temporary_folder(self) / "inception.weights.h5"
+        keras.utils.set_random_seed(0)
+        real = keras.applications.InceptionV3(include_top=False, pooling="avg", weights=None)
+        real.save_weights(str(path))
+        network = features.Inception(pathlib.Path(path))
+        pictures = measured_pairs.random_pixels(2, 299, 299, 3) / np.float32(127.5) - 1
+        self.assertEqual(network.origin, "the file inception.weights.h5")
+        self.assertAllClose(
+            network.features(pictures), real(pictures, training=False), rtol=1e-3, atol=1e-5
+        )
+
+
+class DistributionMeasureTest(tf.test.TestCase):
+    def test_is_over_all_pairs_whatever_the_batches(self):
+        network = features.SegmenterFeatures(FakeSegmenter())
+        measure = features.DistributionMeasure(network, seed=3)
+        outputs, targets = (measured_pairs.random_pixels(7, 8, 8, 3, seed=x) for x in (0, 1))
+        for output, target in zip(outputs, targets // 2):
+            measure.add(measured_pairs.make_pair(output, target))
+        result = measure.result()
+        expected = [x.mean(axis=(1, 2)) / 127.5 - 1 for x in (outputs, targets // 2)]
+        self.assertAllClose(
+            result["segmenter_frechet_distance"], frechet_distance(*expected), rtol=1e-3
+        )
+        kernel = kernel_distance(*expected, seed=3)
+        self.assertAllClose(result["segmenter_kernel_distance"], kernel.value, rtol=1e-3)
+        self.assertAllClose(
+            result["segmenter_kernel_distance_interval"], kernel.interval, rtol=1e-3
+        )
+        about = {x: result[x] for x in ("num_outputs", "num_targets", "num_features", "weights")}
+        self.assertEqual(
+            about, dict(num_outputs=7, num_targets=7, num_features=3, weights="from scratch")
+        )
+        self.assertNotIn("fid", result)
+        frechet, kernel_score = measure.scores(result)
+        self.assertEqual(frechet.value, result["segmenter_frechet_distance"])
+        self.assertEqual(kernel_score.interval, result["segmenter_kernel_distance_interval"])
+
+    def test_one_pair_has_no_distribution(self):
+        measure = features.DistributionMeasure(features.SegmenterFeatures(FakeSegmenter()))
+        pixels = measured_pairs.random_pixels(8, 8, 3)
+        measure.add(measured_pairs.make_pair(pixels, pixels))
+        self.assertIsNone(measure.result())
+
+
+if __name__ == "__main__":
+    tf.test.main()

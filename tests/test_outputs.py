@@ -1,0 +1,100 @@
+"""Tests of `pix2pix_tf.evaluation.outputs`."""
+
+from __future__ import annotations
+
+import measured_pairs
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from PIL import Image
+
+from pix2pix_tf.data.pipeline import Example
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation.outputs import FolderOutputs, ModelOutputs
+from pix2pix_tf.inference import translator
+
+
+def example(name: str, *, seed: int = 0, channels: int = 3) -> Example:
+    image = tiny_runs.random_image(1, 32, 32, channels, seed=seed)
+    return Example(name, tf.constant(image), tf.constant(image))
+
+
+class ModelOutputsTest(tf.test.TestCase):
+    def test_every_draw_of_every_pair_has_noise_of_its_own(self):
+        folder = tiny_runs.temporary_folder(self) / "run"
+        tiny_runs.write_run(folder)
+        translate = translator.load(folder)
+        outputs = ModelOutputs(translate, name="run", num_pairs=5, seed=7, num_samples=3)
+        one = example("one")
+        draws = outputs.draws(one, 2)
+        self.assertEqual((draws.shape, draws.dtype), ((3, 32, 32, 3), np.uint8))
+        for draw, sample in enumerate((2, 2 + 5, 2 + 10)):
+            expected = translate(one.source[0].numpy(), seed=7, sample=sample)
+            self.assertAllClose(draws[draw], (expected + 1) * 127.5, atol=0.51)
+        self.assertGreater(np.abs(draws[0].astype(int) - draws[1]).max(), 0)
+        self.assertEqual((outputs.size, outputs.names), (32, None))
+
+
+class FolderOutputsTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+
+    def write(self, *names: str, size=(32, 32)) -> None:
+        for number, name in enumerate(names):
+            pixels = measured_pairs.random_pixels(size[1], size[0], 3, seed=number)
+            Image.fromarray(pixels).save(self.folder / name)
+
+    def test_matches_pictures_by_name(self):
+        self.write("b.png", "a.png")
+        outputs = FolderOutputs(self.folder, pairs=["a", "b"])
+        expected = measured_pairs.random_pixels(32, 32, 3, seed=1)
+        self.assertAllEqual(outputs.draws(example("a"), 0), [expected])
+        self.assertEqual(outputs.draws(example("a", channels=1), 0).shape, (1, 32, 32, 1))
+        self.assertEqual((outputs.size, outputs.notes), (32, []))
+
+    def test_says_what_is_missing_and_what_is_extra(self):
+        self.write("a.png", "other.png")
+        outputs = FolderOutputs(self.folder, pairs=["a", "b", "c"])
+        self.assertEqual(list(outputs.names), ["a"])
+        self.assertEqual(
+            (outputs.about["missing"], outputs.about["extra"]), (["b", "c"], ["other.png"])
+        )
+        missing, extra = outputs.notes
+        self.assertIn("2 of 3 pairs have no picture and are left out: 'b', 'c'.", missing)
+        self.assertIn("1 files belong to no pair: 'other.png'.", extra)
+
+    def test_a_suffix_tells_outputs_from_other_pictures(self):
+        self.write("1_fake_B.png", "1_real_A.png", "11_fake_B.png")
+        outputs = FolderOutputs(self.folder, pairs=["1", "11"], suffix="_fake_B")
+        self.assertEqual((sorted(outputs.names), outputs.about["missing"]), (["1", "11"], []))
+        self.assertEqual(outputs.about["extra"], ["1_real_A.png"])
+
+    def test_refuses_what_cannot_be_compared(self):
+        cases = {
+            "has 'x.png', and the pairs are called 'a'": dict(files=["x.png"]),
+            "it holds no pictures": dict(files=[]),
+            "have the same name but for the suffix": dict(files=["a.png", "a.bmp"]),
+            "is 32x16 pixels, and pairs are compared on": dict(files=["a.png"], size=(32, 16)),
+            "too small for SSIM": dict(files=["a.png"], size=(8, 8)),
+        }
+        for message, case in cases.items():
+            for path in self.folder.iterdir():
+                path.unlink()
+            self.write(*case["files"], size=case.get("size", (32, 32)))
+            with self.subTest(message), self.assertRaisesRegex(InputError, message):
+                FolderOutputs(self.folder, pairs=["a"])
+
+    def test_refuses_different_sizes(self):
+        self.write("a.png")
+        self.write("b.png", size=(16, 16))
+        with self.assertRaisesRegex(InputError, "32x32 pixels and .*b.png' 16x16"):
+            FolderOutputs(self.folder, pairs=["a", "b"])
+
+    def test_refuses_a_folder_that_is_not_there(self):
+        with self.assertRaisesRegex(MissingInputError, "There is no folder"):
+            FolderOutputs(self.folder / "none", pairs=["a"])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,119 @@
+"""Tests of `pix2pix_tf.evaluation.spectrum`, on waves, blur and noise."""
+
+from __future__ import annotations
+
+import measured_pairs
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from pix2pix_tf.evaluation import spectrum
+
+_SIZE = 64
+
+
+def wave(cycles: float, *, angle: float = 0.0, size: int = _SIZE) -> np.ndarray:
+    """Returns a grey wave of so many cycles a picture, in [-1, 1]."""
+    rows, columns = np.mgrid[:size, :size] / size
+    phase = 2 * np.pi * cycles * (np.cos(angle) * columns + np.sin(angle) * rows)
+    return np.repeat(np.cos(phase)[..., np.newaxis], 3, axis=-1)
+
+
+def to_pixels(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.round((image + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def blur(pixels: np.ndarray) -> np.ndarray:
+    """Returns the mean of each pixel's 3x3 neighbourhood."""
+    padded = np.pad(pixels.astype(float), [(1, 1), (1, 1), (0, 0)], mode="edge")
+    shifted = [
+        padded[i : i + len(pixels), j : j + pixels.shape[1]] for i in range(3) for j in range(3)
+    ]
+    return np.round(np.mean(shifted, axis=0)).astype(np.uint8)
+
+
+class RadialPowerTest(parameterized.TestCase):
+    @parameterized.parameters((4, 0.0), (20, 0.0), (20, np.pi / 2), (15, 0.9))
+    def test_a_wave_is_at_its_frequency_whatever_its_direction(self, cycles, angle):
+        power = spectrum.radial_power(wave(cycles, angle=angle))
+        self.assertLen(power, _SIZE // 2)
+        self.assertEqual(np.argmax(power), cycles - 1)
+        self.assertAlmostEqual(spectrum.frequencies(_SIZE)[cycles - 1], cycles / _SIZE)
+        far = np.abs(np.arange(1, _SIZE // 2 + 1) - cycles) > 3
+        self.assertLess(power[far].max(), 1e-3 * power.max())
+
+    def test_power_of_the_window_by_hand(self):
+        # A wave times a Hann window: by Parseval the sum over the plane is N^2 times that of
+        # the squares, which is half of the window's, (3/8 N)^2.
+        power = spectrum.radial_power(wave(16))
+        rings = spectrum._rings(_SIZE)
+        counts = np.bincount(rings[rings <= _SIZE // 2])[1:]
+        expected = _SIZE**2 * (3 / 8 * _SIZE) ** 2 / 2
+        self.assertAlmostEqual((power * counts).sum() / expected, 1.0, places=2)
+
+    def test_twice_the_contrast_is_four_times_the_power(self):
+        image = measured_pairs.random_pixels(_SIZE, _SIZE, 3) / 255.0
+        ratio = spectrum.radial_power(image) / spectrum.radial_power(image / 2 + 0.1)
+        np.testing.assert_allclose(ratio, 4.0, rtol=1e-6)
+
+    def test_white_noise_is_flat(self):
+        noise = [
+            spectrum.radial_power(np.random.RandomState(seed).normal(size=[_SIZE, _SIZE, 3]))
+            for seed in range(30)
+        ]
+        power = np.mean(noise, axis=0)
+        np.testing.assert_allclose(power[2:] / power[2:].mean(), 1.0, atol=0.3)
+
+    def test_borders_that_do_not_match_leave_no_trace(self):
+        # A ramp has a jump from right to left, which would be power at all frequencies.
+        rows = np.linspace(-1, 1, _SIZE)
+        ramp = np.broadcast_to(rows[:, np.newaxis, np.newaxis], [_SIZE, _SIZE, 3])
+        power = spectrum.radial_power(ramp)
+        self.assertLess(power[_SIZE // 4 :].max(), 1e-6 * power.max())
+
+    def test_odd_sizes(self):
+        power = spectrum.radial_power(wave(10, size=51))
+        self.assertLen(power, 25)
+        self.assertLen(spectrum.frequencies(51), 25)
+        self.assertEqual(np.argmax(power), 9)
+
+
+class MeasureTest(absltest.TestCase):
+    def ratio(self, output: np.ndarray, target: np.ndarray):
+        measure = spectrum.SpectrumMeasure()
+        own = measure.add(measured_pairs.make_pair(output, target))["sharpness"]
+        result = measure.result()
+        self.assertEqual(measure.scores(result)[0].value, result["high_frequency_ratio"])
+        self.assertEqual(own, result["high_frequency_ratio"])
+        return own
+
+    def test_points_the_right_way(self):
+        target = measured_pairs.random_pixels(_SIZE, _SIZE, 3) // 2 + 64
+        self.assertAlmostEqual(self.ratio(target, target), 1.0)
+        self.assertLess(self.ratio(blur(target), target), 0.2)
+        noise = measured_pairs.random_pixels(_SIZE, _SIZE, 3, seed=1) // 4
+        self.assertGreater(self.ratio(target + noise, target), 1.1)
+
+    def test_only_fine_detail_counts(self):
+        fine, coarse = wave(0.3 * _SIZE) / 4, wave(0.1 * _SIZE) / 4
+        self.assertAlmostEqual(
+            self.ratio(to_pixels(fine + coarse), to_pixels(fine)), 1.0, delta=0.02
+        )
+        self.assertAlmostEqual(
+            self.ratio(to_pixels(fine / 2 + coarse), to_pixels(fine + coarse)), 0.25, delta=0.02
+        )
+
+    def test_a_target_without_detail_has_no_ratio(self):
+        flat = np.full([_SIZE, _SIZE, 3], 77, np.uint8)
+        self.assertIsNone(self.ratio(measured_pairs.random_pixels(_SIZE, _SIZE, 3), flat))
+
+    def test_averages_power_over_the_pairs(self):
+        measure = spectrum.SpectrumMeasure()
+        target = to_pixels(wave(20))
+        for output in (target, np.full_like(target, 128)):
+            measure.add(measured_pairs.make_pair(output, target))
+        self.assertAlmostEqual(measure.result()["high_frequency_ratio"], 0.5, delta=0.01)
+        self.assertStartsWith(spectrum.plot(measure.result()), b"\x89PNG")
+
+
+if __name__ == "__main__":
+    absltest.main()

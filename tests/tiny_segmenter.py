@@ -1,0 +1,22 @@
+"""Folders of tiny segmenters, made without training."""
+
+from __future__ import annotations
+
+import pathlib
+
+import keras
+
+from pix2pix_tf.evaluation import classes, fcn, segmenter
+from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+
+
+def write_segmenter(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
+    """Writes a segmenter of facades with random weights into a new folder, and returns it."""
+    config = SegmenterConfig(crop_size=32, base_filters=1)
+    table = classes.find("facades")
+    keras.utils.set_random_seed(seed)
+    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters, batch_norm=True)
+    folder.mkdir(parents=True)
+    model.save_weights(str(folder / segmenter.WEIGHTS))
+    segmenter.write_info(folder, classes=table, origin=segmenter.FROM_SCRATCH, config=config)
+    return folder
