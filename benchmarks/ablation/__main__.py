@@ -25,6 +25,8 @@ from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 
+_OF_EVALUATION = ("segmenter", "class_maps", "feature_weights")
+
 
 def define_flags() -> None:
     """Defines the flags of this command: those of training, and its own."""
@@ -41,8 +43,8 @@ def define_flags() -> None:
         ["0"],
         "Seeds; the first for every configuration, the others for those of the headline claims.",
     )
-    flags.DEFINE_string("segmenter", "", "Folder of train_segmenter, for the FCN-score.")
-    flags.DEFINE_string("class_maps", "", "Folder of class maps, as for evaluate.")
+    for name in _OF_EVALUATION:
+        flags.DEFINE_string(name, "", "As for pix2pix_tf.evaluate.")
     flags.DEFINE_boolean("report", False, "Only write the report of the runs that are evaluated.")
     flags.adopt_module_key_flags(commands)
 
@@ -57,7 +59,7 @@ def main(unused_arguments: list[str]) -> None:
 
     files.make_output_folder(output)
     arguments = [f"--samples={report.NUM_SAMPLES}"]
-    for name in ("segmenter", "class_maps"):
+    for name in _OF_EVALUATION:
         if options[name].value:
             arguments.append(f"--{name}={options[name].value}")
     for number, run in enumerate(planned, start=1):

@@ -82,18 +82,22 @@ CLAIMS = (
 
 
 def judge(claim: Claim, measures: Measures) -> dict | None:
-    """Returns the verdict on a claim, with every comparison; None if a variant was not run."""
+    """Returns the verdict on a claim, with every comparison.
+
+    None if one of its variants was not run, or one of its measures not taken: on a part
+    of the comparisons there is no verdict.
+    """
     found = []
     for comparison in claim.comparisons:
-        seeds = sorted(
-            measures.get(comparison.more, {}).keys() & measures.get(comparison.less, {}).keys()
-        )
+        of_more, of_less = (measures.get(x, {}) for x in (comparison.more, comparison.less))
+        seeds = sorted(of_more.keys() & of_less.keys())
         if not seeds:
             return None
         for seed in seeds:
             for measure in comparison.measures:
-                more = measures[comparison.more][seed][measure]
-                less = measures[comparison.less][seed][measure]
+                if measure not in of_more[seed] or measure not in of_less[seed]:
+                    return None
+                more, less = of_more[seed][measure], of_less[seed][measure]
                 found.append(
                     dict(
                         more=comparison.more,
@@ -127,7 +131,7 @@ def seed_distances(measures: Measures) -> dict[str, float]:
     for by_seed in measures.values():
         if len(by_seed) < 2:
             continue
-        for measure in next(iter(by_seed.values())):
+        for measure in set.intersection(*(set(one) for one in by_seed.values())):
             values = [one[measure] for one in by_seed.values()]
             distance = max(values) - min(values)
             largest[measure] = max(distance, largest.get(measure, 0.0))
