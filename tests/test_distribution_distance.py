@@ -55,10 +55,10 @@ class FrechetTest(parameterized.TestCase):
         self.assertAlmostEqual(frechet_distance(features, features + 2.0), 5 * 4.0, places=6)
 
     def test_float32_features_are_computed_in_float64(self):
-        # Large, nearly equal numbers: in float32 the variances would be lost.
-        features = (gaussian(12, 5, seed=3) + 1000.0).astype(np.float32)
-        moved = features + np.float32(0.5)
-        self.assertAlmostEqual(frechet_distance(features, moved), 5 * 0.25, delta=1e-4)
+        # Large numbers that differ little: in float32 the means would be rounded.
+        sets = [(gaussian(n, 5, seed=n) + 1e5).astype(np.float32) for n in (11, 13)]
+        expected = frechet_distance(*(x.astype(np.float64) for x in sets))
+        self.assertEqual(frechet_distance(*sets), expected)
 
 
 class KernelTest(parameterized.TestCase):

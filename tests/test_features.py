@@ -22,7 +22,7 @@ def small_network(*, include_top, pooling, weights) -> keras.Model:
         raise AssertionError("It would not return features.")
     picture = keras.Input([None, None, 3])
     both = keras.layers.Concatenate()([picture, keras.layers.Multiply()([picture, picture])])
-    both = keras.layers.Conv2D(6, 1, kernel_initializer="identity")(both)
+    both = keras.layers.Dense(6, kernel_initializer="identity")(both)
     network = keras.Model(picture, keras.layers.GlobalAveragePooling2D()(both))
     if weights != "imagenet":
         network.load_weights(weights)

@@ -65,6 +65,33 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(metrics.ssim(target, target), [1.0, 1.0])
         self.assertAllLess(metrics.ssim(-target, target), -0.5)
 
+    @parameterized.parameters(
+        *((11, 1), (21, 1), (22, 2), (43, 2), (44, 3), (87, 3), (88, 4), (175, 4), (176, 5)),
+        (256, 5),
+        (4096, 5),
+    )
+    def test_ms_ssim_takes_the_scales_that_fit(self, size, expected):
+        self.assertEqual(metrics.num_scales(size, 2 * size), expected)
+        self.assertEqual(metrics.num_scales(2 * size, size), expected)
+        if size <= 176:
+            image = tf.random.stateless_uniform([1, size, size, 1], seed=[0, size])
+            # One scale more would not fit; tf.image checks.
+            self.assertAllClose(metrics.ms_ssim(image, image), [1.0])
+
+    def test_ms_ssim_of_large_images_is_the_published_one(self):
+        clean = tf.random.stateless_uniform([1, 180, 200, 3], seed=[0, 1], minval=-1)
+        fake = clean + tf.random.stateless_normal(clean.shape, seed=[0, 2], stddev=0.3)
+        expected = tf.image.ssim_multiscale((fake + 1) / 2, (clean + 1) / 2, max_val=1.0)
+        self.assertAllClose(metrics.ms_ssim(fake, clean), expected, rtol=1e-3)
+
+    def test_ms_ssim_of_the_smallest_images_is_ssim(self):
+        fake, target = noisy(0.4)
+        self.assertAllClose(
+            metrics.ms_ssim(fake[:, :20], target[:, :20]),
+            metrics.ssim(fake[:, :20], target[:, :20]),
+            rtol=1e-4,
+        )
+
     @parameterized.named_parameters(*((name, name) for name in metrics.METRICS))
     def test_knows_which_way_it_points(self, name):
         measure = metrics.METRICS[name]

@@ -362,6 +362,12 @@ class EvaluationExamplesTest(tf.test.TestCase, parameterized.TestCase):
         # What is left out is not read either.
         self.assertEqual(sorted(counted.reads), expected)
 
+    def test_only_those_named(self):
+        counted = CountedPairs()
+        found = self.evaluate(counted, only={"pair_1", "stranger"})
+        self.assertEqual([example.name for example in found], ["pair_1"])
+        self.assertEqual(sorted(counted.reads), [1])
+
 
 class FacadesTest(tf.test.TestCase):
     """The paper's data and two guesses at it, the floor of every result on it."""

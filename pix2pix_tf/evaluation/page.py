@@ -144,6 +144,14 @@ _STYLE = """
     grid-auto-columns: minmax(6rem, 16rem); overflow-x: auto; }
   .pictures img { width: 100%; display: block; }
   small { color: var(--soft); }
+  @media (max-width: 44rem) {
+    thead { display: none; }
+    tr { display: grid; grid-template-columns: 1fr auto; border-bottom: 1px solid var(--line);
+      padding: .3rem 0; }
+    th, td { border: 0; padding: 0; }
+    td:nth-child(n+3) { grid-column: 1 / -1; }
+    td:empty { display: none; }
+  }
   footer { color: var(--soft); margin-top: 3rem; }
 """
 

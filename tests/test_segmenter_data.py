@@ -1,0 +1,146 @@
+"""Tests of `pix2pix_tf.evaluation.segmenter_data`."""
+
+from __future__ import annotations
+
+import data_folder
+import label_data
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from PIL import Image
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import classes, segmenter_data
+
+_SIZE = label_data.SIZE
+
+
+class ReadPhotosTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        label_data.write(self.folder, train=3)
+
+    def read(self, **options) -> segmenter_data.Photos:
+        options = dict(size=_SIZE, class_maps=str(self.folder / "maps"), **options)
+        return segmenter_data.read_photos(
+            str(self.folder / "facades"), "train", label_data.TABLE, **options
+        )
+
+    def test_photos_and_maps_belong_together(self):
+        photos = self.read()
+        self.assertEqual(photos.names, ["train_0", "train_1", "train_2"])
+        for number, name in enumerate(photos.names):
+            pair = np.asarray(Image.open(self.folder / "facades" / "train" / f"{name}.png"))
+            truth = np.asarray(Image.open(self.folder / "maps" / "train" / f"{name}.png"))
+            self.assertAllEqual(photos.pixels[number], pair[:, :_SIZE])
+            self.assertAllEqual(photos.class_maps[number], truth)
+
+    def test_label_pictures_take_the_place_of_class_maps(self):
+        expected = self.read().class_maps
+        found = segmenter_data.read_photos(
+            str(self.folder / "facades"), "train", label_data.TABLE, size=_SIZE
+        )
+        self.assertAllEqual(found.class_maps, expected)
+
+    def test_the_demo_has_its_photos_on_the_other_side(self):
+        photos = segmenter_data.read_photos("demo", "val", classes.find("demo"), size=32)
+        # A label picture would have 12 colours at most.
+        self.assertGreater(len(np.unique(photos.pixels[0].reshape(-1, 3), axis=0)), 50)
+        self.assertLess(photos.class_maps.max(), 12)
+
+    def test_maps_of_two_sizes_are_refused(self):
+        Image.fromarray(np.zeros([8, 16], np.uint8)).save(
+            self.folder / "maps" / "train" / "train_1.png"
+        )
+        with self.assertRaisesRegex(InputError, r"train_1\.png' is 16x8 pixels, but 32x32"):
+            self.read()
+
+    def test_photos_that_are_not_square_are_refused(self):
+        Image.fromarray(np.zeros([32, 96, 3], np.uint8)).save(
+            self.folder / "facades" / "train" / "train_2.png"
+        )
+        with self.assertRaisesRegex(InputError, "'train_2' is 48x32 pixels.*square"):
+            self.read()
+
+    def test_real_facades(self):
+        folder = data_folder.require("facades")
+        maps = data_folder.require("facades_index")
+        photos = segmenter_data.read_photos(
+            str(folder), "test", label_data.TABLE, size=64, class_maps=str(maps)
+        )
+        self.assertEqual(photos.pixels.shape, (106, 64, 64, 3))
+        self.assertEqual(photos.class_maps.shape, (106, 256, 256))
+
+
+class AugmentTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        # Class 1 is a light triangle: every flip and stretch shows.
+        rows, cols = np.mgrid[:64, :64]
+        self.class_map = ((cols > 20) & (rows > cols)).astype(np.uint8)
+        self.image = np.repeat(np.where(self.class_map, 0.5, -0.5)[..., None], 3, axis=-1)
+        self.image = self.image.astype(np.float32)
+
+    def augment(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        image, class_map = segmenter_data.augment_example(
+            self.image, self.class_map, crop_size=32, seed=[0, seed]
+        )
+        return image.numpy(), class_map.numpy()
+
+    def test_the_photo_and_its_map_stay_together(self):
+        for seed in range(20):
+            image, class_map = self.augment(seed)
+            self.assertEqual((image.shape, class_map.shape), ((32, 32, 3), (32, 32)))
+            self.assertBetween(image.min(), -1.0, 1.0)
+            self.assertBetween(image.max(), -1.0, 1.0)
+            if class_map.any() and not class_map.all():
+                threshold = (image.min() + image.max()) / 2
+                self.assertGreater(np.mean((image[..., 0] > threshold) == class_map), 0.95)
+
+    def test_examples_differ_and_repeat(self):
+        first, again, other = self.augment(1), self.augment(1), self.augment(2)
+        self.assertAllEqual(first[0], again[0])
+        self.assertNotAllClose(first[0], other[0])
+        # Class 1 is on the left in the photo: a flip puts it on the right.
+        sides = set()
+        for seed in range(20):
+            _, class_map = self.augment(seed)
+            sides.add(class_map[:, :8].sum() < class_map[:, -8:].sum())
+        self.assertEqual(sides, {False, True})
+
+    def test_batches_go_on_where_they_were(self):
+        pixels = np.random.RandomState(0).randint(0, 255, [5, 32, 32, 3]).astype(np.uint8)
+        photos = segmenter_data.Photos(list("abcde"), pixels, np.zeros([5, 32, 32], np.uint8))
+
+        def batches(start: int):
+            return segmenter_data.training_batches(
+                photos, crop_size=32, batch_size=2, seed=3, start=start
+            ).take(3)
+
+        whole, late = list(batches(0)), list(batches(4))
+        self.assertAllEqual(whole[2][0], late[0][0])
+        self.assertNotAllClose(whole[0][0], whole[1][0])
+
+
+class ClassWeightsTest(tf.test.TestCase):
+    def test_weights_by_hand(self):
+        maps = np.full([1, 4, 5], 255, np.uint8)
+        maps[0, :2, :4] = 1  # 8 pixels of 16,
+        maps[0, 2:, :4] = 0  # and 8,
+        maps[0, 2, :4] = 4  # four of them of another class.
+        photos = segmenter_data.Photos(["a"], np.zeros([1, 4, 5, 3], np.uint8), maps)
+        found = segmenter_data.class_weights(photos, label_data.TABLE, power=1.0)
+        # Each of the three weighs s^-1: a mean over the pixels of 3 before it is scaled to 1.
+        expected = np.zeros(12)
+        expected[[0, 1, 4]] = 4 / 3, 2 / 3, 4 / 3
+        self.assertAllClose(found, expected)
+        plain = segmenter_data.class_weights(photos, label_data.TABLE, power=0.0)
+        self.assertAllEqual(plain > 0, expected > 0)
+        self.assertAllClose(plain[[0, 1, 4]], [1, 1, 1])
+
+    def test_nothing_to_learn_from_is_refused(self):
+        maps = np.full([1, 4, 4], 255, np.uint8)
+        photos = segmenter_data.Photos(["a"], np.zeros([1, 4, 4, 3], np.uint8), maps)
+        with self.assertRaisesRegex(InputError, "is ignored"):
+            segmenter_data.class_weights(photos, label_data.TABLE, power=0.0)

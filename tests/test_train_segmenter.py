@@ -1,0 +1,199 @@
+"""Tests of `python -m pix2pix_tf.evaluation.train_segmenter` and of the training itself."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+from unittest import mock
+
+import command_line
+import keras
+import label_data
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import (
+    fcn,
+    fcn_score,
+    segmenter,
+    segmenter_data,
+    segmenter_training,
+    train_segmenter,
+)
+from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+from pix2pix_tf.training import stopping
+
+
+class TrainSegmenterTest(tf.test.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        label_data.write(cls.folder, train=8, val=2, test=3)
+
+    def setUp(self):
+        super().setUp()
+        self.output = tiny_runs.temporary_folder(self) / "out"
+
+    def run_command(self, *flags: str) -> command_line.Result:
+        return command_line.run(train_segmenter, f"--output={self.output}", *flags)
+
+    def train(self, *flags: str, num_steps: int = 4) -> command_line.Result:
+        return self.run_command(
+            f"--dataset={self.folder / 'facades'}",
+            f"--class_maps={self.folder / 'maps'}",
+            "--crop_size=32",
+            "--base_filters=2",
+            "--batch_size=4",
+            "--validate_every=2",
+            f"--num_steps={num_steps}",
+            "--precision=float32",
+            *flags,
+        )
+
+    def test_learns_and_says_what_it_learned(self):
+        result = self.train("--validate_every=100", "--learning_rate=0.01", num_steps=100)
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        info = segmenter.read_info(self.output)
+        self.assertEqual(info["origin"], "from scratch")
+        # The classes have colours of their own: better than one class everywhere.
+        frequent = info["test"]["most_frequent_class"]
+        self.assertGreater(info["test"]["per_pixel_accuracy"], frequent["share"] + 0.05)
+        self.assertRegex(
+            result.stdout, rf"test +per pixel accuracy {info['test']['per_pixel_accuracy']:.3f}"
+        )
+        self.assertIn(f"{frequent['name']}, the most frequent class", result.stdout)
+        # And the folder gives the very scores.
+        photos = segmenter_data.read_photos(
+            str(self.folder / "facades"),
+            "test",
+            label_data.TABLE,
+            size=32,
+            class_maps=str(self.folder / "maps"),
+        )
+        matrix = segmenter_training.score_photos(segmenter.load(self.output), photos)
+        self.assertAllEqual(matrix, info["test"]["confusion_matrix"])
+        self.assertEqual(matrix.sum(), 3 * 32 * 32)
+        expected = fcn_score.scores(matrix)
+        self.assertAllClose({name: info["test"][name] for name in expected}, expected)
+
+    def test_the_best_on_val_is_kept(self):
+        good, bad = np.eye(12, dtype=np.int64), np.ones([12, 12], np.int64)
+        with mock.patch.object(segmenter_training, "score_photos", side_effect=[good, bad] * 2):
+            result = self.train()
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        lines = [line for line in result.stdout.splitlines() if "val: " in line]
+        self.assertEqual([line.endswith("kept") for line in lines], [True, False])
+        self.assertEqual(segmenter.read_info(self.output)["step"], 2)
+
+    def test_goes_on_after_a_crash(self):
+        with mock.patch.object(segmenter_training, "score_photos") as score:
+            score.side_effect = [np.eye(12, dtype=np.int64), KeyboardInterrupt]
+            with self.assertRaises(KeyboardInterrupt):
+                self.train()
+        result = self.run_command()  # The settings are those of the folder.
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertIn("after step 2.", result.stdout)
+        self.assertIn("step 4/4", result.stdout)
+
+    def test_stops_when_asked_and_goes_on(self):
+        def stopped(self):
+            self.is_requested, self.reason = True, "SIGTERM"
+            return self
+
+        with mock.patch.object(stopping.StopRequest, "__enter__", stopped):
+            result = self.train()
+        self.assertIn("Stopped by SIGTERM after step 1;", result.stdout)
+        self.assertFalse((self.output / segmenter.INFO).exists())
+        checkpoint = tf.train.latest_checkpoint(str(self.output / "checkpoint"))
+        self.assertEndsWith(checkpoint, "-1")
+
+    def test_other_settings_are_refused(self):
+        self.train(num_steps=2)
+        again = self.run_command()
+        self.assertIn("after step 2.", again.stdout)
+        self.assertIn("Real photos", again.stdout)
+        result = self.run_command("--learning_rate=0.5", "--seed=3")
+        self.assertEqual(result.exit_code, 2)
+        self.assertRegex(
+            result.stderr, r"^error: .*learning_rate \(was 0.001, now 0.5\); seed \(was 0, now 3\)"
+        )
+        path = self.output / segmenter_training.TRAINING
+        path.write_text(json.dumps({**json.loads(path.read_text()), "keras": "1.0"}))
+        result = self.run_command()
+        self.assertRegex(result.stderr, "was written with Keras 1.0")
+        path.write_text("{}")
+        self.assertRegex(self.run_command().stderr, "^error: .*training.json' is damaged")
+
+    def test_what_cannot_be_used_is_said_in_a_line(self):
+        cases = {
+            "--dataset=/data/maps": "classes of '/data/maps' are not known",
+            "--crop_size=40": "crop_size is 40. Use a multiple of 32",
+            "--body_weights=imagenet": "base_filters 2 is not the width of VGG-16",
+            f"--class_maps={self.folder}": "no folder '.*train' of class maps",
+            "--class_weight_power=2": "class_weight_power is 2.0. Use a number from 0.0 to 1.0",
+        }
+        for flag, message in cases.items():
+            result = self.train(flag)
+            self.assertEqual(result.exit_code, 2, flag)
+            self.assertRegex(result.stderr, f"^error: .*{message}")
+            self.assertLen(result.stderr.splitlines(), 1)
+        result = self.train("--base_filters=64", "--body_weights=/no/file.h5")
+        self.assertRegex(result.stderr, "there is no such file")
+
+    def test_a_loss_that_is_not_finite_ends_it(self):
+        result = self.train("--learning_rate=1e38")
+        self.assertEqual(result.exit_code, 3, result.stdout)
+        self.assertRegex(result.stderr, "^error: A loss was not finite at step")
+
+    def test_the_settings_need_no_tensorflow(self):
+        code = (
+            "import sys, pix2pix_tf.evaluation.train_segmenter; print('tensorflow' in sys.modules)"
+        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        self.assertEqual(found.stdout.strip(), "False", found.stderr)
+
+
+class BodyWeightsTest(tf.test.TestCase):
+    """Where the body starts, with a network of 2 filters in place of 64."""
+
+    def build(self, weights: str, load) -> tuple[keras.Model, str]:
+        config = SegmenterConfig(base_filters=2, body_weights=weights)
+        with (
+            mock.patch.object(fcn, "can_take_imagenet", return_value=True),
+            mock.patch.object(fcn, "load_imagenet_body", side_effect=load),
+        ):
+            return segmenter_training._build_model(config, label_data.TABLE, "float32", origin=None)
+
+    def has_norm(self, model: keras.Model) -> bool:
+        return any("norm" in layer.name for layer in model.layers)
+
+    def test_imagenet_where_it_can_be_had(self):
+        given = []
+        model, origin = self.build("auto", lambda model, weights: given.append(weights))
+        self.assertEqual((origin, given), ("ImageNet", ["imagenet"]))
+        self.assertFalse(self.has_norm(model))
+
+    def test_else_from_scratch_with_normalisation(self):
+        def fail(model, weights):
+            raise Exception("URL fetch failure")
+
+        model, origin = self.build("auto", fail)
+        self.assertEqual(origin, "from scratch")
+        self.assertTrue(self.has_norm(model))
+        with self.assertRaisesRegex(InputError, r"'imagenet', which could not.*URL fetch failure"):
+            self.build("imagenet", fail)
+
+    def test_a_file(self):
+        path = str(pathlib.Path(__file__))
+        given = []
+        _, origin = self.build(path, lambda model, weights: given.append(weights))
+        self.assertEqual((origin, given), ("ImageNet", [path]))
+
+    def test_none_asks_nobody(self):
+        _, origin = self.build("none", AssertionError)
+        self.assertEqual(origin, "from scratch")
