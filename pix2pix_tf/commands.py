@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from absl import app, flags, logging
 
@@ -53,10 +53,17 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         sys.exit(EXIT_INPUT_ERROR)
 
 
-def define_flags(config_class: type) -> None:
-    """Defines an absl flag for each field of a config dataclass, with its help and default."""
+def define_flags(config_class: type, *, leave_out: Collection[str] = ()) -> None:
+    """Defines an absl flag for each field of a config dataclass, with its help and default.
+
+    Args:
+        config_class: The dataclass.
+        leave_out: Fields that the command itself decides.
+    """
     for field in dataclasses.fields(config_class):
         name, default = field.name, field.default
+        if name in leave_out:
+            continue
         help_text, choices = field.metadata["help"], field.metadata["choices"]
         if isinstance(default, bool):
             flags.DEFINE_boolean(name, default, help_text)
@@ -72,7 +79,7 @@ def define_flags(config_class: type) -> None:
 
 
 def config_from_flags(config_class: type, *, saved=None):
-    """Returns the config that the flags describe.
+    """Returns the config that the flags describe; fields without a flag take their default.
 
     Args:
         config_class: The dataclass.
@@ -84,6 +91,8 @@ def config_from_flags(config_class: type, *, saved=None):
     """
     values = dict(vars(saved)) if saved else {}
     for field in dataclasses.fields(config_class):
+        if field.name not in flags.FLAGS:
+            continue
         flag = flags.FLAGS[field.name]
         if saved is None or flag.present:
             values[field.name] = flag.value

@@ -1,0 +1,1 @@
+"""The paper's ablations: grids of configurations, trained, evaluated and reported."""

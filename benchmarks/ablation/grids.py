@@ -1,0 +1,110 @@
+"""Which configurations the paper compares (section 4: losses, generators, receptive fields)."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Sequence
+
+from pix2pix_tf.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One configuration of a grid.
+
+    Attributes:
+        title: As reports name it, in the paper's words.
+        settings: Fields of `TrainConfig` that make it what it is.
+    """
+
+    title: str
+    settings: dict[str, object]
+
+
+_L1_ONLY = dict(gan_loss="none")
+_GAN_ONLY = dict(lambda_l1=0.0)
+_UNCONDITIONAL = dict(conditional=False)
+_ENCODER_DECODER = dict(generator="encoder_decoder")
+
+VARIANTS = {
+    "l1": Variant("L1", _L1_ONLY),
+    "gan": Variant("GAN", {**_GAN_ONLY, **_UNCONDITIONAL}),
+    "cgan": Variant("cGAN", _GAN_ONLY),
+    "l1_gan": Variant("L1+GAN", _UNCONDITIONAL),
+    # The full method: U-Net, receptive field 70. All three grids share it.
+    "l1_cgan": Variant("L1+cGAN", {}),
+    "encoder_decoder_l1": Variant("Encoder-decoder, L1", {**_ENCODER_DECODER, **_L1_ONLY}),
+    "encoder_decoder_l1_cgan": Variant("Encoder-decoder, L1+cGAN", _ENCODER_DECODER),
+    "receptive_field_1": Variant("1x1 (PixelGAN)", dict(receptive_field=1)),
+    "receptive_field_16": Variant("16x16", dict(receptive_field=16)),
+    "receptive_field_286": Variant("286x286 (ImageGAN)", dict(receptive_field=286)),
+}
+
+GRIDS = {
+    "losses": ("l1", "gan", "cgan", "l1_gan", "l1_cgan"),
+    "generators": ("encoder_decoder_l1", "encoder_decoder_l1_cgan", "l1", "l1_cgan"),
+    "receptive_fields": (
+        "receptive_field_1",
+        "receptive_field_16",
+        "l1_cgan",
+        "receptive_field_286",
+    ),
+}
+GRID_TITLES = {
+    "losses": "Losses (the paper's table 1)",
+    "generators": "Generators (table 2)",
+    "receptive_fields": "Receptive fields of the discriminator (table 3)",
+}
+# What a grid decides; everything else is the user's choice.
+DECIDED = {"seed"}.union(*(variant.settings for variant in VARIANTS.values()))
+# The two headline claims are compared with every seed, the others with the first.
+HEADLINE = ("l1", "gan", "l1_cgan", "encoder_decoder_l1", "encoder_decoder_l1_cgan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training of the grids.
+
+    Attributes:
+        variant: Key of `VARIANTS`.
+        config: All of its settings.
+        folder: Its run folder.
+    """
+
+    variant: str
+    config: TrainConfig
+    folder: pathlib.Path
+
+    @property
+    def evaluation(self) -> pathlib.Path:
+        """The folder of its evaluation."""
+        return self.folder / "evaluation"
+
+    @property
+    def name(self) -> str:
+        """Variant and seed."""
+        return f"{VARIANTS[self.variant].title}, seed {self.config.seed}"
+
+
+def list_runs(
+    grids: Sequence[str], base: TrainConfig, seeds: Sequence[int], output: pathlib.Path
+) -> list[Run]:
+    """Returns the runs that grids need, each once, in the order in which they are of most use.
+
+    Args:
+        grids: Keys of `GRIDS`.
+        base: What all runs share.
+        seeds: The first is for all variants, the others for those of the headline claims.
+        output: Folder of the ablation.
+    """
+    wanted = dict.fromkeys(itertools.chain.from_iterable(GRIDS[grid] for grid in grids))
+    runs = []
+    for number, seed in enumerate(seeds):
+        for variant in wanted:
+            if number == 0 or variant in HEADLINE:
+                config = dataclasses.replace(base, **VARIANTS[variant].settings, seed=seed)
+                folder = output / "runs" / f"{variant}-seed{seed}"
+                runs.append(Run(variant, config, folder))
+    return runs
