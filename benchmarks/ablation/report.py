@@ -266,7 +266,8 @@ def _claims_section(verdicts: Sequence[dict]) -> Section:
 
 def _seeds_section(distances: dict[str, float]) -> Section:
     rows = [
-        [_measure_title(name), f"{distance:.{_PLACES}f}"] for name, distance in sorted(distances.items())
+        [_measure_title(name), f"{distance:.{_PLACES}f}"]
+        for name, distance in sorted(distances.items())
     ]
     return Section(
         "What chance does",
