@@ -31,6 +31,7 @@ from typing import Any
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _REPLY_FD_VARIABLE = "PIX2PIX_BENCHMARK_REPLY_FD"
+_STARTED_VARIABLE = "PIX2PIX_BENCHMARK_STARTED"
 
 Work = Callable[[int], Sequence[float]]
 
@@ -74,7 +75,7 @@ class Contender:
         self.seconds_to_ready: float | None = None
         self.peak_resident_bytes = 0
         self._timeout_seconds = timeout_seconds
-        self._errors = tempfile.TemporaryFile(mode="w+", errors="replace")  # noqa: SIM115
+        self._errors = tempfile.TemporaryFile(mode="w+", errors="replace")
         # Replies have a pipe of their own: libraries write what they like to stdout.
         self._replies, reply_fd = os.pipe()
         self._started = time.monotonic()
@@ -87,6 +88,7 @@ class Contender:
                     "TF_CPP_MIN_LOG_LEVEL": "3",
                     **(environment or {}),
                     _REPLY_FD_VARIABLE: str(reply_fd),
+                    _STARTED_VARIABLE: str(self._started),
                 },
                 stdin=subprocess.PIPE,
                 stdout=self._errors,
@@ -160,6 +162,19 @@ class Contender:
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
         return f"Ended with status {status}: {lines[-1][:300] if lines else 'nothing was said'}"
+
+
+def available_cpus() -> list[int]:
+    """Returns the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Not on macOS.
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def seconds_since_start() -> float:
+    """Returns, in a contender, the seconds since its process was started."""
+    # The monotonic clock is one for all processes of a machine.
+    return time.monotonic() - float(os.environ[_STARTED_VARIABLE])
 
 
 def timed(do: Callable[[], Any]) -> Work:

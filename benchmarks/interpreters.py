@@ -14,20 +14,23 @@ from pix2pix_tf.errors import InputError
 _SHOW = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
 
 
-def define_flags() -> None:
-    """Defines the flags that all benchmarks share."""
+def define_pythons_flag() -> None:
+    """Defines the flag that names interpreters with TensorFlow."""
     flags.DEFINE_list(
         "pythons",
         [],
         "Interpreters with TensorFlow, a comma between them: both stacks, for example. Empty: "
         "the one that runs this command.",
     )
+
+
+def define_torch_flag() -> None:
+    """Defines the flag that names an interpreter with PyTorch."""
     flags.DEFINE_string(
         "torch_python",
         "",
         "Interpreter with PyTorch. Empty: the one that runs this command, if it has PyTorch.",
     )
-    flags.DEFINE_string("json", "", "File for the results; empty for none.")
 
 
 def find_pythons(paths: Sequence[str]) -> dict[str, str]:

@@ -7,13 +7,12 @@ what they are the limits of.
 from __future__ import annotations
 
 import concurrent.futures
-import os
 from typing import Any
 
 import numpy as np
 
 from benchmarks import arithmetic
-from benchmarks.contenders import Work, timed
+from benchmarks.contenders import Work, available_cpus, timed
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -77,7 +76,7 @@ def matrix_product(settings: dict) -> tuple[Work, dict]:
 
 def copy(settings: dict) -> tuple[Work, dict]:
     """Makes a copy in memory, a part of it by each core."""
-    num_threads = len(os.sched_getaffinity(0))
+    num_threads = len(available_cpus())
     source = np.ones(settings["megabytes"] * 10**6 // 4, np.float32)
     target = np.zeros_like(source)
     parts = list(zip(np.array_split(target, num_threads), np.array_split(source, num_threads)))

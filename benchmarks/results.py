@@ -6,8 +6,15 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+from absl import flags
+
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.files import write_atomically
+
+
+def define_json_flag() -> None:
+    """Defines the flag that names the file of `write`."""
+    flags.DEFINE_string("json", "", "File for the results; empty for none.")
 
 
 def write(result: dict, path: str) -> None:

@@ -12,12 +12,12 @@ measured in the same turns.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from absl import flags
 
 from benchmarks import arithmetic, interpreters, limits, results, rounds
+from benchmarks.contenders import available_cpus
 from pix2pix_tf import commands
 
 _PRECISIONS = limits.PRECISIONS
@@ -25,13 +25,16 @@ _PRECISIONS = limits.PRECISIONS
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    interpreters.define_flags()
+    interpreters.define_pythons_flag()
+    interpreters.define_torch_flag()
+    results.define_json_flag()
     flags.DEFINE_multi_integer("batch_size", [1, 4], "Images a step.", lower_bound=1)
     flags.DEFINE_integer("crop_size", 256, "Pixels; the paper's are 256.")
     flags.DEFINE_integer("base_filters", 64, "Of both networks; the paper's are 64.")
     flags.DEFINE_integer("num_rounds", 4, "Turns of each contender.", lower_bound=1)
     flags.DEFINE_integer("num_steps", 2, "Steps timed in a turn, after one that is not.")
-    flags.adopt_module_key_flags(interpreters)
+    for module in (interpreters, results):
+        flags.adopt_module_key_flags(module)
 
 
 def main(unused_arguments: list[str]) -> None:
@@ -47,6 +50,8 @@ def main(unused_arguments: list[str]) -> None:
         num_steps=options.num_steps,
     )
     print(table(result))
+    if result["trials"]:
+        print(f"\n{trials_table(result['trials'])}")
     results.write(result, options.json)
 
 
@@ -130,7 +135,7 @@ def best_pytorch(torch_python: str, sizes: dict) -> tuple[list[dict], list[dict]
         Arguments of `Contender` for the best, or nothing if none works, and what
         every trial took.
     """
-    threads = len(os.sched_getaffinity(0))
+    threads = len(available_cpus())
     settings = dict(sizes, channels_last=True, adam="fused", threads=threads)
     variations = [dict(), dict(channels_last=False), dict(adam="foreach"), dict(adam="plain")]
     if threads > 1:
@@ -235,6 +240,19 @@ def table(result: dict) -> str:
         if multiples:
             parts.append(f"This project's images a second: {'; '.join(multiples)}.")
     return "\n\n".join(parts)
+
+
+def trials_table(trials: list[dict]) -> str:
+    """Returns what each setting of the PyTorch peer took, as Markdown."""
+    rows = [
+        [
+            item["name"],
+            str(item["settings"]["batch_size"]),
+            f"failed: {item['error']}" if "error" in item else results.spread(item["seconds"], 3),
+        ]
+        for item in trials
+    ]
+    return results.markdown_table(["setting", "batch", "s a step"], rows)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def project(settings: dict) -> tuple[Work, dict]:
 
 
 def tutorial(settings: dict) -> tuple[Work, dict]:
-    """Makes the step of TensorFlow's tutorial; bfloat16 is a policy of Keras, not the tutorial's."""
+    """Makes the step of TensorFlow's tutorial, whose own precision is float32."""
     import keras
     import tensorflow as tf
 
@@ -82,9 +82,7 @@ def tutorial(settings: dict) -> tuple[Work, dict]:
     def step():
         _check(float(train_step(source, target)))
 
-    return timed(step), _tensorflow_facts(
-        tf, keras, (generator, discriminator), fresh_logits=False
-    )
+    return timed(step), _tensorflow_facts(tf, keras, (generator, discriminator), fresh_logits=False)
 
 
 def pytorch(settings: dict) -> tuple[Work, dict]:
