@@ -12,6 +12,7 @@ import difflib
 import json
 import math
 import pathlib
+import re
 from typing import Any
 
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -174,6 +175,10 @@ class TrainConfig:
     num_evaluated: int = _field(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
     )
+    profile_steps: str = _field(
+        "",
+        "Steps to profile for TensorBoard, the first and the last: 10-12. Empty: none. Ours.",
+    )
 
     def __post_init__(self):
         """Checks every value and resolves those that follow from others."""
@@ -209,11 +214,23 @@ class TrainConfig:
                 f"decay_steps is {self.decay_steps}, more than num_steps {self.num_steps}. "
                 "The rate falls over the last decay_steps of the run: use at most num_steps."
             )
+        if self.profile_steps and self.profiled_steps is None:
+            raise InputError(
+                f"profile_steps is {self.profile_steps!r}. Give the first and the last step, from 1 "
+                "on, such as 10-12."
+            )
 
     @property
     def uses_gan(self) -> bool:
         """Whether there is an adversarial term, hence a discriminator to train."""
         return self.gan_loss != "none" and self.lambda_gan > 0
+
+    @property
+    def profiled_steps(self) -> tuple[int, int] | None:
+        """First and last step to profile, or None."""
+        match = re.fullmatch(r"([0-9]+)-([0-9]+)", self.profile_steps)
+        first, last = map(int, match.groups()) if match else (0, 0)
+        return (first, last) if 1 <= first <= last else None
 
     def save(self, folder: pathlib.Path) -> None:
         """Writes `config.json` into `folder`."""
@@ -262,7 +279,7 @@ class TrainConfig:
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
     "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated".split()
+    "checkpoint_every keep_checkpoints best_metric num_evaluated profile_steps".split()
 )
 
 

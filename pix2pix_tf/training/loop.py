@@ -16,6 +16,7 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, list_checkpoints
 from pix2pix_tf.training.precision import resolve_precision
+from pix2pix_tf.training.profiling import Profiler
 from pix2pix_tf.training.progress import Progress
 from pix2pix_tf.training.recorder import NonFiniteLossError, Recorder
 from pix2pix_tf.training.state import TrainState
@@ -105,7 +106,10 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
     try:
         train_step = make_train_step(state, config, strategy)
         agree = distribution.make_agreement(strategy)
-        _run_steps(config, state, train_step, batches, recorder, agree)
+        with Profiler(
+            workdir, config.profiled_steps, writes=distribution.is_chief(strategy)
+        ) as profiler:
+            _run_steps(config, state, train_step, batches, recorder, agree, profiler)
     except tf.errors.OpError:
         if training_reader.error is not None:  # A file went bad during the run.
             raise training_reader.error from None
@@ -138,6 +142,7 @@ def _run_steps(
     batches: Iterator,
     recorder: Recorder,
     agree: Callable[[bool], bool],
+    profiler: Profiler,
 ) -> None:
     """Runs the steps that are left; `recorder` does what is due after each."""
     steps_done = int(state.step.numpy())
@@ -146,7 +151,8 @@ def _run_steps(
         Progress(steps_done, config.num_steps, config.batch_size) as progress,
     ):
         for step in range(steps_done + 1, config.num_steps + 1):
-            losses = train_step(next(batches))  # The only compiled call.
+            with profiler.step(step):
+                losses = train_step(next(batches))  # The only compiled call.
             # A machine that went on alone would wait for the others for ever.
             is_stopped = agree(stop.is_requested) and step < config.num_steps
             recorder.after_step(step, losses, progress, is_stopped=is_stopped)
