@@ -216,8 +216,8 @@ class TrainConfig:
             )
         if self.profile_steps and self.profiled_steps is None:
             raise InputError(
-                f"profile_steps is {self.profile_steps!r}. Give the first and the last step, from 1 "
-                "on, such as 10-12."
+                f"profile_steps is {self.profile_steps!r}. Give the first and the last step, from "
+                "1 on, such as 10-12."
             )
 
     @property

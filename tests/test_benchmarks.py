@@ -12,11 +12,11 @@ from unittest import mock
 import benchmark_fakes
 import command_line
 import keras
-import numpy as np
 import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
 
+from benchmarks import __main__ as all_benchmarks
 from benchmarks import (
     arithmetic,
     inference,
@@ -26,13 +26,12 @@ from benchmarks import (
     machine,
     rounds,
     scaling,
+    startup,
     train_step,
     train_step_contenders,
     tutorial_recipe,
 )
-from benchmarks import __main__ as all_benchmarks
-from benchmarks import startup
-from benchmarks.contenders import REPOSITORY
+from benchmarks.contenders import REPOSITORY, available_cpus
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import state
@@ -270,6 +269,28 @@ class CommandsTest(tf.test.TestCase):
         self.assertEqual(found["num_rounds"], 1)
         return found, done.stdout
 
+    def test_train_step(self):
+        found, table = self.run_benchmark(
+            train_step, *_SIZES, "--num_steps=1", "--batch_size=1", "--batch_size=2"
+        )
+        self.assertEqual([group["batch_size"] for group in found["groups"]], [1, 2])
+        for group in found["groups"]:
+            self.assertEqual(
+                [item["name"] for item in group["contenders"]],
+                [f"{x}, {y}" for x in ("project", "tutorial") for y in ("float32", "bfloat16")],
+            )
+            for item in group["contenders"]:
+                self.assertNotIn("error", item)
+                self.assertEqual(item["settings"]["batch_size"], group["batch_size"])
+                self.assertAllClose(
+                    item["images_per_second"], group["batch_size"] / item["seconds"]["median"]
+                )
+                self.assertGreater(item["limit_seconds"], 0)
+        self.assertGreater(found["limits"]["gflop_per_second"]["bfloat16"], 0)
+        self.assertGreater(found["limits"]["copy_gigabytes_per_second"], 0)
+        self.assertIn("**Batch 2, TF", table)
+        self.assertIn("| tutorial, bfloat16 ", table)
+
     def test_inference(self):
         found, table = self.run_benchmark(inference, *_SIZES, "--num_images=2")
         (group,) = found["groups"]
@@ -281,10 +302,6 @@ class CommandsTest(tf.test.TestCase):
             self.assertEqual(item["seconds"]["count"], 2)
         self.assertIn("tutorial, p95", group["ratios"])
         self.assertIn("| SavedModel ", table)
-
-    def test_inference_of_a_model_at_hand(self):
-        done = command_line.run(inference, "--saved_model=/no/model", *_SIZES, "--num_rounds=1")
-        self.assertNotEqual(done.exit_code, 0)
 
     def test_input_pipeline(self):
         found, table = self.run_benchmark(
@@ -298,6 +315,34 @@ class CommandsTest(tf.test.TestCase):
             self.assertEqual(item["facts"]["num_pairs"], 3)
             self.assertAllClose(item["images_per_second"], 4 / item["seconds"]["median"])
         self.assertIn("| tutorial, from JPEG files ", table)
+
+
+class ProcessesTest(tf.test.TestCase):
+    """What has to run in processes: the command of training, and several workers."""
+
+    def test_startup(self):
+        python = interpreters.find_pythons([])
+        found = startup.measure(python, None, **_TINY, num_rounds=1)
+        ours, tutorial = found["contenders"]
+        self.assertNotIn("error", ours)
+        self.assertEqual(ours["facts"]["num_traces"], 1)
+        # Its first step is not the last thing that its process did.
+        self.assertLess(ours["facts"]["seconds_to_first_step"], ours["seconds_to_first"])
+        self.assertEqual(ours["seconds"]["median"], ours["facts"]["seconds_to_first_step"])
+        self.assertEqual(tutorial["seconds"]["median"], tutorial["seconds_to_first"])
+        self.assertIn(f"| {ours['name']} ", startup.table(found))
+
+    def test_scaling(self):
+        if len(available_cpus()) < 2:
+            self.skipTest("There is one core only.")
+        found = scaling.measure(interpreters.find_pythons([]), **_TINY, num_rounds=1, num_steps=2)
+        (group,) = found["groups"]
+        self.assertEqual(
+            [(item["name"], item.get("error")) for item in group["arrangements"]],
+            [("one worker", None), ("two workers", None), ("one process", None)],
+        )
+        self.assertGreater(group["efficiency"], 0)
+        self.assertIn("| two workers, batch 2 ", scaling.table(found))
 
 
 class RatiosTest(tf.test.TestCase):

@@ -24,9 +24,13 @@ from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.stopping import StopRequest
 from pix2pix_tf.training.summary import describe_run
 
-__all__ = ["NonFiniteLossError", "open_reader", "train"]
+__all__ = ["NonFiniteLossError", "WorkerLostError", "open_reader", "train"]
 
 _HELD_OUT_SPLITS = ("val", "test")
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker is gone; the run can go on from its newest checkpoint, in a new process."""
 
 
 def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
@@ -45,6 +49,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         InputError: If the data cannot be used, or the folder holds another run.
         NonFiniteLossError: If a loss or a weight is not finite, naming the step;
             the last checkpoint before it is left as it was.
+        WorkerLostError: If another worker ended in the middle of the run.
     """
     workdir = pathlib.Path(workdir)
     files.check_no_pattern(workdir)
@@ -110,9 +115,14 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
             workdir, config.profiled_steps, writes=distribution.is_chief(strategy)
         ) as profiler:
             _run_steps(config, state, train_step, batches, recorder, agree, profiler)
-    except tf.errors.OpError:
+    except tf.errors.OpError as error:
         if training_reader.error is not None:  # A file went bad during the run.
             raise training_reader.error from None
+        if distribution.is_lost_worker(strategy, error):
+            raise WorkerLostError(
+                "Another worker is gone. All workers go on from the newest checkpoint when each "
+                "was started again with the same command."
+            ) from error
         raise
     print(f"Open '{workdir / reports.PAGE}' for the curves and the samples.", flush=True)
     return state
