@@ -26,8 +26,7 @@ def project(settings: dict) -> tuple[Work, dict]:
     """Makes this project's step, by the code that training runs.
 
     Args:
-        settings: Also `threads`, of the CPU; 0 leaves it to TensorFlow. `strategy`,
-            if it is not the default.
+        settings: Also, if they are not the default, `threads` of the CPU and `strategy`.
     """
     import keras
     import tensorflow as tf
@@ -37,7 +36,8 @@ def project(settings: dict) -> tuple[Work, dict]:
     from pix2pix_tf.training.state import TrainState
     from pix2pix_tf.training.step import make_train_step
 
-    tf.config.threading.set_intra_op_parallelism_threads(settings.get("threads", 0))
+    if settings.get("threads"):
+        tf.config.threading.set_intra_op_parallelism_threads(settings["threads"])
     config = TrainConfig(
         crop_size=settings["crop_size"],
         base_filters=settings["base_filters"],
@@ -70,7 +70,6 @@ def tutorial(settings: dict) -> tuple[Work, dict]:
 
     from benchmarks import tutorial_recipe
 
-    tf.config.threading.set_intra_op_parallelism_threads(settings.get("threads", 0))
     if settings["precision"] == "bfloat16":
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     sizes = dict(crop_size=settings["crop_size"], base_filters=settings["base_filters"])
