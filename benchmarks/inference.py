@@ -35,8 +35,8 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("crop_size", 256, "Pixels of the image; the paper's are 256.")
     flags.DEFINE_integer("base_filters", 64, "Of the generator; the paper's are 64.")
-    flags.DEFINE_integer("num_rounds", 10, "Turns of each contender.", lower_bound=1)
-    flags.DEFINE_integer("num_images", 10, "Images timed in a turn, after two that are not.")
+    flags.DEFINE_integer("num_rounds", 5, "Turns of each contender.", lower_bound=1)
+    flags.DEFINE_integer("num_images", 20, "Images timed in a turn, after two that are not.")
     for module in (interpreters, results):
         flags.adopt_module_key_flags(module)
 
@@ -62,8 +62,8 @@ def measure(
     saved_model: str = "",
     crop_size: int = 256,
     base_filters: int = 64,
-    num_rounds: int = 10,
-    num_images: int = 10,
+    num_rounds: int = 5,
+    num_images: int = 20,
 ) -> dict[str, Any]:
     """Returns the times of all contenders.
 

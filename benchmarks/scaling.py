@@ -32,8 +32,8 @@ def define_flags() -> None:
     results.define_json_flag()
     flags.DEFINE_integer("crop_size", 256, "Pixels; the paper's are 256.")
     flags.DEFINE_integer("base_filters", 64, "Of both networks; the paper's are 64.")
-    flags.DEFINE_integer("num_rounds", 4, "Turns of each arrangement.", lower_bound=1)
-    flags.DEFINE_integer("num_steps", 3, "Steps timed in a turn, after one that is not.")
+    flags.DEFINE_integer("num_rounds", 3, "Turns of each arrangement.", lower_bound=1)
+    flags.DEFINE_integer("num_steps", 2, "Steps timed in a turn, after one that is not.")
     for module in (interpreters, results):
         flags.adopt_module_key_flags(module)
 
@@ -57,8 +57,8 @@ def measure(
     *,
     crop_size: int = 256,
     base_filters: int = 64,
-    num_rounds: int = 4,
-    num_steps: int = 3,
+    num_rounds: int = 3,
+    num_steps: int = 2,
 ) -> dict[str, Any]:
     """Returns the times of one worker, two workers, and one process with the cores of both.
 

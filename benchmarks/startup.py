@@ -34,7 +34,7 @@ def define_flags() -> None:
     results.define_json_flag()
     flags.DEFINE_integer("crop_size", 256, "Pixels; the paper's are 256.")
     flags.DEFINE_integer("base_filters", 64, "Of both networks; the paper's are 64.")
-    flags.DEFINE_integer("num_rounds", 3, "Starts of each contender.", lower_bound=1)
+    flags.DEFINE_integer("num_rounds", 2, "Starts of each contender.", lower_bound=1)
     for module in (interpreters, results):
         flags.adopt_module_key_flags(module)
 
@@ -59,7 +59,7 @@ def measure(
     *,
     crop_size: int = 256,
     base_filters: int = 64,
-    num_rounds: int = 3,
+    num_rounds: int = 2,
 ) -> dict[str, Any]:
     """Returns the seconds that all contenders took to start.
 

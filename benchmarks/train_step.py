@@ -138,7 +138,7 @@ def best_pytorch(torch_python: str, sizes: dict) -> tuple[list[dict], list[dict]
     threads = len(available_cpus())
     settings = dict(sizes, channels_last=True, adam="fused", threads=threads)
     variations = [dict(), dict(channels_last=False), dict(adam="foreach"), dict(adam="plain")]
-    if threads > 1:
+    if threads >= 4:
         # Where two logical cores share one, half of them are often faster.
         variations.append(dict(threads=threads // 2))
     rounds.say(f"Settings of PyTorch, batch {sizes['batch_size']}, {sizes['precision']}:")

@@ -182,15 +182,15 @@ class TrainStepTest(parameterized.TestCase):
 
         sizes = dict(_TINY, batch_size=1, precision="bfloat16")
         with mock.patch.object(rounds, "alternate", alternate):
-            with mock.patch.object(train_step, "available_cpus", lambda: [0, 1]):
+            with mock.patch.object(train_step, "available_cpus", lambda: [0, 1, 2, 3]):
                 (best,), tried = train_step.best_pytorch("python", sizes)
         self.assertEqual(
-            best["settings"], dict(sizes, channels_last=False, adam="foreach", threads=2)
+            best["settings"], dict(sizes, channels_last=False, adam="foreach", threads=4)
         )
         self.assertEqual(
-            best["name"], "pytorch, bfloat16 (channels_last=False, adam=foreach, threads=2)"
+            best["name"], "pytorch, bfloat16 (channels_last=False, adam=foreach, threads=4)"
         )
-        self.assertEqual([x["settings"]["threads"] for x in tried], [2, 2, 2, 2, 1])
+        self.assertEqual([x["settings"]["threads"] for x in tried], [4, 4, 4, 4, 2])
 
     def test_rates_and_ratios(self):
         bounds = dict(
