@@ -214,23 +214,12 @@ class TrainConfig:
                 f"decay_steps is {self.decay_steps}, more than num_steps {self.num_steps}. "
                 "The rate falls over the last decay_steps of the run: use at most num_steps."
             )
-        if self.profile_steps and self.profiled_steps is None:
-            raise InputError(
-                f"profile_steps is {self.profile_steps!r}. Give the first and the last step, from "
-                "1 on, such as 10-12."
-            )
+        first_and_last_step(self.profile_steps)
 
     @property
     def uses_gan(self) -> bool:
         """Whether there is an adversarial term, hence a discriminator to train."""
         return self.gan_loss != "none" and self.lambda_gan > 0
-
-    @property
-    def profiled_steps(self) -> tuple[int, int] | None:
-        """First and last step to profile, or None."""
-        match = re.fullmatch(r"([0-9]+)-([0-9]+)", self.profile_steps)
-        first, last = map(int, match.groups()) if match else (0, 0)
-        return (first, last) if 1 <= first <= last else None
 
     def save(self, folder: pathlib.Path) -> None:
         """Writes `config.json` into `folder`."""
@@ -304,6 +293,24 @@ def check_resumable(saved: TrainConfig, asked: TrainConfig) -> None:
             f"This run cannot be continued with other settings: {'; '.join(differences)}. "
             "Use the settings of its config.json, or another --workdir for a new run."
         )
+
+
+def first_and_last_step(profile_steps: str) -> tuple[int, int] | None:
+    """Returns the first and the last step to profile; None for an empty text.
+
+    Raises:
+        InputError: If the text names no such steps.
+    """
+    if not profile_steps:
+        return None
+    match = re.fullmatch(r"([0-9]+)-([0-9]+)", profile_steps)
+    first, last = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= first <= last:
+        raise InputError(
+            f"profile_steps is {profile_steps!r}. Give the first and the last step, from 1 on, "
+            "such as 10-12."
+        )
+    return first, last
 
 
 def _check_value(field: dataclasses.Field, value: Any) -> None:

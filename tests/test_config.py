@@ -304,9 +304,9 @@ class ValuesTest(parameterized.TestCase):
         self.assertEqual(TrainConfig(num_steps=10, decay_steps=10).decay_steps, 10)
 
     def test_steps_to_profile(self):
-        self.assertIsNone(TrainConfig().profiled_steps)
-        self.assertEqual(TrainConfig(profile_steps="10-12").profiled_steps, (10, 12))
-        self.assertEqual(TrainConfig(profile_steps="3-3").profiled_steps, (3, 3))
+        self.assertIsNone(config.first_and_last_step(TrainConfig().profile_steps))
+        self.assertEqual(config.first_and_last_step("10-12"), (10, 12))
+        self.assertEqual(config.first_and_last_step("3-3"), (3, 3))
         for value in ("3", "4-3", "0-2", "-1-2", "1-2-3", "a-b", "1 - 2", "1-2\n", "-"):
             with self.assertRaisesRegex(
                 errors.InputError, "^profile_steps is '.*Give the first and the last .* as 10-12"

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.config import TrainConfig, check_resumable
+from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import distribution, reports
@@ -111,9 +111,8 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
     try:
         train_step = make_train_step(state, config, strategy)
         agree = distribution.make_agreement(strategy)
-        with Profiler(
-            workdir, config.profiled_steps, writes=distribution.is_chief(strategy)
-        ) as profiler:
+        profiled = first_and_last_step(config.profile_steps)
+        with Profiler(workdir, profiled, writes=distribution.is_chief(strategy)) as profiler:
             _run_steps(config, state, train_step, batches, recorder, agree, profiler)
     except tf.errors.OpError as error:
         if training_reader.error is not None:  # A file went bad during the run.
