@@ -32,7 +32,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_steps", 3000, "Steps to train.")
 
 
-def build_generator():
+def build_generator(*, crop_size: int = 256, base_filters: int = 64):
     """Returns the tutorial's generator, image to image; dropout and norms in training mode."""
     import keras
 
@@ -47,14 +47,16 @@ def build_generator():
             filters, 4, strides=2, padding="same", use_bias=False, kernel_initializer=initializer
         )
 
-    x = image = keras.Input([256, 256, 3])
+    num_downs = crop_size.bit_length() - 1
+    encoder_filters = [base_filters * min(2**depth, 8) for depth in range(num_downs)]
+    x = image = keras.Input([crop_size, crop_size, 3])
     skips = []
-    for depth, filters in enumerate([64, 128, 256, 512, 512, 512, 512, 512]):
+    for depth, filters in enumerate(encoder_filters):
         x = convolution(layers.Conv2D, filters)(x)
         x = norm(x) if depth else x
         x = layers.LeakyReLU(0.3)(x)
         skips.append(x)
-    for depth, filters in enumerate([512, 512, 512, 512, 256, 128, 64]):
+    for depth, filters in enumerate(reversed(encoder_filters[:-1])):
         x = norm(convolution(layers.Conv2DTranspose, filters)(x))
         x = layers.Dropout(0.5)(x, training=True) if depth < 3 else x
         x = layers.ReLU()(x)
@@ -66,7 +68,7 @@ def build_generator():
     return keras.Model(image, x)
 
 
-def build_discriminator():
+def build_discriminator(*, crop_size: int = 256, base_filters: int = 64):
     """Returns the tutorial's discriminator of source and image joined."""
     import keras
 
@@ -83,12 +85,12 @@ def build_discriminator():
             kernel_initializer=initializer,
         )(x)
 
-    x = image = keras.Input([256, 256, 6])
-    for depth, filters in enumerate([64, 128, 256]):
-        x = convolution(x, filters, 2)
+    x = image = keras.Input([crop_size, crop_size, 6])
+    for depth, factor in enumerate([1, 2, 4]):
+        x = convolution(x, factor * base_filters, 2)
         x = layers.BatchNormalization()(x, training=True) if depth else x
         x = layers.LeakyReLU(0.3)(x)
-    x = convolution(layers.ZeroPadding2D()(x), 512, 1, padding="valid")
+    x = convolution(layers.ZeroPadding2D()(x), 8 * base_filters, 1, padding="valid")
     x = layers.LeakyReLU(0.3)(layers.BatchNormalization()(x, training=True))
     x = convolution(layers.ZeroPadding2D()(x), 1, 1, padding="valid", use_bias=True)
     return keras.Model(image, x)
@@ -107,9 +109,10 @@ def make_train_step(generator, discriminator):
     @tf.function
     def train_step(source, target):
         with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
-            fake = generator(source)
-            real_logits = discriminator(tf.concat([source, target], -1))
-            fake_logits = discriminator(tf.concat([source, fake], -1))
+            # Nothing to cast in the tutorial; under a policy of Keras outputs are bfloat16.
+            fake = tf.cast(generator(source), tf.float32)
+            real_logits = tf.cast(discriminator(tf.concat([source, target], -1)), tf.float32)
+            fake_logits = tf.cast(discriminator(tf.concat([source, fake], -1)), tf.float32)
             l1 = tf.reduce_mean(tf.abs(target - fake))
             generator_loss = entropy(tf.ones_like(fake_logits), fake_logits) + 100.0 * l1
             discriminator_loss = entropy(tf.ones_like(real_logits), real_logits) + entropy(

@@ -12,6 +12,7 @@ import difflib
 import json
 import math
 import pathlib
+import re
 from typing import Any
 
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -174,6 +175,10 @@ class TrainConfig:
     num_evaluated: int = _field(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
     )
+    profile_steps: str = _field(
+        "",
+        "Steps to profile for TensorBoard, the first and the last: 10-12. Empty: none. Ours.",
+    )
 
     def __post_init__(self):
         """Checks every value and resolves those that follow from others."""
@@ -209,6 +214,7 @@ class TrainConfig:
                 f"decay_steps is {self.decay_steps}, more than num_steps {self.num_steps}. "
                 "The rate falls over the last decay_steps of the run: use at most num_steps."
             )
+        first_and_last_step(self.profile_steps)
 
     @property
     def uses_gan(self) -> bool:
@@ -262,7 +268,7 @@ class TrainConfig:
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
     "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated".split()
+    "checkpoint_every keep_checkpoints best_metric num_evaluated profile_steps".split()
 )
 
 
@@ -287,6 +293,24 @@ def check_resumable(saved: TrainConfig, asked: TrainConfig) -> None:
             f"This run cannot be continued with other settings: {'; '.join(differences)}. "
             "Use the settings of its config.json, or another --workdir for a new run."
         )
+
+
+def first_and_last_step(profile_steps: str) -> tuple[int, int] | None:
+    """Returns the first and the last step to profile; None for an empty text.
+
+    Raises:
+        InputError: If the text names no such steps.
+    """
+    if not profile_steps:
+        return None
+    match = re.fullmatch(r"([0-9]+)-([0-9]+)", profile_steps)
+    first, last = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= first <= last:
+        raise InputError(
+            f"profile_steps is {profile_steps!r}. Give the first and the last step, from 1 on, "
+            "such as 10-12."
+        )
+    return first, last
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:

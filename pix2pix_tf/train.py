@@ -11,6 +11,7 @@ are then those of the run.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 
@@ -45,6 +46,15 @@ def main(unused_arguments: list[str]) -> int:
     except loop.NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_NON_FINITE
+    except loop.WorkerLostError:
+        print(
+            "Another worker is gone. This one starts again, and waits for that one to be started; "
+            "both then go on from the newest checkpoint.",
+            flush=True,
+        )
+        # In place of this process, which can join no other cluster: the same for whoever
+        # waits for it, or signals it.
+        os.execv(sys.executable, [sys.executable, "-m", "pix2pix_tf.train", *sys.argv[1:]])
     return 0
 
 

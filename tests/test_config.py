@@ -57,6 +57,7 @@ _OTHER_VALUES = dict(
     keep_checkpoints=5,
     best_metric="ssim",
     num_evaluated=6,
+    profile_steps="7-8",
 )
 
 _MAY_CHANGE = (
@@ -71,6 +72,7 @@ _MAY_CHANGE = (
     "keep_checkpoints",
     "best_metric",
     "num_evaluated",
+    "profile_steps",
 )
 
 
@@ -300,6 +302,16 @@ class ValuesTest(parameterized.TestCase):
         ):
             TrainConfig(num_steps=10, decay_steps=11)
         self.assertEqual(TrainConfig(num_steps=10, decay_steps=10).decay_steps, 10)
+
+    def test_steps_to_profile(self):
+        self.assertIsNone(config.first_and_last_step(TrainConfig().profile_steps))
+        self.assertEqual(config.first_and_last_step("10-12"), (10, 12))
+        self.assertEqual(config.first_and_last_step("3-3"), (3, 3))
+        for value in ("3", "4-3", "0-2", "-1-2", "1-2-3", "a-b", "1 - 2", "1-2\n", "-"):
+            with self.assertRaisesRegex(
+                errors.InputError, "^profile_steps is '.*Give the first and the last .* as 10-12"
+            ):
+                TrainConfig(profile_steps=value)
 
 
 class FileTest(parameterized.TestCase):

@@ -26,6 +26,7 @@ from pix2pix_tf.training import distribution
 from pix2pix_tf.training.checkpoints import list_checkpoints
 
 _SCRIPT = pathlib.Path(__file__).with_name("mirrored_script.py")
+_TIMEOUT_SECONDS = 240
 
 
 def worker(task_type: str, task_id: int, **num_tasks: int):
@@ -89,47 +90,116 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
 class MultiworkerTest(tf.test.TestCase):
     """Two processes on this machine, that train together."""
 
-    def test_a_signal_to_one_stops_both_after_the_same_step(self):
-        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        workers = [f"localhost:{port}" for port in free_ports(2)]
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        self.workdir = self.folder / "run"
+        self.workers = [f"localhost:{port}" for port in free_ports(2)]
+
+    def start(self, index: int, **settings) -> subprocess.Popen:
+        """Starts a worker, whose output is appended to a file; see `output`."""
+        task = dict(cluster=dict(worker=self.workers), task=dict(type="worker", index=index))
         settings = dict(
             tiny_training.SETTINGS,
             strategy="multiworker",
-            workdir=folder / "run",
+            workdir=self.workdir,
             batch_size=2,
             num_steps=10**6,
+            **settings,
         )
-        processes = []
-        for index in range(2):
-            task = dict(cluster=dict(worker=workers), task=dict(type="worker", index=index))
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "pix2pix_tf.train"]
-                    + [f"--{name}={value}" for name, value in settings.items()],
-                    cwd=_SCRIPT.parent.parent,
-                    env={**os.environ, "TF_CONFIG": json.dumps(task)},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
+        with open(self.folder / f"worker_{index}.txt", "ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pix2pix_tf.train"]
+                + [f"--{name}={value}" for name, value in settings.items()],
+                cwd=_SCRIPT.parent.parent,
+                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                stdout=output,
+                stderr=output,
             )
-            self.addCleanup(processes[-1].kill)
-        metrics = folder / "run" / "metrics.jsonl"
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and all(x.poll() is None for x in processes):
-            if metrics.is_file() and metrics.stat().st_size:
-                break
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def output(self, index: int) -> str:
+        """Returns what worker `index` has said so far."""
+        return (self.folder / f"worker_{index}.txt").read_text(errors="replace")
+
+    def wait_until(self, is_so, processes) -> None:
+        """Waits until `is_so()`; fails if a process ends before, or it takes too long."""
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while not is_so():
+            ended = any(process.poll() is not None for process in processes)
+            if ended or time.monotonic() > deadline:
+                self.fail(f"{self.output(0)[-4000:]}\n---\n{self.output(1)[-4000:]}")
             time.sleep(0.05)
-        processes[1].send_signal(signal.SIGTERM)  # Not the one that writes.
-        outputs = [process.communicate(timeout=120) for process in processes]
-        self.assertEqual([process.returncode for process in processes], [0, 0], outputs)
-        steps = []
-        for (stdout, _), reason in zip(outputs, ("another worker", "SIGTERM")):
-            self.assertIn("Devices: 2 x ", stdout)
-            steps.append(int(re.search(rf"Stopped by {reason} after step (\d+);", stdout)[1]))
+
+    def stop(self, processes) -> list[int]:
+        """Signals the worker that does not write; returns the steps that each stopped after."""
+        processes[1].send_signal(signal.SIGTERM)
+        statuses = [process.wait(timeout=_TIMEOUT_SECONDS) for process in processes]
+        self.assertEqual(statuses, [0, 0], (self.output(0)[-4000:], self.output(1)[-4000:]))
+        reasons = ("another worker", "SIGTERM")
+        return [
+            int(re.search(rf"Stopped by {reason} after step (\d+);", self.output(index))[1])
+            for index, reason in enumerate(reasons)
+        ]
+
+    def test_a_signal_to_one_stops_both_after_the_same_step(self):
+        processes = [self.start(index) for index in range(2)]
+        metrics = self.workdir / "metrics.jsonl"
+        self.wait_until(lambda: metrics.is_file() and metrics.stat().st_size, processes)
+        steps = self.stop(processes)
+        for index in range(2):
+            self.assertIn("Devices: 2 x ", self.output(index))
         self.assertEqual(steps[0], steps[1])
-        (saved,) = list_checkpoints(folder / "run")
+        (saved,) = list_checkpoints(self.workdir)
         self.assertEqual(saved.name, f"step_{steps[0]:08d}")
+
+    def test_a_worker_that_is_killed_and_started_again_costs_the_steps_since_a_checkpoint(self):
+        settings = dict(
+            checkpoint_every=20, log_every=10, num_samples=1, best_metric="none", norm="none"
+        )
+
+        def newest() -> int:
+            return max((int(x.name[5:]) for x in list_checkpoints(self.workdir)), default=0)
+
+        survivor, victim = (self.start(index, **settings) for index in range(2))
+        self.wait_until(lambda: newest() >= 20, [survivor, victim])
+        victim.kill()
+        saved = newest()
+        self.wait_until(lambda: "Another worker is gone." in self.output(0), [survivor])
+        restarted = self.start(1, **settings)
+        processes = [survivor, restarted]
+        self.wait_until(lambda: "Continuing" in self.output(0), processes)
+        at_return = newest()
+        self.wait_until(lambda: newest() > at_return, processes)
+        steps = self.stop(processes)
+
+        self.assertEqual(steps[0], steps[1])
+        returned = [
+            [int(x) for x in re.findall(r"Continuing .* after step (\d+)\.", self.output(index))]
+            for index in range(2)
+        ]
+        # Each once, both after the same step, and that is no older than what was saved.
+        self.assertEqual(returned[0], returned[1])
+        (step,) = returned[0]
+        self.assertGreaterEqual(step, saved)
+        self.assertGreater(steps[0], step)
+        lines = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        logged = [json.loads(line)["step"] for line in lines]
+        self.assertEqual(logged, sorted(set(logged)))
+        self.assertContainsSubset(range(10, steps[0] + 1, 10), logged)
+
+
+class LostWorkerTest(tf.test.TestCase):
+    def test_only_of_several_and_only_some_errors(self):
+        def is_lost(kind, num_workers):
+            error = kind(None, None, "why")
+            return distribution.is_lost_worker(worker("worker", 0, worker=num_workers), error)
+
+        self.assertTrue(is_lost(tf.errors.UnavailableError, 2))
+        self.assertFalse(is_lost(tf.errors.UnavailableError, 1))
+        self.assertFalse(is_lost(tf.errors.ResourceExhaustedError, 2))
 
 
 class MirroredTest(tf.test.TestCase):

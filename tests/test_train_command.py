@@ -78,7 +78,14 @@ class FlagsTest(absltest.TestCase):
 
     def test_every_flag_reaches_its_field(self):
         # Another value than the default, for each field, that goes with the others.
-        wanted = dict(dataset="x", data_dir="y", num_steps=100, decay_steps=7, load_size=300)
+        wanted = dict(
+            dataset="x",
+            data_dir="y",
+            num_steps=100,
+            decay_steps=7,
+            load_size=300,
+            profile_steps="2-3",
+        )
         for field in dataclasses.fields(TrainConfig):
             if field.name in wanted:
                 continue

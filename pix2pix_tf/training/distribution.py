@@ -63,6 +63,21 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return "chief" not in resolver.cluster_spec().jobs and not resolver.task_id
 
 
+def is_lost_worker(strategy: tf.distribute.Strategy, error: tf.errors.OpError) -> bool:
+    """Whether an error of a step means that another worker is no longer there.
+
+    A process that saw it cannot work with others any more; TensorFlow wants it started anew.
+    """
+    if shard_of_worker(strategy)[1] == 1:
+        return False
+    # What its silence and its return give, and what follows in operations under way.
+    kinds = (
+        *(tf.errors.UnavailableError, tf.errors.FailedPreconditionError),
+        *(tf.errors.AbortedError, tf.errors.CancelledError),
+    )
+    return isinstance(error, kinds)
+
+
 def make_agreement(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
     """Returns a function of a wish of this process: whether any process has it.
 

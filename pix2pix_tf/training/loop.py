@@ -10,12 +10,13 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.config import TrainConfig, check_resumable
+from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, list_checkpoints
 from pix2pix_tf.training.precision import resolve_precision
+from pix2pix_tf.training.profiling import Profiler
 from pix2pix_tf.training.progress import Progress
 from pix2pix_tf.training.recorder import NonFiniteLossError, Recorder
 from pix2pix_tf.training.state import TrainState
@@ -23,9 +24,13 @@ from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.stopping import StopRequest
 from pix2pix_tf.training.summary import describe_run
 
-__all__ = ["NonFiniteLossError", "open_reader", "train"]
+__all__ = ["NonFiniteLossError", "WorkerLostError", "open_reader", "train"]
 
 _HELD_OUT_SPLITS = ("val", "test")
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker is gone; the run can go on from its newest checkpoint, in a new process."""
 
 
 def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
@@ -44,6 +49,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         InputError: If the data cannot be used, or the folder holds another run.
         NonFiniteLossError: If a loss or a weight is not finite, naming the step;
             the last checkpoint before it is left as it was.
+        WorkerLostError: If another worker ended in the middle of the run.
     """
     workdir = pathlib.Path(workdir)
     files.check_no_pattern(workdir)
@@ -105,10 +111,17 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
     try:
         train_step = make_train_step(state, config, strategy)
         agree = distribution.make_agreement(strategy)
-        _run_steps(config, state, train_step, batches, recorder, agree)
-    except tf.errors.OpError:
+        profiled = first_and_last_step(config.profile_steps)
+        with Profiler(workdir, profiled, writes=distribution.is_chief(strategy)) as profiler:
+            _run_steps(config, state, train_step, batches, recorder, agree, profiler)
+    except tf.errors.OpError as error:
         if training_reader.error is not None:  # A file went bad during the run.
             raise training_reader.error from None
+        if distribution.is_lost_worker(strategy, error):
+            raise WorkerLostError(
+                "Another worker is gone. All workers go on from the newest checkpoint when each "
+                "was started again with the same command."
+            ) from error
         raise
     print(f"Open '{workdir / reports.PAGE}' for the curves and the samples.", flush=True)
     return state
@@ -138,6 +151,7 @@ def _run_steps(
     batches: Iterator,
     recorder: Recorder,
     agree: Callable[[bool], bool],
+    profiler: Profiler,
 ) -> None:
     """Runs the steps that are left; `recorder` does what is due after each."""
     steps_done = int(state.step.numpy())
@@ -146,7 +160,8 @@ def _run_steps(
         Progress(steps_done, config.num_steps, config.batch_size) as progress,
     ):
         for step in range(steps_done + 1, config.num_steps + 1):
-            losses = train_step(next(batches))  # The only compiled call.
+            with profiler.step(step):
+                losses = train_step(next(batches))  # The only compiled call.
             # A machine that went on alone would wait for the others for ever.
             is_stopped = agree(stop.is_requested) and step < config.num_steps
             recorder.after_step(step, losses, progress, is_stopped=is_stopped)

@@ -1,0 +1,219 @@
+r"""What is measured, each in a process of its own that stays alive between its turns.
+
+A contender is made in the interpreter that it needs, says that it is ready, and then
+works only while it is asked to, so that several can take turns and no two compute at
+once. This module is both ends: `Contender` starts and asks, `main` answers.
+
+    PYTHON -m benchmarks.contenders MODULE:FUNCTION SETTINGS_AS_JSON
+
+FUNCTION makes the work from the settings: it returns (work, facts), where `work(count)`
+does it `count` times and returns the seconds of each, and `facts` are things to report.
+Nothing but the standard library is imported here: one contender has TensorFlow, another
+PyTorch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import pathlib
+import resource
+import select
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_REPLY_FD_VARIABLE = "PIX2PIX_BENCHMARK_REPLY_FD"
+_STARTED_VARIABLE = "PIX2PIX_BENCHMARK_STARTED"
+
+Work = Callable[[int], Sequence[float]]
+
+
+class ContenderError(RuntimeError):
+    """A contender died, or took too long; the text is the last that it said."""
+
+
+class Contender:
+    """A process that does some work when asked.
+
+    Args:
+        name: For tables.
+        python: Its interpreter.
+        make: "module:function", see above.
+        settings: What the function is given; also reported.
+        environment: Variables beside those of this process.
+        cpus: The cores it may use; None for all.
+        timeout_seconds: For becoming ready, and for each turn.
+
+    Attributes:
+        facts: What it reported when it was made.
+        seconds_to_ready: From the start of the process until its first work was done.
+        peak_resident_bytes: Largest resident memory so far.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        python: str,
+        make: str,
+        settings: dict,
+        *,
+        environment: dict[str, str] | None = None,
+        cpus: Sequence[int] | None = None,
+        timeout_seconds: float = 600.0,
+    ):
+        self.name = name
+        self.settings = settings
+        self.facts: dict[str, Any] = {}
+        self.seconds_to_ready: float | None = None
+        self.peak_resident_bytes = 0
+        self._timeout_seconds = timeout_seconds
+        self._errors = tempfile.TemporaryFile(mode="w+", errors="replace")
+        # Replies have a pipe of their own: libraries write what they like to stdout.
+        self._replies, reply_fd = os.pipe()
+        self._started = time.monotonic()
+        try:
+            self._process = subprocess.Popen(
+                [python, "-m", "benchmarks.contenders", make, json.dumps(settings)],
+                cwd=REPOSITORY,
+                env={
+                    **os.environ,
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    **(environment or {}),
+                    _REPLY_FD_VARIABLE: str(reply_fd),
+                    _STARTED_VARIABLE: str(self._started),
+                },
+                stdin=subprocess.PIPE,
+                stdout=self._errors,
+                stderr=self._errors,
+                pass_fds=[reply_fd],
+                preexec_fn=None if cpus is None else lambda: os.sched_setaffinity(0, cpus),
+            )
+        except OSError as error:
+            os.close(self._replies)
+            self._errors.close()
+            raise ContenderError(f"'{python}' cannot be started: {error}") from None
+        finally:
+            os.close(reply_fd)
+        self._unread = b""
+
+    def __enter__(self) -> Contender:
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+    def wait_until_ready(self) -> Contender:
+        """Returns itself once the first work is done, which no measurement includes."""
+        reply = self._read_reply()
+        self.seconds_to_ready = time.monotonic() - self._started
+        self.facts = reply["facts"]
+        return self
+
+    def ask(self, count: int) -> None:
+        """Lets it work `count` times; `answer` has to be called next."""
+        try:
+            self._process.stdin.write(f"{count}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise ContenderError(self._last_words()) from None
+
+    def answer(self) -> list[float]:
+        """Returns the seconds of each time, as soon as it is done."""
+        return self._read_reply()["seconds"]
+
+    def close(self) -> None:
+        """Ends the process."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self._replies)
+        self._errors.close()
+
+    def _read_reply(self) -> dict:
+        deadline = time.monotonic() + self._timeout_seconds
+        while b"\n" not in self._unread:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._replies], [], [], left)[0]:
+                raise ContenderError(f"No answer in {self._timeout_seconds:.0f} seconds.")
+            part = os.read(self._replies, 65536)
+            if not part:
+                raise ContenderError(self._last_words())
+            self._unread += part
+        line, self._unread = self._unread.split(b"\n", 1)
+        reply = json.loads(line)
+        self.peak_resident_bytes = reply["peak_resident_bytes"]
+        return reply
+
+    def _last_words(self) -> str:
+        status = self._process.wait()
+        self._errors.seek(0)
+        lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
+        return f"Ended with status {status}: {lines[-1][:300] if lines else 'nothing was said'}"
+
+
+def available_cpus() -> list[int]:
+    """Returns the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Not on macOS.
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def seconds_since_start() -> float:
+    """Returns, in a contender, the seconds since its process was started."""
+    # The monotonic clock is one for all processes of a machine.
+    return time.monotonic() - float(os.environ[_STARTED_VARIABLE])
+
+
+def timed(do: Callable[[], Any]) -> Work:
+    """Returns work that times each call of `do`, which must wait for its own result."""
+
+    def work(count: int) -> list[float]:
+        seconds = []
+        for _ in range(count):
+            start = time.perf_counter()
+            do()
+            seconds.append(time.perf_counter() - start)
+        return seconds
+
+    return work
+
+
+def main(make: str, settings: str) -> None:
+    """Makes the work, does it once, and then as often as each line of stdin says."""
+    reply_fd = int(os.environ.pop(_REPLY_FD_VARIABLE))
+    os.set_inheritable(reply_fd, False)  # Else a child that lives on keeps the pipe open.
+
+    def reply(**values) -> None:
+        # Kilobytes on Linux, bytes on macOS.
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        os.write(reply_fd, (json.dumps(dict(values, peak_resident_bytes=peak)) + "\n").encode())
+
+    module, function = make.split(":")
+    work, facts = getattr(importlib.import_module(module), function)(json.loads(settings))
+    work(1)
+    reply(facts=facts)
+    for line in sys.stdin:
+        reply(seconds=list(work(int(line))))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except Exception as error:
+        traceback.print_exc()
+        # Last, and on one line: what the table shows.
+        sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))

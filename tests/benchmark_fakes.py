@@ -1,0 +1,81 @@
+"""Contenders that do next to nothing, for the tests of the benchmarks; no library is imported."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+
+
+def steady(settings: dict):
+    """Takes `settings["seconds"]`, each number once around; the first is the warm-up's."""
+    times = iter(settings["seconds"] * 1000)
+    return lambda count: [next(times) for _ in range(count)], dict(pid=os.getpid(), gflop=10.0)
+
+
+def noting(settings: dict):
+    """Writes a line when it starts and stops to work."""
+
+    def work(count):
+        for text in ("starts", "stops"):
+            with open(settings["path"], "a", encoding="utf-8") as file:
+                file.write(f"{settings['letter']} {text} {count}\n")
+            time.sleep(0.02)
+        return [1.0] * count
+
+    return work, {}
+
+
+def chatty(settings: dict):
+    """Writes to stdout, which must not be taken for an answer."""
+    print('{"seconds": [0.0]}', flush=True)
+    os.write(1, b"more\n")
+    return lambda count: [2.0] * count, {}
+
+
+def unable(settings: dict):
+    """Cannot be made."""
+    raise ValueError("no such\nlayer")
+
+
+def dying(settings: dict):
+    """Works once, then ends in the middle of its first turn."""
+    turns = iter([None])
+
+    def work(count):
+        if next(turns, "later") == "later":
+            print("out of luck", file=sys.stderr, flush=True)
+            os._exit(9)
+        return [1.0] * count
+
+    return work, {}
+
+
+def silent(settings: dict):
+    """Never gets ready."""
+    time.sleep(60)
+
+
+class InProcess:
+    """Stands for `contenders.Contender`, without a process."""
+
+    def __init__(self, name, python, make, settings, **unused):
+        self.name, self.settings = name, settings
+        self.seconds_to_ready, self.peak_resident_bytes = 1.0, 10**9
+        self._make = make
+
+    def wait_until_ready(self):
+        module, function = self._make.split(":")
+        self._work, self.facts = getattr(importlib.import_module(module), function)(self.settings)
+        self._work(1)
+        return self
+
+    def ask(self, count):
+        self._count = count
+
+    def answer(self):
+        return self._work(self._count)
+
+    def close(self):
+        self._work = None
