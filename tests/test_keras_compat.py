@@ -101,3 +101,35 @@ class TfVariablesTest(tf.test.TestCase):
             self.assertAllEqual(variable, weight)
         variables[0].assign(tf.ones([2, 3]))  # The variable itself, not a copy.
         self.assertAllEqual(model.get_weights()[0], np.ones((2, 3)))
+
+
+class FusedAdamTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("plain", False, 0.01),
+        ("scaled", True, 0.01),
+        ("decaying", False, LinearDecay(0.01, num_steps=6, decay_steps=4)),
+    )
+    def test_updates_like_keras_own(self, loss_scaling, rate):
+        gradients = np.random.RandomState(0).normal(0.0, 3.0, [5, 7, 3]).astype(np.float32)
+        histories = []
+        for kind in (keras.optimizers.Adam, keras_compat.FusedAdam):
+            layer = keras.layers.Dense(3, use_bias=False, kernel_initializer="ones")
+            layer.build((None, 7))
+            optimizer = ScaledOptimizer(
+                kind(rate, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+                layer.trainable_variables,
+                loss_scaling=loss_scaling,
+            )
+
+            @tf.function
+            def step(gradient, layer=layer, optimizer=optimizer):
+                scale = optimizer.scale_loss(tf.constant(1.0))
+                optimizer.apply([gradient * scale], layer.trainable_variables)
+
+            history = []
+            for gradient in gradients:
+                step(tf.constant(gradient))
+                history.append(tiny_training.weights(layer)[0])
+            histories.append(history)
+        self.assertAllClose(histories[0], histories[1], rtol=1e-6, atol=1e-6)
+        self.assertNotAllClose(histories[1][0], histories[1][-1], atol=1e-3)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.keras_compat import ScaledOptimizer
+from pix2pix_tf.keras_compat import FusedAdam, ScaledOptimizer
 from pix2pix_tf.models import discriminator, generator
 from pix2pix_tf.training import precision
 
@@ -121,7 +121,7 @@ def _build_optimizer(config: TrainConfig, model: keras.Model, dtype: str) -> Sca
     rate = config.learning_rate
     if config.decay_steps:
         rate = LinearDecay(rate, num_steps=config.num_steps, decay_steps=config.decay_steps)
-    adam = keras.optimizers.Adam(
+    adam = FusedAdam(
         rate, beta_1=config.adam_beta_1, beta_2=config.adam_beta_2, epsilon=ADAM_EPSILON
     )
     return ScaledOptimizer(
