@@ -541,14 +541,48 @@ class BuildTest(tf.test.TestCase, parameterized.TestCase):
         self.write(**sizes)
         self.assertIn(message, self.refuse(f"--targets={self.folder / 'real'}"))
 
+    def record(self, name: str, **changes) -> None:
+        """Writes what evaluate has measured an algorithm on."""
+        contents = dict(dict(dataset="demo", split="val", direction="AtoB"), **changes)
+        (self.folder / name / "evaluation.json").write_text(json.dumps(contents))
+
     def test_refuses_algorithms_that_were_measured_on_different_data(self):
         self.write()
-        for name, direction in zip(_ALGORITHMS, ("AtoB", "BtoA")):
-            record = dict(dataset="demo", split="test", direction=direction)
-            (self.folder / name / "evaluation.json").write_text(json.dumps(record))
+        self.record("bad")
+        self.record("good", direction="BtoA")
         self.assertIn("Evaluate both on the same data.", self.refuse())
+        # One without a record is of unknown data.
+        (self.folder / "good" / "evaluation.json").unlink()
+        self.assertRegex(self.refuse(), "there is no '.*/good/evaluation.json'. Pass --dataset")
+        for changes in (dict(direction=None), dict(dataset=["demo"])):
+            self.record("bad", **changes)
+            self.assertIn("does not say what was measured", self.refuse("--dataset=demo"))
         (self.folder / "bad" / "evaluation.json").write_text("[]")
         self.assertIn("does not say what was measured", self.refuse())
+
+    @parameterized.parameters(
+        ("--split=test", "--split is 'test', and 'good' was measured on 'val', by '"),
+        ("--direction=BtoA", "--direction is 'BtoA', and 'good' was measured on 'AtoB', by '"),
+        ("--dataset=demo", "--dataset is 'demo', and 'good' was measured on '"),
+    )
+    def test_refuses_flags_that_contradict_what_evaluate_measured(self, flag, message):
+        self.write()
+        # As facades has it: pictures of the same names in each split, so nothing else is wrong.
+        data = self.folder / "data"
+        for seed, split in enumerate(("val", "test")):
+            write_pictures(data / split, map(str, range(4)), seed=seed, size=(2 * SIZE, SIZE))
+        # The other has no record, and is not asked. The folder is written in another way.
+        self.record("good", dataset=str(data / ".." / "data"))
+        flags = [f"--dataset={data}", "--split=val", "--direction=AtoB"]
+        self.assertIn(message, self.refuse(*flags, flag))
+        # Flags that agree are none too many, and what they leave out is as it was measured.
+        expected = read_picture(data / "val" / "0.png")[:, SIZE:]
+        for number, given in enumerate((flags, flags[:1])):
+            self.output = self.folder / f"study {number}"
+            result = self.run_command(*given)
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            pair = read_description(self.output)["pairs"][0]
+            self.assertAllEqual(read_picture(self.output / "pictures" / pair["real"]), expected)
 
     def test_settings_of_the_paper(self):
         settings = build.Settings()
