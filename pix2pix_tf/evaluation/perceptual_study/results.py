@@ -28,8 +28,8 @@ NUM_RESAMPLES = 10_000
 BOOTSTRAP, EXACT = "bootstrap of participants", "Clopper-Pearson"
 _RESAMPLES_AT_ONCE = 500  # Bounds the memory, however many people took part.
 # With fewer participants than these, a bootstrap's interval is clearly too narrow: in
-# simulations one of 95 % holds the true rate in 92 to 94 % of studies with 20, in 88 to 91 %
-# with 10, in 78 to 87 % with 5.
+# simulations one of 95 % holds the true rate in 91 to 94 % of studies with 20, in 87 to 92 %
+# with 10, in 82 to 85 % with 5.
 _ENOUGH_PARTICIPANTS = 20
 _HALVINGS = 50  # Of [0, 1]: to 1e-15, and never as far as 1 itself.
 # Milliseconds; six frames of a usual screen.
