@@ -116,12 +116,15 @@ class TrainSegmenterTest(tf.test.TestCase):
         def train(*flags: str) -> tuple[float, float]:
             """Returns the rate that a training says, and the one that Adam got."""
             self.output = tiny_runs.temporary_folder(self) / "out"
-            with mock.patch.object(
-                segmenter_training, "LinearDecay", wraps=segmenter_training.LinearDecay
-            ) as decay:
-                result = self.train("--validate_every=1", *flags, num_steps=1)
+            with (
+                mock.patch.object(
+                    segmenter_training, "LinearDecay", wraps=segmenter_training.LinearDecay
+                ) as decay,
+                mock.patch.object(segmenter_training, "_run_steps", return_value=False),
+            ):
+                result = self.train(*flags)
             self.assertEqual(result.exit_code, 0, result.stderr)
-            rate = segmenter.read_info(self.output)["config"]["learning_rate"]
+            rate = segmenter_training.read_training(self.output)["learning_rate"]
             self.assertIn(f"; learning rate {rate:g}; ", result.stdout)
             return rate, decay.call_args.args[0]
 
@@ -135,11 +138,12 @@ class TrainSegmenterTest(tf.test.TestCase):
 
     def test_what_has_learned_nothing_is_warned_of(self):
         for wrong, is_warned in ((10, True), (9, False)):
-            self.output = tiny_runs.temporary_folder(self) / "out"
             matrix = np.zeros([12, 12], np.int64)  # Nearly all is taken for class 0.
             matrix[0, 0], matrix[1, 0], matrix[1, 1] = 20, wrong, 10 - wrong
-            with mock.patch.object(segmenter_training, "score_photos", return_value=matrix):
-                result = self.train(num_steps=1)
+            scores = segmenter_training._described(matrix, label_data.TABLE)
+            info = dict(origin="from scratch", step=1, val=scores)
+            with mock.patch.object(segmenter_training, "train", return_value=info):
+                result = self.train()
             self.assertEqual(result.exit_code, 0, result.stderr)
             self.assertEqual("no better than the most frequent class" in result.stdout, is_warned)
 
@@ -148,7 +152,8 @@ class TrainSegmenterTest(tf.test.TestCase):
         again = self.run_command()
         self.assertIn("after step 2.", again.stdout)
         # Where none is given the rate goes on as it was.
-        self.assertIn("after step 2.", self.train("--learning_rate=0", num_steps=2).stdout)
+        with mock.patch.object(segmenter_training, "_run_steps", return_value=False):
+            self.assertIn("after step 2.", self.train("--learning_rate=0", num_steps=2).stdout)
         self.assertIn("Real photos", again.stdout)
         result = self.run_command("--learning_rate=0.5", "--seed=3")
         self.assertEqual(result.exit_code, 2)

@@ -84,7 +84,8 @@ def choose(
 def _not_measured(metric: str, measured: Iterable[str]) -> InputError:
     return InputError(
         f"metric is {metric!r}, which is not measured here. Measured are: {', '.join(measured)}. "
-        "fid and kid need the weights of Inception, the segmenter's distances that there are none."
+        "fid and kid need the weights of Inception; without these --segmenter gives distances of "
+        "its own features."
     )
 
 
