@@ -16,7 +16,7 @@ from PIL import Image
 
 from pix2pix_tf import evaluate, serving
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import runner, segmenter
+from pix2pix_tf.evaluation import features, runner, segmenter
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import checkpoints
 
@@ -274,6 +274,15 @@ class EvaluateTest(tf.test.TestCase):
         result = self.evaluate(f"--segmenter={folder}", f"--class_maps={maps}")
         self.assertEqual(result.exit_code, 2)
         self.assertIn("of class maps", result.stderr)
+
+    def test_fid_comes_with_its_note(self):
+        network = mock.Mock(origin="ImageNet", digest=None, frechet_name="fid", kernel_name="kid")
+        network.name = "Inception"
+        network.features = lambda pictures: pictures.mean(axis=(1, 2))
+        with mock.patch.object(features, "find", return_value=(network, [])):
+            result = self.evaluate()
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertIn("note: FID and KID are of 3 outputs and 3 targets, by Incep", result.stdout)
 
     def test_flags_that_do_not_go_together_are_refused(self):
         cases = {
