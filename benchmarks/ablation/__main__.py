@@ -15,7 +15,6 @@ there is so far is always there.
 
 from __future__ import annotations
 
-import hashlib
 import pathlib
 import shlex
 import sys
@@ -98,7 +97,7 @@ def _check_evaluation(config: TrainConfig) -> dict[str, str]:
         feature_weights=pathlib.Path(options.feature_weights),
     )
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        name: files.sha256(path)
         for name, path in judges.items()
         if options[name].value and path.is_file()
     }
