@@ -304,24 +304,24 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             ):
                 verify._check_installed(["tflite", "chromium", "node"])
 
-    def test_without_the_pairs_of_the_training_others_can_be_named(self):
+    def test_without_the_pairs_of_the_training_it_says_how_to_name_others(self):
         run_folder = self.output.parent / "run"
         tiny_runs.write_run(run_folder, dataset="/not/on/this/machine")
-        arguments = (f"--workdir={run_folder}", "--num_images=1")
-        result = self.verify(*arguments)
+        result = self.verify(f"--workdir={run_folder}")
         self.assertEqual(result.exit_code, 2)
         self.assertStartsWith(result.stderr, "error: The images to compare with cannot be had: ")
         self.assertIn("/not/on/this/machine", result.stderr)
         self.assertIn("Or name others with --dataset and --data_dir.", result.stderr)
-        data_dir = str(self.output.parent)
-        pairs_named = ("--dataset=demo", f"--data_dir={data_dir}")
-        with mock.patch.object(tflite, "convert", side_effect=InputError("not now")) as convert:
-            with mock.patch.dict(limits.TFLITE, {"int8": limits.TFLITE["int8"]}, clear=True):
-                with mock.patch.object(litert, "check_installed"):
-                    result = self.verify(*arguments, *pairs_named, "--runtimes=tflite")
-        self.assertEqual(result.stdout.count("FAILED"), 1, result.stdout + result.stderr)
-        self.assertEqual(
-            convert.call_args.kwargs, dict(quantize="int8", dataset="demo", data_dir=data_dir)
+
+    def test_int8_is_calibrated_with_the_pairs_that_were_named(self):
+        pairs_named = dict(dataset="demo", data_dir="there")
+        with mock.patch.object(tflite, "convert") as convert:
+            for subject in parity_models.subjects(
+                self.run_folder, self.output, ["tflite"], num_threads=1, **pairs_named
+            ):
+                subject.convert()
+        convert.assert_called_with(
+            self.run_folder, self.output / "int8.tflite", quantize="int8", **pairs_named
         )
 
     def test_a_run_that_cannot_be_used_costs_no_earlier_models(self):
@@ -350,11 +350,17 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             if found:
                 self.assertStartsWith(faults[0], f"x: {found}")
 
-    def test_a_model_without_noise(self):
+    def test_a_model_without_noise_on_other_pairs(self):
         run_folder = self.output.parent / "run"
-        tiny_runs.write_run(run_folder, dropout=0.0)
-        result = self.verify(f"--workdir={run_folder}", "--num_images=1", "--num_draws=2")
+        tiny_runs.write_run(run_folder, dropout=0.0, dataset="/not/on/this/machine")
+        flags = (f"--workdir={run_folder}", "--num_images=1", "--num_draws=2")
+        subjects = parity_models.subjects
+        with mock.patch.object(parity_models, "subjects", side_effect=subjects) as compared:
+            result = self.verify(*flags, "--dataset=demo", "--data_dir=there")
         self.assertEqual(result.exit_code, 0, result.stdout + result.stderr)
+        self.assertEqual(
+            compared.call_args.kwargs, dict(num_threads=2, dataset="demo", data_dir="there")
+        )
         self.assertRegex(result.stdout, r"\| SavedModel, C\+\+ \| .* \| none \| none \|\n")
 
     def test_noise_of_a_model_without_noise(self):

@@ -323,7 +323,11 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(names, ["run", "site"])
         self.assertEqual(description["gallery"], "")
         self.assertStartsWith(description["subtitle"], "Draw edges; ")
-        card = json.loads((site / description["model"]["url"]).read_text())
+        url = description["model"]["url"]
+        self.assertEqual(
+            url, f"model-{assemble._digest(site / url.split('/')[0])}/with_noise/model.json"
+        )
+        card = json.loads((site / url).read_text())
         self.assertEqual(card["userDefinedMetadata"]["tfjs"]["quantize"], "uint8")
 
     def test_samples_of_a_folder_of_pairs(self):
@@ -368,16 +372,20 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
     def describe(self, config: TrainConfig, samples) -> dict:
         return assemble._describe(config, dict(step=None, noise_size=1), samples, "model.json")
 
-    def test_each_build_has_a_model_folder_of_its_own(self):
-        browser_tools.node()
-        urls = []
-        for seed in (0, 1):
-            tiny_runs.write_run(self.folder / f"run_{seed}", dataset="demo", seed=seed)
-            site = assemble.assemble(self.folder / f"run_{seed}", self.folder / f"site_{seed}")
-            urls.append(json.loads((site / "site.json").read_text())["model"]["url"])
-            self.assertRegex(urls[-1], r"^model-[0-9a-f]{12}/with_noise/model\.json$")
-            self.assertTrue((site / urls[-1]).is_file())
-        self.assertNotEqual(urls[0], urls[1])
+    def test_the_name_of_a_model_folder_follows_from_its_contents(self):
+        digests = []
+        for name, file, contents in (
+            ("first", "weights/shard", b"1"),
+            ("same", "weights/shard", b"1"),
+            ("other", "weights/shard", b"2"),
+            ("elsewhere", "weights/part", b"1"),
+        ):
+            path = self.folder / name / file
+            path.parent.mkdir(parents=True)
+            path.write_bytes(contents)
+            digests.append(assemble._digest(self.folder / name))
+        self.assertEqual(digests[0], digests[1])
+        self.assertLen(set(digests), 3)
 
     def test_a_run_or_an_output_that_cannot_be_used(self):
         def assemble_by_command():
