@@ -15,6 +15,8 @@ NODE_MODULES := export/tfjs_runner/node_modules
 # Of `make verify`: the run folder, and which of its checkpoints.
 WORKDIR ?=
 CHECKPOINT ?= newest
+# More flags for export.verify, such as --dataset=DIR or --runtimes=cpp.
+VERIFY_FLAGS ?=
 require_workdir = @test -n "$(WORKDIR)" || \
 	{ echo "error: WORKDIR is empty. Name a run folder: make $@ WORKDIR=runs/facades" >&2; exit 2; }
 # Of `make serving-check`: a running TensorFlow Serving, and the model folder it serves, if known.
@@ -67,12 +69,12 @@ notebook: setup  ## Generates the notebooks from their .py sources.
 verify: setup node  ## Compares all runtimes on a run: WORKDIR=DIR [CHECKPOINT=best]; writes parity/.
 	$(call require_workdir)
 	$(VENV)/bin/python -m export.verify --workdir="$(WORKDIR)" --checkpoint="$(CHECKPOINT)" \
-		--output=parity
+		--output=parity $(VERIFY_FLAGS)
 
 verify-current: setup-current node  ## The same on Python 3.13 or 3.12; writes parity-current/.
 	$(call require_workdir)
 	$(VENV_CURRENT)/bin/python -m export.verify --workdir="$(WORKDIR)" \
-		--checkpoint="$(CHECKPOINT)" --output=parity-current
+		--checkpoint="$(CHECKPOINT)" --output=parity-current $(VERIFY_FLAGS)
 
 serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [MODEL=DIR].
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \

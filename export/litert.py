@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+from export import image_size, tflite_metadata
 from pix2pix_tf.errors import InputError, MissingInputError
 
 try:
@@ -17,6 +18,10 @@ except ImportError:  # No wheels for this system, or not installed; TensorFlow h
     Interpreter = tf.lite.Interpreter
 
 
+class LiteRtError(RuntimeError):
+    """The interpreter failed at what it was given."""
+
+
 def check_installed() -> None:
     """Refuses to go on without LiteRT, where nothing less will do.
 
@@ -24,9 +29,14 @@ def check_installed() -> None:
         MissingInputError: If TensorFlow's interpreter stands in for it.
     """
     if not Interpreter.__module__.startswith("ai_edge_litert"):
+        remedy = f"Run: {sys.executable} -m pip install 'ai-edge-litert>=2.3,<3'"
+        if sys.version_info < (3, 10):
+            remedy = (
+                f"There is none for Python {sys.version_info[0]}.{sys.version_info[1]}: take 3.10 "
+                "or newer."
+            )
         raise MissingInputError(
-            "LiteRT is not installed, which runs .tflite files as a device does. Run: "
-            f"{sys.executable} -m pip install 'ai-edge-litert>=2.3,<3'"
+            f"LiteRT is not installed, which runs .tflite files as a device does. {remedy}"
         )
 
 
@@ -56,6 +66,10 @@ class LiteRtModel:
                 f"'{path}' cannot be loaded by LiteRT ({reason}). Convert the model again with "
                 "python -m export.tflite."
             ) from None
+        try:
+            self._about = tflite_metadata.read(self.path)
+        except InputError:  # A file of somebody else's runs too.
+            self._about = {}
 
     @property
     def signatures(self) -> list[str]:
@@ -76,7 +90,8 @@ class LiteRtModel:
 
         Raises:
             InputError: If an input is missing, unknown, or of another shape or type than
-                the file has.
+                the file has, or z is not as long as the image takes.
+            LiteRtError: If the interpreter fails nevertheless.
         """
         runner = self._runner(signature)
         shapes = self.input_shapes(signature)
@@ -96,7 +111,25 @@ class LiteRtModel:
                     f"{name} is {value.dtype} {list(value.shape)}, and '{self.path}' takes "
                     f"float32 {shape}. Scale the image, or convert the model for that size."
                 )
-        return runner(**inputs)
+        if "z" in inputs and self._about.get("size") == image_size.DYNAMIC:
+            self._check_noise(inputs["image"], inputs["z"])
+        try:
+            return runner(**inputs)
+        except (RuntimeError, ValueError) as error:
+            raise LiteRtError(f"'{self.path}', {signature}: {error}") from error
+
+    def _check_noise(self, image: np.ndarray, z: np.ndarray) -> None:
+        """Refuses a z of the wrong length; the network would take the front of a longer one."""
+        crop_size = self._about["model_card"]["config"]["crop_size"]
+        batch, height, width, _ = image.shape
+        tiles = -(-height // crop_size) * -(-width // crop_size)
+        needed = (batch, self._about["noise_size"] * tiles)
+        if z.shape != needed:
+            raise InputError(
+                f"z is {list(z.shape)}, and an image of {list(image.shape)} takes {list(needed)}: "
+                f"{self._about['noise_size']} numbers for each started {crop_size}x{crop_size} "
+                "tile. Pass so many."
+            )
 
     def _runner(self, signature: str):
         if signature not in self._runners:

@@ -56,7 +56,13 @@ def make_room(folder: pathlib.Path) -> None:
 
 
 def subjects(
-    version: pathlib.Path, folder: pathlib.Path, wanted: Sequence[str], *, num_threads: int
+    version: pathlib.Path,
+    folder: pathlib.Path,
+    wanted: Sequence[str],
+    *,
+    num_threads: int,
+    dataset: str = "",
+    data_dir: str = "",
 ) -> list[Subject]:
     """Returns what is to be compared, each to be converted and run when its turn has come.
 
@@ -65,6 +71,8 @@ def subjects(
         folder: Of the converted ones.
         wanted: Some of "cpp", "tflite", "node" and "chromium".
         num_threads: CPU threads of TFLite.
+        dataset: Pairs to calibrate int8 with; empty means those of the training.
+        data_dir: Where published sets are; empty means as in the training.
     """
     found = [Subject(runtimes.saved_model(version), _nothing)]
     if "cpp" in wanted:
@@ -72,7 +80,10 @@ def subjects(
     if "tflite" in wanted:
         for quantize, path in _tflite_paths(folder).items():
             runtime = runtimes.tflite(path, quantize, num_threads=num_threads)
-            found.append(Subject(runtime, _tflite_conversion(version, path, quantize)))
+            convert = _tflite_conversion(
+                version, path, quantize, dataset=dataset, data_dir=data_dir
+            )
+            found.append(Subject(runtime, convert))
     for quantize, path in _tfjs_paths(folder).items():
         convert = _tfjs_conversion(version, path, quantize)
         if "node" in wanted:
@@ -96,10 +107,10 @@ def _nothing() -> None:
 
 
 def _tflite_conversion(
-    version: pathlib.Path, path: pathlib.Path, quantize: str
+    version: pathlib.Path, path: pathlib.Path, quantize: str, *, dataset: str, data_dir: str
 ) -> Callable[[], None]:
     def convert() -> None:
-        tflite.convert(version, path, quantize=quantize)
+        tflite.convert(version, path, quantize=quantize, dataset=dataset, data_dir=data_dir)
 
     return convert
 

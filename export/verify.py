@@ -9,15 +9,22 @@ outputs and their differences), and ends with exit status 1 if a runtime is furt
 from Keras than its limit or fails, or the noise is not alive. The models are kept in
 `models/` below the output, until the next run.
 
-TFLite needs LiteRT, TF.js Node and `make node`, and Chromium on the path; `--runtimes`
-leaves out what is not there.
+TFLite needs LiteRT, TF.js Node and `make node`, and Chromium on the path. Where one of
+them is not there, `--runtimes`, once for each, names the others:
+
+    python -m export.verify --workdir=runs/facades --output=parity --runtimes=cpp --runtimes=tflite
+
+The images are held-out ones of the training's data set. Where that is not on this machine,
+`--dataset` and `--data_dir` name other pairs, with which int8 is calibrated too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import json
+import math
 import pathlib
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +33,18 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from export import limits, litert, parity_models, runtimes, tfjs_browser, tfjs_node
+from export import (
+    cpp_session,
+    limits,
+    litert,
+    parity_models,
+    runtimes,
+    tfjs_browser,
+    tfjs_node,
+)
 from export.runtimes import Inputs, Run, Runtime
 from pix2pix_tf import commands, files
+from pix2pix_tf.errors import InputError, MissingInputError
 
 EXIT_DIFFERS = 1
 RUNTIMES = ("cpp", "tflite", "node", "chromium")
@@ -61,7 +77,16 @@ def define_flags() -> None:
         "num_draws", NUM_DRAWS, "Draws of the noise whose mean is compared.", lower_bound=2
     )
     flags.DEFINE_integer("num_threads", 2, "CPU threads of TFLite.", lower_bound=1)
-    flags.DEFINE_multi_enum("runtimes", list(RUNTIMES), RUNTIMES, "Beside Python's SavedModel.")
+    flags.DEFINE_multi_enum(
+        "runtimes",
+        list(RUNTIMES),
+        RUNTIMES,
+        "A runtime to compare, beside Python's SavedModel. For several, repeat the flag.",
+    )
+    flags.DEFINE_string(
+        "dataset", "", "Pairs to compare with: name or folder. Empty: as in the training."
+    )
+    flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
 
 
 def main(unused_arguments: list[str]) -> int:
@@ -78,11 +103,13 @@ def main(unused_arguments: list[str]) -> int:
         num_draws=options.num_draws,
         num_threads=options.num_threads,
         wanted=options.runtimes,
+        dataset=options.dataset,
+        data_dir=options.data_dir,
     )
     print((output / "parity.md").read_text(encoding="utf-8"))
     failures = [fault for row in result["runtimes"] for fault in row["faults"]]
     for fault in failures + result["faults"]:
-        print(f"FAILED: {fault}")
+        print(f"FAILED: {_first_line(fault)}")
     return EXIT_DIFFERS if failures or result["faults"] else 0
 
 
@@ -96,11 +123,29 @@ def verify(
     num_draws: int = NUM_DRAWS,
     num_threads: int = 2,
     wanted: Sequence[str] = RUNTIMES,
+    dataset: str = "",
+    data_dir: str = "",
 ) -> dict:
-    """Exports, converts, runs and compares; returns what `parity.json` holds.
+    """Exports, converts, runs and compares.
+
+    Args:
+        workdir: The run folder.
+        output: The folder for models and results.
+        checkpoint: "newest", "best", or a step.
+        num_images: Of which `with_noise` is compared; fewer if there are no more.
+        repeat: Runs of which the median time is taken.
+        num_draws: Calls of `serving_default` with the first image.
+        num_threads: CPU threads of TFLite.
+        wanted: Some of `RUNTIMES`.
+        dataset: Pairs to compare with; empty means those of the training.
+        data_dir: Where published sets are; empty means as in the training.
+
+    Returns:
+        What `parity.json` holds, where a number that is not finite is null.
 
     Raises:
-        InputError: If the run cannot be exported, or a runtime is not installed.
+        InputError: If the run cannot be exported, the images cannot be had, or a runtime
+            is not installed.
     """
     from pix2pix_tf import serving
     from pix2pix_tf.config import TrainConfig
@@ -108,18 +153,17 @@ def verify(
 
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     # What is missing is said now, not after the conversions.
-    if "tflite" in wanted:
-        litert.check_installed()
-    if "node" in wanted or "chromium" in wanted:
-        tfjs_node.find_node()
-    if "chromium" in wanted:
-        tfjs_browser.find_chromium()
+    _check_installed(wanted)
     config = TrainConfig.load(workdir)
+    config = dataclasses.replace(
+        config, dataset=dataset or config.dataset, data_dir=data_dir or config.data_dir
+    )
     reference = _keras(workdir, config, checkpoint)
     random = np.random.default_rng(0)
+    noise_size = state.noise_size(config)
+    split, images = _held_out_images(config, num_images)
     inputs = [
-        dict(image=image, z=random.random((1, state.noise_size(config)), dtype=np.float32))
-        for image in _held_out_images(config, num_images)
+        dict(image=image, z=random.random((1, noise_size), dtype=np.float32)) for image in images
     ]
     models = output / "models"
     parity_models.make_room(models)
@@ -129,10 +173,12 @@ def verify(
     card = serving.read_model_card(version)
 
     expected = _measure(reference, inputs, repeat, num_draws)
-    rows = [_row(reference, expected, expected)]
+    rows = [_row(reference, expected, expected, noise_size)]
     pictures = {reference.name: expected.outputs[:_PICTURES]}
     # One after the other: together, the models of a 256x256 run take gigabytes.
-    for subject in parity_models.subjects(version, models, wanted, num_threads=num_threads):
+    for subject in parity_models.subjects(
+        version, models, wanted, num_threads=num_threads, dataset=dataset, data_dir=data_dir
+    ):
         runtime = subject.runtime
         print(f"{runtime.name} ...", flush=True)
         gc.collect()  # The model before: graphs of TensorFlow are cycles.
@@ -143,36 +189,78 @@ def verify(
             rows.append(dict(name=runtime.name, faults=[f"{runtime.name}: {error}"]))
             continue
         pictures[runtime.name] = measured.outputs[:_PICTURES]
-        rows.append(_row(runtime, measured, expected))
+        rows.append(_row(runtime, measured, expected, noise_size))
 
     exported = runtimes.saved_model(version)
+    faults = _checked(exported, lambda: _stranger_faults(exported, inputs))
+    if noise_size:
+        faults += _checked(exported, lambda: _restart_faults(exported, inputs[0]))
     result = dict(
         workdir_step=card["step"],
         crop_size=card["config"]["crop_size"],
         num_images=len(inputs),
+        split=split,
+        noise_size=noise_size,
         num_draws=num_draws,
         num_threads=num_threads,
         versions=card["versions"],
         python=platform.python_version(),
         runtimes=rows,
-        faults=_checked(exported, lambda: _stranger_faults(exported, inputs))
-        + _checked(exported, lambda: _restart_faults(exported, inputs[0])),
+        faults=faults,
     )
-    files.write_atomically(output / "parity.json", (json.dumps(result, indent=1) + "\n").encode())
+    files.write_atomically(output / "parity.json", _json(result).encode())
     files.write_atomically(output / "parity.md", _table(result).encode())
     _write_picture(output / "parity.png", inputs, pictures)
     return result
 
 
-def _held_out_images(config, count: int) -> list[np.ndarray]:
-    """Returns sources of the set that the model was trained on, `[1, size, size, channels]`."""
+def _check_installed(wanted: Sequence[str]) -> None:
+    """Refuses to go on without what the runtimes need.
+
+    Raises:
+        MissingInputError: If something is not installed; it says how to do without.
+    """
+    needs = dict(
+        cpp=[],
+        tflite=[litert.check_installed],
+        node=[tfjs_node.find_node],
+        chromium=[tfjs_node.find_node, tfjs_browser.find_chromium],
+    )
+    missing = {}
+    for name in wanted:
+        for check in needs[name]:
+            try:
+                check()
+            except MissingInputError as error:
+                missing.setdefault(name, str(error))
+    if missing:
+        reasons = dict.fromkeys(missing.values())  # Node is missing once, for two runtimes.
+        rest = [name for name in RUNTIMES if name in set(wanted) - set(missing)] or ["cpp"]
+        raise MissingInputError(
+            f"{' '.join(reasons)} Or leave {' and '.join(missing)} out: "
+            f"{' '.join(f'--runtimes={name}' for name in rest)}"
+        )
+
+
+def _held_out_images(config, count: int) -> tuple[str, list[np.ndarray]]:
+    """Returns a split, held out if the set has such, and its first inputs.
+
+    Each is float32 in [-1, 1], `[1, crop_size, crop_size, channels]`.
+    """
     from pix2pix_tf.data import pairs, pipeline
     from pix2pix_tf.training import loop
 
-    split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-    reader = loop.open_reader(config, split, size=config.crop_size)
+    try:
+        found = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
+        split = found or "train"
+        reader = loop.open_reader(config, split, size=config.crop_size)
+    except InputError as error:
+        raise InputError(
+            f"The images to compare with cannot be had: {error} Or name others with --dataset and "
+            "--data_dir."
+        ) from None
     examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=count)
-    return [example.source.numpy() for example in examples]
+    return split, [example.source.numpy() for example in examples]
 
 
 def _keras(workdir: pathlib.Path, config, checkpoint: str) -> Runtime:
@@ -206,11 +294,20 @@ def _keras(workdir: pathlib.Path, config, checkpoint: str) -> Runtime:
 def _faults_of_runtimes() -> tuple[type[Exception], ...]:
     """Returns what a conversion or a runtime raises where the model or the machine is at fault.
 
-    CppError, NodeError and BrowserError are RuntimeErrors; InputError is a ValueError.
+    All else is a defect of this program, and keeps its traceback.
     """
     import tensorflow as tf
 
-    return (RuntimeError, ValueError, OSError, MemoryError, tf.errors.OpError)
+    return (
+        cpp_session.CppError,
+        litert.LiteRtError,
+        tfjs_node.NodeError,
+        tfjs_browser.BrowserError,
+        InputError,
+        tf.errors.OpError,
+        OSError,
+        MemoryError,
+    )
 
 
 def _measure(runtime: Runtime, inputs: list[Inputs], repeat: int, num_draws: int) -> _Measured:
@@ -226,7 +323,7 @@ def _measure(runtime: Runtime, inputs: list[Inputs], repeat: int, num_draws: int
     return _Measured(outputs, milliseconds, draws[:, 0])
 
 
-def _row(runtime: Runtime, measured: _Measured, expected: _Measured) -> dict:
+def _row(runtime: Runtime, measured: _Measured, expected: _Measured, noise_size: int) -> dict:
     """Returns a runtime's row of `parity.json`, with its faults."""
     differences = [
         np.abs(found - wanted) for found, wanted in zip(measured.outputs, expected.outputs)
@@ -238,10 +335,17 @@ def _row(runtime: Runtime, measured: _Measured, expected: _Measured) -> dict:
         max_difference=float(np.max([difference.max() for difference in differences])),
         mean_limit=runtime.limit.mean,
         max_limit=runtime.limit.max,
+        mean_shift_limit=runtime.limit.mean_shift,
         milliseconds=float(np.median(measured.milliseconds)),
-        **_noise_row(measured.draws, expected.draws),
+        distinct_draws=len({draw.tobytes() for draw in measured.draws}),
     )
-    return {**row, "faults": _faults(row, runtime.limit)}
+    faults = _difference_faults(row, runtime.limit)
+    if noise_size:
+        row.update(_noise_row(measured.draws, expected.draws))
+        faults += _noise_faults(row, runtime.limit)
+    else:
+        faults += _no_noise_faults(row)
+    return {**row, "faults": faults}
 
 
 def _noise_row(draws: np.ndarray, expected: np.ndarray) -> dict:
@@ -253,34 +357,46 @@ def _noise_row(draws: np.ndarray, expected: np.ndarray) -> dict:
     return dict(
         spread=float(draws.std(axis=0, ddof=1).mean()),
         expected_spread=float(expected.std(axis=0, ddof=1).mean()),
-        repeats=bool(np.array_equal(draws[0], draws[1])),
         mean_shift=float(np.sqrt(np.mean(np.square(shift)))),
         sampling_error=float(np.sqrt(np.mean(np.square(sampling)))),
     )
 
 
-def _faults(row: dict, limit: limits.Limit) -> list[str]:
-    """Returns what is wrong with a runtime, in words."""
+def _difference_faults(row: dict, limit: limits.Limit) -> list[str]:
+    """Returns what is wrong with a runtime's outputs of `with_noise`, in words."""
     faults = []
     for kind, allowed in (("mean", limit.mean), ("max", limit.max)):
         found = row[f"{kind}_difference"]
         if not found <= allowed:
             faults.append(f"{row['name']}: {kind} difference {found:.2g}, limit {allowed:.2g}")
-    if row["repeats"] or not row["spread"] > 0:
-        faults.append(f"{row['name']}: two calls of serving_default give the same picture")
+    return faults
+
+
+def _noise_faults(row: dict, limit: limits.Limit) -> list[str]:
+    """Returns what is wrong with the noise that a runtime draws, in words."""
+    faults = []
+    if row["distinct_draws"] < 2:
+        faults.append(f"{row['name']}: all calls of serving_default give the same picture")
     # Rounding to 8 bits adds a third, see docs/parity.md; a dropout that is lost takes as much.
     ratio = row["spread"] / max(row["expected_spread"], 1e-12)
     if not 0.7 <= ratio <= 1.6:
         faults.append(f"{row['name']}: the noise is {ratio:.2f} times as strong as Keras'")
     # Twice the error that is expected of two samples of the same distribution; a quantised
     # model is a slightly different one, by what its limit allows.
-    allowed = 2 * row["sampling_error"] + limit.mean
+    allowed = 2 * row["sampling_error"] + limit.mean_shift
     if not row["mean_shift"] <= allowed:
         faults.append(
             f"{row['name']}: the mean over draws is off by {row['mean_shift']:.2g}, allowed "
             f"{allowed:.2g}"
         )
     return faults
+
+
+def _no_noise_faults(row: dict) -> list[str]:
+    """Returns a fault if a runtime draws noise for a model that has none."""
+    if row["distinct_draws"] == 1:
+        return []
+    return [f"{row['name']}: the model has no noise, and calls of serving_default differ"]
 
 
 def _checked(runtime: Runtime, check: Callable[[], list[str]]) -> list[str]:
@@ -322,7 +438,7 @@ def _table(result: dict) -> str:
     """Returns the rows as a table in Markdown."""
     lines = [
         f"Step {result['workdir_step']}, {result['crop_size']}x{result['crop_size']}, batch 1, "
-        f"{result['num_images']} images; Python {result['python']}, "
+        f"{result['num_images']} images of {result['split']}; Python {result['python']}, "
         + ", ".join(f"{name} {number}" for name, number in result["versions"].items())
         + ".",
         "",
@@ -332,15 +448,41 @@ def _table(result: dict) -> str:
     ]
     for row in result["runtimes"]:
         if "megabytes" not in row:
-            lines.append(f"| {row['name']} | failed |")
+            reason = _first_line(row["faults"][0].removeprefix(f"{row['name']}: "))
+            lines.append(f"| {row['name']} | failed: {_escape(reason)} |")
             continue
+        noise = "none | none"
+        if result["noise_size"]:
+            noise = f"{row['spread']:.4f} | {row['mean_shift']:.4f} / {row['sampling_error']:.4f}"
         lines.append(
             f"| {row['name']} | {row['megabytes']:.1f} | {row['mean_difference']:.1e} "
             f"| {row['max_difference']:.1e} | {row['mean_limit']:g} / {row['max_limit']:g} "
-            f"| {row['milliseconds']:.0f} | {row['spread']:.4f} "
-            f"| {row['mean_shift']:.4f} / {row['sampling_error']:.4f} |"
+            f"| {row['milliseconds']:.0f} | {noise} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    """Returns a text as a cell of a table has it, whose cells end with a bar."""
+    return text.replace("|", "\\|")
+
+
+def _first_line(text: str) -> str:
+    """Returns what fits in a line of a report; the whole text is in parity.json."""
+    return next(iter(text.splitlines()), "")
+
+
+def _json(result: dict) -> str:
+    """Returns a result as JSON, which has no numbers that are not finite: they are null."""
+
+    def finite(value):
+        if isinstance(value, dict):
+            return {name: finite(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [finite(one) for one in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(finite(result), indent=1, allow_nan=False) + "\n"
 
 
 def _write_picture(path: pathlib.Path, inputs: list[Inputs], pictures: dict) -> None:

@@ -37,6 +37,10 @@ WORKDIR = "runs/demo"  # @param {type: "string"}
 # @markdown `best` by the measure of the training, `newest`, or a step that is kept.
 CHECKPOINT = "newest"  # @param ["newest", "best"] {allow-input: true}
 OUTPUT = "exported"  # @param {type: "string"}
+# @markdown Pairs to show, and to calibrate `int8` with: a name or a folder, and the folder of published
+# @markdown sets. Empty: as in the training.
+DATASET = ""  # @param {type: "string"}
+DATA_DIR = ""  # @param {type: "string"}
 # @markdown How the TFLite file holds its weights; `int8` also computes in 8 bits.
 TFLITE = "float16"  # @param ["none", "float16", "dynamic", "int8"]
 # @markdown How the TF.js folder holds its weights.
@@ -52,6 +56,7 @@ Installs the project unless it is there. Colab's own TensorFlow is used as it is
 """
 
 # %%
+import dataclasses
 import importlib
 import importlib.util
 import pathlib
@@ -68,7 +73,7 @@ except ImportError:  # Not in Colab.
     drive = files = None
 
 DRIVE = "/content/drive"
-if drive and any(path.startswith(DRIVE) for path in (WORKDIR, OUTPUT)):
+if drive and any(path.startswith(DRIVE) for path in (WORKDIR, OUTPUT, DATASET, DATA_DIR)):
     drive.mount(DRIVE)
 
 if importlib.util.find_spec("pix2pix_tf") is None:
@@ -87,6 +92,7 @@ import tensorflow as tf
 from export import litert, tfjs_model, tflite
 from pix2pix_tf import serving
 from pix2pix_tf.data import images, pairs, pipeline
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import exported
 from pix2pix_tf.training import loop, reports
 
@@ -113,11 +119,22 @@ def show(pictures):
     display(Image(data=images.encode_image(grid, ".png"), width=min(grid.shape[1], 1200)))
 
 
-config = model.config
-split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-reader = loop.open_reader(config, split, size=config.crop_size)
-(example,) = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=1)
-image = example.source.numpy()
+config = dataclasses.replace(
+    model.config,
+    dataset=DATASET or model.config.dataset,
+    data_dir=DATA_DIR or model.config.data_dir,
+)
+try:
+    split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
+    reader = loop.open_reader(config, split, size=config.crop_size)
+    (example,) = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=1)
+    image = example.source.numpy()
+except InputError as error:
+    print(f"The input is a drawn scene, not of the training's set, which cannot be had: {error}")
+    labels, _ = pairs.ScenePairs("test", size=config.crop_size).read(0)
+    file = images.encode_image(labels, ".png")  # Read again as the model takes it, maybe grey.
+    pixels = images.decode_pixels(file, channels=config.input_channels)
+    image = images.normalize_image(pixels).numpy()[None]
 noise = tf.random.uniform([1, model.noise_size]).numpy()
 served = model.translate_with_noise(image, noise)
 show({"input": image[0], "one draw": model.translate(image)[0], "another": served[0]})
@@ -143,11 +160,14 @@ display(Image(data=answer))
     python -m export.tf_serving.client --address=localhost:8500 --input=labels.png --output=out
 
 ## 4. TFLite, for phones
+
+`int8` is calibrated with training pairs: where those of the training are not on this machine, `DATASET` and
+`DATA_DIR` name others like them.
 """
 
 # %%
 path = output / f"{TFLITE}.tflite"
-tflite.convert(version, path, quantize=TFLITE)
+tflite.convert(version, path, quantize=TFLITE, dataset=DATASET, data_dir=DATA_DIR)
 phone = litert.LiteRtModel(path).run("with_noise", image=image, z=noise)["output"]
 print(f"'{path}', {path.stat().st_size / 1e6:.1f} MB")
 print(f"Differs from the SavedModel by {abs(phone - served).max():.1e} at most.")

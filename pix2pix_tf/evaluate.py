@@ -23,6 +23,8 @@ from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import score
 
+_WRITTEN = ("inputs", "outputs", "targets", "samples")  # Folders of pictures in --output.
+
 
 def define_flags() -> None:
     """Defines the flags of this command."""
@@ -111,10 +113,9 @@ def _check(options) -> None:
             )
         if not options.dataset:
             raise InputError("--outputs needs --dataset, the pairs that the pictures belong to.")
-        if (
-            pathlib.Path(options.outputs).resolve()
-            == pathlib.Path(options.output, "outputs").resolve()
-        ):
+        outputs = pathlib.Path(options.outputs).resolve()
+        written = [pathlib.Path(options.output, name).resolve() for name in _WRITTEN]
+        if any(folder in (outputs, *outputs.parents) for folder in written):
             raise InputError(
                 f"'{options.outputs}' is where --output would write its pictures. Name another "
                 "--output."
@@ -129,6 +130,11 @@ def _check(options) -> None:
         raise InputError("--class_maps is for the FCN-score, which needs --segmenter.")
     if options["metric"].present and not options.checkpoints:
         raise InputError("--metric is what --checkpoints=all chooses by. Give both, or neither.")
+    if options.metric in score.NEED_SEGMENTER and not options.segmenter:
+        raise InputError(
+            f"--metric={options.metric} needs --segmenter, a folder of "
+            "pix2pix_tf.evaluation.train_segmenter."
+        )
 
 
 def _open_model(options):

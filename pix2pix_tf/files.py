@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import shutil
@@ -27,6 +28,15 @@ def make_output_folder(folder: pathlib.Path) -> None:
         ) from None
     except OSError as error:
         raise InputError(f"'{folder}' cannot be made ({error}). Name another folder.") from None
+
+
+def sha256(path: pathlib.Path) -> str:
+    """Returns the SHA-256 of a file's contents, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for part in iter(lambda: file.read(2**20), b""):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def check_no_pattern(folder: pathlib.Path) -> None:

@@ -255,7 +255,7 @@ async function main() {
       phone: await phone(browser, seen),
       webgl: await onGpu(gpuBrowser, 'webgl', seen),
       webgpu: await onGpu(gpuBrowser, 'webgpu', seen),
-      withoutModel: await broken(browser, '**/model/**'),
+      withoutModel: await broken(browser, '**/model-*/**'),
       withoutSite: await broken(browser, '**/site.json'),
       oldBrowsers: [
         await broken(browser, null, 'delete window.WebAssembly'),

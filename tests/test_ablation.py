@@ -76,37 +76,79 @@ class GridsTest(absltest.TestCase):
 class ClaimsTest(absltest.TestCase):
     claim = claims.Claim("a beats b", "nowhere", (claims.Comparison("a", "b", ("score", "other")),))
 
-    def judge(self, a, b):
-        return claims.judge(self.claim, dict(a=a, b=b))
+    def judge(self, a, b, **others):
+        return claims.judge(self.claim, dict(a=a, b=b, **others))
 
-    def test_reproduced_only_if_all_comparisons_hold(self):
+    def test_the_papers_own_numbers_reproduce_the_papers_claims(self):
+        tables = (claims.PAPER, claims.PAPER_GENERATORS)
+        num_judged = 0
+        for claim in claims.CLAIMS:
+            for table in tables:
+                measures = {
+                    variant: {0: dict(zip(claims.FCN_SCORE, scores))}
+                    for variant, scores in table.items()
+                }
+                found = claims.judge(claim, measures)
+                if found["verdict"] != "not measured":
+                    num_judged += 1
+                    self.assertEqual(found["verdict"], "reproduced", found)
+        self.assertEqual(num_judged, 4)
+
+    def test_the_verdict_follows_from_the_comparisons(self):
         better, worse = dict(score=2.0, other=2.0), dict(score=1.0, other=1.0)
         mixed = dict(score=2.0, other=0.5)
-        for a, b, verdict, holding in (
-            ({0: better}, {0: worse}, "reproduced", 2),
-            ({0: worse}, {0: better}, "not reproduced", 0),
-            ({0: mixed}, {0: worse}, "partly reproduced", 1),
-            ({0: better, 1: mixed}, {0: worse, 1: worse}, "partly reproduced", 3),
+        for a, b, verdict, counts in (
+            ({0: better}, {0: worse}, "reproduced", (2, 0, 0)),
+            ({0: worse}, {0: better}, "not reproduced", (0, 2, 0)),
+            ({0: mixed}, {0: worse}, "partly reproduced", (1, 1, 0)),
+            ({0: worse}, {0: worse}, "undecided", (0, 0, 2)),
         ):
-            with self.subTest(verdict=verdict, holding=holding):
+            with self.subTest(verdict=verdict):
                 found = self.judge(a, b)
-                self.assertEqual((found["verdict"], found["num_holding"]), (verdict, holding))
+                self.assertEqual(found["verdict"], verdict)
+                self.assertEqual(tuple(found["counts"].values()), counts)
 
-    def test_a_draw_does_not_hold(self):
-        same = dict(score=1.0, other=1.0)
-        self.assertEqual(self.judge({0: same}, {0: same})["verdict"], "not reproduced")
+    def test_what_seeds_do_alone_decides_nothing(self):
+        a = {0: dict(score=2.0, other=5.0), 1: dict(score=2.5, other=5.1)}
+        b = {0: dict(score=1.6, other=1.0), 1: dict(score=1.9, other=1.2)}
+        found = self.judge(a, b)
+        by_name = {(one["measure"], one["seed"]): one for one in found["comparisons"]}
+        self.assertEqual(by_name["score", 0]["outcome"], "undecided")  # 0.4, and a's seeds: 0.5.
+        self.assertEqual(by_name["score", 1]["outcome"], "holds")  # 0.6.
+        self.assertEqual(by_name["other", 0]["outcome"], "holds")
+        self.assertAlmostEqual(by_name["other", 0]["chance"], 0.2)
+        self.assertEqual(found["verdict"], "partly reproduced")
+
+    def test_with_one_seed_each_the_seeds_of_others_tell_what_chance_does(self):
+        a, b = {0: dict(score=2.0, other=2.0)}, {0: dict(score=1.0, other=1.0)}
+        others = {0: dict(score=0.0, other=0.0), 1: dict(score=1.5, other=0.5)}
+        found = self.judge(a, b, c=others)
+        self.assertEqual([x["outcome"] for x in found["comparisons"]], ["undecided", "holds"])
+
+    def test_as_much_is_enough_where_the_paper_has_a_tie(self):
+        tie = claims.Claim(
+            "not below", "nowhere", (claims.Comparison("a", "b", ("score",), may_tie=True),)
+        )
+        for more, outcome in ((1.0, "holds"), (0.9, "fails"), (1.1, "holds")):
+            measures = dict(a={0: dict(score=more)}, b={0: dict(score=1.0)})
+            found = claims.judge(tie, measures)
+            self.assertEqual(found["comparisons"][0]["outcome"], outcome)
 
     def test_seeds_are_compared_with_their_like(self):
         low, high = dict(score=1.0, other=1.0), dict(score=5.0, other=5.0)
-        found = self.judge({0: high, 1: low, 2: high}, {0: low, 1: high})
-        self.assertEqual([one["seed"] for one in found["comparisons"]], [0, 0, 1, 1])
-        self.assertEqual(found["num_holding"], 2)
+        found = self.judge({0: high, 2: high}, {0: low, 1: high})
+        self.assertEqual([one["seed"] for one in found["comparisons"]], [0, 0])
+        self.assertEqual(found["comparisons"][0]["values"], [5.0, 1.0])
 
-    def test_no_verdict_without_all_numbers(self):
-        all_there, some = dict(score=2.0, other=2.0), dict(score=1.0)
-        self.assertIsNone(self.judge({0: all_there}, {}))
-        self.assertIsNone(self.judge({0: all_there}, {1: all_there}))
-        self.assertIsNone(self.judge({0: all_there}, {0: some}))
+    def test_what_was_not_measured_is_named(self):
+        whole, part = dict(score=2.0, other=2.0), dict(score=1.0)
+        for a, b, missing in (
+            ({0: whole}, {}, ["no run of b"]),
+            ({0: whole}, {1: whole}, ["no seed that a and b share"]),
+            ({0: whole}, {0: part}, ["no other of b, seed 0"]),
+        ):
+            found = self.judge(a, b)
+            self.assertEqual((found["verdict"], found["missing"]), ("not measured", missing))
 
     def test_distance_of_seeds_is_the_largest_of_any_variant(self):
         measures = dict(
@@ -183,6 +225,9 @@ class CommandTest(absltest.TestCase):
         self.assertEqual(result["settings"]["crop_size"], 32)
         self.assertNotIn("gan_loss", result["settings"])  # Not shared.
         verdicts = {one["claim"]: one for one in result["claims"]}
+        self.assertLen(verdicts, len(claims.CLAIMS))  # What was not measured is listed too.
+        headline = [one for claim, one in verdicts.items() if "headline" in claim]
+        self.assertEqual([one["verdict"] for one in headline], ["not measured"] * 2)
         blur = verdicts["L1 alone is blurrier than L1+cGAN"]["comparisons"][0]
         self.assertEqual(blur["values"], [scores[1]["sharpness"], scores[0]["sharpness"]])
         for name in ("ablation.md", "ablation.html", "losses.png", "spectra.png", "colours.png"):
@@ -197,11 +242,12 @@ class CommandTest(absltest.TestCase):
         self.assertEqual(again.exit_code, 0, again.stderr)
         self.assertEqual(len(self.calls), num_calls)
 
-    def test_other_flags_of_evaluation_evaluate_again(self):
+    def test_an_evaluation_of_something_else_is_made_again(self):
         (run,) = [x for x in (self.output / "runs").iterdir() if x.name == "l1-seed0"]
         record = run / "evaluation" / "arguments.json"
         before = record.read_text()
-        record.write_text(before.replace("none", "other"))
+        record.write_text(before.replace('"step": 2', '"step": 1'))
+        self.assertNotEqual(record.read_text(), before)
         num_calls = len(self.calls)
         self.run_command()
         made = [call[1] for call in self.calls[num_calls:]]
@@ -220,11 +266,25 @@ class CommandTest(absltest.TestCase):
                 self.assertEqual(result.exit_code, 2)
                 self.assertIn(message, result.stderr)
 
-    def test_report_of_nothing_says_so(self):
-        empty = tiny_runs.temporary_folder(self)
-        result = command_line.run(command, f"--output={empty}", "--report")
+    def test_a_folder_of_other_settings_is_refused_before_anything_runs(self):
+        num_calls = len(self.calls)
+        result = self.run_command("--base_filters=3")
         self.assertEqual(result.exit_code, 2)
-        self.assertIn("No run", result.stderr)
+        self.assertRegex(result.stderr, "l1-seed0.*base_filters.*was 2, now 3")
+        self.assertLen(self.calls, num_calls)
+
+    def test_wrong_flags_of_evaluation_are_found_before_anything_runs(self):
+        num_calls = len(self.calls)
+        result = self.run_command("--segmenter=/nowhere")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("nowhere", result.stderr)
+        self.assertLen(self.calls, num_calls)
+
+    def test_the_report_names_no_folder_of_the_machine(self):
+        for name in ("ablation.json", "ablation.md", "ablation.html"):
+            text = (self.output / name).read_text()
+            self.assertNotIn(str(self.output.parent), text)
+            self.assertIn(f"--output={self.output.name}", text)
 
 
 class ProcessTest(absltest.TestCase):

@@ -16,6 +16,12 @@ def gaussian(count: int, num_features: int, *, seed: int, mean=0.0, spread=1.0) 
     return mean + spread * random.normal(size=[count, num_features]) @ mixing
 
 
+def correlated(random, count: int, num_features: int, *, correlation: float = 0.95):
+    """Returns two sets `[count, num_features]` of one kind, whose rows belong together."""
+    first, other = random.normal(size=[2, count, num_features])
+    return first, correlation * first + (1 - correlation**2) ** 0.5 * other
+
+
 def kernel(x: np.ndarray, y: np.ndarray) -> float:
     return (float(x @ y) / len(x) + 1.0) ** 3
 
@@ -66,7 +72,8 @@ class KernelTest(parameterized.TestCase):
         first, second = gaussian(7, 4, seed=0), gaussian(7, 4, seed=1, mean=0.5)
         pairs = [(i, j) for i in range(7) for j in range(7)]
         within = np.mean([kernel(x[i], x[j]) for x in (first, second) for i, j in pairs if i != j])
-        across = np.mean([kernel(first[i], second[j]) for i, j in pairs])
+        # Row i of both sets is of one pair, which says nothing about the sets.
+        across = np.mean([kernel(first[i], second[j]) for i, j in pairs if i != j])
         found = kernel_distance(first, second, num_resamples=10)
         self.assertAlmostEqual(found.value, 2 * within - 2 * across)
 
@@ -80,16 +87,34 @@ class KernelTest(parameterized.TestCase):
         self.assertLess(abs(np.mean(values)), 4 * np.std(values) / 400**0.5)
         self.assertLess(abs(np.mean(values)), 0.1)
 
-    def test_the_interval_holds_the_true_value_as_often_as_it_says(self):
+    def test_is_nothing_on_average_between_outputs_and_targets_of_one_kind(self):
+        random = np.random.RandomState(0)
+        values, inside = [], 0
+        for _ in range(400):
+            found = kernel_distance(*correlated(random, 10, 3), num_resamples=100)
+            values.append(found.value)
+            low, high = found.interval
+            inside += low <= found.value <= high
+        # With each output compared to its own target it would be about -2 instead.
+        self.assertLess(abs(np.mean(values)), 4 * np.std(values) / 400**0.5)
+        self.assertLess(abs(np.mean(values)), 0.1)
+        self.assertGreater(inside, 390)
+
+    @parameterized.parameters(0.0, 0.95)
+    def test_the_interval_holds_the_true_value_as_often_as_it_says(self, correlation):
         random = np.random.RandomState(1)
 
-        def draw(count):
-            return random.normal(size=[count, 3]), random.normal(0.7, 1.2, size=[count, 3])
+        def draw(count, correlation):
+            first, second = correlated(random, count, 3, correlation=correlation)
+            return first, 0.7 + 1.2 * second
 
-        true = np.mean([kernel_distance(*draw(1000), num_resamples=2).value for _ in range(10)])
+        # It is of the sets, whatever they have to do with one another.
+        true = np.mean(
+            [kernel_distance(*draw(1000, 0.0), num_resamples=2).value for _ in range(10)]
+        )
         hits = 0
         for _ in range(100):
-            low, high = kernel_distance(*draw(60), num_resamples=200).interval
+            low, high = kernel_distance(*draw(60, correlation), num_resamples=200).interval
             self.assertLess(low, high)
             hits += low <= true <= high
         self.assertGreaterEqual(hits, 85)  # Of the 95 it should hold; it is known to be too narrow.

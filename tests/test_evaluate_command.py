@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from unittest import mock
 
 import command_line
 import numpy as np
@@ -13,6 +15,8 @@ import tiny_segmenter
 from PIL import Image
 
 from pix2pix_tf import evaluate, serving
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import features, runner, segmenter
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import checkpoints
 
@@ -73,7 +77,9 @@ class EvaluateTest(tf.test.TestCase):
             written = np.asarray(Image.open(self.output / "outputs" / f"test_{number}.png"))
             self.assertAllClose(written, np.round((fake + 1) * 127.5), atol=1)
         self.assertAllClose(found["mean"]["l1"], np.mean(errors), rtol=1e-4)
-        self.assertAllClose(found["standard_error"]["l1"], np.std(errors) / 3**0.5, rtol=1e-3)
+        self.assertAllClose(
+            found["standard_error"]["l1"], np.std(errors, ddof=1) / 3**0.5, rtol=1e-3
+        )
         about = {x: found[x] for x in ("split", "num_images", "seed", "direction", "step")}
         self.assertEqual(
             about, dict(split="test", num_images=3, seed=5, direction="BtoA", step=None)
@@ -177,6 +183,8 @@ class EvaluateTest(tf.test.TestCase):
         self.assertEqual(list(found["per_image"]), ["test_1"])
         self.assertEqual(found["outputs"]["missing"], ["test_0", "test_2"])
         self.assertIsNone(found["across_inputs"])
+        self.assertIsNone(found["standard_error"]["l1"])  # Of one picture nobody knows.
+        self.assertNotIn("standard error", result.stdout)
         self.assertIn("note: 2 of 3 pairs have no picture and are left out: ", result.stdout)
         self.assertIn("'stranger.png'", result.stdout)
         self.assertIn("2 of 3 pairs have no picture", (self.output / "index.html").read_text())
@@ -204,6 +212,34 @@ class EvaluateTest(tf.test.TestCase):
         page = (self.output / "index.html").read_text(encoding="utf-8")
         self.assertIn('src="samples/3/test_1.png"', page)
 
+    def test_pictures_of_an_earlier_evaluation_are_replaced(self):
+        def pictures() -> list[str]:
+            return sorted(
+                str(path.relative_to(self.output)) for path in self.output.glob("**/*.png")
+            )
+
+        self.assertEqual(self.evaluate("--samples=3").exit_code, 0)
+        self.assertIn("samples/3/test_0.png", pictures())
+        (self.output / "outputs" / "notes.txt").write_text("mine")
+        before = (self.output / "outputs" / "test_0.png").read_bytes()
+        with mock.patch.object(runner, "measure", side_effect=InputError("x")):
+            self.assertEqual(self.evaluate("--split=val").exit_code, 2)
+        self.assertIn("samples/3/test_0.png", pictures())
+        self.assertEqual((self.output / "outputs" / "test_0.png").read_bytes(), before)
+        self.assertEqual(self.evaluate("--split=val").exit_code, 0)
+        expected = [f"{x}/val_{i}.png" for x in ("inputs", "outputs", "targets") for i in (0, 1)]
+        self.assertEqual(pictures(), sorted([*expected, *runner.PLOTS, runner.GRID_FILE]))
+        self.assertFalse((self.output / "samples" / "3").exists())
+        self.assertTrue((self.output / "outputs" / "notes.txt").exists())
+        self.assertEmpty([x for x in self.output.iterdir() if x.name.startswith(".")])
+
+    def test_pictures_that_no_evaluation_wrote_are_left_alone(self):
+        mine = self.output / "inputs" / "mine.png"
+        mine.parent.mkdir(parents=True)
+        mine.write_bytes(b"mine")
+        self.assertEqual(self.evaluate().exit_code, 0)
+        self.assertEqual(mine.read_bytes(), b"mine")
+
     def test_says_what_was_measured_and_how(self):
         result = self.evaluate("--seed=2")
         found = self.read()
@@ -228,12 +264,25 @@ class EvaluateTest(tf.test.TestCase):
         self.assertIsNotNone(found["scores"]["class_iou"]["ground_truth"])
         self.assertEqual(found["distribution"]["feature_network"], "the segmenter")
         self.assertEqual(found["distribution"]["num_outputs"], 3)
+        digest = hashlib.sha256((folder / segmenter.WEIGHTS).read_bytes()).hexdigest()
+        self.assertEqual(found["fcn_score"]["segmenter"]["step"], 40)
+        self.assertEqual(found["fcn_score"]["segmenter"]["weights_sha256"], digest)
+        self.assertEqual(found["distribution"]["weights_sha256"], digest)
         self.assertIn("segmenter_kernel_distance", found["scores"])
         self.assertIn("whose weights are from scratch", result.stdout)
         maps = tiny_runs.temporary_folder(self)
         result = self.evaluate(f"--segmenter={folder}", f"--class_maps={maps}")
         self.assertEqual(result.exit_code, 2)
         self.assertIn("of class maps", result.stderr)
+
+    def test_fid_comes_with_its_note(self):
+        network = mock.Mock(origin="ImageNet", digest=None, frechet_name="fid", kernel_name="kid")
+        network.name = "Inception"
+        network.features = lambda pictures: pictures.mean(axis=(1, 2))
+        with mock.patch.object(features, "find", return_value=(network, [])):
+            result = self.evaluate()
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertIn("note: FID and KID are of 3 outputs and 3 targets, by Incep", result.stdout)
 
     def test_flags_that_do_not_go_together_are_refused(self):
         cases = {
@@ -247,11 +296,16 @@ class EvaluateTest(tf.test.TestCase):
             "--samples is of a model": ["--model=", "--outputs=x", "--samples=2"],
             "--checkpoint is of a model": ["--model=", "--outputs=x", "--checkpoint=best"],
             "--outputs needs --dataset": ["--model=", "--outputs=x"],
-            "is where --output would write": [
-                *("--model=", "--dataset=x"),
-                f"--outputs={self.output}/outputs",
+            "--metric=class_iou needs --segmenter": ["--checkpoints=all", "--metric=class_iou"],
+            "--metric=segmenter_kernel_distance needs --segmenter": [
+                *("--checkpoints=all", "--metric=segmenter_kernel_distance"),
             ],
         }
+        for folder in ("inputs", "outputs", "targets", "samples/2"):
+            cases[f"{folder}' is where --output would write"] = [
+                *("--model=", "--dataset=x"),
+                f"--outputs={self.output}/{folder}",
+            ]
         for message, flags in cases.items():
             with self.subTest(message):
                 result = self.evaluate(*flags)
@@ -314,9 +368,13 @@ class CheckpointsTest(tf.test.TestCase):
         self.assertEqual((found["metric"], found["best_step"]), ("l1", min(values, key=values.get)))
 
     def test_a_score_that_is_not_measured_is_refused(self):
+        # Before anything was measured, which would be for nothing.
         result = self.evaluate("--checkpoints=all", "--metric=class_iou")
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("'class_iou', which is not measured here", result.stderr)
+        self.assertEqual((result.exit_code, result.stdout), (2, ""))
+        self.assertIn("--metric=class_iou needs --segmenter", result.stderr)
+        result = self.evaluate("--checkpoints=all", "--metric=kid")
+        self.assertEqual((result.exit_code, result.stdout), (2, ""))
+        self.assertIn("'kid', which is not measured here", result.stderr)
         result = self.evaluate("--checkpoints=all", "--metric=draws_l1")
         self.assertEqual(result.exit_code, 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 from unittest import mock
 
@@ -34,7 +35,7 @@ def refuse(**unused):
 
 
 class FakeSegmenter:
-    origin = "from scratch"
+    origin, digest = "from scratch", "a1b2"
 
     def features(self, pictures):
         return pictures.mean(axis=(1, 2))
@@ -92,6 +93,13 @@ class InceptionTest(tf.test.TestCase):
         found = network.features(flat.astype(np.float32))
         self.assertAllClose(found, [[-1, -1, -1, 1, 1, 1], [0.5] * 3 + [0.25] * 3], atol=1e-5)
 
+    def test_large_pictures_are_shrunk_with_antialiasing(self):
+        with with_inception(small_network):
+            network = features.Inception()
+        stripes = np.ones([1, 4 * 299, 4 * 299, 3], np.float32)
+        stripes[:, :, 1::4] = stripes[:, :, 2::4] = -1  # All that two pixels in four would see.
+        self.assertAllClose(network.features(stripes), np.zeros([1, 6]), atol=0.01)
+
     def test_the_real_network_with_weights_from_a_file(self):
         path = tiny_runs.temporary_folder(self) / "inception.weights.h5"
         keras.utils.set_random_seed(0)
@@ -100,6 +108,7 @@ class InceptionTest(tf.test.TestCase):
         network = features.Inception(pathlib.Path(path))
         pictures = measured_pairs.random_pixels(2, 299, 299, 3) / np.float32(127.5) - 1
         self.assertEqual(network.origin, "the file inception.weights.h5")
+        self.assertEqual(network.digest, hashlib.sha256(path.read_bytes()).hexdigest())
         self.assertAllClose(
             network.features(pictures), real(pictures, training=False), rtol=1e-3, atol=1e-5
         )
@@ -126,10 +135,31 @@ class DistributionMeasureTest(tf.test.TestCase):
         self.assertEqual(
             about, dict(num_outputs=7, num_targets=7, num_features=3, weights="from scratch")
         )
+        self.assertEqual(result["weights_sha256"], "a1b2")
         self.assertNotIn("fid", result)
+        self.assertEqual(features.notes_on(result), [])
         frechet, kernel_score = measure.scores(result)
         self.assertEqual(frechet.value, result["segmenter_frechet_distance"])
         self.assertEqual(kernel_score.interval, result["segmenter_kernel_distance_interval"])
+
+    def test_fid_is_never_without_what_it_rests_on(self):
+        with with_inception(small_network):
+            measure = features.DistributionMeasure(features.Inception())
+        for seed in range(2):
+            pixels = measured_pairs.random_pixels(8, 8, 3, seed=seed)
+            measure.add(measured_pairs.make_pair(pixels, pixels))
+        result = measure.result()
+        self.assertIsNone(result["weights_sha256"])
+        (note,) = features.notes_on(result)
+        for part in (
+            "2 outputs and 2 targets, by Inception v3 of keras.applications with the weights of "
+            "ImageNet",
+            "299x299 pixels, bilinearly, larger ones with antialiasing",
+            "FID is biased",
+            "not comparable",
+        ):
+            self.assertIn(part, note)
+        self.assertEqual(features.notes_on(None), [])
 
     def test_one_pair_has_no_distribution(self):
         measure = features.DistributionMeasure(features.SegmenterFeatures(FakeSegmenter()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 from absl.testing import absltest
@@ -16,12 +17,18 @@ class QuotedTest(absltest.TestCase):
         text = (_DOCS / "parity.md").read_text(encoding="utf-8")
         for name, table in (("TFLite", limits.TFLITE), ("TF.js", limits.TFJS)):
             for quantize, limit in table.items():
-                self.assertIn(f"| {name} `{quantize}` | {limit.mean:g} | {limit.max:g} |", text)
+                numbers = " | ".join(f"{number:g}" for number in dataclasses.astuple(limit))
+                self.assertIn(f"| {name} `{quantize}` | {numbers} |", text)
 
     def test_in_the_page_on_tflite(self):
         text = (_DOCS / "tflite.md").read_text(encoding="utf-8")
-        quoted = [f"{limit.mean:g} (`{quantize}`)" for quantize, limit in limits.TFLITE.items()]
-        self.assertIn(f"exceeds {', '.join(quoted[:-1])} or {quoted[-1]}", " ".join(text.split()))
+        for before, number in (("exceeds", "mean"), ("sampling, by", "mean_shift")):
+            quoted = [
+                f"{getattr(limit, number):g} (`{quantize}`)"
+                for quantize, limit in limits.TFLITE.items()
+            ]
+            expected = f"{before} {', '.join(quoted[:-1])} or {quoted[-1]}"
+            self.assertIn(expected, " ".join(text.split()))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import pathlib
+import struct
 import subprocess
 import sys
 import warnings
+import zipfile
+import zlib
 from unittest import mock
 
 import numpy as np
@@ -16,7 +19,7 @@ import tiny_runs
 import tiny_tflite
 from PIL import ExifTags, Image
 
-from export import litert
+from export import litert, tflite_metadata
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -24,17 +27,21 @@ SIZE = 32
 NOISE_SIZE = 5
 
 
-def write_model(path: pathlib.Path) -> None:
-    """Writes a file with the signatures of the project, and a network of three operations."""
+def write_model(path: pathlib.Path, *, is_dynamic: bool = False) -> None:
+    """Writes a file with the signatures of the project, and a network of a few operations."""
 
     def with_noise(image, z):
-        return dict(output=tf.tanh(image * (0.5 + tf.reduce_mean(z))))
+        strength = tf.reduce_mean(tf.reshape(z, [-1, NOISE_SIZE]))
+        return dict(output=tf.tanh(image * (0.5 + strength)))
 
     def serving_default(image):
         return with_noise(image, tf.random.uniform([1, NOISE_SIZE]))
 
-    image = tf.TensorSpec([1, SIZE, SIZE, 3], tf.float32, name="image")
-    z = tf.TensorSpec([1, NOISE_SIZE], tf.float32, name="z")
+    image_shape, noise_shape = [1, SIZE, SIZE, 3], [1, NOISE_SIZE]
+    if is_dynamic:
+        image_shape, noise_shape = [None, None, None, 3], [None, None]
+    image = tf.TensorSpec(image_shape, tf.float32, name="image")
+    z = tf.TensorSpec(noise_shape, tf.float32, name="z")
     signatures = dict(
         with_noise=tf.function(with_noise).get_concrete_function(image, z),
         serving_default=tf.function(serving_default).get_concrete_function(image),
@@ -98,6 +105,31 @@ class LiteRtModelTest(tf.test.TestCase):
         # It is none the worse for it.
         self.assertEqual(self.model.run("with_noise", **self.inputs)["output"].shape, image.shape)
 
+    def test_a_z_of_another_length_than_the_image_takes(self):
+        path = self.folder / "any_size.tflite"
+        write_model(path, is_dynamic=True)
+        image = tiny_runs.random_image(1, SIZE, SIZE + 1, 3)  # Two tiles.
+        z = tiny_runs.random_noise(1, 2 * NOISE_SIZE)
+        # Of a file that says nothing of itself, the interpreter finds out.
+        with self.assertRaisesRegex(litert.LiteRtError, "any_size.tflite', with_noise: .*eshape"):
+            litert.LiteRtModel(path).run("with_noise", image=image, z=z[:, 1:])
+        tflite_metadata.append(
+            path,
+            dict(
+                size="dynamic", noise_size=NOISE_SIZE, model_card=dict(config=dict(crop_size=SIZE))
+            ),
+        )
+        model = litert.LiteRtModel(path)
+        self.assertEqual(model.run("with_noise", image=image, z=z)["output"].shape, image.shape)
+        self.assertEqual(model.run("serving_default", image=image)["output"].shape, image.shape)
+        for wrong in (z[:, 1:], z[:, :NOISE_SIZE], np.tile(z, [1, 2]), np.tile(z, [2, 1])):
+            message = (
+                rf"z is \[{wrong.shape[0]}, {wrong.shape[1]}\], and an image of "
+                rf"\[1, {SIZE}, {SIZE + 1}, 3\] takes \[1, {2 * NOISE_SIZE}\]"
+            )
+            with self.assertRaisesRegex(InputError, message):
+                model.run("with_noise", image=image, z=wrong)
+
     def test_without_litert_tensorflow_runs_the_file(self):
         expected = self.model.run("with_noise", **self.inputs)["output"]
         with mock.patch.dict(
@@ -115,6 +147,36 @@ class LiteRtModelTest(tf.test.TestCase):
         with mock.patch.object(litert, "Interpreter", tf.lite.Interpreter):
             with self.assertRaisesRegex(MissingInputError, "Run: .* -m pip install 'ai-edge-lit"):
                 litert.check_installed()
+            with mock.patch.object(sys, "version_info", (3, 9, 1)):
+                with self.assertRaisesRegex(MissingInputError, "none for Python 3.9: take 3.10"):
+                    litert.check_installed()
+
+    def test_the_example_ends_in_one_line(self):
+        example = tiny_tflite.load_example(self)
+        bomb = self.folder / "bomb.png"  # A header alone: 20,000 x 20,000 pixels.
+        header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+        bomb.write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + (struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)))
+            + struct.pack(">I4s", 8, b"IDAT")
+        )
+        with self.assertRaisesRegex(SystemExit, "^error: Image size .400000000 pixels. exceeds"):
+            example.main([self.path, bomb, self.folder / "out.png"])
+        picture = self.folder / "small.png"
+        Image.new("RGB", (4, 4)).save(picture)
+        path = self.folder / "unknown.tflite"
+        write_model(path, is_dynamic=True)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("other.txt", "")
+        with self.assertRaisesRegex(SystemExit, "not written by export.tflite: There is no item"):
+            example.main([path, picture, self.folder / "out.png"])
+        for error, message in (
+            (RuntimeError("tensor.cc:1\nit failed"), "error: tensor.cc:1 it failed"),
+            (MemoryError(), "error: MemoryError"),
+        ):
+            with mock.patch.object(example, "translate", side_effect=error):
+                with self.assertRaisesRegex(SystemExit, f"^{message}$"):
+                    example.main([self.path, picture, self.folder / "out.png"])
 
     def test_the_example_for_devices(self):
         tiny_tflite.load_example(self)

@@ -21,6 +21,7 @@ import nbformat
 import pytest
 import tiny_runs
 
+from export import tflite
 from pix2pix_tf.data import pairs, registry
 from pix2pix_tf.errors import InputError
 
@@ -328,6 +329,35 @@ class TestExport:
         assert any(name.startswith("saved_model/2/variables/variables.data") for name in names)
         assert not any(name.startswith(("saved_model/1", "int8")) for name in names)
         assert any(re.fullmatch(r"tfjs_float16/.*model\.json", name) for name in names)
+
+    def test_shows_a_drawn_scene_where_the_pairs_are_not(self, tmp_path, monkeypatch, capsys):
+        tiny_runs.write_run(tmp_path / "runs" / "demo", dataset="/not/here", input_channels=1)
+        monkeypatch.chdir(tmp_path)
+        names = self.run_cells_until("served =")
+        assert "The input is a drawn scene" in capsys.readouterr().out
+        labels, _ = pairs.ScenePairs("test", size=tiny_runs.CROP_SIZE).read(0)
+        grey = labels @ [0.299, 0.587, 0.114]
+        assert names["image"].shape == (1, *labels.shape[:2], 1)
+        assert abs(names["image"][0, ..., 0] - (grey / 127.5 - 1)).max() < 0.01
+
+    def test_takes_pairs_from_elsewhere(self, tmp_path, monkeypatch):
+        tiny_runs.write_run(tmp_path / "runs" / "demo", dataset="/not/here")
+        monkeypatch.chdir(tmp_path)
+        with mock.patch.object(tflite, "convert", side_effect=InterruptedError) as convert:
+            with pytest.raises(InterruptedError):
+                self.run_cells_until(
+                    "tflite.convert(", DATASET="demo", DATA_DIR="there", TFLITE="int8"
+                )
+        assert convert.call_args.kwargs == dict(quantize="int8", dataset="demo", data_dir="there")
+
+    def run_cells_until(self, until: str, **parameters) -> dict:
+        names = {}
+        form = code_cells(_EXPORT, until="WORKDIR =")
+        exec(form, names)
+        assert parameters.keys() <= names.keys()
+        names.update(parameters)
+        exec(code_cells(_EXPORT, until=until)[len(form) :], names)
+        return names
 
 
 @pytest.mark.parametrize("path", _SOURCES, ids=lambda path: path.stem)

@@ -99,16 +99,43 @@ class ResultsCommandTest(parameterized.TestCase):
         l1, cgan = found["algorithms"]
         self.assertEqual((cgan["algorithm"], l1["algorithm"]), ("cGAN", "L1"))
         keys = ("num_participants", "num_trials", "num_fooled", "rate", "interval")
-        self.assertEqual([cgan[key] for key in keys], [1, 4, 0, 0.0, [0.0, 0.0]])
+        self.assertEqual([cgan[key] for key in keys[:4]], [1, 4, 0, 0.0])
+        # None of n: up to 1 - 0.025^(1 / n). That 1 and 3 of 4 differ is the bootstrap's matter:
+        # it draws both, one of them, or one of them twice, with 1/4, 1/2 and 1/4.
+        np.testing.assert_allclose(cgan["interval"], [0.0, 1.0 - 0.025**0.25], atol=1e-12)
+        self.assertEqual(cgan["interval_method"], "Clopper-Pearson")
+        self.assertEqual(l1["interval"], [0.25, 0.75])
+        self.assertEqual(l1["interval_method"], "bootstrap of participants")
         self.assertEqual([l1[key] for key in keys[:4]], [2, 8, 4, 0.5])
         self.assertEqual(l1["median_reaction_ms"], 350.0)  # Of 200, 300, 400, 500, twice.
         self.assertEqual((found["confidence"], found["num_files"]), (0.95, 3))
         row = rf"L1 +0123456789abcdef +2 +8 +50\.0 % +{100 * l1['interval'][0]:.1f} to "
         self.assertRegex(self.output, row)
         self.assertIn(
-            "cGAN: one participant; the interval says nothing of other people", self.output
+            "cGAN: one participant; the interval is Clopper and Pearson's exact one, of 4 trials, "
+            "and says nothing of other people.",
+            self.output,
         )
-        self.assertNotIn("L1: one participant", self.output)
+        self.assertIn("seed 0), but for what is said below.", self.output)
+        self.assertIn("L1: 2 participants; with fewer than 20 the interval is too", self.output)
+
+    def test_participants_who_were_fooled_equally_often(self):
+        for number in range(20):
+            self.write(f"{number}.json", make_session(str(number), 2))
+        (found,) = self.count(self.folder)["algorithms"]
+        self.assertEqual(found["interval_method"], "Clopper-Pearson")
+        np.testing.assert_allclose(found["interval"], results.exact_interval(40, 80))
+        self.assertIn(
+            "L1: all 20 participants were fooled equally often; the interval is Clopper",
+            self.output,
+        )
+        # Those who differ, and are enough, need no remark.
+        self.write("0.json", make_session("0", 1))
+        (found,) = self.count(self.folder)["algorithms"]
+        self.assertEqual(found["interval_method"], "bootstrap of participants")
+        self.assertIn("seed 0).", self.output)
+        self.assertNotIn("participants;", self.output)
+        self.assertNotIn("equally often", self.output)
 
     def test_the_seed_decides_the_interval(self):
         # Enough participants that the ends of the interval are not the same by chance.
@@ -164,6 +191,18 @@ class ResultsCommandTest(parameterized.TestCase):
         self.write("a.json", session)
         self.assertEqual(self.count(self.folder)["algorithms"][0]["num_trials_off_time"], 2)
         self.assertIn("L1: in 2 of 4 trials a picture was shown more than 100 ms", self.output)
+
+    def test_pairs_that_were_shown_again(self):
+        session = make_session()
+        # The first is of the practice, which does not count.
+        for number, interruptions in ((0, 1), (3, 1), (5, 7)):
+            session["trials"][number]["interruptions"] = interruptions
+        self.write("a.json", session)
+        self.write("b.json", make_session("b", algorithm="cGAN"))
+        l1, cgan = self.count(self.folder)["algorithms"]
+        self.assertEqual((l1["num_trials_shown_again"], cgan["num_trials_shown_again"]), (2, 0))
+        self.assertIn("L1: in 2 of 4 trials the pair was shown again", self.output)
+        self.assertNotIn("cGAN: in", self.output)
 
     def test_every_file_that_is_cut_short(self):
         text = to_text(make_session())
@@ -238,6 +277,9 @@ class ResultsCommandTest(parameterized.TestCase):
         (dict(shown_ms=[1000]), "trial 4 has times that are none"),
         (dict(shown_ms=[1000, "1000"]), "trial 4 has times that are none"),
         (dict(shown_ms=[]), "trial 4 has times that are none"),
+        (dict(interruptions=None), "trial 4 has no interruptions of type int"),
+        (dict(interruptions=True), "trial 4 has no interruptions of type int"),
+        (dict(interruptions=-1), "trial 4 has -1 interruptions"),
     )
     def test_refuses_a_trial(self, changes, message):
         session = make_session()
@@ -295,23 +337,17 @@ class ResultsCommandTest(parameterized.TestCase):
         self.assertEqual(run("none.json").returncode, 2)
 
 
-class BootstrapTest(absltest.TestCase):
-    def test_one_participant_is_a_binomial(self):
-        # Of 40 fair coins, 14 to 26 are heads in the middle 95 %: exact binomial quantiles.
-        self.assertEqual(results.bootstrap_interval([20], [40]), (14 / 40, 26 / 40))
-
-    def test_participants_who_agree_leave_the_binomial_of_all_trials(self):
-        # 4 x 20 of 40 is 80 of 160 coins, whose quantiles are 68 and 92.
-        low, high = results.bootstrap_interval([20] * 4, [40] * 4)
-        np.testing.assert_allclose([low, high], [68 / 160, 92 / 160], atol=1 / 160)
-
-    def test_participants_who_disagree_widen_it(self):
+class IntervalTest(parameterized.TestCase):
+    def test_participants_are_drawn_whole(self):
         # All or nothing: a resample has 0, 1 or 2 of the two, with 1/4, 1/2 and 1/4. Trials
         # alone would give 31/80 to 49/80.
         self.assertEqual(results.bootstrap_interval([0, 40], [40, 40]), (0.0, 1.0))
         # Of 12 such, the number fooled is a binomial of 12 coins: 3 to 9.
         interval = results.bootstrap_interval([0, 40] * 6, [40] * 12)
         self.assertEqual(interval, (3 / 12, 9 / 12))
+        # The same coins, if they differ by 2 trials of 40: 2/40 * 3/12 above 19/40, and so on.
+        interval = results.bootstrap_interval([19, 21] * 6, [40] * 12)
+        np.testing.assert_allclose(interval, [(19 + 2 * 3 / 12) / 40, (19 + 2 * 9 / 12) / 40])
 
     def test_participants_count_by_their_trials(self):
         # The first has 30 trials, none fooled, the other 10, all of them: pairs of draws give 0/60,
@@ -322,13 +358,50 @@ class BootstrapTest(absltest.TestCase):
         interval = results.bootstrap_interval(fooled, trials, confidence=0.9)
         self.assertEqual(interval, (0.0, 1.0))
 
-    def test_nobody_and_everybody(self):
-        self.assertEqual(results.bootstrap_interval([0, 0], [40, 40]), (0.0, 0.0))
-        self.assertEqual(results.bootstrap_interval([40, 40], [40, 40]), (1.0, 1.0))
+    @parameterized.parameters(None, 4.0)
+    def test_the_true_rate_lies_within_as_often_as_promised(self, concentration):
+        # 400 studies of 30 people and 40 trials, of whom all are fooled alike, or as a beta
+        # distribution has it. Drawing trials within participants as well would give 99 % for the
+        # ones; drawing trials alone, 54 % for the others.
+        random = np.random.default_rng(0)
+        true_rate, shape = 0.3, (400, 30)
+        rates = np.full(shape, true_rate)
+        if concentration:
+            rates = random.beta(true_rate * concentration, (1 - true_rate) * concentration, shape)
+        is_within = []
+        for fooled in random.binomial(40, rates):
+            low, high = results.bootstrap_interval(fooled, [40] * 30, num_resamples=500)
+            is_within.append(low <= true_rate <= high)
+        self.assertBetween(np.mean(is_within), 0.90, 0.97)
 
-    def test_confidence(self):
-        # The quartiles of 40 fair coins: 18 and 22.
-        self.assertEqual(results.bootstrap_interval([20], [40], confidence=0.5), (18 / 40, 22 / 40))
+    @parameterized.parameters(
+        # By hand: none of n up to 1 - 0.025^(1 / n); one of one from 0.025.
+        (0, 1, 0.95, (0.0, 0.975)),
+        (1, 1, 0.95, (0.025, 1.0)),
+        (0, 10, 0.95, (0.0, 0.3084971078)),
+        (10, 10, 0.95, (0.6915028922, 1.0)),
+        # 1 or more of 2 is 1 - (1 - p)^2, 2 of 2 is p^2.
+        (1, 2, 0.5, (1 - 0.75**0.5, 0.75**0.5)),
+        # The quantiles of the beta distribution, by scipy.stats.beta.ppf.
+        (8, 40, 0.95, (0.0905224094, 0.3564780187)),
+        (366, 2000, 0.95, (0.1662781431, 0.2006564914)),
+    )
+    def test_exact_interval(self, num_fooled, num_trials, confidence, expected):
+        interval = results.exact_interval(num_fooled, num_trials, confidence=confidence)
+        np.testing.assert_allclose(interval, expected, atol=1e-9)
+
+    @parameterized.parameters(
+        ([8], [40], results.EXACT),
+        ([0, 0, 0], [40, 40, 40], results.EXACT),
+        ([40, 40], [40, 40], results.EXACT),
+        ([3, 9], [10, 30], results.EXACT),
+        ([0, 1], [40, 40], results.BOOTSTRAP),
+        ([3, 3], [10, 30], results.BOOTSTRAP),
+    )
+    def test_which_interval(self, num_fooled, num_trials, method):
+        (low, high), found = results.find_interval(num_fooled, num_trials)
+        self.assertEqual(found, method)
+        self.assertLess(low, high)
 
 
 class ReadTest(absltest.TestCase):

@@ -283,6 +283,12 @@ class PairReaderTest(tf.test.TestCase, parameterized.TestCase):
             pair = reader.read(3)
             self.assertAllEqual(pair[index_of_a], a)
             self.assertAllEqual(pair[1 - index_of_a], b)
+        # Another size and a cache change nothing of what the files have.
+        reader = pipeline.PairReader(CountedPairs(), size=4, direction=direction, cache_megabytes=1)
+        self.assertEqual(reader.read(3)[0].shape, (4, 4, 3))
+        pair = reader.read_unscaled(3)
+        self.assertAllEqual(pair[index_of_a], a)
+        self.assertAllEqual(pair[1 - index_of_a], b)
 
     @parameterized.named_parameters(
         ("removed", pathlib.Path.unlink, MissingInputError, "There is no file '{}'. "),

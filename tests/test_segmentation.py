@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import measured_pairs
 import numpy as np
 import tensorflow as tf
@@ -26,7 +28,7 @@ class FakeSegmenter:
             LabelClass("void", (255, 0, 0), ignored=True),
         ),
     )
-    origin = "from scratch"
+    origin, step, digest = "from scratch", 2500, "a1b2"
 
     def predict(self, images, *, size):
         self.size = size
@@ -34,22 +36,41 @@ class FakeSegmenter:
         return (resized.mean(axis=-1) > 0).astype(np.uint8)
 
 
+def reader_of(**sources: np.ndarray):
+    """Returns what stands for the reader of pairs with such inputs in their files."""
+    names = list(sources)
+    return types.SimpleNamespace(
+        names=names, read_unscaled=lambda number: (sources[names[number]], None)
+    )
+
+
 class SegmentationTest(tf.test.TestCase):
-    def make(self, *, class_maps="", direction="BtoA", names=("one", "two")):
+    def make(self, *, class_maps="", direction="BtoA", **sources):
         self.segmenter = FakeSegmenter()
         make, self.notes = segmentation.prepare(
-            self.segmenter, direction=direction, class_maps=class_maps, split="test", names=names
+            self.segmenter,
+            direction=direction,
+            class_maps=class_maps,
+            split="test",
+            reader=reader_of(**sources),
         )
         return make()
 
+    def write_map(self, class_map: np.ndarray) -> str:
+        """Writes the map of the pair "one"; returns the folder."""
+        folder = tiny_runs.temporary_folder(self)
+        (folder / "test").mkdir()
+        Image.fromarray(class_map).save(folder / "test" / "one.png")
+        return str(folder)
+
     def test_scores_outputs_and_real_pictures(self):
-        measure = self.make()
         half = np.concatenate([_BLACK[:2], _WHITE[:2]])
+        measure = self.make(half=half, light=_WHITE)
         # Labels: half dark, half light. The output is all dark, the photo is right.
-        own = measure.add(measured_pairs.make_pair(_BLACK, half, source=half))
+        own = measure.add(measured_pairs.make_pair(_BLACK, half, name="half"))
         self.assertEqual(own, {"per_pixel_accuracy": 0.5})
         # Labels: light. Output and photo are right.
-        own = measure.add(measured_pairs.make_pair(_WHITE, _WHITE, source=_WHITE))
+        own = measure.add(measured_pairs.make_pair(_WHITE, _WHITE, name="light"))
         self.assertEqual(own, {"per_pixel_accuracy": 1.0})
         result = measure.result()
         # 8 pixels dark, all found; 24 light, 16 found: 24/32, (1 + 2/3)/2, (8/16 + 16/24)/2.
@@ -60,43 +81,94 @@ class SegmentationTest(tf.test.TestCase):
         self.assertEqual(set(result["ground_truth"].values()), {1.0})
         self.assertEqual(result["most_frequent_class"], dict(name="light", share=0.75))
         self.assertEqual(result["confusion_matrix"], [[8, 0], [8, 16]])
-        self.assertEqual(result["segmenter"]["weights"], "from scratch")
+        self.assertEqual(
+            result["segmenter"],
+            dict(
+                weights="from scratch",
+                step=2500,
+                weights_sha256="a1b2",
+                classes=["dark", "light"],
+            ),
+        )
         scores = {x.name: (x.value, x.ground_truth) for x in measure.scores(result)}
         self.assertEqual(scores["per_pixel_accuracy"], (0.75, 1.0))
         self.assertIn("nearest colours", self.notes[1])
 
     def test_ignored_pixels_do_not_count(self):
-        measure = self.make()
         source = _WHITE.copy()
         source[:3] = (255, 0, 0)
-        own = measure.add(measured_pairs.make_pair(_BLACK, _WHITE, source=source))
+        measure = self.make(pair=source)
+        own = measure.add(measured_pairs.make_pair(_BLACK, _WHITE))
         self.assertEqual(own, {"per_pixel_accuracy": 0.0})
         self.assertEqual(sum(map(sum, measure.result()["confusion_matrix"])), 4)
 
     def test_a_picture_that_is_ignored_altogether_has_no_score(self):
-        measure = self.make()
-        source = np.zeros_like(_WHITE) + np.array([255, 0, 0], np.uint8)
-        own = measure.add(measured_pairs.make_pair(_BLACK, _WHITE, source=source))
+        measure = self.make(pair=np.zeros_like(_WHITE) + np.array([255, 0, 0], np.uint8))
+        own = measure.add(measured_pairs.make_pair(_BLACK, _WHITE))
         self.assertEqual(own, {"per_pixel_accuracy": None})
         self.assertIsNone(measure.result())
 
-    def test_class_maps_have_their_own_size_and_their_central_square_counts(self):
-        folder = tiny_runs.temporary_folder(self)
-        (folder / "test").mkdir()
+    def test_labels_are_read_before_they_are_scaled(self):
+        # 1 pixel dark, 2 void, 5 light: scaled to 4 pixels, the borders would have other colours.
+        source = np.repeat(np.full([1, 8, 3], 255, np.uint8), 8, axis=0)
+        source[:, 0] = 0
+        source[:, 1:3] = (255, 0, 0)
+        measure = self.make(pair=source)
+        measure.add(measured_pairs.make_pair(_WHITE, _WHITE))
+        self.assertEqual(self.segmenter.size, (8, 8))
+        self.assertEqual(measure.result()["confusion_matrix"], [[0, 8], [0, 40]])
+        self.assertIn("before these are scaled", self.notes[1])
+
+    def test_labels_of_a_wide_pair_count_where_its_square_is(self):
+        source = np.zeros([8, 16, 3], np.uint8)
+        source[:, 4:12] = 255
+        measure = self.make(pair=source)
+        own = measure.add(measured_pairs.make_pair(_WHITE, _WHITE))
+        self.assertEqual((own, self.segmenter.size), ({"per_pixel_accuracy": 1.0}, (8, 8)))
+
+    def test_labels_of_16_bits_or_one_channel(self):
+        deep = np.full([8, 8, 3], 65535, np.uint16)
+        measure = self.make(pair=deep)
+        own = measure.add(measured_pairs.make_pair(_WHITE, _WHITE))
+        self.assertEqual(own, {"per_pixel_accuracy": 1.0})
+        measure = self.make(pair=np.full([8, 8, 1], 255, np.uint8))
+        own = measure.add(measured_pairs.make_pair(_WHITE, _WHITE))
+        self.assertEqual(own, {"per_pixel_accuracy": 1.0})
+
+    def test_square_pictures_of_a_wide_view_are_judged_on_all_of_its_map(self):
+        # As the paper's Cityscapes: 1024x2048 pixels that were squeezed to 256x256.
+        wide = np.zeros([8, 16], np.uint8)
+        wide[:, 4:] = 1
+        measure = self.make(class_maps=self.write_map(wide), one=_BLACK)
+        squeezed = np.concatenate([_BLACK[:, :1], _WHITE[:, 1:]], axis=1)
+        own = measure.add(measured_pairs.make_pair(squeezed, _BLACK, name="one"))
+        self.assertEqual((own, self.segmenter.size), ({"per_pixel_accuracy": 1.0}, (8, 16)))
+        result = measure.result()
+        self.assertEqual((result["labels"], len(self.notes)), ("class maps", 1))
+        self.assertEqual(result["confusion_matrix"], [[32, 0], [0, 96]])
+
+    def test_wide_pictures_are_judged_where_their_square_is(self):
         wide = np.full([8, 12], IGNORED, np.uint8)
         wide[:, 2:10] = 1
         wide[:4, 2:10] = 0
-        Image.fromarray(wide).save(folder / "test" / "one.png")
-        measure = self.make(class_maps=str(folder), names=["one"])
+        # The pictures are of the map's shape, but for the rounding of their sides.
+        measure = self.make(class_maps=self.write_map(wide), one=np.zeros([5, 8, 3], np.uint8))
         output = np.concatenate([_BLACK[:2], _WHITE[:2]])
         own = measure.add(measured_pairs.make_pair(output, _BLACK, name="one"))
-        self.assertEqual(own, {"per_pixel_accuracy": 1.0})
-        self.assertEqual(self.segmenter.size, (8, 8))
-        result = measure.result()
-        self.assertEqual((result["labels"], len(self.notes)), ("class maps", 1))
-        self.assertEqual(sum(map(sum, result["confusion_matrix"])), 64)
+        self.assertEqual((own, self.segmenter.size), ({"per_pixel_accuracy": 1.0}, (8, 8)))
+        self.assertEqual(sum(map(sum, measure.result()["confusion_matrix"])), 64)
+
+    def test_wide_pictures_with_maps_of_another_shape_are_refused(self):
+        folder = self.write_map(np.zeros([8, 16], np.uint8))
+        measure = self.make(class_maps=folder, one=np.zeros([20, 30, 3], np.uint8))
+        message = "class map of 'one' is 16x8 pixels and its pictures are 30x20, of another shape"
+        with self.assertRaisesRegex(InputError, message):
+            measure.add(measured_pairs.make_pair(_BLACK, _BLACK, name="one"))
+
+    def test_missing_class_maps_are_refused_at_once(self):
+        folder = self.write_map(np.zeros([8, 8], np.uint8))
         with self.assertRaisesRegex(MissingInputError, "1 of 2 pictures have no class map"):
-            self.make(class_maps=str(folder))
+            self.make(class_maps=folder, one=_BLACK, two=_BLACK)
 
     def test_outputs_that_are_no_photos_are_refused(self):
         with self.assertRaisesRegex(InputError, "direction is AtoB, whose outputs are no photos"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -98,6 +99,8 @@ class LoadTest(tf.test.TestCase):
         loaded = segmenter.load(self.folder)
         self.assertEqual(loaded.classes, _TABLE)
         self.assertEqual((loaded.origin, loaded.crop_size), ("from scratch", 64))
+        weights = (self.folder / segmenter.WEIGHTS).read_bytes()
+        self.assertEqual((loaded.step, loaded.digest), (7, hashlib.sha256(weights).hexdigest()))
         image = tiny_runs.random_image(5, 64, 64, 3)
         logits, features = self.model(image, training=False)
         self.assertAllEqual(loaded.predict(image), np.argmax(logits, axis=-1))

@@ -112,10 +112,48 @@ class TrainSegmenterTest(tf.test.TestCase):
         checkpoint = tf.train.latest_checkpoint(str(self.output / "checkpoint"))
         self.assertEndsWith(checkpoint, "-1")
 
+    def test_the_learning_rate_follows_the_body_unless_it_is_given(self):
+        def train(*flags: str) -> tuple[float, float]:
+            """Returns the rate that a training says, and the one that Adam got."""
+            self.output = tiny_runs.temporary_folder(self) / "out"
+            with (
+                mock.patch.object(
+                    segmenter_training, "LinearDecay", wraps=segmenter_training.LinearDecay
+                ) as decay,
+                mock.patch.object(segmenter_training, "_run_steps", return_value=False),
+            ):
+                result = self.train(*flags)
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            rate = segmenter_training.read_training(self.output)["learning_rate"]
+            self.assertIn(f"; learning rate {rate:g}; ", result.stdout)
+            return rate, decay.call_args.args[0]
+
+        self.assertEqual(train("--body_weights=none"), (1e-3, 1e-3))
+        with (
+            mock.patch.object(fcn, "can_take_imagenet", return_value=True),
+            mock.patch.object(fcn, "load_imagenet_body"),
+        ):
+            self.assertEqual(train(), (1e-4, 1e-4))
+            self.assertEqual(train("--learning_rate=0.002"), (2e-3, 2e-3))
+
+    def test_what_has_learned_nothing_is_warned_of(self):
+        for wrong, is_warned in ((10, True), (9, False)):
+            matrix = np.zeros([12, 12], np.int64)  # Nearly all is taken for class 0.
+            matrix[0, 0], matrix[1, 0], matrix[1, 1] = 20, wrong, 10 - wrong
+            scores = segmenter_training._described(matrix, label_data.TABLE)
+            info = dict(origin="from scratch", step=1, val=scores)
+            with mock.patch.object(segmenter_training, "train", return_value=info):
+                result = self.train()
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            self.assertEqual("no better than the most frequent class" in result.stdout, is_warned)
+
     def test_other_settings_are_refused(self):
         self.train(num_steps=2)
         again = self.run_command()
         self.assertIn("after step 2.", again.stdout)
+        # Where none is given the rate goes on as it was.
+        with mock.patch.object(segmenter_training, "_run_steps", return_value=False):
+            self.assertIn("after step 2.", self.train("--learning_rate=0", num_steps=2).stdout)
         self.assertIn("Real photos", again.stdout)
         result = self.run_command("--learning_rate=0.5", "--seed=3")
         self.assertEqual(result.exit_code, 2)

@@ -30,7 +30,7 @@ from export import (
     verify,
 )
 from pix2pix_tf import serving
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported
 from pix2pix_tf.models import layers
 from pix2pix_tf.training import state
@@ -81,6 +81,8 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLess(row["mean_shift"], 2 * row["sampling_error"])
         table = (self.output / "parity.md").read_text(encoding="utf-8")
         self.assertIn("| SavedModel, C++ |", table)
+        self.assertIn("batch 1, 2 images of test; Python", table)
+        self.assertEqual(found["split"], "test")
         with Image.open(self.output / "parity.png") as picture:
             self.assertEqual(picture.size, (4 * 32 + 3 * 4, 22 + 4 * (32 + 4) - 4))
 
@@ -99,7 +101,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             return features, noise
 
         with mock.patch.object(layers.NoiseDropout, "call", keep_all):
-            expected = "two calls of serving_default give the same picture"
+            expected = "all calls of serving_default give the same picture"
             self.assert_found(self.verify(), f"SavedModel, C++: {expected}")
 
     def test_a_frozen_seed(self):
@@ -147,15 +149,25 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             )
 
     def test_a_runtime_that_fails_is_a_row_beside_the_others(self):
-        fault = cpp_session.CppError("INTERNAL", "it broke")
+        fault = cpp_session.CppError("INTERNAL", "it broke\nat last")
         with mock.patch.object(cpp_session.CppSession, "run", side_effect=fault):
             result = self.verify()
         self.assert_found(result, "SavedModel, C++: INTERNAL: it broke")
-        self.assertIn("| SavedModel, C++ | failed |", result.stdout)
+        self.assertIn("| SavedModel, C++ | failed: INTERNAL: it broke |", result.stdout)
         self.assertIn("| SavedModel, Python | 0.", result.stdout)
+        self.assertNotIn("at last", result.stdout)
+        found = json.loads((self.output / "parity.json").read_text(encoding="utf-8"))
+        self.assertEqual(
+            found["runtimes"][2]["faults"], ["SavedModel, C++: INTERNAL: it broke\nat last"]
+        )
+
+    def test_a_defect_of_this_program_keeps_its_traceback(self):
+        for defect in (ValueError("it is wrong"), RuntimeError("it is wrong")):
+            with self.assertRaisesRegex(type(defect), "it is wrong"):
+                verify._checked(mock.Mock(), mock.Mock(side_effect=defect))
 
     def test_a_conversion_that_fails_is_a_row_beside_the_others(self):
-        def convert(version, path, *, quantize):
+        def convert(version, path, *, quantize, **pairs):
             if quantize == "none":
                 raise InputError("the converter broke")
             if quantize == "float16":
@@ -181,7 +193,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(result.stdout.count("FAILED"), 8)
         self.assertIn("| SavedModel, C++ | 0.", result.stdout)
-        self.assertIn("| TFLite int8 | failed |", result.stdout)
+        self.assertIn("| TFLite none | failed: the converter broke |", result.stdout)
 
     def test_a_saved_model_that_does_not_load_is_told_for_each_check(self):
         with mock.patch.object(exported, "load", side_effect=InputError("it is damaged")):
@@ -267,6 +279,51 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn("-m pip install 'ai-edge-litert", result.stderr)
             self.assertEqual(list(self.output.iterdir()), [])
 
+    def test_what_is_missing_can_be_left_out(self):
+        without_node = mock.patch.object(
+            tfjs_node, "find_node", side_effect=MissingInputError("There is no Node.")
+        )
+        without_chromium = mock.patch.object(
+            tfjs_browser, "find_chromium", side_effect=MissingInputError("There is no Chromium.")
+        )
+        with without_node, without_chromium:
+            for wanted, message in (
+                (
+                    ["cpp", "node", "chromium"],
+                    "There is no Node. Or leave node and chromium out: --runtimes=cpp",
+                ),
+                (["node"], "There is no Node. Or leave node out: --runtimes=cpp"),
+            ):
+                result = self.verify(*(f"--runtimes={name}" for name in wanted))
+                self.assertEqual((result.exit_code, result.stderr), (2, f"error: {message}\n"))
+        there = mock.patch.object(tfjs_node, "find_node")
+        with there, without_chromium, mock.patch.object(litert, "check_installed"):
+            with self.assertRaisesRegex(
+                MissingInputError,
+                "There is no Chromium. Or leave chromium out: --runtimes=tflite --runtimes=node$",
+            ):
+                verify._check_installed(["tflite", "chromium", "node"])
+
+    def test_without_the_pairs_of_the_training_it_says_how_to_name_others(self):
+        run_folder = self.output.parent / "run"
+        tiny_runs.write_run(run_folder, dataset="/not/on/this/machine")
+        result = self.verify(f"--workdir={run_folder}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, "error: The images to compare with cannot be had: ")
+        self.assertIn("/not/on/this/machine", result.stderr)
+        self.assertIn("Or name others with --dataset and --data_dir.", result.stderr)
+
+    def test_int8_is_calibrated_with_the_pairs_that_were_named(self):
+        pairs_named = dict(dataset="demo", data_dir="there")
+        with mock.patch.object(tflite, "convert") as convert:
+            for subject in parity_models.subjects(
+                self.run_folder, self.output, ["tflite"], num_threads=1, **pairs_named
+            ):
+                subject.convert()
+        convert.assert_called_with(
+            self.run_folder, self.output / "int8.tflite", quantize="int8", **pairs_named
+        )
+
     def test_a_run_that_cannot_be_used_costs_no_earlier_models(self):
         model = self.output / "models" / "none.tflite"
         parity_models.make_room(model.parent)
@@ -278,15 +335,55 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
     def test_noise_of_another_mean_or_strength(self):
         random = np.random.RandomState(0)
         expected = random.normal(0.0, 1.0, [64, 8, 8, 3])
-        for shift, strength, found in (
-            (0.0, 1.0, None),
-            (1.0, 1.0, "the mean over draws is off by"),
-            (0.0, 0.6, "the noise is 0.6"),
-            (0.0, 2.0, "the noise is 2."),
+        # Of int8 a shift is expected, of float32 none.
+        for limit, shift, strength, found in (
+            (limits.EXACT, 0.0, 1.0, None),
+            (limits.EXACT, 1.0, 1.0, "the mean over draws is off by"),
+            (limits.EXACT, 0.0, 0.6, "the noise is 0.6"),
+            (limits.EXACT, 0.0, 2.0, "the noise is 2."),
+            (limits.Limit(mean=9.0, max=9.0, mean_shift=0.0), 0.5, 1.0, "the mean over draws"),
+            (limits.Limit(mean=0.0, max=0.0, mean_shift=0.5), 0.5, 1.0, None),
         ):
             row = verify._noise_row(random.normal(shift, strength, [64, 8, 8, 3]), expected)
-            row.update(name="x", mean_difference=0.0, max_difference=0.0)
-            faults = verify._faults(row, limits.EXACT)
+            faults = verify._noise_faults({**row, "name": "x", "distinct_draws": 64}, limit)
             self.assertLen(faults, 1 if found else 0)
             if found:
                 self.assertStartsWith(faults[0], f"x: {found}")
+
+    def test_a_model_without_noise_on_other_pairs(self):
+        run_folder = self.output.parent / "run"
+        tiny_runs.write_run(run_folder, dropout=0.0, dataset="/not/on/this/machine")
+        flags = (f"--workdir={run_folder}", "--num_images=1", "--num_draws=2")
+        subjects = parity_models.subjects
+        with mock.patch.object(parity_models, "subjects", side_effect=subjects) as compared:
+            result = self.verify(*flags, "--dataset=demo", "--data_dir=there")
+        self.assertEqual(result.exit_code, 0, result.stdout + result.stderr)
+        self.assertEqual(
+            compared.call_args.kwargs, dict(num_threads=2, dataset="demo", data_dir="there")
+        )
+        self.assertRegex(result.stdout, r"\| SavedModel, C\+\+ \| .* \| none \| none \|\n")
+
+    def test_noise_of_a_model_without_noise(self):
+        runtime = mock.Mock(limit=limits.EXACT, megabytes=1.0)
+        runtime.name = "x"
+        images = [tiny_runs.random_image(1, 8, 8, 3)]
+        draws = np.repeat(images[0], 3, axis=0)
+        right = verify._Measured(images, [1.0], draws)
+        self.assertEqual(verify._row(runtime, right, right, noise_size=0)["faults"], [])
+        spoilt = draws.copy()
+        spoilt[2, 0, 0, 0] += 1e-6
+        row = verify._row(runtime, verify._Measured(images, [1.0], spoilt), right, noise_size=0)
+        self.assertEqual(
+            row["faults"], ["x: the model has no noise, and calls of serving_default differ"]
+        )
+
+    def test_numbers_that_are_not_finite_are_null(self):
+        result = dict(runtimes=[dict(mean=float("nan"), max=float("inf"), limit=0.5, step=None)])
+        self.assertEqual(
+            json.loads(verify._json(result), parse_constant=self.fail),
+            dict(runtimes=[dict(mean=None, max=None, limit=0.5, step=None)]),
+        )
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -258,7 +258,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
             rf"the model alone: {spread}, on wasm\n$",
         )
         broken = self.folder / "broken"
-        shutil.copytree(self.site, broken, ignore=shutil.ignore_patterns("model"))
+        shutil.copytree(self.site, broken, ignore=shutil.ignore_patterns("model-*"))
         result = command_line.run(page, f"--site={broken}")
         self.assertEqual(result.exit_code, 2)
         self.assertIn("The model does not run here", result.stderr)
@@ -321,7 +321,13 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(description["model"]["inputChannels"], 1)
         names = sorted(path.name for path in self.folder.iterdir())
         self.assertEqual(names, ["run", "site"])
-        card = json.loads((site / "model" / "with_noise" / "model.json").read_text())
+        self.assertEqual(description["gallery"], "")
+        self.assertStartsWith(description["subtitle"], "Draw edges; ")
+        url = description["model"]["url"]
+        self.assertEqual(
+            url, f"model-{assemble._digest(site / url.split('/')[0])}/with_noise/model.json"
+        )
+        card = json.loads((site / url).read_text())
         self.assertEqual(card["userDefinedMetadata"]["tfjs"]["quantize"], "uint8")
 
     def test_samples_of_a_folder_of_pairs(self):
@@ -333,17 +339,53 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         config = TrainConfig(
             dataset=str(self.folder / "data"), direction="BtoA", crop_size=SIZE, base_filters=2
         )
-        ((source, target),) = assemble._read_samples(config, "")
+        samples = assemble._read_samples(config, "")
+        ((source, target),) = samples.pairs
         self.assertAllEqual(source, scene.labels)
         self.assertAllEqual(target, scene.photo)
+        self.assertEqual(samples.origin, "Held-out inputs with their true pictures")
+        data.rename(data.with_name("train"))
+        samples = assemble._read_samples(config, "")
+        self.assertLen(samples.pairs, 1)
+        self.assertEqual(samples.origin, "Pairs of the training set")
+        self.assertEqual(
+            self.describe(config, samples)["gallery"],
+            "Pairs of the training set. Choose one to start from it.",
+        )
 
     def test_drawn_scenes_stand_in_for_facades(self):
         config = TrainConfig(dataset="facades", direction="BtoA", crop_size=SIZE)
         samples = assemble._read_samples(config, str(self.folder))
-        self.assertLen(samples, assemble.NUM_SAMPLES)
+        self.assertLen(samples.pairs, assemble.NUM_SAMPLES)
         labels, photo = pairs.ScenePairs("test", size=SIZE).read(0)
-        self.assertAllEqual(samples[0][0], labels)
-        self.assertAllEqual(samples[0][1], photo)
+        self.assertAllEqual(samples.pairs[0][0], labels)
+        self.assertAllEqual(samples.pairs[0][1], photo)
+        self.assertEqual(samples.origin, "Drawn scenes, not of the set it was trained on")
+        self.assertStartsWith(self.describe(config, samples)["subtitle"], "Draw labels; ")
+
+    def test_photos_are_opened_and_not_drawn(self):
+        config = TrainConfig(dataset="facades", direction="AtoB", crop_size=SIZE)
+        samples = assemble._read_samples(config, str(self.folder))
+        self.assertEqual(samples.pairs, [])
+        self.assertStartsWith(self.describe(config, samples)["subtitle"], "Open a photo, or what ")
+
+    def describe(self, config: TrainConfig, samples) -> dict:
+        return assemble._describe(config, dict(step=None, noise_size=1), samples, "model.json")
+
+    def test_the_name_of_a_model_folder_follows_from_its_contents(self):
+        digests = []
+        for name, file, contents in (
+            ("first", "weights/shard", b"1"),
+            ("same", "weights/shard", b"1"),
+            ("other", "weights/shard", b"2"),
+            ("elsewhere", "weights/part", b"1"),
+        ):
+            path = self.folder / name / file
+            path.parent.mkdir(parents=True)
+            path.write_bytes(contents)
+            digests.append(assemble._digest(self.folder / name))
+        self.assertEqual(digests[0], digests[1])
+        self.assertLen(set(digests), 3)
 
     def test_a_run_or_an_output_that_cannot_be_used(self):
         def assemble_by_command():

@@ -18,5 +18,7 @@ def write_segmenter(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
     model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters, batch_norm=True)
     folder.mkdir(parents=True)
     model.save_weights(str(folder / segmenter.WEIGHTS))
-    segmenter.write_info(folder, classes=table, origin=segmenter.FROM_SCRATCH, config=config)
+    segmenter.write_info(
+        folder, classes=table, origin=segmenter.FROM_SCRATCH, config=config, step=40
+    )
     return folder

@@ -6,10 +6,11 @@ r"""Runs the paper's ablations: losses, generators, receptive fields.
 Every setting of training that the grids do not decide is a flag. Each configuration is
 trained in its own folder, OUTPUT/runs/VARIANT-seedN, and evaluated on the same images;
 the last checkpoint counts, never a chosen one. What is done is not done again: the same
-command goes on after a stop. `--report` writes the report of what there is so far.
+command goes on after a stop.
 
 Writes `ablation.json`, `ablation.md`, `ablation.html` and a picture for each grid, with
-the paper's claims held against the numbers.
+the paper's claims held against the numbers; anew after each run, so a report of what
+there is so far is always there.
 """
 
 from __future__ import annotations
@@ -45,7 +46,6 @@ def define_flags() -> None:
     )
     for name in _OF_EVALUATION:
         flags.DEFINE_string(name, "", "As for pix2pix_tf.evaluate.")
-    flags.DEFINE_boolean("report", False, "Only write the report of the runs that are evaluated.")
     flags.adopt_module_key_flags(commands)
 
 
@@ -57,23 +57,62 @@ def main(unused_arguments: list[str]) -> None:
     planned = grids.list_runs(options.grids, base, _read_seeds(options.seeds), output)
     from benchmarks.ablation import report, runs
 
-    files.make_output_folder(output)
+    for run in planned:
+        runs.check_folder(run)
     arguments = [f"--samples={report.NUM_SAMPLES}"]
-    for name in _OF_EVALUATION:
-        if options[name].value:
-            arguments.append(f"--{name}={options[name].value}")
+    arguments += [
+        f"--{name}={options[name].value}" for name in _OF_EVALUATION if options[name].value
+    ]
+    digests = _check_evaluation(planned[0].config)
+    files.make_output_folder(output)
+    outcomes, text = [], ""
     for number, run in enumerate(planned, start=1):
-        if options.report:
-            break
         print(f"[{number}/{len(planned)}] {run.name}", flush=True)
         runs.train(run)
-        runs.evaluate(run, arguments)
-    outcomes = [found for found in map(runs.read_outcome, planned) if found is not None]
-    if not outcomes:
-        raise InputError(f"No run in '{output}' is evaluated yet. Leave out --report to run them.")
-    command = shlex.join(["python", "-m", "benchmarks.ablation", *sys.argv[1:]])
-    print(report.write(outcomes, output, wanted=options.grids, command=command))
-    print(f"Open '{output / report.PAGE}' for the pictures.")
+        runs.evaluate(run, arguments, digests=digests)
+        outcomes.append(runs.read_outcome(run))
+        text = report.write(outcomes, output, wanted=options.grids, command=_command_line())
+    print(f"{text}\nOpen '{output / report.PAGE}' for the pictures.")
+
+
+def _check_evaluation(config: TrainConfig) -> dict[str, str]:
+    """Opens what the evaluations need, so that a wrong flag is not found after hours of training.
+
+    Returns:
+        SHA-256 of the files that the scores depend on, by flag.
+    """
+    from pix2pix_tf.data import pairs
+    from pix2pix_tf.evaluation import segmenter, subject
+
+    options = flags.FLAGS
+    split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
+    subject.open_subject(
+        config,
+        split=split or "test",  # Which is refused, naming what there is.
+        size=config.crop_size,
+        **{name: options[name].value for name in _OF_EVALUATION},
+    )
+    judges = dict(
+        segmenter=pathlib.Path(options.segmenter, segmenter.WEIGHTS),
+        feature_weights=pathlib.Path(options.feature_weights),
+    )
+    return {
+        name: files.sha256(path)
+        for name, path in judges.items()
+        if options[name].value and path.is_file()
+    }
+
+
+def _command_line() -> str:
+    """Returns the command for the record; of absolute paths the last part alone."""
+    words = ["python", "-m", "benchmarks.ablation"]
+    for argument in sys.argv[1:]:
+        name, sign, value = argument.partition("=")
+        path = pathlib.PurePath(value if sign else name)
+        if path.is_absolute():
+            argument = f"{name}={path.name}" if sign else path.name
+        words.append(argument)
+    return shlex.join(words)
 
 
 def _read_seeds(texts: list[str]) -> list[int]:

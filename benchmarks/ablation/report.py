@@ -20,6 +20,7 @@ from benchmarks.ablation import claims
 from benchmarks.ablation.grids import GRID_TITLES, GRIDS, VARIANTS
 from benchmarks.ablation.runs import Outcome
 from pix2pix_tf import files
+from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.evaluation import colour, runner, score, spectrum
 from pix2pix_tf.training import reports
@@ -113,8 +114,7 @@ def write(
     for outcome in outcomes:
         seeds = measures.setdefault(outcome.run.variant, {})
         seeds[outcome.run.config.seed] = outcome.scores
-    found = [claims.judge(claim, measures) for claim in claims.CLAIMS]
-    verdicts = [verdict for verdict in found if verdict is not None]
+    verdicts = [claims.judge(claim, measures) for claim in claims.CLAIMS]
     distances = claims.seed_distances(measures)
     sections = [_about(outcomes, command)]
     for grid in wanted:
@@ -150,13 +150,14 @@ def write(
 
 
 def _shared(outcomes: Sequence[Outcome]) -> dict:
-    """Returns the settings that all runs have in common."""
+    """Returns the settings that all runs have in common, without folders of this machine."""
     configs = [vars(outcome.run.config) for outcome in outcomes]
-    return {
+    shared = {
         name: value
         for name, value in configs[0].items()
-        if all(config[name] == value for config in configs)
+        if all(config[name] == value for config in configs) and name != "data_dir"
     }
+    return {**shared, "dataset": pathlib.PurePath(shared["dataset"]).name}
 
 
 def _ground_truth(outcomes: Sequence[Outcome]) -> dict[str, float]:
@@ -169,15 +170,14 @@ def _ground_truth(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 
 def _about(outcomes: Sequence[Outcome], command: str) -> Section:
-    first = outcomes[0]
-    config, evaluation = first.run.config, first.evaluation
+    evaluation, config = outcomes[0].evaluation, _shared(outcomes)
     steps = sorted({outcome.evaluation["step"] for outcome in outcomes})
     hours = sum(outcome.seconds for outcome in outcomes) / 3600
     segmenter = evaluation.get("fcn_score")
     sentences = [
-        f"{config.dataset}, {config.direction}, {config.crop_size}x{config.crop_size} pixels, "
-        f"{config.base_filters} base filters, batch {config.batch_size}, "
-        f"{' / '.join(f'{step:,}' for step in steps)} steps, {config.precision}.",
+        f"{config['dataset']}, {config['direction']}, {config['crop_size']} pixels, "
+        f"{config['base_filters']} base filters, batch {config['batch_size']}, "
+        f"{' / '.join(f'{step:,}' for step in steps)} steps, {config['precision']}.",
         f"{len(outcomes)} runs, {hours:.1f} hours of training steps in all, each measured at its "
         f"last step on the {evaluation['num_images']} pairs of {evaluation['split']}.",
     ]
@@ -188,6 +188,11 @@ def _about(outcomes: Sequence[Outcome], command: str) -> Section:
             f"{segmenter['most_frequent_class']['name']}, has "
             f"{segmenter['most_frequent_class']['share']:.3f} of the pixels."
         )
+    if config["dataset"] != "cityscapes":
+        sentences.append(
+            "The paper's tables are of Cityscapes, with a segmenter of its own: its numbers show "
+            "the order of the configurations, and cannot be compared with those here."
+        )
     sentences.append(f"Command: {command}")
     return Section("What was run", " ".join(sentences))
 
@@ -196,17 +201,20 @@ def _grid_section(grid: str, outcomes: Sequence[Outcome], output: pathlib.Path) 
     columns = [name for name in _COLUMNS if any(name in outcome.scores for outcome in outcomes)]
     order = {variant: number for number, variant in enumerate(GRIDS[grid])}
     ordered = sorted(outcomes, key=lambda x: (order[x.run.variant], x.run.config.seed))
+    of_paper = claims.PAPER_GENERATORS if grid == "generators" else claims.PAPER
     rows = [
         [
             _title(grid, outcome.run.variant),
             str(outcome.run.config.seed),
             *(_number(outcome.scores.get(name)) for name in columns),
             f"{outcome.seconds / 60:.0f}",
+            _paper(of_paper[outcome.run.variant]),
         ]
         for outcome in ordered
     ]
     truth = _ground_truth(outcomes)
-    rows.append(["Ground truth", "", *(_number(truth.get(name)) for name in columns), ""])
+    scores_of_truth = [_number(truth.get(name)) for name in columns]
+    rows.append(["Ground truth", "", *scores_of_truth, "", _paper(claims.PAPER_TRUTH)])
     seed = outcomes[0].run.config.seed
     shown = [outcome for outcome in ordered if outcome.run.config.seed == seed]
     pictures = [(f"{grid}.png", f"Inputs, ground truth and outputs: {GRID_TITLES[grid]}")]
@@ -221,11 +229,28 @@ def _grid_section(grid: str, outcomes: Sequence[Outcome], output: pathlib.Path) 
     known = [f"{_COLUMNS[name]}: {score.KINDS[name].meaning}" for name in columns]
     return Section(
         GRID_TITLES[grid],
-        "; ".join(known) + ".",
-        ["", "seed", *(_COLUMNS[name] for name in columns), "minutes"],
+        " ".join(["; ".join(known) + ".", *_departures(grid, outcomes[0].run.config)]),
+        ["", "seed", *(_COLUMNS[name] for name in columns), "minutes", "paper's FCN-score"],
         rows,
         pictures,
     )
+
+
+def _paper(scores: tuple[float, float, float]) -> str:
+    return " / ".join(f"{value:.2f}" for value in scores)
+
+
+def _departures(grid: str, config: TrainConfig) -> list[str]:
+    """Returns what a reader has to know before comparing a grid with the paper's table."""
+    found = []
+    if grid == "generators" and config.batch_size != 10:
+        found.append(f"The paper's table is of batch size 10, here it is {config.batch_size}.")
+    if grid == "receptive_fields" and config.crop_size < 286:
+        found.append(
+            f"Of {config.crop_size} pixels a field of 286 sees everything and one of 70 more than "
+            "in the paper's 256."
+        )
+    return found
 
 
 def _title(grid: str, variant: str) -> str:
@@ -238,30 +263,40 @@ def _title(grid: str, variant: str) -> str:
 
 
 def _claims_section(verdicts: Sequence[dict]) -> Section:
-    rows = []
-    for verdict in verdicts:
-        numbers = "; ".join(
-            f"{_measure_title(one['measure'])}, seed {one['seed']}: "
-            f"{VARIANTS[one['more']].title} {one['values'][0]:.{_PLACES}f} "
-            f"{'>' if one['holds'] else 'not >'} "
-            f"{VARIANTS[one['less']].title} {one['values'][1]:.{_PLACES}f}"
-            for one in verdict["comparisons"]
-        )
-        rows.append(
-            [
-                f"{verdict['claim']} ({verdict['source']})",
-                f"{verdict['verdict']}, {verdict['num_holding']} of "
-                f"{verdict['num_comparisons']} comparisons",
-                numbers,
-            ]
-        )
     return Section(
         "The paper's claims",
-        "A claim is reproduced if every comparison holds, with every seed; not if none does; "
-        "else partly. All comparisons are listed.",
-        ["claim", "here", "numbers"],
-        rows,
+        "A comparison is undecided where the difference is no larger than that between two seeds "
+        "of one of the variants compared, or, if both have one seed, of any. A claim is reproduced "
+        "if all its comparisons hold, not reproduced if none holds and some fail, else partly. All "
+        "claims and all comparisons are listed.",
+        ["claim", "here", "comparisons"],
+        [[_claim_text(verdict), _verdict_text(verdict), _numbers(verdict)] for verdict in verdicts],
     )
+
+
+def _claim_text(verdict: dict) -> str:
+    note = f" {verdict['note']}" if verdict["note"] else ""
+    return f"{verdict['claim']} ({verdict['source']}).{note}"
+
+
+def _verdict_text(verdict: dict) -> str:
+    if verdict["missing"]:
+        return f"{verdict['verdict']}: {', '.join(verdict['missing'])}"
+    counts = ", ".join(f"{count} {name}" for name, count in verdict["counts"].items() if count)
+    seeds = len({one["seed"] for one in verdict["comparisons"]})
+    return f"{verdict['verdict']} ({counts}; {seeds} seed{'s' if seeds > 1 else ''})"
+
+
+def _numbers(verdict: dict) -> str:
+    lines = []
+    for one in verdict["comparisons"]:
+        sign = "not below" if one["may_tie"] else "above"
+        lines.append(
+            f"{_measure_title(one['measure'])}, seed {one['seed']}: "
+            f"{VARIANTS[one['more']].title} {_number(one['values'][0])} {sign} "
+            f"{VARIANTS[one['less']].title} {_number(one['values'][1])}: {one['outcome']}"
+        )
+    return "; ".join(lines)
 
 
 def _seeds_section(distances: dict[str, float]) -> Section:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from benchmarks.ablation.grids import Run
 from pix2pix_tf import files
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.training import checkpoints, reports
@@ -54,6 +54,23 @@ class StoppedError(InputError):
     """A training was stopped by the user, who can go on later."""
 
 
+def check_folder(run: Run) -> None:
+    """Refuses a run folder of other settings, before hours go into the ones before it.
+
+    Raises:
+        InputError: Naming the folder and the settings that differ.
+    """
+    if not (run.folder / CONFIG_FILE).is_file():
+        return
+    saved, planned = TrainConfig.load(run.folder), run.config
+    if planned.precision == "auto":  # A run keeps what it resolved to.
+        planned = dataclasses.replace(planned, precision=saved.precision)
+    try:
+        check_resumable(saved, planned)
+    except InputError as error:
+        raise InputError(f"'{run.folder}': {error}") from None
+
+
 def train(run: Run) -> None:
     """Trains a run to its last step, unless that is done.
 
@@ -76,20 +93,22 @@ def train(run: Run) -> None:
         )
 
 
-def evaluate(run: Run, arguments: Sequence[str]) -> None:
+def evaluate(run: Run, arguments: Sequence[str], *, digests: dict[str, str]) -> None:
     """Evaluates a run into its `evaluation` folder, unless that is done.
 
     Args:
         run: A run that is trained.
         arguments: Further flags of `pix2pix_tf.evaluate`.
+        digests: Of the files behind these flags: scores by other weights are others.
 
     Raises:
         InputError: If the evaluation fails; its own message is above.
     """
-    asked = dict(arguments=list(arguments), step=steps_done(run.folder))
+    asked = dict(arguments=list(arguments), digests=digests, step=steps_done(run.folder))
     record = run.evaluation / _ARGUMENTS_FILE
     if record.is_file() and _read(record) == asked:
         return
+    record.unlink(missing_ok=True)  # What is there is half of this and half of that from now on.
     _call(
         [
             *("-m", "pix2pix_tf.evaluate", f"--model={run.folder}"),
@@ -100,13 +119,11 @@ def evaluate(run: Run, arguments: Sequence[str]) -> None:
     files.write_atomically(record, json.dumps(asked).encode())
 
 
-def read_outcome(run: Run) -> Outcome | None:
-    """Returns what became of a run; None if it is not evaluated yet."""
-    path = run.evaluation / runner.RESULT_FILE
-    if not path.is_file():
-        return None
+def read_outcome(run: Run) -> Outcome:
+    """Returns what became of a run that is evaluated."""
     trained = dataclasses.replace(run, config=TrainConfig.load(run.folder))
-    return Outcome(trained, evaluation=_read(path), seconds=training_seconds(run))
+    evaluation = _read(run.evaluation / runner.RESULT_FILE)
+    return Outcome(trained, evaluation=evaluation, seconds=training_seconds(run))
 
 
 def steps_done(folder: pathlib.Path) -> int:
@@ -134,6 +151,10 @@ def _call(arguments: list[str], what: str) -> None:
         status = _wait(process)
     finally:
         signal.signal(signal.SIGTERM, before)
+    if status < 0:
+        raise StoppedError(
+            f"{what} was stopped by {signal.Signals(-status).name}. The same command goes on."
+        )
     if status:
         raise InputError(f"{what} ended with status {status}; its own message is above.")
 

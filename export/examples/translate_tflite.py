@@ -68,10 +68,24 @@ def dynamic_noise_size(model_path, picture):
     return about["noise_size"] * columns * rows
 
 
-if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
+def main(arguments):
+    """Translates what the command line names; what cannot be used ends it in one line."""
+    if len(arguments) not in (3, 4):
         sys.exit(__doc__)
     try:
-        translate(*sys.argv[1:4], seed=int(sys.argv[4]) if len(sys.argv) == 5 else None)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        sys.exit(f"error: {error}")
+        translate(*arguments[:3], seed=int(arguments[3]) if len(arguments) == 4 else None)
+    except KeyError as error:
+        sys.exit(f"error: {arguments[0]} was not written by export.tflite: {error.args[0]}")
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,  # The interpreter's own.
+        MemoryError,
+        zipfile.BadZipFile,
+        Image.DecompressionBombError,
+    ) as error:
+        sys.exit(f"error: {' '.join(str(error).split()) or type(error).__name__}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

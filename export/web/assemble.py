@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,9 +73,12 @@ def assemble(
             tfjs_model.convert(
                 version, unfinished / "model", quantize=quantize, signatures=("with_noise",)
             )
+        # A browser may keep shards of an older build, which a new model.json must not get.
+        model_folder = f"model-{_digest(unfinished / 'model')}"
+        (unfinished / "model").rename(unfinished / model_folder)
         samples = _read_samples(config, config.data_dir if data_dir is None else data_dir)
-        _write_samples(unfinished / "samples", samples)
-        description = _describe(config, card, samples)
+        _write_samples(unfinished / "samples", samples.pairs)
+        description = _describe(config, card, samples, f"{model_folder}/with_noise/model.json")
         (unfinished / "site.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
         tfjs_model.put_in_place(unfinished, output)
     return output
@@ -91,38 +96,66 @@ def _find_vendored() -> dict[str, pathlib.Path]:
     return found
 
 
-def _read_samples(config: TrainConfig, data_dir: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns held-out (input, target) pixels, uint8 RGB squares of crop_size.
+def _digest(folder: pathlib.Path) -> str:
+    """Returns a short name for what the files of a folder hold."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
-    From the run's data set where it is at hand; else drawn scenes, for a model whose
-    labels they have; else none.
+
+class _Samples(NamedTuple):
+    """Pairs to show.
+
+    Attributes:
+        pairs: (input, target) pixels, uint8 RGB squares of crop_size.
+        origin: What they are, in words.
     """
-    source = _open_held_out(config, data_dir)
+
+    pairs: list[tuple[np.ndarray, np.ndarray]]
+    origin: str
+
+
+def _read_samples(config: TrainConfig, data_dir: str) -> _Samples:
+    """Returns samples for the gallery.
+
+    From the run's data set where it is at hand, held out if it has such; else drawn
+    scenes, for a model whose labels they have; else none.
+    """
+    source, split = _open_samples(config, data_dir)
+    origin = (
+        "Pairs of the training set"
+        if split == "train"
+        else "Held-out inputs with their true pictures"
+    )
     if source is None and palette.has_scene_labels(config):
         source = pairs.ScenePairs("test", size=config.crop_size)
         config = dataclasses.replace(config, direction="AtoB")  # A has the labels.
+        origin = "Drawn scenes, not of the set it was trained on"
     if source is None:
-        return []
+        return _Samples([], "")
     samples = []
     for number in range(min(NUM_SAMPLES, len(source.names))):
         a, b = (_square(side, config.crop_size) for side in source.read(number))
         samples.append((a, b) if config.direction == "AtoB" else (b, a))
-    return samples
+    return _Samples(samples, origin)
 
 
-def _open_held_out(config: TrainConfig, data_dir: str) -> pairs.PairSource | None:
-    """Returns the best split for samples, or None where the data are not at hand."""
+def _open_samples(config: TrainConfig, data_dir: str) -> tuple[pairs.PairSource | None, str | None]:
+    """Returns the best split for samples and its name, or None where the data are not at hand."""
     dataset = config.dataset
     if dataset in registry.PUBLISHED:
         folder = registry.find_published(dataset, data_dir)
         if folder is None:
-            return None
+            return None, None
         dataset = str(folder)
     try:
         split = pairs.find_split(dataset, ("test", "val", "train"))
-        return split and pairs.open_pairs(dataset, split, scene_size=config.crop_size)
+        source = split and pairs.open_pairs(dataset, split, scene_size=config.crop_size)
     except InputError:  # Moved or changed since the training: then without samples.
-        return None
+        return None, None
+    return source, split
 
 
 def _square(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -140,28 +173,32 @@ def _write_samples(folder: pathlib.Path, samples: list[tuple[np.ndarray, np.ndar
             (folder / f"{number}_{kind}.png").write_bytes(images.encode_image(pixels, ".png"))
 
 
-def _describe(config: TrainConfig, card: dict, samples: list) -> dict:
+def _describe(config: TrainConfig, card: dict, samples: _Samples, model_url: str) -> dict:
     """Returns site.json: all that the page knows of the model."""
-    brushes = palette.choose(config, [source for source, _ in samples])
+    brushes = palette.choose(config, [source for source, _ in samples.pairs])
     is_pen = palette.is_pen(brushes)
     name = pathlib.PurePath(config.dataset).name
-    what = "edges" if is_pen else "labels"
+    if samples.pairs or palette.is_known(config):
+        what = f"Draw {'edges' if is_pen else 'labels'}"
+    else:  # Of photos, most likely; there is nothing to tell what to draw with.
+        what = "Open a photo, or what else the model was trained on"
     step = "" if card["step"] is None else f", trained for {card['step']:,} steps"
     return dict(
         title=f"pix2pix {name}",
-        subtitle=f"Draw {what}; the model makes a picture of them as you go.",
+        subtitle=f"{what}; the model makes a picture as you go.",
         facts=(
             f"{config.generator} with {config.base_filters} filters at {config.crop_size}x"
             f"{config.crop_size} pixels, {config.direction}{step}."
         ),
-        gallery="Held-out inputs with their true pictures. Choose one to start from it.",
+        gallery=f"{samples.origin}. Choose one to start from it." if samples.pairs else "",
         mode="pen" if is_pen else "classes",
         palette=[dataclasses.asdict(brush) for brush in brushes],
         samples=[
             {kind: f"samples/{number}_{kind}.png" for kind in ("input", "target")}
-            for number in range(1, len(samples) + 1)
+            for number in range(1, len(samples.pairs) + 1)
         ],
         model=dict(
+            url=model_url,
             size=config.crop_size,
             inputChannels=config.input_channels,
             outputChannels=config.output_channels,

@@ -38,6 +38,11 @@ def has_scene_labels(config: TrainConfig) -> bool:
     return (name, config.direction) in (("demo", "AtoB"), ("facades", "BtoA"))
 
 
+def is_known(config: TrainConfig) -> bool:
+    """Tells whether the palette follows from the data set's name, without samples."""
+    return has_scene_labels(config) or _has_edges(config)
+
+
 def is_pen(brushes: tuple[Brush, ...]) -> bool:
     """Tells whether a palette is for line art."""
     return len(brushes) <= 2
@@ -52,13 +57,17 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     """
     if has_scene_labels(config):
         return tuple(Brush(kind.name, kind.color) for kind in scenes.CLASSES)
-    name = pathlib.PurePath(config.dataset).name
-    if name.startswith("edges2") and config.direction == "AtoB":
+    if _has_edges(config):
         return _PEN
     colors = dominant_colors(inputs) if inputs else []
     if len(colors) < 2:  # Photos that are not at hand, or nothing to tell apart.
         return _PEN
     return tuple(Brush(f"colour {number}", color) for number, color in enumerate(colors, start=1))
+
+
+def _has_edges(config: TrainConfig) -> bool:
+    name = pathlib.PurePath(config.dataset).name
+    return name.startswith("edges2") and config.direction == "AtoB"
 
 
 def dominant_colors(pictures: list[np.ndarray]) -> list[tuple[int, int, int]]:

@@ -59,16 +59,22 @@ class PairReader:
         kept = self._kept.get(index)
         if kept is not None:
             return kept
+        sides = self.read_unscaled(index)
+        pair = tuple(augment.resize_shorter_side(side, self._size).numpy() for side in sides)
+        self._keep(index, pair)
+        return pair
+
+    def read_unscaled(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns (source, target) pixels of pair number `index` as the files have them.
+
+        Nothing of it is kept in memory.
+        """
         try:
-            sides = self._pairs.read(index)
+            sides = self._pairs.read(int(index))
         except InputError as error:
             self.error = error
             raise
-        pair = tuple(augment.resize_shorter_side(side, self._size).numpy() for side in sides)
-        if self._swap:
-            pair = pair[::-1]
-        self._keep(index, pair)
-        return pair
+        return sides[::-1] if self._swap else sides
 
     def _keep(self, index: int, pair: tuple[np.ndarray, np.ndarray]) -> None:
         size = pair[0].nbytes + pair[1].nbytes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Iterable
 
 from pix2pix_tf import files
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import page, runner
 from pix2pix_tf.evaluation.outputs import ModelOutputs
-from pix2pix_tf.evaluation.score import badness
+from pix2pix_tf.evaluation.score import DISTANCES, badness
 from pix2pix_tf.evaluation.subject import Subject
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import checkpoints
@@ -47,6 +48,10 @@ def choose(
             f"'{workdir}' has no checkpoints. Pass a run folder, and leave --checkpoints out for "
             "one that holds its newest weights alone."
         )
+    network = subject.features
+    distances = (network.frechet_name, network.kernel_name) if network else ()
+    if metric in DISTANCES and metric not in distances:  # Before minutes are spent on the others.
+        raise _not_measured(metric, distances or ["no distances"])
     files.make_output_folder(output)
     scores: dict[int, dict] = {}
     for folder in folders:
@@ -55,11 +60,7 @@ def choose(
         outputs = _open(workdir, step, subject, num_samples)
         scores[step] = runner.measure(outputs, subject)["scores"]
         if metric not in scores[step]:
-            raise InputError(
-                f"metric is {metric!r}, which is not measured here. Measured are: "
-                f"{', '.join(scores[step])}. class_iou and its like need --segmenter, fid and kid "
-                "the weights of Inception."
-            )
+            raise _not_measured(metric, scores[step])
     known = {step: found[metric]["value"] for step, found in scores.items()}
     known = {step: value for step, value in known.items() if value is not None}
     if not known:
@@ -78,6 +79,14 @@ def choose(
     files.write_atomically(output / RESULT_FILE, text.encode())
     runner.evaluate(_open(workdir, best, subject, num_samples), subject, output)
     return result
+
+
+def _not_measured(metric: str, measured: Iterable[str]) -> InputError:
+    return InputError(
+        f"metric is {metric!r}, which is not measured here. Measured are: {', '.join(measured)}. "
+        "fid and kid need the weights of Inception; without these --segmenter gives distances of "
+        "its own features."
+    )
 
 
 def _open(workdir: pathlib.Path, step: int, subject: Subject, num_samples: int) -> ModelOutputs:

@@ -50,13 +50,18 @@ def kernel_distance(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> KernelDistance:
-    """Returns the unbiased squared MMD of two sets, with a bootstrap interval.
+    """Returns the unbiased squared MMD of two sets of pairs, with a bootstrap interval.
 
     The kernel is (x.y / num_features + 1)^3. Unbiased for any number of images, so
     it may be below 0 where the sets hardly differ.
 
-    The interval resamples pairs, since output i and target i go together, and never
-    compares an image with a copy of itself, which would bias every resample.
+    Output i and target i go together, so comparing the two would not tell what outputs
+    and targets have in common as sets: i = j is left out across the sets as it is within
+    them (the U-statistic of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012, lemma
+    6 with m = n). Published KID is of sets drawn independently, and keeps i = j across.
+
+    The interval resamples pairs, and never compares a pair with a copy of itself,
+    which would bias every resample.
 
     Args:
         first: `[num_images, num_features]`, 2 images or more.
@@ -75,17 +80,14 @@ def kernel_distance(
     of_first = kernel[:num_images, :num_images]
     of_second = kernel[num_images:, num_images:]
     across = kernel[:num_images, num_images:]
-    within = of_first + of_second
-    np.fill_diagonal(within, 0.0)
+    terms = of_first + of_second - across - across.T
+    np.fill_diagonal(terms, 0.0)
 
     def discrepancy(weights: np.ndarray) -> np.ndarray:
         """Returns the squared MMD of each row of weights, `[resamples, num_images]`."""
-        total = weights.sum(axis=1)
-        # Both sets lose each image against itself, be it drawn once or more often.
-        num_pairs = np.square(total) - np.square(weights).sum(axis=1)
-        mean_within = np.einsum("ri,ij,rj->r", weights, within, weights, optimize=True) / num_pairs
-        mean_across = np.einsum("ri,ij,rj->r", weights, across, weights, optimize=True)
-        return mean_within - 2.0 * mean_across / np.square(total)
+        # What is left without each pair against itself, be it drawn once or more often.
+        num_terms = np.square(weights.sum(axis=1)) - np.square(weights).sum(axis=1)
+        return np.einsum("ri,ij,rj->r", weights, terms, weights, optimize=True) / num_terms
 
     value = float(discrepancy(np.ones([1, num_images]))[0])
     if num_images < 3:

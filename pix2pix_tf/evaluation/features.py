@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pix2pix_tf import files
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation.distribution_distance import frechet_distance, kernel_distance
 from pix2pix_tf.evaluation.measure import MeasuredPair
@@ -29,12 +30,15 @@ class FeatureNetwork(Protocol):
     Attributes:
         name: For people.
         origin: Of the weights.
+        digest: SHA-256 of the file of the weights; None for those that Keras has, whose
+            file it checks itself.
         frechet_name: What the Fréchet distance of its features is called.
         kernel_name: The same for the kernel distance.
     """
 
     name: str
     origin: str
+    digest: str | None
     frechet_name: str
     kernel_name: str
 
@@ -45,7 +49,7 @@ class FeatureNetwork(Protocol):
 class Inception:
     """Inception v3 without its last layer: 2048 features, pooled over the picture.
 
-    Pictures are scaled to 299x299, bilinearly.
+    Pictures are scaled to 299x299, bilinearly, with antialiasing where that shrinks them.
 
     Args:
         weights: A file of weights without the top; None for ImageNet's, from Keras'
@@ -63,6 +67,7 @@ class Inception:
         self.origin = f"the file {weights.name}" if weights else "ImageNet, keras.applications"
         if weights is not None and not weights.is_file():
             raise MissingInputError(f"There is no file '{weights}'. Check --feature_weights.")
+        self.digest = files.sha256(weights) if weights else None
         try:
             network = keras.applications.InceptionV3(
                 include_top=False, pooling="avg", weights=str(weights) if weights else "imagenet"
@@ -84,7 +89,8 @@ class Inception:
         @tf.function(input_signature=[picture])
         def run(pictures):
             # Its preprocessing is to [-1, 1], where the pictures are already.
-            return network(tf.image.resize(pictures, 2 * [_INCEPTION_SIZE]), training=False)
+            scaled = tf.image.resize(pictures, 2 * [_INCEPTION_SIZE], antialias=True)
+            return network(scaled, training=False)
 
         self._run = run
 
@@ -101,6 +107,7 @@ class SegmenterFeatures:
 
     def __init__(self, segmenter):
         self.origin = segmenter.origin
+        self.digest = segmenter.digest
         self.features = segmenter.features
 
 
@@ -171,6 +178,7 @@ class DistributionMeasure:
         return {
             "feature_network": self._network.name,
             "weights": self._network.origin,
+            "weights_sha256": self._network.digest,
             "num_features": features.shape[-1],
             "num_outputs": len(outputs),
             "num_targets": len(targets),
@@ -186,3 +194,20 @@ class DistributionMeasure:
             Score(frechet, result[frechet]),
             Score(kernel, result[kernel], interval=result[f"{kernel}_interval"]),
         ]
+
+
+def notes_on(result: dict | None) -> list[str]:
+    """Returns what a reader of FID and KID has to know.
+
+    Args:
+        result: Of `DistributionMeasure`; that of other features needs no note.
+    """
+    if result is None or Inception.frechet_name not in result:
+        return []
+    return [
+        f"FID and KID are of {result['num_outputs']} outputs and {result['num_targets']} targets, "
+        f"by {result['feature_network']} with the weights of {result['weights']}. Pictures are "
+        f"scaled to {_INCEPTION_SIZE}x{_INCEPTION_SIZE} pixels, bilinearly, larger ones with "
+        "antialiasing. At this number of images FID is biased: too large. Published values are of "
+        "other weights, and not comparable with these."
+    ]

@@ -32,13 +32,17 @@ class FullReferenceMeasure:
         return found
 
     def result(self) -> dict:
-        """Returns means and standard errors, None where a value is infinite."""
+        """Returns means and standard errors.
+
+        None where a value is infinite; one image has no standard error.
+        """
         mean, standard_error = {}, {}
         for name, values in self._values.items():
             is_finite = bool(np.isfinite(values).all())
             mean[name] = float(np.mean(values)) if is_finite else None
-            error = float(np.std(values) / np.sqrt(len(values))) if is_finite else None
-            standard_error[name] = error
+            has_error = is_finite and len(values) > 1
+            error = np.std(values, ddof=1) / np.sqrt(len(values)) if has_error else None
+            standard_error[name] = None if error is None else float(error)
         return dict(mean=mean, standard_error=standard_error, ms_ssim_scales=self._num_scales)
 
     def scores(self, result: dict) -> list[Score]:

@@ -45,20 +45,21 @@ class MeasuredPair:
     @property
     def source_rgb(self) -> np.ndarray:
         """The input in colour: grey is repeated, alpha left out."""
-        return _in_colour(self.source)
+        return in_colour(self.source)
 
     @property
     def output_rgb(self) -> np.ndarray:
         """The output in colour: grey is repeated, alpha left out."""
-        return _in_colour(self.output)
+        return in_colour(self.output)
 
     @property
     def target_rgb(self) -> np.ndarray:
         """The target in colour: grey is repeated, alpha left out."""
-        return _in_colour(self.target)
+        return in_colour(self.target)
 
 
-def _in_colour(image: np.ndarray) -> np.ndarray:
+def in_colour(image: np.ndarray) -> np.ndarray:
+    """Returns an image in colour: grey is repeated, alpha left out."""
     return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pathlib
 import platform
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -14,9 +15,8 @@ import tqdm.auto
 
 from pix2pix_tf import files, version
 from pix2pix_tf.data import images, pipeline
-from pix2pix_tf.evaluation import colour, page, spectrum
+from pix2pix_tf.evaluation import colour, features, page, spectrum
 from pix2pix_tf.evaluation.diversity import AcrossInputsMeasure, DrawsMeasure
-from pix2pix_tf.evaluation.features import DistributionMeasure
 from pix2pix_tf.evaluation.full_reference import FullReferenceMeasure
 from pix2pix_tf.evaluation.measure import Measure, MeasuredPair
 from pix2pix_tf.evaluation.outputs import Outputs
@@ -88,7 +88,12 @@ def measure(
             keras=keras.__version__,
             python=platform.python_version(),
         ),
-        notes=[*outputs.notes, *subject.notes, *_notes_on(full_reference)],
+        notes=[
+            *outputs.notes,
+            *subject.notes,
+            *features.notes_on(sections.get(features.DistributionMeasure.section)),
+            *_notes_on(full_reference),
+        ],
         scores={score.name: score.to_dict() for score in scores},
         **full_reference,
         **sections,
@@ -108,7 +113,7 @@ def _make_measures(outputs: Outputs, subject: Subject, *, num_pairs: int) -> lis
     if subject.segmentation is not None:
         measures.insert(1, subject.segmentation())
     if subject.features is not None:
-        measures.append(DistributionMeasure(subject.features, seed=subject.seed))
+        measures.append(features.DistributionMeasure(subject.features, seed=subject.seed))
     return measures
 
 
@@ -121,6 +126,9 @@ def _notes_on(full_reference: dict) -> list[str]:
 
 def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
     """Measures, and writes `evaluation.json`, the pictures, the plots and the page.
+
+    All of it replaces an earlier evaluation in the same folder, whose pictures may be of
+    other pairs. Until everything was measured, the earlier one stays as it is.
 
     Args:
         outputs: Where outputs come from.
@@ -137,20 +145,25 @@ def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
     folders = [INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER]
     folders += [f"{SAMPLES_FOLDER}/{draw}" for draw in range(2, outputs.num_samples + 1)]
     for folder in folders:
-        files.make_output_folder(output / folder)
+        files.make_output_folder(output / folder)  # Before it takes minutes to find out.
     names = [x for x in subject.reader.names if outputs.names is None or x in outputs.names]
     in_grid = {names[i] for i in np.linspace(0, len(names) - 1, _NUM_ROWS).round().astype(int)}
     rows = []
 
-    def keep(pair: MeasuredPair) -> None:
-        pixels = [images.denormalize_image(pair.source), pair.draws[0], pair.target_pixels]
-        for folder, picture in zip(folders, [*pixels, *pair.draws[1:]]):
-            path = output / folder / f"{pair.name}.png"
-            files.write_atomically(path, images.encode_image(picture, ".png"))
-        if pair.name in in_grid:
-            rows.append((pair.source, pair.output, pair.target))
+    with files.unfinished_folder(output, "pictures") as unfinished:
+        for folder in folders:
+            files.make_output_folder(unfinished / folder)
 
-    result = measure(outputs, subject, keep=keep)
+        def keep(pair: MeasuredPair) -> None:
+            pixels = [images.denormalize_image(pair.source), pair.draws[0], pair.target_pixels]
+            for folder, picture in zip(folders, [*pixels, *pair.draws[1:]]):
+                path = unfinished / folder / f"{pair.name}.png"
+                path.write_bytes(images.encode_image(picture, ".png"))
+            if pair.name in in_grid:
+                rows.append((pair.source, pair.output, pair.target))
+
+        result = measure(outputs, subject, keep=keep)
+        _replace_pictures(output, unfinished, folders)
     grid = tf.constant(reports.sample_grid(rows))
     files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
     for name, (section, plot) in PLOTS.items():
@@ -160,6 +173,26 @@ def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
     files.write_atomically(output / RESULT_FILE, text.encode())
     page.write(output, result)
     return result
+
+
+def _replace_pictures(
+    output: pathlib.Path, unfinished: pathlib.Path, folders: Sequence[str]
+) -> None:
+    """Removes the pictures of an earlier evaluation, and moves new ones to their place."""
+    if (output / RESULT_FILE).is_file():  # Else the pictures there are somebody else's.
+        samples = list(output.glob(f"{SAMPLES_FOLDER}/[0-9]*"))
+        own = [output / x for x in (INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER)]
+        for folder in own + samples:
+            for path in folder.glob("*.png"):
+                path.unlink()
+        for folder in samples:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+    for folder in folders:
+        (output / folder).mkdir(parents=True, exist_ok=True)
+        for path in (unfinished / folder).iterdir():
+            path.replace(output / folder / path.name)
+    shutil.rmtree(unfinished)
 
 
 def table(result: dict) -> str:

@@ -35,6 +35,8 @@ KINDS = {
     "segmenter_frechet_distance": Kind(LESS, "Fréchet distance of the segmenter's features"),
     "segmenter_kernel_distance": Kind(LESS, "kernel distance of the segmenter's features"),
 }
+DISTANCES = ("fid", "kid", "segmenter_frechet_distance", "segmenter_kernel_distance")
+NEED_SEGMENTER = ("per_pixel_accuracy", "per_class_accuracy", "class_iou", *DISTANCES[2:])
 CHOOSABLE = tuple(name for name, kind in KINDS.items() if kind.better != NEITHER)
 
 

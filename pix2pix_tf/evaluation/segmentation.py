@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from pix2pix_tf.data import images
+from pix2pix_tf.data.pipeline import PairReader
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import classes, fcn_score
-from pix2pix_tf.evaluation.measure import MeasuredPair
+from pix2pix_tf.evaluation.measure import MeasuredPair, in_colour
 from pix2pix_tf.evaluation.score import Score
 from pix2pix_tf.evaluation.segmenter import Segmenter
 
@@ -20,8 +21,8 @@ class SegmentationMeasure:
 
     Args:
         segmenter: Trained on real pictures of the same classes.
-        truth: Returns the class map of a pair, uint8 `[side, side]`, at whose size
-            both pictures are judged.
+        truth: Returns the class map of a pair, uint8 `[height, width]`, of the view that
+            its pictures show; both are judged at its size.
         labels: Where `truth` comes from, for the record.
     """
 
@@ -56,7 +57,12 @@ class SegmentationMeasure:
         scored = self._segmenter.classes.scored
         number, share = fcn_score.most_frequent_class(self._matrices[1])
         return dict(
-            segmenter=dict(weights=self._segmenter.origin, classes=[kind.name for kind in scored]),
+            segmenter=dict(
+                weights=self._segmenter.origin,
+                step=self._segmenter.step,
+                weights_sha256=self._segmenter.digest,
+                classes=[kind.name for kind in scored],
+            ),
             labels=self._labels,
             most_frequent_class=dict(name=scored[number].name, share=share),
             outputs=fcn_score.scores(self._matrices[0]),
@@ -78,7 +84,7 @@ def prepare(
     direction: str,
     class_maps: str,
     split: str,
-    names: Sequence[str],
+    reader: PairReader,
 ) -> tuple[Callable[[], SegmentationMeasure], list[str]]:
     """Returns what makes a measure, and notes on what its scores rest on.
 
@@ -88,7 +94,7 @@ def prepare(
         class_maps: Folder of the true classes, see `fcn_score.ClassMaps`; "" to tell
             them by the colours of the inputs.
         split: Of the pairs.
-        names: Of the pairs.
+        reader: Of the pairs; the truth is found at the resolution of its files.
 
     Raises:
         MissingInputError: If class maps are missing.
@@ -101,28 +107,56 @@ def prepare(
             f"judges photos, side {table.photo_side} of a pair. Leave --segmenter out."
         )
     notes = [f"The FCN-score is of a segmenter whose weights are {segmenter.origin}."]
+    number_of = {name: number for number, name in enumerate(reader.names)}
     if class_maps:
-        maps = fcn_score.ClassMaps(pathlib.Path(class_maps), split, names, table)
+        maps = fcn_score.ClassMaps(pathlib.Path(class_maps), split, reader.names, table)
         labels = "class maps"
 
         def truth(pair: MeasuredPair) -> np.ndarray:
-            return _central_square(maps.read(pair.name))
+            source, _ = reader.read_unscaled(number_of[pair.name])
+            return _shown_part(maps.read(pair.name), source.shape[:2], name=pair.name)
 
     else:
         labels = "nearest colours of the inputs"
         notes.append(
             "Without --class_maps the true classes are told by the nearest colours of the inputs, "
-            "which errs along borders where these were JPEG files."
+            "before these are scaled, which errs along borders where they were JPEG files."
         )
 
         def truth(pair: MeasuredPair) -> np.ndarray:
-            return classes.nearest(images.denormalize_image(pair.source_rgb).numpy(), table)
+            source, _ = reader.read_unscaled(number_of[pair.name])
+            source = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
+            class_map = classes.nearest(in_colour(source.numpy()), table)
+            return _shown_part(class_map, source.shape[:2], name=pair.name)
 
     return lambda: SegmentationMeasure(segmenter, truth, labels=labels), notes
 
 
-def _central_square(class_map: np.ndarray) -> np.ndarray:
-    """Returns the part of a map that the pictures show: pairs are cropped to a square."""
+def _shown_part(class_map: np.ndarray, size: tuple[int, int], *, name: str) -> np.ndarray:
+    """Returns the part of a class map that is compared: what the pair's central square shows.
+
+    Of square pictures that is all of the map, whatever its shape: the paper's Cityscapes
+    are views of 2:1 that were squeezed to 256x256, and their class maps are of 2:1.
+
+    Args:
+        class_map: Of the whole view.
+        size: (height, width) of the pair's pictures in their files.
+        name: Of the pair.
+
+    Raises:
+        InputError: If the pictures are not square, and the map has another shape.
+    """
+    height, width = size
+    if height == width:
+        return class_map
+    map_height, map_width = class_map.shape
+    # As equal as sides that were rounded to whole pixels can be.
+    if abs(map_height * width - map_width * height) > max(*size, *class_map.shape):
+        raise InputError(
+            f"The class map of '{name}' is {map_width}x{map_height} pixels and its pictures are "
+            f"{width}x{height}, of another shape, so which part of the map they show is not clear. "
+            "Bring the map to the shape of the pictures, without interpolating."
+        )
     side = min(class_map.shape)
-    row, column = ((length - side) // 2 for length in class_map.shape)
+    row, column = (map_height - side) // 2, (map_width - side) // 2
     return class_map[row : row + side, column : column + side]

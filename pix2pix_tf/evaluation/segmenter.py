@@ -35,18 +35,33 @@ class Segmenter:
         classes: The table whose indexes `predict` returns.
         origin: Where the body's weights started: "ImageNet" or "from scratch".
         crop_size: Pixels; the size it was trained at.
+        step: Of its training; None if that is not known.
+        digest: SHA-256 of the file of its weights; None if they are of no file.
 
     Args:
         model: As `fcn.build_fcn` returns it.
         classes: What its logits stand for.
         origin: See above.
         crop_size: See above; a multiple of 32.
+        step: See above.
+        digest: See above.
     """
 
-    def __init__(self, model: keras.Model, classes: ClassTable, *, origin: str, crop_size: int):
+    def __init__(
+        self,
+        model: keras.Model,
+        classes: ClassTable,
+        *,
+        origin: str,
+        crop_size: int,
+        step: int | None = None,
+        digest: str | None = None,
+    ):
         self.classes = classes
         self.origin = origin
         self.crop_size = crop_size
+        self.step = step
+        self.digest = digest
         size = [crop_size, crop_size]
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
 
@@ -138,8 +153,16 @@ def load(folder: str | pathlib.Path) -> Segmenter:
     model = fcn.build_fcn(
         len(classes.scored), base_filters=config.base_filters, batch_norm=origin == FROM_SCRATCH
     )
-    serving.load_weights(model, pathlib.Path(folder) / WEIGHTS)
-    return Segmenter(model, classes, origin=origin, crop_size=config.crop_size)
+    weights = pathlib.Path(folder) / WEIGHTS
+    serving.load_weights(model, weights)
+    return Segmenter(
+        model,
+        classes,
+        origin=origin,
+        crop_size=config.crop_size,
+        step=info.get("step"),
+        digest=files.sha256(weights),
+    )
 
 
 def read_info(folder: str | pathlib.Path) -> dict:

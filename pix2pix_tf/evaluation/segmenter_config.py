@@ -50,7 +50,10 @@ class SegmenterConfig:
     batch_size: int = _field(8, "Photos a step.", minimum=1)
     num_steps: int = _field(3000, "Steps to train.", minimum=1)
     learning_rate: float = _field(
-        1e-3, "Adam's step size at the start; it falls linearly to 0.", minimum=0.0
+        0.0,
+        "Adam's step size at the start; it falls linearly to 0. 0: 1e-3 for a body from scratch, "
+        "1e-4 for one from ImageNet, which has no normalisation to take larger steps with.",
+        minimum=0.0,
     )
     class_weight_power: float = _field(
         0.0,

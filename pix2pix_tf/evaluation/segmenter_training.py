@@ -42,6 +42,7 @@ from pix2pix_tf.training.stopping import StopRequest
 TRAINING = "training.json"
 BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.
 _CHECKPOINT = "checkpoint"
+_LEARNING_RATES = {FROM_SCRATCH: 1e-3, IMAGENET: 1e-4}  # Where none is given.
 _VGG_FILE = "the weights of keras.applications' VGG16 without its top"
 _MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps")  # Where things are, not what they are.
 
@@ -83,6 +84,9 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     # Before the photos are read, so that a wrong --body_weights is said at once.
     keras.utils.set_random_seed(config.seed)
     model, origin = _build_model(config, table, dtype, origin=origin)
+    config = dataclasses.replace(
+        config, learning_rate=config.learning_rate or _LEARNING_RATES[origin]
+    )
     training, validation = (_read(config, split, table) for split in ("train", "val"))
     test = _read(config, "test", table) if _has_test(config) else None
 
@@ -108,7 +112,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         files.write_atomically(output / TRAINING, text.encode())
     print(
         f"{len(training.names)} photos to train, {len(validation.names)} to validate; body: "
-        f"{origin}; {config.precision}.",
+        f"{origin}; learning rate {config.learning_rate:g}; {config.precision}.",
         flush=True,
     )
     weights = segmenter_data.class_weights(training, table, power=config.class_weight_power)
@@ -143,7 +147,8 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
 def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterConfig, str | None]:
     """Returns `config` with its precision resolved, and the origin of what is continued.
 
-    Checked against an earlier part of the training; the origin is None without one.
+    Checked against an earlier part of the training, whose learning rate goes on where
+    none is given; the origin is None without one.
     """
     # Without a checkpoint there is nothing to fit: the training starts anew.
     has_checkpoint = tf.train.latest_checkpoint(str(output / _CHECKPOINT)) is not None
@@ -153,7 +158,11 @@ def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterCon
         return dataclasses.replace(config, precision=resolved), None
     if config.precision == "auto":
         resolved = saved["precision"]
-    config = dataclasses.replace(config, precision=resolved)
+    config = dataclasses.replace(
+        config,
+        precision=resolved,
+        learning_rate=config.learning_rate or saved.get("learning_rate"),
+    )
     differences = [
         f"{name} (was {saved.get(name)!r}, now {value!r})"
         for name, value in dataclasses.asdict(config).items()

@@ -31,7 +31,8 @@ def radial_power(image: np.ndarray) -> np.ndarray:
 
     Returns:
         float64 `[size // 2]`: the mean of |DFT|^2 over rings one index wide;
-        entry k is at (k + 1) / size cycles per pixel, the last at 1/2.
+        entry k is at (k + 1) / size cycles per pixel, the last at 1/2 where `size`
+        is even and half a ring below where it is odd.
     """
     size = len(image)
     grey = np.asarray(image, np.float64) @ _LUMINANCE

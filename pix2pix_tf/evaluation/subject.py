@@ -71,7 +71,7 @@ def open_subject(
             direction=config.direction,
             class_maps=class_maps,
             split=split,
-            names=reader.names,
+            reader=reader,
         )
     network, more_notes = features.find(feature_weights, judge)
     return Subject(

@@ -54,6 +54,13 @@ def main(unused_arguments: list[str]) -> int:
                 f"  {split:5} {segmenter_training.score_text(info[split])} "
                 f"({frequent['name']}, the most frequent class, has {frequent['share']:.3f})"
             )
+    val = info["val"]
+    if val["per_pixel_accuracy"] <= val["most_frequent_class"]["share"]:
+        print(
+            "warning: on val this is no better than the most frequent class everywhere. Do not "
+            "score translations with it: train with another --learning_rate or for more "
+            "--num_steps, in another --output."
+        )
     return 0
 
 

@@ -93,6 +93,7 @@ class App {
     $('title').textContent = site.title;
     $('subtitle').textContent = site.subtitle;
     $('model-facts').textContent = site.facts;
+    $('model-link').href = site.model.url;
     $('gallery-note').textContent = site.gallery;
     $('gallery-section').hidden = !site.samples.length;
     $('noise').hidden = site.model.noiseSize === 0;
@@ -452,7 +453,7 @@ async function withSize(file, size) {
 
 async function main() {
   if (window.pix2pixMissing) return;
-  const response = await fetch('site.json');
+  const response = await fetch('site.json', {cache: 'no-cache'});  // It names the model's folder.
   if (!response.ok) throw new Error(`site.json: ${response.status} ${response.statusText}`);
   new App(await response.json());
 }

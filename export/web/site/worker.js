@@ -1,6 +1,6 @@
 // Loads the model and translates, away from the page's own thread, so that drawing never stalls.
 //
-// From the page: {type: "load", size, inputChannels, outputChannels, noiseSize, backend} and
+// From the page: {type: "load", url, size, inputChannels, outputChannels, noiseSize, backend} and
 // {type: "translate", id, pixels (RGBA), noise (whole number)}.
 // To the page: {type: "progress", share}, {type: "ready", backend, tried},
 // {type: "output", id, pixels (RGBA), milliseconds}, {type: "error", message}.
@@ -83,7 +83,7 @@ function forget() {
 // computes nonsense. Returns what is wrong, or null.
 async function firstTranslation() {
   try {
-    model = await tf.loadGraphModel('model/with_noise/model.json', {
+    model = await tf.loadGraphModel(settings.url, {
       onProgress: (share) => postMessage({type: 'progress', share}),
     });
     const values = await run(new Uint8ClampedArray(4 * settings.size ** 2).fill(255), 0);

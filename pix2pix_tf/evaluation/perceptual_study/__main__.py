@@ -6,10 +6,10 @@ r"""Builds a perceptual study, a page on which people say which of two pictures 
     python -m pix2pix_tf.evaluation.perceptual_study results answers/*.json
 
 An algorithm is a name and a folder: what evaluate wrote, or pictures. The real pictures
-are those of the data set that evaluate measured on, or of --dataset, or of a folder of
-the same names, --targets. Open study/index.html, or put the folder on any file host. Each
-session tests one algorithm, drawn by chance, or given in the address: index.html?algorithm=cgan.
-The last command counts the files that people save: see `results --help`.
+are those of the data set that evaluate measured on; for other pictures, those of --dataset,
+or of a folder of the same names, --targets. Open study/index.html, or put the folder on any
+file host. Each session tests one algorithm, drawn by chance, or given in the address:
+index.html?algorithm=cgan. The last command counts the files that people save: see `results --help`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def define_flags() -> None:
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one that evaluate measured on.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: Keras' own cache.")
     flags.DEFINE_enum(
-        "split", "", ("", "train", "val", "test"), "Of the data set. Empty: test, or else val."
+        "split",
+        "",
+        ("", "train", "val", "test"),
+        "Of the data set. Empty: as evaluate has it; else test or val.",
     )
     flags.DEFINE_enum(
         "direction", "", ("", "AtoB", "BtoA"), "Of the data set. Empty: as evaluate has it."
@@ -120,11 +123,7 @@ def _find_targets(algorithms: dict[str, pathlib.Path]):
             if getattr(options, flag):
                 raise InputError(f"--targets and --{flag} were given. Pass one of the two.")
         return build.targets_of_folder(pathlib.Path(options.targets))
-    origin = dict(dataset=options.dataset, split=options.split, direction=options.direction)
-    if not options.dataset:
-        origin.update(
-            {key: value for key, value in _read_origin(algorithms).items() if not origin[key]}
-        )
+    origin = _find_origin(algorithms)
     if not origin["direction"]:
         raise InputError(
             f"Which side of the pairs of {origin['dataset']} the outputs imitate is not known. "
@@ -144,35 +143,76 @@ def _find_targets(algorithms: dict[str, pathlib.Path]):
     )
 
 
-def _read_origin(algorithms: dict[str, pathlib.Path]) -> dict[str, str]:
-    """Returns the data set, the split and the direction that evaluate measured on.
+def _find_origin(algorithms: dict[str, pathlib.Path]) -> dict[str, str]:
+    """Returns the data set, the split and the direction that the outputs are of.
+
+    What evaluate has recorded counts. A flag may only say what it does not: another split
+    may have pictures of the same names (facades: 1, 2, ... in each), which nothing else
+    would notice.
+
+    Returns:
+        By these names; only the split and the direction may be "", not known.
 
     Raises:
-        InputError: If an algorithm's folder does not say so, or two differ.
+        InputError: If records contradict the flags or one another, or the data set is not known.
     """
-    origins = {}
-    for name, folder in algorithms.items():
-        path = folder / _EVALUATION_FILE
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            origins[name] = {key: found[key] for key in ("dataset", "split", "direction")}
-        except FileNotFoundError:
-            raise InputError(
-                f"Which pictures are the real ones is not known: there is no '{path}'. Pass "
-                "--dataset and --direction, or --targets."
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError):
-            raise InputError(
-                f"'{path}' does not say what was measured. Pass --dataset and --direction, or "
-                "--targets."
-            ) from None
-    (first, origin), *others = origins.items()
+    options = flags.FLAGS
+    given = {name: getattr(options, name) for name in ("dataset", "split", "direction")}
+    records = {name: _read_origin(folder) for name, folder in algorithms.items()}
+    known = {name: record for name, record in records.items() if record}
+    for name, record in known.items():
+        for flag, value in given.items():
+            if value and not _is_same(flag, value, record[flag]):
+                raise InputError(
+                    f"--{flag} is {value!r}, and {name!r} was measured on {record[flag]!r}, by "
+                    f"'{algorithms[name] / _EVALUATION_FILE}'. Leave the flag out; or, if that "
+                    "file is wrong, name the folder of the pictures themselves in --algorithm."
+                )
+    without = [name for name in records if name not in known]
+    if without and not given["dataset"]:
+        raise InputError(
+            "Which pictures are the real ones is not known: there is no "
+            f"'{algorithms[without[0]] / _EVALUATION_FILE}'. Pass --dataset and --direction, or "
+            "--targets."
+        )
+    if not known:
+        return given
+    (first, origin), *others = known.items()
     for name, other in others:
-        if other != origin:
+        if not all(_is_same(key, other[key], origin[key]) for key in origin):
             raise InputError(
                 f"{first!r} was measured on {origin} and {name!r} on {other}. Evaluate both on the "
                 "same data."
             )
+    return origin
+
+
+def _is_same(key: str, one: str, other: str) -> bool:
+    """Returns whether two values mean the same; a data set's folder may be written in two ways."""
+    if key == "dataset":
+        return pathlib.Path(one).resolve() == pathlib.Path(other).resolve()
+    return one == other
+
+
+def _read_origin(folder: pathlib.Path) -> dict[str, str] | None:
+    """Returns what evaluate measured the outputs of a folder on; None if it did not.
+
+    Raises:
+        InputError: If its record does not say so.
+    """
+    path = folder / _EVALUATION_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        origin = {key: found[key] for key in ("dataset", "split", "direction")}
+        if not all(isinstance(value, str) for value in origin.values()):
+            raise TypeError
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"'{path}' does not say what was measured. Write it again with python -m "
+            "pix2pix_tf.evaluate, or pass --targets."
+        ) from None
     return origin
 
 

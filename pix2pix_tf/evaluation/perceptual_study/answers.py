@@ -28,7 +28,9 @@ _SESSION_FIELDS = dict(
     complete=bool,
     trials=list,
 )
-_TRIAL_FIELDS = dict(practice=bool, fake=str, answer=str, reaction_ms=int, shown_ms=list)
+_TRIAL_FIELDS = dict(
+    practice=bool, fake=str, answer=str, reaction_ms=int, shown_ms=list, interruptions=int
+)
 _FILE_IS_WRONG = "Ask for the file again, or leave it out."
 
 
@@ -39,7 +41,8 @@ class Trial:
     is_practice: bool
     is_fooled: bool  # The real picture was taken for the fake.
     reaction_ms: int  # From the question to the answer.
-    shown_ms: tuple[int, int]  # How long each picture was visible.
+    shown_ms: tuple[int, int]  # How long each picture was visible, the last time.
+    interruptions: int  # How often the pair was not shown to the end, and then shown again.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,11 +196,14 @@ def _trial_of(trial, what: str) -> Trial:
     shown = trial["shown_ms"]
     if [type(time) for time in shown] != [int, int] or min(*shown, trial["reaction_ms"]) < 0:
         raise _Fault(f"{what} has times that are none: {shown!r}, {trial['reaction_ms']!r}")
+    if trial["interruptions"] < 0:
+        raise _Fault(f"{what} has {trial['interruptions']} interruptions")
     return Trial(
         is_practice=trial["practice"],
         is_fooled=trial["answer"] != trial["fake"],
         reaction_ms=trial["reaction_ms"],
         shown_ms=tuple(shown),
+        interruptions=trial["interruptions"],
     )
 
 

@@ -5,12 +5,14 @@ r"""How often each algorithm's pictures fooled people, from the files that they 
 
 A trial fools a person who says that the real picture was the fake; 50 % is as good as
 real, since that is what guessing gives. The practice is left out. The interval is a
-bootstrap's: it draws participants, and then trials of each, with replacement.
+bootstrap's, which draws participants with replacement; where participants do not differ
+(one alone, or none fooled), it is the exact one of Clopper and Pearson.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 from collections.abc import Sequence
 
@@ -23,7 +25,13 @@ from pix2pix_tf.evaluation.perceptual_study import answers
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 10_000
+BOOTSTRAP, EXACT = "bootstrap of participants", "Clopper-Pearson"
 _RESAMPLES_AT_ONCE = 500  # Bounds the memory, however many people took part.
+# With fewer participants than these, a bootstrap's interval is clearly too narrow: in
+# simulations one of 95 % holds the true rate in 91 to 94 % of studies with 20, in 87 to 92 %
+# with 10, in 82 to 85 % with 5.
+_ENOUGH_PARTICIPANTS = 20
+_HALVINGS = 50  # Of [0, 1]: to 1e-15, and never as far as 1 itself.
 # Milliseconds; six frames of a usual screen.
 _EXPOSURE_TOLERANCE = 100
 
@@ -105,7 +113,7 @@ def _summarize_group(
 ) -> dict:
     trials = [trial for session in sessions for trial in session.main_trials]
     num_fooled = [sum(trial.is_fooled for trial in one.main_trials) for one in sessions]
-    low, high = bootstrap_interval(
+    (low, high), method = find_interval(
         num_fooled, [len(one.main_trials) for one in sessions], seed=seed
     )
     late = [
@@ -121,9 +129,31 @@ def _summarize_group(
         num_fooled=sum(num_fooled),
         rate=sum(num_fooled) / len(trials),
         interval=[low, high],
+        interval_method=method,
         median_reaction_ms=float(np.median([trial.reaction_ms for trial in trials])),
         num_trials_off_time=sum(late),
+        num_trials_shown_again=sum(trial.interruptions > 0 for trial in trials),
     )
+
+
+def find_interval(
+    num_fooled: Sequence[int], num_trials: Sequence[int], *, seed: int = 0
+) -> tuple[tuple[float, float], str]:
+    """Returns the interval of the rate of fooling, and which one it is.
+
+    Args:
+        num_fooled: Trials that fooled each participant.
+        num_trials: Trials of each participant, at least 1.
+        seed: Of the bootstrap.
+
+    Returns:
+        (low, high), in [0, 1], and BOOTSTRAP; or EXACT where all participants were fooled
+        equally often (one alone, none ever, all always), so that a bootstrap's interval would
+        have no width.
+    """
+    if len({fooled / count for fooled, count in zip(num_fooled, num_trials)}) == 1:
+        return exact_interval(sum(num_fooled), sum(num_trials)), EXACT
+    return bootstrap_interval(num_fooled, num_trials, seed=seed), BOOTSTRAP
 
 
 def bootstrap_interval(
@@ -136,9 +166,10 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Returns the percentile interval of the rate of fooling.
 
-    Each resample draws as many participants as there are, with replacement, and for
-    each of these as many of their trials. Answers of one person are alike, so trials
-    alone would give an interval that is too narrow.
+    Each resample draws as many participants as there are, with replacement. Answers of
+    one person are alike, so drawing trials would give an interval that is too narrow; and
+    drawing trials of the participants drawn, one that is too wide, since what they answered
+    has the chance of their trials in it already.
 
     Args:
         num_fooled: Trials that fooled each participant.
@@ -156,13 +187,51 @@ def bootstrap_interval(
     for start in range(0, num_resamples, _RESAMPLES_AT_ONCE):
         count = min(_RESAMPLES_AT_ONCE, num_resamples - start)
         drawn = random.integers(len(num_trials), size=[count, len(num_trials)])
-        # Trials drawn from those of one participant, k of n of which fooled, fool as often as a
-        # coin of k / n falls.
-        fooled = random.binomial(num_trials[drawn], (num_fooled / num_trials)[drawn])
-        rates.append(fooled.sum(axis=1) / num_trials[drawn].sum(axis=1))
+        rates.append(num_fooled[drawn].sum(axis=1) / num_trials[drawn].sum(axis=1))
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(np.concatenate(rates), [tail, 1.0 - tail])
     return float(low), float(high)
+
+
+def exact_interval(
+    num_fooled: int, num_trials: int, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Returns the interval of Clopper and Pearson for the rate of a binomial.
+
+    Args:
+        num_fooled: Trials that fooled.
+        num_trials: All trials, at least 1, taken as independent.
+        confidence: In (0, 1); the interval holds the true rate at least as often.
+
+    Returns:
+        (low, high), in [0, 1].
+    """
+    tail = (1.0 - confidence) / 2.0
+    low = _exact_low_end(num_fooled, num_trials, tail)
+    # Of the trials that did not fool, the same from the other side.
+    return low, 1.0 - _exact_low_end(num_trials - num_fooled, num_trials, tail)
+
+
+def _exact_low_end(num_fooled: int, num_trials: int, tail: float) -> float:
+    """Returns the rate at which `num_fooled` or more of the trials fool with chance `tail`."""
+    if num_fooled == 0:
+        return 0.0
+    counts = np.arange(num_fooled, num_trials + 1)
+    log_ways = np.array(
+        [
+            math.lgamma(num_trials + 1) - math.lgamma(k + 1) - math.lgamma(num_trials - k + 1)
+            for k in counts.tolist()
+        ]
+    )
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        rate = (low + high) / 2.0
+        logs = log_ways + counts * math.log(rate) + (num_trials - counts) * math.log1p(-rate)
+        if np.exp(logs).sum() < tail:
+            low = rate
+        else:
+            high = rate
+    return low
 
 
 def _report(result: dict) -> str:
@@ -187,20 +256,12 @@ def _report(result: dict) -> str:
         right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:])]
         lines.append("  ".join(left + right))
     lines.append(
-        "50 % would be as good as real. Practice is left out; the interval draws participants, "
-        f"then trials ({result['num_resamples']:,} resamples, seed {result['seed']})."
+        "50 % would be as good as real. Practice is left out; the interval draws participants "
+        f"({result['num_resamples']:,} resamples, seed {result['seed']})"
+        + (", but for what is said below." if any(map(_is_exact, result["algorithms"])) else ".")
     )
     for one in result["algorithms"]:
-        if one["num_participants"] == 1:
-            lines.append(
-                f"{one['algorithm']}: one participant; the interval says nothing of other people."
-            )
-        if one["num_trials_off_time"]:
-            lines.append(
-                f"{one['algorithm']}: in {one['num_trials_off_time']} of {one['num_trials']} "
-                f"trials a picture was shown more than {_EXPOSURE_TOLERANCE} ms too long or too "
-                "short. They are counted."
-            )
+        lines += _remarks(one)
     for one in result["counted_once"]:
         lines.append(f"Counted once: '{one['file']}' is the session of '{one['same_as']}' again.")
     for one in result["left_out"]:
@@ -209,6 +270,40 @@ def _report(result: dict) -> str:
             "trials."
         )
     return "\n".join(lines)
+
+
+def _is_exact(one: dict) -> bool:
+    return one["interval_method"] == EXACT
+
+
+def _remarks(one: dict) -> list[str]:
+    """Returns what has to be said about the numbers of an algorithm, a line each."""
+    remarks = []
+    num_participants, num_trials = one["num_participants"], one["num_trials"]
+    exact = f"the interval is Clopper and Pearson's exact one, of {num_trials} trials"
+    if num_participants == 1:
+        remarks.append(f"one participant; {exact}, and says nothing of other people.")
+    elif _is_exact(one):
+        remarks.append(
+            f"all {num_participants} participants were fooled equally often; {exact} taken as "
+            "independent."
+        )
+    elif num_participants < _ENOUGH_PARTICIPANTS:
+        remarks.append(
+            f"{num_participants} participants; with fewer than {_ENOUGH_PARTICIPANTS} the "
+            "interval is too narrow."
+        )
+    if one["num_trials_off_time"]:
+        remarks.append(
+            f"in {one['num_trials_off_time']} of {num_trials} trials a picture was shown more than "
+            f"{_EXPOSURE_TOLERANCE} ms too long or too short. They are counted."
+        )
+    if one["num_trials_shown_again"]:
+        remarks.append(
+            f"in {one['num_trials_shown_again']} of {num_trials} trials the pair was shown again, "
+            "after an interruption. They are counted."
+        )
+    return [f"{one['algorithm']}: {remark}" for remark in remarks]
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ const state = {
   pictures: new Map(),  // Decoded, by the name of the file.
   answered: [],
   isPresenting: false,  // From the beginning of a trial until its question.
-  isAsking: false,
   isInterrupted: false,
+  isSeen: false,  // Whether a picture of this presentation has become visible.
   text: null,  // Of the file, once there is one.
 };
 
@@ -93,6 +93,7 @@ async function place(trial) {
 // Shows both pictures of a trial, one after the other; returns how long each was visible.
 async function present(trial) {
   state.isInterrupted = false;
+  state.isSeen = false;
   state.isPresenting = true;
   try {
     await place(trial);
@@ -102,7 +103,8 @@ async function present(trial) {
       const {style} = state.pictures.get(trial.files[index]);
       say(`The ${position} picture.`);
       shown.push(await frames(DESCRIPTION.exposure_ms,
-        () => { style.visibility = 'visible'; }, () => { style.visibility = 'hidden'; }));
+        () => { style.visibility = 'visible'; state.isSeen = true; },
+        () => { style.visibility = 'hidden'; }));
     }
     return shown;
   } finally {
@@ -119,14 +121,13 @@ async function rest(text) {
 }
 
 function ask(isAsking) {
-  state.isAsking = isAsking;
   // Its room is kept, so that nothing moves while the pictures are shown.
   $('question').style.visibility = isAsking ? 'visible' : 'hidden';
 }
 
 // Runs a trial; returns what the file says of it, or null if the session was stopped.
 async function runTrial(trial, title) {
-  let shown = null, interruptions = 0;
+  let shown = null, interruptions = 0;  // Those after which a picture is seen a second time.
   $('trial-title').textContent = title;
   $('feedback').hidden = true;
   $('pause').hidden = false;
@@ -138,7 +139,7 @@ async function runTrial(trial, title) {
       shown = await present(trial);
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
-      interruptions += 1;
+      if (state.isSeen) interruptions += 1;
       if (!await rest('This pair was not shown to the end. It will be shown again.')) return null;
       show('trial');
     }
@@ -152,7 +153,6 @@ async function runTrial(trial, title) {
     const button = await pressed('answer-first', 'answer-second', 'pause');
     ask(false);
     if (button === 'pause') {
-      interruptions += 1;
       if (!await rest('You have seen both pictures of this pair; the question is next.')) return null;
       show('trial');
     } else {
@@ -310,8 +310,9 @@ async function main() {
 
 document.addEventListener('visibilitychange', () => { if (document.hidden) interrupt(); });
 $('pause').addEventListener('click', interrupt);
+// Does nothing but while there is a question: nobody listens to its buttons at other times.
 document.addEventListener('keydown', (event) => {
-  if (!state.isAsking || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   const keys = {1: 'first', ArrowLeft: 'first', 2: 'second', ArrowRight: 'second'};
   if (keys[event.key]) $(`answer-${keys[event.key]}`).click();
 });

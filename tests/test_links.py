@@ -1,0 +1,64 @@
+"""Tests that the documents link to files and headings that are there."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import tiny_runs
+from absl.testing import absltest
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+
+
+def documents() -> list[pathlib.Path]:
+    """Returns the project's own documents, without those of installed packages."""
+    return [
+        _REPOSITORY / "README.md",
+        _REPOSITORY / "BUILD.md",
+        *sorted((_REPOSITORY / "docs").glob("*.md")),
+        *sorted((_REPOSITORY / "export").glob("*/README.md")),
+    ]
+
+
+def headings(path: pathlib.Path) -> set[str]:
+    """Returns the headings of a document as links name them."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
+def broken_links(document: pathlib.Path) -> list[str]:
+    """Returns the relative links of a document that lead nowhere."""
+    broken = []
+    for link in _LINK.findall(_CODE.sub("", document.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):  # Of the web.
+            continue
+        name, _, heading = link.partition("#")
+        target = document.parent / name if name else document
+        if not target.exists() or (heading and heading not in headings(target)):
+            broken.append(link)
+    return broken
+
+
+class LinksTest(absltest.TestCase):
+    def test_lead_somewhere(self):
+        broken = {
+            str(path.relative_to(_REPOSITORY)): found
+            for path in documents()
+            if (found := broken_links(path))
+        }
+        self.assertEqual(broken, {})
+
+    def test_those_that_do_not_are_found(self):
+        document = tiny_runs.temporary_folder(self) / "page.md"
+        document.write_text(
+            "# Two words, here\n[a](page.md) [b](#two-words-here) [c](https://x.org/y) `[d](e)`\n"
+            "![f](no.png) [g](page.md#other) [`h`](no/folder)\n"
+        )
+        self.assertEqual(broken_links(document), ["no.png", "page.md#other", "no/folder"])
+
+
+if __name__ == "__main__":
+    absltest.main()
