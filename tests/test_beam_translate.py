@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
@@ -108,7 +109,7 @@ REASONS = {
 def exported_model() -> tuple[pathlib.Path, pathlib.Path]:
     """Returns a run folder and its export, made once for all tests."""
     folder = tempfile.TemporaryDirectory(prefix="pix2pix_tf_")
-    unittest.addModuleCleanup(folder.cleanup)
+    atexit.register(folder.cleanup)
     run, model = pathlib.Path(folder.name) / "run", pathlib.Path(folder.name) / "exported"
     tiny_runs.write_run(run)
     serving.save_version(run, model)
