@@ -395,9 +395,9 @@ class StoreFileSystem(localfilesystem.LocalFileSystem):
     def scheme(cls):
         return "teststore"
 
-    def _local(self, path: str) -> str:
+    def _local(self, path: str) -> pathlib.Path:
         assert path.startswith("teststore://"), path
-        return str(self.root / path[len("teststore://") :])
+        return self.root / path[len("teststore://") :]
 
     def join(self, basepath, *paths):
         return "/".join([basepath.rstrip("/"), *paths])
@@ -407,31 +407,35 @@ class StoreFileSystem(localfilesystem.LocalFileSystem):
         return folder, name
 
     def _list(self, folder):
-        for file in super()._list(self._local(folder)):
-            path = pathlib.Path(file.path).relative_to(self.root)
-            yield FileMetadata(f"teststore://{path}", file.size_in_bytes)
+        for path in sorted(self._local(folder).rglob("*")):
+            if path.is_file():
+                name = path.relative_to(self.root).as_posix()
+                yield FileMetadata(f"teststore://{name}", path.stat().st_size)
 
     def _path_open(self, path, *arguments, **settings):
-        return super()._path_open(self._local(path), *arguments, **settings)
+        return super()._path_open(str(self._local(path)), *arguments, **settings)
 
     def create(self, path, *arguments, **settings):
-        pathlib.Path(self._local(path)).parent.mkdir(parents=True, exist_ok=True)
+        self._local(path).parent.mkdir(parents=True, exist_ok=True)
         return self._path_open(path, "wb")
 
     def exists(self, path):
-        return super().exists(self._local(path))
+        return self._local(path).exists()
 
     def metadata(self, path):
-        return FileMetadata(path, super().metadata(self._local(path)).size_in_bytes)
+        return FileMetadata(path, self._local(path).stat().st_size)
 
     def mkdirs(self, path):
-        super().mkdirs(self._local(path))
+        self._local(path).mkdir(parents=True)
 
     def rename(self, sources, targets):
-        super().rename(*([self._local(path) for path in paths] for paths in (sources, targets)))
+        for source, target in zip(sources, targets):
+            self._local(source).rename(self._local(target))
 
     def delete(self, paths):
-        super().delete([self._local(path) for path in paths])
+        for path in paths:
+            local = self._local(path)
+            shutil.rmtree(local) if local.is_dir() else local.unlink()
 
 
 class RefusedTest(BeamTest):
