@@ -381,9 +381,9 @@ class FilesTest(BeamTest):
 
     def test_on_a_file_system_of_beams(self):
         write_files(self.input, {"a.png": encode(), "b/c.png": encode(seed=1), "d.png": b""})
-        shutil.copytree(self.model, self.folder / "models")
-        newer = self.folder / "models" / "12"
-        shutil.copytree(self.model / "1", newer)
+        shutil.copytree(self.model / "1", self.folder / "models" / "12")
+        older = shutil.copytree(self.model / "1", self.folder / "models" / "9")
+        shutil.rmtree(pathlib.Path(older) / "assets.extra")  # It would be refused.
         with mock.patch.object(StoreFileSystem, "root", self.folder):
             result = self.run_command(
                 "--model=teststore://models",
