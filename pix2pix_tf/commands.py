@@ -17,12 +17,12 @@ CHECKPOINT_HELP = (
 )
 
 
-def run(main: Callable[[list[str]], int | None], *, takes_files: bool = False) -> None:
+def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = False) -> None:
     """Runs `main` under absl; an InputError becomes one line and exit status 2.
 
     Args:
-        main: Takes the name of the program and, after it, the arguments that are no flags.
-        takes_files: Whether it wants any of these.
+        main: Takes the arguments that are no flags, the program's name first.
+        takes_arguments: Whether there may be others than that name.
     """
     # TensorFlow's C++ start-up notes bury what the user should read; its errors
     # still arrive as exceptions.
@@ -31,7 +31,7 @@ def run(main: Callable[[list[str]], int | None], *, takes_files: bool = False) -
 
     def guarded(arguments: list[str]) -> int | None:
         try:
-            if len(arguments) > 1 and not takes_files:
+            if len(arguments) > 1 and not takes_arguments:
                 raise InputError(
                     f"'{arguments[1]}' is no flag. Write settings as --name=value; --help lists "
                     "them."

@@ -23,7 +23,7 @@ class Result:
     stderr: str
 
 
-def run(module, *arguments: str, takes_files: bool = False) -> Result:
+def run(module, *arguments: str, takes_arguments: bool = False) -> Result:
     """Runs `module.main` under absl, with its flags defined for this call alone."""
     known = set(flags.FLAGS)
     verbosity = logging.get_verbosity()
@@ -37,7 +37,7 @@ def run(module, *arguments: str, takes_files: bool = False) -> Result:
         stack.callback(_forget_flags, known)
         module.define_flags()
         try:
-            commands.run(module.main, takes_files=takes_files)
+            commands.run(module.main, takes_arguments=takes_arguments)
             code = 0
         except SystemExit as leaving:
             code = leaving.code or 0

@@ -71,7 +71,7 @@ class ResultsCommandTest(parameterized.TestCase):
         return path
 
     def run_command(self, *arguments) -> command_line.Result:
-        return command_line.run(results, *map(str, arguments), takes_files=True)
+        return command_line.run(results, *map(str, arguments), takes_arguments=True)
 
     def count(self, *arguments) -> dict:
         """Returns what --json holds."""

@@ -51,11 +51,7 @@ class Translator:
         Returns:
             float32 `[height, width, output_channels]` in [-1, 1].
         """
-        height, width = (
-            -(-size // self.config.crop_size) * self.config.crop_size for size in image.shape[:2]
-        )
-        size = noise_size(self.config, height=height, width=width)
-        z = np.random.default_rng([seed, sample]).random((1, size), dtype=np.float32)
+        z = draw_noise(self.config, *image.shape[:2], entropy=[seed, sample])[np.newaxis]
         return self._with_noise(image[np.newaxis], z)[0]
 
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
@@ -67,6 +63,23 @@ class Translator:
         pixels = images.read_pixels(path, channels=self.config.input_channels, dtype=tf.uint16)
         image = images.normalize_image(pixels).numpy()
         return images.denormalize_image(self(image, seed=seed, sample=sample)).numpy()
+
+
+def draw_noise(config: TrainConfig, height: int, width: int, *, entropy: list[int]) -> np.ndarray:
+    """Returns z for one image; the same `entropy` gives the same numbers on every machine.
+
+    Args:
+        config: Of the model.
+        height: Pixels of the image.
+        width: Pixels of the image.
+        entropy: Integers from 0; another list, other numbers.
+
+    Returns:
+        float32 `[noise_size]` in [0, 1), as many as the padded image takes.
+    """
+    height, width = (-(-size // config.crop_size) * config.crop_size for size in (height, width))
+    size = noise_size(config, height=height, width=width)
+    return np.random.default_rng(entropy).random(size, dtype=np.float32)
 
 
 def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> Translator:

@@ -308,4 +308,4 @@ def _remarks(one: dict) -> list[str]:
 
 if __name__ == "__main__":
     define_flags()
-    commands.run(main, takes_files=True)
+    commands.run(main, takes_arguments=True)
