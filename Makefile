@@ -1,7 +1,7 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-current node node-for-tests demo test test-current lint notebook verify \
-	verify-current serving-check clean
+	verify-current bench serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -23,6 +23,8 @@ require_workdir = @test -n "$(WORKDIR)" || \
 ADDRESS ?= localhost:8500
 REST ?= http://$(firstword $(subst :, ,$(ADDRESS))):8501
 MODEL ?=
+# Of `make bench`: a Python with PyTorch; empty leaves that peer out.
+TORCH_PYTHON ?=
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -75,6 +77,10 @@ verify-current: setup-current node  ## The same on Python 3.13 or 3.12; writes p
 	$(call require_workdir)
 	$(VENV_CURRENT)/bin/python -m export.verify --workdir="$(WORKDIR)" \
 		--checkpoint="$(CHECKPOINT)" --output=parity-current $(VERIFY_FLAGS)
+
+bench: setup setup-current  ## Times this project and its peers; writes docs/benchmarks.md.
+	$(VENV)/bin/python -m benchmarks --output=docs/benchmarks.md --torch_python="$(TORCH_PYTHON)" \
+	    --pythons=$(VENV)/bin/python,$(VENV_CURRENT)/bin/python
 
 serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [MODEL=DIR].
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
