@@ -109,19 +109,39 @@ class StatisticsNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         of_batch = _built_normalization(3, statistics="batch")(x)
         self.assertAllClose(_built_normalization(3, statistics="image")(x), of_batch, atol=1e-6)
 
-    @parameterized.named_parameters(
-        ("bfloat16", "mixed_bfloat16", tf.bfloat16), ("float16", "mixed_float16", tf.float16)
-    )
-    def test_computes_in_float32(self, policy, dtype):
+    @parameterized.product(policy=("bfloat16", "float16"), statistics=layers.STATISTICS)
+    def test_computes_in_float32(self, policy, statistics):
         # 16,384 values around 40: added up in half precision they overflow or stall.
-        x = tf.cast(_normal([1, 128, 128, 1], mean=40.0), dtype)
-        layer = layers.StatisticsNormalization(dtype=policy)
+        x = tf.cast(_normal([1, 128, 128, 1], mean=40.0), policy)
+        layer = layers.StatisticsNormalization(statistics=statistics, dtype=f"mixed_{policy}")
         layer.build((None, None, None, 1))
         layer.set_weights(np.float32([[1.0], [0.0]]))
         y = layer(x)
-        self.assertEqual(y.dtype, tf.float32)
+        self.assertEqual(y.dtype, x.dtype)
         expected = _normalize(tf.cast(x, tf.float32).numpy(), axes=(1, 2), gamma=1.0, beta=0.0)
-        self.assertAllClose(y, expected, atol=1e-4)
+        # Rounded once, at the end.
+        self.assertAllClose(tf.cast(y, tf.float32), tf.cast(expected, policy), atol=2e-2)
+
+    def test_the_fused_operation_equals_the_formula_with_its_gradients(self):
+        x = _normal([3, 5, 6, 4], mean=2.0)
+        weights = _normal([3, 5, 6, 4])
+        layer = _built_normalization(4)
+
+        def gradients(normalize):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = normalize(x)
+                loss = tf.reduce_sum(weights * y * y)
+            return [y, *tape.gradient(loss, [x, *layer.trainable_variables])]
+
+        def formula(x):
+            mean, variance = tf.nn.moments(x, [0, 1, 2])
+            gamma, beta = (tf.convert_to_tensor(w) for w in layer.trainable_variables)
+            return gamma * (x - mean) / tf.sqrt(variance + layer.epsilon) + beta
+
+        x = tf.constant(x)
+        for fused, written in zip(gradients(layer), gradients(formula)):
+            self.assertAllClose(fused, written, rtol=1e-4, atol=1e-4)
 
     @parameterized.named_parameters(("bfloat16", "mixed_bfloat16"), ("float16", "mixed_float16"))
     def test_weights_are_not_rounded(self, policy):

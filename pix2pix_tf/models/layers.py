@@ -43,8 +43,12 @@ class StatisticsNormalization(keras.layers.Layer):
 
     `gamma * (x - mean) / sqrt(variance + epsilon) + beta` for each channel, with
     the biased variance. There are no moving averages, hence no `training` argument.
-    The layer is float32, whatever `dtype` it is given: it casts its input up,
-    and the next layer casts its output back.
+    The layer computes in float32, whatever `dtype` it is given, and returns the type
+    of its input.
+
+    The statistics of a batch are taken by TensorFlow's fused operation, three times as
+    fast on a CPU. Those of an image are written out: that is what is exported, and
+    neither TFLite nor TF.js has the fused operation in its training form.
 
     Args:
         statistics: "batch": mean and variance over the whole batch, which is
@@ -59,8 +63,9 @@ class StatisticsNormalization(keras.layers.Layer):
         self, *, statistics: str = "batch", epsilon: float = NORMALIZATION_EPSILON, **kwargs
     ):
         # In bfloat16 a mean over a 128x128 map would lose most of its digits, and
-        # gamma and beta all but two or three of theirs.
-        super().__init__(**{**kwargs, "dtype": "float32"})
+        # gamma and beta all but two or three of theirs. Without autocast the input
+        # arrives as it is: the fused operation reads half the bytes.
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         if statistics not in STATISTICS:
             raise InputError(f"statistics is {statistics!r}. Use one of {', '.join(STATISTICS)}.")
         self.statistics = statistics
@@ -77,16 +82,32 @@ class StatisticsNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the normalised `inputs`."""
-        axes = [1, 2] if self.statistics == "image" else [0, 1, 2]
-        mean, variance = tf.nn.moments(inputs, axes, keepdims=True)
-        return tf.nn.batch_normalization(
-            inputs,
+        if self.statistics == "batch":
+            unused = tf.zeros([0])  # Moving averages, which there are none of.
+            return tf.raw_ops.FusedBatchNormV3(
+                x=inputs,
+                scale=self.gamma,
+                offset=self.beta,
+                mean=unused,
+                variance=unused,
+                epsilon=self.epsilon,
+                is_training=True,
+            ).y
+        values = tf.cast(inputs, tf.float32)
+        mean, variance = tf.nn.moments(values, [1, 2], keepdims=True)
+        normalized = tf.nn.batch_normalization(
+            values,
             mean,
             variance,
             offset=self.beta,
             scale=self.gamma,
             variance_epsilon=self.epsilon,
         )
+        return tf.cast(normalized, inputs.dtype)
+
+    def compute_output_spec(self, inputs):
+        """Keras 3 asks for a spec, and would take the layer's own type for its output's."""
+        return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         """Returns `input_shape`."""
