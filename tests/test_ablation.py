@@ -230,7 +230,7 @@ class CommandTest(absltest.TestCase):
         self.assertEqual([one["verdict"] for one in headline], ["not measured"] * 2)
         blur = verdicts["L1 alone is blurrier than L1+cGAN"]["comparisons"][0]
         self.assertEqual(blur["values"], [scores[1]["sharpness"], scores[0]["sharpness"]])
-        for name in ("ablation.md", "ablation.html", "losses.png", "spectra.png", "colours.png"):
+        for name in ("ablation.md", "ablation.html", "losses.jpg", "spectra.png", "colours.png"):
             self.assertTrue((self.output / name).is_file(), name)
         markdown = (self.output / "ablation.md").read_text()
         self.assertIn(f"{scores[0]['l1']:.3f}", markdown)
