@@ -25,7 +25,7 @@ MAX_SERVED_PIXELS = 2**22  # 2048 x 2048, unless an export says otherwise.
 _SMALLEST_CROP_SIZE = {142: 64, 286: 128}
 
 
-def _field(default: Any, help: str, *, choices: tuple = (), minimum=None, maximum=None):
+def setting(default: Any, help: str, *, choices: tuple = (), minimum=None, maximum=None):
     """Returns a dataclass field that knows what `--help` says and what is allowed."""
     metadata = dict(help=help, choices=choices, minimum=minimum, maximum=maximum)
     return dataclasses.field(default=default, metadata=metadata)
@@ -40,139 +40,143 @@ class TrainConfig:
     """
 
     # Data.
-    dataset: str = _field(
+    dataset: str = setting(
         "demo",
         "Name of a published set (facades, cityscapes, maps, edges2shoes, edges2handbags, "
         "night2day), a folder of pairs, or 'demo': scenes that the program draws itself.",
     )
-    data_dir: str = _field("", "Folder that holds published sets. Empty: Keras' own cache.")
-    direction: str = _field(
+    data_dir: str = setting("", "Folder that holds published sets. Empty: Keras' own cache.")
+    direction: str = setting(
         "AtoB",
         "Which side is the input. The paper translates facades and cityscapes BtoA.",
         choices=("AtoB", "BtoA"),
     )
-    load_size: int = _field(
+    load_size: int = setting(
         0,
         "Pixels of the shorter side before the random crop. 0: 286/256 of crop_size, the paper's "
         "jitter (appendix 6.2).",
         minimum=0,
         maximum=8192,
     )
-    crop_size: int = _field(
+    crop_size: int = setting(
         256,
         "Pixels; a power of two from 32 to 1024. The depth of the generator follows. Paper: 256.",
         minimum=32,
         maximum=1024,
     )
-    mirror: bool = _field(True, "Whether half of the pairs are flipped left to right (paper: yes).")
-    input_channels: int = _field(
+    mirror: bool = setting(
+        True, "Whether half of the pairs are flipped left to right (paper: yes)."
+    )
+    input_channels: int = setting(
         3, "Channels of the input: 1 grey, 3 colour, 4 with alpha.", choices=(1, 3, 4)
     )
-    output_channels: int = _field(
+    output_channels: int = setting(
         3, "Channels of the output: 1 grey, 3 colour, 4 with alpha.", choices=(1, 3, 4)
     )
-    cache_megabytes: int = _field(
+    cache_megabytes: int = setting(
         2048, "Memory for decoded images; larger sets are read anew each epoch. Ours.", minimum=0
     )
 
     # Networks.
-    generator: str = _field(
+    generator: str = setting(
         "unet", "Generator (paper: section 3.2).", choices=("unet", "encoder_decoder")
     )
-    base_filters: int = _field(
+    base_filters: int = setting(
         64, "Filters of the first block of both networks. Paper: 64.", minimum=1, maximum=512
     )
-    receptive_field: int = _field(
+    receptive_field: int = setting(
         70,
         "Pixels that one logit of the discriminator sees. 1: PixelGAN, 286: ImageGAN. Paper: 70.",
         choices=(1, 16, 34, 70, 142, 286),
     )
-    norm: str = _field(
+    norm: str = setting(
         "batch",
         "Normalisation. Batch uses the statistics of the batch at hand, always (paper).",
         choices=("batch", "instance", "none"),
     )
-    bottleneck_norm: bool = _field(
+    bottleneck_norm: bool = setting(
         False,
         "Whether the 1x1 bottleneck is normalised, as the paper's text says. At batch size 1 that "
         "makes it exactly zero; the authors' code leaves it out, hence the default.",
     )
-    spectral_norm: bool = _field(
+    spectral_norm: bool = setting(
         False, "Whether the discriminator's kernels are kept at spectral norm 1. Not in the paper."
     )
-    dropout: float = _field(
+    dropout: float = setting(
         0.5,
         "Share of units dropped in three decoder blocks: the noise z, on after training too "
         "(paper: 0.5). 0 makes the generator deterministic.",
         minimum=0.0,
         maximum=0.95,
     )
-    conditional: bool = _field(
+    conditional: bool = setting(
         True, "Whether the discriminator sees the input too. No: the paper's 'GAN' ablation."
     )
 
     # Objective.
-    gan_loss: str = _field(
+    gan_loss: str = setting(
         "vanilla",
         "Adversarial loss. Vanilla: cross entropy from logits (paper); none: no discriminator.",
         choices=("vanilla", "lsgan", "hinge", "none"),
     )
-    lambda_gan: float = _field(1.0, "Weight of the adversarial term. Paper: 1.", minimum=0.0)
-    lambda_l1: float = _field(100.0, "Weight of the L1 term (paper: 100, equation 4).", minimum=0.0)
-    lambda_l2: float = _field(0.0, "Weight of the L2 term, the paper's alternative.", minimum=0.0)
+    lambda_gan: float = setting(1.0, "Weight of the adversarial term. Paper: 1.", minimum=0.0)
+    lambda_l1: float = setting(
+        100.0, "Weight of the L1 term (paper: 100, equation 4).", minimum=0.0
+    )
+    lambda_l2: float = setting(0.0, "Weight of the L2 term, the paper's alternative.", minimum=0.0)
 
     # Optimisation.
-    batch_size: int = _field(
+    batch_size: int = setting(
         1, "Images a step, over all devices. Paper: 1 for facades, up to 10.", minimum=1
     )
-    num_steps: int = _field(
+    num_steps: int = setting(
         80_000,
         "Steps to train; one is an update of each network. Paper: 200 epochs, 80,000 for facades.",
         minimum=1,
     )
-    learning_rate: float = _field(2e-4, "Adam's step size. Paper: section 3.3.", minimum=0.0)
-    adam_beta_1: float = _field(
+    learning_rate: float = setting(2e-4, "Adam's step size. Paper: section 3.3.", minimum=0.0)
+    adam_beta_1: float = setting(
         0.5, "Adam's decay of the mean. Paper: section 3.3.", minimum=0.0, maximum=0.9999
     )
-    adam_beta_2: float = _field(
+    adam_beta_2: float = setting(
         0.999, "Adam's decay of the square. Paper: section 3.3.", minimum=0.0, maximum=0.999999
     )
-    decay_steps: int = _field(
+    decay_steps: int = setting(
         0,
         "Last steps over which the rate falls linearly to 0. 0: constant rate (paper); the "
         "authors' PyTorch code uses half of the run.",
         minimum=0,
     )
-    precision: str = _field(
+    precision: str = setting(
         "auto",
         "Arithmetic of the networks; weights, outputs and losses stay float32. auto: float16 on a "
         "GPU that has it, bfloat16 on a CPU or TPU that computes it natively, else float32.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
-    strategy: str = _field(
+    strategy: str = setting(
         "default",
         "Devices: default (one), mirrored (all GPUs of a machine), multiworker, tpu.",
         choices=("default", "mirrored", "multiworker", "tpu"),
     )
-    seed: int = _field(
+    seed: int = setting(
         0, "Seed of the weights, the jitter and the dropout. Ours.", minimum=0, maximum=2**31 - 1
     )
-    deterministic: bool = _field(
+    deterministic: bool = setting(
         False, "Whether TensorFlow's deterministic kernels are used: same bits, slower on a GPU."
     )
 
     # What a run writes, and when.
-    log_every: int = _field(50, "Steps between lines of metrics. Ours.", minimum=1)
-    sample_every: int = _field(500, "Steps between grids of samples. Ours.", minimum=1)
-    num_samples: int = _field(4, "Rows of a grid. Ours.", minimum=1, maximum=64)
-    checkpoint_every: int = _field(1000, "Steps between checkpoints. Ours.", minimum=1)
-    keep_checkpoints: int = _field(2, "Newest checkpoints to keep, beside the best.", minimum=1)
-    best_metric: str = _field(
+    log_every: int = setting(50, "Steps between lines of metrics. Ours.", minimum=1)
+    sample_every: int = setting(500, "Steps between grids of samples. Ours.", minimum=1)
+    num_samples: int = setting(4, "Rows of a grid. Ours.", minimum=1, maximum=64)
+    checkpoint_every: int = setting(1000, "Steps between checkpoints. Ours.", minimum=1)
+    keep_checkpoints: int = setting(2, "Newest checkpoints to keep, beside the best.", minimum=1)
+    best_metric: str = setting(
         "l1",
         "Measure on held-out pairs by which the best checkpoint is kept, or none. Ours.",
         choices=("none", "l1", "psnr", "ssim", "ms_ssim"),
     )
-    num_evaluated: int = _field(
+    num_evaluated: int = setting(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
     )
     profile_steps: str = _field(

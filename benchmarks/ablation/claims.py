@@ -194,7 +194,7 @@ def _compare_all(claim: Claim, measures: Measures) -> list[dict]:
                 chance = _chance(comparison, measure, measures)
                 if comparison.may_tie and more >= less:
                     outcome = HOLDS
-                elif abs(more - less) <= chance:
+                elif abs(more - less) <= (chance or 0.0):
                     outcome = UNDECIDED
                 else:
                     outcome = HOLDS if more > less else FAILS
@@ -213,15 +213,15 @@ def _compare_all(claim: Claim, measures: Measures) -> list[dict]:
     return found
 
 
-def _chance(comparison: Comparison, measure: str, measures: Measures) -> float:
+def _chance(comparison: Comparison, measure: str, measures: Measures) -> float | None:
     """Returns how far seeds alone move a measure, of the variants compared if that is known.
 
-    0 if nothing was run with two seeds: then nothing is known of chance.
+    None if nothing was run with two seeds.
     """
     sides = (comparison.more, comparison.less)
     of_sides = [_seed_distance(measures[variant], measure) for variant in sides]
     known = [distance for distance in of_sides if distance is not None]
-    return max(known) if known else seed_distances(measures).get(measure, 0.0)
+    return max(known) if known else seed_distances(measures).get(measure)
 
 
 def _seed_distance(by_seed: dict[int, dict[str, float]], measure: str) -> float | None:

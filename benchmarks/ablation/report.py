@@ -121,7 +121,7 @@ def write(
         of_grid = [outcome for outcome in outcomes if outcome.run.variant in GRIDS[grid]]
         if of_grid:
             sections.append(_grid_section(grid, of_grid, output))
-    sections.append(_claims_section(verdicts))
+    sections += [_claims_section(verdicts), _comparisons_section(verdicts)]
     if distances:
         sections.append(_seeds_section(distances))
     result = dict(
@@ -217,8 +217,8 @@ def _grid_section(grid: str, outcomes: Sequence[Outcome], output: pathlib.Path) 
     rows.append(["Ground truth", "", *scores_of_truth, "", _paper(claims.PAPER_TRUTH)])
     seed = outcomes[0].run.config.seed
     shown = [outcome for outcome in ordered if outcome.run.config.seed == seed]
-    pictures = [(f"{grid}.png", f"Inputs, ground truth and outputs: {GRID_TITLES[grid]}")]
-    _write_picture(output / f"{grid}.png", grid, shown)
+    pictures = [(f"{grid}.jpg", f"Inputs, ground truth and outputs: {GRID_TITLES[grid]}")]
+    _write_picture(output / f"{grid}.jpg", grid, shown)
     if grid == "losses":
         pictures += [
             ("spectra.png", "Power by frequency, of the outputs and the ground truth"),
@@ -269,9 +269,27 @@ def _claims_section(verdicts: Sequence[dict]) -> Section:
         "of one of the variants compared, or, if both have one seed, of any. A claim is reproduced "
         "if all its comparisons hold, not reproduced if none holds and some fail, else partly. All "
         "claims and all comparisons are listed.",
-        ["claim", "here", "comparisons"],
-        [[_claim_text(verdict), _verdict_text(verdict), _numbers(verdict)] for verdict in verdicts],
+        ["claim", "here"],
+        [[_claim_text(verdict), _verdict_text(verdict)] for verdict in verdicts],
     )
+
+
+def _comparisons_section(verdicts: Sequence[dict]) -> Section:
+    rows = [
+        [
+            f"{VARIANTS[one['more']].title} {'not below' if one['may_tie'] else 'above'} "
+            f"{VARIANTS[one['less']].title}",
+            _measure_title(one["measure"]),
+            str(one["seed"]),
+            *(_number(value) for value in one["values"]),
+            _number(one["chance"]),
+            one["outcome"],
+        ]
+        for verdict in verdicts
+        for one in verdict["comparisons"]
+    ]
+    headings = ["claimed", "score", "seed", "first", "second", "by chance", "outcome"]
+    return Section("All comparisons", headings=headings, rows=rows)
 
 
 def _claim_text(verdict: dict) -> str:
@@ -285,18 +303,6 @@ def _verdict_text(verdict: dict) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in verdict["counts"].items() if count)
     seeds = len({one["seed"] for one in verdict["comparisons"]})
     return f"{verdict['verdict']} ({counts}; {seeds} seed{'s' if seeds > 1 else ''})"
-
-
-def _numbers(verdict: dict) -> str:
-    lines = []
-    for one in verdict["comparisons"]:
-        sign = "not below" if one["may_tie"] else "above"
-        lines.append(
-            f"{_measure_title(one['measure'])}, seed {one['seed']}: "
-            f"{VARIANTS[one['more']].title} {_number(one['values'][0])} {sign} "
-            f"{VARIANTS[one['less']].title} {_number(one['values'][1])}: {one['outcome']}"
-        )
-    return "; ".join(lines)
 
 
 def _seeds_section(distances: dict[str, float]) -> Section:
@@ -334,7 +340,7 @@ def _write_picture(path: pathlib.Path, grid: str, outcomes: Sequence[Outcome]) -
     titles = ["input", "ground truth"]
     titles += [_title(grid, outcome.run.variant) for outcome in outcomes]
     picture = reports.sample_grid(rows, titles)
-    files.write_atomically(path, images.encode_image(tf.constant(picture), ".png"))
+    files.write_atomically(path, images.encode_image(tf.constant(picture), ".jpg"))
 
 
 def _read_picture(path: pathlib.Path) -> np.ndarray:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from pix2pix_tf.config import check_value
+from pix2pix_tf.config import check_value, setting
 from pix2pix_tf.errors import InputError
 
 STRIDE = 32  # The network halves a picture five times: sides have to be multiples.
-
-
-def _field(default, help: str, *, choices: tuple = (), minimum=None, maximum=None):
-    """Returns a dataclass field that knows what `--help` says and what is allowed."""
-    metadata = dict(help=help, choices=choices, minimum=minimum, maximum=maximum)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,52 +18,52 @@ class SegmenterConfig:
         InputError: If a value is not allowed, naming the field and what is.
     """
 
-    dataset: str = _field(
+    dataset: str = setting(
         "facades",
         "Name or folder of the pairs, with one of the names whose classes are known: facades, "
         "cityscapes, demo.",
     )
-    data_dir: str = _field("", "Folder that holds published sets. Empty: Keras' own cache.")
-    class_maps: str = _field(
+    data_dir: str = setting("", "Folder that holds published sets. Empty: Keras' own cache.")
+    class_maps: str = setting(
         "",
         "Folder with SPLIT/NAME.png, the index of each pixel's class. Empty: the nearest class "
         "colour of the label pictures, which errs where they were JPEGs.",
     )
-    body_weights: str = _field(
+    body_weights: str = setting(
         "auto",
         "Where the body starts: imagenet (downloaded by Keras), none (from scratch, with batch "
         "normalisation), the file of keras.applications' VGG16 without its top, or auto: "
         "imagenet where it can be had and base_filters is 64, else none.",
     )
-    crop_size: int = _field(
+    crop_size: int = setting(
         256, "Pixels of a training crop; a multiple of 32.", minimum=32, maximum=1024
     )
-    base_filters: int = _field(
+    base_filters: int = setting(
         64, "Filters of the first block; 64 is VGG-16, 16 suits two cores.", minimum=1, maximum=512
     )
-    batch_size: int = _field(8, "Photos a step.", minimum=1)
-    num_steps: int = _field(3000, "Steps to train.", minimum=1)
-    learning_rate: float = _field(
+    batch_size: int = setting(8, "Photos a step.", minimum=1)
+    num_steps: int = setting(3000, "Steps to train.", minimum=1)
+    learning_rate: float = setting(
         0.0,
         "Adam's step size at the start; it falls linearly to 0. 0: 1e-3 for a body from scratch, "
         "1e-4 for one from ImageNet, which has no normalisation to take larger steps with.",
         minimum=0.0,
     )
-    class_weight_power: float = _field(
+    class_weight_power: float = setting(
         0.0,
         "A class with share s of the pixels weighs s^-power in the loss: 0 weighs all pixels "
         "alike, 1 all classes.",
         minimum=0.0,
         maximum=1.0,
     )
-    validate_every: int = _field(250, "Steps between validations and checkpoints.", minimum=1)
-    precision: str = _field(
+    validate_every: int = setting(250, "Steps between validations and checkpoints.", minimum=1)
+    precision: str = setting(
         "auto",
         "Arithmetic of the body. auto: float16 on a GPU that has it, bfloat16 on a CPU or TPU "
         "that computes it natively, else float32.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
-    seed: int = _field(
+    seed: int = setting(
         0, "Seed of the weights, the order and the augmentation.", minimum=0, maximum=2**31 - 1
     )
 
