@@ -179,7 +179,7 @@ class TrainConfig:
     num_evaluated: int = setting(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
     )
-    profile_steps: str = _field(
+    profile_steps: str = setting(
         "",
         "Steps to profile for TensorBoard, the first and the last: 10-12. Empty: none. Ours.",
     )
