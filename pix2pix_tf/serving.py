@@ -67,7 +67,7 @@ class ServingModel(tf.Module):
         # layer than the one that serves; both hold the same arrays in the same order.
         trained = build_generator(config)
         load_weights(trained, weights)
-        generator = build_generator(config, statistics=statistics)
+        generator = build_generator(config, statistics=statistics, formulation="fast")
         generator.set_weights(trained.get_weights())
         # In a function, which is not tracked: with Keras 3 every weight would be saved twice.
         self._generate = lambda inputs: generator(inputs)

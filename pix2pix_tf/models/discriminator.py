@@ -27,6 +27,7 @@ def patchgan(
     norm: str = "batch",
     spectral_norm: bool = False,
     dtype: str = "float32",
+    formulation: str = "plain",
 ) -> keras.Model:
     """Returns a discriminator that judges every patch of an image.
 
@@ -48,6 +49,7 @@ def patchgan(
         spectral_norm: Whether every kernel is brought to spectral norm 1 at each call
             with `training=True`.
         dtype: Keras dtype policy name; the logits are float32 always.
+        formulation: One of `convolutions.FORMULATIONS`; what is computed is the same.
 
     Raises:
         InputError: If an argument is not one of those above.
@@ -56,7 +58,7 @@ def patchgan(
         fields = ", ".join(map(str, RECEPTIVE_FIELDS))
         raise InputError(f"receptive_field is {receptive_field}. Use one of {fields}.")
     image = keras.Input([None, None, input_channels], name="image")
-    common = dict(spectral_norm=spectral_norm, dtype=dtype)
+    common = dict(spectral_norm=spectral_norm, dtype=dtype, formulation=formulation)
     if receptive_field == 1:
         x = layers.down_block(image, base_filters, norm="none", stride=1, kernel_size=1, **common)
         x = layers.down_block(x, 2 * base_filters, norm=norm, stride=1, kernel_size=1, **common)

@@ -39,6 +39,7 @@ def build_generator(
     dropout: float = 0.5,
     statistics: str = "batch",
     dtype: str = "float32",
+    formulation: str = "plain",
 ) -> keras.Model:
     """Returns a generator from (`image`, `z`) to an image.
 
@@ -67,6 +68,7 @@ def build_generator(
         statistics: "batch" in training; "image" for serving, where strangers
             share a batch. See `layers.StatisticsNormalization`.
         dtype: Keras dtype policy name; the output is float32 always.
+        formulation: One of `convolutions.FORMULATIONS`; what is computed is the same.
 
     Raises:
         InputError: If an argument is not one of those above.
@@ -79,7 +81,7 @@ def build_generator(
         raise InputError(f"generator is {kind!r}. Use one of {', '.join(GENERATORS)}.")
     encoder_filters = filters_of_encoder(crop_size, base_filters)
     num_downs = len(encoder_filters)
-    common = dict(statistics=statistics, dtype=dtype)
+    common = dict(statistics=statistics, dtype=dtype, formulation=formulation)
 
     image = keras.Input([None, None, input_channels], name="image")
     noise = z = keras.Input([None], name="z")
@@ -87,6 +89,7 @@ def build_generator(
     x = image
     skips = []
     for depth, filters in enumerate(encoder_filters, start=1):
+        common["typical_height"] = crop_size >> depth
         has_norm = depth > 1 and (depth < num_downs or bottleneck_norm)
         if has_norm:
             x = layers.down_block(x, filters, norm=norm, **common)
@@ -98,19 +101,15 @@ def build_generator(
     # rectified, as in the authors' code, where ReLU follows the concatenation.
     x = keras.layers.ReLU(dtype=dtype)(skips.pop())
     for depth, filters in enumerate(reversed(encoder_filters[:-1]), start=1):
+        common["typical_height"] = 2 ** (depth - 1)
         rate = dropout if depth <= NUM_DROPOUT_BLOCKS else None
         x, noise = layers.up_block(x, noise, filters, norm=norm, dropout=rate, **common)
         if kind == "unet":
             skip = keras.layers.ReLU(dtype=dtype)(skips.pop())
             x = keras.layers.Concatenate(dtype=dtype)([x, skip])
-    x = keras.layers.Conv2DTranspose(
-        output_channels,
-        layers.KERNEL_SIZE,
-        strides=2,
-        padding="same",
-        kernel_initializer=layers.weight_initializer(),
-        dtype=dtype,
-    )(x)
+    x = layers.transposed_convolution(
+        x, output_channels, use_bias=True, dtype=dtype, formulation=formulation
+    )
     output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
     return keras.Model([image, z], output, name=kind)
 

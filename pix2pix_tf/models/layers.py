@@ -18,8 +18,9 @@ import tensorflow as tf
 
 from pix2pix_tf import addons
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.models import convolutions
+from pix2pix_tf.models.convolutions import KERNEL_SIZE
 
-KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
 LEAKY_RELU_SLOPE = 0.2  # Paper: appendix 6.1. Keras' default is 0.3.
 WEIGHT_STDDEV = 0.02  # Paper: appendix 6.2, "Gaussian distribution with mean 0".
 NORMALIZATION_EPSILON = 1e-5  # Authors' code. Keras' default is 1e-3.
@@ -172,6 +173,40 @@ class NoiseDropout(keras.layers.Layer):
         return {**super().get_config(), "rate": self.rate}
 
 
+@keras.utils.register_keras_serializable("pix2pix_tf")
+class LeakyReLU(keras.layers.Layer):
+    """`x` where it is positive, else `0.2 * x`."""
+
+    def call(self, inputs):
+        """Returns the rectified `inputs`."""
+        if inputs.dtype == tf.bfloat16:
+            return _leaky_relu_in_bfloat16(inputs)
+        return tf.nn.leaky_relu(inputs, LEAKY_RELU_SLOPE)
+
+    def compute_output_shape(self, input_shape):
+        """Returns `input_shape`."""
+        return input_shape
+
+
+@tf.custom_gradient
+def _leaky_relu_in_bfloat16(x):
+    """Returns `tf.nn.leaky_relu(x)`; the operation for its gradient is slow in bfloat16.
+
+    Eigen takes five times as long for it as for the same in float32, casts included.
+    The product is rounded once in either, so that the bits are the same.
+    """
+
+    def gradient(outer):
+        inner = tf.raw_ops.LeakyReluGrad(
+            gradients=tf.cast(outer, tf.float32),
+            features=tf.cast(x, tf.float32),
+            alpha=LEAKY_RELU_SLOPE,
+        )
+        return tf.cast(inner, tf.bfloat16)
+
+    return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE), gradient
+
+
 def normalize(x, *, norm: str, statistics: str = "batch"):
     """Returns `x` normalised per channel in float32, or `x` itself for `norm="none"`.
 
@@ -203,6 +238,7 @@ def down_block(
     stride: int = 2,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
+    **formulation,
 ):
     """Returns the paper's Ck of an encoder or a discriminator.
 
@@ -220,6 +256,7 @@ def down_block(
             (padding 1 on each side, as in the authors' code).
         kernel_size: 4, or 1 for the PixelGAN.
         spectral_norm: Whether the kernel is kept at spectral norm 1.
+        **formulation: See `convolutions.Convolution`.
     """
     x = convolution(
         x,
@@ -229,9 +266,10 @@ def down_block(
         stride=stride,
         kernel_size=kernel_size,
         spectral_norm=spectral_norm,
+        **formulation,
     )
     x = normalize(x, norm=norm, statistics=statistics)
-    return keras.layers.LeakyReLU(LEAKY_RELU_SLOPE, dtype=dtype)(x)
+    return LeakyReLU(dtype=dtype)(x)
 
 
 def convolution(
@@ -243,21 +281,25 @@ def convolution(
     stride: int = 1,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
+    **formulation,
 ):
     """Returns a convolution with the padding of the authors' code; see `down_block`."""
     padding = "same"  # For an even size and stride 2 this is 1 pixel on each side.
     if stride == 1 and kernel_size == KERNEL_SIZE:
         x = keras.layers.ZeroPadding2D(1, dtype=dtype)(x)
         padding = "valid"
-    layer = keras.layers.Conv2D(
-        filters,
-        kernel_size,
+    if formulation.get("typical_height") in (1,2,4) and formulation.get("formulation")=="fast": dtype="float32"
+    arguments = dict(
         strides=stride,
         padding=padding,
         use_bias=use_bias,
         kernel_initializer=weight_initializer(),
         dtype=dtype,
     )
+    if kernel_size == KERNEL_SIZE:
+        layer = convolutions.Convolution(filters, kernel_size, **arguments, **formulation)
+    else:
+        layer = keras.layers.Conv2D(filters, kernel_size, **arguments)
     return addons.spectral_normalization(layer)(x) if spectral_norm else layer(x)
 
 
@@ -270,6 +312,7 @@ def up_block(
     dropout: float | None = None,
     statistics: str = "batch",
     dtype: str = "float32",
+    **formulation,
 ):
     """Returns the paper's Ck, or CDk, of a decoder, and what is left of `noise`.
 
@@ -284,17 +327,25 @@ def up_block(
         dropout: Rate for a CDk, None for a Ck.
         statistics: See `StatisticsNormalization`.
         dtype: Keras dtype policy name.
+        **formulation: See `convolutions.Convolution`.
     """
-    x = keras.layers.Conv2DTranspose(
-        filters,
-        KERNEL_SIZE,
-        strides=2,
-        padding="same",
-        use_bias=norm == "none",
-        kernel_initializer=weight_initializer(),
-        dtype=dtype,
-    )(x)
+    x = transposed_convolution(x, filters, use_bias=norm == "none", dtype=dtype, **formulation)
     x = normalize(x, norm=norm, statistics=statistics)
     if dropout is not None:
         x, noise = NoiseDropout(dropout, dtype=dtype)(x, noise)
     return keras.layers.ReLU(dtype=dtype)(x), noise
+
+
+def transposed_convolution(x, filters: int, *, use_bias: bool, dtype: str, **formulation):
+    """Returns a transposed convolution that doubles height and width; see `up_block`."""
+    if formulation.get("typical_height") in (1,2,4) and formulation.get("formulation")=="fast": dtype="float32"
+    return convolutions.TransposedConvolution(
+        filters,
+        KERNEL_SIZE,
+        strides=2,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer=weight_initializer(),
+        dtype=dtype,
+        **formulation,
+    )(x)

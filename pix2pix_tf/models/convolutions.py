@@ -1,0 +1,273 @@
+"""The 4x4 convolutions of both networks, each in the formulation that is fastest.
+
+A convolution relates three tensors: the larger map, the smaller one and the kernel.
+Two of them give the third, and these three products are the forward and both backward
+passes of a convolution, and of a transposed one:
+
+    to_small   the larger map and the kernel: a convolution; of a transposed one, the
+               gradient of its input.
+    to_large   the smaller map and the kernel: a transposed convolution; of a
+               convolution, the gradient of its input.
+    to_kernel  both maps: the gradient of the kernel, of either.
+
+Each is one operation of TensorFlow, or a product of matrices: the 4x4 patches of the
+larger map as rows, times the kernel as it lies in memory. The operation lays the kernel
+out anew first, which for the innermost layers, with up to 8.4 million weights for a few
+pixels, takes longer than the arithmetic. `python -m benchmarks.convolutions` measures
+both. The sums are the same: only the order of their terms, so rounding, differs.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
+FORMULATIONS = ("plain", "fast")
+
+# Largest height of the smaller map, in pixels, up to which matrices win on a CPU, see
+# docs/benchmarks.md; for the kernel by type, since its operation is slow in bfloat16.
+_MAX_HEIGHT_FOR_MAPS = 16
+_MAX_HEIGHT_FOR_KERNEL = {"float32": 16, "bfloat16": 32}
+
+
+def to_small(large, kernel, *, stride: int, as_matrices: bool):
+    """Returns the convolution of `large`.
+
+    Shapes:
+        large: `[batch, height, width, large_channels]`.
+        kernel: `[4, 4, large_channels, small_channels]`.
+        result: `[batch, rows, columns, small_channels]`.
+
+    Args:
+        large: At stride 2, even sides, padded by 1 pixel; at stride 1, not padded.
+        kernel: Of the same type.
+        stride: 1 or 2.
+        as_matrices: Whether by a product of matrices.
+    """
+    if not as_matrices:
+        return tf.nn.conv2d(large, kernel, stride, _padding(stride))
+    rows = patches(large, stride=stride)
+    small = _product(_flat(rows), _flat_kernel(kernel))
+    return tf.reshape(small, [*_sizes(rows), kernel.shape[3]])
+
+
+def to_large(small, kernel, *, stride: int, as_matrices: bool):
+    """Returns the transposed convolution of `small`, the adjoint of `to_small`.
+
+    Args:
+        small: `[batch, rows, columns, small_channels]`.
+        kernel: `[4, 4, large_channels, small_channels]`.
+        stride: 1 or 2.
+        as_matrices: Whether by a product of matrices; at stride 2 alone.
+    """
+    batch, rows, columns = _sizes(small)
+    if not as_matrices:
+        grown = 0 if stride == 2 else KERNEL_SIZE - 1
+        size = [batch, stride * rows + grown, stride * columns + grown, kernel.shape[2]]
+        return tf.nn.conv2d_transpose(small, kernel, size, stride, _padding(stride))
+    products = _product(_flat(small), _flat_kernel(kernel), transpose_b=True)
+    return sum_of_patches(tf.reshape(products, [batch, rows, columns, products.shape[-1]]))
+
+
+def to_kernel(large, small, *, stride: int, as_matrices: bool):
+    """Returns the gradient of the kernel, `[4, 4, large_channels, small_channels]`.
+
+    Args:
+        large: As in `to_small`.
+        small: The gradient of its result; or the other way about, for `to_large`.
+        stride: 1 or 2.
+        as_matrices: Whether by a product of matrices.
+    """
+    shape = [KERNEL_SIZE, KERNEL_SIZE, large.shape[-1], small.shape[-1]]
+    if not as_matrices:
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=large,
+            filter_sizes=shape,
+            out_backprop=small,
+            strides=[1, stride, stride, 1],
+            padding=_padding(stride),
+        )
+    rows = _flat(patches(large, stride=stride))
+    return tf.reshape(_product(rows, _flat(small), transpose_a=True), shape)
+
+
+def patches(large, *, stride: int):
+    """Returns the 4x4 patches of a map, `[batch, rows, columns, 16 * channels]`.
+
+    The same as `tf.image.extract_patches`, which takes three times as long.
+
+    Args:
+        large: As in `to_small`.
+        stride: 1 or 2.
+    """
+    batch, height, width = _sizes(large)
+    if stride == 1:
+        rows, columns = height - KERNEL_SIZE + 1, width - KERNEL_SIZE + 1
+        taps = range(KERNEL_SIZE)
+        return tf.concat([large[:, i : i + rows, j : j + columns] for i in taps for j in taps], -1)
+    # Pixels two by two: a patch is two such columns of each of four rows.
+    rows, columns = height // 2, width // 2
+    padded = tf.pad(large, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    pairs = tf.reshape(padded, [batch, rows + 1, 2, columns + 1, 2 * large.shape[-1]])
+    return tf.concat(
+        [
+            pairs[:, i : i + rows, a, j : j + columns]
+            for i in (0, 1)
+            for a in (0, 1)
+            for j in (0, 1)
+        ],
+        axis=-1,
+    )
+
+
+def sum_of_patches(values):
+    """Returns the map whose every pixel is the sum over the patches it is in, at stride 2.
+
+    The adjoint of `patches`.
+
+    Args:
+        values: `[batch, rows, columns, 16 * channels]`.
+    """
+    batch, rows, columns = _sizes(values)
+    parts = tf.split(values, 8, axis=-1)
+    lines = []
+    for a in (0, 1):
+        shifted = [
+            tf.pad(parts[4 * i + 2 * a + j], [[0, 0], [i, 1 - i], [j, 1 - j], [0, 0]])
+            for i in (0, 1)
+            for j in (0, 1)
+        ]
+        lines.append(tf.add_n(shifted))
+    channels = values.shape[-1] // KERNEL_SIZE**2
+    padded = tf.reshape(tf.stack(lines, axis=2), [batch, 2 * rows + 2, 2 * columns + 2, channels])
+    return padded[:, 1:-1, 1:-1]
+
+
+def _product(a, b, **transposed):
+    """Returns the product of two matrices."""
+    # As a batch of one: oneDNN takes that, while in float32 Eigen takes a plain product,
+    # which is up to five times slower where `b` is transposed.
+    return tf.matmul(a[tf.newaxis], b[tf.newaxis], **transposed)[0]
+
+
+def _flat(values):
+    return tf.reshape(values, [-1, values.shape[-1]])
+
+
+def _flat_kernel(kernel):
+    return tf.reshape(kernel, [KERNEL_SIZE**2 * kernel.shape[2], kernel.shape[3]])
+
+
+def _padding(stride: int) -> str:
+    # At stride 2 and even sides "SAME" is 1 pixel on each side. The same as explicit
+    # padding is up to a hundred times slower in bfloat16: no kernel of oneDNN takes it.
+    return "SAME" if stride == 2 else "VALID"
+
+
+def _sizes(values) -> list:
+    """Returns batch, height and width, as integers where they are known."""
+    shape = tf.shape(values)
+    return [shape[axis] if size is None else size for axis, size in enumerate(values.shape[:3])]
+
+
+@keras.utils.register_keras_serializable("pix2pix_tf")
+class Convolution(keras.layers.Conv2D):
+    """A 4x4 convolution.
+
+    Args:
+        *args: Passed to `keras.layers.Conv2D`.
+        formulation: "plain": the operation of TensorFlow alone, which is what converters
+            know. "fast": whatever wins on a CPU.
+        typical_height: Pixels of the smaller map, to choose by where the input's own
+            size is not known, as in a model for images of any size. None: not known.
+        **kwargs: Passed to `keras.layers.Conv2D`.
+    """
+
+    def __init__(self, *args, formulation: str = "plain", typical_height=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.formulation = formulation
+        self.typical_height = typical_height
+
+    def call(self, inputs):
+        """Returns the convolved `inputs`."""
+        if self.formulation == "plain":
+            return super().call(inputs)
+        stride = self.strides[0]
+        height = _height(inputs)
+        if height is not None:
+            height = height // 2 if stride == 2 else height - KERNEL_SIZE + 1
+        choice = _choose(height or self.typical_height, stride=stride, dtype=inputs.dtype)
+        outputs = _convolve(inputs, tf.convert_to_tensor(self.kernel), stride=stride, **choice)
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+    def get_config(self):
+        """Returns what `__init__` takes."""
+        return {**super().get_config(), **_config(self)}
+
+
+@keras.utils.register_keras_serializable("pix2pix_tf")
+class TransposedConvolution(keras.layers.Conv2DTranspose):
+    """A 4x4 transposed convolution of stride 2; arguments as of `Convolution`."""
+
+    def __init__(self, *args, formulation: str = "plain", typical_height=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.formulation = formulation
+        self.typical_height = typical_height
+
+    def call(self, inputs):
+        """Returns the transposed convolution of `inputs`."""
+        if self.formulation == "plain":
+            return super().call(inputs)
+        choice = _choose(_height(inputs) or self.typical_height, stride=2, dtype=inputs.dtype)
+        outputs = _convolve_transposed(inputs, tf.convert_to_tensor(self.kernel), **choice)
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+    def get_config(self):
+        """Returns what `__init__` takes."""
+        return {**super().get_config(), **_config(self)}
+
+
+def _convolve(large, kernel, *, stride: int, maps: bool, kernels: bool):
+    @tf.custom_gradient
+    def convolve(large, kernel):
+        def gradient(small_gradient):
+            return (
+                to_large(small_gradient, kernel, stride=stride, as_matrices=maps),
+                to_kernel(large, small_gradient, stride=stride, as_matrices=kernels),
+            )
+
+        return to_small(large, kernel, stride=stride, as_matrices=maps), gradient
+
+    return convolve(large, kernel)
+
+
+def _convolve_transposed(small, kernel, *, maps: bool, kernels: bool):
+    @tf.custom_gradient
+    def convolve(small, kernel):
+        def gradient(large_gradient):
+            return (
+                to_small(large_gradient, kernel, stride=2, as_matrices=maps),
+                to_kernel(large_gradient, small, stride=2, as_matrices=kernels),
+            )
+
+        return to_large(small, kernel, stride=2, as_matrices=maps), gradient
+
+    return convolve(small, kernel)
+
+
+def _choose(height: int | None, *, stride: int, dtype) -> dict[str, bool]:
+    """Returns for which products of a layer matrices win: for maps, and for kernels."""
+    if height is None:
+        return dict(maps=False, kernels=False)
+    limit = _MAX_HEIGHT_FOR_KERNEL.get(tf.as_dtype(dtype).name, 0)
+    # At stride 1 there is one layer of any size, and its maps are 31 pixels high.
+    return dict(maps=stride == 2 and height <= _MAX_HEIGHT_FOR_MAPS, kernels=height <= limit)
+
+
+def _height(images) -> int | None:
+    return images.shape[1]
+
+
+def _config(layer) -> dict:
+    return dict(formulation=layer.formulation, typical_height=layer.typical_height)
