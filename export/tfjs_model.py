@@ -15,6 +15,7 @@ from export.image_size import DYNAMIC, ImageSize
 from pix2pix_tf import files, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.inference import exported
 from pix2pix_tf.training.state import noise_size
 
 SIGNATURES = ("serving_default", "with_noise")
@@ -102,7 +103,8 @@ def _freeze(
     files.check_no_pattern(version)
     try:
         loaded = tf.saved_model.load(str(version))
-        signatures = {name: loaded.signatures[name] for name in names}
+        functions = exported.portable_functions(loaded)
+        signatures = {name: functions[name] for name in names}
     except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

@@ -98,11 +98,15 @@ def _save_with_shapes(loaded, job: Job, folder: str) -> None:
     """
     import tensorflow as tf
 
+    from pix2pix_tf.inference import exported
+
+    portable = exported.portable_functions(loaded)
+
     def serving_default(image):
-        return loaded.signatures["serving_default"](image=image)
+        return portable["serving_default"](image=image)
 
     def with_noise(image, z):
-        return loaded.signatures["with_noise"](image=image, z=z)
+        return portable["with_noise"](image=image, z=z)
 
     image = tf.TensorSpec(job.image_shape, tf.float32, name="image")
     z = tf.TensorSpec(job.noise_shape, tf.float32, name="z")

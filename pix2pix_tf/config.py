@@ -129,6 +129,19 @@ class TrainConfig:
     batch_size: int = setting(
         1, "Images a step, over all devices. Paper: 1 for facades, up to 10.", minimum=1
     )
+    accumulate: int = setting(
+        1,
+        "Equal parts of a device's batch that go through the networks one after the other, their "
+        "gradients averaged: less memory, more time. Each part is normalised by its own "
+        "statistics, as on so many devices. Ours.",
+        minimum=1,
+    )
+    update_order: str = setting(
+        "sequential",
+        "Whether the generator learns against the discriminator just updated (sequential, the "
+        "authors' code) or the one before (simultaneous, TensorFlow's tutorial: less work).",
+        choices=("sequential", "simultaneous"),
+    )
     num_steps: int = setting(
         80_000,
         "Steps to train; one is an update of each network. Paper: 200 epochs, 80,000 for facades.",

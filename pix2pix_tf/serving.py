@@ -20,11 +20,14 @@ from pix2pix_tf import files, keras_compat, version, warmup
 from pix2pix_tf.config import MAX_SERVED_PIXELS, TrainConfig
 from pix2pix_tf.data import augment, images, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.models import convolutions
 from pix2pix_tf.training import checkpoints, reports
 from pix2pix_tf.training.state import build_generator, noise_size
 
 MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
+# Attribute of the loaded object that holds `ServingModel.portable_functions`.
+PORTABLE = "portable"
 
 
 class ServingModel(tf.Module):
@@ -67,10 +70,11 @@ class ServingModel(tf.Module):
         # layer than the one that serves; both hold the same arrays in the same order.
         trained = build_generator(config)
         load_weights(trained, weights)
-        generator = build_generator(config, statistics=statistics, formulation="fast")
+        generator = build_generator(config, statistics=statistics, formulation=convolutions.FAST)
         generator.set_weights(trained.get_weights())
-        # In a function, which is not tracked: with Keras 3 every weight would be saved twice.
+        # In functions, which are not tracked: with Keras 3 every weight would be saved twice.
         self._generate = lambda inputs: generator(inputs)
+        self._set_formulation = lambda name: convolutions.set_formulation(generator, name)
         # Tracked here, because Keras 3 hides them from loaders outside Python.
         self._tracked = keras_compat.tf_variables(generator)
 
@@ -127,16 +131,7 @@ class ServingModel(tf.Module):
         with_noise: `image` and `z` to `output`, determined by its inputs.
         encoded: PNG or JPEG bytes to PNG bytes, `image_bytes`, each of any size.
         """
-        channels = self.config.input_channels
-        image = tf.TensorSpec([None, None, None, channels], tf.float32, name="image")
-        z = tf.TensorSpec([None, None], tf.float32, name="z")
         image_bytes = tf.TensorSpec([None], tf.string, name="image_bytes")
-
-        def serving_default(image):
-            return {"output": self.translate(image, self.draw_noise(image))}
-
-        def with_noise(image, z):
-            return {"output": self.translate(image, z)}
 
         def encoded(image_bytes):
             # One by one: the pictures of a batch differ in size.
@@ -150,9 +145,36 @@ class ServingModel(tf.Module):
             return {"image_bytes": translated}
 
         return {
-            "serving_default": tf.function(serving_default).get_concrete_function(image),
-            "with_noise": tf.function(with_noise).get_concrete_function(image, z),
+            **self._tensor_functions(),
             "encoded": tf.function(encoded).get_concrete_function(image_bytes),
+        }
+
+    def portable_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Returns the signatures that take tensors, in the operations that converters know.
+
+        The signatures themselves are made for the CPU of a server; phones and browsers
+        have convolutions of their own, which a converter has to recognise.
+        """
+        self._set_formulation(convolutions.PLAIN)
+        try:
+            return self._tensor_functions()
+        finally:
+            self._set_formulation(convolutions.FAST)
+
+    def _tensor_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        channels = self.config.input_channels
+        image = tf.TensorSpec([None, None, None, channels], tf.float32, name="image")
+        z = tf.TensorSpec([None, None], tf.float32, name="z")
+
+        def serving_default(*, image):
+            return {"output": self.translate(image, self.draw_noise(image))}
+
+        def with_noise(*, image, z):
+            return {"output": self.translate(image, z)}
+
+        return {
+            "serving_default": tf.function(serving_default).get_concrete_function(image=image),
+            "with_noise": tf.function(with_noise).get_concrete_function(image=image, z=z),
         }
 
     def _translate_encoded(self, contents: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -229,6 +251,7 @@ def save_version(
     model = ServingModel(
         config, weights, statistics=statistics, dropout=dropout, max_pixels=max_pixels
     )
+    setattr(model, PORTABLE, model.portable_functions())
     files.make_output_folder(output)
     with files.unfinished_folder(output, "version") as unfinished:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())

@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from pix2pix_tf import errors
-from pix2pix_tf.models import generator, layers
+from pix2pix_tf.models import convolutions, generator, layers
 
 _KINDS = (("unet", "unet"), ("encoder_decoder", "encoder_decoder"))
 
@@ -45,11 +45,11 @@ def _layers_of(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
 
 
 def _convolutions(model: keras.Model) -> list[keras.layers.Layer]:
-    return _layers_of(model, keras.layers.Conv2D)
+    return _layers_of(model, convolutions.Conv2D)
 
 
 def _transposed(model: keras.Model) -> list[keras.layers.Layer]:
-    return _layers_of(model, keras.layers.Conv2DTranspose)
+    return _layers_of(model, convolutions.Conv2DTranspose)
 
 
 def _scatter_weights(model: keras.Model, *, seed: int = 0) -> None:
@@ -118,7 +118,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_encoder_starts_without_norm(self):
         model = _tiny()
-        first = keras.Model(model.inputs[0], _layers_of(model, keras.layers.LeakyReLU)[0].output)
+        first = keras.Model(model.inputs[0], _layers_of(model, layers.LeakyReLU)[0].output)
         # Twice the image, twice the first features: a norm would take that out.
         self.assertAllClose(first(2.0 * _image()), 2.0 * first(_image()), atol=1e-6)
 

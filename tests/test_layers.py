@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from pix2pix_tf import errors
-from pix2pix_tf.models import layers
+from pix2pix_tf.models import convolutions, layers
 
 
 def _normal(shape, *, seed: int = 0, mean: float = 0.0, stddev: float = 1.0) -> np.ndarray:
@@ -317,7 +317,7 @@ class DownBlockTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_bias_where_no_norm_cancels_it(self, norm, use_bias, expected):
         model = _down_model(norm=norm, use_bias=use_bias)
-        (convolution,) = (layer for layer in model.layers if type(layer) is keras.layers.Conv2D)
+        (convolution,) = (layer for layer in model.layers if type(layer) is convolutions.Conv2D)
         self.assertEqual(convolution.use_bias, expected)
         if expected:
             self.assertAllEqual(convolution.get_weights()[1], np.zeros(4))

@@ -97,6 +97,55 @@ class UpdateTest(tf.test.TestCase):
         self.assertLess(np.mean(l1[-5:]), np.mean(l1[:3]) / 2)
 
 
+class OrderAndPartsTest(tf.test.TestCase, parameterized.TestCase):
+    def _step(self, batch, **settings):
+        """Returns the losses of one step, and the first moments of both networks."""
+        state, train_step = tiny_training.build(
+            tiny_training.make_config(batch_size=len(batch[0]), lambda_l1=0.5, **settings)
+        )
+        losses = train_step(batch)
+        moments = [
+            moment
+            for optimizer in (state.generator_optimizer, state.discriminator_optimizer)
+            for moment in tiny_training.optimizer_variables(optimizer.optimizer)
+            if moment.ndim
+        ]
+        return losses, moments
+
+    def test_simultaneous_is_against_the_discriminator_before(self):
+        # A rate so small that D hardly moves makes both orders one.
+        batch = tiny_training.random_batch(2)
+        expected, expected_moments = self._step(batch, learning_rate=1e-9)
+        # A rate that moves D in this step changes nothing: G learns against the D before.
+        for rate in (1e-9, 0.1):
+            losses, moments = self._step(batch, update_order="simultaneous", learning_rate=rate)
+            self.assertAllClose(losses, expected, rtol=1e-5)
+            for moment, wanted in zip(moments, expected_moments):
+                self.assertAllClose(moment, wanted, rtol=1e-3, atol=1e-6)
+        losses, _ = self._step(batch, learning_rate=0.1)
+        self.assertNotAllClose(losses["adversarial_loss"], expected["adversarial_loss"], rtol=0.01)
+
+    @parameterized.parameters("sequential", "simultaneous")
+    def test_parts_without_batch_statistics_make_the_whole(self, update_order):
+        batch = tiny_training.random_batch(6)
+        common = dict(norm="none", update_order=update_order, learning_rate=1e-2)
+        whole, moments = self._step(batch, **common)
+        losses, moments_of_parts = self._step(batch, accumulate=3, **common)
+        self.assertAllClose(losses, whole, rtol=1e-5)
+        for moment, wanted in zip(moments_of_parts, moments):
+            self.assertAllClose(moment, wanted, rtol=1e-3, atol=1e-6)
+
+    def test_each_part_is_normalised_by_itself(self):
+        batch = tiny_training.random_batch(4)
+        losses, _ = self._step(batch, accumulate=4, dropout=0.0)
+        alone = [self._step([x[i : i + 1] for x in batch], dropout=0.0)[0] for i in range(4)]
+        # The losses before the first update, that of the discriminator.
+        for name in ("discriminator_loss", "l1_loss"):
+            self.assertAllClose(losses[name], np.mean([x[name] for x in alone]), rtol=1e-5)
+        whole, _ = self._step(batch, dropout=0.0)
+        self.assertNotAllClose(whole["l1_loss"], losses["l1_loss"], rtol=3e-5)
+
+
 class WiringTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(
         ("discriminator", "generator", "discriminator"),

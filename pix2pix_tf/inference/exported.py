@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -69,6 +69,15 @@ class ExportedModel:
 
     def _run(self, signature: str, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._loaded.signatures[signature](**inputs)
+
+
+def portable_functions(loaded) -> Mapping[str, Callable[..., dict[str, tf.Tensor]]]:
+    """Returns what a converter takes of a loaded SavedModel, by the name of the signature.
+
+    See `serving.ServingModel.portable_functions`. Where a model has none, because it is
+    older than they are, its signatures are portable themselves.
+    """
+    return getattr(loaded, serving.PORTABLE, loaded.signatures)
 
 
 def load(folder: str | pathlib.Path) -> ExportedModel:

@@ -23,12 +23,14 @@ import keras
 import tensorflow as tf
 
 KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
-FORMULATIONS = ("plain", "fast")
+PLAIN, FAST = FORMULATIONS = ("plain", "fast")
 
 # Largest height of the smaller map, in pixels, up to which matrices win on a CPU, see
-# docs/benchmarks.md; for the kernel by type, since its operation is slow in bfloat16.
-_MAX_HEIGHT_FOR_MAPS = 16
+# docs/benchmarks.md; the operation for the kernel is slow in bfloat16.
+_MAX_HEIGHT_FOR_MAPS = {"float32": 16, "bfloat16": 16}
 _MAX_HEIGHT_FOR_KERNEL = {"float32": 16, "bfloat16": 32}
+# Up to this height a layer in bfloat16 casts its weights for longer than it computes.
+_MAX_HEIGHT_IN_FLOAT32 = 2
 
 
 def to_small(large, kernel, *, stride: int, as_matrices: bool):
@@ -172,26 +174,27 @@ def _sizes(values) -> list:
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
-class Convolution(keras.layers.Conv2D):
+class Conv2D(keras.layers.Conv2D):
     """A 4x4 convolution.
 
     Args:
         *args: Passed to `keras.layers.Conv2D`.
-        formulation: "plain": the operation of TensorFlow alone, which is what converters
-            know. "fast": whatever wins on a CPU.
+        formulation: "plain": the operation of TensorFlow, which converters and GPUs know
+            best. "fast": whatever wins on a CPU; the innermost layers of a network in
+            bfloat16 then compute in float32.
         typical_height: Pixels of the smaller map, to choose by where the input's own
             size is not known, as in a model for images of any size. None: not known.
         **kwargs: Passed to `keras.layers.Conv2D`.
     """
 
-    def __init__(self, *args, formulation: str = "plain", typical_height=None, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args, formulation: str = PLAIN, typical_height=None, **kwargs):
+        super().__init__(*args, **_with_dtype(kwargs, formulation, typical_height))
         self.formulation = formulation
         self.typical_height = typical_height
 
     def call(self, inputs):
         """Returns the convolved `inputs`."""
-        if self.formulation == "plain":
+        if self.formulation == PLAIN:
             return super().call(inputs)
         stride = self.strides[0]
         height = _height(inputs)
@@ -207,17 +210,17 @@ class Convolution(keras.layers.Conv2D):
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
-class TransposedConvolution(keras.layers.Conv2DTranspose):
-    """A 4x4 transposed convolution of stride 2; arguments as of `Convolution`."""
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """A 4x4 transposed convolution of stride 2; arguments as of `Conv2D`."""
 
-    def __init__(self, *args, formulation: str = "plain", typical_height=None, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args, formulation: str = PLAIN, typical_height=None, **kwargs):
+        super().__init__(*args, **_with_dtype(kwargs, formulation, typical_height))
         self.formulation = formulation
         self.typical_height = typical_height
 
     def call(self, inputs):
         """Returns the transposed convolution of `inputs`."""
-        if self.formulation == "plain":
+        if self.formulation == PLAIN:
             return super().call(inputs)
         choice = _choose(_height(inputs) or self.typical_height, stride=2, dtype=inputs.dtype)
         outputs = _convolve_transposed(inputs, tf.convert_to_tensor(self.kernel), **choice)
@@ -226,6 +229,26 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
     def get_config(self):
         """Returns what `__init__` takes."""
         return {**super().get_config(), **_config(self)}
+
+
+def set_formulation(model: keras.Model, formulation: str) -> None:
+    """Lets the 4x4 convolutions of a model compute in another formulation from now on.
+
+    Args:
+        model: A generator or discriminator.
+        formulation: One of `FORMULATIONS`.
+    """
+    for layer in model.layers:
+        if isinstance(layer, (Conv2D, Conv2DTranspose)):
+            layer.formulation = formulation
+
+
+def _with_dtype(arguments: dict, formulation: str, typical_height: int | None) -> dict:
+    """Returns a layer's arguments, in float32 where bfloat16 would take longer."""
+    is_innermost = typical_height is not None and typical_height <= _MAX_HEIGHT_IN_FLOAT32
+    if formulation == FAST and is_innermost and arguments.get("dtype") == "mixed_bfloat16":
+        return {**arguments, "dtype": "float32"}
+    return arguments
 
 
 def _convolve(large, kernel, *, stride: int, maps: bool, kernels: bool):
@@ -260,9 +283,10 @@ def _choose(height: int | None, *, stride: int, dtype) -> dict[str, bool]:
     """Returns for which products of a layer matrices win: for maps, and for kernels."""
     if height is None:
         return dict(maps=False, kernels=False)
-    limit = _MAX_HEIGHT_FOR_KERNEL.get(tf.as_dtype(dtype).name, 0)
+    name = tf.as_dtype(dtype).name
     # At stride 1 there is one layer of any size, and its maps are 31 pixels high.
-    return dict(maps=stride == 2 and height <= _MAX_HEIGHT_FOR_MAPS, kernels=height <= limit)
+    maps = stride == 2 and height <= _MAX_HEIGHT_FOR_MAPS.get(name, 0)
+    return dict(maps=maps, kernels=height <= _MAX_HEIGHT_FOR_KERNEL.get(name, 0))
 
 
 def _height(images) -> int | None:

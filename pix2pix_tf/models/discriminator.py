@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.models import layers
+from pix2pix_tf.models import convolutions, layers
 
 # Receptive field in pixels: filters of the stride-2 blocks as multiples of
 # base_filters, then of the stride-1 block. Paper: appendix 6.1.2.
@@ -27,7 +27,7 @@ def patchgan(
     norm: str = "batch",
     spectral_norm: bool = False,
     dtype: str = "float32",
-    formulation: str = "plain",
+    formulation: str = convolutions.PLAIN,
 ) -> keras.Model:
     """Returns a discriminator that judges every patch of an image.
 

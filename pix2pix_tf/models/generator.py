@@ -9,7 +9,7 @@ from __future__ import annotations
 import keras
 
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.models import layers
+from pix2pix_tf.models import convolutions, layers
 
 GENERATORS = ("unet", "encoder_decoder")
 MIN_CROP_SIZE, MAX_CROP_SIZE = 32, 1024
@@ -39,7 +39,7 @@ def build_generator(
     dropout: float = 0.5,
     statistics: str = "batch",
     dtype: str = "float32",
-    formulation: str = "plain",
+    formulation: str = convolutions.PLAIN,
 ) -> keras.Model:
     """Returns a generator from (`image`, `z`) to an image.
 

@@ -256,7 +256,7 @@ def down_block(
             (padding 1 on each side, as in the authors' code).
         kernel_size: 4, or 1 for the PixelGAN.
         spectral_norm: Whether the kernel is kept at spectral norm 1.
-        **formulation: See `convolutions.Convolution`.
+        **formulation: See `convolutions.Conv2D`.
     """
     x = convolution(
         x,
@@ -288,7 +288,6 @@ def convolution(
     if stride == 1 and kernel_size == KERNEL_SIZE:
         x = keras.layers.ZeroPadding2D(1, dtype=dtype)(x)
         padding = "valid"
-    if formulation.get("typical_height") in (1,2,4) and formulation.get("formulation")=="fast": dtype="float32"
     arguments = dict(
         strides=stride,
         padding=padding,
@@ -297,7 +296,7 @@ def convolution(
         dtype=dtype,
     )
     if kernel_size == KERNEL_SIZE:
-        layer = convolutions.Convolution(filters, kernel_size, **arguments, **formulation)
+        layer = convolutions.Conv2D(filters, kernel_size, **arguments, **formulation)
     else:
         layer = keras.layers.Conv2D(filters, kernel_size, **arguments)
     return addons.spectral_normalization(layer)(x) if spectral_norm else layer(x)
@@ -327,7 +326,7 @@ def up_block(
         dropout: Rate for a CDk, None for a Ck.
         statistics: See `StatisticsNormalization`.
         dtype: Keras dtype policy name.
-        **formulation: See `convolutions.Convolution`.
+        **formulation: See `convolutions.Conv2D`.
     """
     x = transposed_convolution(x, filters, use_bias=norm == "none", dtype=dtype, **formulation)
     x = normalize(x, norm=norm, statistics=statistics)
@@ -338,8 +337,7 @@ def up_block(
 
 def transposed_convolution(x, filters: int, *, use_bias: bool, dtype: str, **formulation):
     """Returns a transposed convolution that doubles height and width; see `up_block`."""
-    if formulation.get("typical_height") in (1,2,4) and formulation.get("formulation")=="fast": dtype="float32"
-    return convolutions.TransposedConvolution(
+    return convolutions.Conv2DTranspose(
         filters,
         KERNEL_SIZE,
         strides=2,

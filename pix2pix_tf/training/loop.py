@@ -209,6 +209,12 @@ def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
             f"batch_size is {config.batch_size}, which {replicas} devices cannot share evenly. "
             f"Use a multiple of {replicas}."
         )
+    per_replica = config.batch_size // replicas
+    if per_replica % config.accumulate:
+        raise InputError(
+            f"accumulate is {config.accumulate}, but a device's batch of {per_replica} does not "
+            f"split into so many equal parts. Use a divisor of {per_replica}."
+        )
 
 
 def _distributed_batches(

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.keras_compat import FusedAdam, ScaledOptimizer
-from pix2pix_tf.models import discriminator, generator
+from pix2pix_tf.models import convolutions, discriminator, generator
 from pix2pix_tf.training import precision
 
 # Authors' code, which takes Torch's default. Keras' is 1e-7.
@@ -37,8 +37,9 @@ class TrainState(tf.Module):
         super().__init__()
         dtype = precision.POLICIES[precision.resolve_precision(config.precision)]
         keras.utils.set_random_seed(config.seed)  # For the initial weights.
-        # On a GPU cuDNN's convolutions win everywhere.
-        formulation = "plain" if tf.config.list_logical_devices("GPU") else "fast"
+        # On other devices convolutions are fast as they are.
+        is_cpu = not any(map(tf.config.list_logical_devices, ("GPU", "TPU")))
+        formulation = convolutions.FAST if is_cpu else convolutions.PLAIN
         self.generator = build_generator(config, dtype=dtype, formulation=formulation)
         self.discriminator = build_discriminator(config, dtype=dtype, formulation=formulation)
         self.generator_optimizer = _build_optimizer(config, self.generator, dtype)
@@ -54,7 +55,7 @@ def build_generator(
     *,
     statistics: str = "batch",
     dtype: str = "float32",
-    formulation: str = "plain",
+    formulation: str = convolutions.PLAIN,
 ) -> keras.Model:
     """Returns the configured generator with fresh weights."""
     return generator.build_generator(
@@ -73,7 +74,7 @@ def build_generator(
 
 
 def build_discriminator(
-    config: TrainConfig, *, dtype: str = "float32", formulation: str = "plain"
+    config: TrainConfig, *, dtype: str = "float32", formulation: str = convolutions.PLAIN
 ) -> keras.Model:
     """Returns the configured discriminator with fresh weights."""
     seen_channels = config.output_channels + config.input_channels * config.conditional

@@ -16,50 +16,19 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
     The losses are a dict of float32 scalars, means over the replicas, unweighted
     (see `losses`); terms of weight 0 are absent.
 
-    Order of updates, as in the authors' code: one forward pass of the generator;
-    the discriminator learns from it; the generator then learns against the
-    discriminator just updated, through the same forward pass.
+    The order of updates is that of the authors' code unless `update_order` says
+    otherwise: one forward pass of the generator; the discriminator learns from it; the
+    generator then learns against the discriminator just updated, through the same pass.
     """
+    if config.update_order == "simultaneous":
+        update = _update_simultaneously
+    elif config.accumulate > 1:
+        update = _update_in_parts
+    else:
+        update = _update_in_order
 
     def replica_step(source: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
-        generator, discriminator = state.generator, state.discriminator
-        reported = {}
-        with tf.GradientTape() as generator_tape:
-            noise = _draw_noise(state, config, source)
-            fake = generator([source, noise], training=True)
-
-        fake_logits = None
-        with tf.GradientTape() as loss_tape:
-            loss_tape.watch(fake)
-            if config.uses_gan:
-                with loss_tape.stop_recording():
-                    reported["discriminator_loss"] = _update_discriminator(
-                        state, config, source, target, fake
-                    )
-                # training=False: spectral norm rescales the kernels in the update of D
-                # alone, once a step; nothing else in D knows of training.
-                fake_logits = discriminator(_seen(config, source, fake), training=False)
-            terms = losses.generator_losses(
-                fake_logits,
-                fake,
-                target,
-                gan_loss=config.gan_loss,
-                lambda_gan=config.lambda_gan,
-                lambda_l1=config.lambda_l1,
-                lambda_l2=config.lambda_l2,
-            )
-            scaled = _share(state.generator_optimizer.scale_loss(terms.total))
-        # In two stages, so that no gradient with respect to D's weights is computed here.
-        fake_gradient = loss_tape.gradient(scaled, fake)
-        variables = generator.trainable_variables
-        gradients = generator_tape.gradient(fake, variables, output_gradients=fake_gradient)
-        state.generator_optimizer.apply(gradients, variables)
-
-        reported["generator_loss"] = terms.total
-        for name in ("adversarial", "l1", "l2"):
-            if getattr(terms, name) is not None:
-                reported[f"{name}_loss"] = getattr(terms, name)
-        return reported
+        return update(state, config, source, target, _draw_noise(state, config, source))
 
     @tf.function
     def train_step(batch) -> dict[str, tf.Tensor]:
@@ -76,23 +45,172 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
     return train_step
 
 
-def _update_discriminator(
-    state: TrainState, config: TrainConfig, source: tf.Tensor, target: tf.Tensor, fake: tf.Tensor
-) -> tf.Tensor:
-    """Updates D on a true and a generated pair; returns its halved loss."""
-    discriminator = state.discriminator
+def _update_in_order(state: TrainState, config: TrainConfig, source, target, noise):
+    """Updates D, then G through the same forward pass; returns the losses."""
     with tf.GradientTape() as tape:
-        # Two calls, not one joined batch: each takes its own batch statistics.
-        real_logits = discriminator(_seen(config, source, target), training=True)
-        fake_logits = discriminator(
-            _seen(config, source, tf.stop_gradient(fake)),
-            training=False,  # One power iteration a step is enough for spectral norm.
+        fake = state.generator([source, noise], training=True)
+    reported = {}
+    if config.uses_gan:
+        gradients, reported = _discriminator_gradients(state, config, source, target, fake)
+        _apply_to_discriminator(state, gradients)
+    gradients, of_generator = _generator_gradients(state, config, source, target, fake, tape)
+    _apply_to_generator(state, gradients)
+    return {**reported, **of_generator}
+
+
+def _update_in_parts(state: TrainState, config: TrainConfig, source, target, noise):
+    """Does the same with one part of the batch in memory at a time.
+
+    The generator runs once more for each part, since the forward pass that the
+    discriminator has learned from is no longer there.
+    """
+
+    def of_discriminator(source, target, noise):
+        fake = state.generator([source, noise], training=True)
+        return _discriminator_gradients(state, config, source, target, fake)
+
+    def of_generator(source, target, noise):
+        with tf.GradientTape() as tape:
+            fake = state.generator([source, noise], training=True)
+        return _generator_gradients(state, config, source, target, fake, tape)
+
+    parts = (source, target, noise)
+    reported = {}
+    if config.uses_gan:
+        gradients, reported = _mean_over_parts(of_discriminator, parts, config.accumulate)
+        _apply_to_discriminator(state, gradients)
+    gradients, reported_of_generator = _mean_over_parts(of_generator, parts, config.accumulate)
+    _apply_to_generator(state, gradients)
+    return {**reported, **reported_of_generator}
+
+
+def _update_simultaneously(state: TrainState, config: TrainConfig, source, target, noise):
+    """Updates both by gradients at the same weights; returns the losses.
+
+    The discriminator's forward pass on the generated pair serves both, as in
+    TensorFlow's tutorial.
+    """
+
+    def of_both(source, target, noise):
+        with tf.GradientTape() as generator_tape:
+            fake = state.generator([source, noise], training=True)
+        if not config.uses_gan:
+            gradients, reported = _generator_gradients(
+                state, config, source, target, fake, generator_tape
+            )
+            return ([], gradients), reported
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(fake)
+            logits = _logits(state, config, source, target, fake)
+            discriminator_loss = losses.discriminator_loss(*logits, gan_loss=config.gan_loss)
+            terms = _generator_terms(config, logits[1], fake, target)
+            scaled = _share(state.discriminator_optimizer.scale_loss(discriminator_loss))
+            scaled_of_generator = _share(state.generator_optimizer.scale_loss(terms.total))
+        fake_gradient = tape.gradient(scaled_of_generator, fake)
+        gradients = (
+            tape.gradient(scaled, state.discriminator.trainable_variables),
+            generator_tape.gradient(
+                fake, state.generator.trainable_variables, output_gradients=fake_gradient
+            ),
         )
-        loss = losses.discriminator_loss(real_logits, fake_logits, gan_loss=config.gan_loss)
+        return gradients, {"discriminator_loss": discriminator_loss, **_report(terms)}
+
+    (of_discriminator, of_generator), reported = _mean_over_parts(
+        of_both, (source, target, noise), config.accumulate
+    )
+    if config.uses_gan:
+        _apply_to_discriminator(state, of_discriminator)
+    _apply_to_generator(state, of_generator)
+    return reported
+
+
+def _mean_over_parts(compute, batch, num_parts: int):
+    """Returns the mean of `compute(*part)` over equal parts of a batch, one after another.
+
+    Args:
+        compute: Returns a structure of float32 tensors.
+        batch: Tensors `[batch, ...]`.
+        num_parts: How many; it divides the batch.
+    """
+    if num_parts == 1:
+        return compute(*batch)
+    parts = [tf.reshape(x, [num_parts, -1, *x.shape[1:]]) for x in batch]
+    first = compute(*(x[0] for x in parts))
+    # A loop, whose turns cannot run side by side: that is what saves the memory.
+    total = tf.foldl(
+        lambda total, part: tf.nest.map_structure(tf.add, total, compute(*part)),
+        [x[1:] for x in parts],
+        initializer=first,
+        parallel_iterations=1,
+    )
+    return tf.nest.map_structure(lambda x: x / num_parts, total)
+
+
+def _discriminator_gradients(state: TrainState, config: TrainConfig, source, target, fake):
+    """Returns D's gradients for a true and a generated pair, and its halved loss."""
+    with tf.GradientTape() as tape:
+        logits = _logits(state, config, source, target, tf.stop_gradient(fake))
+        loss = losses.discriminator_loss(*logits, gan_loss=config.gan_loss)
         scaled = _share(state.discriminator_optimizer.scale_loss(loss))
-    variables = discriminator.trainable_variables
-    state.discriminator_optimizer.apply(tape.gradient(scaled, variables), variables)
-    return loss
+    gradients = tape.gradient(scaled, state.discriminator.trainable_variables)
+    return gradients, {"discriminator_loss": loss}
+
+
+def _generator_gradients(
+    state: TrainState, config: TrainConfig, source, target, fake, tape: tf.GradientTape
+):
+    """Returns G's gradients against D as it is, and the losses; `tape` saw `fake` made."""
+    logits = None
+    with tf.GradientTape() as loss_tape:
+        loss_tape.watch(fake)
+        if config.uses_gan:
+            # training=False: spectral norm rescales the kernels in the update of D
+            # alone, once a step; nothing else in D knows of training.
+            logits = state.discriminator(_seen(config, source, fake), training=False)
+        terms = _generator_terms(config, logits, fake, target)
+        scaled = _share(state.generator_optimizer.scale_loss(terms.total))
+    # In two stages, so that no gradient with respect to D's weights is computed here.
+    fake_gradient = loss_tape.gradient(scaled, fake)
+    variables = state.generator.trainable_variables
+    return tape.gradient(fake, variables, output_gradients=fake_gradient), _report(terms)
+
+
+def _logits(state: TrainState, config: TrainConfig, source, target, fake):
+    """Returns what D makes of the true pair, and of the generated one."""
+    # Two calls, not one joined batch: each takes its own batch statistics.
+    return (
+        state.discriminator(_seen(config, source, target), training=True),
+        # One power iteration a step is enough for spectral norm.
+        state.discriminator(_seen(config, source, fake), training=False),
+    )
+
+
+def _generator_terms(config: TrainConfig, logits, fake, target) -> losses.GeneratorLosses:
+    return losses.generator_losses(
+        logits,
+        fake,
+        target,
+        gan_loss=config.gan_loss,
+        lambda_gan=config.lambda_gan,
+        lambda_l1=config.lambda_l1,
+        lambda_l2=config.lambda_l2,
+    )
+
+
+def _report(terms: losses.GeneratorLosses) -> dict[str, tf.Tensor]:
+    reported = {"generator_loss": terms.total}
+    for name in ("adversarial", "l1", "l2"):
+        if getattr(terms, name) is not None:
+            reported[f"{name}_loss"] = getattr(terms, name)
+    return reported
+
+
+def _apply_to_discriminator(state: TrainState, gradients) -> None:
+    state.discriminator_optimizer.apply(gradients, state.discriminator.trainable_variables)
+
+
+def _apply_to_generator(state: TrainState, gradients) -> None:
+    state.generator_optimizer.apply(gradients, state.generator.trainable_variables)
 
 
 def _seen(config: TrainConfig, source: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
