@@ -53,6 +53,40 @@ class ExportedModelTest(tf.test.TestCase):
             run(image[0], seed=3), translator.load(self.version)(image[0], seed=3), atol=1e-5
         )
 
+    def test_portable_functions_are_the_signatures_in_other_operations(self):
+        loaded = tf.saved_model.load(str(self.version))
+        portable = exported.portable_functions(loaded)
+        self.assertCountEqual(portable, ["serving_default", "with_noise"])
+        image = tf.constant(tiny_runs.random_image(1, 32, 64, 3))
+        z = tf.constant(tiny_runs.random_noise(1, 2 * self.model.noise_size))
+        found, expected = (
+            functions["with_noise"](image=image, z=z)["output"]
+            for functions in (portable, loaded.signatures)
+        )
+        self.assertAllClose(found, expected, rtol=0, atol=1e-5)
+        self.assertEqual(portable["serving_default"](image=image)["output"].shape, found.shape)
+
+        def operations(function):
+            graph_def = function.graph.as_graph_def()
+            nested = [node for body in graph_def.library.function for node in body.node_def]
+            return {node.op for node in [*graph_def.node, *nested]}
+
+        in_both = {"Conv2D", "Conv2DBackpropInput", "BatchMatMulV2"}
+        # At this size every convolution of the signature is a product of matrices.
+        wanted = ({"Conv2D", "Conv2DBackpropInput"}, {"BatchMatMulV2"})
+        for name in portable:
+            for functions, kinds in zip((portable, loaded.signatures), wanted):
+                graph = tf.function(lambda f=functions[name], **x: f(**x)).get_concrete_function(
+                    **{"image": image, **({"z": z} if name == "with_noise" else {})}
+                )
+                self.assertEqual(operations(graph) & in_both, kinds)
+
+    def test_a_model_of_before_is_portable_as_it_is(self):
+        class Loaded:
+            signatures = dict(with_noise=len)
+
+        self.assertIs(exported.portable_functions(Loaded()), Loaded.signatures)
+
     def test_what_is_no_exported_model(self):
         folder = tiny_runs.temporary_folder(self)
         with self.assertRaisesRegex(MissingInputError, "There is no folder '.*nowhere'"):
