@@ -16,10 +16,13 @@ from collections.abc import Callable
 from absl import flags
 
 from benchmarks import (
+    agreement,
+    convolutions,
     inference,
     input_pipeline,
     interpreters,
     machine,
+    memory,
     results,
     rounds,
     scaling,
@@ -41,6 +44,8 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("crop_size", 256, "Pixels; the paper's are 256.")
     flags.DEFINE_integer("base_filters", 64, "Of all networks; the paper's are 64.")
+    flags.DEFINE_string("dataset", "demo", "Of the agreement of losses; as of pix2pix_tf.train.")
+    flags.DEFINE_string("direction", "AtoB", "Of the same.")
     flags.DEFINE_integer("num_rounds", 0, "Turns of each contender. 0: each benchmark's own.")
     flags.adopt_module_key_flags(interpreters)
 
@@ -73,6 +78,25 @@ def main(unused_arguments: list[str]) -> int:
             lambda: startup.measure(pythons, torch_python, **sizes, **turns),
         ),
         "Two workers": (scaling, lambda: scaling.measure(first, **sizes, **turns)),
+        "Convolutions": (convolutions, lambda: convolutions.measure(pythons)),
+        "Memory": (
+            memory,
+            lambda: memory.measure(
+                first, crop_size=2 * options.crop_size, base_filters=options.base_filters
+            ),
+        ),
+        "Agreement": (
+            agreement,
+            lambda: agreement.measure(
+                dict(
+                    dataset=options.dataset,
+                    direction=options.direction,
+                    num_steps=200,
+                    precision="float32",
+                    **sizes,
+                )
+            ),
+        ),
     }
     measured = {title: _measure(measure) for title, (_, measure) in sections.items()}
     tables = {

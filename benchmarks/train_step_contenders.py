@@ -26,7 +26,8 @@ def project(settings: dict) -> tuple[Work, dict]:
     """Makes this project's step, by the code that training runs.
 
     Args:
-        settings: Also, if they are not the default, `threads` of the CPU and `strategy`.
+        settings: Also, if they are not the default, `threads` of the CPU, `strategy`,
+            `update_order` and `accumulate`.
     """
     import keras
     import tensorflow as tf
@@ -44,6 +45,8 @@ def project(settings: dict) -> tuple[Work, dict]:
         batch_size=settings["batch_size"],
         precision=settings["precision"],
         strategy=settings.get("strategy", "default"),
+        update_order=settings.get("update_order", "sequential"),
+        accumulate=settings.get("accumulate", 1),
     )
     strategy = distribution.build_strategy(config.strategy)
     with strategy.scope():
@@ -60,7 +63,8 @@ def project(settings: dict) -> tuple[Work, dict]:
         _check(float(train_step(next(batches))["l1_loss"]))
 
     networks = (state.generator, state.discriminator)
-    return timed(step), _tensorflow_facts(tf, keras, networks, fresh_logits=True)
+    is_fresh = config.update_order == "sequential"
+    return timed(step), _tensorflow_facts(tf, keras, networks, fresh_logits=is_fresh)
 
 
 def tutorial(settings: dict) -> tuple[Work, dict]:

@@ -213,6 +213,10 @@ class TrainStepTest(parameterized.TestCase):
             [
                 rated("project, float32", "float32", 2.0),
                 rated("project, bfloat16", "bfloat16", 6.0),
+                dict(
+                    rated("project, bfloat16, simultaneous", "bfloat16", 9.0),
+                    settings=dict(precision="bfloat16", update_order="simultaneous"),
+                ),
                 rated("tutorial, float32", "float32", 1.0),
                 rated("tutorial, bfloat16", "bfloat16", 1.5),
                 rated("pytorch, float32 (x)", "float32", 3.0),
@@ -227,6 +231,8 @@ class TrainStepTest(parameterized.TestCase):
                 "bfloat16 / tutorial": 4.0,
                 "best / pytorch": 2.0,
                 "float32 / pytorch": 2.0 / 3.0,
+                "simultaneous / tutorial": 6.0,
+                "simultaneous / pytorch": 3.0,
             },
         )
 

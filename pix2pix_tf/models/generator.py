@@ -108,7 +108,12 @@ def build_generator(
             skip = keras.layers.ReLU(dtype=dtype)(skips.pop())
             x = keras.layers.Concatenate(dtype=dtype)([x, skip])
     x = layers.transposed_convolution(
-        x, output_channels, use_bias=True, dtype=dtype, formulation=formulation
+        x,
+        output_channels,
+        use_bias=True,
+        dtype=dtype,
+        formulation=formulation,
+        typical_height=crop_size // 2,
     )
     output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
     return keras.Model([image, z], output, name=kind)
