@@ -25,6 +25,8 @@ REST ?= http://$(firstword $(subst :, ,$(ADDRESS))):8501
 MODEL ?=
 # Of `make bench`: a Python with PyTorch; empty leaves that peer out.
 TORCH_PYTHON ?=
+# More flags for benchmarks, such as --dataset=facades --direction=BtoA.
+BENCH_FLAGS ?=
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -79,7 +81,7 @@ verify-current: setup-current node  ## The same on Python 3.13 or 3.12; writes p
 		--checkpoint="$(CHECKPOINT)" --output=parity-current $(VERIFY_FLAGS)
 
 bench: setup setup-current  ## Times this project and its peers; writes docs/benchmarks.md.
-	$(VENV)/bin/python -m benchmarks --output=docs/benchmarks.md --torch_python="$(TORCH_PYTHON)" \
+	$(VENV)/bin/python -m benchmarks --output=docs/benchmarks.md --torch_python="$(TORCH_PYTHON)" $(BENCH_FLAGS) \
 	    --pythons=$(VENV)/bin/python,$(VENV_CURRENT)/bin/python
 
 serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [MODEL=DIR].

@@ -3,7 +3,7 @@ r"""Runs all benchmarks and writes the page of their results.
     python -m benchmarks --output=docs/benchmarks.md \
         --pythons=.venv/bin/python,.venv-current/bin/python --torch_python=PATH
 
-Takes some 25 minutes on two cores, on which nothing else should compute. Beside the
+Takes some 40 minutes on two cores, on which nothing else should compute. Beside the
 page, `benchmarks.json` has all numbers. A benchmark that fails is reported on the page
 and does not stop the others; the exit status is then 1.
 """
