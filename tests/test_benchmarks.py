@@ -281,10 +281,9 @@ class CommandsTest(tf.test.TestCase):
         )
         self.assertEqual([group["batch_size"] for group in found["groups"]], [1, 2])
         for group in found["groups"]:
-            self.assertEqual(
-                [item["name"] for item in group["contenders"]],
-                [f"{x}, {y}" for x in ("project", "tutorial") for y in ("float32", "bfloat16")],
-            )
+            names = [f"{x}, {y}" for x in ("project", "tutorial") for y in ("float32", "bfloat16")]
+            names.append("project, bfloat16, simultaneous")
+            self.assertEqual([item["name"] for item in group["contenders"]], names)
             for item in group["contenders"]:
                 self.assertNotIn("error", item)
                 self.assertEqual(item["settings"]["batch_size"], group["batch_size"])
