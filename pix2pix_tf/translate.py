@@ -27,6 +27,13 @@ def define_flags() -> None:
     flags.DEFINE_string("input", None, "An image, or a folder of images.", required=True)
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_integer("samples", 1, "Draws of the dropout noise for each image.", lower_bound=1)
+    flags.DEFINE_integer(
+        "tile",
+        0,
+        "Side in pixels, a multiple of the model's crop_size, of the tiles that large images are "
+        "translated by: the result is the same, in bounded memory. 0: none.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0)
 
 
@@ -40,7 +47,7 @@ def main(unused_arguments: list[str]) -> None:
     import tqdm
 
     from pix2pix_tf.data import images
-    from pix2pix_tf.inference import translator
+    from pix2pix_tf.inference import tiles, translator
 
     for path in paths:
         images.inspect_image(path)  # All headers before the first translation.
@@ -50,7 +57,10 @@ def main(unused_arguments: list[str]) -> None:
             f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
             "another folder."
         )
-    translate = translator.load(options.model, checkpoint=options.checkpoint)
+    if options.tile:
+        translate = tiles.load(options.model, tile=options.tile, checkpoint=options.checkpoint)
+    else:
+        translate = translator.load(options.model, checkpoint=options.checkpoint)
     for path in tqdm.tqdm(paths, unit="image", disable=None):
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)

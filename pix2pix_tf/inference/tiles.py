@@ -19,19 +19,62 @@ A map of level k has 1 / 2**k of the image's height and width; level 0 is the im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import augment, images
-from pix2pix_tf.inference import noise, stages, windows
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.inference import noise, stages, translator, windows
 from pix2pix_tf.inference.windows import Window
 from pix2pix_tf.models.layers import LEAKY_RELU_SLOPE
+from pix2pix_tf.training import checkpoints
 
 # Of the maps that are kept. More would be faster: fewer levels are computed anew.
 MAX_KEPT_BYTES = 2**30
+
+
+class TiledTranslator:
+    """Translates image files as `translator.Translator` does, in bounded memory.
+
+    Args:
+        config: Of the model.
+        generator: With its weights.
+        tile: Height and width of a tile, in pixels.
+
+    Raises:
+        InputError: If `tile` is no multiple of the model's crop_size.
+    """
+
+    def __init__(self, config: TrainConfig, generator: keras.Model, *, tile: int):
+        if tile < config.crop_size or tile % config.crop_size:
+            raise InputError(
+                f"tile is {tile}. Use a multiple of the model's crop_size, {config.crop_size} "
+                f"pixels, such as {max(1, round(tile / config.crop_size)) * config.crop_size}."
+            )
+        self.config = config
+        self._generator = TiledGenerator(generator, crop_size=config.crop_size, tile=tile)
+
+    def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
+        """Returns the translation of an image file; see `Translator.translate_file`."""
+        channels = self.config.input_channels
+        info = images.inspect_image(path)
+        # In 8 bits, so in half the memory, where nothing is lost by it.
+        is_exact = info.bits == 8 and info.channels == channels
+        dtype = tf.uint8 if is_exact else tf.uint16
+        pixels = images.read_pixels(path, channels=channels, dtype=dtype)
+        return self._generator(pixels, entropy=[seed, sample])
+
+
+def load(
+    model: str | pathlib.Path, *, tile: int, checkpoint: str = checkpoints.NEWEST
+) -> TiledTranslator:
+    """Returns the tiled translator of a run folder or an export; see `translator.load`."""
+    config, generator = translator.load_generator(model, checkpoint=checkpoint)
+    return TiledTranslator(config, generator, tile=tile)
 
 
 class TiledGenerator:
