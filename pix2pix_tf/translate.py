@@ -7,11 +7,13 @@ r"""Translates an image, or every image of a folder.
 No target is needed, images may have any size, and nothing about the model has to
 be repeated. An output has its input's size and name; with several samples a
 number is added to the name, and to all but PNG and JPEG the suffix .png. The same
-seed gives the same pictures.
+seed gives the same pictures. Large images take --tile=512, or another multiple of the
+model's crop_size: the picture is the same, the memory bounded.
 """
 
 from __future__ import annotations
 
+import functools
 import pathlib
 
 from absl import flags
@@ -58,9 +60,17 @@ def main(unused_arguments: list[str]) -> None:
             "another folder."
         )
     if options.tile:
-        translate = tiles.load(options.model, tile=options.tile, checkpoint=options.checkpoint)
+        translate = tiles.load(
+            options.model,
+            checkpoint=options.checkpoint,
+            tile=options.tile,
+            # Minutes for a large image; gone when it is done.
+            track=functools.partial(tqdm.tqdm, unit="pass", leave=False, disable=None),
+        )
     else:
         translate = translator.load(options.model, checkpoint=options.checkpoint)
+        for path in paths:
+            translate.check_size(path)
     for path in tqdm.tqdm(paths, unit="image", disable=None):
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)

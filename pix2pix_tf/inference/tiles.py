@@ -20,6 +20,7 @@ A map of level k has 1 / 2**k of the image's height and width; level 0 is the im
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 import numpy as np
@@ -44,19 +45,29 @@ class TiledTranslator:
         config: Of the model.
         generator: With its weights.
         tile: Height and width of a tile, in pixels.
+        track: See `TiledGenerator`.
 
     Raises:
         InputError: If `tile` is no multiple of the model's crop_size.
     """
 
-    def __init__(self, config: TrainConfig, generator: keras.Model, *, tile: int):
+    def __init__(
+        self,
+        config: TrainConfig,
+        generator: keras.Model,
+        *,
+        tile: int,
+        track: Callable[[Sequence], Iterable] = iter,
+    ):
         if tile < config.crop_size or tile % config.crop_size:
             raise InputError(
                 f"tile is {tile}. Use a multiple of the model's crop_size, {config.crop_size} "
                 f"pixels, such as {max(1, round(tile / config.crop_size)) * config.crop_size}."
             )
         self.config = config
-        self._generator = TiledGenerator(generator, crop_size=config.crop_size, tile=tile)
+        self._generator = TiledGenerator(
+            generator, crop_size=config.crop_size, tile=tile, track=track
+        )
 
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
         """Returns the translation of an image file; see `Translator.translate_file`."""
@@ -70,11 +81,17 @@ class TiledTranslator:
 
 
 def load(
-    model: str | pathlib.Path, *, tile: int, checkpoint: str = checkpoints.NEWEST
+    model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST, **arguments
 ) -> TiledTranslator:
-    """Returns the tiled translator of a run folder or an export; see `translator.load`."""
+    """Returns the tiled translator of a run folder or an export.
+
+    Args:
+        model: As of `translator.load`.
+        checkpoint: As of `translator.load`.
+        **arguments: Of `TiledTranslator`, from `tile` on.
+    """
     config, generator = translator.load_generator(model, checkpoint=checkpoint)
-    return TiledTranslator(config, generator, tile=tile)
+    return TiledTranslator(config, generator, **arguments)
 
 
 class TiledGenerator:
@@ -86,6 +103,7 @@ class TiledGenerator:
         crop_size: What the image's sides are padded to multiples of.
         tile: Height and width of a tile, in pixels; a multiple of `crop_size`.
         max_kept_bytes: Of the inner maps.
+        track: Passes on the passes over the image, as tqdm does.
     """
 
     def __init__(
@@ -95,10 +113,12 @@ class TiledGenerator:
         crop_size: int,
         tile: int,
         max_kept_bytes: int = MAX_KEPT_BYTES,
+        track: Callable[[Sequence], Iterable] = iter,
     ):
         self.crop_size = crop_size
         self.tile = tile
         self.max_kept_bytes = max_kept_bytes
+        self.track = track
         self.encoder, self.decoder = stages.take_apart(generator)
         self.has_skips = generator.name == "unet"
 
@@ -112,7 +132,7 @@ class TiledGenerator:
         Returns:
             uint8 `[height, width, output_channels]`.
         """
-        return _Translation(self, pixels, entropy).run()
+        return _Translation(self, pixels, entropy).run(self.track)
 
     def first_kept_level(self, num_pixels: int) -> int:
         """Returns the level from which on the maps of a padded image are kept."""
@@ -152,72 +172,91 @@ class _Translation:
         self._encoded: dict[int, tuple[Window, tf.Tensor]] = {}  # Of the tile at hand.
         self._noise_offsets = self._find_noise_offsets()
 
-    def run(self) -> np.ndarray:
+    def run(self, track: Callable[[Sequence], Iterable]) -> np.ndarray:
         """Returns the translated pixels."""
-        for level in range(1, self._num_downs + 1):
-            self._pass(False, level)
-            if not self._has_skips:
-                self._kept.pop((False, level - 1), None)
-        for level in range(self._num_downs - 1, 0, -1):
-            self._pass(True, level)
-            if level >= self._first_kept:
-                self._kept.pop((True, level + 1), None)
-                self._kept.pop((False, level + 1), None)
         height, width, _ = self._pixels.shape
-        output = np.empty([height, width, self._decoder[0].channels], np.uint8)
-        for window in windows.tile(height, width, self._tile):
-            image = tf.tanh(self._decode(0, window))[0]
-            output[window.top : window.bottom, window.left : window.right] = (
-                images.denormalize_image(image).numpy()
-            )
+        output = np.empty([height, width, self._stage(True, 0).channels], np.uint8)
+        for is_decoder, level in track(self._passes()):
+            if level == 0:
+                self._write(output)
+            else:
+                self._take_statistics(is_decoder, level)
+                self._forget(is_decoder, level)
         return output
+
+    def _passes(self) -> list[tuple[bool, int]]:
+        """Returns which maps are gone through, in their order: (is decoder's, level)."""
+        levels = range(1, self._num_downs + 1)
+        maps = [(False, level) for level in levels] + [(True, level) for level in levels[-2::-1]]
+        return [one for one in maps if self._is_kept(one[1]) or self._has_norm(*one)] + [(True, 0)]
+
+    def _stage(self, is_decoder: bool, level: int) -> stages.Stage:
+        return self._decoder[level] if is_decoder else self._encoder[level - 1]
+
+    def _is_kept(self, level: int) -> bool:
+        return level >= self._first_kept
+
+    def _has_norm(self, is_decoder: bool, level: int) -> bool:
+        return self._stage(is_decoder, level).gamma is not None
 
     def _size(self, level: int) -> tuple[int, int]:
         return len(self._rows) >> level, len(self._columns) >> level
 
-    def _pass(self, is_decoder: bool, level: int) -> None:
+    def _take_statistics(self, is_decoder: bool, level: int) -> None:
         """Goes through the tiles of a map: takes its statistics, and keeps it if it is small."""
-        stage = self._decoder[level] if is_decoder else self._encoder[level - 1]
-        is_kept = level >= self._first_kept
-        if not is_kept and stage.gamma is None:
-            return
-        size = self._size(level)
-        moments = _Moments(stage.channels)
-        kept = np.empty([*size, stage.channels], np.float32) if is_kept else None
+        size, channels = self._size(level), self._stage(is_decoder, level).channels
+        moments = _Moments(channels)
+        kept = np.empty([*size, channels], np.float32) if self._is_kept(level) else None
         for window in windows.tile(*size, self._tile >> min(level, self._first_kept)):
             values = self._decode(level, window) if is_decoder else self._encode(level, window)
-            if stage.gamma is not None:
-                moments.add(values)
-            if is_kept:
-                kept[window.top : window.bottom, window.left : window.right] = values[0].numpy()
-        if stage.gamma is not None:
+            moments.add(values)
+            if kept is not None:
+                kept[window.rows, window.columns] = values[0].numpy()
+        if self._has_norm(is_decoder, level):
             self._statistics[is_decoder, level] = moments.mean_and_variance()
-        if is_kept:
+        if kept is not None:
             self._kept[is_decoder, level] = kept
+
+    def _forget(self, is_decoder: bool, level: int) -> None:
+        """Drops the maps that nothing reads once this one is kept."""
+        if not self._is_kept(level):
+            return
+        if is_decoder:
+            self._kept.pop((True, level + 1), None)
+            self._kept.pop((False, level + 1), None)
+        elif not self._has_skips:
+            self._kept.pop((False, level - 1), None)
+
+    def _write(self, output: np.ndarray) -> None:
+        """Goes through the tiles of the output; what pads the image is left out."""
+        for window in windows.tile(*output.shape[:2], self._tile):
+            image = tf.tanh(self._decode(0, window))[0]
+            output[window.rows, window.columns] = images.denormalize_image(image).numpy()
 
     def _encode(self, level: int, window: Window) -> tf.Tensor:
         """Returns a window of what the encoder's convolution to a level outputs."""
-        stage = self._encoder[level - 1]
         self._encoded.clear()
-        return stage.convolve(self._encoder_input(level - 1, stage.window_read(window)), window)
+        return self._encoder_values(level, window)
 
     def _decode(self, level: int, window: Window) -> tf.Tensor:
         """Returns a window of what the decoder's convolution to a level outputs."""
         self._encoded.clear()
         return self._decoder_values(level, window)
 
+    def _encoder_values(self, level: int, window: Window) -> tf.Tensor:
+        stage = self._stage(False, level)
+        return stage.convolve(self._encoder_input(level - 1, stage.window_read(window)), window)
+
     def _encoder_input(self, level: int, window: Window) -> tf.Tensor:
         """Returns a window of the encoder's map after activation; 0 beyond the map."""
         inside = window.clipped(*self._size(level))
-        x = self._activated(level, inside)
-        return tf.pad(x, window.paddings_of(inside))
+        return tf.pad(self._activated(level, inside), window.paddings_of(inside))
 
     def _activated(self, level: int, window: Window) -> tf.Tensor:
         """Returns a window of the encoder's map after activation, computed once for a tile."""
         if level == 0:
-            rows = self._rows[window.top : window.bottom]
-            columns = self._columns[window.left : window.right]
-            return images.normalize_image(self._pixels[rows[:, np.newaxis], columns])[tf.newaxis]
+            places = np.ix_(self._rows[window.rows], self._columns[window.columns])
+            return images.normalize_image(self._pixels[places])[tf.newaxis]
         # A tile asks for the innermost level first, which takes more of the outer ones than
         # their own skip connections do.
         known, values = self._encoded.get(level, (None, None))
@@ -225,15 +264,14 @@ class _Translation:
             rows, columns = known.slices_of(window)
             return values[:, rows, columns]
         x = self._read_kept(False, level, window)
-        stage = self._encoder[level - 1]
         if x is None:
-            x = stage.convolve(self._encoder_input(level - 1, stage.window_read(window)), window)
+            x = self._encoder_values(level, window)
         x = tf.nn.leaky_relu(self._normalized(False, level, x), LEAKY_RELU_SLOPE)
         self._encoded[level] = window, x
         return x
 
     def _decoder_values(self, level: int, window: Window) -> tf.Tensor:
-        stage = self._decoder[level]
+        stage = self._stage(True, level)
         return stage.convolve(self._decoder_input(level + 1, stage.window_read(window)), window)
 
     def _decoder_input(self, level: int, window: Window) -> tf.Tensor:
@@ -254,17 +292,16 @@ class _Translation:
         kept = self._kept.get((is_decoder, level))
         if kept is None:
             return None
-        return tf.constant(kept[window.top : window.bottom, window.left : window.right][np.newaxis])
+        return tf.constant(kept[window.rows, window.columns][np.newaxis])
 
     def _normalized(self, is_decoder: bool, level: int, x: tf.Tensor) -> tf.Tensor:
         statistics = self._statistics.get((is_decoder, level))
         if statistics is None:
             return x
-        stage = self._decoder[level] if is_decoder else self._encoder[level - 1]
-        return stage.normalize(x, *statistics)
+        return self._stage(is_decoder, level).normalize(x, *statistics)
 
     def _dropped(self, level: int, window: Window, x: tf.Tensor) -> tf.Tensor:
-        stage = self._decoder[level]
+        stage = self._stage(True, level)
         if stage.rate == 0.0:
             return x
         z = noise.draw_window(

@@ -28,14 +28,22 @@ class Window:
         """Columns."""
         return self.right - self.left
 
+    @property
+    def rows(self) -> slice:
+        """Its rows in an array of the whole map, where it lies inside."""
+        return slice(self.top, self.bottom)
+
+    @property
+    def columns(self) -> slice:
+        """As `rows`."""
+        return slice(self.left, self.right)
+
     def read_by_convolution(self) -> Window:
         """Returns the window of the larger map that a 4x4 convolution of stride 2 reads.
 
         The map is padded by 1 pixel: row r comes from rows 2r - 1 to 2r + 2.
         """
-        return Window(
-            2 * self.top - 1, 2 * self.bottom + 1, 2 * self.left - 1, 2 * self.right + 1
-        )
+        return Window(2 * self.top - 1, 2 * self.bottom + 1, 2 * self.left - 1, 2 * self.right + 1)
 
     def read_by_transposed(self) -> Window:
         """Returns the window of the smaller map that goes into a transposed convolution.
