@@ -16,7 +16,7 @@ from PIL import Image
 
 from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images
+from pix2pix_tf.data import augment, images
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import exported, tiles, translator
 
@@ -38,21 +38,23 @@ def write_picture(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
     return path
 
 
-def untiled(run: pathlib.Path, pixels: np.ndarray, **draw) -> np.ndarray:
-    """Returns the translation of a whole image in levels of 255, not rounded."""
-    output = translator.load(run)(images.normalize_image(pixels).numpy(), **draw)
-    return (output + 1.0) * 127.5
-
-
 class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = tiny_runs.temporary_folder(self)
-        self.run_folder = self.folder / "run"
+    def build(self, **settings) -> TrainConfig:
+        folder = tiny_runs.temporary_folder(self) / "run"
+        config = tiny_runs.write_run(folder, **settings)
+        self.generator = tiny_runs.read_generator(folder)
+        return config
 
-    def tiled(self, *, tile: int, **arguments) -> tiles.TiledGenerator:
-        generator = tiny_runs.read_generator(self.run_folder)
-        return tiles.TiledGenerator(generator, crop_size=SIZE, tile=tile, **arguments)
+    def tiled(self, *, tile: int = SIZE, **arguments) -> tiles.TiledGenerator:
+        return tiles.TiledGenerator(self.generator, crop_size=SIZE, tile=tile, **arguments)
+
+    def untiled(self, config: TrainConfig, pixels: np.ndarray, *, entropy=(0, 0)) -> np.ndarray:
+        """Returns the translation of a whole image in levels of 255, not rounded."""
+        height, width, _ = pixels.shape
+        image = augment.pad_to_multiple(images.normalize_image(pixels)[tf.newaxis], SIZE)
+        z = translator.draw_noise(config, height, width, entropy=list(entropy))[np.newaxis]
+        output = self.generator([image, tf.constant(z)])[0, :height, :width]
+        return (output.numpy() + 1.0) * 127.5
 
     def assert_same(self, output: np.ndarray, expected: np.ndarray):
         self.assertEqual((output.shape, output.dtype), (expected.shape, np.uint8))
@@ -71,9 +73,9 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
         ("odd_filters", dict(base_filters=1)),
     )
     def test_the_whole_image_however_it_is_cut(self, settings):
-        config = tiny_runs.write_run(self.run_folder, **settings)
+        config = self.build(**settings)
         pixels = uneven_pixels(79, 101, config.input_channels)
-        expected = untiled(self.run_folder, pixels, seed=3, sample=1)
+        expected = self.untiled(config, pixels, entropy=[3, 1])
         self.assertGreater(np.ptp(expected), 100)
         first_kept = set()
         # The last is in one piece.
@@ -84,11 +86,10 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(first_kept, 3)
 
     def test_seams_are_like_any_other_place(self):
-        tiny_runs.write_run(self.run_folder)
+        config = self.build()
         pixels = uneven_pixels(100, 135)
         error = np.abs(
-            self.tiled(tile=SIZE, max_kept_bytes=0)(pixels, entropy=[0, 0])
-            - untiled(self.run_folder, pixels)
+            self.tiled(max_kept_bytes=0)(pixels, entropy=[0, 0]) - self.untiled(config, pixels)
         )
         rows, columns = (np.arange(side) % SIZE % (SIZE - 1) == 0 for side in error.shape[:2])
         at_seams = rows[:, np.newaxis] | columns
@@ -99,13 +100,13 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters((1, 1), (1, 70), (33, 1), (SIZE, SIZE), (65, 31))
     def test_odd_sizes(self, height, width):
-        tiny_runs.write_run(self.run_folder)
+        config = self.build()
         pixels = uneven_pixels(height, width)
-        expected = untiled(self.run_folder, pixels)
-        self.assert_same(self.tiled(tile=SIZE)(pixels, entropy=[0, 0]), expected)
+        expected = self.untiled(config, pixels)
+        self.assert_same(self.tiled()(pixels, entropy=[0, 0]), expected)
 
     def test_which_levels_are_kept(self):
-        tiny_runs.write_run(self.run_folder)
+        self.build()
         num_pixels = 1024 * 1024
         # Of encoder and decoder; of the innermost level there is but one map.
         channels = {5: 16, 4: 16 + 16, 3: 8 + 8, 2: 4 + 4, 1: 2 + 2}
@@ -116,11 +117,11 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
                 (num_bytes, level),
                 (num_bytes - 1, min(level + 1, 5)),  # The bottleneck is always kept.
             ):
-                tiled = self.tiled(tile=SIZE, max_kept_bytes=max_kept_bytes)
+                tiled = self.tiled(max_kept_bytes=max_kept_bytes)
                 self.assertEqual(tiled.first_kept_level(num_pixels), expected)
 
     def test_maps_that_are_not_kept_take_no_memory(self):
-        tiny_runs.write_run(self.run_folder, base_filters=8)
+        self.build(base_filters=8)
         pixels = uneven_pixels(8 * SIZE, 8 * SIZE)
         peaks = []
         for max_kept_bytes in (0, 10**9):
@@ -135,7 +136,7 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
         self.assertBetween(peaks[1] - peaks[0], 2 * of_level_1, 4 * of_level_1)
 
     def test_passes_can_be_watched(self):
-        tiny_runs.write_run(self.run_folder)
+        self.build()
         seen = []
 
         def track(passes):
@@ -144,7 +145,7 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
                 seen.append(one)
                 yield one
 
-        self.tiled(tile=SIZE, track=track)(uneven_pixels(9, 9), entropy=[0, 0])
+        self.tiled(track=track)(uneven_pixels(9, 9), entropy=[0, 0])
         self.assertEqual(seen[0], len(seen) - 1)
         self.assertEqual(seen[0], 5 + 4 + 1)  # All maps of the encoder, of the decoder, the image.
 
