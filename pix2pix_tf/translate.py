@@ -7,11 +7,13 @@ r"""Translates an image, or every image of a folder.
 No target is needed, images may have any size, and nothing about the model has to
 be repeated. An output has its input's size and name; with several samples a
 number is added to the name, and to all but PNG and JPEG the suffix .png. The same
-seed gives the same pictures.
+seed gives the same pictures. Large images take --tile=512, or another multiple of the
+model's crop_size: the picture is the same, the memory bounded.
 """
 
 from __future__ import annotations
 
+import functools
 import pathlib
 
 from absl import flags
@@ -27,6 +29,13 @@ def define_flags() -> None:
     flags.DEFINE_string("input", None, "An image, or a folder of images.", required=True)
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_integer("samples", 1, "Draws of the dropout noise for each image.", lower_bound=1)
+    flags.DEFINE_integer(
+        "tile",
+        0,
+        "Side in pixels, a multiple of the model's crop_size, of the tiles that large images are "
+        "translated by: the result is the same, in bounded memory. 0: none.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0)
 
 
@@ -40,7 +49,7 @@ def main(unused_arguments: list[str]) -> None:
     import tqdm
 
     from pix2pix_tf.data import images
-    from pix2pix_tf.inference import translator
+    from pix2pix_tf.inference import tiles, translator
 
     for path in paths:
         images.inspect_image(path)  # All headers before the first translation.
@@ -50,7 +59,18 @@ def main(unused_arguments: list[str]) -> None:
             f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
             "another folder."
         )
-    translate = translator.load(options.model, checkpoint=options.checkpoint)
+    if options.tile:
+        translate = tiles.load(
+            options.model,
+            checkpoint=options.checkpoint,
+            tile=options.tile,
+            # Minutes for a large image; gone when it is done.
+            track=functools.partial(tqdm.tqdm, unit="pass", leave=False, disable=None),
+        )
+    else:
+        translate = translator.load(options.model, checkpoint=options.checkpoint)
+        for path in paths:
+            translate.check_size(path)
     for path in tqdm.tqdm(paths, unit="image", disable=None):
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)

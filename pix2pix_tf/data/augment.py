@@ -97,12 +97,12 @@ def pad_to_multiple(image, multiple: int) -> tf.Tensor:
     for axis in (-3, -2):
         size = image.shape[axis]
         if size is None or size % multiple:
-            indices = _reflected_indices(tf.shape(image)[axis], multiple)
+            indices = reflected_indices(tf.shape(image)[axis], multiple)
             image = tf.gather(image, indices, axis=axis)
     return image
 
 
-def _reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:
+def reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:
     """Returns 0, 1, ..., size - 1, size - 2, ..., 1, 0, 1, ... up to a multiple."""
     padded = -(-size // multiple) * multiple
     # A triangle wave that does not repeat its turning points; a period of 0 is size 1.

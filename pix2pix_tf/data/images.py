@@ -116,7 +116,16 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
             "Set input_channels and output_channels accordingly."
         )
     decoded = _decode(contents, dtype)
-    white = float(dtype.max)
+    # Most files are as they are asked for; a large one then takes no copies in float32.
+    is_as_asked = tf.equal(tf.shape(decoded)[-1], channels)
+    pixels = tf.cond(is_as_asked, lambda: decoded, lambda: _convert(decoded, channels))
+    pixels.set_shape([None, None, channels])
+    return pixels
+
+
+def _convert(decoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """Returns decoded pixels with other channels than they have; see `decode_pixels`."""
+    white = float(decoded.dtype.max)
     found = tf.shape(decoded)[-1]  # 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha.
     values = tf.cast(decoded, tf.float32)
     has_alpha = tf.logical_or(tf.equal(found, 2), tf.equal(found, 4))
@@ -134,8 +143,7 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
             # Exact for grey input, where the three channels agree.
             luminance = tf.tensordot(result, tf.constant([0.299, 0.587, 0.114]), axes=1)
             result = tf.cond(found <= 2, lambda: result[..., :1], lambda: luminance[..., None])
-    result.set_shape([None, None, channels])
-    return tf.cast(tf.round(result), dtype)
+    return tf.cast(tf.round(result), decoded.dtype)
 
 
 def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

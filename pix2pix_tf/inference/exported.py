@@ -67,6 +67,24 @@ class ExportedModel:
         contents = tf.constant(list(image_bytes), tf.string)
         return list(self._run("encoded", image_bytes=contents)["image_bytes"].numpy())
 
+    def read_weights(self, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        """Returns the generator's weights, in the order in which Keras has them.
+
+        Args:
+            shapes: Which they have to have.
+
+        Raises:
+            InputError: If the export does not hold them so.
+        """
+        # As `ServingModel` tracks them; the signatures' graphs do not give them in order.
+        weights = [weight.numpy() for weight in getattr(self._loaded, "_tracked", [])]
+        if [weight.shape for weight in weights] != [tuple(shape) for shape in shapes]:
+            raise InputError(
+                "This SavedModel does not hold the weights of each layer, which translating by "
+                "tiles takes. Pass the run folder, or export it again."
+            )
+        return weights
+
     def _run(self, signature: str, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._loaded.signatures[signature](**inputs)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,9 +14,12 @@ from pix2pix_tf import serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.inference import exported
+from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.training import checkpoints
-from pix2pix_tf.training.state import noise_size
+from pix2pix_tf.training.state import build_generator, noise_size
+
+MAX_BYTES = 4 * 2**30  # Of an image that is translated in one piece.
+BYTES_PER_PIXEL_AND_FILTER = 5  # Measured: 310 bytes a pixel of the padded image, 64 filters.
 
 
 class Translator:
@@ -54,6 +59,25 @@ class Translator:
         z = draw_noise(self.config, *image.shape[:2], entropy=[seed, sample])[np.newaxis]
         return self._with_noise(image[np.newaxis], z)[0]
 
+    def check_size(self, path: pathlib.Path) -> None:
+        """Refuses an image file that would take more memory than many machines have.
+
+        Raises:
+            InputError: If it does, saying what to do; or if there is no such image.
+        """
+        info = images.inspect_image(path)
+        crop_size = self.config.crop_size
+        num_pixels = math.prod(
+            -(-size // crop_size) * crop_size for size in (info.height, info.width)
+        )
+        num_bytes = num_pixels * self.config.base_filters * BYTES_PER_PIXEL_AND_FILTER
+        if num_bytes > MAX_BYTES:
+            raise InputError(
+                f"'{path}' has {info.width} x {info.height} pixels, which in one piece take about "
+                f"{num_bytes / 1e9:.0f} GB of memory. Translate it by tiles, with the same result: "
+                f"--tile={max(512, crop_size)}."
+            )
+
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
         """Returns the translation of an image file, as uint8 pixels of its size.
 
@@ -79,7 +103,7 @@ def draw_noise(config: TrainConfig, height: int, width: int, *, entropy: list[in
     """
     height, width = (-(-size // config.crop_size) * config.crop_size for size in (height, width))
     size = noise_size(config, height=height, width=width)
-    return np.random.default_rng(entropy).random(size, dtype=np.float32)
+    return noise.draw(size, entropy=entropy)
 
 
 def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> Translator:
@@ -94,20 +118,56 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
         InputError: If it is none of these.
     """
     folder = pathlib.Path(model)
+    if not _is_run_folder(folder, checkpoint):
+        model = exported.load(folder)
+        return Translator(model.config, model.translate_with_noise, step=model.step)
+    config = TrainConfig.load(folder)
+    weights, step = checkpoints.find_weights(folder, checkpoint)
+    module = serving.ServingModel(config, weights)
+    translate = tf.function(module.translate, reduce_retracing=True)
+
+    def with_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return translate(tf.constant(image), tf.constant(z)).numpy()
+
+    return Translator(config, with_noise, step=step)
+
+
+def load_generator(
+    model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST
+) -> tuple[TrainConfig, keras.Model]:
+    """Returns a model's configuration and its generator, as training builds it.
+
+    Args:
+        model: As of `load`.
+        checkpoint: As of `load`.
+
+    Raises:
+        InputError: As `load`; or if an export hides the weights of its layers.
+    """
+    folder = pathlib.Path(model)
+    if _is_run_folder(folder, checkpoint):
+        config = TrainConfig.load(folder)
+        generator = build_generator(config)
+        serving.load_weights(generator, checkpoints.find_weights(folder, checkpoint)[0])
+        return config, generator
+    model = exported.load(folder)
+    generator = build_generator(model.config)
+    generator.set_weights(model.read_weights([weight.shape for weight in generator.weights]))
+    return model.config, generator
+
+
+def _is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
+    """Returns whether a model is a run folder; if not it is a SavedModel.
+
+    Raises:
+        InputError: If it is neither, or a SavedModel and `checkpoint` is given.
+    """
     if not folder.is_dir():
         raise MissingInputError(
             f"There is no folder '{folder}'. Pass a run folder or an exported SavedModel."
         )
     if (folder / CONFIG_FILE).is_file():
-        config = TrainConfig.load(folder)
-        weights, step = checkpoints.find_weights(folder, checkpoint)
-        module = serving.ServingModel(config, weights)
-        translate = tf.function(module.translate, reduce_retracing=True)
-
-        def with_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
-            return translate(tf.constant(image), tf.constant(z)).numpy()
-
-        return Translator(config, with_noise, step=step)
+        return True
     if not (folder / serving.SAVED_MODEL).is_file() and not serving.list_versions(folder):
         raise InputError(
             f"'{folder}' is neither a run folder (no {CONFIG_FILE}) nor a SavedModel (no "
@@ -118,5 +178,4 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
             f"checkpoint is {checkpoint!r}, but '{folder}' is a SavedModel, which holds one only. "
             "Name the run folder, or leave the checkpoint out."
         )
-    model = exported.load(folder)
-    return Translator(model.config, model.translate_with_noise, step=model.step)
+    return False

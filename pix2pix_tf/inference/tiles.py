@@ -1,0 +1,350 @@
+"""Translation of large images in bounded memory: tile by tile, and layer by layer.
+
+Cutting an image into tiles and translating each would show seams: each tile would be
+normalised by its own statistics, and its bottleneck would see nothing else. Here the
+result is that of the whole image, up to rounding. The layers are gone through in order,
+and each in tiles:
+
+- A first pass over the tiles of a layer takes the mean and variance over its whole map,
+  which the layers behind it are then normalised by.
+- The inner maps, from some level on, are small and are kept whole. The outer ones, which
+  are large but need few layers, are computed anew for each tile of each later pass, from
+  the image and from the maps that are kept.
+- A tile reads as far beyond its border as the layers in between see: a few pixels. So
+  tiles meet without blending.
+- The noise of a tile is what the whole image's z has at that place.
+
+A map of level k has 1 / 2**k of the image's height and width; level 0 is the image.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import augment, images
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.inference import noise, stages, translator, windows
+from pix2pix_tf.inference.windows import Window
+from pix2pix_tf.models.layers import LEAKY_RELU_SLOPE
+from pix2pix_tf.training import checkpoints
+
+# Of the maps that are kept. More would be faster: fewer levels are computed anew.
+MAX_KEPT_BYTES = 2**30
+
+
+class TiledTranslator:
+    """Translates image files as `translator.Translator` does, in bounded memory.
+
+    Args:
+        config: Of the model.
+        generator: With its weights.
+        tile: Height and width of a tile, in pixels.
+        track: See `TiledGenerator`.
+
+    Raises:
+        InputError: If `tile` is no multiple of the model's crop_size.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        generator: keras.Model,
+        *,
+        tile: int,
+        track: Callable[[Sequence], Iterable] = iter,
+    ):
+        if tile < config.crop_size or tile % config.crop_size:
+            raise InputError(
+                f"tile is {tile}. Use a multiple of the model's crop_size, {config.crop_size} "
+                f"pixels, such as {max(1, round(tile / config.crop_size)) * config.crop_size}."
+            )
+        self.config = config
+        self._generator = TiledGenerator(
+            generator, crop_size=config.crop_size, tile=tile, track=track
+        )
+
+    def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
+        """Returns the translation of an image file; see `Translator.translate_file`."""
+        channels = self.config.input_channels
+        info = images.inspect_image(path)
+        # In 8 bits, so in half the memory, where nothing is lost by it.
+        is_exact = info.bits == 8 and info.channels == channels
+        dtype = tf.uint8 if is_exact else tf.uint16
+        pixels = images.read_pixels(path, channels=channels, dtype=dtype)
+        return self._generator(pixels, entropy=[seed, sample])
+
+
+def load(
+    model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST, **arguments
+) -> TiledTranslator:
+    """Returns the tiled translator of a run folder or an export.
+
+    Args:
+        model: As of `translator.load`.
+        checkpoint: As of `translator.load`.
+        **arguments: Of `TiledTranslator`, from `tile` on.
+    """
+    config, generator = translator.load_generator(model, checkpoint=checkpoint)
+    return TiledTranslator(config, generator, **arguments)
+
+
+class TiledGenerator:
+    """Translates images of any size as its generator does, in bounded memory.
+
+    Args:
+        generator: From `models.generator.build_generator`, of any statistics: those of
+            the image are taken.
+        crop_size: What the image's sides are padded to multiples of.
+        tile: Height and width of a tile, in pixels; a multiple of `crop_size`.
+        max_kept_bytes: Of the inner maps.
+        track: Passes on the passes over the image, as tqdm does.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        *,
+        crop_size: int,
+        tile: int,
+        max_kept_bytes: int = MAX_KEPT_BYTES,
+        track: Callable[[Sequence], Iterable] = iter,
+    ):
+        self.crop_size = crop_size
+        self.tile = tile
+        self.max_kept_bytes = max_kept_bytes
+        self.track = track
+        self.encoder, self.decoder = stages.take_apart(generator)
+        self.has_skips = generator.name == "unet"
+
+    def __call__(self, pixels: np.ndarray, *, entropy: list[int]) -> np.ndarray:
+        """Returns the translation of an image, as pixels.
+
+        Args:
+            pixels: uint8 or uint16 `[height, width, input_channels]`.
+            entropy: See `noise.draw`.
+
+        Returns:
+            uint8 `[height, width, output_channels]`.
+        """
+        return _Translation(self, pixels, entropy).run(self.track)
+
+    def first_kept_level(self, num_pixels: int) -> int:
+        """Returns the level from which on the maps of a padded image are kept."""
+        num_downs = len(self.encoder)
+        num_bytes = 0
+        for level in range(num_downs, 0, -1):
+            channels = self.encoder[level - 1].channels
+            if level < num_downs:
+                channels += self.decoder[num_downs - 1 - level].channels
+            num_bytes += num_pixels // 4**level * channels * 4
+            if num_bytes > self.max_kept_bytes:
+                return min(level + 1, num_downs)
+        return 1
+
+
+class _Translation:
+    """One image on its way through a generator."""
+
+    def __init__(self, generator: TiledGenerator, pixels: np.ndarray, entropy: list[int]):
+        self._pixels = pixels
+        self._entropy = entropy
+        self._encoder = generator.encoder
+        # By level, as the encoder's; the last goes to level 0.
+        self._num_downs = len(generator.encoder)
+        self._decoder = generator.decoder[::-1]
+        self._has_skips = generator.has_skips
+        # Which row and column of the image each of the padded image is.
+        self._rows, self._columns = (
+            augment.reflected_indices(tf.constant(side), generator.crop_size).numpy()
+            for side in pixels.shape[:2]
+        )
+        self._first_kept = generator.first_kept_level(len(self._rows) * len(self._columns))
+        self._tile = generator.tile
+        # By (is decoder's, level): what normalises a map, and the maps themselves.
+        self._statistics: dict[tuple[bool, int], tuple[tf.Tensor, tf.Tensor]] = {}
+        self._kept: dict[tuple[bool, int], np.ndarray] = {}
+        self._encoded: dict[int, tuple[Window, tf.Tensor]] = {}  # Of the tile at hand.
+        self._noise_offsets = self._find_noise_offsets()
+
+    def run(self, track: Callable[[Sequence], Iterable]) -> np.ndarray:
+        """Returns the translated pixels."""
+        height, width, _ = self._pixels.shape
+        output = np.empty([height, width, self._stage(True, 0).channels], np.uint8)
+        for is_decoder, level in track(self._passes()):
+            if level == 0:
+                self._write(output)
+            else:
+                self._take_statistics(is_decoder, level)
+                self._forget(is_decoder, level)
+        return output
+
+    def _passes(self) -> list[tuple[bool, int]]:
+        """Returns which maps are gone through, in their order: (is decoder's, level)."""
+        levels = range(1, self._num_downs + 1)
+        maps = [(False, level) for level in levels] + [(True, level) for level in levels[-2::-1]]
+        return [one for one in maps if self._is_kept(one[1]) or self._has_norm(*one)] + [(True, 0)]
+
+    def _stage(self, is_decoder: bool, level: int) -> stages.Stage:
+        return self._decoder[level] if is_decoder else self._encoder[level - 1]
+
+    def _is_kept(self, level: int) -> bool:
+        return level >= self._first_kept
+
+    def _has_norm(self, is_decoder: bool, level: int) -> bool:
+        return self._stage(is_decoder, level).gamma is not None
+
+    def _size(self, level: int) -> tuple[int, int]:
+        return len(self._rows) >> level, len(self._columns) >> level
+
+    def _take_statistics(self, is_decoder: bool, level: int) -> None:
+        """Goes through the tiles of a map: takes its statistics, and keeps it if it is small."""
+        size, channels = self._size(level), self._stage(is_decoder, level).channels
+        moments = _Moments(channels)
+        kept = np.empty([*size, channels], np.float32) if self._is_kept(level) else None
+        for window in windows.tile(*size, self._tile >> min(level, self._first_kept)):
+            values = self._decode(level, window) if is_decoder else self._encode(level, window)
+            moments.add(values)
+            if kept is not None:
+                kept[window.rows, window.columns] = values[0].numpy()
+        if self._has_norm(is_decoder, level):
+            self._statistics[is_decoder, level] = moments.mean_and_variance()
+        if kept is not None:
+            self._kept[is_decoder, level] = kept
+
+    def _forget(self, is_decoder: bool, level: int) -> None:
+        """Drops the maps that nothing reads once this one is kept."""
+        if not self._is_kept(level):
+            return
+        if is_decoder:
+            self._kept.pop((True, level + 1), None)
+            self._kept.pop((False, level + 1), None)
+        elif not self._has_skips:
+            self._kept.pop((False, level - 1), None)
+
+    def _write(self, output: np.ndarray) -> None:
+        """Goes through the tiles of the output; what pads the image is left out."""
+        for window in windows.tile(*output.shape[:2], self._tile):
+            image = tf.tanh(self._decode(0, window))[0]
+            output[window.rows, window.columns] = images.denormalize_image(image).numpy()
+
+    def _encode(self, level: int, window: Window) -> tf.Tensor:
+        """Returns a window of what the encoder's convolution to a level outputs."""
+        self._encoded.clear()
+        return self._encoder_values(level, window)
+
+    def _decode(self, level: int, window: Window) -> tf.Tensor:
+        """Returns a window of what the decoder's convolution to a level outputs."""
+        self._encoded.clear()
+        return self._decoder_values(level, window)
+
+    def _encoder_values(self, level: int, window: Window) -> tf.Tensor:
+        stage = self._stage(False, level)
+        return stage.convolve(self._encoder_input(level - 1, stage.window_read(window)), window)
+
+    def _encoder_input(self, level: int, window: Window) -> tf.Tensor:
+        """Returns a window of the encoder's map after activation; 0 beyond the map."""
+        inside = window.clipped(*self._size(level))
+        return tf.pad(self._activated(level, inside), window.paddings_of(inside))
+
+    def _activated(self, level: int, window: Window) -> tf.Tensor:
+        """Returns a window of the encoder's map after activation, computed once for a tile."""
+        if level == 0:
+            places = np.ix_(self._rows[window.rows], self._columns[window.columns])
+            return images.normalize_image(self._pixels[places])[tf.newaxis]
+        # A tile asks for the innermost level first, which takes more of the outer ones than
+        # their own skip connections do.
+        known, values = self._encoded.get(level, (None, None))
+        if known is not None and known.contains(window):
+            rows, columns = known.slices_of(window)
+            return values[:, rows, columns]
+        x = self._read_kept(False, level, window)
+        if x is None:
+            x = self._encoder_values(level, window)
+        x = tf.nn.leaky_relu(self._normalized(False, level, x), LEAKY_RELU_SLOPE)
+        self._encoded[level] = window, x
+        return x
+
+    def _decoder_values(self, level: int, window: Window) -> tf.Tensor:
+        stage = self._stage(True, level)
+        return stage.convolve(self._decoder_input(level + 1, stage.window_read(window)), window)
+
+    def _decoder_input(self, level: int, window: Window) -> tf.Tensor:
+        """Returns a window of what the decoder takes from a level; 0 beyond the map."""
+        inside = window.clipped(*self._size(level))
+        if level == self._num_downs:
+            x = tf.nn.relu(self._activated(level, inside))
+            return tf.pad(x, window.paddings_of(inside))
+        x = self._read_kept(True, level, inside)
+        if x is None:
+            x = self._decoder_values(level, inside)
+        x = tf.nn.relu(self._dropped(level, inside, self._normalized(True, level, x)))
+        if self._has_skips:
+            x = tf.concat([x, tf.nn.relu(self._activated(level, inside))], axis=-1)
+        return tf.pad(x, window.paddings_of(inside))
+
+    def _read_kept(self, is_decoder: bool, level: int, window: Window) -> tf.Tensor | None:
+        kept = self._kept.get((is_decoder, level))
+        if kept is None:
+            return None
+        return tf.constant(kept[window.rows, window.columns][np.newaxis])
+
+    def _normalized(self, is_decoder: bool, level: int, x: tf.Tensor) -> tf.Tensor:
+        statistics = self._statistics.get((is_decoder, level))
+        if statistics is None:
+            return x
+        return self._stage(is_decoder, level).normalize(x, *statistics)
+
+    def _dropped(self, level: int, window: Window, x: tf.Tensor) -> tf.Tensor:
+        stage = self._stage(True, level)
+        if stage.rate == 0.0:
+            return x
+        z = noise.draw_window(
+            window,
+            offset=self._noise_offsets[level],
+            width=self._size(level)[1],
+            channels=stage.channels,
+            entropy=self._entropy,
+        )
+        return x * tf.cast(z >= stage.rate, tf.float32) * (1.0 / (1.0 - stage.rate))
+
+    def _find_noise_offsets(self) -> dict[int, int]:
+        """Returns where in z the numbers of each level begin; the innermost come first."""
+        offsets, offset = {}, 0
+        for level in range(self._num_downs - 1, 0, -1):
+            if self._decoder[level].rate > 0.0:
+                height, width = self._size(level)
+                offsets[level] = offset
+                offset += height * width * self._decoder[level].channels
+        return offsets
+
+
+class _Moments:
+    """Mean and variance over the pixels of a map that comes in tiles, each pixel once."""
+
+    def __init__(self, channels: int):
+        self._count = 0
+        self._mean = np.zeros(channels)
+        self._squares = np.zeros(channels)  # Sum of squared differences from the mean.
+
+    def add(self, values: tf.Tensor) -> None:
+        """Takes in a tile, `[1, height, width, channels]`."""
+        mean, variance = (x.numpy().astype(np.float64) for x in tf.nn.moments(values, [0, 1, 2]))
+        count = values.shape[1] * values.shape[2]
+        difference = mean - self._mean
+        total = self._count + count
+        self._squares += variance * count + difference**2 * (self._count * count / total)
+        self._mean += difference * (count / total)
+        self._count = total
+
+    def mean_and_variance(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns both, float32 `[channels]`; the variance is the biased one."""
+        return (
+            tf.constant(self._mean, tf.float32),
+            tf.constant(self._squares / self._count, tf.float32),
+        )

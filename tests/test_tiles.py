@@ -1,0 +1,252 @@
+"""Tests of `pix2pix_tf.inference.tiles`: tiles show no seam, since the result is the whole's."""
+
+from __future__ import annotations
+
+import pathlib
+import tracemalloc
+import types
+from unittest import mock
+
+import command_line
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf import serving, translate
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import augment, images
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.inference import exported, tiles, translator
+
+SIZE = tiny_runs.CROP_SIZE
+# In levels of 255: what is written is rounded, and the order of sums adds next to nothing.
+MAX_ERROR = 0.5 + 0.01
+
+
+def uneven_pixels(height: int, width: int, channels: int = 3) -> np.ndarray:
+    """Returns noise that no two tiles have the same statistics of, 16 bits."""
+    noise = np.random.RandomState(0).uniform(0, 1, (height, width, channels))
+    ramp = np.linspace(0.02, 1, height)[:, np.newaxis] * np.linspace(1, 0.3, width)
+    return (noise * ramp[..., np.newaxis] * 65535).astype(np.uint16)
+
+
+def write_picture(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.squeeze(pixels)).save(path)
+    return path
+
+
+class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
+    def build(self, **settings) -> TrainConfig:
+        folder = tiny_runs.temporary_folder(self) / "run"
+        config = tiny_runs.write_run(folder, **settings)
+        self.generator = tiny_runs.read_generator(folder)
+        return config
+
+    def tiled(self, *, tile: int = SIZE, **arguments) -> tiles.TiledGenerator:
+        return tiles.TiledGenerator(self.generator, crop_size=SIZE, tile=tile, **arguments)
+
+    def untiled(self, config: TrainConfig, pixels: np.ndarray, *, entropy=(0, 0)) -> np.ndarray:
+        """Returns the translation of a whole image in levels of 255, not rounded."""
+        height, width, _ = pixels.shape
+        image = augment.pad_to_multiple(images.normalize_image(pixels)[tf.newaxis], SIZE)
+        z = translator.draw_noise(config, height, width, entropy=list(entropy))[np.newaxis]
+        output = self.generator([image, tf.constant(z)])[0, :height, :width]
+        return (output.numpy() + 1.0) * 127.5
+
+    def assert_same(self, output: np.ndarray, expected: np.ndarray):
+        self.assertEqual((output.shape, output.dtype), (expected.shape, np.uint8))
+        self.assertLess(np.abs(output - expected).max(), MAX_ERROR)
+
+    @parameterized.named_parameters(
+        ("default", {}),
+        ("encoder_decoder", dict(generator="encoder_decoder")),
+        ("bottleneck_norm", dict(bottleneck_norm=True)),
+        ("instance", dict(norm="instance")),
+        ("no_norm", dict(norm="none")),
+        ("no_norm_nor_skips", dict(norm="none", generator="encoder_decoder")),
+        ("dropout", dict(dropout=0.25)),
+        ("no_dropout", dict(dropout=0.0)),
+        ("channels", dict(input_channels=1, output_channels=4)),
+        ("odd_filters", dict(base_filters=1)),
+    )
+    def test_the_whole_image_however_it_is_cut(self, settings):
+        config = self.build(**settings)
+        pixels = uneven_pixels(79, 101, config.input_channels)
+        expected = self.untiled(config, pixels, entropy=[3, 1])
+        self.assertGreater(np.ptp(expected), 100)
+        first_kept = set()
+        # The last is in one piece.
+        for tile, max_kept_bytes in ((SIZE, 0), (2 * SIZE, 12_000), (5 * SIZE, 10**9)):
+            tiled = self.tiled(tile=tile, max_kept_bytes=max_kept_bytes)
+            first_kept.add(tiled.first_kept_level(96 * 128))
+            self.assert_same(tiled(pixels, entropy=[3, 1]), expected)
+        self.assertLen(first_kept, 3)
+
+    def test_seams_are_like_any_other_place(self):
+        config = self.build()
+        pixels = uneven_pixels(100, 135)
+        error = np.abs(
+            self.tiled(max_kept_bytes=0)(pixels, entropy=[0, 0]) - self.untiled(config, pixels)
+        )
+        rows, columns = (np.arange(side) % SIZE % (SIZE - 1) == 0 for side in error.shape[:2])
+        at_seams = rows[:, np.newaxis] | columns
+        # The first row and column are no seam.
+        at_seams[0] = at_seams[:, 0] = False
+        self.assertGreater(at_seams.sum(), 1000)
+        self.assertLess(error[at_seams].mean(), 1.1 * error[~at_seams].mean())
+
+    @parameterized.parameters((1, 1), (1, 70), (33, 1), (SIZE, SIZE), (65, 31))
+    def test_odd_sizes(self, height, width):
+        config = self.build()
+        pixels = uneven_pixels(height, width)
+        expected = self.untiled(config, pixels)
+        self.assert_same(self.tiled()(pixels, entropy=[0, 0]), expected)
+
+    def test_which_levels_are_kept(self):
+        self.build()
+        num_pixels = 1024 * 1024
+        # Of encoder and decoder; of the innermost level there is but one map.
+        channels = {5: 16, 4: 16 + 16, 3: 8 + 8, 2: 4 + 4, 1: 2 + 2}
+        num_bytes = 0
+        for level, both in channels.items():
+            num_bytes += num_pixels // 4**level * both * 4
+            for max_kept_bytes, expected in (
+                (num_bytes, level),
+                (num_bytes - 1, min(level + 1, 5)),  # The bottleneck is always kept.
+            ):
+                tiled = self.tiled(max_kept_bytes=max_kept_bytes)
+                self.assertEqual(tiled.first_kept_level(num_pixels), expected)
+
+    def test_maps_that_are_not_kept_take_no_memory(self):
+        self.build(base_filters=8)
+        pixels = uneven_pixels(8 * SIZE, 8 * SIZE)
+        peaks = []
+        for max_kept_bytes in (0, 10**9):
+            tiled = self.tiled(tile=4 * SIZE, max_kept_bytes=max_kept_bytes)
+            tiled(pixels[:1, :1], entropy=[0, 0])  # What is made once.
+            tracemalloc.start()
+            tiled(pixels, entropy=[0, 0])
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        of_level_1 = 4 * SIZE * 4 * SIZE * 8 * 4
+        self.assertLess(peaks[0], 3 * of_level_1)
+        self.assertBetween(peaks[1] - peaks[0], 2 * of_level_1, 4 * of_level_1)
+
+    def test_passes_can_be_watched(self):
+        self.build()
+        seen = []
+
+        def track(passes):
+            seen.append(len(passes))
+            for one in passes:
+                seen.append(one)
+                yield one
+
+        self.tiled(track=track)(uneven_pixels(9, 9), entropy=[0, 0])
+        self.assertEqual(seen[0], len(seen) - 1)
+        self.assertEqual(seen[0], 5 + 4 + 1)  # All maps of the encoder, of the decoder, the image.
+
+
+class CommandTest(tf.test.TestCase, parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tiny_runs.temporary_folder(cls)
+        cls.run_folder, cls.exported = folder / "run", folder / "exported"
+        cls.config = tiny_runs.write_run(cls.run_folder, norm="instance")
+        serving.save_version(cls.run_folder, cls.exported)
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.input = self.folder / "input"
+
+    def translate(self, *flags: str, model=None, output="out") -> command_line.Result:
+        return command_line.run(
+            translate,
+            f"--model={model or self.run_folder}",
+            f"--input={self.input}",
+            f"--output={self.folder / output}",
+            *flags,
+        )
+
+    def assert_refused(self, result: command_line.Result, *parts: str):
+        self.assertEqual((result.exit_code, result.stdout), (2, ""))
+        for part in parts:
+            self.assertIn(part, result.stderr)
+        self.assertLen(result.stderr.splitlines(), 1)
+
+    def read(self, name: str) -> np.ndarray:
+        with Image.open(self.folder / name) as picture:
+            return np.asarray(picture).astype(int)
+
+    def test_the_same_pictures_as_without_tiles(self):
+        pixels = uneven_pixels(70, 101)
+        alpha = np.dstack([pixels >> 8, np.arange(70 * 101).reshape(70, 101) % 256])
+        names = ["colour.png", "grey.png", "deep.png", "alpha.png"]
+        write_picture(self.input / "colour.png", (pixels >> 8).astype(np.uint8))
+        write_picture(self.input / "grey.png", (pixels[..., :1] >> 8).astype(np.uint8))
+        write_picture(self.input / "deep.png", pixels[..., :1])
+        write_picture(self.input / "alpha.png", alpha.astype(np.uint8))
+        flags = ("--samples=2", "--seed=5")
+        self.assertEqual(self.translate(*flags, output="whole").exit_code, 0)
+        for output, model in (("of_run", self.run_folder), ("of_export", self.exported)):
+            result = self.translate(*flags, "--tile=64", model=model, output=output)
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            for name in names:
+                for sample in (0, 1):
+                    file = name.replace(".", f"_{sample}.")
+                    difference = np.abs(self.read(f"{output}/{file}") - self.read(f"whole/{file}"))
+                    # One level where the value lies between two.
+                    self.assertLessEqual(difference.max(), 1)
+                    self.assertLess(difference.mean(), 0.002)
+
+    def test_a_tile_that_does_not_fit_the_model(self):
+        write_picture(self.input / "a.png", np.zeros([9, 9, 3], np.uint8))
+        for tile, instead in ((1, 32), (33, 32), (80, 64), (90, 96)):
+            result = self.translate(f"--tile={tile}")
+            self.assert_refused(
+                result,
+                f"tile is {tile}. Use a multiple of the model's crop_size, 32 pixels, such as "
+                f"{instead}.",
+            )
+        self.assert_refused(self.translate("--tile=-32"), "tile")
+
+    def test_an_image_that_is_too_large_in_one_piece(self):
+        write_picture(self.input / "a.png", np.zeros([9, 9, 3], np.uint8))
+        path = write_picture(self.input / "b.png", np.zeros([33, 65, 3], np.uint8))
+        per_pixel = self.config.base_filters * translator.BYTES_PER_PIXEL_AND_FILTER
+        padded = 64 * 96 * per_pixel
+        with mock.patch.object(translator, "MAX_BYTES", padded):
+            self.assertEqual(self.translate(output="fits").exit_code, 0)
+        with mock.patch.object(translator, "MAX_BYTES", padded - 1):
+            result = self.translate()
+            self.assert_refused(result, f"'{path}' has 65 x 33 pixels", "result: --tile=512.")
+            self.assertEqual(list((self.folder / "out").iterdir()), [])  # Before the first.
+            self.assertEqual(self.translate("--tile=512").exit_code, 0)
+
+    def test_limit_in_one_piece(self):
+        """A photo of 12 million pixels is translated at 64 filters, one of 24 is not."""
+        config = TrainConfig(base_filters=64)
+        translate_file = translator.Translator(config, None)
+        for size, fits in (((4000, 3000), True), ((6000, 4000), False)):
+            info = images.ImageInfo(*size, channels=3, bits=8)
+            with mock.patch.object(images, "inspect_image", return_value=info):
+                if fits:
+                    translate_file.check_size("a.png")
+                else:
+                    with self.assertRaisesRegex(InputError, "take about 8 GB of memory"):
+                        translate_file.check_size("a.png")
+
+    def test_an_export_that_hides_its_weights(self):
+        card = serving.read_model_card(serving.find_version(self.exported))
+        model = exported.ExportedModel(types.SimpleNamespace(), card)
+        with self.assertRaisesRegex(InputError, "Pass the run folder, or export it again"):
+            model.read_weights([(1,)])
+
+
+if __name__ == "__main__":
+    tf.test.main()
