@@ -288,7 +288,8 @@ def convolution(
     if stride == 1 and kernel_size == KERNEL_SIZE:
         x = keras.layers.ZeroPadding2D(1, dtype=dtype)(x)
         padding = "valid"
-    if formulation.get("typical_height") in (1,2,4) and formulation.get("formulation")=="fast": dtype="float32"
+    if formulation.get("typical_height") in (1, 2, 4) and formulation.get("formulation") == "fast":
+        dtype = "float32"
     arguments = dict(
         strides=stride,
         padding=padding,
@@ -338,7 +339,8 @@ def up_block(
 
 def transposed_convolution(x, filters: int, *, use_bias: bool, dtype: str, **formulation):
     """Returns a transposed convolution that doubles height and width; see `up_block`."""
-    if formulation.get("typical_height") in (1,2,4) and formulation.get("formulation")=="fast": dtype="float32"
+    if formulation.get("typical_height") in (1, 2, 4) and formulation.get("formulation") == "fast":
+        dtype = "float32"
     return convolutions.TransposedConvolution(
         filters,
         KERNEL_SIZE,
