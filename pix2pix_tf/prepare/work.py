@@ -119,7 +119,7 @@ def make_all(
         else:
             faults.append(Fault(name_of(item), without_path(problem, name_of(item))))
     there = len(items) - len(remaining)
-    before = f"; {there} were there already" if there else ""
+    before = f"; {there} were already there" if there else ""
     return Outcome(f"Wrote {made} {what} to '{output}'{before}.", faults)
 
 
