@@ -44,7 +44,7 @@ def find_images(folder: str | pathlib.Path, *, prefix: str = "") -> Found:
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise MissingInputError(f"There is no folder '{folder}'. Pass a folder of images.")
-    found = listbelow(folder, prefix=prefix)
+    found = list_below(folder, prefix=prefix)
     if not found.names and not found.faults:
         raise MissingInputError(
             f"'{folder}' holds no images (0 files that end in {', '.join(images.IMAGE_SUFFIXES)})."
@@ -52,7 +52,7 @@ def find_images(folder: str | pathlib.Path, *, prefix: str = "") -> Found:
     return found
 
 
-def listbelow(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True) -> Found:
+def list_below(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True) -> Found:
     """Returns the image files of a folder and, unless told not to, of those below it.
 
     Hidden files and folders are passed over, and links to folders are not followed, for

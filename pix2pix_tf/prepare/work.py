@@ -170,12 +170,10 @@ def _start_worker() -> None:
     """Makes a new process a worker."""
     # Ctrl-C is for the first process, which then ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # One thread and no GPU each: there are as many processes as cores.
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.set_visible_devices([], "GPU")
+    # One thread of TensorFlow and no GPU each: there are as many processes as cores.
+    os.environ.update(
+        TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="-1"
+    )
     # A worker whose parent is killed would wait for work for ever.
     parent = multiprocessing.parent_process().sentinel
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
