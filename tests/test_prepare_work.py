@@ -43,8 +43,8 @@ def sleep(folder: str) -> None:
 class WorkTest(parameterized.TestCase):
     @parameterized.parameters(1, 2)
     def test_results_and_problems(self, processes):
-        found = list(work.run_on_all(square, range(100), processes=processes))
-        self.assertEqual(sorted(item for item, _, _ in found), list(range(100)))
+        found = list(work.run_on_all(square, range(250), processes=processes))
+        self.assertEqual(sorted(item for item, _, _ in found), list(range(250)))
         for item, result, problem in found:
             if item % 10 == 3:
                 self.assertEqual((result, problem), (None, f"'{item}' ends in 3."))
@@ -55,16 +55,16 @@ class WorkTest(parameterized.TestCase):
         self.assertLessEqual(len(workers), processes)
 
     def test_few_files_are_not_worth_a_process(self):
-        found = list(work.run_on_all(square, range(40), processes=8))
+        found = list(work.run_on_all(square, range(199), processes=8))
         self.assertEqual({result[1] for _, result, _ in found if result}, {os.getpid()})
 
     def test_a_result_that_cannot_be_written_ends_it(self):
         with self.assertRaisesRegex(work.OutputError, "No room."):
-            list(work.run_on_all(fill_disk, range(100), processes=2))
+            list(work.run_on_all(fill_disk, range(250), processes=2))
 
     def test_a_process_that_is_killed(self):
         with self.assertRaisesRegex(InputError, "^One of the 2 processes was killed, most likely"):
-            list(work.run_on_all(die, range(100), processes=2))
+            list(work.run_on_all(die, range(250), processes=2))
 
     def test_workers_end_with_a_command_that_is_killed(self):
         folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
@@ -72,7 +72,7 @@ class WorkTest(parameterized.TestCase):
             "import test_prepare_work as test\n"
             "from pix2pix_tf.prepare import work\n"
             "if __name__ == '__main__':\n"
-            f"    list(work.run_on_all(test.sleep, [{str(folder)!r}] * 64, processes=2))\n"
+            f"    list(work.run_on_all(test.sleep, [{str(folder)!r}] * 200, processes=2))\n"
         )
         path = folder / "script.py"
         path.write_text(script)

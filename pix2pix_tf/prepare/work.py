@@ -20,8 +20,8 @@ from pix2pix_tf.errors import InputError
 
 # Files given out ahead of the workers, for each of them: enough that none waits.
 _AHEAD = 4
-# A process takes seconds to start, for TensorFlow: with fewer files than this it is not worth it.
-_LEAST_FILES = 32
+# A process takes seconds to start, for TensorFlow: with fewer files than this it does not pay.
+_LEAST_FILES = 100
 
 
 class OutputError(InputError):
