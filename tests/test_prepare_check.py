@@ -125,6 +125,7 @@ class CheckTest(parameterized.TestCase):
         save(self.input / b / "0.bmp", photo(seed=50))
         save(self.input / b / "1.png", photo(width=30))
         save(self.input / b / "lonely.png", photo())
+        save(self.input / b / "below" / "unseen.png", photo())  # Training does not look there.
         status, wrong, report = self.check()
         self.assertEqual(status, 1)
         alone = {f"{a}/{number}.png" for number in range(2, 14)}

@@ -41,6 +41,11 @@ def disc(*, size: int = 96, radius: float = 30.0) -> np.ndarray:
     ), distance
 
 
+def has_blocks(lines: np.ndarray) -> bool:
+    """Returns whether 2x2 pixels are all lines somewhere, so that one is wider than a pixel."""
+    return (lines[1:, 1:] & lines[1:, :-1] & lines[:-1, 1:] & lines[:-1, :-1]).any()
+
+
 class EdgesTest(parameterized.TestCase):
     def test_black_on_white(self):
         drawn = edges.draw_edges(step(0.5), **_SETTINGS)
@@ -70,15 +75,31 @@ class EdgesTest(parameterized.TestCase):
         # Closed: its inside cannot be left, not even between two diagonal neighbours.
         inside = measure.label(~lines, connectivity=1)
         self.assertNotEqual(inside[48, 48], inside[0, 0])
-        # Thin: no 2x2 block of it is full.
-        blocks = lines[1:, 1:] & lines[1:, :-1] & lines[:-1, 1:] & lines[:-1, :-1]
-        self.assertFalse(blocks.any())
+        self.assertFalse(has_blocks(lines))
 
     @parameterized.parameters(0.0, 1.0, 2.0, 3.0)
     def test_thresholds_are_contrasts_whatever_the_smoothing(self, smoothing):
         settings = dict(smoothing=smoothing, edge_low=0.3, edge_high=0.3)
         self.assertTrue(draw(step(0.34), **settings).any())
         self.assertFalse(draw(step(0.27), **settings).any())
+
+    def test_lines_are_thin_in_noise_too(self):
+        """Maxima alone are not, where lines turn and meet."""
+        for seed in range(4):
+            noise = np.random.default_rng(seed).integers(0, 256, [96, 96, 3], np.uint8)
+            lines = draw(noise, smoothing=1.0, min_length=0)
+            self.assertTrue(lines.any())
+            self.assertFalse(has_blocks(lines))
+
+    @parameterized.parameters((1, 1, 3.0, False), (2, 1, 2.9, True), (2, 1, 3.1, False))
+    def test_what_is_beside_a_maximum_is_along_the_gradient(self, down, right, corner, expected):
+        """Half of the way to the corner counts half: 1 and 3 are 2 there."""
+        contrast = np.ones([3, 3])
+        contrast[1, 1], contrast[2, 2] = 2.0, corner
+        found = edges._is_maximum(contrast, np.full([3, 3], down), np.full([3, 3], right))
+        self.assertEqual(found[1, 1], expected)
+        mirrored = edges._is_maximum(contrast[::-1], np.full([3, 3], -down), np.full([3, 3], right))
+        self.assertEqual(mirrored[1, 1], expected)
 
     def test_a_faint_line_is_kept_where_a_strong_one_goes_on(self):
         pixels = step(0.0)
@@ -148,7 +169,7 @@ class EdgesCommandTest(parameterized.TestCase):
         result = prepare("edges", self.folder)
         self.assertEqual(result.exit_code, 0, result)
         pair = read(self.folder / "out" / "1.png")
-        expected = edges.draw_edges(disc()[0], **_SETTINGS)  # These are the defaults.
+        expected = edges.draw_edges(disc()[0], **_SETTINGS)
         np.testing.assert_array_equal(pair[:, :96], np.repeat(expected, 3, axis=-1))
         np.testing.assert_array_equal(pair[:, 96:], disc()[0])
 
@@ -160,6 +181,11 @@ class EdgesCommandTest(parameterized.TestCase):
             drawn.call_args.kwargs,
             dict(smoothing=1.0, edge_low=0.1, edge_high=0.9, min_length=3),
         )
+
+    def test_defaults_are_those_that_agree_with_the_authors_maps(self):
+        with mock.patch.object(edges, "draw_edges", wraps=edges.draw_edges) as drawn:
+            self.assertEqual(prepare("edges", self.folder).exit_code, 0)
+        self.assertEqual(drawn.call_args.kwargs, _SETTINGS)
 
     @parameterized.parameters((0.3, 0.2), (0.0, 0.2))
     def test_thresholds_that_make_no_sense(self, low, high):
