@@ -74,7 +74,7 @@ def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -
     if dataset == DEMO:
         return candidates[0]
     folder = registry.locate(dataset, data_dir)
-    return next((split for split in candidates if _has_split(folder, split)), None)
+    return next((split for split in candidates if has_split(folder, split)), None)
 
 
 class ScenePairs:
@@ -238,7 +238,7 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
             it is empty; if a file has no partner.
     """
     folder = pathlib.Path(folder)
-    folders = _two_folders(folder, split)
+    folders = two_folders(folder, split)
     for a_folder, b_folder in folders:
         if a_folder.is_dir() and b_folder.is_dir():
             return _match_by_name(a_folder, b_folder)
@@ -250,7 +250,7 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
             )
     aligned = folder / split
     if not aligned.is_dir():
-        found = [name for name in SPLITS if _has_split(folder, name)]
+        found = [name for name in SPLITS if has_split(folder, name)]
         pairs_of_folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in folders)
         raise MissingInputError(
             f"'{folder}' has no split '{split}'. Splits found: {', '.join(found) or 'none'}. "
@@ -267,7 +267,8 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
     return [PairFiles(path, None) for path in files]
 
 
-def _two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
+def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    """Returns where A and B of a split may be, if each has a folder of its own."""
     return [
         (folder / split / "A", folder / split / "B"),
         (folder / "A" / split, folder / "B" / split),
@@ -275,8 +276,9 @@ def _two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, p
     ]
 
 
-def _has_split(folder: pathlib.Path, split: str) -> bool:
-    either = [path for pair in _two_folders(folder, split) for path in pair]
+def has_split(folder: pathlib.Path, split: str) -> bool:
+    """Returns whether there is a folder for a split, in any of the layouts."""
+    either = [path for pair in two_folders(folder, split) for path in pair]
     return (folder / split).is_dir() or any(path.is_dir() for path in either)
 
 

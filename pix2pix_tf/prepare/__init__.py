@@ -1,0 +1,9 @@
+"""From photos and label pictures to the pairs that training reads; `__main__` is the command.
+
+    work, folders, pair_files               many files at once; what is there and what was made
+    photos                                  what the tasks from photos share
+    combine, colorize, edges, inpaint,
+    split, labels, check                    a task each, by its name on the command line
+
+Each task module has `run(options)`, which takes the flags and returns a `work.Outcome`.
+"""

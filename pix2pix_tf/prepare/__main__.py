@@ -1,0 +1,164 @@
+r"""Prepares data sets, in the layouts that training reads.
+
+    python -m pix2pix_tf.prepare combine  --input=labels --input_b=photos --output=pairs
+    python -m pix2pix_tf.prepare colorize --input=photos --output=pairs
+    python -m pix2pix_tf.prepare edges    --input=photos --output=pairs --size=286
+    python -m pix2pix_tf.prepare inpaint  --input=photos --output=pairs --holes=strokes
+    python -m pix2pix_tf.prepare labels   --input=class_maps --output=labels --classes=facades
+    python -m pix2pix_tf.prepare split    --input=pairs --output=dataset
+    python -m pix2pix_tf.prepare check    --input=dataset --output=report
+
+combine: pictures of two folders, paired by name, side by side. colorize: pairs of grey and
+photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes, and whole.
+labels: class indexes to colours or to one-hot arrays. split: train, val and test, with what
+looks alike in one of them. check: reads everything as training does, and lists what is wrong.
+
+Subfolders are kept, so a folder with train, val and test becomes another such folder. A
+command that was stopped goes on when it is given again. Files that cannot be used are named
+at the end, when all others are done; the exit status is then 1.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from absl import flags
+
+from pix2pix_tf import commands
+from pix2pix_tf.errors import InputError
+
+EXIT_FAULTS = 1
+EXIT_INTERRUPTED = 130  # What shells give for Ctrl-C.
+_FROM_PHOTOS = ("size", "layout")
+# What each task takes beside what all take.
+_TASKS = {
+    "combine": ("input_b",),
+    "colorize": _FROM_PHOTOS,
+    "edges": (*_FROM_PHOTOS, "smoothing", "edge_low", "edge_high", "min_length"),
+    "inpaint": (*_FROM_PHOTOS, "holes", "hole_area", "seed"),
+    "labels": ("classes", "to"),
+    "split": ("shares", "hash_distance", "seed"),
+    "check": ("a_channels", "b_channels"),
+}
+_MOST_FAULTS_SHOWN = 100
+
+
+def define_flags() -> None:
+    """Defines the flags of all tasks."""
+    flags.DEFINE_string("input", None, "Folder to read, with those below it.", required=True)
+    flags.DEFINE_string("output", "", "Folder for the results; made if needed. check: optional.")
+    flags.DEFINE_integer(
+        "processes", os.cpu_count(), "How many work at once; each holds one image.", lower_bound=1
+    )
+    flags.DEFINE_boolean(
+        "keep_going", False, "Exit with status 0 although files could not be used, and were named."
+    )
+    flags.DEFINE_string("input_b", "", "combine: folder of the partners, which become B.")
+    flags.DEFINE_integer(
+        "size",
+        0,
+        "colorize, edges, inpaint: scale the photo to so many pixels on its shorter side first; 0 "
+        "keeps its size.",
+        lower_bound=0,
+    )
+    flags.DEFINE_enum(
+        "layout",
+        "pairs",
+        ("pairs", "folders", "inputs"),
+        "colorize, edges, inpaint: pairs, A|B side by side in a file; folders, A/NAME.png and "
+        "B/NAME.png; inputs, A alone, for translate.",
+    )
+    flags.DEFINE_float(
+        "smoothing",
+        2.0,
+        "edges: standard deviation of the Gaussian, in pixels; more leaves texture out.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_float(
+        "edge_low", 0.06, "edges: least contrast along a line; 1 is black against white."
+    )
+    flags.DEFINE_float("edge_high", 0.2, "edges: contrast that a line reaches somewhere.")
+    flags.DEFINE_integer(
+        "min_length", 20, "edges: pixels of the shortest line that is kept.", lower_bound=0
+    )
+    flags.DEFINE_enum(
+        "holes",
+        "centre",
+        ("centre", "boxes", "strokes"),
+        "inpaint: a box in the middle, boxes anywhere, or strokes of a brush.",
+    )
+    flags.DEFINE_float("hole_area", 0.25, "inpaint: share of the photo that is cut out; up to 0.9.")
+    flags.DEFINE_string(
+        "classes",
+        "facades",
+        "labels: facades, cityscapes, or a .json file: a list, in the order of the indexes, of "
+        '{"name": "door", "color": [1, 207, 255]}.',
+    )
+    flags.DEFINE_enum(
+        "to",
+        "colours",
+        ("colours", "onehot"),
+        "labels: colour pictures, or .npy arrays with a channel a class, 255 where it is.",
+    )
+    flags.DEFINE_string("shares", "0.8,0.1,0.1", "split: of train, val and test; they sum to 1.")
+    flags.DEFINE_integer(
+        "hash_distance",
+        30,
+        "split: two pictures look alike if so many of 255 bits of their hashes differ, or fewer.",
+    )
+    flags.DEFINE_integer("seed", 0, "inpaint, split: seed of the draws.", lower_bound=0)
+    for side, name in (("a", "left"), ("b", "right")):
+        flags.DEFINE_integer(
+            f"{side}_channels", 3, f"check: channels that {side.upper()}, the {name}, is read as."
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Does the task that the arguments name; returns the exit status."""
+    options = flags.FLAGS
+    task = _check(arguments, options)
+    # After the cheap checks: TensorFlow takes seconds to import.
+    module = importlib.import_module(f"pix2pix_tf.prepare.{task}")
+    try:
+        outcome = module.run(options)
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    print(_printable(outcome.summary))
+    if not outcome.faults:
+        return 0
+    faults = sorted(outcome.faults, key=lambda fault: fault.name)
+    for fault in faults[:_MOST_FAULTS_SHOWN]:
+        print(f"error: {fault.name}: {fault.problem}", file=sys.stderr)
+    more = len(faults) - _MOST_FAULTS_SHOWN
+    tail = f", of which {more} are not listed" if more > 0 else ""
+    print(f"{len(faults)} could not be used{tail}.", file=sys.stderr)
+    return 0 if options.keep_going else EXIT_FAULTS
+
+
+def _check(arguments: list[str], options) -> str:
+    """Returns the task, having checked that the flags are for it."""
+    tasks = ", ".join(_TASKS)
+    if len(arguments) != 2 or arguments[1] not in _TASKS:
+        given = " ".join(arguments[1:]) or "nothing"
+        raise InputError(f"The task is {given!r}. Give one of {tasks}, before the flags.")
+    task = arguments[1]
+    for owner, names in _TASKS.items():
+        for name in names:
+            if options[name].present and name not in _TASKS[task]:
+                raise InputError(f"--{name} is for {owner}, not for {task}. Leave it out.")
+    if not options.output and task != "check":
+        raise InputError(f"{task} needs --output, the folder for its results.")
+    return task
+
+
+def _printable(text: str) -> str:
+    """Returns the text with what is no Unicode, in the name of a file, written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main, takes_arguments=True)

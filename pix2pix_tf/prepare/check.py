@@ -1,0 +1,192 @@
+"""The task `check`: reads all of a data set once, with the code that training reads it with.
+
+The input is a data set with splits, in one of the layouts of `pairs.find_pairs`, or else a folder
+of images with those below it. What is wrong is a table, and `check.json` in `--output`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+
+from pix2pix_tf import files
+from pix2pix_tf.data import images, pairs
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import combine, folders, pair_files, work
+
+REPORT = "check.json"
+# Pictures that training passes over without a word, if it does not read their kind.
+_OTHER_PICTURES = (".avif", ".bmp", ".gif", ".heic", ".jp2", ".npy", ".tif", ".tiff", ".webp")
+_SINGLE = ""  # In place of a split's name: images that are not in pairs.
+
+
+@dataclasses.dataclass(frozen=True)
+class _Item:
+    """A pair of a split, or a single image."""
+
+    split: str
+    files: pairs.PairFiles
+
+
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    """What was read of it."""
+
+    width: int
+    height: int
+    bits: int
+    digest: str  # Of the files' contents.
+
+
+def run(options) -> work.Outcome:
+    """Checks `--input`."""
+    folder = pathlib.Path(options.input)
+    items, faults = _find(folder)
+    function = functools.partial(
+        _read, a_channels=options.a_channels, b_channels=options.b_channels
+    )
+    read = {}
+    for item, result, problem in work.run_on_all(function, items, processes=options.processes):
+        if problem is None:
+            read[item] = result
+        else:
+            faults.append(_fault(folder, item, problem))
+    faults += _find_leaks(folder, [(item, read[item]) for item in items if item in read])
+    faults.sort(key=lambda fault: fault.name)
+    report = dict(
+        input=str(folder),
+        checked=len(items),
+        splits=_summarize(read),
+        wrong=[dict(file=fault.name, problem=fault.problem) for fault in faults],
+    )
+    where = ""
+    if options.output:
+        path = pathlib.Path(options.output) / REPORT
+        files.make_output_folder(path.parent)
+        folders.write_output(path, (json.dumps(report, indent=1) + "\n").encode())
+        where = f" See '{path}'."
+    what = "images" if any(item.split == _SINGLE for item in items) else "pairs"
+    verdict = f"{len(faults)} things are wrong." if faults else "Nothing is wrong."
+    return work.Outcome(
+        f"{_table(report['splits'])}\nRead {len(items)} {what}. {verdict}{where}", faults
+    )
+
+
+def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
+    """Returns what there is to read, and what is wrong before anything is read."""
+    if not folder.is_dir():
+        folders.find_images(folder)  # Which says so.
+    splits = [split for split in pairs.SPLITS if pairs.has_split(folder, split)]
+    faults = _find_other_pictures(folder)
+    if not splits:
+        found = folders.find_images(folder)
+        items = [_Item(_SINGLE, pairs.PairFiles(folder / name, None)) for name in found.names]
+        return items, [*faults, *found.faults]
+    items = []
+    for split in splits:
+        try:
+            files_of_pairs = pairs.find_pairs(folder, split)
+        except InputError as error:
+            # Training reads nothing of it; say all that is wrong, and read the rest.
+            files_of_pairs, found = _find_what_can_be_read(folder, split)
+            faults += found or [work.Fault(split, str(error))]
+        items += [_Item(split, pair) for pair in files_of_pairs]
+    return items, faults
+
+
+def _find_other_pictures(folder: pathlib.Path) -> list[work.Fault]:
+    """Returns the pictures of kinds that training passes over."""
+    faults = []
+    for parent, subfolders, names in os.walk(folder):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            suffix = pathlib.Path(name).suffix.lower()
+            if suffix in _OTHER_PICTURES and suffix not in images.IMAGE_SUFFIXES:
+                problem = f"would be passed over: {suffix} is not read. Convert it to PNG."
+                faults.append(work.Fault(folders.below(folder, f"{parent}/{name}"), problem))
+    return faults
+
+
+def _find_what_can_be_read(
+    folder: pathlib.Path, split: str
+) -> tuple[list[pairs.PairFiles], list[work.Fault]]:
+    """Returns the pairs of a split that training refuses as a whole, and why it does."""
+
+    def list_files(path: pathlib.Path) -> folders.Found:
+        prefix = folders.below(folder, path) + "/"
+        return folders.list_below(path, prefix=prefix, recursive=False)
+
+    for sides in pairs.two_folders(folder, split):
+        if all(side.is_dir() for side in sides):
+            partners, faults = combine.match(*map(list_files, sides))
+            return [pairs.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
+    if any(side.is_dir() for sides in pairs.two_folders(folder, split) for side in sides):
+        return [], []  # A has no B.
+    found = list_files(folder / split)
+    return [pairs.PairFiles(found.folder / name, None) for name in found.names], found.faults
+
+
+def _read(item: _Item, *, a_channels: int, b_channels: int) -> _Read:
+    """Reads a pair or an image as training does.
+
+    Raises:
+        InputError: If it cannot be used.
+    """
+    paths = [path for path in (item.files.a, item.files.b) if path is not None]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"'{path}' {folders.NO_FILE}")
+    if item.split == _SINGLE:
+        a = pair_files.read(item.files.a)
+    else:
+        pair = pairs.FilePairs([item.files], a_channels=a_channels, b_channels=b_channels)
+        a, _ = pair.read(0)
+    digest = " ".join(files.sha256(path) for path in paths)
+    return _Read(a.shape[1], a.shape[0], 8 * a.dtype.itemsize, digest)
+
+
+def _fault(folder: pathlib.Path, item: _Item, problem: str) -> work.Fault:
+    name = folders.below(folder, item.files.a)
+    return work.Fault(name, work.without_path(problem, name))
+
+
+def _find_leaks(folder: pathlib.Path, read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
+    """Returns the pairs that are in two splits."""
+    first, faults = {}, []
+    for item, found in read:
+        other = first.setdefault(found.digest, item)
+        if other.split != item.split:
+            problem = (
+                f"is the same as '{folders.below(folder, other.files.a)}': what is measured must "
+                "not be trained on. Take one out."
+            )
+            faults.append(_fault(folder, item, problem))
+    return faults
+
+
+def _summarize(read: dict[_Item, _Read]) -> dict[str, dict]:
+    """Returns what was read of each split: how many, which sizes and how deep."""
+    summary = {}
+    for split in sorted({item.split for item in read}, key=(*pairs.SPLITS, _SINGLE).index):
+        found = [result for item, result in read.items() if item.split == split]
+        sizes = sorted({(each.width * each.height, each.width, each.height) for each in found})
+        summary[split or "images"] = dict(
+            readable=len(found),
+            smallest=list(sizes[0][1:]),
+            largest=list(sizes[-1][1:]),
+            bits=sorted({each.bits for each in found}),
+        )
+    return summary
+
+
+def _table(splits: dict[str, dict]) -> str:
+    """Returns the summary of the splits as text."""
+    lines = [f"{'':8}{'readable':>10}{'smallest':>14}{'largest':>14}{'bits':>8}"]
+    for name, split in splits.items():
+        smallest, largest = ("x".join(map(str, split[key])) for key in ("smallest", "largest"))
+        bits = ",".join(map(str, split["bits"]))
+        lines.append(f"{name:8}{split['readable']:>10}{smallest:>14}{largest:>14}{bits:>8}")
+    return "\n".join(lines)

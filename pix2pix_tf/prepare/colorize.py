@@ -1,0 +1,56 @@
+"""The task `colorize`: photos to pairs of a grey picture and the photo, both of one lightness.
+
+A is the grey whose CIE lightness L is that of the photo, B the photo, bit for bit. Of B, whoever
+trains takes a and b, with no loss by rounding; of A, or of B, he takes L. That of A is off by the
+rounding to the photo's own depth, as a grey photo that is to be coloured later will be.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import colour
+from pix2pix_tf.prepare import photos, work
+
+# Rows that are converted at a time: float64 takes 24 bytes for 3 of the photo.
+_ROWS = 256
+
+
+def run(options) -> work.Outcome:
+    """Makes grey|colour pairs of the photos of `--input`."""
+    return photos.make_pairs(options, "colorize", make_grey, settings={})
+
+
+def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:
+    """Returns the grey picture of the same CIE lightness.
+
+    Args:
+        photo: sRGB pixels `[height, width, 3]`, uint8 or uint16.
+        unused_name: Decides nothing here.
+
+    Returns:
+        The same type, `[height, width, 1]`.
+
+    Raises:
+        InputError: If no pixel of the photo has a colour, for nothing could be learnt from it.
+    """
+    if (photo == photo[..., :1]).all():
+        raise InputError("has no colours, so there is nothing to learn from it. Take it out.")
+    white = np.iinfo(photo.dtype).max
+    strips = []
+    for top in range(0, len(photo), _ROWS):
+        image = photo[top : top + _ROWS] * (2.0 / white) - 1.0
+        grey = _grey_of_lightness(colour.rgb_to_lab(image)[..., :1])
+        strips.append(np.rint(np.clip(grey, 0.0, 1.0) * white).astype(photo.dtype))
+    return np.concatenate(strips)
+
+
+def _grey_of_lightness(lightness: np.ndarray) -> np.ndarray:
+    """Returns the sRGB value, in [0, 1], of the grey of a CIE lightness L, in [0, 100]."""
+    f = (lightness + 16.0) / 116.0
+    linear = np.where(lightness > 8.0, f**3, lightness * (27.0 / 24389.0))
+    # IEC 61966-2-1.
+    return np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0) ** (1 / 2.4) - 0.055
+    )

@@ -1,0 +1,159 @@
+"""The task `labels`: class maps, whose pixels are indexes, to colours or to one-hot arrays.
+
+Colours are what label pictures show, PNG. One-hot arrays are NumPy files, uint8
+`[height, width, classes]`: white, 255, in the channel of the pixel's class and 0 in the others,
+so that they read as pixels do. An ignored pixel is 0 in all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from pix2pix_tf.data import images
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation import classes
+from pix2pix_tf.prepare import folders, work
+
+_SUFFIXES = {"colours": ".png", "onehot": ".npy"}
+
+
+def run(options) -> work.Outcome:
+    """Converts the class maps of `--input`."""
+    table = read_table(options.classes)
+    found = folders.find_images(options.input)
+    output = pathlib.Path(options.output)
+    colors = [[*kind.color, kind.ignored] for kind in table.classes]
+    folders.open_output(output, [found.folder], "labels", dict(to=options.to, classes=colors))
+    function = functools.partial(
+        _convert, folder=found.folder, output=output, table=table, to=options.to
+    )
+    return work.make_all(
+        function,
+        found.names,
+        name_of=str,
+        is_finished=lambda name: folders.is_finished(
+            [_output_path(output, name, options.to)], [found.folder / name]
+        ),
+        processes=options.processes,
+        faults=found.faults,
+        what="label pictures" if options.to == "colours" else "arrays",
+        output=output,
+    )
+
+
+def read_table(name: str) -> classes.ClassTable:
+    """Returns the classes of a data set that is known, or of a JSON file.
+
+    The file holds a list, in the order of the indexes, of objects with a `name`, a `color` of
+    three numbers from 0 to 255, and where it does not count `"ignored": true`.
+
+    Raises:
+        InputError: If it is neither, or the file is not so.
+    """
+    if not name.endswith(".json"):
+        if name in classes.TABLES:
+            return classes.TABLES[name]
+        raise InputError(
+            f"--classes is {name!r}, whose classes are not known. Give one of "
+            f"{', '.join(classes.TABLES)}, or a .json file of your own."
+        )
+    path = pathlib.Path(name)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingInputError(f"There is no file '{path}'. Check --classes.") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"'{path}' cannot be read as JSON ({error}). Mend it.") from None
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"'{path}' holds no list of classes. {_FORM}")
+    kinds = tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
+    if len(kinds) > classes.IGNORED:
+        raise InputError(f"'{path}' has {len(kinds)} classes, more than {classes.IGNORED}.")
+    return classes.ClassTable(path.stem, kinds)
+
+
+_FORM = 'Each is as {"name": "door", "color": [1, 207, 255]}, and may have "ignored": true.'
+
+
+def _read_class(path: pathlib.Path, number: int, entry) -> classes.LabelClass:
+    try:
+        name, color, ignored = entry["name"], entry["color"], entry.get("ignored", False)
+        red, green, blue = color
+        right = all(type(x) is int and 0 <= x <= 255 for x in color) and isinstance(ignored, bool)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        right = False
+    if not right:
+        raise InputError(f"Class {number} of '{path}' is {entry!r}. {_FORM}")
+    return classes.LabelClass(str(name), (red, green, blue), ignored)
+
+
+def _output_path(output: pathlib.Path, name: str, to: str) -> pathlib.Path:
+    return pathlib.Path(output, name).with_suffix(_SUFFIXES[to])
+
+
+def _convert(
+    name: str, *, folder: pathlib.Path, output: pathlib.Path, table: classes.ClassTable, to: str
+) -> None:
+    convert = {"colours": _encode_colors, "onehot": _encode_one_hot}[to]
+    class_map = read_indexes(folder / name, len(table.scored))
+    folders.write_output(_output_path(output, name, to), convert(class_map, table))
+
+
+def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
+    """Returns a class map, uint8 `[height, width]`.
+
+    Args:
+        path: A grey PNG whose values are the indexes, or one with a palette, where the indexes
+            count and not the colours.
+        num_classes: Indexes are below it, or `classes.IGNORED`.
+
+    Raises:
+        InputError: If it cannot be read, is neither, or holds other indexes.
+    """
+    info = images.inspect_image(path)
+    try:
+        with Image.open(path) as picture:
+            kind, mode = picture.format, picture.mode
+            indexes = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"'{path}' cannot be decoded ({error}). Replace it.") from None
+    if kind != "PNG" or mode not in ("L", "P") or info.bits != 8:
+        raise InputError(
+            f"'{path}' is a {kind} of mode {mode}, which holds no indexes. Class maps are grey PNG "
+            "files with 8 bits, or have a palette."
+        )
+    found = np.unique(indexes)
+    wrong = found[(found >= num_classes) & (found != classes.IGNORED)]
+    if wrong.size:
+        shown = ", ".join(map(str, wrong[:5])) + (", ..." if wrong.size > 5 else "")
+        raise InputError(
+            f"'{path}' holds {shown}, but the classes are 0 to {num_classes - 1}, and "
+            f"{classes.IGNORED} for what is ignored. Pass the right --classes."
+        )
+    return indexes
+
+
+def _encode_colors(class_map: np.ndarray, table: classes.ClassTable) -> bytes:
+    """Returns the label picture as a PNG; what is ignored has the colour of an ignored class."""
+    palette = np.zeros([classes.IGNORED + 1, 3], np.uint8)  # Black where there is no such class.
+    palette[: len(table.scored)] = [kind.color for kind in table.scored]
+    ignored = [kind.color for kind in table.classes if kind.ignored]
+    if ignored:
+        palette[classes.IGNORED] = ignored[0]
+    return images.encode_image(tf.constant(palette[class_map]), ".png")
+
+
+def _encode_one_hot(class_map: np.ndarray, table: classes.ClassTable) -> bytes:
+    """Returns the one-hot array as a NumPy file."""
+    indexes = np.arange(len(table.scored))
+    one_hot = np.where(class_map[..., np.newaxis] == indexes, 255, 0).astype(np.uint8)
+    file = io.BytesIO()
+    np.save(file, one_hot)
+    return file.getvalue()

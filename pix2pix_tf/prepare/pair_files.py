@@ -1,0 +1,109 @@
+"""How pairs are written: as PNG, so that nothing is lost, in a layout that training reads."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf.data import images
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import folders
+
+# pairs: A|B side by side in NAME.png. folders: A/NAME.png and B/NAME.png. inputs: A alone.
+LAYOUTS = ("pairs", "folders", "inputs")
+
+
+def output_paths(output: pathlib.Path, name: str, layout: str) -> list[pathlib.Path]:
+    """Returns the files of a pair.
+
+    Args:
+        output: Folder of the task.
+        name: Of the input below its folder, whose subfolders are kept: "train/1.jpg".
+        layout: One of `LAYOUTS`.
+    """
+    path = pathlib.Path(output, name).with_suffix(".png")
+    if layout == "folders":
+        return [path.parent / side / path.name for side in ("A", "B")]
+    return [path]
+
+
+def write_pair(
+    output: pathlib.Path, name: str, a: np.ndarray, b: np.ndarray, *, layout: str
+) -> None:
+    """Writes one pair.
+
+    Args:
+        output: Folder of the task.
+        name: See `output_paths`.
+        a: Pixels `[height, width, channels]`, uint8 or uint16.
+        b: As `a`; the channels and the type may differ.
+        layout: One of `LAYOUTS`.
+
+    Raises:
+        InputError: If training would not read it in this layout.
+    """
+    paths = output_paths(output, name, layout)
+    pictures = {"pairs": lambda: [join(a, b)], "folders": lambda: [a, b], "inputs": lambda: [a]}
+    for path, pixels in zip(paths, pictures[layout]()):
+        folders.write_output(path, images.encode_image(tf.constant(pixels), ".png"))
+
+
+def join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Returns A|B, with the channels and the depth of the side that has more.
+
+    Grey is repeated, colour gets opaque alpha, 8 bits become 16 by times 257: read back with
+    its own channels and depth, each side is what it was.
+
+    Raises:
+        InputError: If the sides have different sizes, or training would not take the pair.
+    """
+    if a.shape[:2] != b.shape[:2]:
+        (a_height, a_width), (b_height, b_width) = a.shape[:2], b.shape[:2]
+        raise InputError(
+            f"is {a_width}x{a_height} pixels and its partner {b_width}x{b_height}. Bring them to "
+            "the same size."
+        )
+    height, width = a.shape[:2]
+    if 2 * width <= height:
+        raise InputError(
+            f"is {width}x{height} pixels: side by side, two such narrow images would be taken for "
+            "a single one. Crop it, or use --layout=folders where the task has it."
+        )
+    if 2 * width * height > images.MAX_PIXELS:
+        raise InputError(
+            f"is {width}x{height} pixels: side by side that is more than the {images.MAX_PIXELS} "
+            "that are read. Make it smaller, or use --layout=folders where the task has it."
+        )
+    channels = max(a.shape[-1], b.shape[-1])
+    dtype = np.promote_types(a.dtype, b.dtype)
+    return np.concatenate([_widen(side, channels, dtype) for side in (a, b)], axis=1)
+
+
+def _widen(pixels: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
+    if pixels.dtype != dtype:
+        pixels = pixels.astype(dtype) * 257
+    if pixels.shape[-1] == 1 and channels > 1:
+        pixels = np.repeat(pixels, 3, axis=-1)
+    if pixels.shape[-1] == 3 and channels == 4:
+        opaque = np.full([*pixels.shape[:2], 1], np.iinfo(dtype).max, dtype)
+        pixels = np.concatenate([pixels, opaque], axis=-1)
+    return pixels
+
+
+def read(path: pathlib.Path, *, channels: int | None = None) -> np.ndarray:
+    """Returns the pixels of a file as training decodes them, in the depth that it has.
+
+    Args:
+        path: The file.
+        channels: 1, 3 or 4; None for what it has, where grey with alpha counts as 4.
+
+    Raises:
+        InputError: If it cannot be read, naming it.
+    """
+    info = images.inspect_image(path)
+    dtype = tf.uint16 if info.bits == 16 else tf.uint8
+    if channels is None:
+        channels = 4 if info.channels == 2 else info.channels
+    return images.read_pixels(path, channels=channels, dtype=dtype)

@@ -1,0 +1,185 @@
+"""One function on many files: in several processes, with what fails named and the rest done."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import multiprocessing
+import multiprocessing.connection
+import os
+import pathlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+
+import tqdm.auto
+
+from pix2pix_tf.errors import InputError
+
+# Files given out ahead of the workers, for each of them: enough that none waits.
+_AHEAD = 4
+# A process takes seconds to start, for TensorFlow: with fewer files than this it does not pay.
+_LEAST_FILES = 100
+
+
+class OutputError(InputError):
+    """A result cannot be written, which the next one could not either: all work ends."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        name: Of the file, below the input folder.
+        problem: What is wrong with it, and what to do.
+    """
+
+    name: str
+    problem: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a task has done.
+
+    Attributes:
+        summary: A sentence for the user.
+        faults: What could not be used.
+    """
+
+    summary: str
+    faults: Sequence[Fault]
+
+
+def run_on_all(
+    function: Callable, items: Sequence, *, processes: int, unit: str = "file"
+) -> Iterator[tuple]:
+    """Yields `(item, result, problem)` for each item, as they get done.
+
+    One of result and problem is None: the problem is the message of an InputError.
+    Memory is bounded by the number of processes: each has one item at work, and what
+    they return is given on at once. In a terminal a bar shows how far it is.
+
+    Args:
+        function: Takes an item. With several processes it, the items and its results go
+            between them, so they have to be ones that pickle.
+        items: What to call it with.
+        processes: How many at most; 1, and few items, are worked on in this process.
+        unit: What the bar counts.
+
+    Raises:
+        OutputError: As soon as one result cannot be written.
+        InputError: If a worker is killed, for want of memory most likely.
+    """
+    processes = min(processes, len(items) // _LEAST_FILES)
+    if processes > 1:
+        results = _run_in_processes(function, items, processes)
+    else:
+        results = ((item, *_attempt(function, item)) for item in items)
+    bar = tqdm.auto.tqdm(total=len(items), unit=unit, delay=2.0, leave=False, disable=None)
+    # Closed at once when the caller stops early or fails: the workers end with it.
+    with bar, contextlib.closing(results):
+        for result in results:
+            bar.update()
+            yield result
+
+
+def make_all(
+    function: Callable,
+    items: Sequence,
+    *,
+    name_of: Callable[..., str],
+    is_finished: Callable[..., bool],
+    processes: int,
+    faults: Sequence[Fault],
+    what: str,
+    output: pathlib.Path,
+) -> Outcome:
+    """Makes the outputs that are not finished.
+
+    Args:
+        function: Makes those of an item; see `run_on_all`.
+        items: All items.
+        name_of: Gives the name of an item, for the faults.
+        is_finished: Whether the outputs of an item need not be made.
+        processes: How many.
+        faults: Those found before.
+        what: What is made, for the summary: "pairs".
+        output: Where it is made, for the summary.
+    """
+    remaining = [item for item in items if not is_finished(item)]
+    faults = list(faults)
+    made = 0
+    for item, _, problem in run_on_all(function, remaining, processes=processes):
+        if problem is None:
+            made += 1
+        else:
+            faults.append(Fault(name_of(item), without_path(problem, name_of(item))))
+    there = len(items) - len(remaining)
+    before = f"; {there} were already there" if there else ""
+    return Outcome(f"Wrote {made} {what} to '{output}'{before}.", faults)
+
+
+def without_path(problem: str, name: str) -> str:
+    """Returns a message about a file without its path, if it begins with it."""
+    path, found, rest = problem.partition("' ")
+    return rest if found and path.startswith("'") and path.endswith(name) else problem
+
+
+def _attempt(function: Callable, item) -> tuple:
+    """Returns the result and the problem of one item."""
+    try:
+        return function(item), None
+    except OutputError:
+        raise
+    except InputError as error:
+        return None, str(error)
+
+
+def _run_in_processes(function: Callable, items: Sequence, processes: int) -> Iterator[tuple]:
+    # Not forked: TensorFlow's threads do not survive that.
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(
+        max_workers=processes, mp_context=context, initializer=_start_worker
+    )
+    remaining, given = iter(items), {}
+    try:
+        while True:
+            for item in remaining:
+                given[pool.submit(_attempt, function, item)] = item
+                if len(given) >= _AHEAD * processes:
+                    break
+            if not given:
+                return
+            done, _ = concurrent.futures.wait(given, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                yield (given.pop(future), *future.result())
+    except BrokenProcessPool:
+        raise InputError(
+            f"One of the {processes} processes was killed, most likely for want of memory. What "
+            "was finished is kept: run it again with fewer --processes."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Makes a new process a worker."""
+    # Ctrl-C is for the first process, which then ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One thread of TensorFlow and no GPU each: there are as many processes as cores.
+    os.environ.update(
+        TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="-1"
+    )
+    # A worker whose parent is killed would wait for work for ever.
+    parent = multiprocessing.parent_process().sentinel
+    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Ends this process when the one of the sentinel ends."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

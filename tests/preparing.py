@@ -1,0 +1,43 @@
+"""Runs `python -m pix2pix_tf.prepare` in this process, on pictures made here."""
+
+from __future__ import annotations
+
+import pathlib
+
+import command_line
+import numpy as np
+from PIL import Image
+
+from pix2pix_tf.prepare import __main__ as command
+
+
+def prepare(task: str, folder: pathlib.Path, *flags: str) -> command_line.Result:
+    """Runs a task on `folder/in`, with results in `folder/out`, in one process."""
+    paths = [f"--input={folder / 'in'}", f"--output={folder / 'out'}"]
+    return command_line.run(command, task, *paths, "--processes=1", *flags, takes_arguments=True)
+
+
+def photo(*, width: int = 24, height: int = 16, seed: int = 0) -> np.ndarray:
+    """Returns a picture that changes slowly, in colours: uint8 `[height, width, 3]`."""
+    coarse = np.random.default_rng(seed).integers(0, 256, [4, 4, 3], dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
+
+
+def save(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
+    """Writes an image file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def files_below(folder: pathlib.Path) -> list[str]:
+    """Returns the files of a folder and those below it, hidden ones too."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def read(path: pathlib.Path) -> np.ndarray:
+    """Returns an image file as Pillow reads it."""
+    with Image.open(path) as picture:
+        return np.asarray(picture)

@@ -1,0 +1,215 @@
+"""Tests of `pix2pix_tf.prepare.check`."""
+
+from __future__ import annotations
+
+import json
+import os
+from unittest import mock
+
+import data_folder
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from absl.testing import parameterized
+from PIL import Image
+from preparing import files_below, photo, prepare, save
+
+from pix2pix_tf.data import images, pairs
+from pix2pix_tf.errors import InputError
+
+
+def aligned(seed: int, **size: int) -> np.ndarray:
+    """Returns two pictures side by side."""
+    return np.concatenate([photo(seed=seed, **size), photo(seed=seed + 1000, **size)], axis=1)
+
+
+class CheckTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.input = self.folder / "in"
+
+    def check(self, *flags: str) -> tuple[int, dict[str, str], dict]:
+        """Returns the exit status, the problems by file, and the report."""
+        result = prepare("check", self.folder, *flags)
+        report = json.loads((self.folder / "out" / "check.json").read_text())
+        wrong = {entry["file"]: entry["problem"] for entry in report["wrong"]}
+        self.assertLen(wrong, len(report["wrong"]))
+        listed = [f"error: {name}: {problem}" for name, problem in wrong.items()]
+        count = [f"{len(wrong)} could not be used."] if wrong else []
+        self.assertEqual(result.stderr.splitlines(), [*listed, *count])
+        return result.exit_code, wrong, report
+
+    def test_nothing_wrong(self):
+        for number in range(3):
+            save(self.input / "train" / f"{number}.png", aligned(number, width=20 + number))
+        save(self.input / "test" / "0.png", aligned(7))
+        (self.input / "README.txt").write_text("")
+        status, wrong, report = self.check()
+        self.assertEqual((status, wrong), (0, {}))
+        self.assertEqual(report["checked"], 4)
+        self.assertEqual(
+            report["splits"],
+            dict(
+                train=dict(readable=3, smallest=[20, 16], largest=[22, 16], bits=[8]),
+                test=dict(readable=1, smallest=[24, 16], largest=[24, 16], bits=[8]),
+            ),
+        )
+
+    def test_the_table(self):
+        save(self.input / "val" / "0.png", aligned(7))
+        result = prepare("check", self.folder)
+        self.assertEqual(
+            result.stdout.splitlines(),
+            [
+                "          readable      smallest       largest    bits",
+                "val              1         24x16         24x16       8",
+                f"Read 1 pairs. Nothing is wrong. See '{self.folder / 'out' / 'check.json'}'.",
+            ],
+        )
+
+    def test_without_output_nothing_is_written(self):
+        save(self.input / "val" / "0.png", aligned(7))
+        result = prepare("check", self.folder, "--output=")
+        self.assertEqual(result.exit_code, 0)
+        self.assertEndsWith(result.stdout, "Read 1 pairs. Nothing is wrong.\n")
+        self.assertEqual(files_below(self.folder), ["in/val/0.png"])
+
+    def test_all_that_is_wrong_with_side_by_side_pairs(self):
+        train = self.input / "train"
+        save(train / "good.png", aligned(0))
+        save(train / "odd.png", photo(width=25))
+        save(train / "narrow.png", photo(width=16, height=16))
+        whole = save(train / "torn.png", aligned(1)).read_bytes()
+        (train / "torn.png").write_bytes(whole[:-60])
+        (train / "void.jpg").write_bytes(b"")
+        (train / "loop.png").symlink_to(train / "loop.png")
+        os.mkfifo(train / "pipe.png")
+        save(self.input / "test" / "other.png", aligned(0))
+        Image.fromarray(aligned(2)).save(train / "missed.webp")
+        status, wrong, report = self.check()
+        self.assertEqual(status, 1)
+        starts = {
+            "test/other.png": "is the same as 'train/good.png': what is measured must not",
+            "train/loop.png": "is no file, or a link to none.",
+            "train/missed.webp": "would be passed over: .webp is not read.",
+            "train/narrow.png": "is 16x16 pixels, too narrow",
+            "train/odd.png": "is 25 pixels wide, which is odd.",
+            "train/pipe.png": "is no file, or a link to none.",
+            "train/torn.png": "cannot be decoded: it is truncated",
+            "train/void.jpg": "cannot be read as an image",
+        }
+        self.assertEqual(wrong.keys(), starts.keys())
+        for name, start in starts.items():
+            self.assertStartsWith(wrong[name], start)
+        self.assertEqual(
+            {x: y["readable"] for x, y in report["splits"].items()}, dict(train=1, test=1)
+        )
+        self.assertEqual(prepare("check", self.folder, "--keep_going").exit_code, 0)
+
+    def test_names_that_are_not_clear(self):
+        """Training refuses the whole split; the rest of it is read all the same."""
+        train = self.input / "train"
+        save(train / "1.png", aligned(0))
+        save(train / "1.bmp", aligned(1))
+        (train / "2.png").write_bytes(b"no")
+        status, wrong, report = self.check()
+        self.assertEqual((status, wrong.keys()), (1, {"train/1.png", "train/2.png"}))
+        self.assertStartsWith(wrong["train/1.png"], "has the same name as 'train/1.bmp' but for")
+        self.assertEqual(report["splits"]["train"]["readable"], 1)
+
+    @parameterized.parameters(("train/A", "train/B"), ("A/train", "B/train"), ("trainA", "trainB"))
+    def test_all_that_is_wrong_with_two_folders(self, a, b):
+        for number in range(14):  # More than training lists.
+            save(self.input / a / f"{number}.png", photo(seed=number))
+        save(self.input / b / "0.bmp", photo(seed=50))
+        save(self.input / b / "1.png", photo(width=30))
+        save(self.input / b / "lonely.png", photo())
+        save(self.input / b / "below" / "unseen.png", photo())  # Training does not look there.
+        status, wrong, report = self.check()
+        self.assertEqual(status, 1)
+        alone = {f"{a}/{number}.png" for number in range(2, 14)}
+        self.assertEqual(wrong.keys(), alone | {f"{a}/1.png", f"{b}/lonely.png"})
+        self.assertEqual(
+            wrong[f"{b}/lonely.png"],
+            f"has no partner in '{self.input / a}'. Add it, or take this out.",
+        )
+        self.assertIn("is 24x16 pixels and its partner", wrong[f"{a}/1.png"])
+        self.assertEqual(report["splits"]["train"]["readable"], 1)
+
+    def test_a_folder_without_its_partner(self):
+        save(self.input / "train" / "A" / "1.png", photo())
+        save(self.input / "val" / "1.png", aligned(0))
+        status, wrong, _ = self.check()
+        self.assertEqual((status, wrong.keys()), (1, {"train"}))
+        self.assertStartsWith(wrong["train"], f"There is '{self.input / 'train' / 'A'}' but no ")
+
+    def test_an_empty_split(self):
+        (self.input / "train").mkdir(parents=True)
+        status, wrong, _ = self.check()
+        self.assertEqual(status, 1)
+        self.assertStartsWith(wrong["train"], f"'{self.input / 'train'}' holds no images")
+
+    def test_what_training_refuses_is_wrong_and_nothing_else(self):
+        """The two read with the same code, so they agree on every file."""
+        random = np.random.default_rng(0)
+        whole = images.encode_image(tf.constant(aligned(0)), ".png")
+        jpeg = images.encode_image(tf.constant(aligned(1)), ".jpg")
+        train = self.input / "train"
+        train.mkdir(parents=True)
+        for number in range(40):
+            contents, suffix = ((whole, "png"), (jpeg, "jpg"))[number % 2]
+            damaged = bytearray(contents)
+            for place in random.integers(0, len(damaged), 1 + number // 10):
+                damaged[place] ^= 1 << random.integers(8)
+            (train / f"{number}.{suffix}").write_bytes(damaged)
+        _, wrong, _ = self.check()
+        refused = set()
+        for pair in pairs.find_pairs(self.input, "train"):
+            try:
+                pairs.FilePairs([pair], a_channels=3, b_channels=3).read(0)
+            except InputError:
+                refused.add(f"train/{pair.a.name}")
+        self.assertEqual(wrong.keys(), refused)
+        self.assertBetween(len(refused), 5, 35)
+
+    def test_channels_are_those_of_the_training(self):
+        save(self.input / "train" / "1.png", aligned(0))
+        _, wrong, _ = self.check("--a_channels=4")
+        self.assertIn("no alpha, but 4 channels", wrong["train/1.png"])
+        status, _, _ = self.check("--a_channels=1")
+        self.assertEqual(status, 0)
+
+    def test_single_images(self):
+        save(self.input / "sea" / "1.png", photo())
+        save(self.input / "2.png", photo(seed=1).astype(np.uint16)[..., 0])
+        (self.input / "bad.png").write_bytes(b"no")
+        status, wrong, report = self.check()
+        self.assertEqual((status, wrong.keys()), (1, {"bad.png"}))
+        self.assertEqual(report["checked"], 3)
+        self.assertEqual(
+            report["splits"],
+            dict(images=dict(readable=2, smallest=[24, 16], largest=[24, 16], bits=[8, 16])),
+        )
+
+    def test_no_folder(self):
+        result = prepare("check", self.folder)
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr, f"error: There is no folder '{self.input}'. Pass a folder of images.\n"
+        )
+
+    def test_a_folder_by_the_name_of_a_published_set_is_that_folder(self):
+        save(self.folder / "facades" / "train" / "1.png", aligned(0))
+        here = os.getcwd()
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, here)
+        with mock.patch.object(pairs.registry, "download", side_effect=AssertionError):
+            result = prepare("check", self.folder, "--input=facades")
+        self.assertEqual(result.exit_code, 0, result)
+
+    def test_real_pairs(self):
+        folder = data_folder.require("facades", "val")
+        self.input.mkdir()
+        (self.input / "val").symlink_to(folder)
+        self.assertEqual(self.check()[0], 0)

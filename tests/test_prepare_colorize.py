@@ -1,0 +1,84 @@
+"""Tests of `pix2pix_tf.prepare.colorize`."""
+
+from __future__ import annotations
+
+import data_folder
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from absl.testing import parameterized
+from preparing import photo, prepare, read, save
+from skimage import color
+
+from pix2pix_tf.data import pairs
+from pix2pix_tf.prepare import colorize
+
+
+def lightness(pixels: np.ndarray) -> np.ndarray:
+    """Returns CIE L, of scikit-image; grey is repeated."""
+    rgb = np.repeat(pixels, 4 - pixels.shape[-1], axis=-1)[..., :3] / np.iinfo(pixels.dtype).max
+    return color.rgb2lab(rgb)[..., 0]
+
+
+def all_colors(count: int = 40_000) -> np.ndarray:
+    """Returns random colours, and the corners of the cube: uint8 `[1, count, 3]`."""
+    colors = np.random.default_rng(0).integers(0, 256, [1, count, 3], dtype=np.uint8)
+    colors[0, :8] = np.stack(np.meshgrid([0, 255], [0, 255], [0, 255]), axis=-1).reshape(-1, 3)
+    return colors
+
+
+class ColorizeTest(parameterized.TestCase):
+    # Half a level of 8 bits is up to 0.25 of L, where L is steepest; scikit-image's own constants
+    # are the reason that 16 bits leave as much as 0.01.
+    @parameterized.parameters((np.uint8, 1, 0.26), (np.uint16, 257, 0.01))
+    def test_grey_has_the_lightness_of_the_photo(self, dtype, scale, most):
+        colors = all_colors().astype(dtype) * scale
+        grey = colorize.make_grey(colors, "")
+        self.assertEqual((grey.shape, grey.dtype), ((1, 40_000, 1), dtype))
+        self.assertLess(np.abs(lightness(grey) - lightness(colors)).max(), most)
+
+    def test_grey_stays_as_it_is(self):
+        ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=-1)
+        ramp = np.concatenate([ramp, [[(255, 0, 0)]]], axis=1).astype(np.uint8)
+        np.testing.assert_array_equal(colorize.make_grey(ramp, "")[0, :256, 0], np.arange(256))
+
+    def test_strips_do_not_show(self):
+        colors = all_colors(2 * colorize._ROWS + 10).transpose(1, 0, 2)
+        grey = colorize.make_grey(colors, "")
+        np.testing.assert_array_equal(grey, colorize.make_grey(colors[:, ::-1], ""))
+        self.assertLess(np.abs(lightness(grey) - lightness(colors)).max(), 0.26)
+
+    def test_training_reads_the_very_photo_and_its_grey(self):
+        folder = tiny_runs.temporary_folder(self)
+        deep = photo(seed=1).astype(np.uint16) * 200  # No 8 bits hold it.
+        (folder / "in" / "train").mkdir(parents=True)
+        (folder / "in" / "train" / "1.png").write_bytes(tf.io.encode_png(deep).numpy())
+        save(folder / "in" / "val" / "1.png", photo())
+        result = prepare("colorize", folder)
+        self.assertEqual(result.exit_code, 0, result)
+        for split, original in (("train", deep), ("val", photo())):
+            a, b = pairs.open_pairs(str(folder / "out"), split, a_channels=1).read(0)
+            np.testing.assert_array_equal(b, original)
+            np.testing.assert_array_equal(a, colorize.make_grey(original, ""))
+
+    def test_a_photo_without_colours_is_named(self):
+        folder = tiny_runs.temporary_folder(self)
+        save(folder / "in" / "1.png", photo()[..., 0])
+        save(folder / "in" / "2.png", np.repeat(photo()[..., :1], 3, axis=-1))
+        save(folder / "in" / "3.png", photo())
+        result = prepare("colorize", folder)
+        self.assertEqual(result.exit_code, 1)
+        problem = "has no colours, so there is nothing to learn from it. Take it out."
+        self.assertEqual(
+            result.stderr,
+            f"error: 1.png: {problem}\nerror: 2.png: {problem}\n2 could not be used.\n",
+        )
+
+    def test_lightness_and_colours_of_a_real_photo_give_it_back(self):
+        """L of A, with a and b of B, is the photo to the rounding of A."""
+        pixels = read(data_folder.require("photos", "chelsea.png"))
+        lab = color.rgb2lab(pixels)
+        lab[..., 0] = lightness(colorize.make_grey(pixels, ""))
+        back = np.rint(color.lab2rgb(lab) * 255)
+        self.assertLessEqual(np.abs(back - pixels).max(), 2)
+        self.assertLess(np.abs(back - pixels).mean(), 0.25)

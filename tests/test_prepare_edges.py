@@ -1,0 +1,219 @@
+"""Tests of `pix2pix_tf.prepare.edges`: on drawn steps, and on shoes with the authors' maps."""
+
+from __future__ import annotations
+
+import builtins
+from unittest import mock
+
+import data_folder
+import numpy as np
+import tiny_runs
+from absl.testing import parameterized
+from preparing import photo, prepare, read, save
+from scipy import ndimage
+from skimage import measure
+
+from pix2pix_tf.prepare import edges
+
+_SETTINGS = dict(smoothing=2.0, edge_low=0.06, edge_high=0.2, min_length=20)
+
+
+def draw(pixels: np.ndarray, **settings) -> np.ndarray:
+    """Returns where there are lines, bool `[height, width]`."""
+    drawn = edges.draw_edges(pixels, **{**_SETTINGS, **settings})
+    return drawn[..., 0] == 0
+
+
+def step(contrast: float, *, size: int = 64, channel: int | None = None) -> np.ndarray:
+    """Returns a picture whose right half is lighter, in one channel or in all."""
+    pixels = np.full([size, size, 3], 60, np.uint8)
+    channels = slice(None) if channel is None else channel
+    pixels[:, size // 2 :, channels] += np.uint8(round(contrast * 255))
+    return pixels
+
+
+def disc(*, size: int = 96, radius: float = 30.0) -> np.ndarray:
+    """Returns a dark disc on white, and how far outside of it each pixel is."""
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    distance = np.hypot(rows, columns) - radius
+    return np.repeat(np.where(distance < 0, 40, 255)[..., None], 3, axis=-1).astype(
+        np.uint8
+    ), distance
+
+
+def count_blocks(lines: np.ndarray) -> int:
+    """Returns how often 2x2 pixels are all lines: where one is wider than a pixel."""
+    return (lines[1:, 1:] & lines[1:, :-1] & lines[:-1, 1:] & lines[:-1, :-1]).sum()
+
+
+class EdgesTest(parameterized.TestCase):
+    def test_black_on_white(self):
+        drawn = edges.draw_edges(step(0.5), **_SETTINGS)
+        self.assertEqual((drawn.shape, drawn.dtype), ((64, 64, 1), np.uint8))
+        self.assertEqual(set(np.unique(drawn)), {0, 255})
+        self.assertLess((drawn == 0).mean(), 0.02)
+
+    @parameterized.parameters(0.0, 1.0, 2.0, 3.0)
+    def test_a_step_is_one_straight_thin_line_at_its_place(self, smoothing):
+        lines = draw(step(0.5), smoothing=smoothing)
+        rows, columns = np.nonzero(lines)
+        self.assertLen(set(columns), 1)
+        self.assertIn(columns[0], (31, 32))
+        self.assertEqual(len(rows), len(set(rows)))
+        self.assertGreaterEqual(len(rows), 60)
+
+    def test_lines_along_rows_are_as_those_along_columns(self):
+        pixels = step(0.5)
+        upright, lying = draw(pixels), draw(pixels.transpose(1, 0, 2))
+        np.testing.assert_array_equal(upright, lying.T)
+
+    def test_a_disc_has_one_closed_outline(self):
+        pixels, distance = disc()
+        lines = draw(pixels)
+        self.assertLess(np.abs(distance[lines]).max(), 1.5)
+        self.assertEqual(measure.label(lines, connectivity=2).max(), 1)
+        # Closed: its inside cannot be left, not even between two diagonal neighbours.
+        inside = measure.label(~lines, connectivity=1)
+        self.assertNotEqual(inside[48, 48], inside[0, 0])
+        self.assertEqual(count_blocks(lines), 0)
+
+    @parameterized.parameters(0.0, 1.0, 2.0, 3.0)
+    def test_thresholds_are_contrasts_whatever_the_smoothing(self, smoothing):
+        settings = dict(smoothing=smoothing, edge_low=0.3, edge_high=0.3)
+        self.assertTrue(draw(step(0.34), **settings).any())
+        self.assertFalse(draw(step(0.27), **settings).any())
+
+    def test_lines_are_thin_in_noise_too(self):
+        """The maxima alone have six times the share of blocks; some are left where lines meet."""
+        pixels = blocks = 0
+        for seed in range(4):
+            noise = np.random.default_rng(seed).integers(0, 256, [96, 96, 3], np.uint8)
+            lines = draw(noise, smoothing=1.0, min_length=0)
+            pixels += lines.sum()
+            blocks += count_blocks(lines)
+        self.assertGreater(pixels, 5000)
+        self.assertLess(blocks, 0.003 * pixels)
+
+    @parameterized.parameters((1, 1, 3.0, False), (2, 1, 2.9, True), (2, 1, 3.1, False))
+    def test_what_is_beside_a_maximum_is_along_the_gradient(self, down, right, corner, expected):
+        """Half of the way to the corner counts half: 1 and 3 are 2 there."""
+        contrast = np.ones([3, 3])
+        contrast[1, 1], contrast[2, 2] = 2.0, corner
+        found = edges._is_maximum(contrast, np.full([3, 3], down), np.full([3, 3], right))
+        self.assertEqual(found[1, 1], expected)
+        mirrored = edges._is_maximum(contrast[::-1], np.full([3, 3], -down), np.full([3, 3], right))
+        self.assertEqual(mirrored[1, 1], expected)
+
+    def test_a_faint_line_is_kept_where_a_strong_one_goes_on(self):
+        pixels = step(0.0)
+        pixels[:, 32:] += np.linspace(0.4 * 255, 0.1 * 255, 64).astype(np.uint8)[:, None, None]
+        self.assertFalse(draw(pixels)[:, :30].any())
+        self.assertGreaterEqual(draw(pixels)[:, 30:34].sum(), 60)
+        self.assertFalse(draw(pixels, edge_low=0.2)[48:].any())
+        self.assertFalse(draw(pixels[48:]).any())  # Nothing strong there.
+
+    @parameterized.parameters(0, 1, 2)
+    def test_colours_have_edges_too(self, channel):
+        self.assertTrue(draw(step(0.5, channel=channel)).any())
+
+    def test_colours_of_one_lightness(self):
+        pixels = np.full([64, 64, 3], (200, 60, 60), np.uint8)
+        pixels[:, 32:] = (60, 131, 60)  # The same luma.
+        self.assertTrue(draw(pixels).any())
+
+    def test_short_lines_are_removed(self):
+        pixels = np.full([64, 64, 3], 255, np.uint8)
+        pixels[10:14, 10:14] = 0
+        outline = draw(pixels, smoothing=1.0, min_length=0).sum()
+        self.assertGreaterEqual(outline, 8)
+        self.assertEqual(draw(pixels, smoothing=1.0, min_length=outline).sum(), outline)
+        self.assertFalse(draw(pixels, smoothing=1.0, min_length=outline + 1).any())
+
+    def test_noise_leaves_no_speckle(self):
+        noise = np.random.default_rng(0).normal(128, 15, [96, 96, 3]).clip(0, 255)
+        self.assertFalse(draw(noise.astype(np.uint8)).any())
+        speckle = draw(noise.astype(np.uint8), smoothing=0.0, min_length=0)
+        self.assertGreater(speckle.sum(), 50)
+
+    def test_nothing_in_a_plain_picture(self):
+        self.assertFalse(draw(np.full([32, 32, 3], 77, np.uint8), edge_low=1e-9).any())
+
+    @parameterized.parameters((1, 1), (1, 40), (40, 1), (2, 2))
+    def test_tiny_pictures(self, height, width):
+        self.assertEqual(draw(photo(width=width, height=height)).shape, (height, width))
+
+    def test_16_bits(self):
+        pixels = photo(width=64, height=64)
+        np.testing.assert_array_equal(
+            draw(pixels, min_length=5), draw(pixels.astype(np.uint16) * 257, min_length=5)
+        )
+        self.assertTrue(draw(pixels, min_length=5).any())
+
+    def test_near_the_authors_maps_of_shoes(self):
+        """Theirs are of a network. Of our lines 0.85 are within 2 pixels of theirs; 0.81 back."""
+        folder = data_folder.require("edges2shoes_sample")
+        precision, recall = [], []
+        for path in sorted(folder.glob("*.jpg"))[::5]:
+            pair = read(path)
+            theirs, ours = pair[:, :256, 0] < 128, draw(pair[:, 256:])
+            precision.append((ndimage.distance_transform_edt(~theirs)[ours] <= 2).mean())
+            recall.append((ndimage.distance_transform_edt(~ours)[theirs] <= 2).mean())
+        self.assertGreater(np.mean(precision), 0.82)
+        self.assertGreater(np.mean(recall), 0.77)
+
+
+class EdgesCommandTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        save(self.folder / "in" / "1.png", disc()[0])
+
+    def test_edges_are_on_the_left(self):
+        result = prepare("edges", self.folder)
+        self.assertEqual(result.exit_code, 0, result)
+        pair = read(self.folder / "out" / "1.png")
+        expected = edges.draw_edges(disc()[0], **_SETTINGS)
+        np.testing.assert_array_equal(pair[:, :96], np.repeat(expected, 3, axis=-1))
+        np.testing.assert_array_equal(pair[:, 96:], disc()[0])
+
+    def test_flags_arrive(self):
+        flags = ("--smoothing=1", "--edge_low=0.1", "--edge_high=0.9", "--min_length=3")
+        with mock.patch.object(edges, "draw_edges", wraps=edges.draw_edges) as drawn:
+            self.assertEqual(prepare("edges", self.folder, *flags).exit_code, 0)
+        self.assertEqual(
+            drawn.call_args.kwargs,
+            dict(smoothing=1.0, edge_low=0.1, edge_high=0.9, min_length=3),
+        )
+
+    def test_defaults_are_those_that_agree_with_the_authors_maps(self):
+        with mock.patch.object(edges, "draw_edges", wraps=edges.draw_edges) as drawn:
+            self.assertEqual(prepare("edges", self.folder).exit_code, 0)
+        self.assertEqual(drawn.call_args.kwargs, _SETTINGS)
+
+    @parameterized.parameters((0.3, 0.2), (0.0, 0.2))
+    def test_thresholds_that_make_no_sense(self, low, high):
+        result = prepare("edges", self.folder, f"--edge_low={low}", f"--edge_high={high}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: edge_low is {low} and edge_high {high}. The first has to be above 0 and not "
+            "above the second.\n",
+        )
+
+    def test_without_scikit_image(self):
+        original = builtins.__import__
+
+        def without(name, *arguments, **settings):
+            if name.partition(".")[0] == "skimage":
+                raise ImportError(name)
+            return original(name, *arguments, **settings)
+
+        with mock.patch.object(builtins, "__import__", without):
+            result = prepare("edges", self.folder)
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            "error: edges needs scikit-image, which is not installed. Install it with pip install "
+            "'pix2pix_tf[prepare]'.\n",
+        )
+        self.assertFalse((self.folder / "out").exists())

@@ -1,0 +1,267 @@
+"""Tests of `pix2pix_tf.prepare.split` and `near_duplicates`."""
+
+from __future__ import annotations
+
+import io
+import json
+import pathlib
+
+import data_folder
+import numpy as np
+import tiny_runs
+from absl.testing import parameterized
+from PIL import Image
+from preparing import files_below, photo, prepare, save
+
+from pix2pix_tf.data import images, pairs
+from pix2pix_tf.prepare import near_duplicates, split
+
+
+def forms_of(pixels: np.ndarray) -> np.ndarray:
+    """Returns the hashes of a picture, uint8 `[height, width, 3]`."""
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
+    return near_duplicates.hashes(near_duplicates.shrink(grey))
+
+
+def clusters_of(*pictures: np.ndarray, hash_distance: int = 30) -> list[list[int]]:
+    forms = np.stack([forms_of(pixels) for pixels in pictures])
+    return near_duplicates.clusters(forms, hash_distance=hash_distance)
+
+
+def detailed(seed: int, *, width: int = 96, height: int = 64) -> np.ndarray:
+    """Returns a picture with detail of all sizes: uint8 `[height, width, 3]`."""
+    random = np.random.default_rng(seed)
+    total = np.zeros([height, width, 3])
+    for size in (3, 6, 12, 24):
+        coarse = Image.fromarray(random.integers(0, 256, [size, size, 3], np.uint8))
+        total += np.asarray(coarse.resize((width, height), Image.BICUBIC)) / size
+    return (total / total.max() * 200).astype(np.uint8)
+
+
+def saved_again(pixels: np.ndarray, quality: int = 50) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+class NearDuplicatesTest(parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("saved_again", saved_again),
+        ("smaller", lambda x: np.asarray(Image.fromarray(x).resize((48, 32)))),
+        ("larger", lambda x: np.asarray(Image.fromarray(x).resize((200, 120)))),
+        ("lighter", lambda x: (x * 1.2).astype(np.uint8)),
+        ("darker", lambda x: x // 2),
+        ("mirrored", lambda x: x[:, ::-1]),
+        ("each_half_mirrored", lambda x: np.concatenate([x[:, 47::-1], x[:, :47:-1]], axis=1)),
+    )
+    def test_changed_pictures_are_found(self, change):
+        pictures = [detailed(seed) for seed in range(8)]
+        changed = [change(pixels) for pixels in pictures]
+        self.assertEqual(
+            clusters_of(*pictures, *changed), [[number, number + 8] for number in range(8)]
+        )
+
+    def test_others_are_not(self):
+        found = clusters_of(*(detailed(seed) for seed in range(40)))
+        self.assertEqual(found, [[number] for number in range(40)])
+
+    def test_plain_pictures_are_alike(self):
+        plain = [np.full([20, 20, 3], value, np.uint8) for value in (0, 77, 255)]
+        self.assertEqual(clusters_of(*plain, detailed(0)), [[0, 1, 2], [3]])
+
+    def test_likeness_links(self):
+        """1 is like 0 and 2, which are not alike."""
+        bits = np.ones([3, 3, near_duplicates.HASH_BITS], np.int8)
+        bits[1, :, :10] = -1
+        bits[2, :, :20] = -1
+        for most, expected in ((9, [[0], [1], [2]]), (10, [[0, 1, 2]])):
+            found = near_duplicates.clusters(bits, hash_distance=most)
+            self.assertEqual(found, expected)
+
+    def test_more_than_are_compared_at_a_time(self):
+        random = np.random.default_rng(0)
+        count = 2 * near_duplicates._ROWS + 5
+        bits = random.choice([-1, 1], [count, 3, near_duplicates.HASH_BITS]).astype(np.int8)
+        bits[count - 1] = bits[3]
+        found = near_duplicates.clusters(bits, hash_distance=30)
+        self.assertEqual([group for group in found if len(group) > 1], [[3, count - 1]])
+        self.assertLen(found, count - 1)
+
+    def test_the_hash_is_of_the_type_ii_cosine_transform(self):
+        from scipy import fft
+
+        small = np.random.default_rng(0).normal(size=[32, 32])
+        values = fft.dctn(small, type=2)[:16, :16].ravel()[1:]
+        expected = values > np.median(values)
+        # SciPy's is not scaled by frequency either.
+        np.testing.assert_array_equal(near_duplicates.hashes(small)[0] == 1, expected)
+
+    def test_on_real_photos(self):
+        folder = data_folder.require("bsds_sample")
+        pictures = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.jpg"))[:20]]
+        changed = [saved_again(pixels[::2, ::2], 40) for pixels in pictures]
+        self.assertEqual(
+            clusters_of(*pictures, *changed), [[number, number + 20] for number in range(20)]
+        )
+
+
+class AssignTest(parameterized.TestCase):
+    @parameterized.parameters(([0.8, 0.1, 0.1],), ([1.0, 0.0, 0.0],), ([0.5, 0.0, 0.5],))
+    def test_shares(self, shares):
+        result = split.assign([[index] for index in range(200)], shares, seed=0)
+        counts = [result.count(name) for name in pairs.SPLITS]
+        self.assertEqual(counts, [round(200 * share) for share in shares])
+
+    def test_groups_stay_together_and_the_rest_evens_it_out(self):
+        groups = [list(range(30)), *([index] for index in range(30, 100))]
+        for seed in range(5):
+            result = split.assign(groups, [0.5, 0.25, 0.25], seed=seed)
+            self.assertLen(set(result[:30]), 1)
+            self.assertEqual([result.count(name) for name in pairs.SPLITS], [50, 25, 25])
+
+    def test_the_seed_decides(self):
+        groups = [[index] for index in range(50)]
+        first = split.assign(groups, [0.5, 0.25, 0.25], seed=0)
+        self.assertEqual(first, split.assign(groups, [0.5, 0.25, 0.25], seed=0))
+        self.assertNotEqual(first, split.assign(groups, [0.5, 0.25, 0.25], seed=1))
+        self.assertNotEqual(first, sorted(first, key=pairs.SPLITS.index))  # Not by name.
+
+
+class SplitCommandTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.input, self.output = self.folder / "in", self.folder / "out"
+
+    def write(self, count: int, *, below: str = "") -> None:
+        for number in range(count):
+            save(self.input / below / f"{number}.png", detailed(number))
+
+    def test_files_are_copied_as_they_are(self):
+        self.write(20)
+        (self.input / "0.png").rename(self.input / "0.jpg")  # What it is called, not what it is.
+        result = prepare("split", self.folder, "--shares=0.5,0.25,0.25")
+        self.assertEqual(result.exit_code, 0, result)
+        self.assertEqual(
+            result.stdout, f"Wrote 20 images to '{self.output}'. 10 train, 5 val, 5 test.\n"
+        )
+        copies = {path.name: path for path in self.output.rglob("[0-9]*.*")}
+        self.assertLen(copies, 20)
+        for path in self.input.iterdir():
+            self.assertEqual(copies[path.name].read_bytes(), path.read_bytes())
+        plan = json.loads((self.output / "split.json").read_text())
+        self.assertEqual({path.parent.name for path in copies.values()}, set(pairs.SPLITS))
+        for name, path in copies.items():
+            self.assertIn(name, plan[path.parent.name])
+
+    def test_what_looks_alike_is_in_one_split(self):
+        self.write(12)
+        for number in range(12):
+            (self.input / f"again_{number}.jpg").write_bytes(
+                images.encode_image(saved_again(detailed(number))[:, ::-1], ".jpg")
+            )
+        result = prepare("split", self.folder, "--shares=0.4,0.3,0.3")
+        self.assertEqual(result.exit_code, 0, result)
+        self.assertEndsWith(result.stdout, "; 12 groups look alike and were kept together.\n")
+        plan = json.loads((self.output / "split.json").read_text())
+        for name in pairs.SPLITS:
+            originals = {pathlib.Path(x).stem for x in plan[name] if "again" not in x}
+            again = {pathlib.Path(x).stem[6:] for x in plan[name] if "again" in x}
+            self.assertNotEmpty(originals)
+            self.assertEqual(originals, again)
+        self.assertLen(plan["look_alike"], 12)
+        # Nothing is alike to the last bit.
+        other = self.folder / "other"
+        result = prepare("split", self.folder, "--hash_distance=0", f"--output={other}")
+        self.assertNotIn("alike", result.stdout)
+
+    def test_two_folders_stay_pairs(self):
+        self.write(8, below="A")
+        for number in range(8):
+            save(self.input / "B" / f"{number}.bmp", detailed(100 + number))
+        save(self.input / "B" / "lonely.png", detailed(0))
+        result = prepare("split", self.folder, "--shares=0.5,0.25,0.25")
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(
+            result.stderr.splitlines()[0],
+            f"error: B/lonely.png: has no partner in '{self.input}/A'. Add it, or take this out.",
+        )
+        counts = []
+        for name in pairs.SPLITS:
+            source = pairs.open_pairs(str(self.output), name)
+            counts.append(len(source.names))
+            for index, number in enumerate(source.names):
+                a, b = source.read(index)
+                np.testing.assert_array_equal(a, detailed(int(number)))
+                np.testing.assert_array_equal(b, detailed(100 + int(number)))
+        self.assertEqual(counts, [4, 2, 2])
+
+    def test_subfolders_become_part_of_the_name(self):
+        self.write(3, below="sea")
+        self.write(2)
+        save(self.input / "sea_0.png", detailed(9))
+        result = prepare("split", self.folder, "--shares=1,0,0")
+        self.assertEqual(result.exit_code, 1)
+        self.assertStartsWith(
+            result.stderr,
+            "error: sea_0.png: would have the same name in one folder as 'sea/0.png'. Rename it.",
+        )
+        self.assertEqual(
+            files_below(self.output / "train"),
+            ["0.png", "1.png", "sea_0.png", "sea_1.png", "sea_2.png"],
+        )
+
+    def test_a_bad_file_is_in_no_split(self):
+        self.write(3)
+        (self.input / "bad.png").write_bytes(b"no")
+        result = prepare("split", self.folder)
+        self.assertEqual(result.exit_code, 1)
+        self.assertStartsWith(result.stderr, "error: bad.png: cannot be read as an image")
+        self.assertFalse([name for name in files_below(self.output) if "bad" in name])
+
+    def test_nothing_but_bad_files(self):
+        self.input.mkdir()
+        (self.input / "bad.png").write_bytes(b"no")
+        result = prepare("split", self.folder)
+        self.assertEqual((result.exit_code, result.stdout), (1, "There is nothing to split.\n"))
+
+    def test_it_goes_on_and_is_the_same_again(self):
+        self.write(10)
+        prepare("split", self.folder)
+        before = files_below(self.output)
+        (next(iter((self.output / "train").iterdir()))).unlink()
+        result = prepare("split", self.folder)
+        self.assertStartsWith(
+            result.stdout, f"Wrote 1 images to '{self.output}'; 9 were already there."
+        )
+        self.assertEqual(files_below(self.output), before)
+
+    def test_files_that_come_later_would_move_others(self):
+        self.write(10)
+        prepare("split", self.folder)
+        save(self.input / "new.png", detailed(99))
+        result = prepare("split", self.folder)
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: The files of --input have changed since '{self.output}/split.json' was "
+            "written, which would move some from one split to another. Name a new folder.\n",
+        )
+
+    @parameterized.parameters("1", "0.5,0.5", "a,b,c", "0.5,0.6,0.1", "1.1,0,-0.1", "nan,0,1", "")
+    def test_shares_that_make_no_sense(self, shares):
+        save(self.input / "1.png", photo())
+        result = prepare("split", self.folder, f"--shares={shares}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: shares is {shares!r}, but has three numbers, of train, val and test, that sum "
+            "to 1. Such as --shares=0.8,0.1,0.1.\n",
+        )
+
+    @parameterized.parameters(-1, 127)
+    def test_a_distance_that_makes_no_sense(self, distance):
+        save(self.input / "1.png", photo())
+        result = prepare("split", self.folder, f"--hash_distance={distance}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, f"error: hash_distance is {distance}, but is from 0")

@@ -1,0 +1,110 @@
+"""Tests of `pix2pix_tf.prepare.work`: many files in several processes."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl.testing import parameterized
+
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import work
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def square(number: int) -> tuple[int, int]:
+    """Returns the square, and the process that computed it."""
+    if number % 10 == 3:
+        raise InputError(f"'{number}' ends in 3.")
+    return number**2, os.getpid()
+
+
+def fill_disk(number: int) -> None:
+    if number == 70:
+        raise work.OutputError("No room.")
+
+
+def die(number: int) -> None:
+    if number == 40:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep(folder: str) -> None:
+    pathlib.Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+
+class WorkTest(parameterized.TestCase):
+    @parameterized.parameters(1, 2)
+    def test_results_and_problems(self, processes):
+        found = list(work.run_on_all(square, range(250), processes=processes))
+        self.assertEqual(sorted(item for item, _, _ in found), list(range(250)))
+        for item, result, problem in found:
+            if item % 10 == 3:
+                self.assertEqual((result, problem), (None, f"'{item}' ends in 3."))
+            else:
+                self.assertEqual((result[0], problem), (item**2, None))
+        workers = {result[1] for _, result, _ in found if result}
+        self.assertEqual(os.getpid() in workers, processes == 1)
+        self.assertLessEqual(len(workers), processes)
+
+    def test_few_files_are_not_worth_a_process(self):
+        found = list(work.run_on_all(square, range(199), processes=8))
+        self.assertEqual({result[1] for _, result, _ in found if result}, {os.getpid()})
+
+    def test_a_result_that_cannot_be_written_ends_it(self):
+        with self.assertRaisesRegex(work.OutputError, "No room."):
+            list(work.run_on_all(fill_disk, range(250), processes=2))
+
+    def test_a_process_that_is_killed(self):
+        with self.assertRaisesRegex(InputError, "^One of the 2 processes was killed, most likely"):
+            list(work.run_on_all(die, range(250), processes=2))
+
+    def test_workers_end_with_a_command_that_is_killed(self):
+        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        script = (
+            "import test_prepare_work as test\n"
+            "from pix2pix_tf.prepare import work\n"
+            "if __name__ == '__main__':\n"
+            f"    list(work.run_on_all(test.sleep, [{str(folder)!r}] * 200, processes=2))\n"
+        )
+        path = folder / "script.py"
+        path.write_text(script)
+        environment = dict(
+            os.environ, PYTHONPATH=f"{_REPOSITORY}{os.pathsep}{_REPOSITORY / 'tests'}"
+        )
+        with subprocess.Popen([sys.executable, path], env=environment) as command:
+            self.wait_until(lambda: len(list(folder.glob("[0-9]*"))) == 2)
+            command.kill()
+        workers = [int(file.name) for file in folder.glob("[0-9]*")]
+        self.wait_until(lambda: not any(_is_running(worker) for worker in workers))
+
+    def wait_until(self, condition) -> None:
+        end = time.monotonic() + 120
+        while not condition():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.1)
+
+    @parameterized.parameters(
+        ("'/data/in/1.png' is torn.", "is torn."),
+        ("'/data/in/11.png' is torn.", "'/data/in/11.png' is torn."),
+        ("The 'x' is torn.", "The 'x' is torn."),
+        ("is torn.", "is torn."),
+    )
+    def test_without_path(self, problem, expected):
+        self.assertEqual(work.without_path(problem, "in/1.png"), expected)
+
+
+def _is_running(process: int) -> bool:
+    """Returns whether a process is there and has not ended; nobody may have waited for it."""
+    try:
+        state = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
