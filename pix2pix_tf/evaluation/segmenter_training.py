@@ -125,7 +125,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         is_best = measured[BEST_METRIC] > float(state.best)
         if is_best:
             state.best.assign(measured[BEST_METRIC])
-            _save_weights(model, output)
+            files.write_atomically(output / WEIGHTS, keras_compat.weights_file(model))
             write_info(
                 output,
                 classes=table,
@@ -362,12 +362,6 @@ def _described(matrix: np.ndarray, table: ClassTable) -> dict:
         most_frequent_class=dict(name=table.scored[number].name, share=share),
         confusion_matrix=matrix.tolist(),
     )
-
-
-def _save_weights(model: keras.Model, output: pathlib.Path) -> None:
-    temporary = output / f".{WEIGHTS}"  # The suffix has to stay: Keras takes the format from it.
-    model.save_weights(str(temporary))
-    os.replace(temporary, output / WEIGHTS)
 
 
 def _score_best(
