@@ -123,7 +123,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     except WriteError:
         raise
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno, "See to it")
+        remedy = _REMEDIES.get(error.errno, "Make sure that it can be written")
         raise WriteError(
             f"'{path}' cannot be written: {error.strerror or error}. {remedy}, then give the same "
             "command again; what was written before is untouched."

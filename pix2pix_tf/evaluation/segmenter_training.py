@@ -9,14 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files
+from pix2pix_tf import files, keras_compat
 from pix2pix_tf.data import images, pairs
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import classes, fcn, fcn_score, segmenter_data

@@ -12,16 +12,13 @@ Keras 2 and 3; the `.weights.h5` files do.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
 import json
 import math
 import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -31,6 +28,7 @@ from pix2pix_tf import files, keras_compat
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.files import write_atomically
 from pix2pix_tf.training.state import TrainState
+from pix2pix_tf.training.write_errors import writing
 
 FOLDER = "checkpoints"
 GENERATOR_WEIGHTS = "generator.weights.h5"
@@ -89,7 +87,7 @@ class CheckpointManager:
         if measure is not None:
             info.update(dataclasses.asdict(measure))
         unfinished = self._folder / f"{_UNFINISHED}{_name(step)}"
-        with _writing(final):
+        with writing(final):
             self._folder.mkdir(exist_ok=True)
             self._remove_leftovers()
             try:
@@ -119,7 +117,7 @@ class CheckpointManager:
         step = int(self._state.step.numpy())
         folder = self._folder / _name(step)
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-        with _writing(folder):
+        with writing(folder):
             self._remove_leftovers()
             self._forget_best_since(step + 1)
             self._complete(folder, info)
@@ -283,18 +281,6 @@ def read_best(workdir: pathlib.Path) -> dict | None:
         return best if {"step", "metric", "split", "value"} <= best.keys() else None
     except (OSError, ValueError, AttributeError):
         return None  # None yet, or damaged: the next measure counts as best.
-
-
-@contextlib.contextmanager
-def _writing(folder: pathlib.Path) -> Iterator[None]:
-    """Takes what writes a checkpoint; TensorFlow's errors become WriteErrors like Python's."""
-    with files.writing(folder):
-        try:
-            yield
-        except tf.errors.OpError as error:
-            number = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else None
-            reason = error.message.split("; ")[-1].split(" [Op:")[0]
-            raise OSError(number, reason) from error
 
 
 def _name(step: int) -> str:

@@ -56,19 +56,24 @@ class RunLock:
         files.make_output_folder(self._workdir)
         with files.writing(self._path):
             # Not inherited by other programs, which would then hold the lock as well.
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            self._lock()
-            holder = f"process {os.getpid()} on {socket.gethostname()}"
-            os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, holder.encode())
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                self._lock(descriptor)
+                holder = f"process {os.getpid()} on {socket.gethostname()}"
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, holder.encode())
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
 
-    def _lock(self) -> None:
+    def _lock(self, descriptor: int) -> None:
         if fcntl is None:
             return
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._descriptor, 1000).decode(errors="replace")
+            holder = os.read(descriptor, 1000).decode(errors="replace")
             raise InputError(
                 f"'{self._workdir}' is being trained in by {holder or 'another process'}. Wait "
                 "until it ends, stop it, or name another --workdir."

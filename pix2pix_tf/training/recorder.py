@@ -17,6 +17,7 @@ from pix2pix_tf.training.checkpoints import CheckpointManager, Measure, read_bes
 from pix2pix_tf.training.locking import RunLock
 from pix2pix_tf.training.progress import Progress
 from pix2pix_tf.training.state import TrainState, noise_size
+from pix2pix_tf.training.write_errors import writing
 
 _SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON has not.
 
@@ -66,7 +67,9 @@ class Recorder:
         if lock:
             self._log = reports.MetricsLog(workdir, step=self._last_step)
             reports.remove_later_samples(workdir, step=self._last_step)
-            self._events = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+            self._events_folder = workdir / "tensorboard"
+            with writing(self._events_folder):
+                self._events = tf.summary.create_file_writer(str(self._events_folder))
             self._samples = list(self._examples(config.num_samples))
             if self._first_step == 1:
                 self._write_samples(0)  # The untrained generator, to compare with.
@@ -161,11 +164,11 @@ class Recorder:
         if measured is not None and math.isfinite(measured):  # JSON has no infinity.
             record[reports.HELD_OUT_PREFIX + self._best_metric] = measured
         self._log.write(record)
-        with self._events.as_default(step=step):
+        with writing(self._events_folder), self._events.as_default(step=step):
             for name, value in record.items():
                 if name != "step":
                     tf.summary.scalar(name, value)
-        self._events.flush()
+            self._events.flush()
 
     def _write_samples(self, step: int) -> None:
         rows = [
@@ -174,9 +177,9 @@ class Recorder:
         ]
         grid = reports.sample_grid(rows)
         reports.write_sample_grid(self._workdir, step, grid)
-        with self._events.as_default(step=step):
+        with writing(self._events_folder), self._events.as_default(step=step):
             tf.summary.image("input | output | target", grid[np.newaxis])
-        self._events.flush()
+            self._events.flush()
 
     def _write_page(self) -> None:
         write_page(self._config, self._workdir, held_out=self._held_out)
