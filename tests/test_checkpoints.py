@@ -257,6 +257,8 @@ class KilledTest(CheckpointTestCase):
                     pass
             if operations.count < number:
                 break  # It came to its end.
+            for folder in checkpoints.list_checkpoints(self.workdir):
+                self.assertLen(list(folder.iterdir()), 4, folder)  # None of them is a part.
             fill(self.state, seed=99)
             step = self.manager(keep=1).restore_newest()
             self.manager(keep=1).finish()
