@@ -11,7 +11,7 @@ from keras.src.saving import saving_lib
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 
 
-def weights_file(model: keras.Model) -> memoryview:
+def weights_file(model: keras.Model) -> bytes:
     """Returns what `model.save_weights("NAME.weights.h5")` writes into the file.
 
     For Python to write: HDF5 cannot give up a file that it has no room to finish, and the
@@ -24,7 +24,7 @@ def weights_file(model: keras.Model) -> memoryview:
         model, weights_store=store, assets_store=None, inner_path="", **{visited: set()}
     )
     store.close()
-    return buffer.getbuffer()
+    return buffer.getvalue()
 
 
 class ScaledOptimizer(tf.Module):
