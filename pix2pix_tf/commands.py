@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
 import os
+import shutil
 import sys
-from collections.abc import Callable, Collection
+import tempfile
+from collections.abc import Callable, Collection, Iterator
 
 from absl import app, flags, logging
 
@@ -41,7 +45,29 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
             print(f"error: {error}", file=sys.stderr)
             return EXIT_INPUT_ERROR
 
-    app.run(guarded, flags_parser=_parse_flags)
+    with _own_temporary_folder():
+        app.run(guarded, flags_parser=_parse_flags)
+
+
+@contextlib.contextmanager
+def _own_temporary_folder() -> Iterator[None]:
+    """Gives temporary files of libraries a folder that goes away with the process.
+
+    TensorFlow's AutoGraph removes the sources that it generates, but not what Python
+    makes of them, which would pile up.
+    """
+    before = tempfile.tempdir
+    try:
+        tempfile.tempdir = tempfile.mkdtemp(prefix="pix2pix_tf_")
+    except OSError:  # There is none to write in; whoever needs one will say so.
+        yield
+        return
+    # Before TensorFlow is imported, so that it comes after what that does at the end.
+    atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

@@ -12,3 +12,7 @@ class InputError(ValueError):
 
 class MissingInputError(InputError, FileNotFoundError):
     """A file or folder that a user named is not there."""
+
+
+class WriteError(InputError, OSError):
+    """A result cannot be written: the disk is full, the folder read-only or gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import pathlib
@@ -11,7 +12,20 @@ import socket
 import tempfile
 from collections.abc import Iterator
 
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, WriteError
+
+_REMEDIES = {
+    errno.ENOSPC: "Make room on that disk",
+    errno.EDQUOT: "Make room within your quota",
+    errno.EFBIG: "Raise the limit on the size of files",
+    errno.EROFS: "Make that disk writable",
+    errno.EACCES: "Make that folder writable",
+    errno.EPERM: "Make that folder writable",
+    errno.ENOENT: "Bring that folder back",
+    errno.ESTALE: "Bring that folder back",
+}
+# Between the name of a file and random letters, in the name it has while it is written.
+_UNFINISHED = ".unfinished."
 
 
 def make_output_folder(folder: pathlib.Path) -> None:
@@ -97,17 +111,62 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def write_atomically(path: pathlib.Path, contents: bytes) -> None:
-    """Writes a file that is never seen half-written: beside it, then renamed."""
-    path = pathlib.Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Takes what writes a file or folder, for its errors to name it and say what to do.
+
+    Raises:
+        WriteError: In place of an OSError.
+    """
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private.
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
+        yield
+    except WriteError:
         raise
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno, "Make sure that it can be written")
+        raise WriteError(
+            f"'{path}' cannot be written: {error.strerror or error}. {remedy}, then give the same "
+            "command again; what was written before is untouched."
+        ) from error
+
+
+def write_atomically(path: pathlib.Path, contents: bytes) -> None:
+    """Writes a file that is never seen half-written: beside it, then renamed.
+
+    Raises:
+        WriteError: If it cannot be written; a file that was there before still is.
+    """
+    path = pathlib.Path(path)
+    prefix = f".{path.name}{_UNFINISHED}"
+    with writing(path):
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(contents)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp makes it private.
+            os.replace(temporary, path)
+        except BaseException:
+            # Gone with its folder, perhaps; the error that led here is the one to tell.
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def remove_unfinished(folder: pathlib.Path, pattern: str) -> None:
+    """Removes what processes that were killed in `write_atomically` have left.
+
+    Args:
+        folder: Where to look; need not be there.
+        pattern: Of the names of the files, which nobody else may be writing.
+    """
+    for path in pathlib.Path(folder).glob(f".{pattern}{_UNFINISHED}*"):
+        with writing(path):
+            path.unlink()
+
+
+def sync(path: pathlib.Path) -> None:
+    """Waits until the disk has a file, or says that it has no room for it after all."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())

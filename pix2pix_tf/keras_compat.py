@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import io
+
 import keras
 import tensorflow as tf
+from keras.src.saving import saving_lib
 
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+
+
+def weights_file(model: keras.Model) -> bytes:
+    """Returns what `model.save_weights("NAME.weights.h5")` writes into the file.
+
+    For Python to write: HDF5 cannot give up a file that it has no room to finish, and the
+    process ends by SIGSEGV. Keras keeps the way into memory for itself.
+    """
+    buffer = io.BytesIO()
+    store = saving_lib.H5IOStore(buffer, mode="w")
+    visited = "visited_saveables" if IS_KERAS_3 else "visited_trackables"
+    saving_lib._save_state(
+        model, weights_store=store, assets_store=None, inner_path="", **{visited: set()}
+    )
+    store.close()
+    return buffer.getvalue()
 
 
 class ScaledOptimizer(tf.Module):

@@ -6,9 +6,11 @@ import dataclasses
 import json
 import pathlib
 import re
+import shutil
 import tempfile
 from unittest import mock
 
+import file_faults
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,7 +18,7 @@ import tiny_training
 from absl.testing import parameterized
 
 from pix2pix_tf import keras_compat
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, WriteError
 from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.state import TrainState
@@ -82,6 +84,15 @@ class CheckpointTestCase(tf.test.TestCase, parameterized.TestCase):
             self.state.step.assign(step)
             measure = Measure("l1", split, metrics[step], larger_is_better) if metrics else None
             self.manager(keep=keep).save(measure)
+
+    def keep_copy(self) -> None:
+        """Keeps the run folder as it is, for `put_copy_back`."""
+        self.copy = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory())) / "run"
+        shutil.copytree(self.workdir, self.copy)
+
+    def put_copy_back(self) -> None:
+        shutil.rmtree(self.workdir)
+        shutil.copytree(self.copy, self.workdir)
 
     def steps(self) -> list[int]:
         """Returns the steps of the checkpoints that are there."""
@@ -200,15 +211,14 @@ class SaveTest(CheckpointTestCase):
             metric="l1",
             split="val",
             value=0.25,
+            larger_is_better=False,
         )
         self.assertEqual(info, expected)
 
     def test_a_death_while_writing_leaves_the_old_ones(self):
         self.save(10)
         before = tiny_training.read_folder(self.workdir)
-        with mock.patch.object(
-            type(self.state.generator), "save_weights", side_effect=KeyboardInterrupt
-        ):
+        with mock.patch.object(keras_compat, "weights_file", side_effect=KeyboardInterrupt):
             with self.assertRaises(KeyboardInterrupt):
                 self.save(20)
         after = tiny_training.read_folder(self.workdir)
@@ -222,27 +232,125 @@ class SaveTest(CheckpointTestCase):
         self.assertFalse(unfinished.exists())
         self.assertEqual(self.steps(), [10, 30])
 
-    def test_a_death_while_publishing_leaves_whole_files(self):
-        self.save(10)
 
-        def published():
-            return tiny_training.read_folder(self.workdir)["discriminator.weights.h5"]
+class KilledTest(CheckpointTestCase):
+    """Ends `save` at each of its operations on files; SIGKILL itself has test_killed_runs.py."""
 
-        before = published()
+    def saved_files(self) -> dict[str, str]:
+        """Returns digests of what a reader of the run folder can see."""
+        found = tiny_training.read_folder(self.workdir)
+        return {name: digest for name, digest in found.items() if "/." not in f"/{name}"}
 
-        def write_half(model, path):
-            pathlib.Path(path).write_bytes(b"half")
-            if model is self.state.discriminator:
-                raise KeyboardInterrupt
+    def test_what_a_killed_save_leaves_is_the_old_state_or_the_new_one(self):
+        metrics = {10: 0.3, 20: 0.5, 30: 0.2}  # Step 30 becomes the best, and 10 and 20 go.
+        seen, number = [], 0
+        self.save(10, 20, keep=1, metrics=metrics)
+        old = self.saved_files()
+        self.keep_copy()
+        while True:
+            number += 1
+            self.put_copy_back()
+            with file_faults.kill_at(number, self.workdir) as operations:
+                try:
+                    self.save(30, keep=1, metrics=metrics)
+                except file_faults.KilledError:
+                    pass
+            if operations.count < number:
+                break  # It came to its end.
+            for folder in checkpoints.list_checkpoints(self.workdir):
+                self.assertLen(list(folder.iterdir()), 4, folder)  # None of them is a part.
+            fill(self.state, seed=99)
+            step = self.manager(keep=1).restore_newest()
+            self.manager(keep=1).finish()
+            seen.append((step, self.saved_files()))
+            left = [path for path in self.workdir.rglob(".*") if path.is_dir()]
+            self.assertEmpty(left)
+        self.save(30, keep=1, metrics=metrics)
+        expected = {20: old, 30: self.saved_files()}
+        self.assertEqual(self.steps(), [30])
+        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 30)
+        for step, found in seen:
+            self.assertEqual(found, expected[step], f"after step {step}")
+        # A good many of both, or it was not `save` that was killed.
+        self.assertGreater(sum(step == 20 for step, _ in seen), 4)
+        self.assertGreater(sum(step == 30 for step, _ in seen), 8)
 
-        with mock.patch.object(
-            type(self.state.generator), "save_weights", autospec=True, side_effect=write_half
-        ):
-            with self.assertRaises(KeyboardInterrupt):
-                self.save(20)
-        self.assertEqual(published(), before)
+    def test_finish_has_nothing_to_do_after_a_whole_save(self):
+        self.save(10, 20, metrics={10: 0.3, 20: 0.5})
+        before = tiny_training.read_folder(self.workdir)
+        times = [path.stat().st_mtime_ns for path in sorted(self.workdir.rglob("*"))]
+        self.manager().restore_newest()
+        self.manager().finish()
+        self.assertEqual(tiny_training.read_folder(self.workdir), before)
+        # Not even written again: the folder may be read-only by now.
+        after = [path.stat().st_mtime_ns for path in sorted(self.workdir.rglob("*"))]
+        self.assertEqual(after, times)
+
+
+class FullDiskTest(CheckpointTestCase):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.workdir / "disk"
+        self.disk.mkdir()
+        self.workdir = self.disk / "run"
+
+    def assert_fails_and_keeps(self, step: int, pattern: str) -> None:
+        """Asserts that `save` fails with one line, and that the checkpoint of step 20 is whole."""
+        with self.assertRaisesRegex(WriteError, pattern) as caught:
+            self.save(step)
+        self.assertNotIn("\n", str(caught.exception))
+        self.assertEmpty(list(self.workdir.rglob(".unfinished*")))  # Its room is free again.
+        self.assertEqual(self.steps()[-1], 20)
+        self.assert_restores(20)
+
+    def test_no_room_for_a_part_of_it(self):
+        with file_faults.small_disk(self.disk, 4) as is_mounted:
+            if not is_mounted:
+                self.skipTest("This process may not mount a disk.")
+            self.workdir.mkdir()
+            self.save(10, 20)
+            size = sum(path.stat().st_size for path in self.folder(20).iterdir())
+            for share in (0, 0.2, 0.5, 0.7, 0.9):
+                file_faults.fill(self.disk, leave=int(share * size))
+                self.assert_fails_and_keeps(30, "step_00000030' cannot be written: No space left")
+            (self.disk / "filling").unlink()
+            self.save(30)
+            self.assert_restores(30)
+
+    @parameterized.parameters(10, 1_000, 20_000, 100_000)
+    def test_a_limit_on_the_size_of_files(self, size):
+        # What any user may have: the system refuses to write, whoever asks.
+        self.workdir.mkdir()
+        self.save(10, 20)
+        with file_faults.files_limited_to(size):
+            self.assert_fails_and_keeps(30, "step_00000030' cannot be written: .*File too large")
         self.save(30)
-        self.assertNotEqual(published(), before)
+        self.assert_restores(30)
+
+    def test_no_room_at_any_operation(self):
+        self.workdir.mkdir()
+        number, steps = 0, []
+        self.save(10, 20, keep=1)
+        self.keep_copy()
+        while True:
+            number += 1
+            self.put_copy_back()
+            with file_faults.fail_at(number, self.workdir) as operations:
+                try:
+                    self.save(30, keep=1)
+                    failed = False
+                except WriteError as error:
+                    failed = True
+                    self.assertIn("No space left on device. Make room on that disk", str(error))
+            if operations.count < number:
+                break
+            steps.append((self.manager().restore_newest(), failed))
+            self.manager(keep=1).finish()
+            self.assertEqual(self.steps(), [steps[-1][0]])
+        self.assertFalse(failed)
+        self.assertContainsSubset({(20, True), (30, True)}, set(steps))
+        # A folder that is there already need not be made, nor a link where a copy will do.
+        self.assertLessEqual(steps.count((30, False)), 2)
 
 
 def cut_data(folder: pathlib.Path) -> None:

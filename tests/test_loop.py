@@ -228,6 +228,7 @@ class FinishedRunTest(LoopTestCase):
 
     def test_a_finished_run_has_nothing_to_do(self):
         workdir = self.copy()
+        train(self.config, workdir)  # The page names the folder, which is another one now.
         before = tiny_training.read_folder(workdir)
         state, printed = train(self.config, workdir)
         self.assertIn("All 6 steps are done. Give a larger num_steps to go on.", printed)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files
+from pix2pix_tf import files, keras_compat
 from pix2pix_tf.data import images, pairs
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import classes, fcn, fcn_score, segmenter_data
@@ -125,7 +124,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         is_best = measured[BEST_METRIC] > float(state.best)
         if is_best:
             state.best.assign(measured[BEST_METRIC])
-            _save_weights(model, output)
+            files.write_atomically(output / WEIGHTS, keras_compat.weights_file(model))
             write_info(
                 output,
                 classes=table,
@@ -362,12 +361,6 @@ def _described(matrix: np.ndarray, table: ClassTable) -> dict:
         most_frequent_class=dict(name=table.scored[number].name, share=share),
         confusion_matrix=matrix.tolist(),
     )
-
-
-def _save_weights(model: keras.Model, output: pathlib.Path) -> None:
-    temporary = output / f".{WEIGHTS}"  # The suffix has to stay: Keras takes the format from it.
-    model.save_weights(str(temporary))
-    os.replace(temporary, output / WEIGHTS)
 
 
 def _score_best(

@@ -24,9 +24,11 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from pix2pix_tf import files, keras_compat
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.files import write_atomically
 from pix2pix_tf.training.state import TrainState
+from pix2pix_tf.training.write_errors import writing
 
 FOLDER = "checkpoints"
 GENERATOR_WEIGHTS = "generator.weights.h5"
@@ -34,7 +36,7 @@ DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
 INFO = "info.json"
 NEWEST, BEST = "newest", "best"  # What may be asked for, beside a step.
 _STATE, _BEST = "state", "best.json"
-_UNFINISHED = ".unfinished_"
+_UNFINISHED, _REMOVED = ".unfinished_", ".removed_"  # Folders that are not whole, by their names.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,33 +77,54 @@ class CheckpointManager:
 
         Args:
             measure: What decides the best checkpoint, if this one was measured.
+
+        Raises:
+            WriteError: If it cannot be written; those before are untouched.
         """
         step = int(self._state.step.numpy())
         final = self._folder / _name(step)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self._folder.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(leftover)  # Of a process that was killed while writing.
-        unfinished = self._folder / f"{_UNFINISHED}{_name(step)}"
-        unfinished.mkdir()
-        self._checkpoint.write(str(unfinished / _STATE))
-        self._state.generator.save_weights(str(unfinished / GENERATOR_WEIGHTS))
         info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
         if measure is not None:
-            info.update(metric=measure.metric, split=measure.split, value=measure.value)
-        (unfinished / INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
-        if final.exists():
-            shutil.rmtree(final)  # A damaged one that the run fell back from.
-        os.replace(unfinished, final)
-        for later in list_checkpoints(self._workdir):
-            if later.name > final.name:
-                shutil.rmtree(later)  # Damaged as well; it would count as the newest.
-        best = read_best(self._workdir)
-        if best is not None and best["step"] >= step:
-            (self._folder / _BEST).unlink()  # It was one of those.
-        self._publish_weights(final)
-        if measure is not None and math.isfinite(measure.value):
-            self._note_best(info, measure.larger_is_better)
-        self._remove_old()
+            info.update(dataclasses.asdict(measure))
+        unfinished = self._folder / f"{_UNFINISHED}{_name(step)}"
+        with writing(final):
+            self._folder.mkdir(exist_ok=True)
+            self._remove_leftovers()
+            try:
+                unfinished.mkdir()
+                self._checkpoint.write(str(unfinished / _STATE))
+                weights = keras_compat.weights_file(self._state.generator)
+                (unfinished / GENERATOR_WEIGHTS).write_bytes(weights)
+                (unfinished / INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
+                for path in unfinished.iterdir():
+                    files.sync(path)
+            except (OSError, tf.errors.OpError):
+                shutil.rmtree(unfinished, ignore_errors=True)  # The room that it takes is needed.
+                raise
+            if final.exists():
+                self._remove(final)  # A damaged one that the run fell back from.
+            os.replace(unfinished, final)
+            self._forget_best_since(step)
+            self._complete(final, info)
+            self._publish_weights(final)
+
+    def finish(self) -> None:
+        """Does what a process that was killed in `save` has left to do, after `restore_newest`.
+
+        Raises:
+            WriteError: If it cannot be written.
+        """
+        step = int(self._state.step.numpy())
+        folder = self._folder / _name(step)
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        with writing(folder):
+            self._remove_leftovers()
+            self._forget_best_since(step + 1)
+            self._complete(folder, info)
+            # The last that `save` does. The contents, not the time, tell.
+            published, weights = self._workdir / GENERATOR_WEIGHTS, folder / GENERATOR_WEIGHTS
+            if not published.is_file() or files.sha256(published) != files.sha256(weights):
+                self._publish_weights(folder)
 
     def restore_newest(self) -> int | None:
         """Restores the newest checkpoint that is whole.
@@ -154,26 +177,55 @@ class CheckpointManager:
             return f"it is of step {int(self._state.step.numpy())}, but {INFO} says {step}"
         return None
 
+    def _remove_leftovers(self) -> None:
+        """Removes what a process has left that was killed while writing or removing."""
+        for kind in (_UNFINISHED, _REMOVED):
+            for leftover in self._folder.glob(f"{kind}*"):
+                shutil.rmtree(leftover)
+        files.remove_unfinished(self._folder, _BEST)
+
+    def _remove(self, folder: pathlib.Path) -> None:
+        """Removes a checkpoint, which is never seen half-removed."""
+        removed = self._folder / f"{_REMOVED}{folder.name}"
+        os.replace(folder, removed)
+        shutil.rmtree(removed)
+
+    def _forget_best_since(self, step: int) -> None:
+        """Forgets a best checkpoint that is of `step` or later, and so was a damaged one."""
+        best = read_best(self._workdir)
+        if best is not None and best["step"] >= step:
+            (self._folder / _BEST).unlink()
+
+    def _complete(self, folder: pathlib.Path, info: dict) -> None:
+        """Notes and removes what follows from a new checkpoint, of which `info` tells."""
+        for later in list_checkpoints(self._workdir):
+            if later.name > folder.name:
+                self._remove(later)  # A damaged one; it would count as the newest.
+        if "larger_is_better" in info and math.isfinite(info["value"]):
+            self._note_best(info)
+        self._remove_old()
+
     def _publish_weights(self, folder: pathlib.Path) -> None:
         """Puts the newest networks into the run folder, each whole or as before."""
-        generator = self._workdir / f".{GENERATOR_WEIGHTS}"
-        generator.unlink(missing_ok=True)
+        discriminator = keras_compat.weights_file(self._state.discriminator)
+        write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
+        # After the other: where this one is there, both are.
+        published = self._workdir / GENERATOR_WEIGHTS
+        linked = self._workdir / f".{GENERATOR_WEIGHTS}"
+        linked.unlink(missing_ok=True)
         try:
-            os.link(folder / GENERATOR_WEIGHTS, generator)  # No second copy on the disk.
+            os.link(folder / GENERATOR_WEIGHTS, linked)  # No second copy on the disk.
         except OSError:
-            shutil.copyfile(folder / GENERATOR_WEIGHTS, generator)
-        os.replace(generator, self._workdir / GENERATOR_WEIGHTS)
-        # The suffix has to stay: Keras takes the format from it.
-        discriminator = self._workdir / f".{DISCRIMINATOR_WEIGHTS}"
-        self._state.discriminator.save_weights(str(discriminator))
-        os.replace(discriminator, self._workdir / DISCRIMINATOR_WEIGHTS)
+            write_atomically(published, (folder / GENERATOR_WEIGHTS).read_bytes())
+        else:
+            os.replace(linked, published)
 
-    def _note_best(self, info: dict, larger_is_better: bool) -> None:
+    def _note_best(self, info: dict) -> None:
         best = read_best(self._workdir)
         # Of another measure, or of other pairs, it cannot be compared.
         if best is not None and all(best[x] == info[x] for x in ("metric", "split")):
             gain = info["value"] - best["value"]
-            if (gain if larger_is_better else -gain) <= 0:
+            if (gain if info["larger_is_better"] else -gain) <= 0:
                 return
         write_atomically(self._folder / _BEST, json.dumps(info, indent=2).encode())
 
@@ -182,7 +234,7 @@ class CheckpointManager:
         kept = list_checkpoints(self._workdir)[-self._keep :]
         for folder in list_checkpoints(self._workdir):
             if folder not in kept and (best is None or folder.name != _name(best["step"])):
-                shutil.rmtree(folder)
+                self._remove(folder)
 
 
 def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:

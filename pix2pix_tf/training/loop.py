@@ -10,15 +10,21 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
+from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import distribution, reports
-from pix2pix_tf.training.checkpoints import CheckpointManager, list_checkpoints
+from pix2pix_tf.training.checkpoints import (
+    DISCRIMINATOR_WEIGHTS,
+    GENERATOR_WEIGHTS,
+    CheckpointManager,
+    list_checkpoints,
+)
+from pix2pix_tf.training.locking import RunLock
 from pix2pix_tf.training.precision import resolve_precision
 from pix2pix_tf.training.profiling import Profiler
 from pix2pix_tf.training.progress import Progress
-from pix2pix_tf.training.recorder import NonFiniteLossError, Recorder
+from pix2pix_tf.training.recorder import NonFiniteLossError, Recorder, write_page
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.stopping import StopRequest
@@ -27,6 +33,11 @@ from pix2pix_tf.training.summary import describe_run
 __all__ = ["NonFiniteLossError", "WorkerLostError", "open_reader", "train"]
 
 _HELD_OUT_SPLITS = ("val", "test")
+# Files beside the checkpoints and samples.
+_WRITTEN = (
+    *(CONFIG_FILE, reports.METRICS_FILE, reports.LOSSES_PICTURE, reports.PAGE),
+    *(GENERATOR_WEIGHTS, DISCRIMINATOR_WEIGHTS),
+)
 
 
 class WorkerLostError(RuntimeError):
@@ -46,7 +57,9 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         workdir: The run folder; made if it is not there.
 
     Raises:
-        InputError: If the data cannot be used, or the folder holds another run.
+        InputError: If the data cannot be used, the folder holds another run, or another
+            process trains in it.
+        WriteError: If something cannot be written; the last checkpoint is whole.
         NonFiniteLossError: If a loss or a weight is not finite, naming the step;
             the last checkpoint before it is left as it was.
         WorkerLostError: If another worker ended in the middle of the run.
@@ -57,6 +70,20 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         raise InputError(f"'{workdir}' is not a folder. Name another --workdir; it is made if new.")
     # First: a strategy over machines must come before anything asks for devices.
     strategy = distribution.build_strategy(config.strategy)
+    if not distribution.is_chief(strategy):
+        return _train(config, workdir, strategy, lock=None)
+    with RunLock(workdir) as lock:
+        return _train(config, workdir, strategy, lock=lock)
+
+
+def _train(
+    config: TrainConfig,
+    workdir: pathlib.Path,
+    strategy: tf.distribute.Strategy,
+    *,
+    lock: RunLock | None,
+) -> TrainState:
+    """Does the work of `train`; without a lock, writes nothing."""
     config = _settle(config, workdir)
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
@@ -83,17 +110,24 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         if held_out:
             held_out_reader.read_all()
 
+    if lock:
+        lock.acquire()
+        for name in _WRITTEN:
+            files.remove_unfinished(workdir, name)
     with strategy.scope():
         state = TrainState(config)
-    files.make_output_folder(workdir)
     manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
     restored = manager.restore_newest()
     if restored is not None:
+        if lock:
+            manager.finish()
         print(f"Continuing '{workdir}' after step {restored}.", flush=True)
     if restored is not None and restored >= config.num_steps:
+        if lock:
+            write_page(config, workdir, held_out=held_out)  # Killed before it, perhaps.
         print(f"All {config.num_steps} steps are done. Give a larger num_steps to go on.")
         return state
-    if distribution.is_chief(strategy):
+    if lock:
         config.save(workdir)
 
     recorder = Recorder(
@@ -103,7 +137,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         held_out_reader,
         manager,
         held_out=held_out,
-        writes=distribution.is_chief(strategy),
+        lock=lock,
     )
     batches = _distributed_batches(
         config, training_reader, strategy, int(state.examples_seen.numpy())
@@ -112,7 +146,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         train_step = make_train_step(state, config, strategy)
         agree = distribution.make_agreement(strategy)
         profiled = first_and_last_step(config.profile_steps)
-        with Profiler(workdir, profiled, writes=distribution.is_chief(strategy)) as profiler:
+        with Profiler(workdir, profiled, writes=lock is not None) as profiler:
             _run_steps(config, state, train_step, batches, recorder, agree, profiler)
     except tf.errors.OpError as error:
         if training_reader.error is not None:  # A file went bad during the run.

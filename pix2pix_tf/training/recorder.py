@@ -14,8 +14,12 @@ from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pipeline
 from pix2pix_tf.training import reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure, read_best
+from pix2pix_tf.training.locking import RunLock
 from pix2pix_tf.training.progress import Progress
 from pix2pix_tf.training.state import TrainState, noise_size
+from pix2pix_tf.training.write_errors import writing
+
+_SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON has not.
 
 
 class NonFiniteLossError(RuntimeError):
@@ -33,7 +37,8 @@ class Recorder:
         manager: Saves the checkpoints.
         held_out: The split that `reader` reads, or None where there is none but
             that of the training, by which no best can be told.
-        writes: False on all workers but the first: they only watch the losses.
+        lock: Held by the process that writes; None on all workers but the first, which
+            only watch the losses.
     """
 
     def __init__(
@@ -45,7 +50,7 @@ class Recorder:
         manager: CheckpointManager,
         *,
         held_out: str | None,
-        writes: bool,
+        lock: RunLock | None,
     ):
         self._config = config
         self._workdir = workdir
@@ -54,15 +59,17 @@ class Recorder:
         self._manager = manager
         self._held_out = held_out
         self._best_metric = config.best_metric if held_out else "none"
-        self._writes = writes
+        self._lock = lock
         self._generate = tf.function(lambda source, z: state.generator([source, z]))
         self._window: list[dict[str, tf.Tensor]] = []  # Losses since the last line.
         self._first_step = int(state.step.numpy()) + 1
         self._last_time, self._last_step = time.monotonic(), self._first_step - 1
-        if writes:
+        if lock:
             self._log = reports.MetricsLog(workdir, step=self._last_step)
             reports.remove_later_samples(workdir, step=self._last_step)
-            self._events = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+            self._events_folder = workdir / "tensorboard"
+            with writing(self._events_folder):
+                self._events = tf.summary.create_file_writer(str(self._events_folder))
             self._samples = list(self._examples(config.num_samples))
             if self._first_step == 1:
                 self._write_samples(0)  # The untrained generator, to compare with.
@@ -84,6 +91,7 @@ class Recorder:
             NonFiniteLossError: At the next line of metrics or checkpoint after
                 a loss, or a weight about to be saved, was not finite; nothing
                 is saved then.
+            WriteError: If something cannot be written; the last checkpoint is whole.
         """
         config = self._config
         self._window.append(losses)
@@ -99,14 +107,16 @@ class Recorder:
         paused_at = time.monotonic()
         if saves:
             self._check_weights(step)
-        if self._writes:
+        if self._lock:
+            self._lock.check()
             measured = self._measure() if saves and not is_stopped else None
             if logs:
                 self._log_record(step, record, measured)
-            if saves:
-                self._save_checkpoint(step, measured, progress)
             if draws:
                 self._write_samples(step)
+            # After all else of the step: what a killed run goes on from lacks nothing before it.
+            if saves:
+                self._save_checkpoint(step, measured, progress)
             if saves or draws:
                 self._write_page()
         self._last_time += time.monotonic() - paused_at  # images_per_second is of training alone.
@@ -138,8 +148,9 @@ class Recorder:
         window, self._window = self._window, []
         means = {name: float(np.mean([float(x[name]) for x in window])) for name in window[0]}
         self._check_losses()
-        now = time.monotonic()
-        rate = (step - self._last_step) * self._config.batch_size / (now - self._last_time)
+        now = time.monotonic()  # Never the time of day, which jumps when a clock is set.
+        seconds = max(now - self._last_time, _SHORTEST_SECONDS)
+        rate = (step - self._last_step) * self._config.batch_size / seconds
         self._last_time, self._last_step = now, step
         return dict(
             step=step,
@@ -153,11 +164,11 @@ class Recorder:
         if measured is not None and math.isfinite(measured):  # JSON has no infinity.
             record[reports.HELD_OUT_PREFIX + self._best_metric] = measured
         self._log.write(record)
-        with self._events.as_default(step=step):
+        with writing(self._events_folder), self._events.as_default(step=step):
             for name, value in record.items():
                 if name != "step":
                     tf.summary.scalar(name, value)
-        self._events.flush()
+            self._events.flush()
 
     def _write_samples(self, step: int) -> None:
         rows = [
@@ -166,15 +177,12 @@ class Recorder:
         ]
         grid = reports.sample_grid(rows)
         reports.write_sample_grid(self._workdir, step, grid)
-        with self._events.as_default(step=step):
+        with writing(self._events_folder), self._events.as_default(step=step):
             tf.summary.image("input | output | target", grid[np.newaxis])
-        self._events.flush()
+            self._events.flush()
 
     def _write_page(self) -> None:
-        reports.plot_losses(self._workdir, gan_loss=self._config.gan_loss)
-        reports.write_page(
-            self._workdir, self._config, best=read_best(self._workdir), held_out=self._held_out
-        )
+        write_page(self._config, self._workdir, held_out=self._held_out)
 
     def _measure(self) -> float | None:
         """Returns the mean of the best checkpoint's measure, or None if there is no such."""
@@ -213,3 +221,9 @@ class Recorder:
         seed = seeds.stream(self._config.seed, seeds.SAMPLES)
         z = tf.random.stateless_uniform([1, noise_size(self._config)], seed=[seed, number])
         return self._generate(example.source, z)
+
+
+def write_page(config: TrainConfig, workdir: pathlib.Path, *, held_out: str | None) -> None:
+    """Writes the curves and the page of a run, from what is in its folder."""
+    reports.plot_losses(workdir, gan_loss=config.gan_loss)
+    reports.write_page(workdir, config, best=read_best(workdir), held_out=held_out)

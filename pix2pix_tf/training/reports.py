@@ -43,8 +43,12 @@ class MetricsLog:
         files.write_atomically(self._path, lines.encode())
 
     def write(self, record: dict[str, float]) -> None:
-        """Appends a line; it is on the disk when this returns."""
-        with open(self._path, "a", encoding="utf-8") as file:
+        """Appends a line; it is on the disk when this returns.
+
+        Raises:
+            WriteError: If it cannot be written; `read_metrics` leaves a part of it out.
+        """
+        with files.writing(self._path), open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
 
@@ -100,7 +104,7 @@ def sample_grid(
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
     """Writes `samples/step_NNNNNNNN.png`."""
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
-    folder.mkdir(exist_ok=True)
+    files.make_output_folder(folder)
     files.write_atomically(
         folder / f"step_{step:08d}.png", images.encode_image(tf.constant(grid), ".png")
     )
@@ -108,7 +112,9 @@ def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> Non
 
 def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
     """Removes grids beyond `step`, of a part of the run that was cut off and comes again."""
-    for path in (pathlib.Path(workdir) / SAMPLES_FOLDER).glob("step_*.png"):
+    folder = pathlib.Path(workdir) / SAMPLES_FOLDER
+    files.remove_unfinished(folder, "step_*.png")
+    for path in folder.glob("step_*.png"):
         if int(path.stem.split("_")[1]) > step:
             path.unlink()
 

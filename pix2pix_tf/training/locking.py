@@ -1,0 +1,98 @@
+"""One run at a time in a run folder."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import socket
+
+from pix2pix_tf import files
+from pix2pix_tf.errors import InputError, WriteError
+
+try:
+    import fcntl
+except ImportError:  # Windows.
+    fcntl = None
+
+LOCK_FILE = "train.lock"
+
+
+class RunLock:
+    """Keeps other processes from training in a run folder while this one does.
+
+    Taken at once where the folder is there already, else by `acquire`. The system
+    releases it when the process ends, however it ends; the file stays, and means nothing
+    then: deleting it would let two processes lock two files of one name. Where the file
+    system knows no locks, nobody is kept out.
+
+    Args:
+        workdir: The run folder.
+    """
+
+    def __init__(self, workdir: pathlib.Path):
+        self._workdir = pathlib.Path(workdir)
+        self._path = self._workdir / LOCK_FILE
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> RunLock:
+        if self._workdir.is_dir():
+            self.acquire()
+        return self
+
+    def __exit__(self, *unused):
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def acquire(self) -> None:
+        """Makes the folder if it is not there, and takes the lock if this object has it not yet.
+
+        Raises:
+            InputError: If another process has it, naming that one, or the folder cannot be made.
+            WriteError: If the folder cannot be written in.
+        """
+        if self._descriptor is not None:
+            return
+        files.make_output_folder(self._workdir)
+        with files.writing(self._path):
+            # Not inherited by other programs, which would then hold the lock as well.
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                self._lock(descriptor)
+                holder = f"process {os.getpid()} on {socket.gethostname()}"
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, holder.encode())
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
+
+    def _lock(self, descriptor: int) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 1000).decode(errors="replace")
+            raise InputError(
+                f"'{self._workdir}' is being trained in by {holder or 'another process'}. Wait "
+                "until it ends, stop it, or name another --workdir."
+            ) from None
+        except OSError:
+            pass  # Some network file systems have no locks.
+
+    def check(self) -> None:
+        """Looks whether the folder is still the one that was locked; call before writing.
+
+        Raises:
+            WriteError: If it was deleted, or another was put in its place.
+        """
+        try:
+            is_same = os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise WriteError(
+                f"'{self._workdir}' is no longer the folder that this run started in: it was "
+                "deleted, moved or unmounted. Bring it back, then give the same command again."
+            )

@@ -1,0 +1,285 @@
+r"""Kills a training run at seeded random moments, and compares its end with an undisturbed run.
+
+    python tests/killed_runs.py --kills=20
+
+Prints what was tried and found; the exit status is 1 if anything was lost. The training is
+`python -m pix2pix_tf.train` in processes of its own, ended by SIGKILL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+import tiny_training
+
+from pix2pix_tf.training import checkpoints
+
+# Two of the moments are in the 50 ms or so between the appearance of a folder and its end.
+MOMENTS = ("writing a checkpoint", "just after a checkpoint", "between steps", "starting")
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_TIMEOUT_SECONDS = 300
+_CHECKPOINT_EVERY = 4
+
+
+@dataclasses.dataclass
+class Report:
+    """What was done to a run, and what it lost.
+
+    Attributes:
+        kills: How many, by where the run was, as what it left behind shows.
+        steps: Of the whole run.
+        repeated_steps: Steps that were done again, over all kills.
+        lost: What is missing or different, a line each.
+    """
+
+    kills: collections.Counter
+    steps: int = 0
+    repeated_steps: int = 0
+    lost: list[str] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Returns the lines that are printed."""
+        lines = [f"killed by SIGKILL: {sum(self.kills.values())} times, on {self.steps} steps"]
+        lines += [f"  {place}: {count}" for place, count in sorted(self.kills.items())]
+        lines.append(f"steps done again: {self.repeated_steps}")
+        lines.append(f"lost: {len(self.lost)}")
+        return "\n".join([*lines, *(f"  {line}" for line in self.lost)])
+
+
+def check(folder: pathlib.Path, *, kills: int, seed: int) -> Report:
+    """Kills a run, lets it end, and compares it with one that was left alone.
+
+    Args:
+        folder: An empty folder, for the data and both runs.
+        kills: How many; the moments take turns.
+        seed: Of the moments.
+    """
+    generator = random.Random(seed)
+    data = tiny_training.write_pairs(folder / "data", train=5, val=2)
+    killed, undisturbed = folder / "killed", folder / "undisturbed"
+    report = Report(collections.Counter())
+    seconds_to_start = None  # Until the first step, as the last process that came there took.
+    newest = 0
+    for number in range(kills):
+        # The last moment needs a time that only another one measures.
+        moment = MOMENTS[number % len(MOMENTS)]
+        log = folder / f"killed_{number}.log"
+        done_before = _num_lines(killed)
+        process = _start(killed, data, log, num_steps=10**6)
+        started = time.monotonic()
+        try:
+            for begun in _wait_for(moment, killed, generator, seconds_to_start):
+                if process.poll() is not None:
+                    report.lost.append(f"process {number} ended by itself: {_tail(log)}")
+                    return report
+                if begun and _num_lines(killed) != done_before:
+                    seconds_to_start = seconds_to_start or time.monotonic() - started
+        finally:
+            process.kill()
+            process.wait()
+        _note_start(report, log, newest)
+        newest_before, newest = newest, _newest_step(killed)
+        if newest < newest_before:
+            report.lost.append(f"kill {number}: checkpoint {newest_before} is gone")
+        report.kills[_place(killed)] += 1
+        report.repeated_steps += max(_num_lines(killed) - newest, 0)
+
+    report.steps = newest + _CHECKPOINT_EVERY + 1  # The last one is saved for being the last.
+    logs = {run: folder / f"{run.name}.log" for run in (killed, undisturbed)}
+    processes = {run: _start(run, data, logs[run], num_steps=report.steps) for run in logs}
+    try:
+        for run, process in processes.items():
+            if process.wait(_TIMEOUT_SECONDS) != 0:
+                report.lost.append(f"{run.name} did not end: {_tail(logs[run])}")
+    finally:
+        for process in processes.values():
+            process.kill()
+    _note_start(report, logs[killed], newest)
+    if not report.lost:
+        report.lost += differences(killed, undisturbed)
+    return report
+
+
+def _start(
+    workdir: pathlib.Path, data: pathlib.Path, log: pathlib.Path, *, num_steps: int
+) -> subprocess.Popen:
+    settings = dict(
+        tiny_training.SETTINGS,
+        dataset=data,
+        workdir=workdir,
+        norm="none",
+        deterministic=True,
+        num_samples=1,
+        num_steps=num_steps,
+        log_every=1,
+        sample_every=3,
+        checkpoint_every=_CHECKPOINT_EVERY,
+        keep_checkpoints=2,
+    )
+    with open(log, "wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pix2pix_tf.train"]
+            + [f"--{name}={value}" for name, value in settings.items()],
+            cwd=_REPOSITORY,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _wait_for(
+    moment: str, run: pathlib.Path, generator: random.Random, seconds_to_start: float | None
+) -> Iterator[bool]:
+    """Yields while a moment has not come; True once it can come at any time."""
+    folder = run / checkpoints.FOLDER
+    if moment == "starting":
+        yield from _sleep(generator.uniform(0, seconds_to_start or 5))
+        return
+    lines = _num_lines(run)
+    yield from _until(lambda: _num_lines(run) != lines)  # A step is logged.
+    yield True
+    if moment == "between steps":
+        count = _num_lines(run) + generator.randrange(3 * _CHECKPOINT_EVERY)
+        yield from _until(lambda: _num_lines(run) >= count)
+        yield from _sleep(generator.uniform(0, 0.05))
+        return
+    if moment == "writing a checkpoint":
+        yield from _until(lambda: any(folder.glob(".unfinished_*")))
+    else:
+        newest = _newest_step(run)
+        yield from _until(lambda: _newest_step(run) > newest)
+    # Half of the time at once, else somewhere in the tens of milliseconds that it takes.
+    yield from _sleep(max(generator.uniform(-0.03, 0.03), 0))
+
+
+def _until(condition: Callable[[], bool]) -> Iterator[bool]:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("The run did not come to the moment at which it is to be killed.")
+        yield False
+        time.sleep(0.0005)
+
+
+def _sleep(seconds: float) -> Iterator[bool]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield False
+        time.sleep(0.0005)
+
+
+def _place(run: pathlib.Path) -> str:
+    """Returns what a killed run was doing, from what it left: no clock can tell so exactly."""
+    folder = run / checkpoints.FOLDER
+    unfinished = [path.name for path in folder.glob(".unfinished_*/*")]
+    if any(folder.glob(".unfinished_*")):
+        parts = {name.split(".")[0] for name in unfinished if "temp" not in name}
+        return f"in a checkpoint, of which was there: {', '.join(sorted(parts)) or 'nothing'}"
+    if any(folder.glob(".removed_*")):
+        return "removing an old checkpoint"
+    newest = _newest_step(run)
+    if newest:
+        name = checkpoints.GENERATOR_WEIGHTS
+        weights = checkpoints.list_checkpoints(run)[-1] / name
+        if not (run / name).is_file() or (run / name).read_bytes() != weights.read_bytes():
+            return "after a checkpoint, before its networks were published"
+    if any(run.glob("**/.*.unfinished.*")):
+        return "writing another file"
+    return "anywhere else"
+
+
+def _newest_step(run: pathlib.Path) -> int:
+    return max((int(path.name[5:]) for path in checkpoints.list_checkpoints(run)), default=0)
+
+
+def _num_lines(run: pathlib.Path) -> int:
+    try:
+        return (run / "metrics.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def _tail(log: pathlib.Path) -> str:
+    return " / ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+
+
+def _note_start(report: Report, log: pathlib.Path, newest: int) -> None:
+    """Notes if a process began elsewhere than at the newest checkpoint before it."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    continued = re.search(r"^Continuing '.*' after step (\d+)\.$", text, re.MULTILINE)
+    if continued and int(continued[1]) != newest:
+        report.lost.append(f"went on from step {continued[1]}, not from {newest}")
+    if "Traceback" in text or "cannot be read" in text:
+        report.lost.append(f"complaints: {_tail(log)}")
+
+
+def differences(run: pathlib.Path, expected: pathlib.Path) -> list[str]:
+    """Returns what two run folders do not have in common, a line each.
+
+    Compared are all files but TensorBoard's events and the page, which have times in them.
+    """
+    found = []
+    ignored = re.compile(r"tensorboard/|train\.lock$|index\.html$|metrics\.jsonl$|.*/state\.")
+    digests = [
+        {name: digest for name, digest in tiny_training.read_folder(folder).items()
+         if not ignored.match(name)}
+        for folder in (run, expected)
+    ]  # fmt: skip
+    for name in sorted({**digests[0], **digests[1]}):
+        if digests[0].get(name) != digests[1].get(name):
+            there = [name in names for names in digests]
+            kind = "differs" if all(there) else "is too much" if there[0] else "is missing"
+            found.append(f"{name} {kind}")
+    metrics = []
+    for folder in (run, expected):
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        metrics.append([{**json.loads(line), "images_per_second": 0} for line in lines])
+    if metrics[0] != metrics[1]:
+        found.append("metrics.jsonl differs")
+    for folder in checkpoints.list_checkpoints(expected):
+        other = run / checkpoints.FOLDER / folder.name
+        if other.is_dir() and not _same_state(other, folder):
+            found.append(f"the state in {folder.name} differs")
+    return found
+
+
+def _same_state(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Returns whether two checkpoints hold the same weights, optimizers and counters."""
+    readers = [tf.train.load_checkpoint(str(folder / "state")) for folder in (one, other)]
+    names = readers[0].get_variable_to_shape_map()
+    if names != readers[1].get_variable_to_shape_map():
+        return False
+    names = [name for name in names if name.endswith("VARIABLE_VALUE")]
+    return bool(names) and all(
+        np.array_equal(*(reader.get_tensor(name) for reader in readers)) for name in names
+    )
+
+
+def main() -> int:
+    """Runs the check as the command line says; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20, help="How many times to kill the run.")
+    parser.add_argument("--seed", type=int, default=0, help="Of the moments.")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as folder:
+        report = check(pathlib.Path(folder), kills=options.kills, seed=options.seed)
+    print(report)
+    return 1 if report.lost else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(main())
