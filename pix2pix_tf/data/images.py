@@ -3,7 +3,8 @@
 Two forms of an image, everywhere in the project: *pixels*, uint8 or uint16 as
 in a file, and *image*, float32 in [-1, 1]. Layout is `[height, width, channels]`.
 Decoding is TensorFlow's, so that the exported model reads images exactly as
-training did; Pillow only looks at headers.
+training did; Pillow only looks at headers. NumPy arrays and TIFF, which no exported
+model reads, are the subject of `arrays`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
+from pix2pix_tf.config import PICTURE_CHANNELS
+from pix2pix_tf.data import arrays
 from pix2pix_tf.errors import InputError, MissingInputError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-CHANNELS_OF_FILES = (1, 3, 4)  # What image files can be read as.
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *arrays.SUFFIXES)
 MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
 JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 # Pillow's mode, and bits per pixel and compression in the header, of the BMP files that
@@ -35,7 +38,9 @@ class ImageInfo:
     width: int
     height: int
     channels: int
-    bits: int  # Per channel, 8 or 16.
+    bits: int  # Per channel.
+    is_array: bool = False  # NumPy or TIFF: read with the channels that it has, no others.
+    has_full_range: bool = True  # 8 or 16 bits, unsigned, so that black and white are known.
 
 
 def inspect_image(path: pathlib.Path) -> ImageInfo:
@@ -43,8 +48,18 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
 
     Raises:
         MissingInputError: If there is no such file.
-        InputError: If it is no PNG, JPEG or BMP, or too large.
+        InputError: If it is no PNG, JPEG, BMP, NumPy array or TIFF, or too large.
     """
+    if arrays.is_array(path):
+        (height, width, channels), dtype = arrays.inspect(path)
+        return ImageInfo(
+            width,
+            height,
+            channels,
+            bits=8 * dtype.itemsize,
+            is_array=True,
+            has_full_range=dtype.kind == "u" and dtype.itemsize <= 2,
+        )
     try:
         with warnings.catch_warnings():
             # Pillow warns of large images; MAX_PIXELS below decides instead.
@@ -110,7 +125,7 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
         tf.errors.InvalidArgumentError: If it cannot be decoded.
         InputError: If `channels` is not one that image files have.
     """
-    if channels not in CHANNELS_OF_FILES:
+    if channels not in PICTURE_CHANNELS:
         raise InputError(
             f"Images are read as 1 (grey), 3 (colour) or 4 (with alpha) channels, not {channels}. "
             "Set input_channels and output_channels accordingly."
@@ -163,12 +178,87 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     )
 
 
+def check_fits(
+    path: pathlib.Path,
+    info: ImageInfo,
+    *,
+    channels: int,
+    value_range: tuple[float, float] | None = None,
+) -> None:
+    """Refuses a file that cannot be read with so many channels, or whose range is not known.
+
+    Raises:
+        InputError: Naming the file and what it has.
+    """
+    if info.is_array and info.channels != channels:
+        raise InputError(
+            f"'{path}' has {info.channels} channel(s) of {info.width}x{info.height} pixels, but "
+            f"{channels} were asked for. Arrays are [height, width, channels], a TIFF its channels "
+            "together or a page each; none are converted: set input_channels or output_channels to "
+            "what the files have."
+        )
+    if not info.is_array and channels not in PICTURE_CHANNELS:
+        raise InputError(
+            f"'{path}' is read with 1, 3 or 4 channels, not {channels}. Write images of other "
+            "channels as NumPy arrays (.npy) or TIFF, or set input_channels and output_channels to "
+            "what the files have."
+        )
+    if not info.has_full_range and value_range is None:
+        raise InputError(
+            f"'{path}' has values of {info.bits} bits that are no unsigned 8 or 16 bits, so which "
+            "of them are black and white is not known. State their range with --input_range or "
+            "--output_range, such as 0,1."
+        )
+
+
+def read_image(
+    path: pathlib.Path, *, channels: int, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Returns an image file as float32 `[height, width, channels]` in [-1, 1].
+
+    Args:
+        path: The file.
+        channels: For an array, those that it has; else see `decode_pixels`.
+        value_range: The values, in the file's own units, that become -1 and 1; what
+            lies beyond is clipped. None: all of the integer type.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: If the file is damaged or does not fit, naming it; or if more than
+            half of its values lie beyond `value_range`.
+    """
+    info = inspect_image(path)
+    check_fits(path, info, channels=channels, value_range=value_range)
+    if value_range is None:
+        pixels = read_pixels(path, channels=channels, dtype=tf.uint16)
+        return normalize_image(pixels).numpy()
+    if info.is_array:
+        values = arrays.read(path)
+    else:
+        dtype = tf.uint16 if info.bits == 16 else tf.uint8
+        values = read_pixels(path, channels=channels, dtype=dtype)
+    low, high = value_range
+    beyond = np.mean((values < low) | (values > high))
+    if beyond > 0.5:
+        raise InputError(
+            f"'{path}' has {beyond:.0%} of its values beyond the stated range {low:g},{high:g}: "
+            f"they are from {values.min():g} to {values.max():g}. Correct the range, or the file."
+        )
+    # In float64, since float32 does not hold all integers of 32 bits.
+    unit = (values.astype(np.float64) - low) * (2.0 / (high - low)) - 1.0
+    return np.clip(unit, -1.0, 1.0).astype(np.float32)
+
+
 def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8) -> np.ndarray:
     """Returns the pixels of an image file; see `decode_pixels`.
 
     Raises:
-        InputError: If the file is missing, truncated or no image, naming it.
+        InputError: If the file is missing, truncated or no image, naming it; or is an
+            array with other channels, or of other types than 8 and 16 bits.
     """
+    if arrays.is_array(path):
+        check_fits(path, inspect_image(path), channels=channels)
+        return _in_depth(arrays.read(path), dtype)
     try:
         contents = pathlib.Path(path).read_bytes()
         return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
@@ -181,25 +271,63 @@ def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8
         ) from None
 
 
+def _in_depth(pixels: np.ndarray, dtype: tf.DType) -> np.ndarray:
+    """Returns pixels of 8 or 16 bits as `dtype`, as the decoder of PNG does it."""
+    if pixels.dtype == dtype.as_numpy_dtype:
+        return pixels
+    if dtype == tf.uint16:
+        return pixels.astype(np.uint16) * 257
+    return (pixels >> 8).astype(np.uint8)
+
+
 def _size_text(path: pathlib.Path) -> str:
     """Returns a file's size as a person would write it."""
     return f"{os.path.getsize(path):,} bytes"
 
 
 def normalize_image(pixels) -> tf.Tensor:
-    """Returns float32 in [-1, 1] from uint8 or uint16 pixels."""
+    """Returns float32 in [-1, 1] from uint8 or uint16 pixels; an image is left as it is."""
     pixels = tf.convert_to_tensor(pixels)
+    if pixels.dtype.is_floating:
+        return tf.cast(pixels, tf.float32)
     return tf.cast(pixels, tf.float32) * (2.0 / pixels.dtype.max) - 1.0
 
 
-def denormalize_image(image, *, dtype: tf.DType = tf.uint8) -> tf.Tensor:
-    """Returns pixels, rounded, from an image in [-1, 1]; values beyond are clipped."""
-    scaled = (tf.cast(image, tf.float32) + 1.0) * (dtype.max / 2.0)
-    return tf.cast(tf.round(tf.clip_by_value(scaled, 0.0, float(dtype.max))), dtype)
+def denormalize_image(
+    image, *, dtype: tf.DType = tf.uint8, value_range: tuple[float, float] | None = None
+) -> tf.Tensor:
+    """Returns the values of a file from an image in [-1, 1]; values beyond are clipped.
+
+    Args:
+        image: Any shape.
+        dtype: Of the values; integers are rounded.
+        value_range: What -1 and 1 become; None: all of the integer type.
+    """
+    low, high = value_range or (0.0, float(dtype.max))
+    scaled = (tf.cast(image, tf.float32) + 1.0) * ((high - low) / 2.0)
+    values = tf.clip_by_value(scaled, 0.0, high - low) + low
+    return tf.cast(tf.round(values) if dtype.is_integer else values, dtype)
+
+
+def in_colour(image: np.ndarray) -> np.ndarray:
+    """Returns what is shown of an image of any channels, `[..., 3]` of the same dtype.
+
+    Grey is repeated; of two channels the first is shown as red, the second as green,
+    without blue; of more the first three are, without alpha.
+    """
+    channels = image.shape[-1]
+    if channels == 1:
+        return np.repeat(image, 3, axis=-1)
+    if channels == 2:
+        darkest = -1 if np.issubdtype(image.dtype, np.floating) else 0
+        return np.concatenate([image, np.full_like(image[..., :1], darkest)], axis=-1)
+    return image[..., :3]
 
 
 def encode_image(pixels, suffix: str) -> bytes:
-    """Returns the bytes of a file of `suffix` (".png", ".jpg", ...); JPEG loses alpha."""
+    """Returns the bytes of a file of `suffix` (".png", ".jpg", ".npy", ...); JPEG loses alpha."""
+    if suffix.lower() in arrays.SUFFIXES:
+        return arrays.encode(np.asarray(pixels), suffix)
     if suffix.lower() in (".jpg", ".jpeg"):
         return tf.io.encode_jpeg(pixels[..., :3], quality=JPEG_QUALITY).numpy()
     return tf.io.encode_png(pixels).numpy()

@@ -44,23 +44,18 @@ class MeasuredPair:
 
     @property
     def source_rgb(self) -> np.ndarray:
-        """The input in colour: grey is repeated, alpha left out."""
-        return in_colour(self.source)
+        """The input in colour; see `images.in_colour`."""
+        return images.in_colour(self.source)
 
     @property
     def output_rgb(self) -> np.ndarray:
-        """The output in colour: grey is repeated, alpha left out."""
-        return in_colour(self.output)
+        """The output in colour; see `images.in_colour`."""
+        return images.in_colour(self.output)
 
     @property
     def target_rgb(self) -> np.ndarray:
-        """The target in colour: grey is repeated, alpha left out."""
-        return in_colour(self.target)
-
-
-def in_colour(image: np.ndarray) -> np.ndarray:
-    """Returns an image in colour: grey is repeated, alpha left out."""
-    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
+        """The target in colour; see `images.in_colour`."""
+        return images.in_colour(self.target)
 
 
 class Measure(Protocol):

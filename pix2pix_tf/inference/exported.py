@@ -61,9 +61,16 @@ class ExportedModel:
         """Returns PNG files of the sizes of PNG and JPEG files (`encoded`).
 
         Raises:
+            InputError: If the model has no such signature.
             tf.errors.InvalidArgumentError: If one cannot be decoded, or is too
                 large, saying which.
         """
+        if "encoded" not in self.card["signatures"]:
+            raise InputError(
+                "This model has no signature 'encoded': PNG and JPEG do not hold "
+                f"{self.config.input_channels} channels in, {self.config.output_channels} out, or "
+                "the range that was stated. Use translate, with arrays."
+            )
         contents = tf.constant(list(image_bytes), tf.string)
         return list(self._run("encoded", image_bytes=contents)["image_bytes"].numpy())
 

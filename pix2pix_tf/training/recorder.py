@@ -15,7 +15,7 @@ from pix2pix_tf.data import pipeline
 from pix2pix_tf.training import reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure, read_best
 from pix2pix_tf.training.progress import Progress
-from pix2pix_tf.training.state import TrainState, noise_size
+from pix2pix_tf.training.state import TrainState, crop_noise_size
 
 
 class NonFiniteLossError(RuntimeError):
@@ -205,11 +205,11 @@ class Recorder:
 
     def _examples(self, limit: int):
         return pipeline.evaluation_examples(
-            self._reader, crop_size=self._config.crop_size, limit=limit
+            self._reader, crop_size=self._config.crop_shape, limit=limit
         )
 
     def _translate(self, example: pipeline.Example, number: int) -> tf.Tensor:
         """Returns G(x, z) with the same z for pair `number` whenever it is asked."""
         seed = seeds.stream(self._config.seed, seeds.SAMPLES)
-        z = tf.random.stateless_uniform([1, noise_size(self._config)], seed=[seed, number])
+        z = tf.random.stateless_uniform([1, crop_noise_size(self._config)], seed=[seed, number])
         return self._generate(example.source, z)
