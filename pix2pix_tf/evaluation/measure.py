@@ -7,6 +7,7 @@ import functools
 from typing import Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from pix2pix_tf.data import images
 from pix2pix_tf.evaluation.score import Score
@@ -16,14 +17,15 @@ from pix2pix_tf.evaluation.score import Score
 class MeasuredPair:
     """An input, what was made of it and what it should be.
 
-    Outputs are measured as they are written, in 8 bits: a model, and the files that
-    it wrote, have the same scores.
+    Outputs are measured as they are written, in 8 or 16 bits: a model, and the files
+    that it wrote, have the same scores. Those with a range of their own are not rounded.
 
     Attributes:
         name: Of the pair.
         source: float32 `[size, size, input_channels]` in [-1, 1].
-        draws: uint8 `[num_samples, size, size, output_channels]`; the first is the
-            output, the others are further draws of the noise.
+        draws: `[num_samples, size, size, output_channels]`, uint8 or uint16 pixels or
+            float32 in [-1, 1]; the first is the output, the others are further draws
+            of the noise.
         target: float32 `[size, size, output_channels]` in [-1, 1].
     """
 
@@ -39,8 +41,10 @@ class MeasuredPair:
 
     @functools.cached_property
     def target_pixels(self) -> np.ndarray:
-        """The target as uint8."""
-        return images.denormalize_image(self.target).numpy()
+        """The target in the type of the draws."""
+        if np.issubdtype(self.draws.dtype, np.floating):
+            return self.target
+        return images.denormalize_image(self.target, dtype=tf.as_dtype(self.draws.dtype)).numpy()
 
     @property
     def source_rgb(self) -> np.ndarray:
