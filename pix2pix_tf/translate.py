@@ -47,6 +47,7 @@ def main(unused_arguments: list[str]) -> None:
 
     # All headers before the first translation.
     infos = {path: images.inspect_image(path) for path in paths}
+    images.warn_of_colours(infos)
     files.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):
         raise InputError(

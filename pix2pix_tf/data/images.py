@@ -13,13 +13,15 @@ import dataclasses
 import os
 import pathlib
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from PIL import Image, UnidentifiedImageError
 
 from pix2pix_tf.config import PICTURE_CHANNELS
-from pix2pix_tf.data import arrays
+from pix2pix_tf.data import arrays, orientation
 from pix2pix_tf.errors import InputError, MissingInputError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -31,15 +33,19 @@ JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 _BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
 
 
+_EXIF_ORIENTATION = 0x0112
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageInfo:
-    """What a file's header says."""
+    """What a file's header says; width and height are those of the picture upright."""
 
     width: int
     height: int
     channels: int
     bits: int  # Per channel.
     is_array: bool = False  # NumPy or TIFF: read with the channels that it has, no others.
+    has_other_colours: bool = False  # An ICC profile that is not sRGB's, which is not applied.
     has_full_range: bool = True  # 8 or 16 bits, unsigned, so that black and white are known.
 
 
@@ -68,6 +74,8 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
                 width, height = picture.size
                 kind, mode = picture.format, picture.mode
                 channels = _channels_of(picture)
+                _check_still_and_upright(path, picture)
+                has_other_colours = _has_other_colours(picture.info.get("icc_profile"))
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
@@ -77,7 +85,7 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
         ) from None
     except Image.DecompressionBombError:
         width = height = MAX_PIXELS  # Larger still; the next lines say so.
-        channels, kind, mode = 3, "PNG", "RGB"
+        channels, kind, mode, has_other_colours = 3, "PNG", "RGB", False
     if kind not in ("PNG", "JPEG", "MPO", "BMP"):
         raise InputError(f"'{path}' is a {kind} file. Convert it to PNG or JPEG.")
     if width * height > MAX_PIXELS:
@@ -86,7 +94,7 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
             "Make it smaller."
         )
     with open(path, "rb") as file:
-        header = file.read(34)
+        header = file.read(orientation.HEAD_BYTES if kind in ("JPEG", "MPO") else 34)
     if kind == "BMP" and (mode, header[28:34]) not in _BITMAPS:
         raise InputError(
             f"'{path}' is a BMP that is neither grey with 8 bits nor colour with 24. Convert it to "
@@ -94,7 +102,49 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
         )
     # Of a PNG: signature, length, "IHDR", width, height, bit depth.
     bits = 16 if kind == "PNG" and header[24] == 16 else 8
-    return ImageInfo(width, height, channels, bits)
+    if kind in ("JPEG", "MPO") and orientation.of_jpeg(tf.constant(header)) >= 5:
+        width, height = height, width
+    return ImageInfo(width, height, channels, bits, has_other_colours=has_other_colours)
+
+
+def _check_still_and_upright(path: pathlib.Path, picture: Image.Image) -> None:
+    """Refuses what a PNG may hold beside its pixels and the decoder passes over."""
+    if picture.format != "PNG":
+        return
+    if getattr(picture, "is_animated", False):
+        raise InputError(
+            f"'{path}' is animated, with {picture.n_frames} frames. Save the frame that is meant "
+            "as a PNG of its own."
+        )
+    exif = Image.Exif()
+    exif.load(picture.info.get("exif", b""))
+    stated = exif.get(_EXIF_ORIENTATION, orientation.UPRIGHT)
+    if stated != orientation.UPRIGHT:
+        raise InputError(
+            f"'{path}' is a PNG that is not stored upright (its Exif orientation is {stated}). "
+            "Rotate its pixels, or save it as JPEG, where the orientation is obeyed."
+        )
+
+
+def _has_other_colours(profile: bytes | None) -> bool:
+    """Returns whether an ICC profile is of other colours than sRGB, by the name it carries."""
+    if not profile:
+        return False
+    # In version 2 of ICC the name is ASCII, in version 4 it is UTF-16.
+    return b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile
+
+
+def warn_of_colours(infos: Mapping[pathlib.Path, ImageInfo]) -> None:
+    """Says which files carry a colour profile that is passed over, if any."""
+    paths = sorted(path for path, info in infos.items() if info.has_other_colours)
+    if paths:
+        logging.warning(
+            "%d of %d files carry a colour profile other than sRGB, '%s' for one. Their values are "
+            "read as they are, by an exported model too; convert them to sRGB if colours matter.",
+            len(paths),
+            len(infos),
+            paths[0],
+        )
 
 
 def _channels_of(picture: Image.Image) -> int:
@@ -111,6 +161,8 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
 
     Grey becomes colour by repetition, colour becomes grey by luminance
     (ITU-R BT.601), and transparent pixels are laid over white where `channels` has no alpha.
+    A JPEG is turned upright as its Exif says; of a CMYK one the inks become RGB without
+    a colour profile, as in libjpeg. Colour profiles are not applied.
 
     Args:
         contents: A PNG, JPEG or BMP file, as a string scalar.
@@ -161,6 +213,7 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     def decode_jpeg():
         # TensorFlow's default transform is off by 1.4 levels on average (24 at most, facades).
         pixels = tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE")
+        pixels = orientation.turn_upright(pixels, orientation.of_jpeg(contents))
         return tf.cast(pixels, dtype) * widening
 
     def decode_png():

@@ -153,14 +153,17 @@ class FilePairs:
         self._channels = (a_channels, b_channels)
         self._ranges = (a_range, b_range)
         self.names = [pair.name for pair in self._files]
-        bits = run_on_all(self._inspect, self._files)
+        infos: dict[pathlib.Path, images.ImageInfo] = {}
+        for inspected in run_on_all(self._inspect, self._files):
+            infos.update(inspected)
+        images.warn_of_colours(infos)
         if a_range or b_range:
             self.dtype = tf.float32
         else:
-            self.dtype = tf.uint16 if max(bits) == 16 else tf.uint8
+            self.dtype = tf.uint16 if max(info.bits for info in infos.values()) == 16 else tf.uint8
 
-    def _inspect(self, pair: PairFiles) -> int:
-        """Returns the bits per channel of a pair, having checked its headers."""
+    def _inspect(self, pair: PairFiles) -> dict[pathlib.Path, images.ImageInfo]:
+        """Returns what the headers of a pair say, having checked them."""
         a = images.inspect_image(pair.a)
         if pair.b is None:
             if a.width % 2:
@@ -177,7 +180,7 @@ class FilePairs:
                 )
             for side in (0, 1):
                 self._check_fits(pair.a, a, side)
-            return a.bits
+            return {pair.a: a}
         b = images.inspect_image(pair.b)
         if (a.width, a.height) != (b.width, b.height):
             raise InputError(
@@ -186,7 +189,7 @@ class FilePairs:
             )
         self._check_fits(pair.a, a, 0)
         self._check_fits(pair.b, b, 1)
-        return max(a.bits, b.bits)
+        return {pair.a: a, pair.b: b}
 
     def _check_fits(self, path: pathlib.Path, info: images.ImageInfo, side: int) -> None:
         channels = self._channels[side]
