@@ -177,6 +177,19 @@ class ServingModel(tf.Module):
         return tf.io.encode_png(pixels)
 
 
+def why_not_encoded(config: TrainConfig) -> str:
+    """Returns why a model has no signature `encoded`, in words; empty if it has."""
+    if config.has_encoded_signature:
+        return ""
+    text = (
+        f"The model takes {config.input_channels} channel(s) and makes {config.output_channels} of "
+        f"type {config.output_dtype}"
+    )
+    if config.input_range:
+        text += f", from values of {config.input_range}"
+    return text + ": PNG and JPEG files hold 1, 3 or 4 channels of whole numbers in all their range"
+
+
 def load_weights(model: keras.Model, path: pathlib.Path) -> None:
     """Loads a `.weights.h5` of either Keras.
 

@@ -122,7 +122,7 @@ class FindPairsTest(_FolderTest):
         self.assert_refused(
             lambda: pairs.find_pairs(self.folder, "train"),
             f"'{self.folder}/train' holds no images (0 files that end in .png, .jpg, .jpeg, "
-            ".bmp). Put the pairs there.",
+            ".bmp, .npy, .tif, .tiff). Put the pairs there.",
             error=MissingInputError,
         )
 
@@ -301,8 +301,9 @@ class FilePairsTest(_FolderTest):
         self.save("train/1.png", aligned())
         self.assert_refused(
             lambda: self.open(a_channels=a_channels, b_channels=b_channels),
-            f"Image files have 1, 3 or 4 channels, not {named}. Set input_channels and "
-            "output_channels accordingly.",
+            f"'{self.folder}/train/1.png' is read with 1, 3 or 4 channels, not {named}. Write "
+            "images of other channels as NumPy arrays (.npy) or TIFF, or set input_channels and "
+            "output_channels to what the files have.",
         )
 
     @parameterized.named_parameters(

@@ -67,8 +67,9 @@ def read(path: pathlib.Path) -> np.ndarray:
         InputError: As `inspect`; or if a value is NaN or infinite.
     """
     shape, _ = inspect(path)
-    values = _attempt(_read_tiff if _is_tiff(path) else _read_npy, path)
-    values = values.reshape(shape).astype(values.dtype.newbyteorder("="), copy=False)
+    read_values = _read_tiff if _is_tiff(path) else _read_npy
+    values = _attempt(lambda path: read_values(path).reshape(shape), path)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         count = int(values.size - np.isfinite(values).sum())
         raise InputError(
@@ -127,6 +128,7 @@ def _open_npy(path: pathlib.Path) -> np.ndarray:
     """Returns the array as it lies in the file, whose size numpy compares with the header."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.memmap):
+        array.close()
         raise ValueError("it is an archive of arrays")
     if array.ndim not in (2, 3):
         raise InputError(

@@ -23,6 +23,7 @@ def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
     """
     if tf.executing_eagerly():
         # Most files have no Exif, and single operations are slow.
+        contents = tf.convert_to_tensor(contents)
         has_exif = _EXIF in contents.numpy()[:HEAD_BYTES]
         return _of_jpeg_compiled(contents) if has_exif else tf.constant(UPRIGHT)
     return _of_jpeg(contents)

@@ -67,9 +67,8 @@ class ExportedModel:
         """
         if "encoded" not in self.card["signatures"]:
             raise InputError(
-                "This model has no signature 'encoded': PNG and JPEG do not hold "
-                f"{self.config.input_channels} channels in, {self.config.output_channels} out, or "
-                "the range that was stated. Use translate, with arrays."
+                f"{serving.why_not_encoded(self.config)}. So there is no signature 'encoded'; use "
+                "translate, with arrays."
             )
         contents = tf.constant(list(image_bytes), tf.string)
         return list(self._run("encoded", image_bytes=contents)["image_bytes"].numpy())
