@@ -76,6 +76,8 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
                 channels = _channels_of(picture)
                 _check_still_and_upright(path, picture)
                 has_other_colours = _has_other_colours(picture.info.get("icc_profile"))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
