@@ -126,6 +126,23 @@ class FindPairsTest(_FolderTest):
             error=MissingInputError,
         )
 
+    @parameterized.named_parameters(
+        ("aligned", "train", "2.webp"),
+        ("side", "train/B", "1.GIF"),
+        ("other_side", "trainA", "1.avif"),
+    )
+    def test_pictures_that_are_not_read_are_not_passed_over(self, folder, name):
+        self.save("train/1.png" if folder == "train" else f"{folder}/1.png", aligned())
+        if folder != "train":
+            partner = {"A": "B", "B": "A"}[folder[-1]]
+            self.save(f"{folder[:-1]}{partner}/1.png", aligned())
+        self.save(f"{folder}/{name}", b"whatever it holds")
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "train"),
+            f"'{self.folder}/{folder}' holds 1 pictures of a kind that is not read, such as "
+            f"'{name}'. Convert them to PNG or JPEG, or take them out.",
+        )
+
     def test_two_empty_folders(self):
         for side in "AB":
             (self.folder / f"train{side}").mkdir()

@@ -28,6 +28,8 @@ SPLITS = ("train", "val", "test")
 _DEMO_SPLITS = {"train": (0, 2000), "val": (1_000_000, 100), "test": (2_000_000, 100)}
 _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jitters it.
 _MOST_FAULTS_SHOWN = 10
+# Pairs would be missing without a word if these were passed over like other files.
+_OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 
 
 class PairSource(Protocol):
@@ -283,7 +285,7 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
             f"Expected '{aligned}' with images that hold A and B side by side; or one image a "
             f"file, paired by name, in {pairs_of_folders}."
         )
-    files = images.list_images(aligned)
+    files = _list_images(aligned)
     if not files:
         raise MissingInputError(
             f"'{aligned}' holds no images (0 files that end in "
@@ -307,7 +309,7 @@ def _has_split(folder: pathlib.Path, split: str) -> bool:
 
 
 def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
-    a_files, b_files = images.list_images(a_folder), images.list_images(b_folder)
+    a_files, b_files = _list_images(a_folder), _list_images(b_folder)
     _check_unique(a_files)
     _check_unique(b_files)
     a_of, b_of = ({path.stem: path for path in files} for files in (a_files, b_files))
@@ -325,6 +327,21 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
             f"'{a_folder}' and '{b_folder}' hold no images. Put the pairs there."
         )
     return [PairFiles(a_of[stem], b_of[stem]) for stem in sorted(a_of)]
+
+
+def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the images of a folder; pictures that cannot be read are not passed over."""
+    others = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in _OTHER_PICTURES and not path.name.startswith(".")
+    )
+    if others:
+        raise InputError(
+            f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
+            f"'{others[0]}'. Convert them to PNG or JPEG, or take them out."
+        )
+    return images.list_images(folder)
 
 
 def _check_unique(files: Sequence[pathlib.Path]) -> None:
