@@ -83,6 +83,8 @@ def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         pixels: `[height, width, channels]`.
         orientation: Of Exif, 1 to 8: what row 0 and column 0 of `pixels` are.
     """
+    if tf.executing_eagerly() and int(orientation) == UPRIGHT:
+        return pixels  # As nearly all are; each operation below takes its time.
     pixels = tf.cond(orientation >= 5, lambda: tf.transpose(pixels, [1, 0, 2]), lambda: pixels)
     is_mirrored = tf.reduce_any(orientation == [2, 3, 6, 7])
     pixels = tf.cond(is_mirrored, lambda: pixels[:, ::-1], lambda: pixels)
