@@ -148,11 +148,20 @@ def make_job(options):
         with beam_pipeline.local_copy(model) as folder:
             card = serving.read_model_card(serving.find_version(folder))
             weights = pathlib.Path(folder, "variables", "variables.index").read_bytes()
+    config = TrainConfig.from_dict(card["config"])
+    reason = serving.why_not_encoded(config)
+    if not reason and config.output_range:
+        reason = f"The model makes values of {config.output_range}"
+    if reason:
+        raise InputError(
+            f"{reason}. Beam reads PNG and JPEG and writes PNG of 8 bits; use python -m "
+            "pix2pix_tf.translate for this model."
+        )
     return beam_pipeline.Job(
         model=model,
         # The index holds a checksum of every weight.
         model_digest=hashlib.sha256(weights).hexdigest(),
-        config=TrainConfig.from_dict(card["config"]),
+        config=config,
         pattern=beam_pipeline.absolute(options.input),
         output=beam_pipeline.absolute(options.output),
         noise=options.noise,

@@ -4,7 +4,8 @@ r"""Exports a trained generator as a SavedModel for TensorFlow Serving and conve
 
 Writes the next version, `exported/facades/1` and so on, with three signatures:
 `serving_default` (tensors), `with_noise` (tensors and the noise z) and `encoded`
-(image files of any size). `assets.extra/model_card.json` describes them.
+(image files of any size); the last only where PNG and JPEG hold the model's channels and
+values. `assets.extra/model_card.json` describes them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.config import MAX_SERVED_PIXELS
+from pix2pix_tf.config import MAX_SERVED_PIXELS, TrainConfig
 
 
 def define_flags() -> None:
@@ -58,6 +59,9 @@ def main(unused_arguments: list[str]) -> None:
         max_pixels=options.max_pixels,
     )
     print(f"Wrote '{version}'.")
+    reason = serving.why_not_encoded(TrainConfig.load(pathlib.Path(options.workdir)))
+    if reason:
+        print(f"{reason}. It has no signature `encoded`; the other two take arrays.")
 
 
 if __name__ == "__main__":

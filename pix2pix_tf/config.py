@@ -21,6 +21,9 @@ from pix2pix_tf.files import write_atomically
 CONFIG_FILE = "config.json"
 PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
 MAX_SERVED_PIXELS = 2**22  # 2048 x 2048, unless an export says otherwise.
+PICTURE_CHANNELS = (1, 3, 4)  # What PNG, JPEG and BMP files are read as.
+MAX_CHANNELS = 16
+MAX_CROP_SIDE = 4096  # Pixels of a crop that is not square.
 # Below these sizes the discriminator has no logit left: receptive field, crop_size.
 _SMALLEST_CROP_SIZE = {142: 64, 286: 128}
 
@@ -53,25 +56,49 @@ class TrainConfig:
     )
     load_size: int = setting(
         0,
-        "Pixels of the shorter side before the random crop. 0: 286/256 of crop_size, the paper's "
-        "jitter (appendix 6.2).",
+        "Pixels of the shorter side before the random crop; where crop_height or crop_width differ "
+        "from crop_size, of crop_size, the image being scaled as the crop then is. 0: 286/256 of "
+        "crop_size, the paper's jitter (appendix 6.2).",
         minimum=0,
         maximum=8192,
     )
     crop_size: int = setting(
         256,
-        "Pixels; a power of two from 32 to 1024. The depth of the generator follows. Paper: 256.",
+        "Pixels of a square crop; a power of two from 32 to 1024. The depth of the generator "
+        "follows. Paper: 256.",
         minimum=32,
         maximum=1024,
+    )
+    crop_height: int = setting(
+        0, "Pixels of a training crop; a multiple of crop_size. 0: crop_size. Ours.", minimum=0
+    )
+    crop_width: int = setting(
+        0, "Pixels of a training crop; a multiple of crop_size. 0: crop_size. Ours.", minimum=0
     )
     mirror: bool = setting(
         True, "Whether half of the pairs are flipped left to right (paper: yes)."
     )
     input_channels: int = setting(
-        3, "Channels of the input: 1 grey, 3 colour, 4 with alpha.", choices=(1, 3, 4)
+        3,
+        "Channels of the input: 1 grey, 3 colour, 4 with alpha; other numbers are read from NumPy "
+        "arrays and TIFF.",
+        minimum=1,
+        maximum=MAX_CHANNELS,
     )
     output_channels: int = setting(
-        3, "Channels of the output: 1 grey, 3 colour, 4 with alpha.", choices=(1, 3, 4)
+        3, "Channels of the output, as those of the input.", minimum=1, maximum=MAX_CHANNELS
+    )
+    input_range: str = setting(
+        "",
+        "LOW,HIGH: the values in the files of the input that become -1 and 1; what lies beyond is "
+        "clipped. Empty: all of the integer type, 0,255 or 0,65535. Files with other types than "
+        "these two, such as float, need it. Ours.",
+    )
+    output_range: str = setting(
+        "",
+        "LOW,HIGH: the same of the output. Translations are written in it: in 8 bits if empty or "
+        "LOW,255, in 16 for other whole numbers from 256 to 65535 with LOW from 0, else as float. "
+        "Ours.",
     )
     cache_megabytes: int = setting(
         2048, "Memory for decoded images; larger sets are read anew each epoch. Ours.", minimum=0
@@ -221,6 +248,16 @@ class TrainConfig:
                 f"load_size is {self.load_size}, less than crop_size {self.crop_size}: there is "
                 "nothing to crop. Make load_size at least crop_size, or leave it at 0."
             )
+        for name in ("crop_height", "crop_width"):
+            side = getattr(self, name)
+            if side % self.crop_size or side > MAX_CROP_SIDE:
+                raise InputError(
+                    f"{name} is {side} and crop_size {self.crop_size}. Use a multiple of crop_size "
+                    f"up to {MAX_CROP_SIDE}, or 0: the generator halves crop_size pixels until one "
+                    "is left."
+                )
+        for name in ("input_range", "output_range"):
+            value_range(getattr(self, name), name=name)  # Refuses what is no range.
         if not self.uses_gan and self.lambda_l1 == 0 and self.lambda_l2 == 0:
             raise InputError(
                 f"The generator has no objective: gan_loss is {self.gan_loss}, lambda_gan "
@@ -237,6 +274,53 @@ class TrainConfig:
     def uses_gan(self) -> bool:
         """Whether there is an adversarial term, hence a discriminator to train."""
         return self.gan_loss != "none" and self.lambda_gan > 0
+
+    @property
+    def crop_shape(self) -> tuple[int, int]:
+        """(height, width) of a training crop, in pixels."""
+        return self.crop_height or self.crop_size, self.crop_width or self.crop_size
+
+    @property
+    def load_shape(self) -> tuple[int, int]:
+        """(height, width) that an image is scaled to cover before the random crop, in pixels."""
+        height, width = self.crop_shape
+        scale = self.load_size / self.crop_size
+        return round(height * scale), round(width * scale)
+
+    @property
+    def input_limits(self) -> tuple[float, float] | None:
+        """(lowest, highest) value of the input; None: those of the files' integer type."""
+        return value_range(self.input_range, name="input_range")
+
+    @property
+    def output_limits(self) -> tuple[float, float] | None:
+        """(lowest, highest) value of the output; None: those of the files' integer type."""
+        return value_range(self.output_range, name="output_range")
+
+    @property
+    def output_dtype(self) -> str:
+        """Type of the values that translations are written as: "uint8", "uint16" or "float32"."""
+        if self.output_limits is None:
+            return "uint8"
+        low, high = self.output_limits
+        if not (low.is_integer() and high.is_integer() and low >= 0 and 255 <= high <= 65535):
+            return "float32"
+        return "uint8" if high == 255 else "uint16"
+
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether a PNG holds an output: 1, 3 or 4 channels of 8 or 16 bits."""
+        return self.output_channels in PICTURE_CHANNELS and self.output_dtype != "float32"
+
+    @property
+    def has_encoded_signature(self) -> bool:
+        """Whether an export takes PNG and JPEG files and makes PNG files.
+
+        It does where these hold all channels of input and output. A stated input range
+        is in the units of a file's own depth, which an exported graph does not ask for.
+        """
+        takes_pictures = self.input_channels in PICTURE_CHANNELS and not self.input_range
+        return takes_pictures and self.makes_pictures
 
     def save(self, folder: pathlib.Path) -> None:
         """Writes `config.json` into `folder`."""
@@ -328,6 +412,30 @@ def first_and_last_step(profile_steps: str) -> tuple[int, int] | None:
             "such as 10-12."
         )
     return first, last
+
+
+def value_range(text: str, *, name: str) -> tuple[float, float] | None:
+    """Returns the lowest and the highest value of a range; None for an empty text.
+
+    Args:
+        text: LOW,HIGH.
+        name: Of the setting, for the message.
+
+    Raises:
+        InputError: If the text is no such range.
+    """
+    if not text:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
+        raise InputError(
+            f"{name} is {text!r}. Give the lowest and the highest value with a comma between, such "
+            "as 0,1 or -40,85.5."
+        )
+    return low, high
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:

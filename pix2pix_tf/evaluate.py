@@ -81,7 +81,7 @@ def main(unused_arguments: list[str]) -> None:
     output = pathlib.Path(options.output)
     if options.checkpoints:
         config = TrainConfig.load(pathlib.Path(options.model))
-        subject = _open_subject(options, config, config.crop_size, splits=("val", "test"))
+        subject = _open_subject(options, config, config.crop_shape, splits=("val", "test"))
         result = checkpoint_choice.choose(
             pathlib.Path(options.model),
             subject,
@@ -143,7 +143,7 @@ def _open_model(options):
     from pix2pix_tf.inference import translator
 
     translate = translator.load(options.model, checkpoint=options.checkpoint)
-    subject = _open_subject(options, translate.config, translate.config.crop_size)
+    subject = _open_subject(options, translate.config, translate.config.crop_shape)
     made = outputs.ModelOutputs(
         translate,
         name=pathlib.Path(options.model).resolve().name,
@@ -167,10 +167,10 @@ def _open_folder(options):
     found = outputs.FolderOutputs(options.outputs, pairs=names, suffix=options.outputs_suffix)
     if config.dataset == pairs.DEMO:
         config = dataclasses.replace(config, crop_size=found.size)  # Scenes are drawn at a size.
-    return found, _open_subject(options, config, found.size)
+    return found, _open_subject(options, config, (found.size, found.size))
 
 
-def _open_subject(options, config: TrainConfig, size: int, *, splits=("test", "val")):
+def _open_subject(options, config: TrainConfig, size: tuple[int, int], *, splits=("test", "val")):
     from pix2pix_tf.evaluation import subject
 
     config = dataclasses.replace(
@@ -178,10 +178,11 @@ def _open_subject(options, config: TrainConfig, size: int, *, splits=("test", "v
         dataset=options.dataset or config.dataset,
         data_dir=options.data_dir or config.data_dir,
     )
+    height, width = size
     return subject.open_subject(
         config,
         split=_find_split(options, config, splits),
-        size=size,
+        size=height if height == width else size,
         segmenter=options.segmenter,
         class_maps=options.class_maps,
         feature_weights=options.feature_weights,

@@ -28,6 +28,7 @@ MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
 # Attribute of the loaded object that holds `ServingModel.portable_functions`.
 PORTABLE = "portable"
+_ALL_VALUES = "all of an unsigned integer type"  # What [-1, 1] stands for, unless it is stated.
 
 
 class ServingModel(tf.Module):
@@ -129,7 +130,8 @@ class ServingModel(tf.Module):
 
         serving_default: `image` to `output`, with noise of its own at each call.
         with_noise: `image` and `z` to `output`, determined by its inputs.
-        encoded: PNG or JPEG bytes to PNG bytes, `image_bytes`, each of any size.
+        encoded: PNG or JPEG bytes to PNG bytes, `image_bytes`, each of any size; only
+            where such files hold the model's channels and values.
         """
         image_bytes = tf.TensorSpec([None], tf.string, name="image_bytes")
 
@@ -144,10 +146,12 @@ class ServingModel(tf.Module):
             )
             return {"image_bytes": translated}
 
-        return {
+        traced = {
             **self._tensor_functions(),
-            "encoded": tf.function(encoded).get_concrete_function(image_bytes),
         }
+        if self.config.has_encoded_signature:
+            traced["encoded"] = tf.function(encoded).get_concrete_function(image_bytes)
+        return traced
 
     def portable_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Returns the signatures that take tensors, in the operations that converters know.
@@ -187,7 +191,25 @@ class ServingModel(tf.Module):
         )
         image = images.normalize_image(pixels)[tf.newaxis]
         output = self.translate(image, self.draw_noise(image))[0]
-        return tf.io.encode_png(images.denormalize_image(output))
+        pixels = images.denormalize_image(
+            output,
+            dtype=tf.as_dtype(self.config.output_dtype),
+            value_range=self.config.output_limits,
+        )
+        return tf.io.encode_png(pixels)
+
+
+def why_not_encoded(config: TrainConfig) -> str:
+    """Returns why a model has no signature `encoded`, in words; empty if it has."""
+    if config.has_encoded_signature:
+        return ""
+    text = (
+        f"The model takes {config.input_channels} channel(s) and makes {config.output_channels} of "
+        f"type {config.output_dtype}"
+    )
+    if config.input_range:
+        text += f", from values of {config.input_range}"
+    return text + ": PNG and JPEG files hold 1, 3 or 4 channels of whole numbers in all their range"
 
 
 def load_weights(model: keras.Model, path: pathlib.Path) -> None:
@@ -346,7 +368,17 @@ def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) ->
     # An image of one crop takes noise_size numbers, a larger one as many for each crop.
     crops = " * ".join(f"ceil({side} / {config.crop_size})" for side in ("height", "width"))
     z = dict(dtype="float32", shape=["batch", f"noise_size * {crops}"], range=[0, 1])
+    image["values"] = config.input_range or _ALL_VALUES
+    output["values"] = config.output_range or _ALL_VALUES
     encoded = dict(dtype="string", shape=["batch"])
+    signatures = dict(
+        serving_default=dict(inputs=dict(image=image), outputs=dict(output=output)),
+        with_noise=dict(inputs=dict(image=image, z=z), outputs=dict(output=output)),
+    )
+    if config.has_encoded_signature:
+        signatures["encoded"] = dict(
+            inputs=dict(image_bytes=encoded), outputs=dict(image_bytes=encoded)
+        )
     return dict(
         name=f"pix2pix {config.dataset} {config.direction}",
         paper="https://arxiv.org/abs/1611.07004",
@@ -362,9 +394,5 @@ def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) ->
         dropout=config.dropout,
         noise_size=model.noise_size,
         max_pixels=model.max_pixels,
-        signatures=dict(
-            serving_default=dict(inputs=dict(image=image), outputs=dict(output=output)),
-            with_noise=dict(inputs=dict(image=image, z=z), outputs=dict(output=output)),
-            encoded=dict(inputs=dict(image_bytes=encoded), outputs=dict(image_bytes=encoded)),
-        ),
+        signatures=signatures,
     )

@@ -6,9 +6,11 @@ r"""Translates an image, or every image of a folder.
 
 No target is needed, images may have any size, and nothing about the model has to
 be repeated. An output has its input's size and name; with several samples a
-number is added to the name, and to all but PNG and JPEG the suffix .png. The same
-seed gives the same pictures. Large images take --tile=512, or another multiple of the
-model's crop_size: the picture is the same, the memory bounded.
+number is added to the name, and to all but PNG and JPEG the suffix .png. Outputs of
+16 bits are PNG files only. Those that a PNG cannot hold, since they have other
+channels or are no integers, are NumPy arrays (.npy), or TIFF where the input is. The
+same seed gives the same pictures. Large images take --tile=512, or another multiple of
+the model's crop_size: the picture is the same, the memory bounded.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands, files
+from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
 
 
@@ -51,8 +54,9 @@ def main(unused_arguments: list[str]) -> None:
     from pix2pix_tf.data import images
     from pix2pix_tf.inference import tiles, translator
 
-    for path in paths:
-        images.inspect_image(path)  # All headers before the first translation.
+    # All headers before the first translation.
+    infos = {path: images.inspect_image(path) for path in paths}
+    images.warn_of_colours(infos)
     files.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):
         raise InputError(
@@ -71,21 +75,39 @@ def main(unused_arguments: list[str]) -> None:
         translate = translator.load(options.model, checkpoint=options.checkpoint)
         for path in paths:
             translate.check_size(path)
+    config = translate.config
+    for path, info in infos.items():
+        images.check_fits(
+            path, info, channels=config.input_channels, value_range=config.input_limits
+        )
     for path in tqdm.tqdm(paths, unit="image", disable=None):
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
             number = None if options.samples == 1 else sample
-            target = output / output_name(path, number)
+            target = output / output_name(path, number, translate.config)
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
     print(f"Wrote {len(paths) * options.samples} images to '{output}'.")
 
 
-def output_name(path: pathlib.Path, sample: int | None) -> str:
-    """Returns the name of a translation of `path`; `sample` is None if there is but one."""
+def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> str:
+    """Returns the name of a translation of `path`.
+
+    Args:
+        path: Of the input.
+        sample: Number of the draw; None if there is but one.
+        config: Of the model, which says what kind of file holds its outputs.
+    """
     stem = path.stem if sample is None else f"{path.stem}_{sample}"
-    if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
+    if not config.makes_pictures:
+        suffixes = (".npy", ".tif", ".tiff")
+    elif config.output_dtype == "uint16":
+        suffixes = (".png",)
+    else:
+        suffixes = (".png", ".jpg", ".jpeg")
+    if path.suffix.lower() in suffixes:
         return stem + path.suffix
-    return f"{stem}{path.suffix}.png"  # Not in place of the suffix: "a.png" may be another input.
+    # Not in place of the suffix: "a.png" may be another input.
+    return f"{stem}{path.suffix}{suffixes[0]}"
 
 
 def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:

@@ -24,7 +24,7 @@ _MAP_KEY, _MAP_VALUE = 1, 2  # Of every map in a protocol buffer.
 
 
 def write_requests(path: pathlib.Path, config: TrainConfig, *, noise_size: int) -> None:
-    """Writes one request for each signature: a grey image of one crop.
+    """Writes one request for each signature that a model has: a grey image of one crop.
 
     Args:
         path: The file; its folder is there.
@@ -34,12 +34,13 @@ def write_requests(path: pathlib.Path, config: TrainConfig, *, noise_size: int) 
     size, channels = config.crop_size, config.input_channels
     image = tf.make_tensor_proto(0.0, tf.float32, [1, size, size, channels])
     z = tf.make_tensor_proto(np.full([1, noise_size], 0.5, np.float32))
-    pixels = tf.fill([size, size, channels], tf.constant(128, tf.uint8))
-    image_bytes = tf.make_tensor_proto([tf.io.encode_png(pixels).numpy()])
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(_prediction_log("serving_default", image=image))
         writer.write(_prediction_log("with_noise", image=image, z=z))
-        writer.write(_prediction_log("encoded", image_bytes=image_bytes))
+        if config.has_encoded_signature:
+            pixels = tf.fill([size, size, channels], tf.constant(128, tf.uint8))
+            image_bytes = tf.make_tensor_proto([tf.io.encode_png(pixels).numpy()])
+            writer.write(_prediction_log("encoded", image_bytes=image_bytes))
 
 
 def _prediction_log(signature: str, **inputs) -> bytes:

@@ -59,6 +59,10 @@ _OTHER_VALUES = dict(
     keep_checkpoints=5,
     best_metric="ssim",
     num_evaluated=6,
+    crop_height=256,
+    crop_width=512,
+    input_range="0,1",
+    output_range="-40,85.5",
     profile_steps="7-8",
 )
 
@@ -76,6 +80,45 @@ _MAY_CHANGE = (
     "num_evaluated",
     "profile_steps",
 )
+
+
+class CropAndRangeTest(parameterized.TestCase):
+    @parameterized.named_parameters(
+        ("square", {}, (256, 256), (286, 286)),
+        ("wide", dict(crop_width=512), (256, 512), (286, 572)),
+        ("tall", dict(crop_size=64, crop_height=192, load_size=64), (192, 64), (192, 64)),
+    )
+    def test_shapes(self, settings, crop_shape, load_shape):
+        config = TrainConfig(**settings)
+        self.assertEqual(config.crop_shape, crop_shape)
+        self.assertEqual(config.load_shape, load_shape)
+
+    @parameterized.named_parameters(
+        ("none", "", "uint8"),
+        ("8_bits", "0,255", "uint8"),
+        ("part_of_8_bits", "16,255", "uint8"),
+        ("12_bits", "0,4095", "uint16"),
+        ("16_bits", "0,65535", "uint16"),
+        ("unit", "0,1", "float32"),
+        ("percent", "0,100", "float32"),
+        ("negative", "-1,255", "float32"),
+        ("fraction", "0,4095.5", "float32"),
+        ("more_than_16_bits", "0,65536", "float32"),
+    )
+    def test_type_of_outputs(self, output_range, dtype):
+        self.assertEqual(TrainConfig(output_range=output_range).output_dtype, dtype)
+
+    @parameterized.named_parameters(
+        ("default", {}, True),
+        ("16_bits_out", dict(output_range="0,65535"), True),
+        ("alpha", dict(input_channels=4, output_channels=1), True),
+        ("five_in", dict(input_channels=5), False),
+        ("two_out", dict(output_channels=2), False),
+        ("range_in", dict(input_range="0,4095"), False),
+        ("float_out", dict(output_range="0,1"), False),
+    )
+    def test_signature_of_files(self, settings, expected):
+        self.assertEqual(TrainConfig(**settings).has_encoded_signature, expected)
 
 
 class DefaultsTest(parameterized.TestCase):
@@ -210,7 +253,6 @@ class ValuesTest(parameterized.TestCase):
         ("receptive_field", "receptive_field", 71, "71", "1, 16, 34, 70, 142, 286"),
         ("norm", "norm", "layer", "'layer'", "batch, instance, none"),
         ("gan_loss", "gan_loss", "wgan", "'wgan'", "vanilla, lsgan, hinge, none"),
-        ("channels", "output_channels", 5, "5", "1, 3, 4"),
         ("case", "generator", "UNet", "'UNet'", "unet, encoder_decoder"),
     )
     def test_value_that_is_no_choice_is_refused(self, name, value, shown, choices):
@@ -235,6 +277,8 @@ class ValuesTest(parameterized.TestCase):
         ("crop_over", "crop_size", 2048, "from 32 to 1024"),
         ("load_over", "load_size", 8193, "from 0 to 8192"),
         ("load_negative", "load_size", -1, "from 0 to 8192"),
+        ("no_channels", "input_channels", 0, "from 1 to 16"),
+        ("many_channels", "output_channels", 17, "from 1 to 16"),
     )
     def test_value_out_of_range_is_refused(self, name, value, allowed):
         with self.assertRaisesRegex(
@@ -249,6 +293,34 @@ class ValuesTest(parameterized.TestCase):
         for value in (float("nan"), float("inf"), float("-inf")):
             with self.assertRaisesRegex(errors.InputError, f"^{name} is {value}"):
                 TrainConfig(**{name: value})
+
+    @parameterized.named_parameters(
+        ("no_multiple", dict(crop_size=256, crop_width=384), "crop_width is 384 and crop_size 256"),
+        ("smaller", dict(crop_size=64, crop_height=32), "crop_height is 32 and crop_size 64"),
+        ("large", dict(crop_size=256, crop_height=8192), "crop_height is 8192 and crop_size 256"),
+    )
+    def test_a_side_of_the_crop_that_does_not_fit_is_refused(self, settings, shown):
+        with self.assertRaisesRegex(
+            errors.InputError, rf"^{shown}\. Use a multiple of crop_size up to 4096, or 0: "
+        ):
+            TrainConfig(**settings)
+
+    @parameterized.named_parameters(
+        ("one_number", "1"),
+        ("three", "0,1,2"),
+        ("words", "low,high"),
+        ("empty", "1,1"),
+        ("reversed", "1,0"),
+        ("infinite", "0,inf"),
+        ("nan", "nan,1"),
+        ("comma", ","),
+    )
+    def test_a_text_that_is_no_range_is_refused(self, text):
+        for name in ("input_range", "output_range"):
+            with self.assertRaisesRegex(
+                errors.InputError, rf"^{name} is '{text}'\. Give the lowest and the highest value "
+            ):
+                TrainConfig(**{name: text})
 
     @parameterized.named_parameters(("96", 96), ("255", 255), ("1000", 1000))
     def test_crop_size_that_is_no_power_of_two_is_refused(self, crop_size):

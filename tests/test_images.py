@@ -7,12 +7,13 @@ import pathlib
 import re
 import struct
 import zlib
+from unittest import mock
 
 import data_folder
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -228,7 +229,7 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
             images.decode_pixels(png_bytes(random_pixels(3)), channels=channels)
 
 
-class FileTest(tf.test.TestCase, parameterized.TestCase):
+class _FolderTest(tf.test.TestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = pathlib.Path(self.get_temp_dir())
@@ -243,6 +244,8 @@ class FileTest(tf.test.TestCase, parameterized.TestCase):
             function()
         self.assertEqual(str(raised.exception), sentence)
 
+
+class FileTest(_FolderTest):
     @parameterized.named_parameters(
         ("grey_png", png_bytes(random_pixels(1)), 1, 8),
         ("grey_alpha_png", png_bytes(random_pixels(2)), 2, 8),
@@ -376,6 +379,135 @@ class FileTest(tf.test.TestCase, parameterized.TestCase):
             self.write(name, b"")
         names = [path.name for path in images.list_images(self.folder)]
         self.assertEqual(names, ["1.jpeg", "10.png", "2.JPG", "3.bmp"])
+
+
+class HeaderTest(_FolderTest):
+    """What a file says beside its pixels."""
+
+    def test_an_animated_png_is_refused(self):
+        frames = [Image.new("RGB", (9, 6), color) for color in ("red", "green", "blue")]
+        contents = pillow_bytes(frames[0], "PNG", save_all=True, append_images=frames[1:])
+        path = self.write("1.png", contents)
+        self.assert_refused(
+            lambda: images.inspect_image(path),
+            f"'{path}' is animated, with 3 frames. Save the frame that is meant as a PNG of its "
+            "own.",
+        )
+
+    def test_a_png_that_is_not_upright_is_refused(self):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        path = self.write("1.png", pillow_bytes(Image.new("RGB", (9, 6)), "PNG", exif=exif))
+        with self.assertRaisesRegex(InputError, r"not stored upright \(its Exif orientation is 6"):
+            images.inspect_image(path)
+        exif[0x0112] = 1
+        self.write("1.png", pillow_bytes(Image.new("RGB", (9, 6)), "PNG", exif=exif))
+        self.assertEqual(images.inspect_image(path).width, 9)
+
+    def test_size_of_a_jpeg_is_that_of_the_picture_upright(self):
+        exif = Image.Exif()
+        for stated, size in ((1, (67, 45)), (3, (67, 45)), (6, (45, 67)), (8, (45, 67))):
+            exif[0x0112] = stated
+            path = self.write("1.jpg", pillow_bytes(smooth_picture(), "JPEG", exif=exif))
+            info = images.inspect_image(path)
+            self.assertEqual((info.width, info.height), size)
+            self.assertEqual(images.read_pixels(path, channels=3).shape, (*size[::-1], 3))
+
+    @parameterized.product(kind=("JPEG", "PNG"), description=("sRGB", "Display P3"))
+    def test_colour_profiles_are_said_not_applied(self, kind, description):
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        name = "sRGB".encode("utf-16-be")
+        self.assertIn(name, profile)
+        profile = profile.replace(name, description[:4].encode("utf-16-be"))
+        path = self.write("1.png", pillow_bytes(smooth_picture(), kind, icc_profile=profile))
+        plain = self.write("2.png", pillow_bytes(smooth_picture(), kind))
+        infos = {x: images.inspect_image(x) for x in (path, plain)}
+        self.assertFalse(infos[plain].has_other_colours)
+        self.assertEqual(infos[path].has_other_colours, description != "sRGB")
+        self.assertAllEqual(
+            images.read_pixels(path, channels=3), images.read_pixels(plain, channels=3)
+        )
+        with mock.patch.object(images.logging, "warning") as warning:
+            images.warn_of_colours(infos)
+        self.assertEqual(warning.call_count, description != "sRGB")
+        if warning.called:
+            self.assertEqual(warning.call_args.args[1:], (1, 2, path))
+
+    def test_interlaced_png(self):
+        # One pass of Adam7 holds all there is of a single pixel.
+        header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 1)
+        raw = zlib.compress(b"\0" + bytes([10, 20, 30]))
+        parts = [_chunk(b"IHDR", header), _chunk(b"IDAT", raw), _chunk(b"IEND", b"")]
+        path = self.write("1.png", b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+        self.assertAllEqual(images.read_pixels(path, channels=3), [[[10, 20, 30]]])
+
+    def test_a_palette_of_16_bits_which_there_is_not_is_refused(self):
+        parts = [
+            png_header(2, 2, bits=16, color_type=3),
+            _chunk(b"PLTE", bytes(768)),
+            _chunk(b"IDAT", zlib.compress(bytes(10))),
+            _chunk(b"IEND", b""),
+        ]
+        path = self.write("1.png", b"".join(parts))
+        with self.assertRaisesRegex(InputError, "1.png'"):
+            images.inspect_image(path)
+            images.read_pixels(path, channels=3)
+
+    def test_transparent_palette(self):
+        picture = Image.new("P", (4, 2))
+        picture.putpalette([200, 0, 0, 0, 0, 200])
+        picture.putpixel((1, 0), 1)
+        path = self.write("1.png", pillow_bytes(picture, "PNG", transparency=0))
+        pixels = images.read_pixels(path, channels=3)
+        self.assertAllEqual(pixels[0, :2], [[255, 255, 255], [0, 0, 200]])
+        self.assertAllEqual(images.read_pixels(path, channels=4)[0, :2, 3], [0, 255])
+
+
+class ReadImageTest(_FolderTest):
+    """Files as images in [-1, 1]."""
+
+    @parameterized.named_parameters(
+        ("uint8", np.array([0, 51, 255], np.uint8), [-1, -0.6, 1]),
+        ("uint16", np.array([0, 13107, 65535], np.uint16), [-1, -0.6, 1]),
+    )
+    def test_without_a_range_all_of_the_type(self, values, expected):
+        path = self.folder / "1.npy"
+        np.save(path, values[np.newaxis])
+        image = images.read_image(path, channels=1)
+        self.assertEqual(image.dtype, np.float32)
+        self.assertAllClose(image[0, :, 0], expected, rtol=0, atol=1e-6)
+
+    @parameterized.named_parameters(("float64", "f8"), ("int32", "i4"), ("int16", "i2"))
+    def test_a_range_is_mapped_and_what_lies_beyond_is_clipped(self, dtype):
+        path = self.folder / "1.npy"
+        np.save(path, np.array([[-40, -15, 10, 60, 61, -99]], dtype))
+        image = images.read_image(path, channels=1, value_range=(-40.0, 60.0))
+        self.assertAllClose(image[0, :, 0], [-1, -0.5, 0, 1, 1, -1], rtol=0, atol=1e-6)
+
+    def test_a_range_is_in_the_units_of_the_file(self):
+        for dtype, high in ((np.uint8, 200.0), (np.uint16, 4095.0)):
+            pixels = np.array([[[0], [int(high)]]], dtype)
+            path = self.write("1.png", png_bytes(pixels))
+            image = images.read_image(path, channels=1, value_range=(0.0, high))
+            self.assertAllClose(image[0, :, 0], [-1, 1], rtol=0, atol=1e-6)
+
+    def test_a_range_that_most_values_miss_is_refused(self):
+        path = self.folder / "1.npy"
+        np.save(path, np.array([[0.5, 7.0, 8.0]]))
+        with self.assertRaisesRegex(InputError, "67% of its values beyond .* 0,1: .* 0.5 to 8"):
+            images.read_image(path, channels=1, value_range=(0.0, 1.0))
+
+    @parameterized.product(
+        dtype=("uint8", "uint16", "float32"), value_range=((0.0, 100.0), (10.0, 250.0))
+    )
+    def test_writing_undoes_reading(self, dtype, value_range):
+        path = self.folder / "1.npy"
+        values = np.linspace(*value_range, 24).reshape(4, 6, 1).round().astype(dtype)
+        np.save(path, values)
+        image = images.read_image(path, channels=1, value_range=value_range)
+        back = images.denormalize_image(image, dtype=tf.as_dtype(dtype), value_range=value_range)
+        self.assertEqual(back.dtype, dtype)
+        self.assertAllClose(back, values, rtol=0, atol=1e-4 if dtype == "float32" else 0)
 
 
 class WriteTest(tf.test.TestCase, parameterized.TestCase):

@@ -122,8 +122,25 @@ class FindPairsTest(_FolderTest):
         self.assert_refused(
             lambda: pairs.find_pairs(self.folder, "train"),
             f"'{self.folder}/train' holds no images (0 files that end in .png, .jpg, .jpeg, "
-            ".bmp). Put the pairs there.",
+            ".bmp, .npy, .tif, .tiff). Put the pairs there.",
             error=MissingInputError,
+        )
+
+    @parameterized.named_parameters(
+        ("aligned", "train", "2.webp"),
+        ("side", "train/B", "1.GIF"),
+        ("other_side", "trainA", "1.avif"),
+    )
+    def test_pictures_that_are_not_read_are_not_passed_over(self, folder, name):
+        self.save("train/1.png" if folder == "train" else f"{folder}/1.png", aligned())
+        if folder != "train":
+            partner = {"A": "B", "B": "A"}[folder[-1]]
+            self.save(f"{folder[:-1]}{partner}/1.png", aligned())
+        self.save(f"{folder}/{name}", b"whatever it holds")
+        self.assert_refused(
+            lambda: pairs.find_pairs(self.folder, "train"),
+            f"'{self.folder}/{folder}' holds 1 pictures of a kind that is not read, such as "
+            f"'{name}'. Convert them to PNG or JPEG, or take them out.",
         )
 
     def test_two_empty_folders(self):
@@ -301,8 +318,9 @@ class FilePairsTest(_FolderTest):
         self.save("train/1.png", aligned())
         self.assert_refused(
             lambda: self.open(a_channels=a_channels, b_channels=b_channels),
-            f"Image files have 1, 3 or 4 channels, not {named}. Set input_channels and "
-            "output_channels accordingly.",
+            f"'{self.folder}/train/1.png' is read with 1, 3 or 4 channels, not {named}. Write "
+            "images of other channels as NumPy arrays (.npy) or TIFF, or set input_channels and "
+            "output_channels to what the files have.",
         )
 
     @parameterized.named_parameters(

@@ -123,7 +123,7 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(MissingInputError, "There is no file '.*noise.png'"):
             self.translators["run"].translate_file(path)
         path.write_bytes(b"\x89PNG\r\n\x1a\n....")
-        with self.assertRaisesRegex(InputError, "'.*noise.png' cannot be decoded.* Replace it"):
+        with self.assertRaisesRegex(InputError, "'.*noise.png' cannot be read.* Replace it"):
             self.translators["run"].translate_file(path)
 
     def test_other_channels(self):

@@ -58,6 +58,9 @@ def assemble(
     """
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     config = TrainConfig.load(workdir)
+    reason = serving.why_not_encoded(config)
+    if reason:
+        raise InputError(f"{reason}. The page draws and shows such only; use export.tfjs instead.")
     tfjs_model.check_free(output)
     vendored = _find_vendored()
     files.make_output_folder(output.parent)

@@ -6,13 +6,30 @@ integers given by the caller, so that the same seed gives the same picture.
 
 from __future__ import annotations
 
+from typing import Union
+
 import tensorflow as tf
 
 from pix2pix_tf.errors import InputError
 
+Size = Union[int, tuple[int, int]]  # Pixels of a square's side, or (height, width).
+
+
+def sides_of(size: Size) -> tuple[int, int]:
+    """Returns (height, width)."""
+    return (size, size) if isinstance(size, int) else size
+
 
 def resize_shorter_side(image, size: int) -> tf.Tensor:
     """Returns `image` scaled, its shape kept, until its shorter side has `size` pixels.
+
+    See `resize_to_cover`.
+    """
+    return resize_to_cover(image, size)
+
+
+def resize_to_cover(image, size: Size) -> tf.Tensor:
+    """Returns `image` scaled, its shape kept, to the smallest size that covers `size`.
 
     The paper's sets are square, where this is its resize to `size` x `size`;
     other pictures are not distorted. Bilinear (authors' code), with antialiasing
@@ -20,15 +37,16 @@ def resize_shorter_side(image, size: int) -> tf.Tensor:
 
     Args:
         image: `[height, width, channels]`, any numeric dtype.
-        size: Pixels.
+        size: What has to be covered.
 
     Returns:
         The same dtype as `image`; integers are rounded.
     """
     image = tf.convert_to_tensor(image)
+    sides = tf.constant(sides_of(size))
     shape = tf.cast(tf.shape(image)[:2], tf.float32)
-    scale = float(size) / tf.reduce_min(shape)
-    new_shape = tf.maximum(tf.cast(tf.round(shape * scale), tf.int32), size)
+    scale = tf.reduce_max(tf.cast(sides, tf.float32) / shape)
+    new_shape = tf.maximum(tf.cast(tf.round(shape * scale), tf.int32), sides)
     resized = tf.image.resize(image, new_shape, method="bilinear", antialias=True)
     if image.dtype.is_integer:
         # Bilinear interpolation stays within the range of what it is given.
@@ -36,23 +54,23 @@ def resize_shorter_side(image, size: int) -> tf.Tensor:
     return tf.cast(resized, image.dtype)
 
 
-def jitter_pair(source, target, *, crop_size: int, mirror: bool, seed):
+def jitter_pair(source, target, *, crop_size: Size, mirror: bool, seed):
     """Returns the same random crop, and the same flip, of both images of a pair.
 
     Args:
-        source: `[height, width, channels]`, both sides at least `crop_size`.
+        source: `[height, width, channels]`, at least as large as the crop.
         target: As `source`; the channels may differ.
-        crop_size: Pixels of the square that is cut out.
+        crop_size: What is cut out.
         mirror: Whether to flip left to right half of the time.
         seed: Two integers. Paper: appendix 6.2, "random jitter".
 
     Returns:
-        (source, target), both `[crop_size, crop_size, channels]`.
+        (source, target), both of `crop_size`.
     """
     _check_same_size(source, target)
     # Three independent draws from one seed.
     crop_row, crop_col, flip = tf.unstack(tf.random.stateless_uniform([3], seed))
-    room = tf.cast(tf.shape(source)[:2] - crop_size + 1, tf.float32)
+    room = tf.cast(tf.shape(source)[:2] - sides_of(crop_size) + 1, tf.float32)
     row, col = tf.unstack(tf.cast(tf.stack([crop_row, crop_col]) * room, tf.int32))
     source, target = (_crop(image, row, col, crop_size) for image in (source, target))
     if mirror:
@@ -64,16 +82,17 @@ def jitter_pair(source, target, *, crop_size: int, mirror: bool, seed):
     return source, target
 
 
-def center_pair(source, target, *, crop_size: int):
-    """Returns the same central square of both images of a pair, for evaluation."""
+def center_pair(source, target, *, crop_size: Size):
+    """Returns the same central part of both images of a pair, for evaluation."""
     _check_same_size(source, target)
-    row, col = tf.unstack((tf.shape(source)[:2] - crop_size) // 2)
+    row, col = tf.unstack((tf.shape(source)[:2] - sides_of(crop_size)) // 2)
     return tuple(_crop(image, row, col, crop_size) for image in (source, target))
 
 
-def _crop(image, row, col, crop_size: int) -> tf.Tensor:
-    cropped = image[row : row + crop_size, col : col + crop_size]
-    return tf.ensure_shape(cropped, [crop_size, crop_size, image.shape[-1]])
+def _crop(image, row, col, crop_size: Size) -> tf.Tensor:
+    height, width = sides_of(crop_size)
+    cropped = image[row : row + height, col : col + width]
+    return tf.ensure_shape(cropped, [height, width, image.shape[-1]])
 
 
 def _check_same_size(source, target) -> None:

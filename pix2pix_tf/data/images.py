@@ -3,7 +3,8 @@
 Two forms of an image, everywhere in the project: *pixels*, uint8 or uint16 as
 in a file, and *image*, float32 in [-1, 1]. Layout is `[height, width, channels]`.
 Decoding is TensorFlow's, so that the exported model reads images exactly as
-training did; Pillow only looks at headers.
+training did; Pillow only looks at headers. NumPy arrays and TIFF, which no exported
+model reads, are the subject of `arrays`.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import dataclasses
 import os
 import pathlib
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from PIL import Image, UnidentifiedImageError
 
+from pix2pix_tf.config import PICTURE_CHANNELS
+from pix2pix_tf.data import arrays, orientation
 from pix2pix_tf.errors import InputError, MissingInputError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-CHANNELS_OF_FILES = (1, 3, 4)  # What image files can be read as.
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *arrays.SUFFIXES)
 MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
 JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 # Pillow's mode, and bits per pixel and compression in the header, of the BMP files that
@@ -28,14 +33,20 @@ JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 _BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
 
 
+_EXIF_ORIENTATION = 0x0112
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageInfo:
-    """What a file's header says."""
+    """What a file's header says; width and height are those of the picture upright."""
 
     width: int
     height: int
     channels: int
-    bits: int  # Per channel, 8 or 16.
+    bits: int  # Per channel.
+    is_array: bool = False  # NumPy or TIFF: read with the channels that it has, no others.
+    has_other_colours: bool = False  # An ICC profile that is not sRGB's, which is not applied.
+    has_full_range: bool = True  # 8 or 16 bits, unsigned, so that black and white are known.
 
 
 def inspect_image(path: pathlib.Path) -> ImageInfo:
@@ -43,8 +54,18 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
 
     Raises:
         MissingInputError: If there is no such file.
-        InputError: If it is no PNG, JPEG or BMP, or too large.
+        InputError: If it is no PNG, JPEG, BMP, NumPy array or TIFF, or too large.
     """
+    if arrays.is_array(path):
+        (height, width, channels), dtype = arrays.inspect(path)
+        return ImageInfo(
+            width,
+            height,
+            channels,
+            bits=8 * dtype.itemsize,
+            is_array=True,
+            has_full_range=dtype.kind == "u" and dtype.itemsize <= 2,
+        )
     try:
         with warnings.catch_warnings():
             # Pillow warns of large images; MAX_PIXELS below decides instead.
@@ -53,6 +74,10 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
                 width, height = picture.size
                 kind, mode = picture.format, picture.mode
                 channels = _channels_of(picture)
+                _check_still_and_upright(path, picture)
+                has_other_colours = _has_other_colours(picture.info.get("icc_profile"))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
@@ -62,7 +87,7 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
         ) from None
     except Image.DecompressionBombError:
         width = height = MAX_PIXELS  # Larger still; the next lines say so.
-        channels, kind, mode = 3, "PNG", "RGB"
+        channels, kind, mode, has_other_colours = 3, "PNG", "RGB", False
     if kind not in ("PNG", "JPEG", "MPO", "BMP"):
         raise InputError(f"'{path}' is a {kind} file. Convert it to PNG or JPEG.")
     if width * height > MAX_PIXELS:
@@ -71,7 +96,7 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
             "Make it smaller."
         )
     with open(path, "rb") as file:
-        header = file.read(34)
+        header = file.read(orientation.HEAD_BYTES if kind in ("JPEG", "MPO") else 34)
     if kind == "BMP" and (mode, header[28:34]) not in _BITMAPS:
         raise InputError(
             f"'{path}' is a BMP that is neither grey with 8 bits nor colour with 24. Convert it to "
@@ -79,7 +104,49 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
         )
     # Of a PNG: signature, length, "IHDR", width, height, bit depth.
     bits = 16 if kind == "PNG" and header[24] == 16 else 8
-    return ImageInfo(width, height, channels, bits)
+    if kind in ("JPEG", "MPO") and orientation.of_jpeg(tf.constant(header)) >= 5:
+        width, height = height, width
+    return ImageInfo(width, height, channels, bits, has_other_colours=has_other_colours)
+
+
+def _check_still_and_upright(path: pathlib.Path, picture: Image.Image) -> None:
+    """Refuses what a PNG may hold beside its pixels and the decoder passes over."""
+    if picture.format != "PNG":
+        return
+    if getattr(picture, "is_animated", False):
+        raise InputError(
+            f"'{path}' is animated, with {picture.n_frames} frames. Save the frame that is meant "
+            "as a PNG of its own."
+        )
+    exif = Image.Exif()
+    exif.load(picture.info.get("exif", b""))
+    stated = exif.get(_EXIF_ORIENTATION, orientation.UPRIGHT)
+    if stated != orientation.UPRIGHT:
+        raise InputError(
+            f"'{path}' is a PNG that is not stored upright (its Exif orientation is {stated}). "
+            "Rotate its pixels, or save it as JPEG, where the orientation is obeyed."
+        )
+
+
+def _has_other_colours(profile: bytes | None) -> bool:
+    """Returns whether an ICC profile is of other colours than sRGB, by the name it carries."""
+    if not profile:
+        return False
+    # In version 2 of ICC the name is ASCII, in version 4 it is UTF-16.
+    return b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile
+
+
+def warn_of_colours(infos: Mapping[pathlib.Path, ImageInfo]) -> None:
+    """Says which files carry a colour profile that is passed over, if any."""
+    paths = sorted(path for path, info in infos.items() if info.has_other_colours)
+    if paths:
+        logging.warning(
+            "%d of %d files carry a colour profile other than sRGB, '%s' for one. Their values are "
+            "read as they are, by an exported model too; convert them to sRGB if colours matter.",
+            len(paths),
+            len(infos),
+            paths[0],
+        )
 
 
 def _channels_of(picture: Image.Image) -> int:
@@ -96,6 +163,8 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
 
     Grey becomes colour by repetition, colour becomes grey by luminance
     (ITU-R BT.601), and transparent pixels are laid over white where `channels` has no alpha.
+    A JPEG is turned upright as its Exif says; of a CMYK one the inks become RGB without
+    a colour profile, as in libjpeg. Colour profiles are not applied.
 
     Args:
         contents: A PNG, JPEG or BMP file, as a string scalar.
@@ -110,7 +179,7 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
         tf.errors.InvalidArgumentError: If it cannot be decoded.
         InputError: If `channels` is not one that image files have.
     """
-    if channels not in CHANNELS_OF_FILES:
+    if channels not in PICTURE_CHANNELS:
         raise InputError(
             f"Images are read as 1 (grey), 3 (colour) or 4 (with alpha) channels, not {channels}. "
             "Set input_channels and output_channels accordingly."
@@ -154,6 +223,7 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     def decode_jpeg():
         # TensorFlow's default transform is off by 1.4 levels on average (24 at most, facades).
         pixels = tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE")
+        pixels = orientation.turn_upright(pixels, orientation.of_jpeg(contents))
         return tf.cast(pixels, dtype) * widening
 
     def decode_png():
@@ -171,12 +241,87 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     )
 
 
+def check_fits(
+    path: pathlib.Path,
+    info: ImageInfo,
+    *,
+    channels: int,
+    value_range: tuple[float, float] | None = None,
+) -> None:
+    """Refuses a file that cannot be read with so many channels, or whose range is not known.
+
+    Raises:
+        InputError: Naming the file and what it has.
+    """
+    if info.is_array and info.channels != channels:
+        raise InputError(
+            f"'{path}' has {info.channels} channel(s) of {info.width}x{info.height} pixels, but "
+            f"{channels} were asked for. Arrays are [height, width, channels], a TIFF its channels "
+            "together or a page each; none are converted: set input_channels or output_channels to "
+            "what the files have."
+        )
+    if not info.is_array and channels not in PICTURE_CHANNELS:
+        raise InputError(
+            f"'{path}' is read with 1, 3 or 4 channels, not {channels}. Write images of other "
+            "channels as NumPy arrays (.npy) or TIFF, or set input_channels and output_channels to "
+            "what the files have."
+        )
+    if not info.has_full_range and value_range is None:
+        raise InputError(
+            f"'{path}' has values of {info.bits} bits that are no unsigned 8 or 16 bits, so which "
+            "of them are black and white is not known. State their range with --input_range or "
+            "--output_range, such as 0,1."
+        )
+
+
+def read_image(
+    path: pathlib.Path, *, channels: int, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Returns an image file as float32 `[height, width, channels]` in [-1, 1].
+
+    Args:
+        path: The file.
+        channels: For an array, those that it has; else see `decode_pixels`.
+        value_range: The values, in the file's own units, that become -1 and 1; what
+            lies beyond is clipped. None: all of the integer type.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: If the file is damaged or does not fit, naming it; or if more than
+            half of its values lie beyond `value_range`.
+    """
+    info = inspect_image(path)
+    check_fits(path, info, channels=channels, value_range=value_range)
+    if value_range is None:
+        pixels = read_pixels(path, channels=channels, dtype=tf.uint16)
+        return normalize_image(pixels).numpy()
+    if info.is_array:
+        values = arrays.read(path)
+    else:
+        dtype = tf.uint16 if info.bits == 16 else tf.uint8
+        values = read_pixels(path, channels=channels, dtype=dtype)
+    low, high = value_range
+    beyond = np.mean((values < low) | (values > high))
+    if beyond > 0.5:
+        raise InputError(
+            f"'{path}' has {beyond:.0%} of its values beyond the stated range {low:g},{high:g}: "
+            f"they are from {values.min():g} to {values.max():g}. Correct the range, or the file."
+        )
+    # In float64, since float32 does not hold all integers of 32 bits.
+    unit = (values.astype(np.float64) - low) * (2.0 / (high - low)) - 1.0
+    return np.clip(unit, -1.0, 1.0).astype(np.float32)
+
+
 def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8) -> np.ndarray:
     """Returns the pixels of an image file; see `decode_pixels`.
 
     Raises:
-        InputError: If the file is missing, truncated or no image, naming it.
+        InputError: If the file is missing, truncated or no image, naming it; or is an
+            array with other channels, or of other types than 8 and 16 bits.
     """
+    if arrays.is_array(path):
+        check_fits(path, inspect_image(path), channels=channels)
+        return _in_depth(arrays.read(path), dtype)
     try:
         contents = pathlib.Path(path).read_bytes()
         return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
@@ -189,25 +334,63 @@ def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8
         ) from None
 
 
+def _in_depth(pixels: np.ndarray, dtype: tf.DType) -> np.ndarray:
+    """Returns pixels of 8 or 16 bits as `dtype`, as the decoder of PNG does it."""
+    if pixels.dtype == dtype.as_numpy_dtype:
+        return pixels
+    if dtype == tf.uint16:
+        return pixels.astype(np.uint16) * 257
+    return (pixels >> 8).astype(np.uint8)
+
+
 def _size_text(path: pathlib.Path) -> str:
     """Returns a file's size as a person would write it."""
     return f"{os.path.getsize(path):,} bytes"
 
 
 def normalize_image(pixels) -> tf.Tensor:
-    """Returns float32 in [-1, 1] from uint8 or uint16 pixels."""
+    """Returns float32 in [-1, 1] from uint8 or uint16 pixels; an image is left as it is."""
     pixels = tf.convert_to_tensor(pixels)
+    if pixels.dtype.is_floating:
+        return tf.cast(pixels, tf.float32)
     return tf.cast(pixels, tf.float32) * (2.0 / pixels.dtype.max) - 1.0
 
 
-def denormalize_image(image, *, dtype: tf.DType = tf.uint8) -> tf.Tensor:
-    """Returns pixels, rounded, from an image in [-1, 1]; values beyond are clipped."""
-    scaled = (tf.cast(image, tf.float32) + 1.0) * (dtype.max / 2.0)
-    return tf.cast(tf.round(tf.clip_by_value(scaled, 0.0, float(dtype.max))), dtype)
+def denormalize_image(
+    image, *, dtype: tf.DType = tf.uint8, value_range: tuple[float, float] | None = None
+) -> tf.Tensor:
+    """Returns the values of a file from an image in [-1, 1]; values beyond are clipped.
+
+    Args:
+        image: Any shape.
+        dtype: Of the values; integers are rounded.
+        value_range: What -1 and 1 become; None: all of the integer type.
+    """
+    low, high = value_range or (0.0, float(dtype.max))
+    scaled = (tf.cast(image, tf.float32) + 1.0) * ((high - low) / 2.0)
+    values = tf.clip_by_value(scaled, 0.0, high - low) + low
+    return tf.cast(tf.round(values) if dtype.is_integer else values, dtype)
+
+
+def in_colour(image: np.ndarray) -> np.ndarray:
+    """Returns what is shown of an image of any channels, `[..., 3]` of the same dtype.
+
+    Grey is repeated; of two channels the first is shown as red, the second as green,
+    without blue; of more the first three are, without alpha.
+    """
+    channels = image.shape[-1]
+    if channels == 1:
+        return np.repeat(image, 3, axis=-1)
+    if channels == 2:
+        darkest = -1 if np.issubdtype(image.dtype, np.floating) else 0
+        return np.concatenate([image, np.full_like(image[..., :1], darkest)], axis=-1)
+    return image[..., :3]
 
 
 def encode_image(pixels, suffix: str) -> bytes:
-    """Returns the bytes of a file of `suffix` (".png", ".jpg", ...); JPEG loses alpha."""
+    """Returns the bytes of a file of `suffix` (".png", ".jpg", ".npy", ...); JPEG loses alpha."""
+    if suffix.lower() in arrays.SUFFIXES:
+        return arrays.encode(np.asarray(pixels), suffix)
     if suffix.lower() in (".jpg", ".jpeg"):
         return tf.io.encode_jpeg(pixels[..., :3], quality=JPEG_QUALITY).numpy()
     return tf.io.encode_png(pixels).numpy()

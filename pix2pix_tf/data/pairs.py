@@ -28,16 +28,18 @@ SPLITS = ("train", "val", "test")
 _DEMO_SPLITS = {"train": (0, 2000), "val": (1_000_000, 100), "test": (2_000_000, 100)}
 _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jitters it.
 _MOST_FAULTS_SHOWN = 10
+# Pairs would be missing without a word if these were passed over like other files.
+_OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 
 
 class PairSource(Protocol):
     """Pairs that can be read by number."""
 
     names: Sequence[str]  # One a pair, without a suffix; unique.
-    dtype: tf.DType  # Of the pixels: uint8 or uint16.
+    dtype: tf.DType  # Of the pixels: uint8 or uint16; or float32 for images in [-1, 1].
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the pixels of A and B, `[height, width, channels]`, of the same size."""
+        """Returns A and B as `dtype`, `[height, width, channels]`, of the same size."""
 
 
 def open_pairs(
@@ -47,6 +49,8 @@ def open_pairs(
     data_dir: str = "",
     a_channels: int = 3,
     b_channels: int = 3,
+    a_range: tuple[float, float] | None = None,
+    b_range: tuple[float, float] | None = None,
     scene_size: int = 256,
 ) -> PairSource:
     """Returns the pairs of one split of a data set, their headers checked.
@@ -55,8 +59,10 @@ def open_pairs(
         dataset: "demo", a published name, or a folder; see `find_pairs` for its layout.
         split: "train", "val" or "test".
         data_dir: Where published sets are kept; empty means Keras' cache.
-        a_channels: 1, 3 or 4; what A is read as.
-        b_channels: 1, 3 or 4; what B is read as.
+        a_channels: What A is read as.
+        b_channels: What B is read as.
+        a_range: The values of A that become -1 and 1; None: all of the integer type.
+        b_range: The same of B.
         scene_size: Pixels of a drawn scene; files have their own size.
 
     Raises:
@@ -64,9 +70,19 @@ def open_pairs(
         InputError: If files do not make pairs, naming them.
     """
     if dataset == DEMO:
+        if a_range or b_range:
+            raise InputError(
+                "The demo set has values of 8 bits. Leave input_range and output_range empty."
+            )
         return ScenePairs(split, size=scene_size, a_channels=a_channels, b_channels=b_channels)
     folder = registry.locate(dataset, data_dir)
-    return FilePairs(find_pairs(folder, split), a_channels=a_channels, b_channels=b_channels)
+    return FilePairs(
+        find_pairs(folder, split),
+        a_channels=a_channels,
+        b_channels=b_channels,
+        a_range=a_range,
+        b_range=b_range,
+    )
 
 
 def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -> str | None:
@@ -126,21 +142,30 @@ class FilePairs:
             listing them.
     """
 
-    def __init__(self, files: Sequence[PairFiles], *, a_channels: int, b_channels: int):
+    def __init__(
+        self,
+        files: Sequence[PairFiles],
+        *,
+        a_channels: int,
+        b_channels: int,
+        a_range: tuple[float, float] | None = None,
+        b_range: tuple[float, float] | None = None,
+    ):
         self._files = list(files)
         self._channels = (a_channels, b_channels)
-        for channels in self._channels:
-            if channels not in images.CHANNELS_OF_FILES:
-                raise InputError(
-                    f"Image files have 1, 3 or 4 channels, not {channels}. Set input_channels and "
-                    "output_channels accordingly."
-                )
+        self._ranges = (a_range, b_range)
         self.names = [pair.name for pair in self._files]
-        bits = run_on_all(self._inspect, self._files)
-        self.dtype = tf.uint16 if max(bits) == 16 else tf.uint8
+        infos: dict[pathlib.Path, images.ImageInfo] = {}
+        for inspected in run_on_all(self._inspect, self._files):
+            infos.update(inspected)
+        images.warn_of_colours(infos)
+        if a_range or b_range:
+            self.dtype = tf.float32
+        else:
+            self.dtype = tf.uint16 if max(info.bits for info in infos.values()) == 16 else tf.uint8
 
-    def _inspect(self, pair: PairFiles) -> int:
-        """Returns the bits per channel of a pair, having checked its headers."""
+    def _inspect(self, pair: PairFiles) -> dict[pathlib.Path, images.ImageInfo]:
+        """Returns what the headers of a pair say, having checked them."""
         a = images.inspect_image(pair.a)
         if pair.b is None:
             if a.width % 2:
@@ -155,43 +180,46 @@ class FilePairs:
                     f"'{pair.a}' is {a.width}x{a.height} pixels, too narrow for two images side "
                     "by side. Join it with its partner, or put A and B in two folders."
                 )
-            _check_alpha(pair.a, a, max(self._channels))
-            return a.bits
+            for side in (0, 1):
+                self._check_fits(pair.a, a, side)
+            return {pair.a: a}
         b = images.inspect_image(pair.b)
         if (a.width, a.height) != (b.width, b.height):
             raise InputError(
                 f"'{pair.a}' is {a.width}x{a.height} pixels and its partner '{pair.b}' "
                 f"{b.width}x{b.height}. Bring them to the same size."
             )
-        _check_alpha(pair.a, a, self._channels[0])
-        _check_alpha(pair.b, b, self._channels[1])
-        return max(a.bits, b.bits)
+        self._check_fits(pair.a, a, 0)
+        self._check_fits(pair.b, b, 1)
+        return {pair.a: a, pair.b: b}
+
+    def _check_fits(self, path: pathlib.Path, info: images.ImageInfo, side: int) -> None:
+        channels = self._channels[side]
+        images.check_fits(path, info, channels=channels, value_range=self._ranges[side])
+        if not info.is_array and channels == 4 and info.channels in (1, 3):
+            raise InputError(
+                f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked "
+                "for. Set input_channels or output_channels to what the files have, 1 or 3."
+            )
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file is damaged."""
         pair = self._files[int(index)]
-        a_channels, b_channels = self._channels
+        a = self._read(pair.a, 0)
         if pair.b is not None:
-            a = images.read_pixels(pair.a, channels=a_channels, dtype=self.dtype)
-            return a, images.read_pixels(pair.b, channels=b_channels, dtype=self.dtype)
-        both = images.read_pixels(pair.a, channels=max(self._channels), dtype=self.dtype)
-        middle = both.shape[1] // 2
-        sides = []
-        for side, channels in zip((both[:, :middle], both[:, middle:]), self._channels):
-            if channels != both.shape[-1]:
-                # Grey and colour side by side share one file: decode it again as the other.
-                side_of = images.read_pixels(pair.a, channels=channels, dtype=self.dtype)
-                side = side_of[:, :middle] if not sides else side_of[:, middle:]
-            sides.append(side)
-        return sides[0], sides[1]
+            return a, self._read(pair.b, 1)
+        is_alike = self._channels[0] == self._channels[1] and self._ranges[0] == self._ranges[1]
+        # Grey and colour side by side share one file: it is decoded again as the other.
+        b = a if is_alike else self._read(pair.a, 1)
+        middle = a.shape[1] // 2
+        return a[:, :middle], b[:, middle:]
 
-
-def _check_alpha(path: pathlib.Path, info: images.ImageInfo, channels: int) -> None:
-    if channels == 4 and info.channels in (1, 3):
-        raise InputError(
-            f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked for. "
-            "Set input_channels or output_channels to what the files have, 1 or 3."
-        )
+    def _read(self, path: pathlib.Path, side: int) -> np.ndarray:
+        """Returns all of a file as A (side 0) or B (side 1) is read."""
+        channels, value_range = self._channels[side], self._ranges[side]
+        if self.dtype == tf.float32:
+            return images.read_image(path, channels=channels, value_range=value_range)
+        return images.read_pixels(path, channels=channels, dtype=self.dtype)
 
 
 def run_on_all(function, items: Sequence) -> list:
@@ -257,7 +285,7 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
             f"Expected '{aligned}' with images that hold A and B side by side; or one image a "
             f"file, paired by name, in {pairs_of_folders}."
         )
-    files = images.list_images(aligned)
+    files = _list_images(aligned)
     if not files:
         raise MissingInputError(
             f"'{aligned}' holds no images (0 files that end in "
@@ -283,7 +311,7 @@ def has_split(folder: pathlib.Path, split: str) -> bool:
 
 
 def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
-    a_files, b_files = images.list_images(a_folder), images.list_images(b_folder)
+    a_files, b_files = _list_images(a_folder), _list_images(b_folder)
     _check_unique(a_files)
     _check_unique(b_files)
     a_of, b_of = ({path.stem: path for path in files} for files in (a_files, b_files))
@@ -301,6 +329,21 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
             f"'{a_folder}' and '{b_folder}' hold no images. Put the pairs there."
         )
     return [PairFiles(a_of[stem], b_of[stem]) for stem in sorted(a_of)]
+
+
+def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the images of a folder; pictures that cannot be read are not passed over."""
+    others = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in _OTHER_PICTURES and not path.name.startswith(".")
+    )
+    if others:
+        raise InputError(
+            f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
+            f"'{others[0]}'. Convert them to PNG or JPEG, or take them out."
+        )
+    return images.list_images(folder)
 
 
 def _check_unique(files: Sequence[pathlib.Path]) -> None:

@@ -24,20 +24,25 @@ _LAST_POSITION = 2**62  # A run ends long before.
 
 
 class PairReader:
-    """Reads pairs scaled to a size, kept in memory while they fit.
+    """Reads pairs scaled to cover a size, kept in memory while they fit.
 
     What is kept is decoded and scaled, not yet jittered, so every epoch is
     cropped and mirrored anew.
 
     Args:
         pairs: Where pairs come from.
-        size: Pixels of the shorter side.
+        size: Pixels of the shorter side; or (height, width) to cover.
         cache_megabytes: Memory for what is kept; 0 keeps nothing.
         direction: "AtoB" or "BtoA": what becomes source and target.
     """
 
     def __init__(
-        self, pairs: PairSource, *, size: int, direction: str = "AtoB", cache_megabytes: int = 0
+        self,
+        pairs: PairSource,
+        *,
+        size: augment.Size,
+        direction: str = "AtoB",
+        cache_megabytes: int = 0,
     ):
         self._pairs = pairs
         self._size = size
@@ -60,7 +65,7 @@ class PairReader:
         if kept is not None:
             return kept
         sides = self.read_unscaled(index)
-        pair = tuple(augment.resize_shorter_side(side, self._size).numpy() for side in sides)
+        pair = tuple(augment.resize_to_cover(side, self._size).numpy() for side in sides)
         self._keep(index, pair)
         return pair
 
@@ -112,7 +117,7 @@ def training_batches(
     reader: PairReader,
     *,
     batch_size: int,
-    crop_size: int,
+    crop_size: augment.Size,
     input_channels: int = 3,
     output_channels: int = 3,
     mirror: bool = True,
@@ -123,13 +128,13 @@ def training_batches(
     """Returns endless batches of (source, target), jittered.
 
     Shapes:
-        source: `[batch_size, crop_size, crop_size, input_channels]`, float32 in [-1, 1].
+        source: `[batch_size, height, width, input_channels]`, float32 in [-1, 1].
         target: the same with output_channels.
 
     Args:
         reader: Pairs at load size.
         batch_size: Examples a batch of this pipeline.
-        crop_size: Pixels.
+        crop_size: Pixels of a square's side, or (height, width).
         input_channels: Of the source.
         output_channels: Of the target.
         mirror: Whether half of the pairs are flipped.
@@ -178,16 +183,16 @@ class Example(NamedTuple):
 def evaluation_examples(
     reader: PairReader,
     *,
-    crop_size: int,
+    crop_size: augment.Size,
     limit: int | None = None,
     only: Collection[str] | None = None,
 ) -> Iterator[Example]:
-    """Yields pairs in the order of their names: the central square, no jitter.
+    """Yields pairs in the order of their names: the central part, no jitter.
 
     Args:
-        reader: Pairs whose shorter side is `crop_size`, so that a square image is
+        reader: Pairs that cover `crop_size`, so that an image of its shape is
             evaluated whole, as in the paper.
-        crop_size: Pixels.
+        crop_size: Pixels of a square's side, or (height, width).
         limit: Most pairs to yield, spread evenly over all; None for all.
         only: Names of those that may be yielded; None for all.
     """

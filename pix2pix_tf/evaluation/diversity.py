@@ -12,34 +12,38 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import metrics
+from pix2pix_tf.data import images
 from pix2pix_tf.evaluation.measure import MeasuredPair
 from pix2pix_tf.evaluation.score import Score
 
 MOST_COMPARED = 100  # Inputs whose outputs are held in memory and compared with one another.
 
 
-def mean_pairwise_l1(images: np.ndarray) -> float:
+def mean_pairwise_l1(draws: np.ndarray) -> float:
     """Returns the mean absolute difference over all pairs of different images.
 
     Args:
-        images: `[num_images, height, width, channels]`, uint8; 2 images or more.
+        draws: `[num_images, height, width, channels]`, 2 images or more; pixels, or
+            float32 in [-1, 1].
 
     Returns:
         0 to 2, in the units of [-1, 1] as all other L1.
     """
-    count = len(images)
-    ordered = np.sort(np.asarray(images).reshape(count, -1), axis=0)
+    count = len(draws)
+    ordered = np.sort(np.asarray(draws).reshape(count, -1), axis=0)
     # The k-th smallest of n values is the larger one in k of its pairs, the smaller in n - 1 - k.
     factors = 2.0 * np.arange(count) - (count - 1)
     total = np.dot(factors, ordered.sum(axis=1, dtype=np.float64))
     num_pairs = count * (count - 1) / 2
-    return float(total / num_pairs / ordered.shape[1] / 127.5)
+    is_image = np.issubdtype(ordered.dtype, np.floating)
+    unit = 1.0 if is_image else np.iinfo(ordered.dtype).max / 2.0
+    return float(total / num_pairs / ordered.shape[1] / unit)
 
 
-def mean_pairwise_dissimilarity(images: np.ndarray) -> float:
+def mean_pairwise_dissimilarity(draws: np.ndarray) -> float:
     """Returns the mean of 1 - SSIM over all pairs, 0 to 2; arguments as `mean_pairwise_l1`."""
-    scaled = tf.cast(images, tf.float32) / 127.5 - 1.0
-    first, second = zip(*itertools.combinations(range(len(images)), 2))
+    scaled = images.normalize_image(draws)
+    first, second = zip(*itertools.combinations(range(len(draws)), 2))
     similarity = metrics.ssim(tf.gather(scaled, first), tf.gather(scaled, second))
     return float(1.0 - tf.reduce_mean(similarity))
 

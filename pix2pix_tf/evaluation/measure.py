@@ -7,6 +7,7 @@ import functools
 from typing import Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from pix2pix_tf.data import images
 from pix2pix_tf.evaluation.score import Score
@@ -16,14 +17,15 @@ from pix2pix_tf.evaluation.score import Score
 class MeasuredPair:
     """An input, what was made of it and what it should be.
 
-    Outputs are measured as they are written, in 8 bits: a model, and the files that
-    it wrote, have the same scores.
+    Outputs are measured as they are written, in 8 or 16 bits: a model, and the files
+    that it wrote, have the same scores. Those with a range of their own are not rounded.
 
     Attributes:
         name: Of the pair.
         source: float32 `[size, size, input_channels]` in [-1, 1].
-        draws: uint8 `[num_samples, size, size, output_channels]`; the first is the
-            output, the others are further draws of the noise.
+        draws: `[num_samples, size, size, output_channels]`, uint8 or uint16 pixels or
+            float32 in [-1, 1]; the first is the output, the others are further draws
+            of the noise.
         target: float32 `[size, size, output_channels]` in [-1, 1].
     """
 
@@ -39,28 +41,25 @@ class MeasuredPair:
 
     @functools.cached_property
     def target_pixels(self) -> np.ndarray:
-        """The target as uint8."""
-        return images.denormalize_image(self.target).numpy()
+        """The target in the type of the draws."""
+        if np.issubdtype(self.draws.dtype, np.floating):
+            return self.target
+        return images.denormalize_image(self.target, dtype=tf.as_dtype(self.draws.dtype)).numpy()
 
     @property
     def source_rgb(self) -> np.ndarray:
-        """The input in colour: grey is repeated, alpha left out."""
-        return in_colour(self.source)
+        """The input in colour; see `images.in_colour`."""
+        return images.in_colour(self.source)
 
     @property
     def output_rgb(self) -> np.ndarray:
-        """The output in colour: grey is repeated, alpha left out."""
-        return in_colour(self.output)
+        """The output in colour; see `images.in_colour`."""
+        return images.in_colour(self.output)
 
     @property
     def target_rgb(self) -> np.ndarray:
-        """The target in colour: grey is repeated, alpha left out."""
-        return in_colour(self.target)
-
-
-def in_colour(image: np.ndarray) -> np.ndarray:
-    """Returns an image in colour: grey is repeated, alpha left out."""
-    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
+        """The target in colour; see `images.in_colour`."""
+        return images.in_colour(self.target)
 
 
 class Measure(Protocol):

@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from pix2pix_tf import metrics
-from pix2pix_tf.data import images
+from pix2pix_tf.data import augment, images
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference.translator import Translator
@@ -21,21 +22,21 @@ class Outputs(Protocol):
     """Outputs of pairs.
 
     Attributes:
-        size: Pixels of their sides; they are square.
+        size: Pixels of their sides, if they are square; else (height, width).
         num_samples: Draws of each input.
         names: Of the pairs that have outputs; None for all there are.
         notes: What a reader of the results should know.
         about: The same for programs: kind, name and step.
     """
 
-    size: int
+    size: augment.Size
     num_samples: int
     names: Collection[str] | None
     notes: list[str]
     about: dict
 
     def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns uint8 `[num_samples, size, size, channels]` for pair `number`."""
+        """Returns `MeasuredPair.draws` for pair `number`."""
 
 
 class ModelOutputs:
@@ -61,7 +62,8 @@ class ModelOutputs:
         self._translate = translate
         self._num_pairs = num_pairs
         self._seed = seed
-        self.size = translate.config.crop_size
+        height, width = translate.config.crop_shape
+        self.size = height if height == width else (height, width)
         self.num_samples = num_samples
         self.names = None
         self.notes: list[str] = []
@@ -70,14 +72,17 @@ class ModelOutputs:
     def draws(self, example: Example, number: int) -> np.ndarray:
         """Returns the draws for pair `number`; see `Outputs`."""
         source = example.source[0].numpy()
-        return np.stack(
+        draws = np.stack(
             [
-                images.denormalize_image(
-                    self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
-                ).numpy()
+                self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
                 for draw in range(self.num_samples)
             ]
         )
+        config = self._translate.config
+        dtype = tf.as_dtype(config.output_dtype)
+        if dtype.is_floating or config.output_limits not in (None, (0, dtype.max)):
+            return draws
+        return images.denormalize_image(draws, dtype=dtype).numpy()
 
 
 class FolderOutputs:

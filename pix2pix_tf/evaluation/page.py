@@ -12,6 +12,7 @@ import pathlib
 import urllib.parse
 
 from pix2pix_tf import files
+from pix2pix_tf.data import augment
 from pix2pix_tf.evaluation.score import KINDS, LESS, MORE, NEAR_ONE, badness
 
 PAGE = "index.html"
@@ -51,6 +52,8 @@ def write(output: pathlib.Path, result: dict) -> None:
     )
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in result["notes"])
     about = result["outputs"]
+    height, width = augment.sides_of(result["size"])
+    size = f"{width}x{height}"
     step = "" if result["step"] is None else f", step {result['step']:,}"
     draws = result.get("draws")
     folders = ["inputs", "outputs"]
@@ -72,7 +75,7 @@ def write(output: pathlib.Path, result: dict) -> None:
 <style>{_STYLE}</style>
 <main>
 <h1>{title}</h1>
-<p>{result["num_images"]} images of {result["size"]}x{result["size"]} pixels, {result["direction"]};
+<p>{result["num_images"]} images of {size} pixels, {result["direction"]};
 outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{step}; seed
 {result["seed"]}.</p>
 <div class="wide"><table>
@@ -80,9 +83,7 @@ outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{
 <th scope=col>meaning</th></tr></thead>
 <tbody>{rows}</tbody></table></div>
 {f"<ul>{notes}</ul>" if notes else ""}
-<h2>Colour and sharpness</h2>
-<div class="plots"><img src="colour.png" alt="Histograms of L, a and b, output and ground truth">
-<img src="spectrum.png" alt="Power by spatial frequency, output and ground truth"></div>
+{_PLOTS if "colour" in result else ""}
 <h2>Images</h2>
 <p class="controls"><label>Sort by <select id="score">{options}</select></label>
 <button type="button" id="order" aria-pressed="false">best first</button>
@@ -116,6 +117,10 @@ def _figure(name: str, values: dict, folders: list[str]) -> str:
         f'<div class="pictures">{pictures}</div></figure>'
     )
 
+
+_PLOTS = """<h2>Colour and sharpness</h2>
+<div class="plots"><img src="colour.png" alt="Histograms of L, a and b, output and ground truth">
+<img src="spectrum.png" alt="Power by spatial frequency, output and ground truth"></div>"""
 
 _STYLE = """
   :root { --text: #222; --back: #fff; --line: #ccc; --soft: #666; --mark: #e8eefc; }

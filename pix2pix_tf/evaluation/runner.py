@@ -14,6 +14,7 @@ import tensorflow as tf
 import tqdm.auto
 
 from pix2pix_tf import files, version
+from pix2pix_tf.config import PICTURE_CHANNELS
 from pix2pix_tf.data import images, pipeline
 from pix2pix_tf.evaluation import colour, features, page, spectrum
 from pix2pix_tf.evaluation.diversity import AcrossInputsMeasure, DrawsMeasure
@@ -93,6 +94,7 @@ def measure(
             *subject.notes,
             *features.notes_on(sections.get(features.DistributionMeasure.section)),
             *_notes_on(full_reference),
+            *_notes_on_channels(subject.channels),
         ],
         scores={score.name: score.to_dict() for score in scores},
         **full_reference,
@@ -102,12 +104,9 @@ def measure(
 
 
 def _make_measures(outputs: Outputs, subject: Subject, *, num_pairs: int) -> list[Measure]:
-    measures = [
-        FullReferenceMeasure(),
-        colour.ColourMeasure(),
-        spectrum.SpectrumMeasure(),
-        AcrossInputsMeasure(num_pairs),
-    ]
+    measures = [FullReferenceMeasure(), AcrossInputsMeasure(num_pairs)]
+    if subject.channels in PICTURE_CHANNELS:
+        measures[1:1] = [colour.ColourMeasure(), spectrum.SpectrumMeasure()]
     if outputs.num_samples > 1:
         measures.append(DrawsMeasure(outputs.num_samples))
     if subject.segmentation is not None:
@@ -122,6 +121,23 @@ def _notes_on(full_reference: dict) -> list[str]:
     if scales == 5:
         return []
     return [f"Images of this size have {scales} of the 5 scales of ms_ssim."]
+
+
+def _notes_on_channels(channels: int) -> list[str]:
+    if channels in PICTURE_CHANNELS:
+        return []
+    return [
+        f"Outputs have {channels} channels: colour, sharpness and the distances between the "
+        "distributions, which are of grey and colour pictures, are left out. The pictures here "
+        "show the first channels in 8 bits; python -m pix2pix_tf.translate writes all values."
+    ]
+
+
+def _viewed(values: np.ndarray) -> np.ndarray:
+    """Returns what a PNG shows of an image in [-1, 1], or of pixels, of any channels."""
+    if np.issubdtype(values.dtype, np.floating):
+        values = images.denormalize_image(values).numpy()
+    return values if values.shape[-1] in PICTURE_CHANNELS else images.in_colour(values)
 
 
 def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
@@ -155,10 +171,10 @@ def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
             files.make_output_folder(unfinished / folder)
 
         def keep(pair: MeasuredPair) -> None:
-            pixels = [images.denormalize_image(pair.source), pair.draws[0], pair.target_pixels]
-            for folder, picture in zip(folders, [*pixels, *pair.draws[1:]]):
+            pictures = [pair.source, pair.draws[0], pair.target_pixels, *pair.draws[1:]]
+            for folder, picture in zip(folders, pictures):
                 path = unfinished / folder / f"{pair.name}.png"
-                path.write_bytes(images.encode_image(picture, ".png"))
+                path.write_bytes(images.encode_image(_viewed(picture), ".png"))
             if pair.name in in_grid:
                 rows.append((pair.source, pair.output, pair.target))
 
@@ -166,7 +182,8 @@ def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
         _replace_pictures(output, unfinished, folders)
     grid = tf.constant(reports.sample_grid(rows))
     files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
-    for name, (section, plot) in PLOTS.items():
+    plots = {name: plot for name, plot in PLOTS.items() if plot[0] in result}
+    for name, (section, plot) in plots.items():
         files.write_atomically(output / name, plot(result[section]))
     # No NaN: what is not defined is null, so that every reader of JSON can read it.
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"

@@ -11,7 +11,7 @@ from pix2pix_tf.data import images
 from pix2pix_tf.data.pipeline import PairReader
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import classes, fcn_score
-from pix2pix_tf.evaluation.measure import MeasuredPair, in_colour
+from pix2pix_tf.evaluation.measure import MeasuredPair
 from pix2pix_tf.evaluation.score import Score
 from pix2pix_tf.evaluation.segmenter import Segmenter
 
@@ -126,7 +126,7 @@ def prepare(
         def truth(pair: MeasuredPair) -> np.ndarray:
             source, _ = reader.read_unscaled(number_of[pair.name])
             source = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
-            class_map = classes.nearest(in_colour(source.numpy()), table)
+            class_map = classes.nearest(images.in_colour(source.numpy()), table)
             return _shown_part(class_map, source.shape[:2], name=pair.name)
 
     return lambda: SegmentationMeasure(segmenter, truth, labels=labels), notes

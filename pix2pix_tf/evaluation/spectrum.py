@@ -80,9 +80,9 @@ class SpectrumMeasure:
 
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Adds a pair; returns its own ratio, None for a target without fine detail."""
-        self._size = len(pair.target)
-        self._outputs.append(radial_power(pair.output_rgb))
-        self._targets.append(radial_power(pair.target_rgb))
+        self._size = min(pair.target.shape[:2])
+        self._outputs.append(radial_power(_central_square(pair.output_rgb)))
+        self._targets.append(radial_power(_central_square(pair.target_rgb)))
         return {"sharpness": _ratio(self._outputs[-1], self._targets[-1], self._size)}
 
     def result(self) -> dict:
@@ -104,6 +104,12 @@ class SpectrumMeasure:
     def scores(self, result: dict) -> list[Score]:
         """Returns the ratio."""
         return [Score("sharpness", result["high_frequency_ratio"])]
+
+
+def _central_square(image: np.ndarray) -> np.ndarray:
+    side = min(image.shape[:2])
+    row, column = ((size - side) // 2 for size in image.shape[:2])
+    return image[row : row + side, column : column + side]
 
 
 def _ratio(output: np.ndarray, target: np.ndarray, size: int) -> float | None:

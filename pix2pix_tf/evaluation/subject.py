@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import pipeline
+from pix2pix_tf.config import PICTURE_CHANNELS, TrainConfig
+from pix2pix_tf.data import augment, pipeline
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features, segmentation
 from pix2pix_tf.evaluation import segmenter as segmenters
 from pix2pix_tf.evaluation.measure import Measure
@@ -18,7 +19,8 @@ class Subject:
     """See `open_subject`.
 
     Attributes:
-        reader: Pairs whose shorter side is the outputs' size.
+        reader: Pairs that cover the outputs' size.
+        channels: Of the outputs.
         dataset: Its name, for the record.
         direction: Of the translation, for the record.
         split: Its name, for the record.
@@ -32,6 +34,7 @@ class Subject:
     dataset: str
     direction: str
     split: str
+    channels: int = 3
     seed: int = 0
     features: features.FeatureNetwork | None = None
     segmentation: Callable[[], Measure] | None = None
@@ -42,7 +45,7 @@ def open_subject(
     config: TrainConfig,
     *,
     split: str,
-    size: int,
+    size: augment.Size,
     segmenter: str = "",
     class_maps: str = "",
     feature_weights: str = "",
@@ -53,15 +56,21 @@ def open_subject(
     Args:
         config: Names the data set, its folder, channels and direction.
         split: "train", "val" or "test".
-        size: Of the outputs, in pixels.
+        size: Of the outputs, in pixels; (height, width) if they are not square.
         segmenter: Folder of one, for the FCN-score; "" for none.
         class_maps: Folder of true classes; "" to tell them by the inputs' colours.
         feature_weights: See `features.find`.
         seed: Of the noise and the bootstrap.
 
     Raises:
-        InputError: If there are no such pairs, or a network cannot be loaded.
+        InputError: If there are no such pairs, a network cannot be loaded, or cannot
+            judge outputs of this size and channels.
     """
+    is_picture = config.output_channels in PICTURE_CHANNELS
+    if segmenter and not (is_picture and isinstance(size, int)):
+        raise InputError(
+            "The FCN-score is of square pictures of 1, 3 or 4 channels. Leave --segmenter out."
+        )
     reader = loop.open_reader(config, split, size=size)
     judge = segmenters.load(segmenter) if segmenter else None
     make_measure, notes = None, []
@@ -73,12 +82,16 @@ def open_subject(
             split=split,
             reader=reader,
         )
-    network, more_notes = features.find(feature_weights, judge)
+    if is_picture:
+        network, more_notes = features.find(feature_weights, judge)
+    else:
+        network, more_notes = None, []
     return Subject(
         reader=reader,
         dataset=config.dataset,
         direction=config.direction,
         split=split,
+        channels=config.output_channels,
         seed=seed,
         features=network,
         segmentation=make_measure,

@@ -61,9 +61,15 @@ class ExportedModel:
         """Returns PNG files of the sizes of PNG and JPEG files (`encoded`).
 
         Raises:
+            InputError: If the model has no such signature.
             tf.errors.InvalidArgumentError: If one cannot be decoded, or is too
                 large, saying which.
         """
+        if "encoded" not in self.card["signatures"]:
+            raise InputError(
+                f"{serving.why_not_encoded(self.config)}. So there is no signature 'encoded'; use "
+                "translate, with arrays."
+            )
         contents = tf.constant(list(image_bytes), tf.string)
         return list(self._run("encoded", image_bytes=contents)["image_bytes"].numpy())
 

@@ -66,18 +66,24 @@ class TiledTranslator:
             )
         self.config = config
         self._generator = TiledGenerator(
-            generator, crop_size=config.crop_size, tile=tile, track=track
+            generator,
+            crop_size=config.crop_size,
+            tile=tile,
+            dtype=config.output_dtype,
+            value_range=config.output_limits,
+            track=track,
         )
 
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
         """Returns the translation of an image file; see `Translator.translate_file`."""
-        channels = self.config.input_channels
+        channels, value_range = self.config.input_channels, self.config.input_limits
         info = images.inspect_image(path)
-        # In 8 bits, so in half the memory, where nothing is lost by it.
-        is_exact = info.bits == 8 and info.channels == channels
-        dtype = tf.uint8 if is_exact else tf.uint16
-        pixels = images.read_pixels(path, channels=channels, dtype=dtype)
-        return self._generator(pixels, entropy=[seed, sample])
+        if value_range is None and info.bits == 8 and info.channels == channels:
+            # Nothing is lost by keeping 8 bits, a quarter of the memory.
+            image = images.read_pixels(path, channels=channels)
+        else:
+            image = images.read_image(path, channels=channels, value_range=value_range)
+        return self._generator(image, entropy=[seed, sample])
 
 
 def load(
@@ -102,6 +108,8 @@ class TiledGenerator:
             the image are taken.
         crop_size: What the image's sides are padded to multiples of.
         tile: Height and width of a tile, in pixels; a multiple of `crop_size`.
+        dtype: Of the values that are returned.
+        value_range: See `images.denormalize_image`.
         max_kept_bytes: Of the inner maps.
         track: Passes on the passes over the image, as tqdm does.
     """
@@ -112,25 +120,29 @@ class TiledGenerator:
         *,
         crop_size: int,
         tile: int,
+        dtype: str = "uint8",
+        value_range: tuple[float, float] | None = None,
         max_kept_bytes: int = MAX_KEPT_BYTES,
         track: Callable[[Sequence], Iterable] = iter,
     ):
         self.crop_size = crop_size
         self.tile = tile
+        self.dtype = tf.as_dtype(dtype)
+        self.value_range = value_range
         self.max_kept_bytes = max_kept_bytes
         self.track = track
         self.encoder, self.decoder = stages.take_apart(generator)
         self.has_skips = generator.name == "unet"
 
     def __call__(self, pixels: np.ndarray, *, entropy: list[int]) -> np.ndarray:
-        """Returns the translation of an image, as pixels.
+        """Returns the translation of an image, as values of a file.
 
         Args:
-            pixels: uint8 or uint16 `[height, width, input_channels]`.
+            pixels: `[height, width, input_channels]`, uint8, uint16, or float32 in [-1, 1].
             entropy: See `noise.draw`.
 
         Returns:
-            uint8 `[height, width, output_channels]`.
+            `[height, width, output_channels]` of `dtype`.
         """
         return _Translation(self, pixels, entropy).run(self.track)
 
@@ -166,6 +178,7 @@ class _Translation:
         )
         self._first_kept = generator.first_kept_level(len(self._rows) * len(self._columns))
         self._tile = generator.tile
+        self._dtype, self._value_range = generator.dtype, generator.value_range
         # By (is decoder's, level): what normalises a map, and the maps themselves.
         self._statistics: dict[tuple[bool, int], tuple[tf.Tensor, tf.Tensor]] = {}
         self._kept: dict[tuple[bool, int], np.ndarray] = {}
@@ -175,7 +188,8 @@ class _Translation:
     def run(self, track: Callable[[Sequence], Iterable]) -> np.ndarray:
         """Returns the translated pixels."""
         height, width, _ = self._pixels.shape
-        output = np.empty([height, width, self._stage(True, 0).channels], np.uint8)
+        channels = self._stage(True, 0).channels
+        output = np.empty([height, width, channels], self._dtype.as_numpy_dtype)
         for is_decoder, level in track(self._passes()):
             if level == 0:
                 self._write(output)
@@ -231,7 +245,9 @@ class _Translation:
         """Goes through the tiles of the output; what pads the image is left out."""
         for window in windows.tile(*output.shape[:2], self._tile):
             image = tf.tanh(self._decode(0, window))[0]
-            output[window.rows, window.columns] = images.denormalize_image(image).numpy()
+            output[window.rows, window.columns] = images.denormalize_image(
+                image, dtype=self._dtype, value_range=self._value_range
+            ).numpy()
 
     def _encode(self, level: int, window: Window) -> tf.Tensor:
         """Returns a window of what the encoder's convolution to a level outputs."""

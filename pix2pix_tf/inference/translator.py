@@ -79,14 +79,20 @@ class Translator:
             )
 
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
-        """Returns the translation of an image file, as uint8 pixels of its size.
+        """Returns the translation of an image file, in its size and `config.output_dtype`.
 
         Raises:
             InputError: If the file cannot be read, naming it.
         """
-        pixels = images.read_pixels(path, channels=self.config.input_channels, dtype=tf.uint16)
-        image = images.normalize_image(pixels).numpy()
-        return images.denormalize_image(self(image, seed=seed, sample=sample)).numpy()
+        config = self.config
+        image = images.read_image(
+            path, channels=config.input_channels, value_range=config.input_limits
+        )
+        return images.denormalize_image(
+            self(image, seed=seed, sample=sample),
+            dtype=tf.as_dtype(config.output_dtype),
+            value_range=config.output_limits,
+        ).numpy()
 
 
 def draw_noise(config: TrainConfig, height: int, width: int, *, entropy: list[int]) -> np.ndarray:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pix2pix_tf import files
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable, first_and_last_step
-from pix2pix_tf.data import pairs, pipeline
+from pix2pix_tf.data import augment, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import (
@@ -91,10 +91,10 @@ def _train(
     _check_batch(config, strategy)
 
     training_reader = open_reader(
-        config, "train", size=config.load_size, cache_megabytes=config.cache_megabytes
+        config, "train", size=config.load_shape, cache_megabytes=config.cache_megabytes
     )
     held_out = pairs.find_split(config.dataset, _HELD_OUT_SPLITS, data_dir=config.data_dir)
-    held_out_reader = open_reader(config, held_out or "train", size=config.crop_size)
+    held_out_reader = open_reader(config, held_out or "train", size=config.crop_shape)
     for line in describe_run(
         config,
         workdir,
@@ -210,26 +210,32 @@ def _run_steps(
 
 
 def open_reader(
-    config: TrainConfig, split: str, *, size: int, cache_megabytes: int = 0
+    config: TrainConfig, split: str, *, size: augment.Size, cache_megabytes: int = 0
 ) -> pipeline.PairReader:
     """Returns the pairs of one split as the configuration has them.
 
     Args:
         config: Names the data set, its folder, channels and direction.
         split: "train", "val" or "test".
-        size: Pixels of the shorter side.
+        size: Pixels of the shorter side; or (height, width) to cover.
         cache_megabytes: Memory for decoded images.
     """
-    a_channels, b_channels = config.input_channels, config.output_channels
+    sides = [
+        (config.input_channels, config.input_limits),
+        (config.output_channels, config.output_limits),
+    ]
     if config.direction == "BtoA":
-        a_channels, b_channels = b_channels, a_channels
+        sides.reverse()
+    (a_channels, a_range), (b_channels, b_range) = sides
     source = pairs.open_pairs(
         config.dataset,
         split,
         data_dir=config.data_dir,
         a_channels=a_channels,
         b_channels=b_channels,
-        scene_size=config.crop_size,
+        a_range=a_range,
+        b_range=b_range,
+        scene_size=max(config.crop_shape),
     )
     return pipeline.PairReader(
         source, size=size, direction=config.direction, cache_megabytes=cache_megabytes
@@ -264,7 +270,7 @@ def _distributed_batches(
         return pipeline.training_batches(
             reader,
             batch_size=context.get_per_replica_batch_size(config.batch_size),
-            crop_size=config.crop_size,
+            crop_size=config.crop_shape,
             input_channels=config.input_channels,
             output_channels=config.output_channels,
             mirror=config.mirror,

@@ -16,7 +16,7 @@ from pix2pix_tf.training import reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure, read_best
 from pix2pix_tf.training.locking import RunLock
 from pix2pix_tf.training.progress import Progress
-from pix2pix_tf.training.state import TrainState, noise_size
+from pix2pix_tf.training.state import TrainState, crop_noise_size
 from pix2pix_tf.training.write_errors import writing
 
 _SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON has not.
@@ -213,13 +213,13 @@ class Recorder:
 
     def _examples(self, limit: int):
         return pipeline.evaluation_examples(
-            self._reader, crop_size=self._config.crop_size, limit=limit
+            self._reader, crop_size=self._config.crop_shape, limit=limit
         )
 
     def _translate(self, example: pipeline.Example, number: int) -> tf.Tensor:
         """Returns G(x, z) with the same z for pair `number` whenever it is asked."""
         seed = seeds.stream(self._config.seed, seeds.SAMPLES)
-        z = tf.random.stateless_uniform([1, noise_size(self._config)], seed=[seed, number])
+        z = tf.random.stateless_uniform([1, crop_noise_size(self._config)], seed=[seed, number])
         return self._generate(example.source, z)
 
 

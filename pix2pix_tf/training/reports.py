@@ -73,7 +73,7 @@ def sample_grid(
 
     Args:
         rows: For each row its images, float `[height, width, channels]` in
-            [-1, 1], all of one size; grey and colour may mix.
+            [-1, 1], all of one size; channels may differ, see `images.in_colour`.
         titles: Of the columns.
 
     Returns:
@@ -94,9 +94,7 @@ def sample_grid(
         left = column * (width + _GAP_PX)
         draw.text((left + 2, 5), title, fill="black", font=font)
         for row, row_images in enumerate(rows):
-            pixels = images.denormalize_image(row_images[column]).numpy()
-            # Grey is repeated; alpha is not shown.
-            pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels[..., :3]
+            pixels = images.in_colour(images.denormalize_image(row_images[column]).numpy())
             picture.paste(Image.fromarray(pixels), (left, _HEADER_PX + row * (height + _GAP_PX)))
     return np.asarray(picture)
 

@@ -100,6 +100,12 @@ def noise_size(config: TrainConfig, *, height: int = 0, width: int = 0) -> int:
     )
 
 
+def crop_noise_size(config: TrainConfig) -> int:
+    """Returns how many numbers z has for one training crop, square or not."""
+    height, width = config.crop_shape
+    return noise_size(config, height=height, width=width)
+
+
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """A constant rate that falls linearly to 0 over the last steps of the run.
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from pix2pix_tf import losses, seeds
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.training.state import TrainState, noise_size
+from pix2pix_tf.training.state import TrainState, crop_noise_size
 
 
 def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distribute.Strategy):
@@ -224,7 +224,7 @@ def _draw_noise(state: TrainState, config: TrainConfig, source: tf.Tensor) -> tf
     number = state.step * context.num_replicas_in_sync + tf.cast(
         context.replica_id_in_sync_group, tf.int64
     )
-    shape = [tf.shape(source)[0], noise_size(config)]
+    shape = [tf.shape(source)[0], crop_noise_size(config)]
     return tf.random.stateless_uniform(
         shape, seed=tf.stack([seeds.stream(state.seed, seeds.NOISE), number])
     )

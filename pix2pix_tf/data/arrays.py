@@ -1,0 +1,209 @@
+"""NumPy arrays and TIFF files: pictures with any number of channels and of any real type.
+
+A `.npy` holds `[height, width]` or `[height, width, channels]`. A TIFF holds its channels
+together (chunky), in planes, or a page each; it is read with tifffile, an optional
+package. Nothing is converted here: the values are those of the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import pathlib
+import warnings
+from types import ModuleType
+
+import numpy as np
+
+from pix2pix_tf.errors import InputError, MissingInputError
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (".npy", *TIFF_SUFFIXES)
+# Values in a file: as many as 8192 x 8192 pixels of 4 channels, 1 GiB as float32.
+MAX_VALUES = 2**28
+_REAL_KINDS = "uif"  # Of NumPy: unsigned, signed, floating.
+# What numpy and tifffile raise, on files that are damaged or made to do harm.
+_DAMAGE = (Exception, RecursionError)
+# Where tifffile finds channels: beside each other, in planes, in pages (Q: of no known kind).
+_CHANNEL_AXES = "SCIQ"
+_MIN_IS_BLACK, _RGB = 1, 2  # Values of TIFF's PhotometricInterpretation that mean what they say.
+_ORIENTATION = 274  # TIFF's tag; 1 is upright.
+
+
+def is_array(path: pathlib.Path) -> bool:
+    """Returns whether a file is one of those that this module reads, by its suffix."""
+    return pathlib.Path(path).suffix.lower() in SUFFIXES
+
+
+def inspect(path: pathlib.Path) -> tuple[tuple[int, int, int], np.dtype]:
+    """Returns (height, width, channels) and the type of the values, without reading these.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: If it is damaged, too large, or holds something else than one picture.
+    """
+    shape, dtype = _attempt(_inspect_tiff if _is_tiff(path) else _inspect_npy, path)
+    if dtype.kind not in _REAL_KINDS:
+        raise InputError(
+            f"'{path}' holds values of type {dtype}. Write them as integers or floating point "
+            "numbers."
+        )
+    if min(shape) == 0:
+        raise InputError(f"'{path}' is empty, {_text_of(shape)}. Take it out of the folder.")
+    if np.prod(shape, dtype=object) > MAX_VALUES:
+        raise InputError(
+            f"'{path}' has {_text_of(shape)}, more than {MAX_VALUES} values, the limit of what is "
+            "read. Cut it into smaller ones."
+        )
+    return shape, dtype
+
+
+def read(path: pathlib.Path) -> np.ndarray:
+    """Returns the values of a file, `[height, width, channels]`.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: As `inspect`; or if a value is NaN or infinite.
+    """
+    shape, _ = inspect(path)
+    read_values = _read_tiff if _is_tiff(path) else _read_npy
+    values = _attempt(lambda path: read_values(path).reshape(shape), path)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        count = int(values.size - np.isfinite(values).sum())
+        raise InputError(
+            f"'{path}' has {count:,} values that are NaN or infinite. Replace them, or take the "
+            "file out of the folder."
+        )
+    return values
+
+
+def encode(values: np.ndarray, suffix: str) -> bytes:
+    """Returns the bytes of a file.
+
+    Args:
+        values: `[height, width, channels]`.
+        suffix: One of `SUFFIXES`.
+
+    Raises:
+        InputError: If it is that of a TIFF, and tifffile is not installed.
+    """
+    buffer = io.BytesIO()
+    if suffix.lower() in TIFF_SUFFIXES:
+        # One picture with its channels together, not a page for each row.
+        picture = values[..., 0] if values.shape[-1] == 1 else values
+        planes = {} if picture.ndim == 2 else dict(planarconfig="contig")
+        _import_tifffile(f"*{suffix}").imwrite(
+            buffer, picture, photometric="minisblack", compression="zlib", metadata=None, **planes
+        )
+    else:
+        np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _is_tiff(path: pathlib.Path) -> bool:
+    return pathlib.Path(path).suffix.lower() in TIFF_SUFFIXES
+
+
+def _attempt(function, path: pathlib.Path):
+    """Returns `function(path)`; what it raises becomes the user's error."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of headers that are odd; odd ones that matter fail.
+            return function(path)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"'{path}' cannot be read as an array ({reason}). Replace it, or take it out of the "
+            "folder."
+        ) from None
+
+
+def _open_npy(path: pathlib.Path) -> np.ndarray:
+    """Returns the array as it lies in the file, whose size numpy compares with the header."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.memmap):
+        array.close()
+        raise ValueError("it is an archive of arrays")
+    if array.ndim not in (2, 3):
+        raise InputError(
+            f"'{path}' has the shape {array.shape}. Write it as [height, width], or as [height, "
+            "width, channels]."
+        )
+    return array
+
+
+def _inspect_npy(path: pathlib.Path) -> tuple[tuple[int, int, int], np.dtype]:
+    array = _open_npy(path)
+    height, width, channels = (*array.shape, 1)[:3]
+    return (height, width, channels), array.dtype
+
+
+def _read_npy(path: pathlib.Path) -> np.ndarray:
+    return np.array(_open_npy(path))
+
+
+def _inspect_tiff(path: pathlib.Path) -> tuple[tuple[int, int, int], np.dtype]:
+    with _import_tifffile(path).TiffFile(path) as file:
+        series = _check_series(path, file)
+        sizes = dict(zip(series.axes, series.shape))
+        channels = sizes.get(_channel_axis(series.axes), 1)
+        return (sizes["Y"], sizes["X"], channels), np.dtype(series.dtype)
+
+
+def _read_tiff(path: pathlib.Path) -> np.ndarray:
+    with _import_tifffile(path).TiffFile(path) as file:
+        series = _check_series(path, file)
+        values = series.asarray()
+        axis = _channel_axis(series.axes)
+        return np.moveaxis(values, series.axes.index(axis), -1) if axis else values
+
+
+def _channel_axis(axes: str) -> str:
+    return axes.replace("Y", "").replace("X", "")
+
+
+def _check_series(path: pathlib.Path, file):
+    """Returns the first picture of a TIFF; smaller copies, such as overviews, follow it."""
+    series = file.series[0]
+    page = series.keyframe
+    axes = _channel_axis(series.axes)
+    if len(axes) > 1 or axes not in _CHANNEL_AXES or not {"Y", "X"} <= set(series.axes):
+        raise InputError(
+            f"'{path}' holds {len(file.pages)} pages of shape {page.shape}, which are not the "
+            "channels of one picture. Write one picture to a file."
+        )
+    if page.photometric not in (_MIN_IS_BLACK, _RGB):
+        raise InputError(
+            f"'{path}' is a TIFF of kind {getattr(page.photometric, 'name', page.photometric)}, "
+            "whose values are no brightnesses. Convert it to MINISBLACK or RGB."
+        )
+    orientation = page.tags.valueof(_ORIENTATION, 1)
+    if orientation != 1:
+        raise InputError(
+            f"'{path}' is not stored upright (its orientation is {orientation}). Rotate its pixels."
+        )
+    return series
+
+
+def _import_tifffile(path) -> ModuleType:
+    try:
+        tifffile = importlib.import_module("tifffile")
+    except ImportError:
+        raise InputError(
+            f"'{path}' is a TIFF, for which tifffile has to be installed. Run: python -m pip "
+            "install tifffile"
+        ) from None
+    # It writes what is wrong with a file to stderr; ours is the message of the exception.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    return tifffile
+
+
+def _text_of(shape: tuple[int, int, int]) -> str:
+    height, width, channels = shape
+    return f"{width}x{height} pixels of {channels} channel(s)"

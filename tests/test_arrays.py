@@ -1,0 +1,231 @@
+"""Tests of `pix2pix_tf.data.arrays`: NumPy and TIFF files of any channels and types."""
+
+from __future__ import annotations
+
+import pathlib
+import struct
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+import tifffile
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf.data import arrays
+from pix2pix_tf.errors import InputError, MissingInputError
+
+
+def random_values(*shape: int, dtype="float32") -> np.ndarray:
+    """Returns values all over an integer type, or around zero."""
+    random = np.random.default_rng(0)
+    if np.dtype(dtype).kind == "f":
+        return random.normal(0.0, 50.0, shape).astype(dtype)
+    info = np.iinfo(dtype)
+    return random.integers(info.min, info.max, shape, dtype, endpoint=True)
+
+
+class _FolderTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.get_temp_dir())
+
+    def save(self, name: str, values: np.ndarray) -> pathlib.Path:
+        path = self.folder / name
+        np.save(path, values)
+        return path
+
+    def assert_refused(self, path: pathlib.Path, pattern: str) -> None:
+        for function in (arrays.inspect, arrays.read):
+            with self.assertRaisesRegex(InputError, pattern) as raised:
+                function(path)
+            self.assertStartsWith(str(raised.exception), f"'{path}' ")
+
+
+class NpyTest(_FolderTest):
+    @parameterized.product(
+        dtype=("uint8", "uint16", "int16", "uint32", "float16", "float32", "float64"),
+        channels=(1, 2, 5, 16),
+    )
+    def test_values_are_those_of_the_file(self, dtype, channels):
+        values = random_values(4, 7, channels, dtype=dtype)
+        path = self.save("1.npy", values)
+        self.assertEqual(arrays.inspect(path), ((4, 7, channels), np.dtype(dtype)))
+        read = arrays.read(path)
+        self.assertEqual(read.dtype, np.dtype(dtype))
+        self.assertAllEqual(read, values)
+
+    def test_two_axes_are_one_channel(self):
+        values = random_values(4, 7)
+        self.assertAllEqual(arrays.read(self.save("1.npy", values)), values[..., np.newaxis])
+
+    def test_other_orders_in_memory(self):
+        values = random_values(4, 7, 3)
+        for other in (np.asfortranarray(values), values.astype(">f4")):
+            read = arrays.read(self.save("1.npy", other))
+            self.assertAllEqual(read, values)
+            self.assertTrue(read.dtype.isnative)
+
+    @parameterized.named_parameters(
+        ("one_axis", np.zeros(5, "f4"), r"has the shape \(5,\)\. Write it as \[height, width\]"),
+        ("four_axes", np.zeros((1, 4, 4, 3), "f4"), r"has the shape \(1, 4, 4, 3\)\. Write"),
+        ("complex", np.zeros((4, 4), "c8"), "holds values of type complex64"),
+        ("bool", np.zeros((4, 4), "?"), "holds values of type bool"),
+        ("text", np.full((4, 4), "a"), "holds values of type <U1"),
+        ("no_rows", np.zeros((0, 4, 3), "f4"), "cannot be read as an array|is empty"),
+    )
+    def test_refuses_what_is_no_picture(self, values, pattern):
+        self.assert_refused(self.save("1.npy", values), pattern)
+
+    @parameterized.named_parameters(("nan", np.nan), ("inf", np.inf), ("minus_inf", -np.inf))
+    def test_refuses_values_that_are_no_numbers(self, value):
+        values = random_values(4, 7, 2)
+        values[1, 2, 0] = values[3, 3, 1] = value
+        path = self.save("1.npy", values)
+        with self.assertRaisesRegex(InputError, "'.*1.npy' has 2 values that are NaN or infinite"):
+            arrays.read(path)
+
+    def test_refuses_pickles_unread(self):
+        path = self.folder / "1.npy"
+        np.save(path, np.array([[print, 1]], object), allow_pickle=True)
+        self.assert_refused(path, "cannot be read as an array")
+
+    def test_refuses_an_archive(self):
+        path = self.folder / "1.npy"
+        with path.open("wb") as file:
+            np.savez(file, a=np.zeros((4, 4)))
+        self.assert_refused(path, "it is an archive of arrays")
+
+    def test_a_header_that_claims_terabytes_is_refused_at_once(self):
+        path = self.save("1.npy", np.zeros((4, 4), "f4"))
+        claimed = path.read_bytes().replace(b"(4, 4)", b"(999999, 9999999)")
+        path.write_bytes(claimed.replace(b"\x76\x00{", struct.pack("<H", 118) + b"{"))
+        self.assert_refused(path, "cannot be read as an array")
+
+    def test_more_values_than_are_read(self):
+        path = self.save("1.npy", random_values(4, 7, 2))
+        with mock.patch.object(arrays, "MAX_VALUES", 55):
+            self.assert_refused(path, r"7x4 pixels of 2 channel\(s\), more than 55 values")
+        with mock.patch.object(arrays, "MAX_VALUES", 56):
+            arrays.read(path)
+
+    def test_any_damage_is_the_users_error(self):
+        contents = self.save("1.npy", random_values(4, 7, 2)).read_bytes()
+        random = np.random.default_rng(0)
+        path = self.folder / "damaged.npy"
+        refused = 0
+        for _ in range(150):
+            damaged = bytearray(contents)
+            if random.integers(2):
+                damaged[random.integers(128)] = random.integers(256)
+            else:
+                del damaged[random.integers(len(damaged)) :]
+            path.write_bytes(damaged)
+            try:
+                self.assertEqual(arrays.read(path).shape, arrays.inspect(path)[0])
+            except InputError as error:  # Anything else is a defect and ends the test.
+                self.assertIn(str(path), str(error))
+                refused += 1
+        self.assertBetween(refused, 75, 149)
+
+    def test_missing(self):
+        for name in ("1.npy", "1.tif"):
+            with self.assertRaisesRegex(MissingInputError, "There is no file '.*1.*'. Check"):
+                arrays.inspect(self.folder / name)
+
+
+class TiffTest(_FolderTest):
+    def write(self, values: np.ndarray, **options) -> pathlib.Path:
+        path = self.folder / "1.TIF"
+        tifffile.imwrite(path, values, **{"photometric": "minisblack", **options})
+        return path
+
+    @parameterized.product(dtype=("uint8", "uint16", "int16", "float32"), channels=(1, 2, 5, 16))
+    def test_the_layouts(self, dtype, channels):
+        values = random_values(20, 24, channels, dtype=dtype)
+        planes = np.moveaxis(values, -1, 0)
+        layouts = dict(
+            together=(values, dict(planarconfig="contig")),
+            planes=(planes, dict(planarconfig="separate")),
+            pages=(planes, dict(metadata=None)),
+            compressed=(values, dict(planarconfig="contig", compression="zlib")),
+            tiled=(values, dict(planarconfig="contig", tile=(16, 16))),
+        )
+        for name, (stored, options) in layouts.items():
+            if channels == 1:
+                stored, options = values[..., 0], {**options, "planarconfig": None}
+            path = self.write(stored, **options)
+            self.assertEqual(arrays.inspect(path), ((20, 24, channels), np.dtype(dtype)), msg=name)
+            self.assertAllEqual(arrays.read(path), values, msg=name)
+
+    def test_equals_pillow(self):
+        pixels = random_values(20, 24, 3, dtype="uint8")
+        path = self.folder / "1.tiff"
+        Image.fromarray(pixels).save(path)
+        self.assertAllEqual(arrays.read(path), pixels)
+
+    @parameterized.named_parameters(
+        ("white_is_zero", "miniswhite", "MINISWHITE"), ("cmyk", "separated", "SEPARATED")
+    )
+    def test_refuses_values_that_are_no_brightnesses(self, photometric, shown):
+        values = random_values(20, 24, 4, dtype="uint8")
+        stored = values if photometric == "separated" else values[..., 0]
+        path = self.write(stored, photometric=photometric)
+        self.assert_refused(path, f"is a TIFF of kind {shown}, whose values are no brightnesses")
+
+    def test_refuses_palettes(self):
+        path = self.folder / "1.tif"
+        Image.new("P", (24, 20)).save(path)
+        self.assert_refused(path, "is a TIFF of kind PALETTE")
+
+    def test_refuses_what_is_not_upright(self):
+        path = self.write(random_values(20, 24), extratags=[(274, "H", 1, 6, True)])
+        self.assert_refused(path, r"is not stored upright \(its orientation is 6\)")
+
+    def test_refuses_pages_that_are_no_channels(self):
+        values = random_values(2, 3, 20, 24)
+        self.assert_refused(self.write(values), "pages of shape .* not the channels of one picture")
+
+    def test_any_damage_is_the_users_error(self):
+        values = random_values(20, 24, 3, dtype="uint8")
+        contents = self.write(values, planarconfig="contig", compression="zlib").read_bytes()
+        random = np.random.default_rng(0)
+        path = self.folder / "damaged.tif"
+        refused = 0
+        for _ in range(150):
+            damaged = bytearray(contents)
+            if random.integers(2):
+                damaged[random.integers(min(len(damaged), 300))] = random.integers(256)
+            else:
+                del damaged[random.integers(len(damaged)) :]
+            path.write_bytes(damaged)
+            try:
+                self.assertEqual(arrays.read(path).shape, arrays.inspect(path)[0])
+            except InputError as error:
+                self.assertIn(str(path), str(error))
+                refused += 1
+        self.assertBetween(refused, 75, 149)
+
+    def test_without_tifffile(self):
+        path = self.write(random_values(20, 24))
+        with mock.patch.dict("sys.modules", tifffile=None):
+            self.assert_refused(path, "is a TIFF, for which tifffile has to be installed. Run: ")
+
+
+class EncodeTest(_FolderTest):
+    @parameterized.product(
+        suffix=(".npy", ".tif", ".TIFF"),
+        dtype=("uint8", "uint16", "float32"),
+        channels=(1, 2, 3, 4, 5, 16),
+    )
+    def test_is_read_back(self, suffix, dtype, channels):
+        values = random_values(20, 24, channels, dtype=dtype)
+        path = self.folder / f"1{suffix}"
+        path.write_bytes(arrays.encode(values, suffix))
+        read = arrays.read(path)
+        self.assertEqual(read.dtype, np.dtype(dtype))
+        self.assertAllEqual(read, values)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,171 @@
+"""Data that no PNG holds, from files to an export: 5 channels of float to 2 of 16 bits."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from absl.testing import parameterized
+from PIL import Image
+
+from pix2pix_tf import serving, translate
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import arrays
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import outputs, runner, subject
+from pix2pix_tf.inference import exported, translator
+from pix2pix_tf.training import loop
+
+_SETTINGS = dict(
+    crop_size=32,
+    crop_width=64,
+    base_filters=2,
+    receptive_field=16,
+    precision="float32",
+    input_channels=5,
+    output_channels=2,
+    input_range="-50,50",
+    output_range="0,4095",
+    num_steps=2,
+    checkpoint_every=2,
+    sample_every=2,
+    num_evaluated=1,
+)
+
+
+def write_pairs(folder: pathlib.Path) -> None:
+    """Writes 2 training pairs and a held-out one, 40x70 pixels, paired by name."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 2), ("val", 1)):
+        for side in "AB":
+            (folder / split / side).mkdir(parents=True)
+        for number in range(count):
+            coarse = random.uniform(-50, 50, (4, 7, 5)).astype("f4").repeat(10, 0).repeat(10, 1)
+            np.save(folder / split / "A" / f"{number}.npy", coarse)
+            target = ((coarse[..., :2] + 50) * 40.95).astype(np.uint16)
+            contents = arrays.encode(target, ".tif")
+            (folder / split / "B" / f"{number}.tif").write_bytes(contents)
+
+
+class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        write_pairs(cls.folder / "data")
+        cls.config = TrainConfig(dataset=str(cls.folder / "data"), **_SETTINGS)
+        cls.run_folder = cls.folder / "run"
+        loop.train(cls.config, cls.run_folder)
+        cls.version = serving.save_version(cls.run_folder, cls.folder / "exported")
+
+    def test_training_reads_the_values_of_both_sides(self):
+        reader = loop.open_reader(self.config, "val", size=(40, 70))
+        source, target = reader.read(0)
+        values = np.load(self.folder / "data/val/A/0.npy")
+        self.assertAllClose(source, values / 50.0, atol=1e-6)
+        # Of the target the first two channels, cut to whole numbers of 12 bits.
+        self.assertAllClose(target, values[..., :2] / 50.0, atol=1.1 * 2 / 4095)
+
+    def test_a_crop_that_is_not_square(self):
+        reader = loop.open_reader(self.config, "train", size=self.config.load_shape)
+        height, width, _ = reader.read(0)[0].shape
+        self.assertEqual((height, width), (41, 72))  # Covers 36x72 in the shape of 40x70.
+
+    def test_samples_show_the_first_channels(self):
+        with Image.open(self.run_folder / "samples" / "step_00000002.png") as grid:
+            self.assertEqual(grid.mode, "RGB")
+            pixels = np.asarray(grid)
+        target = pixels[22 : 22 + 32, -64:]
+        self.assertAllEqual(target[..., 2], np.zeros((32, 64)))  # Two channels have no blue.
+        self.assertGreater(target[..., :2].std(), 20)
+
+    def test_translations_are_values_in_the_stated_range(self):
+        path = self.folder / "data/val/A/0.npy"
+        values = [
+            translator.load(model).translate_file(path, seed=3)
+            for model in (self.run_folder, self.version)
+        ]
+        self.assertEqual((values[0].shape, values[0].dtype), ((40, 70, 2), np.dtype("uint16")))
+        self.assertLessEqual(values[0].max(), 4095)
+        # After two steps outputs are near 0, the middle of the range.
+        self.assertBetween(values[0].mean(), 1500, 2600)
+        self.assertAllClose(values[0].astype(float), values[1].astype(float), atol=1)
+
+    def test_export_has_no_signature_for_files(self):
+        card = json.loads((self.version / serving.MODEL_CARD).read_text())
+        self.assertEqual(list(card["signatures"]), ["serving_default", "with_noise"])
+        taken = card["signatures"]["with_noise"]["inputs"]["image"]
+        self.assertEqual((taken["shape"][-1], taken["values"]), (5, "-50,50"))
+        model = exported.load(self.version)
+        self.assertEqual(model.translate(np.zeros((1, 20, 70, 5), "f4")).shape, (1, 20, 70, 2))
+        with self.assertRaisesRegex(InputError, "^The model takes 5 channel.* 2 of type uint16"):
+            model.translate_encoded([b""])
+
+    def test_evaluation_says_what_it_leaves_out(self):
+        pairs = subject.open_subject(self.config, split="val", size=(32, 64))
+        made = outputs.ModelOutputs(
+            translator.load(self.run_folder), name="run", num_pairs=1, num_samples=2
+        )
+        result = runner.evaluate(made, pairs, self.folder / "evaluation")
+        self.assertEqual(result["size"], (32, 64))
+        self.assertContainsSubset({"l1", "psnr", "ssim", "draws_l1"}, result["scores"])
+        self.assertNotIn("colour_intersection", result["scores"])
+        self.assertNotIn("sharpness", result["scores"])
+        self.assertTrue(any("have 2 channels: colour, sharp" in x for x in result["notes"]))
+        page = (self.folder / "evaluation" / "index.html").read_text()
+        self.assertIn("64x32 pixels", page)
+        self.assertNotIn("colour.png", page)
+        for folder in ("inputs", "outputs", "targets", "samples/2"):
+            with Image.open(self.folder / "evaluation" / folder / "0.png") as picture:
+                self.assertEqual((picture.size, picture.mode), ((64, 32), "RGB"))
+
+    def test_the_score_of_a_network_for_photos_is_refused(self):
+        with self.assertRaisesRegex(InputError, "^The FCN-score is of square pictures of 1, 3"):
+            subject.open_subject(self.config, split="val", size=(32, 64), segmenter="anything")
+
+    @parameterized.named_parameters(
+        ("png_8_bits", "a.png", {}, "a.png"),
+        ("jpeg_8_bits", "a.JPG", {}, "a.JPG"),
+        ("array_8_bits", "a.npy", {}, "a.npy.png"),
+        ("png_16_bits", "a.png", dict(output_range="0,65535"), "a.png"),
+        ("jpeg_16_bits", "a.jpg", dict(output_range="0,65535"), "a.jpg.png"),
+        ("png_float", "a.png", dict(output_range="0,1"), "a.png.npy"),
+        ("tiff_float", "a.tif", dict(output_range="0,1"), "a.tif"),
+        ("tiff_channels", "a.TIFF", dict(output_channels=7), "a.TIFF"),
+        ("array_channels", "a.npy", dict(output_channels=2), "a.npy"),
+        ("tiff_8_bits", "a.tif", {}, "a.tif.png"),
+    )
+    def test_name_of_a_translation(self, name, settings, expected):
+        config = TrainConfig(**settings)
+        self.assertEqual(translate.output_name(pathlib.Path("in", name), None, config), expected)
+
+    @parameterized.named_parameters(
+        ("channels", dict(input_channels=6), r"5 channel\(s\) of 70x40 pixels, but 6 were asked"),
+        ("no_range", dict(input_range=""), "32 bits that are no unsigned 8 or 16 bits"),
+        ("wrong_range", dict(input_range="400,500"), "100% of its values beyond .* 400,500"),
+    )
+    def test_data_that_do_not_fit_the_settings(self, changed, message):
+        config = TrainConfig(dataset=str(self.folder / "data"), **{**_SETTINGS, **changed})
+        with self.assertRaisesRegex(InputError, message):
+            loop.open_reader(config, "val", size=(40, 70)).read_all()
+
+    def test_side_by_side_arrays(self):
+        folder = self.folder / "aligned" / "train"
+        folder.mkdir(parents=True)
+        values = np.random.default_rng(0).integers(0, 2**16, (6, 16, 5), np.uint16)
+        np.save(folder / "1.npy", values)
+        config = TrainConfig(
+            dataset=str(folder.parent), direction="BtoA", input_channels=5, output_channels=5
+        )
+        reader = loop.open_reader(config, "train", size=6)
+        self.assertEqual(reader.dtype, tf.uint16)
+        source, target = reader.read(0)
+        self.assertAllEqual(source, values[:, 8:])
+        self.assertAllEqual(target, values[:, :8])
+
+
+if __name__ == "__main__":
+    tf.test.main()
