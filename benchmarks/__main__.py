@@ -98,16 +98,19 @@ def main(unused_arguments: list[str]) -> int:
             ),
         ),
     }
-    measured = {title: _measure(measure) for title, (_, measure) in sections.items()}
+    files.make_output_folder(output.parent)
+    measured = {}
+    for title, (_, measure) in sections.items():
+        measured[title] = _measure(measure)
+        # After each: what is measured is not lost with what fails later.
+        results.write(
+            dict(machine=described, sizes=sizes, results=measured), output.with_suffix(".json")
+        )
     tables = {
         title: module.table(measured[title])
         for title, (module, _) in sections.items()
         if "error" not in measured[title]
     }
-    files.make_output_folder(output.parent)
-    results.write(
-        dict(machine=described, sizes=sizes, results=measured), output.with_suffix(".json")
-    )
     page = write_page(described, sizes, measured, tables)
     files.write_atomically(output, page.encode())
     print(page)
@@ -119,9 +122,9 @@ def _measure(measure: Callable[[], dict]) -> dict:
     """Returns the result of a benchmark, or what went wrong."""
     try:
         return measure()
-    except (InputError, OSError) as error:
+    except Exception as error:  # Reported on the page, whatever it is.
         rounds.say(f"  failed: {error}")
-        return dict(error=str(error))
+        return dict(error=f"{type(error).__name__}: {error}")
 
 
 def write_page(described: dict, sizes: dict, measured: dict, tables: dict[str, str]) -> str:

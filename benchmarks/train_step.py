@@ -145,8 +145,14 @@ def best_pytorch(torch_python: str, sizes: dict) -> tuple[list[dict], list[dict]
         every trial took.
     """
     threads = len(available_cpus())
-    settings = dict(sizes, channels_last=True, adam="fused", threads=threads)
-    variations = [dict(), dict(channels_last=False), dict(adam="foreach"), dict(adam="plain")]
+    settings = dict(sizes, channels_last=True, adam="fused", is_compiled=False, threads=threads)
+    variations = [
+        dict(),
+        dict(channels_last=False),
+        dict(adam="foreach"),
+        dict(adam="plain"),
+        dict(is_compiled=True),
+    ]
     if threads >= 4:
         # Where two logical cores share one, half of them are often faster.
         variations.append(dict(threads=threads // 2))
@@ -161,7 +167,7 @@ def best_pytorch(torch_python: str, sizes: dict) -> tuple[list[dict], list[dict]
             make="benchmarks.train_step_contenders:pytorch",
             settings=candidate,
         )
-        (result,) = rounds.alternate([contender], num_rounds=1, count=3)
+        (result,) = rounds.alternate([contender], num_rounds=2, count=3)
         tried.append(result)
         if "error" not in result:
             seconds = result["seconds"]["median"]

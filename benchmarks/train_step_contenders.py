@@ -92,7 +92,7 @@ def pytorch(settings: dict) -> tuple[Work, dict]:
     """Makes the step of the PyTorch reference.
 
     Args:
-        settings: Also `threads`, `channels_last` and `adam`.
+        settings: Also `threads`, `channels_last`, `adam` and `is_compiled`.
     """
     import torch
 
@@ -111,6 +111,8 @@ def pytorch(settings: dict) -> tuple[Work, dict]:
     for network in networks:
         pytorch_recipe.initialize(network)
         network.to(memory_format=layout)
+        if settings["is_compiled"]:
+            network.compile()
     train_step = pytorch_recipe.make_train_step(
         *networks, adam=settings["adam"], precision=settings["precision"]
     )

@@ -185,12 +185,14 @@ class TrainStepTest(parameterized.TestCase):
             with mock.patch.object(train_step, "available_cpus", lambda: [0, 1, 2, 3]):
                 (best,), tried = train_step.best_pytorch("python", sizes)
         self.assertEqual(
-            best["settings"], dict(sizes, channels_last=False, adam="foreach", threads=4)
+            best["settings"],
+            dict(sizes, channels_last=False, adam="foreach", is_compiled=False, threads=4),
         )
         self.assertEqual(
-            best["name"], "pytorch, bfloat16 (channels_last=False, adam=foreach, threads=4)"
+            best["name"],
+            "pytorch, bfloat16 (channels_last=False, adam=foreach, is_compiled=False, threads=4)",
         )
-        self.assertEqual([x["settings"]["threads"] for x in tried], [4, 4, 4, 4, 2])
+        self.assertEqual([x["settings"]["threads"] for x in tried], [4, 4, 4, 4, 4, 2])
 
     def test_rates_and_ratios(self):
         bounds = dict(
