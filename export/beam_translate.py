@@ -218,9 +218,9 @@ def claim_output(job) -> None:
         else:
             earlier = settings
             # In two steps, so that a kill in between leaves nothing half-written.
-            with FileSystems.create(f"{path}.unfinished") as file:
+            with FileSystems.create(f"{path}.part") as file:
                 file.write(json.dumps(settings, indent=2).encode())
-            FileSystems.rename([f"{path}.unfinished"], [path])
+            FileSystems.rename([f"{path}.part"], [path])
     changed = [name for name in settings if settings[name] != earlier.get(name)]
     if changed:
         raise InputError(
