@@ -11,6 +11,7 @@ and does not stop the others; the exit status is then 1.
 from __future__ import annotations
 
 import pathlib
+import traceback
 from collections.abc import Callable
 
 from absl import flags
@@ -123,7 +124,7 @@ def _measure(measure: Callable[[], dict]) -> dict:
     try:
         return measure()
     except Exception as error:  # Reported on the page, whatever it is.
-        rounds.say(f"  failed: {error}")
+        rounds.say(traceback.format_exc())
         return dict(error=f"{type(error).__name__}: {error}")
 
 
