@@ -68,7 +68,11 @@ def project(settings: dict) -> tuple[Work, dict]:
 
 
 def tutorial(settings: dict) -> tuple[Work, dict]:
-    """Makes the step of TensorFlow's tutorial, whose own precision is float32."""
+    """Makes the step of TensorFlow's tutorial, whose own precision is float32.
+
+    Args:
+        settings: Also `is_compiled`.
+    """
     import keras
     import tensorflow as tf
 
@@ -79,7 +83,9 @@ def tutorial(settings: dict) -> tuple[Work, dict]:
     sizes = dict(crop_size=settings["crop_size"], base_filters=settings["base_filters"])
     generator = tutorial_recipe.build_generator(**sizes)
     discriminator = tutorial_recipe.build_discriminator(**sizes)
-    train_step = tutorial_recipe.make_train_step(generator, discriminator)
+    train_step = tutorial_recipe.make_train_step(
+        generator, discriminator, is_compiled=settings["is_compiled"]
+    )
     source, target = map(tf.constant, synthetic_batch(settings))
 
     def step():
