@@ -5,12 +5,15 @@ r"""Runs all benchmarks and writes the page of their results.
 
 Takes some 40 minutes on two cores, on which nothing else should compute. Beside the
 page, `benchmarks.json` has all numbers. A benchmark that fails is reported on the page
-and does not stop the others; the exit status is then 1.
+and does not stop the others; the exit status is then 1. `--only="Input pipeline"` runs
+that one again and keeps the others of the page; each is told with its commit.
 """
 
 from __future__ import annotations
 
+import json
 import pathlib
+import traceback
 from collections.abc import Callable
 
 from absl import flags
@@ -46,6 +49,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("base_filters", 64, "Of all networks; the paper's are 64.")
     flags.DEFINE_string("dataset", "demo", "Of the agreement of losses; as of pix2pix_tf.train.")
     flags.DEFINE_string("direction", "AtoB", "Of the same.")
+    flags.DEFINE_list("only", [], "Benchmarks to run again, by title; the others are kept.")
     flags.DEFINE_integer("num_rounds", 0, "Turns of each contender. 0: each benchmark's own.")
     flags.adopt_module_key_flags(interpreters)
 
@@ -98,30 +102,62 @@ def main(unused_arguments: list[str]) -> int:
             ),
         ),
     }
-    measured = {title: _measure(measure) for title, (_, measure) in sections.items()}
-    tables = {
-        title: module.table(measured[title])
-        for title, (module, _) in sections.items()
-        if "error" not in measured[title]
-    }
     files.make_output_folder(output.parent)
-    results.write(
-        dict(machine=described, sizes=sizes, results=measured), output.with_suffix(".json")
-    )
+    _check_titles(options.only, list(sections))
+    measured = _read_kept(output.with_suffix(".json"), described, sizes) if options.only else {}
+    for title in options.only or sections:
+        _, measure = sections[title]
+        measured[title] = dict(
+            _measure(measure), **{key: described[key] for key in ("commit", "date", "load_before")}
+        )
+        # After each: what is measured is not lost with what fails later.
+        results.write(
+            dict(machine=described, sizes=sizes, results=measured), output.with_suffix(".json")
+        )
+    measured = {title: measured[title] for title in sections if title in measured}  # Order.
+    tables = {
+        title: sections[title][0].table(result)
+        for title, result in measured.items()
+        if "error" not in result
+    }
     page = write_page(described, sizes, measured, tables)
     files.write_atomically(output, page.encode())
     print(page)
     print(f"Wrote '{output}' and '{output.with_suffix('.json')}'.")
-    return EXIT_FAILED if len(tables) < len(sections) else 0
+    return EXIT_FAILED if len(tables) < len(measured) else 0
+
+
+def _check_titles(titles: list[str], known: list[str]) -> None:
+    for title in titles:
+        if title not in known:
+            raise InputError(f"--only is '{title}'. Known are: {', '.join(known)}.")
+
+
+def _read_kept(path: pathlib.Path, described: dict, sizes: dict) -> dict:
+    """Returns the results by title that an earlier run has written.
+
+    Raises:
+        InputError: If there are none, or of another machine or other sizes.
+    """
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}', which --only would go on from: {error}") from None
+    for key in ("processor", "cores"):
+        if earlier["machine"][key] != described[key]:
+            raise InputError(f"'{path}' is of another machine: {earlier['machine'][key]}.")
+    if earlier["sizes"] != sizes:
+        raise InputError(f"'{path}' is of other sizes: {earlier['sizes']}.")
+    return earlier["results"]
 
 
 def _measure(measure: Callable[[], dict]) -> dict:
     """Returns the result of a benchmark, or what went wrong."""
     try:
         return measure()
-    except (InputError, OSError) as error:
-        rounds.say(f"  failed: {error}")
-        return dict(error=str(error))
+    except Exception as error:  # Reported on the page, whatever it is.
+        rounds.say(traceback.format_exc())
+        return dict(error=f"{type(error).__name__}: {error}")
 
 
 def write_page(described: dict, sizes: dict, measured: dict, tables: dict[str, str]) -> str:
@@ -143,16 +179,20 @@ def write_page(described: dict, sizes: dict, measured: dict, tables: dict[str, s
         "",
         f"- Machine: {described['processor']} ({', '.join(described['instructions'])}), "
         f"{described['cores']} cores, {described['memory_gigabytes']:.0f} GB, "
-        f"{described['system']}. Load before: {described['load_before']:.1f}.",
+        f"{described['system']}.",
         f"- Versions: {', '.join(f'{name} {x}' for name, x in versions)}.",
-        f"- Commit {described['commit']}, {described['date']}.",
         f"- Images of {sizes['crop_size']} pixels, {sizes['base_filters']} base filters.",
     ]
     for title, result in measured.items():
         lines += ["", f"## {title}", ""]
+        lines += [
+            f"Commit {result['commit']}, {result['date']}; load of the machine before: "
+            f"{result['load_before']:.1f}.",
+            "",
+        ]
         lines.append(tables.get(title) or f"Failed: {result['error']}")
         if title == "Training step" and result.get("trials"):
-            lines += ["", "Settings that PyTorch was tried with:", ""]
+            lines += ["", "Settings that the peers were tried with:", ""]
             lines.append(train_step.trials_table(result["trials"]))
         if title == "Input pipeline":
             lines += ["", surplus(measured)]
@@ -182,7 +222,7 @@ def surplus(measured: dict) -> str:
 
     used = fastest(
         item
-        for group in measured["Training step"].get("groups", [])
+        for group in measured.get("Training step", {}).get("groups", [])
         for item in group["contenders"]
     )
     if not used:

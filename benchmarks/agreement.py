@@ -24,6 +24,7 @@ from absl import flags
 from benchmarks import results, rounds
 from benchmarks.contenders import REPOSITORY
 from pix2pix_tf import commands
+from pix2pix_tf.errors import InputError
 
 _FORMS = ("project", "plain", "plain, one thread")
 _LOSSES = ("discriminator_loss", "adversarial_loss", "l1_loss")
@@ -68,21 +69,14 @@ def measure(settings: dict) -> dict[str, Any]:
         for form in _FORMS:
             rounds.say(f"Training, {form} ...")
             path = pathlib.Path(folder) / "losses.json"
-            subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.agreement_run",
-                    form,
-                    json.dumps(settings),
-                    path,
-                ],
-                cwd=REPOSITORY,
-                check=True,
-            )
+            command = ["-m", "benchmarks.agreement_run", form, json.dumps(settings), str(path)]
+            done = subprocess.run([sys.executable, *command], cwd=REPOSITORY)
+            if done.returncode:
+                raise InputError(f"The run of '{form}' ended with status {done.returncode}.")
             losses[form] = json.loads(path.read_text(encoding="utf-8"))
     return dict(
         benchmark="agreement",
+        stack=f"Python {sys.version_info.major}.{sys.version_info.minor}",
         settings=settings,
         losses=losses,
         differences={
@@ -117,7 +111,11 @@ def table(result: dict) -> str:
         for name, apart in by_loss.items()
     ]
     heads = ["relative difference", "first step", "largest", "of the means"]
-    return results.markdown_table(heads, rows)
+    settings = result["settings"]
+    return (
+        f"Losses of {settings['num_steps']} steps on {settings['dataset']}, float32, "
+        f"{result['stack']}:\n\n{results.markdown_table(heads, rows)}"
+    )
 
 
 if __name__ == "__main__":

@@ -191,15 +191,25 @@ def timed(do: Callable[[], Any]) -> Work:
     return work
 
 
+def peak_resident_bytes() -> int:
+    """Returns the largest resident memory that this process has had."""
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        # Not from getrusage: there a process starts with the peak of the one that forked it.
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
+    # Bytes on macOS, kilobytes elsewhere.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def main(make: str, settings: str) -> None:
     """Makes the work, does it once, and then as often as each line of stdin says."""
     reply_fd = int(os.environ.pop(_REPLY_FD_VARIABLE))
     os.set_inheritable(reply_fd, False)  # Else a child that lives on keeps the pipe open.
 
     def reply(**values) -> None:
-        # Kilobytes on Linux, bytes on macOS.
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        peak = peak_resident_bytes()
         os.write(reply_fd, (json.dumps(dict(values, peak_resident_bytes=peak)) + "\n").encode())
 
     module, function = make.split(":")

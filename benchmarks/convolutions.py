@@ -10,6 +10,7 @@ For each layer of the generator at 256 pixels, the map in (`to_small`), the map 
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -41,7 +42,7 @@ def define_flags() -> None:
     """Defines the flags of this command."""
     interpreters.define_pythons_flag()
     results.define_json_flag()
-    flags.DEFINE_integer("batch_size", 1, "Images.", lower_bound=1)
+    flags.DEFINE_multi_integer("batch_size", [1, 4], "Images.", lower_bound=1)
     flags.DEFINE_integer("num_rounds", 20, "How often each product is timed.", lower_bound=1)
     for module in (interpreters, results):
         flags.adopt_module_key_flags(module)
@@ -52,7 +53,7 @@ def main(unused_arguments: list[str]) -> None:
     options = flags.FLAGS
     result = measure(
         interpreters.find_pythons(options.pythons),
-        batch_size=options.batch_size,
+        batch_sizes=options.batch_size,
         num_rounds=options.num_rounds,
     )
     print(table(result))
@@ -60,35 +61,33 @@ def main(unused_arguments: list[str]) -> None:
 
 
 def measure(
-    pythons: dict[str, str], *, batch_size: int = 1, num_rounds: int = 20, layers=LAYERS
+    pythons: dict[str, str], *, batch_sizes=(1, 4), num_rounds: int = 20, layers=LAYERS
 ) -> dict[str, Any]:
     """Returns the seconds of each product of each layer.
 
     Args:
         pythons: Interpreters with TensorFlow, by the name of their stack.
-        batch_size: Images.
+        batch_sizes: Images.
         num_rounds: How often each product is timed, one after the other, so that none
             finds its kernel in a cache, as none does in training.
         layers: See `LAYERS`.
     """
     groups = []
-    for stack, python in pythons.items():
-        for precision in limits.PRECISIONS:
-            rounds.say(f"Convolutions, {stack}, {precision} ...")
-            settings = dict(batch_size=batch_size, precision=precision, layers=layers)
-            group = dict(stack=stack, precision=precision)
-            groups.append(group)
-            try:
-                with Contender(
-                    "convolutions", python, "benchmarks.convolutions:sweep", settings
-                ) as contender:
-                    contender.wait_until_ready().ask(num_rounds)
-                    group["products"] = _by_product(contender.facts["cases"], contender.answer())
-            except ContenderError as error:
-                group["error"] = str(error)
-    return dict(
-        benchmark="convolutions", batch_size=batch_size, num_rounds=num_rounds, groups=groups
-    )
+    combinations = itertools.product(pythons.items(), limits.PRECISIONS, batch_sizes)
+    for (stack, python), precision, batch_size in combinations:
+        rounds.say(f"Convolutions, {stack}, {precision}, batch {batch_size} ...")
+        settings = dict(batch_size=batch_size, precision=precision, layers=layers)
+        group = dict(stack=stack, precision=precision, batch_size=batch_size)
+        groups.append(group)
+        try:
+            with Contender(
+                "convolutions", python, "benchmarks.convolutions:sweep", settings
+            ) as contender:
+                contender.wait_until_ready().ask(num_rounds)
+                group["products"] = _by_product(contender.facts["cases"], contender.answer())
+        except ContenderError as error:
+            group["error"] = str(error)
+    return dict(benchmark="convolutions", num_rounds=num_rounds, groups=groups)
 
 
 def _by_product(cases: list[dict], seconds: list[float]) -> list[dict]:
@@ -152,7 +151,7 @@ def table(result: dict) -> str:
     """Returns the results as Markdown."""
     parts = []
     for group in result["groups"]:
-        parts.append(f"**{group['precision']}, batch {result['batch_size']}, {group['stack']}**")
+        parts.append(f"**{group['precision']}, batch {group['batch_size']}, {group['stack']}**")
         if "error" in group:
             parts.append(f"Failed: {group['error']}")
             continue

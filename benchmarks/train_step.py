@@ -86,15 +86,19 @@ def measure(
                 pytorch += best
                 trials += tried
         for stack, python in pythons.items():
+            tutorial = []
+            for precision in _PRECISIONS:
+                best, tried = best_tutorial(stack, python, dict(sizes, precision=precision))
+                tutorial += best
+                trials += tried
             rounds.say(f"Training step, batch {batch_size}, {stack}:")
             steps = [
                 dict(
-                    name=f"{kind}, {precision}",
+                    name=f"project, {precision}",
                     python=python,
-                    make=f"benchmarks.train_step_contenders:{kind}",
+                    make="benchmarks.train_step_contenders:project",
                     settings=dict(sizes, precision=precision),
                 )
-                for kind in ("project", "tutorial")
                 for precision in _PRECISIONS
             ]
             # The tutorial's order of updates: the same work as it does.
@@ -111,7 +115,7 @@ def measure(
             )
             names = [contender["name"] for contender in bounds]
             measured = rounds.alternate(
-                [*steps, *pytorch, *bounds], num_rounds=num_rounds, count=num_steps
+                [*steps, *tutorial, *pytorch, *bounds], num_rounds=num_rounds, count=num_steps
             )
             limit_results += [result for result in measured if result["name"] in names]
             groups.append(
@@ -137,6 +141,19 @@ def measure(
     )
 
 
+def best_tutorial(stack: str, python: str, sizes: dict) -> tuple[list[dict], list[dict]]:
+    """Tries the tutorial's step as it is and compiled by XLA; returns as `best_pytorch`."""
+    rounds.say(f"Settings of the tutorial, batch {sizes['batch_size']}, {sizes['precision']}:")
+    contender = dict(
+        name=f"tutorial, {sizes['precision']}",
+        python=python,
+        make="benchmarks.train_step_contenders:tutorial",
+        settings=dict(sizes, is_compiled=False),
+    )
+    best, tried = _best(contender, [dict(), dict(is_compiled=True)], known=sizes)
+    return best, [dict(result, name=f"{result['name']}, {stack}") for result in tried]
+
+
 def best_pytorch(torch_python: str, sizes: dict) -> tuple[list[dict], list[dict]]:
     """Tries the settings of the PyTorch peer in turn, each on top of the best before.
 
@@ -145,29 +162,50 @@ def best_pytorch(torch_python: str, sizes: dict) -> tuple[list[dict], list[dict]
         every trial took.
     """
     threads = len(available_cpus())
-    settings = dict(sizes, channels_last=True, adam="fused", threads=threads)
-    variations = [dict(), dict(channels_last=False), dict(adam="foreach"), dict(adam="plain")]
+    settings = dict(sizes, channels_last=True, adam="fused", is_compiled=False, threads=threads)
+    variations = [
+        dict(),
+        dict(channels_last=False),
+        dict(adam="foreach"),
+        dict(adam="plain"),
+        dict(is_compiled=True),
+    ]
     if threads >= 4:
         # Where two logical cores share one, half of them are often faster.
         variations.append(dict(threads=threads // 2))
     rounds.say(f"Settings of PyTorch, batch {sizes['batch_size']}, {sizes['precision']}:")
-    tried, best = [], None
+    contender = dict(
+        name=f"pytorch, {sizes['precision']}",
+        python=torch_python,
+        make="benchmarks.train_step_contenders:pytorch",
+        settings=settings,
+    )
+    return _best(contender, variations, known=sizes)
+
+
+def _best(contender: dict, variations: list[dict], *, known: dict) -> tuple[list[dict], list[dict]]:
+    """Tries variations of a contender's settings in turn, each on top of the best before.
+
+    Args:
+        contender: Arguments of `Contender`.
+        variations: Of its settings.
+        known: Settings that all have, which the names leave out.
+
+    Returns:
+        The best, or nothing if none works, and what every trial took.
+    """
+    tried, best, best_seconds = [], None, float("inf")
     for variation in variations:
-        candidate = dict(best["settings"] if best else settings, **variation)
-        texts = [f"{key}={value}" for key, value in candidate.items() if key not in sizes]
-        contender = dict(
-            name=f"pytorch, {sizes['precision']} ({', '.join(texts)})",
-            python=torch_python,
-            make="benchmarks.train_step_contenders:pytorch",
-            settings=candidate,
+        settings = dict((best or contender)["settings"], **variation)
+        texts = [f"{key}={value}" for key, value in settings.items() if key not in known]
+        candidate = dict(
+            contender, name=f"{contender['name']} ({', '.join(texts)})", settings=settings
         )
-        (result,) = rounds.alternate([contender], num_rounds=1, count=3)
+        (result,) = rounds.alternate([candidate], num_rounds=2, count=3)
         tried.append(result)
-        if "error" not in result:
-            seconds = result["seconds"]["median"]
-            if best is None or seconds < best["seconds"]:
-                best = dict(settings=candidate, seconds=seconds, contender=contender)
-    return [best["contender"]] if best else [], tried
+        if "error" not in result and result["seconds"]["median"] < best_seconds:
+            best, best_seconds = candidate, result["seconds"]["median"]
+    return [best] if best else [], tried
 
 
 def _rates(result: dict, bounds: dict) -> dict[str, float | None]:
@@ -261,7 +299,7 @@ def table(result: dict) -> str:
 
 
 def trials_table(trials: list[dict]) -> str:
-    """Returns what each setting of the PyTorch peer took, as Markdown."""
+    """Returns what each setting of the peers took, as Markdown."""
     rows = [
         [
             item["name"],

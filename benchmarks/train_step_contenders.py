@@ -68,7 +68,11 @@ def project(settings: dict) -> tuple[Work, dict]:
 
 
 def tutorial(settings: dict) -> tuple[Work, dict]:
-    """Makes the step of TensorFlow's tutorial, whose own precision is float32."""
+    """Makes the step of TensorFlow's tutorial, whose own precision is float32.
+
+    Args:
+        settings: Also `is_compiled`.
+    """
     import keras
     import tensorflow as tf
 
@@ -79,7 +83,9 @@ def tutorial(settings: dict) -> tuple[Work, dict]:
     sizes = dict(crop_size=settings["crop_size"], base_filters=settings["base_filters"])
     generator = tutorial_recipe.build_generator(**sizes)
     discriminator = tutorial_recipe.build_discriminator(**sizes)
-    train_step = tutorial_recipe.make_train_step(generator, discriminator)
+    train_step = tutorial_recipe.make_train_step(
+        generator, discriminator, is_compiled=settings["is_compiled"]
+    )
     source, target = map(tf.constant, synthetic_batch(settings))
 
     def step():
@@ -92,7 +98,7 @@ def pytorch(settings: dict) -> tuple[Work, dict]:
     """Makes the step of the PyTorch reference.
 
     Args:
-        settings: Also `threads`, `channels_last` and `adam`.
+        settings: Also `threads`, `channels_last`, `adam` and `is_compiled`.
     """
     import torch
 
@@ -111,6 +117,8 @@ def pytorch(settings: dict) -> tuple[Work, dict]:
     for network in networks:
         pytorch_recipe.initialize(network)
         network.to(memory_format=layout)
+        if settings["is_compiled"]:
+            network.compile()
     train_step = pytorch_recipe.make_train_step(
         *networks, adam=settings["adam"], precision=settings["precision"]
     )

@@ -30,7 +30,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 from apache_beam.io import fileio
-from apache_beam.io.filesystem import CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.ml.inference.base import ModelHandler, RunInference
@@ -343,7 +343,13 @@ class _Write(beam.DoFn):
             file.write(contents)
         with contextlib.suppress(OSError):  # It is there; if not, renaming says so.
             FileSystems.mkdirs(posixpath.dirname(target))
-        FileSystems.rename([temporary], [target])
+        try:
+            FileSystems.rename([temporary], [target])
+        except BeamIOError:
+            # Not every store replaces. The same picture is there from an earlier try.
+            if not FileSystems.exists(target):
+                raise
+            FileSystems.delete([temporary])
         self._translated.inc()
 
 

@@ -157,10 +157,13 @@ def make_job(options):
             f"{reason}. Beam reads PNG and JPEG and writes PNG of 8 bits; use python -m "
             "pix2pix_tf.translate for this model."
         )
+    # What else decides a picture: exports of one run share their weights.
+    behaviour = {name: card[name] for name in ("config", "noise_size", "statistics")}
+    behaviour = json.dumps(behaviour, sort_keys=True).encode()
     return beam_pipeline.Job(
         model=model,
         # The index holds a checksum of every weight.
-        model_digest=hashlib.sha256(weights).hexdigest(),
+        model_digest=hashlib.sha256(weights + behaviour).hexdigest(),
         config=config,
         pattern=beam_pipeline.absolute(options.input),
         output=beam_pipeline.absolute(options.output),
@@ -212,15 +215,21 @@ def claim_output(job) -> None:
     from apache_beam.io.filesystems import FileSystems
 
     path = f"{job.output}/{SETTINGS}"
-    settings = dict(model_digest=job.model_digest, noise=job.noise, seed=job.seed)
+    # Names of results are relative to the folder of the inputs: of another one they would
+    # be taken for finished.
+    settings = dict(
+        folder=job.folder, model_digest=job.model_digest, noise=job.noise, seed=job.seed
+    )
     with beam_errors(f"--output is '{job.output}'"):
         if FileSystems.exists(path):
             with FileSystems.open(path) as file:
                 earlier = json.loads(file.read())
         else:
             earlier = settings
-            with FileSystems.create(path) as file:
+            # In two steps, so that a kill in between leaves nothing half-written.
+            with FileSystems.create(f"{path}.part") as file:
                 file.write(json.dumps(settings, indent=2).encode())
+            FileSystems.rename([f"{path}.part"], [path])
     changed = [name for name in settings if settings[name] != earlier.get(name)]
     if changed:
         raise InputError(

@@ -102,6 +102,11 @@ class FusedAdam(keras.optimizers.Adam):
     TensorFlow's own kernel computes the same formula in one pass.
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.amsgrad:
+            raise ValueError("amsgrad is True; the fused operation has no such form.")
+
     def update_step(self, gradient, variable, learning_rate=None):
         """Updates one variable; Keras 3 passes the rate, Keras 2 keeps it itself."""
         if IS_KERAS_3:

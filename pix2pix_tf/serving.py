@@ -41,6 +41,7 @@ class ServingModel(tf.Module):
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
         max_pixels: Of an encoded image, padded; larger ones are refused.
+        formulation: See `models.convolutions`. An export is made for the CPU of a server.
 
     Raises:
         InputError: If `max_pixels` is less than one crop.
@@ -54,6 +55,7 @@ class ServingModel(tf.Module):
         statistics: str = "image",
         dropout: bool = True,
         max_pixels: int = MAX_SERVED_PIXELS,
+        formulation: str = convolutions.INFERENCE,
     ):
         super().__init__()
         if max_pixels < config.crop_size**2:
@@ -71,10 +73,11 @@ class ServingModel(tf.Module):
         # layer than the one that serves; both hold the same arrays in the same order.
         trained = build_generator(config)
         load_weights(trained, weights)
-        generator = build_generator(config, statistics=statistics, formulation=convolutions.FAST)
+        generator = build_generator(config, statistics=statistics, formulation=formulation)
         generator.set_weights(trained.get_weights())
         # In functions, which are not tracked: with Keras 3 every weight would be saved twice.
         self._generate = lambda inputs: generator(inputs)
+        self._formulation = formulation
         self._set_formulation = lambda name: convolutions.set_formulation(generator, name)
         # Tracked here, because Keras 3 hides them from loaders outside Python.
         self._tracked = keras_compat.tf_variables(generator)
@@ -163,7 +166,7 @@ class ServingModel(tf.Module):
         try:
             return self._tensor_functions()
         finally:
-            self._set_formulation(convolutions.FAST)
+            self._set_formulation(self._formulation)
 
     def _tensor_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         channels = self.config.input_channels

@@ -21,6 +21,9 @@ from pix2pix_tf import commands
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 
 EXIT_NON_FINITE = 3
+EXIT_WORKER_LOST = 4
+# Variable that tells a process in place of which one it is: the newest checkpoint then.
+_RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
 
 
 def define_flags() -> None:
@@ -40,18 +43,28 @@ def main(unused_arguments: list[str]) -> int:
     config = commands.config_from_flags(TrainConfig, saved=saved)
     # After the flags are known to be right: TensorFlow takes seconds to import.
     from pix2pix_tf.training import loop
+    from pix2pix_tf.training.checkpoints import list_checkpoints
 
     try:
         loop.train(config, workdir)
     except loop.NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_NON_FINITE
-    except loop.WorkerLostError:
+    except loop.WorkerLostError as error:
+        newest = max((path.name for path in list_checkpoints(workdir)), default="none")
+        if os.environ.get(_RESTARTED_AT) == newest:
+            print(
+                f"error: {error} That was so before, and no checkpoint has come since. Find out "
+                "why, then start all workers again.",
+                file=sys.stderr,
+            )
+            return EXIT_WORKER_LOST
         print(
-            "Another worker is gone. This one starts again, and waits for that one to be started; "
-            "both then go on from the newest checkpoint.",
+            f"{error} This one starts again, and waits for that one to be started; both then go "
+            "on from the newest checkpoint.",
             flush=True,
         )
+        os.environ[_RESTARTED_AT] = newest
         # In place of this process, which can join no other cluster: the same for whoever
         # waits for it, or signals it.
         os.execv(sys.executable, [sys.executable, "-m", "pix2pix_tf.train", *sys.argv[1:]])

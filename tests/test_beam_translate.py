@@ -28,7 +28,8 @@ from pix2pix_tf.inference import exported, translator
 
 try:
     from apache_beam.io import localfilesystem
-    from apache_beam.io.filesystem import FileMetadata
+    from apache_beam.io.filesystem import BeamIOError, FileMetadata
+    from apache_beam.io.filesystems import FileSystems
 except ImportError as error:
     if os.environ.get("PIX2PIX_REQUIRE_PROGRAMS"):
         raise
@@ -339,6 +340,38 @@ class RestartTest(BeamTest):
         result = self.run_command()
         self.assertEqual(result.exit_code, 2)
         self.assertIn("holds results of another model_digest", result.stderr)
+
+    def test_another_export_of_the_run_does_not_go_on(self):
+        write_files(self.input, {"a.png": encode()})
+        self.assert_counts(self.run_command(), translated=1)
+        self.model = self.folder / "other"
+        serving.save_version(self.run_folder, self.model, statistics="batch")
+        result = self.run_command()
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("holds results of another model_digest", result.stderr)
+
+    def test_another_folder_of_the_same_names_does_not_go_on(self):
+        # Its pictures would be taken for finished.
+        write_files(self.folder, {"in/a.png": encode(seed=1), "other/a.png": encode(seed=2)})
+        self.assert_counts(self.run_command(), translated=1)
+        result = self.run_command(f"--input={self.folder}/other/**")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("holds results of another folder", result.stderr)
+        self.assert_counts(self.run_command(f"--input={self.input}/*.png"), skipped=1)
+
+    def test_a_store_that_does_not_replace(self):
+        write_files(self.input, {"a.png": encode()})
+        rename = FileSystems.rename
+
+        def refuse(sources, targets):
+            if targets[0].endswith(".png"):
+                write_files(self.output, {"a.png": b"of an earlier try"})
+                raise BeamIOError("it is there")
+            return rename(sources, targets)
+
+        with mock.patch.object(FileSystems, "rename", refuse):
+            self.assert_counts(self.run_command(), translated=1)
+        self.assertEqual(files_in(self.output), ["a.png"])
 
 
 class FilesTest(BeamTest):

@@ -18,9 +18,13 @@ _RUN = dict(dataset="demo", precision="float32", num_steps=3, receptive_field=16
 class ConvolutionsTest(tf.test.TestCase):
     def test_every_product_is_timed_in_both_formulations(self):
         found = convolutions.measure(
-            interpreters.find_pythons([]), num_rounds=2, layers=[(1, 4, 4), (2, 3, 5)]
+            interpreters.find_pythons([]),
+            batch_sizes=(2,),
+            num_rounds=2,
+            layers=[(1, 4, 4), (2, 3, 5)],
         )
         self.assertEqual([x["precision"] for x in found["groups"]], ["float32", "bfloat16"])
+        self.assertEqual([x["batch_size"] for x in found["groups"]], [2, 2])
         for group in found["groups"]:
             self.assertLen(group["products"], 2 * 3 * 2)
             self.assertEqual({x["seconds"]["count"] for x in group["products"]}, {2})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import pathlib
 import subprocess
 import sys
+import types
 from unittest import mock
 
 import benchmark_fakes
@@ -153,7 +155,7 @@ class TrainStepTest(parameterized.TestCase):
     )
     def test_contender(self, kind, precision, batch_size):
         self.addCleanup(keras.mixed_precision.set_global_policy, "float32")
-        settings = dict(_TINY, precision=precision, batch_size=batch_size)
+        settings = dict(_TINY, precision=precision, batch_size=batch_size, is_compiled=False)
         work, facts = getattr(train_step_contenders, kind)(settings)
         self.assertLen(work(2), 2)
         self.assertGreater(min(work(1)), 0)
@@ -185,12 +187,29 @@ class TrainStepTest(parameterized.TestCase):
             with mock.patch.object(train_step, "available_cpus", lambda: [0, 1, 2, 3]):
                 (best,), tried = train_step.best_pytorch("python", sizes)
         self.assertEqual(
-            best["settings"], dict(sizes, channels_last=False, adam="foreach", threads=4)
+            best["settings"],
+            dict(sizes, channels_last=False, adam="foreach", is_compiled=False, threads=4),
         )
         self.assertEqual(
-            best["name"], "pytorch, bfloat16 (channels_last=False, adam=foreach, threads=4)"
+            best["name"],
+            "pytorch, bfloat16 (channels_last=False, adam=foreach, is_compiled=False, threads=4)",
         )
-        self.assertEqual([x["settings"]["threads"] for x in tried], [4, 4, 4, 4, 2])
+        self.assertEqual([x["settings"]["threads"] for x in tried], [4, 4, 4, 4, 4, 2])
+
+    def test_the_tutorial_is_tried_compiled(self):
+        def alternate(contenders, *, num_rounds, count):
+            (contender,) = contenders
+            found = dict(result(contender["name"]), settings=contender["settings"])
+            found["seconds"] = dict(_SUMMARY, median=2.0 - contender["settings"]["is_compiled"])
+            return [found]
+
+        sizes = dict(_TINY, batch_size=1, precision="float32")
+        with mock.patch.object(rounds, "alternate", alternate):
+            (best,), tried = train_step.best_tutorial("TF", "python", sizes)
+        self.assertEqual(best["name"], "tutorial, float32 (is_compiled=True)")
+        self.assertEqual(best["settings"], dict(sizes, is_compiled=True))
+        self.assertLen(tried, 2)
+        self.assertEqual(tried[0]["name"], "tutorial, float32 (is_compiled=False), TF")
 
     def test_rates_and_ratios(self):
         bounds = dict(
@@ -395,14 +414,51 @@ class PageTest(tf.test.TestCase):
             ]
         )
         measured = {"Training step": good, "Input pipeline": pipeline, "Other": dict(error="lost")}
+        for number, section in enumerate(measured.values()):
+            section.update(commit=f"c{number}", date="2026-01-01", load_before=0.1)
         page = all_benchmarks.write_page(
             described, _TINY, measured, {"Training step": "table", "Input pipeline": "more"}
         )
-        self.assertIn(described["commit"], page)
+        self.assertIn("Commit c1, 2026-01-01; load of the machine before: 0.1.\n\nmore", page)
         self.assertIn("library 1.0", page)
-        self.assertIn("## Other\n\nFailed: lost", page)
+        self.assertRegex(page, "## Other\n\n.*c2.*\n\nFailed: lost")
         self.assertIn("uses 4.00 images a second", page)
         self.assertIn("project, from memory (TF) 25x", page)
+
+    def test_one_benchmark_run_again_keeps_the_others(self):
+        folder = pathlib.Path(self.get_temp_dir())
+        options = types.SimpleNamespace(
+            output=str(folder / "page.md"),
+            pythons=[sys.executable],
+            torch_python="",
+            dataset="demo",
+            direction="AtoB",
+            num_rounds=0,
+            crop_size=256,
+            base_filters=64,
+        )
+        namespace = types.SimpleNamespace(FLAGS=options)
+        self.enter_context(mock.patch.object(all_benchmarks, "flags", namespace))
+
+        def run(only, error):
+            options.only = only
+            with mock.patch.object(all_benchmarks, "_measure", lambda _: dict(error=error)):
+                self.assertEqual(all_benchmarks.main([]), all_benchmarks.EXIT_FAILED)
+            return (folder / "page.md").read_text(encoding="utf-8")
+
+        page = run([], "first")
+        self.assertEqual(page.count("Failed: first"), 8)
+        page = run(["Translation"], "second")
+        self.assertEqual(page.count("Failed: first"), 7)
+        self.assertRegex(page, "## Translation\n\n.*\n\nFailed: second\n\n## Input pipeline")
+        with self.assertRaisesRegex(InputError, "--only is 'Taste'. Known are: Training step, Tr"):
+            run(["Taste"], "")
+        options.crop_size = 32
+        with self.assertRaisesRegex(InputError, "is of other sizes: .*256"):
+            run(["Translation"], "")
+        (folder / "page.json").unlink()
+        with self.assertRaisesRegex(InputError, "page.json', which --only would go on from: "):
+            run(["Translation"], "")
 
     def test_machine(self):
         described = machine.describe()

@@ -152,28 +152,93 @@ class LayerTest(tf.test.TestCase, parameterized.TestCase):
             _normal(2, 9, 9, 2),
         )
 
-    @parameterized.parameters(
-        (convolutions.Conv2D, "Conv2D"),
-        (convolutions.Conv2DTranspose, "Conv2DBackpropInput"),
-    )
-    def test_which_product_is_chosen(self, layer_class, operation):
-        def operations(size, **arguments):
-            layer = layer_class(2, 4, strides=2, padding="same", **arguments)
-            function = tf.function(layer).get_concrete_function(tf.TensorSpec([1, size, size, 2]))
-            return {op.type for op in function.graph.get_operations()}
+    def _operations(self, layer_class, shape, dtype=tf.float32, **arguments):
+        layer = layer_class(2, 4, strides=2, padding="same", dtype=dtype.name, **arguments)
 
-        side = 2 if layer_class is convolutions.Conv2D else 1
-        self.assertIn(operation, operations(16 * side))
-        self.assertNotIn(operation, operations(16 * side, formulation="fast"))
-        self.assertIn(operation, operations(32 * side, formulation="fast"))
-        # Of any size: the typical one decides, else the operation it is.
-        self.assertIn(operation, operations(None, formulation="fast"))
-        self.assertIn(operation, operations(None, formulation="fast", typical_height=32))
-        self.assertNotIn(operation, operations(None, formulation="fast", typical_height=16))
+        @tf.function
+        def gradients(inputs):
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                total = tf.reduce_sum(layer(inputs))
+            return tape.gradient(total, [inputs, *layer.trainable_variables])
+
+        layer.build([*shape[:3], 2])
+        graph_def = gradients.get_concrete_function(
+            tf.TensorSpec([*shape, 2], dtype)
+        ).graph.as_graph_def()
+        nested = [node for body in graph_def.library.function for node in body.node_def]
+        operations = {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "BatchMatMulV2"}
+        return operations & {node.op for node in [*graph_def.node, *nested]}
+
+    @parameterized.parameters(convolutions.Conv2D, convolutions.Conv2DTranspose)
+    def test_which_product_is_chosen(self, layer_class):
+        def operations(batch, side, **arguments):
+            side = side and (2 * side if layer_class is convolutions.Conv2D else side)
+            return self._operations(layer_class, [batch, side, side], **arguments)
+
+        maps, kernel = {"Conv2D", "Conv2DBackpropInput"}, {"Conv2DBackpropFilter"}
+        matrices = {"BatchMatMulV2"}
+        fast = dict(formulation="fast")
+        self.assertEqual(operations(1, 16), maps | kernel)
+        self.assertEqual(operations(1, 16, **fast), matrices)
+        self.assertEqual(operations(4, 8, **fast), matrices)
+        # The pixels of the whole batch count.
+        self.assertEqual(operations(5, 8, **fast), maps | kernel)
+        self.assertEqual(operations(1, 17, **fast), maps | kernel)
+        bfloat16 = dict(fast, dtype=tf.bfloat16)
+        self.assertEqual(operations(1, 64, **bfloat16), maps | matrices)
+        self.assertEqual(operations(1, 65, **bfloat16), maps | kernel)
+        self.assertEqual(operations(1, 8, **dict(fast, dtype=tf.float16)), maps | kernel)
+        # Of any size: decided at each call, where the typical one makes it likely.
+        self.assertEqual(operations(None, None, **fast), maps | kernel)
+        self.assertEqual(operations(None, None, typical_height=17, **fast), maps | kernel)
+        found = operations(None, None, typical_height=16, **fast)
+        self.assertEqual(found, maps | kernel | matrices)
+
+    @parameterized.parameters(8, 20)
+    def test_the_size_that_comes_decides(self, side):
+        # 8 is under the limit, 20 above: one graph for both.
+        arguments = dict(strides=2, padding="same")
+        for plain, layer_class in (
+            (keras.layers.Conv2D(3, 4, **arguments), convolutions.Conv2D),
+            (keras.layers.Conv2DTranspose(3, 4, **arguments), convolutions.Conv2DTranspose),
+        ):
+            inputs = _normal(2, 2 * side, 2 * side, 2)
+            plain.build(inputs.shape)
+            for formulation in ("fast", "inference"):
+                layer = layer_class(3, 4, formulation=formulation, typical_height=8, **arguments)
+                layer.build(inputs.shape)
+                layer.set_weights(plain.get_weights())
+                spec = [tf.TensorSpec([None, None, None, 2])]
+                found = tf.function(layer, input_signature=spec)(inputs)
+                self.assertAllClose(found, plain(inputs), rtol=_ROUNDING, atol=_ROUNDING)
+
+    def test_odd_sides(self):
+        arguments = dict(strides=2, padding="same")
+        self._check(
+            convolutions.Conv2D(3, 4, formulation="fast", **arguments),
+            keras.layers.Conv2D(3, 4, **arguments),
+            _normal(1, 9, 6, 2),
+        )
+
+    @parameterized.parameters(
+        (dict(activation="relu"), "activation"),
+        (dict(padding="same"), "padding"),
+        (dict(strides=2), "padding"),
+        (dict(kernel_size=3), "kernel_size"),
+        (dict(dilation_rate=2), "dilation_rate"),
+    )
+    def test_what_the_fast_formulation_would_pass_over_is_refused(self, arguments, name):
+        arguments = {"kernel_size": 4, **arguments}
+        convolutions.Conv2D(2, **arguments)
+        with self.assertRaisesRegex(ValueError, f"{name} is "):
+            convolutions.Conv2D(2, formulation="fast", **arguments)
 
     def test_a_layer_is_made_again_from_its_config(self):
         for layer_class in (convolutions.Conv2D, convolutions.Conv2DTranspose):
-            layer = layer_class(3, 4, strides=2, formulation="fast", typical_height=8)
+            layer = layer_class(
+                3, 4, strides=2, padding="same", formulation="fast", typical_height=8
+            )
             again = layer_class.from_config(layer.get_config())
             self.assertEqual(again.get_config(), layer.get_config())
             self.assertEqual((again.formulation, again.typical_height), ("fast", 8))
@@ -214,12 +279,30 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
 
         self._compare(build, [image, z], dtype=dtype, tolerance=tolerance)
 
-    @parameterized.parameters(("float32", 1e-5), ("mixed_bfloat16", 3e-2))
-    def test_discriminator(self, dtype, tolerance):
+    @parameterized.parameters(
+        ("float32", 1e-5, False), ("float32", 1e-5, True), ("mixed_bfloat16", 3e-2, False)
+    )
+    def test_discriminator(self, dtype, tolerance, spectral_norm):
         def build(**arguments):
-            return discriminator.patchgan(base_filters=4, **arguments)
+            return discriminator.patchgan(base_filters=4, spectral_norm=spectral_norm, **arguments)
 
         self._compare(build, _normal(2, 64, 64, 6), dtype=dtype, tolerance=tolerance)
+
+    @parameterized.parameters(False, True)
+    def test_set_formulation_reaches_every_layer(self, spectral_norm):
+        model = discriminator.patchgan(
+            base_filters=2, spectral_norm=spectral_norm, formulation="fast"
+        )
+
+        def operations():
+            function = tf.function(model).get_concrete_function(tf.zeros([1, 32, 32, 6]))
+            return {op.type for op in function.graph.get_operations()}
+
+        self.assertContainsSubset({"BatchMatMulV2", "FusedBatchNormV3"}, operations())
+        convolutions.set_formulation(model, "plain")
+        self.assertNoCommonElements(["BatchMatMulV2", "FusedBatchNormV3"], operations())
+        convolutions.set_formulation(model, "fast")
+        self.assertContainsSubset({"BatchMatMulV2", "FusedBatchNormV3"}, operations())
 
     def test_innermost_layers_keep_float32(self):
         def types(formulation):

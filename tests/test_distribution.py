@@ -167,7 +167,7 @@ class MultiworkerTest(tf.test.TestCase):
         self.wait_until(lambda: newest() >= 20, [survivor, victim])
         victim.kill()
         saved = newest()
-        self.wait_until(lambda: "Another worker is gone." in self.output(0), [survivor])
+        self.wait_until(lambda: "Another worker is gone (" in self.output(0), [survivor])
         restarted = self.start(1, **settings)
         processes = [survivor, restarted]
         self.wait_until(lambda: "Continuing" in self.output(0), processes)

@@ -135,6 +135,17 @@ class OrderAndPartsTest(tf.test.TestCase, parameterized.TestCase):
         for moment, wanted in zip(moments_of_parts, moments):
             self.assertAllClose(moment, wanted, rtol=1e-3, atol=1e-6)
 
+    @parameterized.parameters("sequential", "simultaneous")
+    def test_spectral_norm_rescales_once_a_step(self, update_order):
+        batch = [tf.concat([x] * 2, axis=0) for x in tiny_training.random_batch(1)]
+        settings = dict(spectral_norm=True, norm="none", dropout=0.0, update_order=update_order)
+        found, moments = self._step(batch, accumulate=2, **settings)
+        # Both halves are the same pair, so the parts make what one of them makes alone.
+        expected, expected_moments = self._step([x[:1] for x in batch], **settings)
+        self.assertAllClose(found, expected, rtol=1e-5)
+        for moment, wanted in zip(moments, expected_moments):
+            self.assertAllClose(moment, wanted, rtol=1e-3, atol=1e-6)
+
     def test_each_part_is_normalised_by_itself(self):
         batch = tiny_training.random_batch(4)
         losses, _ = self._step(batch, accumulate=4, dropout=0.0)

@@ -290,3 +290,30 @@ class InterruptedRunTest(absltest.TestCase):
         )
         self.assertNotIn("Traceback", result.stderr)
         self.assertFalse((workdir / "checkpoints").exists())
+
+
+class LostWorkerTest(absltest.TestCase):
+    def test_starts_again_once_a_checkpoint(self):
+        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        lost = loop.WorkerLostError("Another worker is gone (why).")
+        with mock.patch.object(loop, "train", side_effect=lost):
+            with mock.patch.object(train.os, "execv") as execv:
+                with mock.patch.dict(train.os.environ):
+                    first = command_line.run(train, f"--workdir={folder}")
+                    restarts = execv.call_count
+                with mock.patch.dict(train.os.environ, {train._RESTARTED_AT: "none"}):
+                    second = command_line.run(train, f"--workdir={folder}")
+        self.assertIn("Another worker is gone (why). This one starts again", first.stdout)
+        self.assertEqual(restarts, 1)
+        # No checkpoint since: not for ever.
+        self.assertEqual(execv.call_count, 1)
+        self.assertEqual(second.exit_code, train.EXIT_WORKER_LOST)
+        self.assertIn("error: Another worker is gone (why). That was so before", second.stderr)
+
+    def test_parts_that_do_not_divide_the_batch_are_refused(self):
+        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        result = command_line.run(
+            train, f"--workdir={folder}/run", "--dataset=demo", "--batch_size=3", "--accumulate=2"
+        )
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("accumulate is 2, but a device's batch of 3", result.stderr)

@@ -15,6 +15,7 @@ from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
+from pix2pix_tf.models import convolutions
 from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.state import build_generator, noise_size
 
@@ -129,7 +130,9 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
         return Translator(model.config, model.translate_with_noise, step=model.step)
     config = TrainConfig.load(folder)
     weights, step = checkpoints.find_weights(folder, checkpoint)
-    module = serving.ServingModel(config, weights)
+    is_cpu = convolutions.is_cpu_alone()
+    formulation = convolutions.INFERENCE if is_cpu else convolutions.PLAIN
+    module = serving.ServingModel(config, weights, formulation=formulation)
     translate = tf.function(module.translate, reduce_retracing=True)
 
     def with_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -19,16 +19,18 @@ both. The sums are the same: only the order of their terms, so rounding, differs
 
 from __future__ import annotations
 
+import math
+
 import keras
 import tensorflow as tf
 
 KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
-PLAIN, FAST = FORMULATIONS = ("plain", "fast")
+PLAIN, FAST, INFERENCE = FORMULATIONS = ("plain", "fast", "inference")
 
-# Largest height of the smaller map, in pixels, up to which matrices win on a CPU, see
-# docs/benchmarks.md; the operation for the kernel is slow in bfloat16.
-_MAX_HEIGHT_FOR_MAPS = {"float32": 16, "bfloat16": 16}
-_MAX_HEIGHT_FOR_KERNEL = {"float32": 16, "bfloat16": 32}
+# Most pixels of the smaller map, over the whole batch, up to which matrices win on a CPU
+# by `benchmarks.convolutions`; the operation for the kernel is slow in bfloat16.
+_MAX_PIXELS_FOR_MAPS = {"float32": 256, "bfloat16": 256}
+_MAX_PIXELS_FOR_KERNEL = {"float32": 256, "bfloat16": 4096}
 # Up to this height a layer in bfloat16 casts its weights for longer than it computes.
 _MAX_HEIGHT_IN_FLOAT32 = 2
 
@@ -45,13 +47,17 @@ def to_small(large, kernel, *, stride: int, as_matrices: bool):
         large: At stride 2, even sides, padded by 1 pixel; at stride 1, not padded.
         kernel: Of the same type.
         stride: 1 or 2.
-        as_matrices: Whether by a product of matrices.
+        as_matrices: Whether by a product of matrices; also a tensor that says so.
     """
-    if not as_matrices:
-        return tf.nn.conv2d(large, kernel, stride, _padding(stride))
-    rows = patches(large, stride=stride)
-    small = _product(_flat(rows), _flat_kernel(kernel))
-    return tf.reshape(small, [*_sizes(rows), kernel.shape[3]])
+
+    def by_matrices():
+        rows = patches(large, stride=stride)
+        small = _product(_flat(rows), _flat_kernel(kernel))
+        return tf.reshape(small, [*_sizes(rows), kernel.shape[3]])
+
+    return _either(
+        as_matrices, by_matrices, lambda: tf.nn.conv2d(large, kernel, stride, _padding(stride))
+    )
 
 
 def to_large(small, kernel, *, stride: int, as_matrices: bool):
@@ -61,15 +67,20 @@ def to_large(small, kernel, *, stride: int, as_matrices: bool):
         small: `[batch, rows, columns, small_channels]`.
         kernel: `[4, 4, large_channels, small_channels]`.
         stride: 1 or 2.
-        as_matrices: Whether by a product of matrices; at stride 2 alone.
+        as_matrices: As in `to_small`; at stride 2 alone.
     """
     batch, rows, columns = _sizes(small)
-    if not as_matrices:
+
+    def by_matrices():
+        products = _product(_flat(small), _flat_kernel(kernel), transpose_b=True)
+        return sum_of_patches(tf.reshape(products, [batch, rows, columns, products.shape[-1]]))
+
+    def by_operation():
         grown = 0 if stride == 2 else KERNEL_SIZE - 1
         size = [batch, stride * rows + grown, stride * columns + grown, kernel.shape[2]]
         return tf.nn.conv2d_transpose(small, kernel, size, stride, _padding(stride))
-    products = _product(_flat(small), _flat_kernel(kernel), transpose_b=True)
-    return sum_of_patches(tf.reshape(products, [batch, rows, columns, products.shape[-1]]))
+
+    return _either(as_matrices, by_matrices, by_operation)
 
 
 def to_kernel(large, small, *, stride: int, as_matrices: bool):
@@ -79,10 +90,15 @@ def to_kernel(large, small, *, stride: int, as_matrices: bool):
         large: As in `to_small`.
         small: The gradient of its result; or the other way about, for `to_large`.
         stride: 1 or 2.
-        as_matrices: Whether by a product of matrices.
+        as_matrices: As in `to_small`.
     """
     shape = [KERNEL_SIZE, KERNEL_SIZE, large.shape[-1], small.shape[-1]]
-    if not as_matrices:
+
+    def by_matrices():
+        rows = _flat(patches(large, stride=stride))
+        return tf.reshape(_product(rows, _flat(small), transpose_a=True), shape)
+
+    def by_operation():
         return tf.raw_ops.Conv2DBackpropFilter(
             input=large,
             filter_sizes=shape,
@@ -90,8 +106,8 @@ def to_kernel(large, small, *, stride: int, as_matrices: bool):
             strides=[1, stride, stride, 1],
             padding=_padding(stride),
         )
-    rows = _flat(patches(large, stride=stride))
-    return tf.reshape(_product(rows, _flat(small), transpose_a=True), shape)
+
+    return _either(as_matrices, by_matrices, by_operation)
 
 
 def patches(large, *, stride: int):
@@ -146,6 +162,12 @@ def sum_of_patches(values):
     return padded[:, 1:-1, 1:-1]
 
 
+def _either(as_matrices, by_matrices, by_operation):
+    if isinstance(as_matrices, bool):
+        return by_matrices() if as_matrices else by_operation()
+    return tf.cond(as_matrices, by_matrices, by_operation)
+
+
 def _product(a, b, **transposed):
     """Returns the product of two matrices."""
     # As a batch of one: oneDNN takes that, while in float32 Eigen takes a plain product,
@@ -181,27 +203,39 @@ class Conv2D(keras.layers.Conv2D):
         *args: Passed to `keras.layers.Conv2D`.
         formulation: "plain": the operation of TensorFlow, which converters and GPUs know
             best. "fast": whatever wins on a CPU; the innermost layers of a network in
-            bfloat16 then compute in float32.
-        typical_height: Pixels of the smaller map, to choose by where the input's own
-            size is not known, as in a model for images of any size. None: not known.
+            bfloat16 then compute in float32. "inference": the same without gradients of
+            its own, which would make a SavedModel ten times as slow to load.
+        typical_height: Of the smaller map, in pixels, for images of the size that the
+            network is made for: decides what is worth choosing where the size is not
+            known, as in a model for images of any size. None: nothing is.
         **kwargs: Passed to `keras.layers.Conv2D`.
+
+    Raises:
+        ValueError: If "fast" is asked for with arguments that it does not know: it takes
+            4x4 kernels, stride 2 with padding "same", or stride 1 with "valid".
     """
 
     def __init__(self, *args, formulation: str = PLAIN, typical_height=None, **kwargs):
         super().__init__(*args, **_with_dtype(kwargs, formulation, typical_height))
         self.formulation = formulation
         self.typical_height = typical_height
+        _check(self)
 
     def call(self, inputs):
         """Returns the convolved `inputs`."""
         if self.formulation == PLAIN:
             return super().call(inputs)
         stride = self.strides[0]
-        height = _height(inputs)
-        if height is not None:
-            height = height // 2 if stride == 2 else height - KERNEL_SIZE + 1
-        choice = _choose(height or self.typical_height, stride=stride, dtype=inputs.dtype)
-        outputs = _convolve(inputs, tf.convert_to_tensor(self.kernel), stride=stride, **choice)
+        batch, *sides = _sizes(inputs)
+        if stride == 2 and any(isinstance(side, int) and side % 2 for side in sides):
+            return super().call(inputs)  # "same" then pads one side alone.
+        shape = [batch, *(side // 2 if stride == 2 else side - KERNEL_SIZE + 1 for side in sides)]
+        choice = _choose(shape, self.typical_height, stride=stride, dtype=inputs.dtype)
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.formulation == INFERENCE:
+            outputs = to_small(inputs, kernel, stride=stride, as_matrices=choice["maps"])
+        else:
+            outputs = _convolve(inputs, kernel, stride=stride, **choice)
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
     def get_config(self):
@@ -217,13 +251,18 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         super().__init__(*args, **_with_dtype(kwargs, formulation, typical_height))
         self.formulation = formulation
         self.typical_height = typical_height
+        _check(self)
 
     def call(self, inputs):
         """Returns the transposed convolution of `inputs`."""
         if self.formulation == PLAIN:
             return super().call(inputs)
-        choice = _choose(_height(inputs) or self.typical_height, stride=2, dtype=inputs.dtype)
-        outputs = _convolve_transposed(inputs, tf.convert_to_tensor(self.kernel), **choice)
+        choice = _choose(_sizes(inputs), self.typical_height, stride=2, dtype=inputs.dtype)
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.formulation == INFERENCE:
+            outputs = to_large(inputs, kernel, stride=2, as_matrices=choice["maps"])
+        else:
+            outputs = _convolve_transposed(inputs, kernel, **choice)
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
     def get_config(self):
@@ -231,16 +270,40 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         return {**super().get_config(), **_config(self)}
 
 
+def is_cpu_alone() -> bool:
+    """Whether this process computes on a CPU; the operations of other devices are fast."""
+    return not any(map(tf.config.list_logical_devices, ("GPU", "TPU")))
+
+
 def set_formulation(model: keras.Model, formulation: str) -> None:
-    """Lets the 4x4 convolutions of a model compute in another formulation from now on.
+    """Lets the layers of a model that have a choice compute in another form from now on.
 
     Args:
         model: A generator or discriminator.
         formulation: One of `FORMULATIONS`.
     """
     for layer in model.layers:
-        if isinstance(layer, (Conv2D, Conv2DTranspose)):
-            layer.formulation = formulation
+        inner = getattr(layer, "layer", layer)  # Of a spectral normalisation.
+        if hasattr(inner, "formulation"):
+            inner.formulation = formulation
+
+
+def _check(layer) -> None:
+    """Refuses what the fast formulation would pass over."""
+    known = dict(
+        kernel_size=(KERNEL_SIZE, KERNEL_SIZE),
+        padding={(1, 1): "valid", (2, 2): "same"}.get(tuple(layer.strides)),
+        dilation_rate=(1, 1),
+        groups=1,
+        data_format="channels_last",
+        activation=keras.activations.linear,
+    )
+    for name, value in known.items():
+        found = getattr(layer, name, value)
+        if layer.formulation != PLAIN and (list(found) if isinstance(value, tuple) else found) != (
+            list(value) if isinstance(value, tuple) else value
+        ):
+            raise ValueError(f"{name} is {found!r}; the fast formulation takes {value!r}.")
 
 
 def _with_dtype(arguments: dict, formulation: str, typical_height: int | None) -> dict:
@@ -279,18 +342,33 @@ def _convolve_transposed(small, kernel, *, maps: bool, kernels: bool):
     return convolve(small, kernel)
 
 
-def _choose(height: int | None, *, stride: int, dtype) -> dict[str, bool]:
-    """Returns for which products of a layer matrices win: for maps, and for kernels."""
-    if height is None:
-        return dict(maps=False, kernels=False)
+def _choose(shape: list, typical_height: int | None, *, stride: int, dtype) -> dict:
+    """Returns for which products of a layer matrices win: for maps, and for kernels.
+
+    Args:
+        shape: Batch, height and width of the smaller map, integers or tensors.
+        typical_height: See `Conv2D`.
+        stride: 1 or 2; matrices for maps are for stride 2 alone, since the layer of
+            stride 1 is large in all sizes that are trained.
+        dtype: Of the inputs.
+    """
     name = tf.as_dtype(dtype).name
-    # At stride 1 there is one layer of any size, and its maps are 31 pixels high.
-    maps = stride == 2 and height <= _MAX_HEIGHT_FOR_MAPS.get(name, 0)
-    return dict(maps=maps, kernels=height <= _MAX_HEIGHT_FOR_KERNEL.get(name, 0))
-
-
-def _height(images) -> int | None:
-    return images.shape[1]
+    for_maps, for_kernel = (
+        limits.get(name, 0) for limits in (_MAX_PIXELS_FOR_MAPS, _MAX_PIXELS_FOR_KERNEL)
+    )
+    if stride == 1:
+        for_maps = 0
+    if all(isinstance(size, int) for size in shape):
+        num_pixels = math.prod(shape)
+        return dict(maps=num_pixels <= for_maps, kernels=num_pixels <= for_kernel)
+    if typical_height is None:
+        return dict(maps=False, kernels=False)
+    # To decide at each call is not worth it where only one answer is likely.
+    num_pixels = tf.reduce_prod(tf.stack(shape))
+    return dict(
+        maps=num_pixels <= for_maps if typical_height**2 <= for_maps else False,
+        kernels=num_pixels <= for_kernel if typical_height**2 <= for_kernel else False,
+    )
 
 
 def _config(layer) -> dict:

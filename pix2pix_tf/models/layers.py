@@ -48,8 +48,8 @@ class StatisticsNormalization(keras.layers.Layer):
     of its input.
 
     The statistics of a batch are taken by TensorFlow's fused operation, three times as
-    fast on a CPU. Those of an image are written out: that is what is exported, and
-    neither TFLite nor TF.js has the fused operation in its training form.
+    fast on a CPU, unless `formulation` is "plain": neither TFLite nor TF.js has that
+    operation in its training form. Those of an image are always written out.
 
     Args:
         statistics: "batch": mean and variance over the whole batch, which is
@@ -71,6 +71,7 @@ class StatisticsNormalization(keras.layers.Layer):
             raise InputError(f"statistics is {statistics!r}. Use one of {', '.join(STATISTICS)}.")
         self.statistics = statistics
         self.epsilon = epsilon
+        self.formulation = convolutions.FAST  # See `convolutions.set_formulation`.
 
     def build(self, input_shape):
         """Creates `gamma` and `beta`, both `[channels]`."""
@@ -83,7 +84,7 @@ class StatisticsNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the normalised `inputs`."""
-        if self.statistics == "batch":
+        if self.statistics == "batch" and self.formulation != convolutions.PLAIN:
             unused = tf.zeros([0])  # Moving averages, which there are none of.
             return tf.raw_ops.FusedBatchNormV3(
                 x=inputs,
@@ -95,7 +96,8 @@ class StatisticsNormalization(keras.layers.Layer):
                 is_training=True,
             ).y
         values = tf.cast(inputs, tf.float32)
-        mean, variance = tf.nn.moments(values, [1, 2], keepdims=True)
+        axes = [0, 1, 2] if self.statistics == "batch" else [1, 2]
+        mean, variance = tf.nn.moments(values, axes, keepdims=True)
         normalized = tf.nn.batch_normalization(
             values,
             mean,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
@@ -114,10 +115,10 @@ def _train(
         lock.acquire()
         for name in _WRITTEN:
             files.remove_unfinished(workdir, name)
-    with strategy.scope():
+    with strategy.scope(), _together(strategy):
         state = TrainState(config)
-    manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
-    restored = manager.restore_newest()
+        manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
+        restored = manager.restore_newest()
     if restored is not None:
         if lock:
             manager.finish()
@@ -147,15 +148,10 @@ def _train(
         agree = distribution.make_agreement(strategy)
         profiled = first_and_last_step(config.profile_steps)
         with Profiler(workdir, profiled, writes=lock is not None) as profiler:
-            _run_steps(config, state, train_step, batches, recorder, agree, profiler)
-    except tf.errors.OpError as error:
+            _run_steps(config, state, strategy, train_step, batches, recorder, agree, profiler)
+    except tf.errors.OpError:
         if training_reader.error is not None:  # A file went bad during the run.
             raise training_reader.error from None
-        if distribution.is_lost_worker(strategy, error):
-            raise WorkerLostError(
-                "Another worker is gone. All workers go on from the newest checkpoint when each "
-                "was started again with the same command."
-            ) from error
         raise
     print(f"Open '{workdir / reports.PAGE}' for the curves and the samples.", flush=True)
     return state
@@ -178,9 +174,22 @@ def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
     return config
 
 
+@contextlib.contextmanager
+def _together(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Tells that another worker is gone, where what all do together fails for it."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not distribution.is_lost_worker(strategy, error):
+            raise
+        reason = error.message.strip().splitlines()[0]
+        raise WorkerLostError(f"Another worker is gone ({reason}).") from error
+
+
 def _run_steps(
     config: TrainConfig,
     state: TrainState,
+    strategy: tf.distribute.Strategy,
     train_step,
     batches: Iterator,
     recorder: Recorder,
@@ -194,14 +203,22 @@ def _run_steps(
         Progress(steps_done, config.num_steps, config.batch_size) as progress,
     ):
         for step in range(steps_done + 1, config.num_steps + 1):
-            with profiler.step(step):
-                losses = train_step(next(batches))  # The only compiled call.
-            # A machine that went on alone would wait for the others for ever.
-            is_stopped = agree(stop.is_requested) and step < config.num_steps
+            try:
+                with _together(strategy):
+                    with profiler.step(step):
+                        losses = train_step(next(batches))  # The only compiled call.
+                    # A machine that went on alone would wait for the others for ever.
+                    is_stopped = agree(stop.is_requested) and step < config.num_steps
+            except WorkerLostError as error:
+                if not stop.is_requested:
+                    raise
+                progress.say(f"Stopped by {stop.reason}. {error} The newest checkpoint stays.")
+                return
             recorder.after_step(step, losses, progress, is_stopped=is_stopped)
             if is_stopped:
                 break
-        agree(False)  # All leave together: the first worker may still be writing.
+        with _together(strategy):
+            agree(False)  # All leave together: the first worker may still be writing.
         if is_stopped:
             progress.say(
                 f"Stopped by {stop.reason or 'another worker'} after step {step}; everything is "

@@ -37,9 +37,7 @@ class TrainState(tf.Module):
         super().__init__()
         dtype = precision.POLICIES[precision.resolve_precision(config.precision)]
         keras.utils.set_random_seed(config.seed)  # For the initial weights.
-        # On other devices convolutions are fast as they are.
-        is_cpu = not any(map(tf.config.list_logical_devices, ("GPU", "TPU")))
-        formulation = convolutions.FAST if is_cpu else convolutions.PLAIN
+        formulation = convolutions.FAST if convolutions.is_cpu_alone() else convolutions.PLAIN
         self.generator = build_generator(config, dtype=dtype, formulation=formulation)
         self.discriminator = build_discriminator(config, dtype=dtype, formulation=formulation)
         self.generator_optimizer = _build_optimizer(config, self.generator, dtype)

@@ -65,11 +65,13 @@ def _update_in_parts(state: TrainState, config: TrainConfig, source, target, noi
     discriminator has learned from is no longer there.
     """
 
-    def of_discriminator(source, target, noise):
+    def of_discriminator(source, target, noise, *, is_first):
         fake = state.generator([source, noise], training=True)
-        return _discriminator_gradients(state, config, source, target, fake)
+        return _discriminator_gradients(
+            state, config, source, target, fake, rescales_kernels=is_first
+        )
 
-    def of_generator(source, target, noise):
+    def of_generator(source, target, noise, *, is_first):
         with tf.GradientTape() as tape:
             fake = state.generator([source, noise], training=True)
         return _generator_gradients(state, config, source, target, fake, tape)
@@ -91,7 +93,7 @@ def _update_simultaneously(state: TrainState, config: TrainConfig, source, targe
     TensorFlow's tutorial.
     """
 
-    def of_both(source, target, noise):
+    def of_both(source, target, noise, *, is_first):
         with tf.GradientTape() as generator_tape:
             fake = state.generator([source, noise], training=True)
         if not config.uses_gan:
@@ -101,7 +103,7 @@ def _update_simultaneously(state: TrainState, config: TrainConfig, source, targe
             return ([], gradients), reported
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(fake)
-            logits = _logits(state, config, source, target, fake)
+            logits = _logits(state, config, source, target, fake, rescales_kernels=is_first)
             discriminator_loss = losses.discriminator_loss(*logits, gan_loss=config.gan_loss)
             terms = _generator_terms(config, logits[1], fake, target)
             scaled = _share(state.discriminator_optimizer.scale_loss(discriminator_loss))
@@ -128,17 +130,17 @@ def _mean_over_parts(compute, batch, num_parts: int):
     """Returns the mean of `compute(*part)` over equal parts of a batch, one after another.
 
     Args:
-        compute: Returns a structure of float32 tensors.
+        compute: Returns a structure of float32 tensors; takes `is_first` too.
         batch: Tensors `[batch, ...]`.
         num_parts: How many; it divides the batch.
     """
     if num_parts == 1:
-        return compute(*batch)
+        return compute(*batch, is_first=True)
     parts = [tf.reshape(x, [num_parts, -1, *x.shape[1:]]) for x in batch]
-    first = compute(*(x[0] for x in parts))
+    first = compute(*(x[0] for x in parts), is_first=True)
     # A loop, whose turns cannot run side by side: that is what saves the memory.
     total = tf.foldl(
-        lambda total, part: tf.nest.map_structure(tf.add, total, compute(*part)),
+        lambda total, part: tf.nest.map_structure(tf.add, total, compute(*part, is_first=False)),
         [x[1:] for x in parts],
         initializer=first,
         parallel_iterations=1,
@@ -146,10 +148,13 @@ def _mean_over_parts(compute, batch, num_parts: int):
     return tf.nest.map_structure(lambda x: x / num_parts, total)
 
 
-def _discriminator_gradients(state: TrainState, config: TrainConfig, source, target, fake):
+def _discriminator_gradients(
+    state: TrainState, config: TrainConfig, source, target, fake, *, rescales_kernels: bool = True
+):
     """Returns D's gradients for a true and a generated pair, and its halved loss."""
+    fake = tf.stop_gradient(fake)
     with tf.GradientTape() as tape:
-        logits = _logits(state, config, source, target, tf.stop_gradient(fake))
+        logits = _logits(state, config, source, target, fake, rescales_kernels=rescales_kernels)
         loss = losses.discriminator_loss(*logits, gan_loss=config.gan_loss)
         scaled = _share(state.discriminator_optimizer.scale_loss(loss))
     gradients = tape.gradient(scaled, state.discriminator.trainable_variables)
@@ -175,12 +180,23 @@ def _generator_gradients(
     return tape.gradient(fake, variables, output_gradients=fake_gradient), _report(terms)
 
 
-def _logits(state: TrainState, config: TrainConfig, source, target, fake):
-    """Returns what D makes of the true pair, and of the generated one."""
+def _logits(
+    state: TrainState, config: TrainConfig, source, target, fake, *, rescales_kernels: bool
+):
+    """Returns what D makes of the true pair, and of the generated one.
+
+    Args:
+        state: Holds D.
+        config: Says what D sees.
+        source: Of the pair.
+        target: Of the pair.
+        fake: In place of the target.
+        rescales_kernels: Whether spectral norm brings D's kernels to norm 1 first: once
+            a step, since all gradients of a step are at the same weights.
+    """
     # Two calls, not one joined batch: each takes its own batch statistics.
     return (
-        state.discriminator(_seen(config, source, target), training=True),
-        # One power iteration a step is enough for spectral norm.
+        state.discriminator(_seen(config, source, target), training=rescales_kernels),
         state.discriminator(_seen(config, source, fake), training=False),
     )
 
