@@ -31,6 +31,11 @@ class EncodedFile:
         """The end of the name, with its dot."""
         return self.path.suffix
 
+    @property
+    def stem(self) -> str:
+        """The name without the suffix."""
+        return self.path.stem
+
     def read_bytes(self) -> bytes:
         """Returns the contents."""
         return self.contents

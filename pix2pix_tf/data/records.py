@@ -133,16 +133,29 @@ def encode_pair(name: str, pair_files: Sequence[EncodedFile]) -> bytes:
         name: Of the pair.
         pair_files: A and B, or the one that holds both.
     """
-    features = {"name": _bytes_feature(name.encode("utf-8", "surrogateescape"))}
+    values = {"name": name.encode("utf-8", "surrogateescape")}
     for side, file in zip(_SIDES, pair_files):
-        features[side] = _bytes_feature(file.contents)
-        features[f"{side}_suffix"] = _bytes_feature(file.suffix.encode())
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString(deterministic=True)
+        values[side] = file.contents
+        values[f"{side}_suffix"] = file.suffix.encode()
+    # One by one: the order in which protobuf writes a map is left to its version.
+    features = b"".join(_encode_feature(name, values[name]) for name in sorted(values))
+    return b"\x0a" + _encode_length(len(features)) + features  # Field 1 of an Example.
 
 
-def _bytes_feature(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+def _encode_feature(name: str, value: bytes) -> bytes:
+    """Returns the message `Features` with one of them; several in a row are one message."""
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    return tf.train.Features(feature={name: feature}).SerializeToString()
+
+
+def _encode_length(length: int) -> bytes:
+    """Returns a number in protobuf's form: seven bits a byte, the last ones first."""
+    encoded = bytearray()
+    while length > 0x7F:
+        encoded.append(0x80 | length & 0x7F)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded)
 
 
 def framed_size(data: bytes) -> int:

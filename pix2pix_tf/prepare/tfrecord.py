@@ -25,6 +25,7 @@ from pix2pix_tf.prepare import folders, pair_files, work
 
 # Pairs for a process to read, below which it takes longer to start than it saves.
 _PAIRS_PER_PROCESS = 100
+_MEGABYTE = 10**6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +45,10 @@ def run(options) -> work.Outcome:
     """Writes the pairs of `--input` as records."""
     folder, output = _find_dataset(options.input), pathlib.Path(options.output)
     settings = dict(shard_megabytes=options.shard_megabytes)
-    plans = make_plans(folder, shard_bytes=options.shard_megabytes * 10**6)
+    plans = make_plans(folder, shard_bytes=options.shard_megabytes * _MEGABYTE)
     folders.open_output(output, [folder], "tfrecord", settings)
+    for name in (folders.RECORD, records.INDEX):  # Of a command that was killed.
+        files.remove_unfinished(output, name)
     shards = _find_finished(output, plans)
     num_there = len(shards)
     remaining = [plan for plan in plans if plan.file not in shards]
