@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -18,11 +20,13 @@ import file_faults
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+import tiny_training
 from absl.testing import parameterized
 from preparing import files_below, photo, prepare, save
 
 from pix2pix_tf.data import arrays, pairs, pipeline, records
 from pix2pix_tf.prepare import tfrecord
+from pix2pix_tf.training import loop
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -76,7 +80,8 @@ class RoundTripTest(_TfrecordTest):
     def test_side_by_side(self):
         for number, suffix in enumerate(("png", "JPG", "bmp", "jpeg")):
             save(self.train / f"größe {number}.{suffix}", aligned(number, width=20 + number))
-        save(self.input / "test" / "1.png", aligned(9))
+        # A name that is no Unicode.
+        save(self.input / "test" / os.fsdecode(b"\xff.png"), aligned(9))
         result = self.write()
         self.assertEqual(
             (result.exit_code, result.stdout),
@@ -164,6 +169,27 @@ class RoundTripTest(_TfrecordTest):
                 taken.append([batch for pair in batches.take(4) for batch in pair])
             for expected, found in zip(*taken):
                 np.testing.assert_array_equal(expected, found)
+
+    def test_training_gives_the_same_and_refuses_what_is_damaged(self):
+        data = tiny_training.write_pairs(self.input, train=3, val=1)
+        self.write()
+        losses = []
+        for folder in (data, self.output):
+            config = tiny_training.make_config(
+                dataset=str(folder), norm="none", num_steps=2, log_every=1, num_samples=1
+            )
+            workdir = self.folder / f"run_{folder.name}"
+            with contextlib.redirect_stdout(io.StringIO()):
+                loop.train(config, workdir)
+            lines = (workdir / "metrics.jsonl").read_text().splitlines()
+            losses.append([json.loads(line)["l1_loss"] for line in lines])
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+        (name,) = [name for name in self.shards() if name.startswith("val")]
+        (self.output / name).write_bytes(b"")
+        with contextlib.redirect_stdout(io.StringIO()):
+            with self.assertRaisesRegex(pairs.InputError, f"{name}' has 0 bytes instead of"):
+                loop.train(config, self.folder / "refused")
+        self.assertFalse((self.folder / "refused").exists())
 
     def test_real_pairs(self):
         folder = data_folder.require("facades", "val")

@@ -294,8 +294,9 @@ class RecordPairs(_EncodedPairs):
     def _inspect(self, place: records.Place) -> dict[pathlib.Path, images.ImageInfo]:
         """Returns what the index says of the files of a pair, having checked it."""
         infos = [kind.info for kind in place.entry.kinds]
-        self._check(place.labels, infos)
-        return dict(zip(place.labels, infos))
+        labels = place.labels
+        self._check(labels, infos)
+        return dict(zip(labels, infos))
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if its shard is damaged."""

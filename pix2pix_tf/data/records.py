@@ -83,8 +83,8 @@ class Values:
     types: tuple[str, ...]
     range: tuple[float, float]
 
-    def __or__(self, other: Values) -> Values:
-        """Returns the values of both."""
+    def joined(self, other: Values) -> Values:
+        """Returns the values of these files and of others."""
         return Values(
             tuple(sorted({*self.channels, *other.channels})),
             tuple(sorted({*self.types, *other.types})),
@@ -176,7 +176,7 @@ def encode_index(shards: Iterable[Shard], *, is_complete: bool) -> bytes:
         split["num_pairs"] += len(shard.entries)
         for sides, values in shard.values.items():
             before = split["values"].get(sides)
-            split["values"][sides] = before | values if before else values
+            split["values"][sides] = before.joined(values) if before else values
         split["shards"].append(_json_of_shard(shard))
     for split in splits.values():
         split["values"] = _json_of_values(split["values"])

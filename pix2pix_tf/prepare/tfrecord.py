@@ -199,7 +199,7 @@ def write_shard(
                     entries.append(records.Entry(pair.name, offset, kinds))
                     offset += records.framed_size(data)
                     for side, each in found.items():
-                        values[side] = values[side] | each if side in values else each
+                        values[side] = values[side].joined(each) if side in values else each
             files.sync(temporary)
             digest = files.sha256(temporary)
             os.replace(temporary, path)
