@@ -249,6 +249,7 @@ class DamageTest(parameterized.TestCase):
         (dict(pairs=[["0", 0, 1]]), "IndexError"),
         (dict(pairs=[["0", 0]]), "'0' has 0 files"),
         (dict(pairs=[["0", 5, 0], ["1", 5, 0]]), "'1' cannot begin at byte 5"),
+        (dict(pairs=[["0", 5, 0], ["0", 9, 0]]), "'train/0' is there twice"),
         (dict(pairs=[["0", True, 0]]), "True is no whole number"),
         (dict(kinds=[dict(suffix=".png")]), "TypeError"),
         (dict(kinds=[dict(suffix=".png", width="9", height=1, channels=1, bits=8)]), "width is"),

@@ -39,6 +39,8 @@ _SHARD_NAME = re.compile(r"(?P<split>train|val|test)-\d{5,}-of-\d{5,}\.tfrecord"
 _HEAD_BYTES, _TAIL_BYTES = 12, 4
 _SIDES = ("a", "b")
 _AGAIN = "Write the records again, with python -m pix2pix_tf.prepare tfrecord."
+# What an index of another form than ours gives.
+_DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,11 +227,17 @@ def read_index(folder: pathlib.Path, *, must_be_complete: bool = True) -> list[S
     """
     path = pathlib.Path(folder) / INDEX
     try:
-        index = json.loads(path.read_bytes())
+        contents = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"'{path}' cannot be read ({error.strerror}). Make it readable, or restore it."
+        ) from None
+    try:
+        index = json.loads(contents)
         if index["format"] != _FORMAT:
             raise ValueError(f"its format is {index['format']!r}")
         version = index["version"]
-    except (*_DAMAGE, OSError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from None
     if version != VERSION:
         raise InputError(f"'{path}' is of version {version!r}, not {VERSION}. {_AGAIN}")
@@ -249,10 +257,6 @@ def read_index(folder: pathlib.Path, *, must_be_complete: bool = True) -> list[S
             "-m pix2pix_tf.prepare tfrecord, again: it goes on from there."
         )
     return shards
-
-
-# What JSON of another form than ours gives.
-_DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
 def _damaged(path: pathlib.Path, error: Exception) -> InputError:
@@ -316,7 +320,7 @@ def _check_name(name: str) -> None:
 def _check_unique(shards: Sequence[Shard]) -> None:
     seen = set()
     for shard in shards:
-        for name in [shard.file, *((shard.split, entry.name) for entry in shard.entries)]:
+        for name in [shard.file, *(f"{shard.split}/{entry.name}" for entry in shard.entries)]:
             if name in seen:
                 raise ValueError(f"{name!r} is there twice")
             seen.add(name)
