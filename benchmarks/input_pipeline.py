@@ -1,11 +1,12 @@
-r"""Times the input pipeline: images a second, from JPEG files to jittered batches.
+r"""Times the input pipeline: images a second, from JPEG files or records to jittered batches.
 
     python -m benchmarks.input_pipeline --json=input_pipeline.json \
         --pythons=.venv/bin/python,.venv-current/bin/python
 
 Reads 400 pairs as large as those of facades, drawn here, or those of `--dataset`. This
-project's pipeline is timed reading files, as in the first epoch, and from its memory, as
-in all others; the tutorial's reads the files in every epoch. Training takes one pair
+project's pipeline is timed reading files, as in the first epoch, the same files out of
+TFRecord files, and from its memory, as in all other epochs; the tutorial's reads the files in
+every epoch. Training takes one pair
 after the other, so the batches have one.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import functools
 import io
 import pathlib
+import subprocess
 import tempfile
 from typing import Any
 
@@ -21,13 +23,15 @@ import numpy as np
 from absl import flags
 
 from benchmarks import interpreters, results, rounds
-from benchmarks.contenders import Work, timed
+from benchmarks.contenders import REPOSITORY, Work, timed
 from pix2pix_tf import commands
+from pix2pix_tf.errors import InputError
 
 NUM_PAIRS = 400  # As facades have for training.
 # name: (maker, settings). Another form of the data is another line.
 SOURCES = {
     "project, from JPEG files": ("project", dict(cache_megabytes=0)),
+    "project, from TFRecord files": ("project_on_records", dict(cache_megabytes=0)),
     "project, from memory": ("project", dict(cache_megabytes=2048)),
     "tutorial, from JPEG files": ("tutorial", dict()),
 }
@@ -89,14 +93,16 @@ def measure(
     groups = []
     with tempfile.TemporaryDirectory() as folder:
         if not dataset:
-            draw_pairs(pathlib.Path(folder) / "train", count=num_pairs, size=crop_size)
-            dataset = folder
+            dataset = f"{folder}/pairs"
+            draw_pairs(pathlib.Path(dataset) / "train", count=num_pairs, size=crop_size)
         else:
             from pix2pix_tf.data import registry  # Imports Keras, which takes seconds.
 
             dataset = str(registry.locate(dataset, data_dir))  # The tutorial's reads a folder.
+        dataset, records = str(pathlib.Path(dataset).resolve()), f"{folder}/records"
+        write_records(next(iter(pythons.values())), dataset, records)
         settings = dict(
-            dataset=str(pathlib.Path(dataset).resolve()), crop_size=crop_size, num_images=num_images
+            dataset=dataset, records=records, crop_size=crop_size, num_images=num_images
         )
         for stack, python in pythons.items():
             rounds.say(f"Input pipeline, {stack}:")
@@ -140,6 +146,35 @@ def draw_pairs(folder: pathlib.Path, *, count: int, size: int) -> None:
         contents = io.BytesIO()
         Image.fromarray(pixels).save(contents, "JPEG", quality=90)
         (folder / f"pair_{number:04d}.jpg").write_bytes(contents.getvalue())
+
+
+def write_records(python: str, dataset: str, output: str) -> None:
+    """Writes a folder of pairs as TFRecord files.
+
+    Args:
+        python: An interpreter with TensorFlow; all write the same bytes.
+        dataset: The folder.
+        output: Made here.
+
+    Raises:
+        InputError: If it cannot be done.
+    """
+    command = [python, "-m", "pix2pix_tf.prepare", "tfrecord"]
+    done = subprocess.run(
+        [*command, f"--input={dataset}", f"--output={output}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise InputError(f"'{dataset}' could not be written as records. {reason}")
+
+
+def project_on_records(settings: dict) -> tuple[Work, dict]:
+    """Makes the same batches as `project` from the records of the pairs."""
+    return project(dict(settings, dataset=settings["records"]))
 
 
 def project(settings: dict) -> tuple[Work, dict]:

@@ -46,7 +46,8 @@ class TrainConfig:
     dataset: str = setting(
         "demo",
         "Name of a published set (facades, cityscapes, maps, edges2shoes, edges2handbags, "
-        "night2day), a folder of pairs, or 'demo': scenes that the program draws itself.",
+        "night2day), a folder of pairs or of records, or 'demo': scenes that the program draws "
+        "itself.",
     )
     data_dir: str = setting("", "Folder that holds published sets. Empty: Keras' own cache.")
     direction: str = setting(

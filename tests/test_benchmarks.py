@@ -340,6 +340,13 @@ class CommandsTest(tf.test.TestCase):
             self.assertAllClose(item["images_per_second"], 4 / item["seconds"]["median"])
         self.assertIn("| tutorial, from JPEG files ", table)
 
+    def test_input_pipeline_of_a_folder_that_is_none(self):
+        folder = str(tiny_runs.temporary_folder(self))
+        with self.assertRaisesRegex(
+            InputError, "could not be written as records. error: .* has no"
+        ):
+            input_pipeline.write_records(sys.executable, folder, f"{folder}/records")
+
 
 class ProcessesTest(tf.test.TestCase):
     """What has to run in processes: the command of training, and several workers."""

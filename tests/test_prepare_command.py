@@ -44,7 +44,7 @@ class UsageTest(_CommandTest):
         self.assert_refused(
             result,
             f"The task is '{given}'. Give one of combine, colorize, edges, inpaint, labels, split, "
-            "check, before the flags.",
+            "tfrecord, check, before the flags.",
         )
 
     def test_a_flag_of_another_task_is_refused(self):

@@ -2,7 +2,7 @@
 
 A `.npy` holds `[height, width]` or `[height, width, channels]`. A TIFF holds its channels
 together (chunky), in planes, or a page each; it is read with tifffile, an optional
-package. Nothing is converted here: the values are those of the file.
+package. Nothing is converted here: the values are those of the file, which may lie in memory.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import importlib
 import io
 import logging
-import pathlib
 import warnings
 from types import ModuleType
 
 import numpy as np
 
+from pix2pix_tf.data import encoded
+from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError, MissingInputError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -31,12 +32,12 @@ _MIN_IS_BLACK, _RGB = 1, 2  # Values of TIFF's PhotometricInterpretation that me
 _ORIENTATION = 274  # TIFF's tag; 1 is upright.
 
 
-def is_array(path: pathlib.Path) -> bool:
+def is_array(path: ImageFile) -> bool:
     """Returns whether a file is one of those that this module reads, by its suffix."""
-    return pathlib.Path(path).suffix.lower() in SUFFIXES
+    return encoded.as_file(path).suffix.lower() in SUFFIXES
 
 
-def inspect(path: pathlib.Path) -> tuple[tuple[int, int, int], np.dtype]:
+def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
     """Returns (height, width, channels) and the type of the values, without reading these.
 
     Raises:
@@ -59,7 +60,7 @@ def inspect(path: pathlib.Path) -> tuple[tuple[int, int, int], np.dtype]:
     return shape, dtype
 
 
-def read(path: pathlib.Path) -> np.ndarray:
+def read(path: ImageFile) -> np.ndarray:
     """Returns the values of a file, `[height, width, channels]`.
 
     Raises:
@@ -102,11 +103,11 @@ def encode(values: np.ndarray, suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def _is_tiff(path: pathlib.Path) -> bool:
-    return pathlib.Path(path).suffix.lower() in TIFF_SUFFIXES
+def _is_tiff(path: ImageFile) -> bool:
+    return encoded.as_file(path).suffix.lower() in TIFF_SUFFIXES
 
 
-def _attempt(function, path: pathlib.Path):
+def _attempt(function, path: ImageFile):
     """Returns `function(path)`; what it raises becomes the user's error."""
     try:
         with warnings.catch_warnings():
@@ -124,10 +125,13 @@ def _attempt(function, path: pathlib.Path):
         ) from None
 
 
-def _open_npy(path: pathlib.Path) -> np.ndarray:
+def _open_npy(path: ImageFile) -> np.ndarray:
     """Returns the array as it lies in the file, whose size numpy compares with the header."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.memmap):
+    if isinstance(path, encoded.EncodedFile):
+        array = np.load(encoded.for_library(path), allow_pickle=False)
+    else:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
         array.close()
         raise ValueError("it is an archive of arrays")
     if array.ndim not in (2, 3):
@@ -138,26 +142,26 @@ def _open_npy(path: pathlib.Path) -> np.ndarray:
     return array
 
 
-def _inspect_npy(path: pathlib.Path) -> tuple[tuple[int, int, int], np.dtype]:
+def _inspect_npy(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
     array = _open_npy(path)
     height, width, channels = (*array.shape, 1)[:3]
     return (height, width, channels), array.dtype
 
 
-def _read_npy(path: pathlib.Path) -> np.ndarray:
+def _read_npy(path: ImageFile) -> np.ndarray:
     return np.array(_open_npy(path))
 
 
-def _inspect_tiff(path: pathlib.Path) -> tuple[tuple[int, int, int], np.dtype]:
-    with _import_tifffile(path).TiffFile(path) as file:
+def _inspect_tiff(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
+    with _import_tifffile(path).TiffFile(encoded.for_library(path)) as file:
         series = _check_series(path, file)
         sizes = dict(zip(series.axes, series.shape))
         channels = sizes.get(_channel_axis(series.axes), 1)
         return (sizes["Y"], sizes["X"], channels), np.dtype(series.dtype)
 
 
-def _read_tiff(path: pathlib.Path) -> np.ndarray:
-    with _import_tifffile(path).TiffFile(path) as file:
+def _read_tiff(path: ImageFile) -> np.ndarray:
+    with _import_tifffile(path).TiffFile(encoded.for_library(path)) as file:
         series = _check_series(path, file)
         values = series.asarray()
         axis = _channel_axis(series.axes)
@@ -168,7 +172,7 @@ def _channel_axis(axes: str) -> str:
     return axes.replace("Y", "").replace("X", "")
 
 
-def _check_series(path: pathlib.Path, file):
+def _check_series(path: ImageFile, file):
     """Returns the first picture of a TIFF; smaller copies, such as overviews, follow it."""
     series = file.series[0]
     page = series.keyframe

@@ -10,7 +10,7 @@ model reads, are the subject of `arrays`.
 from __future__ import annotations
 
 import dataclasses
-import os
+import io
 import pathlib
 import warnings
 from collections.abc import Mapping
@@ -21,7 +21,8 @@ from absl import logging
 from PIL import Image, UnidentifiedImageError
 
 from pix2pix_tf.config import PICTURE_CHANNELS
-from pix2pix_tf.data import arrays, orientation
+from pix2pix_tf.data import arrays, encoded, orientation
+from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError, MissingInputError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -49,7 +50,7 @@ class ImageInfo:
     has_full_range: bool = True  # 8 or 16 bits, unsigned, so that black and white are known.
 
 
-def inspect_image(path: pathlib.Path) -> ImageInfo:
+def inspect_image(path: ImageFile) -> ImageInfo:
     """Returns what the header of an image file says, without decoding it.
 
     Raises:
@@ -70,7 +71,7 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
         with warnings.catch_warnings():
             # Pillow warns of large images; MAX_PIXELS below decides instead.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            with Image.open(encoded.for_library(path)) as picture:
                 width, height = picture.size
                 kind, mode = picture.format, picture.mode
                 channels = _channels_of(picture)
@@ -95,7 +96,7 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
             f"'{path}' has more than {MAX_PIXELS} pixels, the limit of what is decoded. "
             "Make it smaller."
         )
-    with open(path, "rb") as file:
+    with _open(path) as file:
         header = file.read(orientation.HEAD_BYTES if kind in ("JPEG", "MPO") else 34)
     if kind == "BMP" and (mode, header[28:34]) not in _BITMAPS:
         raise InputError(
@@ -109,7 +110,12 @@ def inspect_image(path: pathlib.Path) -> ImageInfo:
     return ImageInfo(width, height, channels, bits, has_other_colours=has_other_colours)
 
 
-def _check_still_and_upright(path: pathlib.Path, picture: Image.Image) -> None:
+def _open(path: ImageFile) -> io.BufferedIOBase:
+    source = encoded.for_library(path)
+    return source if isinstance(source, io.BytesIO) else open(source, "rb")
+
+
+def _check_still_and_upright(path: ImageFile, picture: Image.Image) -> None:
     """Refuses what a PNG may hold beside its pixels and the decoder passes over."""
     if picture.format != "PNG":
         return
@@ -136,7 +142,7 @@ def _has_other_colours(profile: bytes | None) -> bool:
     return b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile
 
 
-def warn_of_colours(infos: Mapping[pathlib.Path, ImageInfo]) -> None:
+def warn_of_colours(infos: Mapping[str | pathlib.Path, ImageInfo]) -> None:
     """Says which files carry a colour profile that is passed over, if any."""
     paths = sorted(path for path, info in infos.items() if info.has_other_colours)
     if paths:
@@ -242,7 +248,7 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 def check_fits(
-    path: pathlib.Path,
+    path: ImageFile,
     info: ImageInfo,
     *,
     channels: int,
@@ -275,7 +281,7 @@ def check_fits(
 
 
 def read_image(
-    path: pathlib.Path, *, channels: int, value_range: tuple[float, float] | None = None
+    path: ImageFile, *, channels: int, value_range: tuple[float, float] | None = None
 ) -> np.ndarray:
     """Returns an image file as float32 `[height, width, channels]` in [-1, 1].
 
@@ -312,7 +318,7 @@ def read_image(
     return np.clip(unit, -1.0, 1.0).astype(np.float32)
 
 
-def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8) -> np.ndarray:
+def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -> np.ndarray:
     """Returns the pixels of an image file; see `decode_pixels`.
 
     Raises:
@@ -323,7 +329,7 @@ def read_pixels(path: pathlib.Path, *, channels: int, dtype: tf.DType = tf.uint8
         check_fits(path, inspect_image(path), channels=channels)
         return _in_depth(arrays.read(path), dtype)
     try:
-        contents = pathlib.Path(path).read_bytes()
+        contents = encoded.as_file(path).read_bytes()
         return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
@@ -343,9 +349,11 @@ def _in_depth(pixels: np.ndarray, dtype: tf.DType) -> np.ndarray:
     return (pixels >> 8).astype(np.uint8)
 
 
-def _size_text(path: pathlib.Path) -> str:
+def _size_text(path: ImageFile) -> str:
     """Returns a file's size as a person would write it."""
-    return f"{os.path.getsize(path):,} bytes"
+    is_stored = isinstance(path, encoded.EncodedFile)
+    size = len(path.contents) if is_stored else pathlib.Path(path).stat().st_size
+    return f"{size:,} bytes"
 
 
 def normalize_image(pixels) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Finding, checking and reading pairs of images: from files, or drawn scenes.
+"""Finding, checking and reading pairs of images: from files, records, or drawn scenes.
 
 A pair source knows how many pairs it has, their names, and how to read number
 `index` as (A, B) pixels. A and B exist only here and in `pipeline`, where the
@@ -11,14 +11,15 @@ import concurrent.futures
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 import tqdm.auto
 
-from pix2pix_tf.data import images, registry, scenes
+from pix2pix_tf.data import images, records, registry, scenes
+from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError, MissingInputError
 
 DEMO = "demo"
@@ -56,7 +57,8 @@ def open_pairs(
     """Returns the pairs of one split of a data set, their headers checked.
 
     Args:
-        dataset: "demo", a published name, or a folder; see `find_pairs` for its layout.
+        dataset: "demo", a published name, or a folder: of `records`, or in one of the
+            layouts of `find_pairs`.
         split: "train", "val" or "test".
         data_dir: Where published sets are kept; empty means Keras' cache.
         a_channels: What A is read as.
@@ -76,13 +78,10 @@ def open_pairs(
             )
         return ScenePairs(split, size=scene_size, a_channels=a_channels, b_channels=b_channels)
     folder = registry.locate(dataset, data_dir)
-    return FilePairs(
-        find_pairs(folder, split),
-        a_channels=a_channels,
-        b_channels=b_channels,
-        a_range=a_range,
-        b_range=b_range,
-    )
+    settings = dict(a_channels=a_channels, b_channels=b_channels, a_range=a_range, b_range=b_range)
+    if records.is_there(folder):
+        return RecordPairs(folder, split, **settings)
+    return FilePairs(find_pairs(folder, split), **settings)
 
 
 def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -> str | None:
@@ -122,78 +121,91 @@ class ScenePairs:
 class PairFiles:
     """The file, or the two files, of a pair. Aligned pairs have A and B side by side."""
 
-    a: pathlib.Path
-    b: pathlib.Path | None  # None: `a` holds both, A on the left.
+    a: ImageFile
+    b: ImageFile | None = None  # None: `a` holds both, A on the left.
 
     @property
     def name(self) -> str:
         """The pair's name: the file's, without the suffix."""
         return self.a.stem
 
+    @property
+    def files(self) -> tuple[ImageFile, ...]:
+        """The one or two of them."""
+        return (self.a,) if self.b is None else (self.a, self.b)
 
-class FilePairs:
-    """Pairs of image files.
 
-    Every header is read at once, so that a wrong file is refused before any
-    slow thing.
+def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
+    """Refuses what cannot be two images of one size.
+
+    Args:
+        files: A and B, or the one that holds both; for the message.
+        infos: Theirs.
 
     Raises:
-        InputError: If files are no images, have odd widths or differ in size,
-            listing them.
+        InputError: If A and B have different sizes, or the one file no two halves.
+    """
+    a = infos[0]
+    if len(infos) == 1:
+        if a.width % 2:
+            raise InputError(
+                f"'{files[0]}' is {a.width} pixels wide, which is odd. A pair has two images of "
+                "the same width side by side; for images of their own, put A and B in two "
+                "folders."
+            )
+        if a.width <= a.height:
+            # Most likely one image of a pair that was never joined to its partner.
+            raise InputError(
+                f"'{files[0]}' is {a.width}x{a.height} pixels, too narrow for two images side "
+                "by side. Join it with its partner, or put A and B in two folders."
+            )
+        return
+    b = infos[1]
+    if (a.width, a.height) != (b.width, b.height):
+        raise InputError(
+            f"'{files[0]}' is {a.width}x{a.height} pixels and its partner '{files[1]}' "
+            f"{b.width}x{b.height}. Bring them to the same size."
+        )
+
+
+class _EncodedPairs:
+    """What pairs of image files have in common, wherever the files are kept.
+
+    Args:
+        a_channels: What A is read as.
+        b_channels: What B is read as.
+        a_range: The values of A that become -1 and 1; None: all of the integer type.
+        b_range: The same of B.
     """
 
     def __init__(
         self,
-        files: Sequence[PairFiles],
         *,
         a_channels: int,
         b_channels: int,
         a_range: tuple[float, float] | None = None,
         b_range: tuple[float, float] | None = None,
     ):
-        self._files = list(files)
         self._channels = (a_channels, b_channels)
         self._ranges = (a_range, b_range)
-        self.names = [pair.name for pair in self._files]
-        infos: dict[pathlib.Path, images.ImageInfo] = {}
-        for inspected in run_on_all(self._inspect, self._files):
-            infos.update(inspected)
+
+    def _take(self, infos: Mapping[ImageFile, images.ImageInfo]) -> None:
+        """Takes what the headers of all files say, to choose the type of the pixels."""
         images.warn_of_colours(infos)
-        if a_range or b_range:
+        if any(self._ranges):
             self.dtype = tf.float32
         else:
             self.dtype = tf.uint16 if max(info.bits for info in infos.values()) == 16 else tf.uint8
 
-    def _inspect(self, pair: PairFiles) -> dict[pathlib.Path, images.ImageInfo]:
-        """Returns what the headers of a pair say, having checked them."""
-        a = images.inspect_image(pair.a)
-        if pair.b is None:
-            if a.width % 2:
-                raise InputError(
-                    f"'{pair.a}' is {a.width} pixels wide, which is odd. A pair has two images of "
-                    "the same width side by side; for images of their own, put A and B in two "
-                    "folders."
-                )
-            if a.width <= a.height:
-                # Most likely one image of a pair that was never joined to its partner.
-                raise InputError(
-                    f"'{pair.a}' is {a.width}x{a.height} pixels, too narrow for two images side "
-                    "by side. Join it with its partner, or put A and B in two folders."
-                )
-            for side in (0, 1):
-                self._check_fits(pair.a, a, side)
-            return {pair.a: a}
-        b = images.inspect_image(pair.b)
-        if (a.width, a.height) != (b.width, b.height):
-            raise InputError(
-                f"'{pair.a}' is {a.width}x{a.height} pixels and its partner '{pair.b}' "
-                f"{b.width}x{b.height}. Bring them to the same size."
-            )
-        self._check_fits(pair.a, a, 0)
-        self._check_fits(pair.b, b, 1)
-        return {pair.a: a, pair.b: b}
+    def _check(self, files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
+        """Refuses a pair that cannot be read as it was asked for."""
+        check_size(files, infos)
+        for side in (0, 1):
+            # One file is read as either side.
+            which = min(side, len(files) - 1)
+            self._check_fits(files[which], infos[which], side)
 
-    def _check_fits(self, path: pathlib.Path, info: images.ImageInfo, side: int) -> None:
+    def _check_fits(self, path: ImageFile, info: images.ImageInfo, side: int) -> None:
         channels = self._channels[side]
         images.check_fits(path, info, channels=channels, value_range=self._ranges[side])
         if not info.is_array and channels == 4 and info.channels in (1, 3):
@@ -202,9 +214,7 @@ class FilePairs:
                 "for. Set input_channels or output_channels to what the files have, 1 or 3."
             )
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Reads pair number `index`; raises InputError if a file is damaged."""
-        pair = self._files[int(index)]
+    def _read_pair(self, pair: PairFiles) -> tuple[np.ndarray, np.ndarray]:
         a = self._read(pair.a, 0)
         if pair.b is not None:
             return a, self._read(pair.b, 1)
@@ -214,12 +224,83 @@ class FilePairs:
         middle = a.shape[1] // 2
         return a[:, :middle], b[:, middle:]
 
-    def _read(self, path: pathlib.Path, side: int) -> np.ndarray:
+    def _read(self, path: ImageFile, side: int) -> np.ndarray:
         """Returns all of a file as A (side 0) or B (side 1) is read."""
         channels, value_range = self._channels[side], self._ranges[side]
         if self.dtype == tf.float32:
             return images.read_image(path, channels=channels, value_range=value_range)
         return images.read_pixels(path, channels=channels, dtype=self.dtype)
+
+
+class FilePairs(_EncodedPairs):
+    """Pairs of image files.
+
+    Every header is read at once, so that a wrong file is refused before any
+    slow thing.
+
+    Args:
+        files: Those of each pair.
+        **settings: See `open_pairs`.
+
+    Raises:
+        InputError: If files are no images, have odd widths or differ in size,
+            listing them.
+    """
+
+    def __init__(self, files: Sequence[PairFiles], **settings):
+        super().__init__(**settings)
+        self._files = list(files)
+        self.names = [pair.name for pair in self._files]
+        infos: dict[ImageFile, images.ImageInfo] = {}
+        for inspected in run_on_all(self._inspect, self._files):
+            infos.update(inspected)
+        self._take(infos)
+
+    def _inspect(self, pair: PairFiles) -> dict[ImageFile, images.ImageInfo]:
+        """Returns what the headers of a pair say, having checked them."""
+        infos = [images.inspect_image(file) for file in pair.files]
+        self._check(pair.files, infos)
+        return dict(zip(pair.files, infos))
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads pair number `index`; raises InputError if a file is damaged."""
+        return self._read_pair(self._files[int(index)])
+
+
+class RecordPairs(_EncodedPairs):
+    """Pairs of image files in records, which are what they were as files.
+
+    The index tells the headers, so that opening reads no shard.
+
+    Args:
+        folder: Holds records.
+        split: "train", "val" or "test".
+        **settings: See `open_pairs`.
+
+    Raises:
+        MissingInputError: If the split is not there.
+        InputError: If the index is damaged, or files do not fit the settings.
+    """
+
+    def __init__(self, folder: pathlib.Path, split: str, **settings):
+        super().__init__(**settings)
+        self._records = records.Records(folder, split)
+        self.names = [place.entry.name for place in self._records.places]
+        infos: dict[pathlib.Path, images.ImageInfo] = {}
+        for inspected in run_on_all(self._inspect, self._records.places):
+            infos.update(inspected)
+        self._take(infos)
+
+    def _inspect(self, place: records.Place) -> dict[pathlib.Path, images.ImageInfo]:
+        """Returns what the index says of the files of a pair, having checked it."""
+        infos = [kind.info for kind in place.entry.kinds]
+        labels = place.labels
+        self._check(labels, infos)
+        return dict(zip(labels, infos))
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads pair number `index`; raises InputError if its shard is damaged."""
+        return self._read_pair(PairFiles(*self._records.read(int(index))))
 
 
 def run_on_all(function, items: Sequence) -> list:
@@ -244,10 +325,11 @@ def run_on_all(function, items: Sequence) -> list:
         )
         results = list(bar)
     if faults:
-        faults.sort()
+        num_faults = len(faults)
+        faults = sorted(set(faults))  # A damaged shard is one fault of many pairs.
         more = len(faults) - _MOST_FAULTS_SHOWN
         tail = f"\n... and {more} more." if more > 0 else ""
-        head = f"{len(faults)} of {len(items)} pairs cannot be used:\n" if len(faults) > 1 else ""
+        head = f"{num_faults} of {len(items)} pairs cannot be used:\n" if len(faults) > 1 else ""
         raise InputError(head + "\n".join(faults[:_MOST_FAULTS_SHOWN]) + tail)
     return results
 
@@ -305,7 +387,13 @@ def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pa
 
 
 def has_split(folder: pathlib.Path, split: str) -> bool:
-    """Returns whether there is a folder for a split, in any of the layouts."""
+    """Returns whether there is a split, in records or in any of the layouts of `find_pairs`.
+
+    Raises:
+        InputError: If there are records whose index cannot be used.
+    """
+    if records.is_there(folder):
+        return split in records.list_splits(folder)
     either = [path for pair in two_folders(folder, split) for path in pair]
     return (folder / split).is_dir() or any(path.is_dir() for path in either)
 

@@ -6,12 +6,15 @@ r"""Prepares data sets, in the layouts that training reads.
     python -m pix2pix_tf.prepare inpaint  --input=photos --output=pairs --holes=strokes
     python -m pix2pix_tf.prepare labels   --input=class_maps --output=labels --classes=facades
     python -m pix2pix_tf.prepare split    --input=pairs --output=dataset
+    python -m pix2pix_tf.prepare tfrecord --input=dataset --output=records
     python -m pix2pix_tf.prepare check    --input=dataset --output=report
 
 combine: pictures of two folders, paired by name, side by side. colorize: pairs of grey and
 photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes, and whole.
 labels: class indexes to colours or to one-hot arrays. split: train, val and test, with what
-looks alike in one of them. check: reads everything as training does, and lists what is wrong.
+looks alike in one of them. tfrecord: the files of a data set, as they are, in a few large
+ones with checksums, which training reads by the same --dataset. check: reads everything as
+training does, and lists what is wrong.
 
 Subfolders are kept, so a folder with train, val and test becomes another such folder. A
 command that was stopped goes on when it is given again. Files that cannot be used are named
@@ -40,6 +43,7 @@ _TASKS = {
     "inpaint": (*_FROM_PHOTOS, "holes", "hole_area", "seed"),
     "labels": ("classes", "to"),
     "split": ("shares", "hash_distance", "seed"),
+    "tfrecord": ("shard_megabytes",),
     "check": ("a_channels", "b_channels"),
 }
 _MOST_FAULTS_SHOWN = 100
@@ -107,6 +111,13 @@ def define_flags() -> None:
         "hash_distance",
         30,
         "split: two pictures look alike if so many of 255 bits of their hashes differ, or fewer.",
+    )
+    flags.DEFINE_integer(
+        "shard_megabytes",
+        32,
+        "tfrecord: 10^6 bytes of the files in a shard; a command that was stopped goes on after "
+        "the last whole one.",
+        lower_bound=1,
     )
     flags.DEFINE_integer("seed", 0, "inpaint, split: seed of the draws.", lower_bound=0)
     for side, name in (("a", "left"), ("b", "right")):

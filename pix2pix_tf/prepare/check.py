@@ -1,19 +1,21 @@
 """The task `check`: reads all of a data set once, with the code that training reads it with.
 
-The input is a data set with splits, in one of the layouts of `pairs.find_pairs`, or else a folder
-of images with those below it. What is wrong is a table, and `check.json` in `--output`.
+The input is a data set with splits, in one of the layouts of `pairs.find_pairs` or in records,
+or else a folder of images with those below it. What is wrong is a table, and `check.json` in
+`--output`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import pathlib
 
 from pix2pix_tf import files
-from pix2pix_tf.data import images, pairs
+from pix2pix_tf.data import images, pairs, records
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import combine, folders, pair_files, work
 
@@ -25,10 +27,17 @@ _SINGLE = ""  # In place of a split's name: images that are not in pairs.
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-    """A pair of a split, or a single image."""
+    """A pair of a split, or a single image.
+
+    Attributes:
+        split: Its name, or `_SINGLE`.
+        name: Of the file, or of A, below the input folder.
+        source: The files, or where in records they are.
+    """
 
     split: str
-    files: pairs.PairFiles
+    name: str
+    source: pairs.PairFiles | records.Place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +62,8 @@ def run(options) -> work.Outcome:
         if problem is None:
             read[item] = result
         else:
-            faults.append(_fault(folder, item, problem))
-    faults += _find_leaks(folder, [(item, read[item]) for item in items if item in read])
+            faults.append(_fault(item, problem))
+    faults += _find_leaks([(item, read[item]) for item in items if item in read])
     faults.sort(key=lambda fault: fault.name)
     report = dict(
         input=str(folder),
@@ -79,11 +88,13 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns what there is to read, and what is wrong before anything is read."""
     if not folder.is_dir():
         folders.find_images(folder)  # Which says so.
+    if records.is_there(folder):
+        return _find_in_records(folder)
     splits = [split for split in pairs.SPLITS if pairs.has_split(folder, split)]
     faults = _find_other_pictures(folder)
     if not splits:
         found = folders.find_images(folder)
-        items = [_Item(_SINGLE, pairs.PairFiles(folder / name, None)) for name in found.names]
+        items = [_Item(_SINGLE, name, pairs.PairFiles(folder / name)) for name in found.names]
         return items, [*faults, *found.faults]
     items = []
     for split in splits:
@@ -93,7 +104,27 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
             # Training reads nothing of it; say all that is wrong, and read the rest.
             files_of_pairs, found = _find_what_can_be_read(folder, split)
             faults += found or [work.Fault(split, str(error))]
-        items += [_Item(split, pair) for pair in files_of_pairs]
+        items += [_Item(split, folders.below(folder, pair.a), pair) for pair in files_of_pairs]
+    return items, faults
+
+
+def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
+    """Returns the pairs of the shards that are as they were written, and the other shards."""
+    items, faults = [], []
+    try:
+        shards = records.read_index(folder)
+    except InputError as error:
+        return [], [work.Fault(records.INDEX, work.without_path(str(error), records.INDEX))]
+    for shard in shards:
+        try:
+            records.verify(folder, shard)
+        except InputError as error:
+            faults.append(work.Fault(shard.file, work.without_path(str(error), shard.file)))
+            continue
+        items += [
+            _Item(shard.split, folders.below(folder, place.labels[0]), place)
+            for place in records.places(folder, shard)
+        ]
     return items, faults
 
 
@@ -135,35 +166,40 @@ def _read(item: _Item, *, a_channels: int, b_channels: int) -> _Read:
     Raises:
         InputError: If it cannot be used.
     """
-    paths = [path for path in (item.files.a, item.files.b) if path is not None]
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"'{path}' {folders.NO_FILE}")
-    if item.split == _SINGLE:
-        a = pair_files.read(item.files.a)
+    if isinstance(item.source, records.Place):
+        found = records.read_pair(item.source)
+        digests = [hashlib.sha256(file.contents).hexdigest() for file in found]
+        source = pairs.PairFiles(*found)
     else:
-        pair = pairs.FilePairs([item.files], a_channels=a_channels, b_channels=b_channels)
+        source = item.source
+        for path in source.files:
+            if not path.is_file():
+                raise InputError(f"'{path}' {folders.NO_FILE}")
+        digests = [files.sha256(path) for path in source.files]
+    if item.split == _SINGLE:
+        a = pair_files.read(source.a)
+    else:
+        pair = pairs.FilePairs([source], a_channels=a_channels, b_channels=b_channels)
         a, _ = pair.read(0)
-    digest = " ".join(files.sha256(path) for path in paths)
+    digest = " ".join(digests)
     return _Read(a.shape[1], a.shape[0], 8 * a.dtype.itemsize, digest)
 
 
-def _fault(folder: pathlib.Path, item: _Item, problem: str) -> work.Fault:
-    name = folders.below(folder, item.files.a)
-    return work.Fault(name, work.without_path(problem, name))
+def _fault(item: _Item, problem: str) -> work.Fault:
+    return work.Fault(item.name, work.without_path(problem, item.name))
 
 
-def _find_leaks(folder: pathlib.Path, read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
+def _find_leaks(read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
     """Returns the pairs that are in two splits."""
     first, faults = {}, []
     for item, found in read:
         other = first.setdefault(found.digest, item)
         if other.split != item.split:
             problem = (
-                f"is the same as '{folders.below(folder, other.files.a)}': what is measured must "
-                "not be trained on. Take one out."
+                f"is the same as '{other.name}': what is measured must not be trained on. Take one "
+                "out."
             )
-            faults.append(_fault(folder, item, problem))
+            faults.append(_fault(item, problem))
     return faults
 
 

@@ -55,7 +55,12 @@ class Outcome:
 
 
 def run_on_all(
-    function: Callable, items: Sequence, *, processes: int, unit: str = "file"
+    function: Callable,
+    items: Sequence,
+    *,
+    processes: int,
+    least_per_process: int = _LEAST_FILES,
+    unit: str = "file",
 ) -> Iterator[tuple]:
     """Yields `(item, result, problem)` for each item, as they get done.
 
@@ -68,13 +73,14 @@ def run_on_all(
             between them, so they have to be ones that pickle.
         items: What to call it with.
         processes: How many at most; 1, and few items, are worked on in this process.
+        least_per_process: Items with which a process pays.
         unit: What the bar counts.
 
     Raises:
         OutputError: As soon as one result cannot be written.
         InputError: If a worker is killed, for want of memory most likely.
     """
-    processes = min(processes, len(items) // _LEAST_FILES)
+    processes = min(processes, len(items) // least_per_process)
     if processes > 1:
         results = _run_in_processes(function, items, processes)
     else:

@@ -1,0 +1,474 @@
+"""Tests of `pix2pix_tf.prepare.tfrecord`: records are the folder, however they were written."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import unittest
+from unittest import mock
+
+import command_line
+import data_folder
+import file_faults
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+import tiny_training
+from absl.testing import parameterized
+from preparing import files_below, photo, prepare, save
+
+from pix2pix_tf.data import arrays, pairs, pipeline, records
+from pix2pix_tf.prepare import tfrecord
+from pix2pix_tf.training import loop
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def aligned(seed: int, **size: int) -> np.ndarray:
+    """Returns two pictures side by side."""
+    return np.concatenate([photo(seed=seed, **size), photo(seed=seed + 1000, **size)], axis=1)
+
+
+def contents_of(folder: pathlib.Path) -> dict[str, bytes]:
+    """Returns the records in a folder and all else but what says where they came from."""
+    names = [name for name in files_below(folder) if name != "prepare.json"]
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+class _TfrecordTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.input, self.output = self.folder / "in", self.folder / "out"
+        self.train = self.input / "train"
+
+    def write(self, *flags: str, shard_bytes: int = 10**6) -> command_line.Result:
+        """Writes the records, with so many bytes of files in a shard."""
+        with mock.patch.object(tfrecord, "_MEGABYTE", shard_bytes):
+            return prepare("tfrecord", self.folder, "--shard_megabytes=1", *flags)
+
+    def save_train(self, count: int) -> None:
+        for number in range(count):
+            save(self.train / f"{number}.png", aligned(number))
+
+    def shards(self) -> list[str]:
+        return [name for name in files_below(self.output) if records.is_shard_name(name)]
+
+    def assert_refused(self, result: command_line.Result, sentence: str) -> None:
+        self.assertEqual((result.exit_code, result.stderr), (2, f"error: {sentence}\n"))
+
+
+class RoundTripTest(_TfrecordTest):
+    def assert_same(self, split: str, **settings) -> pairs.PairSource:
+        """Compares what is read of the folder and of the records, with any settings."""
+        both = [pairs.open_pairs(str(x), split, **settings) for x in (self.input, self.output)]
+        self.assertEqual(both[0].names, both[1].names)
+        self.assertEqual(both[0].dtype, both[1].dtype)
+        for index in range(len(both[0].names)):
+            for expected, found in zip(*(source.read(index) for source in both)):
+                self.assertEqual(expected.dtype, found.dtype)
+                np.testing.assert_array_equal(expected, found)
+        return both[1]
+
+    def test_side_by_side(self):
+        for number, suffix in enumerate(("png", "JPG", "bmp", "jpeg")):
+            save(self.train / f"größe {number}.{suffix}", aligned(number, width=20 + number))
+        # A name that is no Unicode.
+        save(self.input / "test" / os.fsdecode(b"\xff.png"), aligned(9))
+        result = self.write()
+        self.assertEqual(
+            (result.exit_code, result.stdout),
+            (0, f"Wrote 2 shards with 5 pairs to '{self.output}'.\n"),
+        )
+        source = self.assert_same("train")
+        self.assertEqual(source.dtype, tf.uint8)
+        self.assert_same("train", a_channels=1)
+        self.assert_same("train", a_channels=1, a_range=(0, 200), b_range=(10, 255))
+        self.assert_same("test")
+
+    @parameterized.parameters(("train/A", "train/B"), ("A/train", "B/train"), ("trainA", "trainB"))
+    def test_two_folders(self, a, b):
+        for number in range(3):
+            save(self.input / a / f"{number}.png", photo(seed=number))
+            save(self.input / b / f"{number}.jpg", photo(seed=10 + number))
+        grey = photo(seed=3)[..., 0].astype(np.uint16) * 200
+        save(self.input / a / "3.png", grey)
+        save(self.input / b / "3.bmp", photo(seed=4))
+        self.assertEqual(self.write().exit_code, 0)
+        source = self.assert_same("train")
+        self.assertEqual(source.dtype, tf.uint16)
+        values = json.loads((self.output / records.INDEX).read_bytes())["splits"]["train"]["values"]
+        self.assertEqual(values["A"]["channels"], [1, 3])
+        self.assertEqual(values["A"]["types"], ["uint16", "uint8"])
+        self.assertEqual(values["A"]["range"][1], grey.max())
+
+    def test_arrays(self):
+        random = np.random.default_rng(0)
+        for number in range(2):
+            for side, channels in (("A", 5), ("B", 2)):
+                path = self.train / side / f"{number}.npy"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(path, random.normal(0, 9, [16, 24, channels]).astype(np.float32))
+        self.assertEqual(self.write().exit_code, 0)
+        settings = dict(a_channels=5, b_channels=2, a_range=(-30.0, 30.0), b_range=(-30.0, 30.0))
+        self.assertEqual(self.assert_same("train", **settings).dtype, tf.float32)
+        values = json.loads((self.output / records.INDEX).read_bytes())["splits"]["train"]["values"]
+        everything = np.stack([np.load(self.train / "A" / f"{number}.npy") for number in (0, 1)])
+        self.assertEqual(
+            values["A"],
+            dict(
+                channels=[5],
+                types=["float32"],
+                range=[float(everything.min()), float(everything.max())],
+            ),
+        )
+        with self.assertRaisesRegex(pairs.InputError, "State their range with --input_range"):
+            pairs.open_pairs(str(self.output), "train", a_channels=5, b_channels=2)
+
+    @unittest.skipUnless(importlib.util.find_spec("tifffile"), "tifffile is not installed")
+    def test_tiff(self):
+        random = np.random.default_rng(0)
+        for side in ("A", "B"):
+            path = self.train / side / "0.tif"
+            path.parent.mkdir(parents=True)
+            pixels = random.integers(0, 2**16, [16, 24, 6], np.uint16)
+            path.write_bytes(arrays.encode(pixels, ".tif"))
+        self.assertEqual(self.write().exit_code, 0)
+        source = self.assert_same("train", a_channels=6, b_channels=6)
+        self.assertEqual(source.dtype, tf.uint16)
+
+    def test_files_are_stored_as_they_are(self):
+        self.save_train(2)
+        save(self.train / "2.jpg", aligned(2))
+        self.write(shard_bytes=1)
+        found = records.Records(self.output, "train")
+        for index, name in enumerate(("0.png", "1.png", "2.jpg")):
+            (file,) = found.read(index)
+            self.assertEqual(file.contents, (self.train / name).read_bytes())
+        self.assertLen(self.shards(), 3)  # A pair that is larger than a shard has one alone.
+
+    def test_training_takes_the_same_batches_from_any_position(self):
+        self.save_train(5)
+        self.write(shard_bytes=3000)
+        self.assertGreater(len(self.shards()), 1)
+        for start in (0, 7):
+            taken = []
+            for folder in (self.input, self.output):
+                reader = pipeline.PairReader(pairs.open_pairs(str(folder), "train"), size=18)
+                reader.read_all()
+                batches = pipeline.training_batches(
+                    reader, batch_size=2, crop_size=16, seed=3, start=start
+                )
+                taken.append([batch for pair in batches.take(4) for batch in pair])
+            for expected, found in zip(*taken):
+                np.testing.assert_array_equal(expected, found)
+
+    def test_a_run_takes_them_and_refuses_what_is_damaged(self):
+        tiny_training.write_pairs(self.input, train=3, val=1)
+        self.write()
+        config = tiny_training.make_config(
+            dataset=str(self.output), norm="none", gan_loss="none", num_steps=1, num_samples=1
+        )
+        with contextlib.redirect_stdout(io.StringIO()) as stdout:
+            loop.train(config, self.folder / "run")
+        self.assertIn("3 pairs", stdout.getvalue())
+        (name,) = [name for name in self.shards() if name.startswith("val")]
+        (self.output / name).write_bytes(b"")
+        with contextlib.redirect_stdout(io.StringIO()):
+            with self.assertRaisesRegex(pairs.InputError, f"{name}' has 0 bytes instead of"):
+                loop.train(config, self.folder / "refused")
+        self.assertFalse((self.folder / "refused").exists())
+
+    def test_real_pairs(self):
+        folder = data_folder.require("facades", "val")
+        self.input.mkdir()
+        (self.input / "val").symlink_to(folder)
+        self.assertEqual(self.write().exit_code, 0)
+        expected = pairs.open_pairs(str(self.input), "val")
+        found = pairs.open_pairs(str(self.output), "val")
+        self.assertEqual(found.names, expected.names)
+        for index in (0, 57, len(found.names) - 1):
+            for one, other in zip(expected.read(index), found.read(index)):
+                np.testing.assert_array_equal(one, other)
+
+
+class WritingTest(_TfrecordTest):
+    def write_undisturbed(self, **settings) -> dict[str, bytes]:
+        """Returns the records that an undisturbed command writes, to another folder."""
+        result = self.write(f"--output={self.folder / 'undisturbed'}", **settings)
+        self.assertEqual(result.exit_code, 0, result)
+        return contents_of(self.folder / "undisturbed")
+
+    def test_the_number_of_processes_changes_nothing(self):
+        self.save_train(9)
+        expected = self.write_undisturbed(shard_bytes=3000)
+        self.assertGreater(len(expected), 4)
+        with mock.patch.object(tfrecord, "_PAIRS_PER_PROCESS", 1):
+            result = self.write("--processes=2", shard_bytes=3000)
+        self.assertEqual(result.exit_code, 0, result)
+        self.assertEqual(contents_of(self.output), expected)
+
+    def test_few_pairs_are_not_worth_a_process(self):
+        self.save_train(3)
+        with mock.patch.object(tfrecord.work, "_run_in_processes", side_effect=AssertionError):
+            self.assertEqual(self.write("--processes=8", shard_bytes=1).exit_code, 0)
+
+    def test_killed_at_every_operation(self):
+        """Nothing in the folder is ever taken for whole that is not, and nothing stays behind."""
+        self.save_train(3)
+        expected = self.write_undisturbed(shard_bytes=1)
+        for number in range(1, 100):
+            try:
+                with file_faults.kill_at(number, self.output) as operations:
+                    self.write(shard_bytes=1)
+            except file_faults.KilledError:
+                pass
+            if operations.count < number:
+                break
+            if records.is_there(self.output):
+                for shard in records.read_index(self.output, must_be_complete=False):
+                    records.verify(self.output, shard)
+            result = self.write(shard_bytes=1)
+            self.assertEqual(result.exit_code, 0, result)
+            self.assertEqual(contents_of(self.output), expected)
+            self.assertEqual(
+                sorted(path.name for path in self.output.iterdir()),
+                sorted([*expected, "prepare.json"]),
+            )
+            for path in self.output.iterdir():
+                path.unlink()
+        self.assertBetween(number, 15, 98)
+
+    def test_killed_by_a_signal(self):
+        random = np.random.default_rng(0)
+        for number in range(24):
+            noise = random.integers(0, 256, [256, 512, 3], np.uint8)
+            save(self.train / f"{number}.png", noise)
+        flags = [f"--input={self.input}", f"--output={self.output}", "--shard_megabytes=1"]
+        command = [sys.executable, "-m", "pix2pix_tf.prepare", "tfrecord", *flags]
+        with subprocess.Popen(command, cwd=_REPOSITORY, stderr=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 120
+            while not any(self.output.glob("train-00001-*")):
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.002)
+            process.kill()
+        with self.assertRaisesRegex(pairs.InputError, "is not complete"):
+            pairs.open_pairs(str(self.output), "train")
+        written = []
+        with mock.patch.object(tfrecord, "write_shard", _noting(written)):
+            self.assertEqual(self.write().exit_code, 0)
+        self.assertNotIn("train-00000-of-00012.tfrecord", written)
+        self.assertIn("train-00011-of-00012.tfrecord", written)
+        self.assertEqual(contents_of(self.output), self.write_undisturbed())
+
+    def test_only_what_is_missing_is_written(self):
+        self.save_train(4)
+        expected = self.write_undisturbed(shard_bytes=1)
+        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        names = self.shards()
+        (self.output / names[0]).unlink()
+        with open(self.output / names[1], "ab") as file:
+            file.write(b"\0")
+        newer = os.stat(self.output / names[2]).st_mtime + 10
+        os.utime(self.train / "2.png", (newer, newer))
+        written = []
+        with mock.patch.object(tfrecord, "write_shard", _noting(written)):
+            result = self.write(shard_bytes=1)
+        self.assertEqual(written, names[:3])
+        self.assertEqual(
+            result.stdout,
+            f"Wrote 3 shards with 3 pairs to '{self.output}'; 1 were already there.\n",
+        )
+        self.assertEqual(contents_of(self.output), expected)
+
+    def test_a_damaged_index_is_written_again(self):
+        self.save_train(2)
+        self.write()
+        expected = contents_of(self.output)
+        (self.output / records.INDEX).write_text("{")
+        self.assertEqual(self.write().exit_code, 0)
+        self.assertEqual(contents_of(self.output), expected)
+
+    def test_other_pairs_need_other_shards(self):
+        self.save_train(2)
+        self.write(shard_bytes=1)
+        self.save_train(3)
+        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assertEqual(self.shards(), [f"train-0000{n}-of-00003.tfrecord" for n in range(3)])
+        self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
+
+    def test_ctrl_c(self):
+        self.save_train(3)
+        for count in (0, 2):
+            with mock.patch.object(tfrecord, "write_shard", _noting([], stop_at=count)):
+                result = self.write(shard_bytes=1)
+            self.assertEqual(result.exit_code, 130)
+            with self.assertRaisesRegex(pairs.InputError, "is not complete"):
+                pairs.open_pairs(str(self.output), "train")
+            there = records.read_index(self.output, must_be_complete=False)
+            self.assertLen(there, count)
+        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
+
+    def test_a_disk_without_room(self):
+        self.save_train(2)
+        random = np.random.default_rng(0)
+        save(self.train / "2.png", random.integers(0, 256, [256, 512, 3], np.uint8))
+        with file_faults.files_limited_to(100_000):
+            result = self.write(shard_bytes=1)
+        self.assertEqual(result.exit_code, 2)
+        self.assertRegex(
+            result.stderr,
+            r"^error: '.*/train-00002-of-00003.tfrecord' cannot be written \(.*\)\. What was "
+            r"finished is kept: make room .*\n$",
+        )
+        self.assertEqual(files_below(self.output), ["prepare.json", "records.json", *self.shards()])
+        self.assertLen(self.shards(), 2)
+        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
+
+
+def _noting(written: list[str], *, stop_at: int | None = None):
+    """Returns `write_shard`, which notes the shards; stopped by Ctrl-C before one of them."""
+    write_shard = tfrecord.write_shard
+
+    def noting(plan, **settings):
+        if len(written) == stop_at:
+            raise KeyboardInterrupt
+        written.append(plan.file)
+        return write_shard(plan, **settings)
+
+    return noting
+
+
+class BadInputTest(_TfrecordTest):
+    def test_what_cannot_be_read_is_named_and_left_out(self):
+        self.save_train(3)
+        whole = (self.train / "1.png").read_bytes()
+        (self.train / "1.png").write_bytes(whole[:-60])
+        (self.train / "loop.png").symlink_to(self.train / "loop.png")
+        os.mkfifo(self.train / "pipe.png")
+        save(self.train / "odd.png", photo(width=25))
+        result = self.write()
+        self.assertEqual(result.exit_code, 1)
+        lines = result.stderr.splitlines()
+        starts = [
+            "error: train/1.png: cannot be decoded: it is truncated",
+            "error: train/loop.png: is no file, or a link to none.",
+            "error: train/odd.png: is 25 pixels wide, which is odd.",
+            "error: train/pipe.png: is no file, or a link to none.",
+            "4 could not be used.",
+        ]
+        self.assertLen(lines, len(starts))
+        for line, start in zip(lines, starts):
+            self.assertStartsWith(line, start)
+        self.assertEqual(result.stdout, f"Wrote 1 shards with 2 pairs to '{self.output}'.\n")
+        self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "2"])
+        # Named again, and taken in when they are mended.
+        (self.train / "loop.png").unlink()
+        self.assertLen(self.write().stderr.splitlines(), 4)
+        (self.train / "1.png").write_bytes(whole)
+        self.assertLen(self.write().stderr.splitlines(), 3)
+        self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1", "2"])
+
+    def test_nothing_that_can_be_read(self):
+        (self.train).mkdir(parents=True)
+        (self.train / "1.png").write_bytes(b"no")
+        self.assertEqual(self.write().exit_code, 1)
+        with self.assertRaisesRegex(pairs.MissingInputError, "has no records of the split 'train'"):
+            pairs.open_pairs(str(self.output), "train")
+
+    def test_what_is_not_clear_is_refused_before_anything_is_written(self):
+        self.save_train(1)
+        save(self.train / "0.bmp", aligned(1))
+        result = self.write()
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("have the same name but for the suffix", result.stderr)
+        self.assertFalse(self.output.exists())
+
+    def test_inputs_that_are_none(self):
+        self.assert_refused(
+            self.write("--input=demo"),
+            "The demo set is drawn as it is read: there are no files of it to store.",
+        )
+        self.assertIn("No data set", self.write().stderr)
+        self.input.mkdir()
+        self.assertIn("has no split 'train'. Splits found: none.", self.write().stderr)
+        self.save_train(1)
+        self.assertEqual(self.write().exit_code, 0)
+        self.assert_refused(
+            self.write(f"--input={self.output}", f"--output={self.folder / 'again'}"),
+            f"'{self.output}' holds records already. Pass the folder that they were made of, or "
+            "copy it.",
+        )
+
+    def test_a_published_set_by_its_name(self):
+        self.save_train(1)
+        with mock.patch.object(tfrecord.registry, "locate", return_value=self.input) as locate:
+            self.assertEqual(self.write("--input=facades").exit_code, 0)
+        locate.assert_called_once_with("facades")
+        self.assertLen(self.shards(), 1)
+
+
+class CheckTest(_TfrecordTest):
+    """`check` on records."""
+
+    def check(self, folder: pathlib.Path) -> tuple[int, dict[str, str], dict]:
+        """Returns the exit status, the problems by name, and the report's splits."""
+        report = self.folder / "report"
+        result = prepare("check", self.folder, f"--input={folder}", f"--output={report}")
+        contents = json.loads((report / "check.json").read_text())
+        wrong = {entry["file"]: entry["problem"] for entry in contents["wrong"]}
+        return result.exit_code, wrong, contents["splits"]
+
+    def test_the_same_is_found_as_in_the_folder(self):
+        self.save_train(3)
+        save(self.input / "test" / "A" / "7.png", photo())
+        save(self.input / "test" / "B" / "7.jpg", photo(seed=1))
+        self.write(shard_bytes=1)
+        found = self.check(self.output)
+        self.assertEqual(found, self.check(self.input))
+        self.assertEqual(found[:2], (0, {}))
+        self.assertEqual(found[2]["train"]["readable"], 3)
+
+    def test_a_damaged_shard_is_named_and_the_others_are_read(self):
+        self.save_train(3)
+        self.write(shard_bytes=1)
+        name = self.shards()[1]
+        contents = bytearray((self.output / name).read_bytes())
+        contents[len(contents) // 2] ^= 4
+        (self.output / name).write_bytes(contents)
+        status, wrong, splits = self.check(self.output)
+        self.assertEqual((status, list(wrong)), (1, [name]))
+        self.assertStartsWith(wrong[name], "is damaged: its SHA-256 is not that in records.json.")
+        self.assertEqual(splits["train"]["readable"], 2)
+
+    def test_a_pair_in_two_splits(self):
+        self.save_train(1)
+        save(self.input / "test" / "9.png", aligned(0))
+        self.write()
+        status, wrong, _ = self.check(self.output)
+        name = "test-00000-of-00001.tfrecord/9.png"
+        self.assertEqual((status, list(wrong)), (1, [name]))
+        self.assertStartsWith(
+            wrong[name], "is the same as 'train-00000-of-00001.tfrecord/0.png': what is measured"
+        )
+
+    def test_an_index_that_cannot_be_used(self):
+        self.save_train(1)
+        self.write()
+        (self.output / records.INDEX).write_text("{")
+        status, wrong, _ = self.check(self.output)
+        self.assertEqual((status, list(wrong)), (1, ["records.json"]))
+        self.assertStartsWith(wrong["records.json"], "is damaged (")
+
+
+if __name__ == "__main__":
+    tf.test.main()
