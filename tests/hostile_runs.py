@@ -21,6 +21,7 @@ import selectors
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 
 import hostile_files
 from hostile_files import HostileFile
@@ -105,12 +106,12 @@ def _run_worker(
         )
     doing = {"doing": "starting", "index": start - 1}
     try:
-        for line in _lines(process, lambda: doing):
+        for line in _lines(process):
             if "outcome" in line:
                 outcomes[line["doing"]][files[line["index"]].name] = line["outcome"]
                 grown = line["megabytes"], files[line["index"]].name
                 report.megabytes = max(report.megabytes, grown)
-            elif "doing" in line:
+            else:
                 doing = line
         if process.wait() == 0:
             return None
@@ -126,20 +127,21 @@ def _run_worker(
     return index + 1 if doing["doing"] in WAYS_IN else None
 
 
-def _lines(process: subprocess.Popen, doing):
+def _lines(process: subprocess.Popen) -> Iterator[dict]:
     """Yields the objects that a worker writes; TimeoutError if one takes too long."""
-    pending = b""
+    pending, limit = b"", SECONDS_PER_COMMAND
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
-            is_file = doing()["doing"] in WAYS_IN
-            if not selector.select(SECONDS_PER_FILE if is_file else SECONDS_PER_COMMAND):
+            if not selector.select(limit):
                 raise TimeoutError
             received = os.read(process.stdout.fileno(), 2**16)
             if not received:
                 return
             *lines, pending = (pending + received).split(b"\n")
-            yield from map(json.loads, lines)
+            for line in map(json.loads, lines):
+                limit = SECONDS_PER_FILE if line["doing"] in WAYS_IN else SECONDS_PER_COMMAND
+                yield line
 
 
 def _judge(
@@ -297,7 +299,7 @@ class _Worker:
         import command_line
         import tiny_training
 
-        from pix2pix_tf import prepare, train, translate
+        from pix2pix_tf import train, translate
 
         results = {}
 

@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 import tqdm.auto
 
-from pix2pix_tf.data import images, registry, scenes
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.data import augment, images, registry, scenes
+from pix2pix_tf.errors import InputError, MissingInputError, list_faults
 
 DEMO = "demo"
 SPLITS = ("train", "val", "test")
@@ -27,7 +27,7 @@ SPLITS = ("train", "val", "test")
 # reaches into it, and where. Far apart, so that no test scene is ever trained on.
 _DEMO_SPLITS = {"train": (0, 2000), "val": (1_000_000, 100), "test": (2_000_000, 100)}
 _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jitters it.
-_MOST_FAULTS_SHOWN = 10
+_MOST_LONELY_SHOWN = 10
 # Pairs would be missing without a word if these were passed over like other files.
 _OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 
@@ -51,6 +51,7 @@ def open_pairs(
     b_channels: int = 3,
     a_range: tuple[float, float] | None = None,
     b_range: tuple[float, float] | None = None,
+    scaled_to: augment.Size | None = None,
     scene_size: int = 256,
 ) -> PairSource:
     """Returns the pairs of one split of a data set, their headers checked.
@@ -63,6 +64,8 @@ def open_pairs(
         b_channels: What B is read as.
         a_range: The values of A that become -1 and 1; None: all of the integer type.
         b_range: The same of B.
+        scaled_to: What pairs will be scaled to cover, pixels or (height, width), so that
+            those are refused which would become too large; None: nothing.
         scene_size: Pixels of a drawn scene; files have their own size.
 
     Raises:
@@ -82,6 +85,7 @@ def open_pairs(
         b_channels=b_channels,
         a_range=a_range,
         b_range=b_range,
+        scaled_to=scaled_to,
     )
 
 
@@ -135,11 +139,11 @@ class FilePairs:
     """Pairs of image files.
 
     Every header is read at once, so that a wrong file is refused before any
-    slow thing.
+    slow thing. If one is, the others are read whole, so that all are named at once.
 
     Raises:
-        InputError: If files are no images, have odd widths or differ in size,
-            listing them.
+        InputError: If files are no images, have odd widths, differ in size or would become
+            too large when they are scaled, listing them.
     """
 
     def __init__(
@@ -150,19 +154,24 @@ class FilePairs:
         b_channels: int,
         a_range: tuple[float, float] | None = None,
         b_range: tuple[float, float] | None = None,
+        scaled_to: augment.Size | None = None,
     ):
         self._files = list(files)
         self._channels = (a_channels, b_channels)
         self._ranges = (a_range, b_range)
         self.names = [pair.name for pair in self._files]
+        self._scaled_to = scaled_to
+        self.dtype = tf.float32 if a_range or b_range else tf.uint8
         infos: dict[pathlib.Path, images.ImageInfo] = {}
-        for inspected in run_on_all(self._inspect, self._files):
-            infos.update(inspected)
+        try:
+            for inspected in run_on_all(self._inspect, self._files):
+                infos.update(inspected)
+        except InputError:
+            run_on_all(self._inspect_and_read, self._files)
+            raise  # A file has changed meanwhile.
         images.warn_of_colours(infos)
-        if a_range or b_range:
-            self.dtype = tf.float32
-        else:
-            self.dtype = tf.uint16 if max(info.bits for info in infos.values()) == 16 else tf.uint8
+        if self.dtype == tf.uint8 and max(info.bits for info in infos.values()) == 16:
+            self.dtype = tf.uint16
 
     def _inspect(self, pair: PairFiles) -> dict[pathlib.Path, images.ImageInfo]:
         """Returns what the headers of a pair say, having checked them."""
@@ -182,6 +191,7 @@ class FilePairs:
                 )
             for side in (0, 1):
                 self._check_fits(pair.a, a, side)
+            self._check_scaled(pair.a, a.width // 2, a.height)
             return {pair.a: a}
         b = images.inspect_image(pair.b)
         if (a.width, a.height) != (b.width, b.height):
@@ -191,7 +201,25 @@ class FilePairs:
             )
         self._check_fits(pair.a, a, 0)
         self._check_fits(pair.b, b, 1)
+        self._check_scaled(pair.a, a.width, a.height)
         return {pair.a: a, pair.b: b}
+
+    def _inspect_and_read(self, pair: PairFiles) -> None:
+        self._inspect(pair)
+        self._read_pair(pair)
+
+    def _check_scaled(self, path: pathlib.Path, width: int, height: int) -> None:
+        """Refuses a strip so thin that scaling its shorter side up would fill the memory."""
+        if self._scaled_to is None:
+            return
+        needed = augment.sides_of(self._scaled_to)
+        scale = max(needed[0] / height, needed[1] / width)
+        if scale > 1 and width * height * scale**2 > images.MAX_PIXELS:
+            raise InputError(
+                f"'{path}' has images of {width}x{height} pixels, which would have more than "
+                f"{images.MAX_PIXELS} when they are scaled to cover {needed[1]}x{needed[0]}. Crop "
+                "them, or take them out."
+            )
 
     def _check_fits(self, path: pathlib.Path, info: images.ImageInfo, side: int) -> None:
         channels = self._channels[side]
@@ -204,7 +232,9 @@ class FilePairs:
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file is damaged."""
-        pair = self._files[int(index)]
+        return self._read_pair(self._files[int(index)])
+
+    def _read_pair(self, pair: PairFiles) -> tuple[np.ndarray, np.ndarray]:
         a = self._read(pair.a, 0)
         if pair.b is not None:
             return a, self._read(pair.b, 1)
@@ -223,7 +253,7 @@ class FilePairs:
 
 
 def run_on_all(function, items: Sequence) -> list:
-    """Returns `function` of every item, or raises one InputError that lists all faults.
+    """Returns `function` of every pair, or raises one InputError that lists all faults.
 
     Runs on as many threads as there are cores. In a terminal a bar shows how far
     it is, where that takes more than a moment.
@@ -244,11 +274,7 @@ def run_on_all(function, items: Sequence) -> list:
         )
         results = list(bar)
     if faults:
-        faults.sort()
-        more = len(faults) - _MOST_FAULTS_SHOWN
-        tail = f"\n... and {more} more." if more > 0 else ""
-        head = f"{len(faults)} of {len(items)} pairs cannot be used:\n" if len(faults) > 1 else ""
-        raise InputError(head + "\n".join(faults[:_MOST_FAULTS_SHOWN]) + tail)
+        raise InputError(list_faults(faults, num_items=len(items), what="pairs"))
     return results
 
 
@@ -318,10 +344,10 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
     lonely = [f"'{a_of[stem]}' has no partner in '{b_folder}'" for stem in a_of.keys() - b_of]
     lonely += [f"'{b_of[stem]}' has no partner in '{a_folder}'" for stem in b_of.keys() - a_of]
     if lonely:
-        more = len(lonely) - _MOST_FAULTS_SHOWN
+        more = len(lonely) - _MOST_LONELY_SHOWN
         tail = f"; and {more} more" if more > 0 else ""
         raise MissingInputError(
-            f"{'; '.join(sorted(lonely)[:_MOST_FAULTS_SHOWN])}{tail}. Pairs have the same name in "
+            f"{'; '.join(sorted(lonely)[:_MOST_LONELY_SHOWN])}{tail}. Pairs have the same name in "
             "both folders, the suffix may differ: add the missing files or take these out."
         )
     if not a_of:
