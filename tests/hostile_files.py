@@ -70,7 +70,13 @@ def write(folder: pathlib.Path, *, seed: int) -> list[HostileFile]:
     for label, (contents, is_good) in _sizes().items():
         add(label, "extreme size", contents, is_good)
     for label, contents in _bombs(whole).items():
-        add(label, "bomb", contents, False)
+        # Where data ends before its marker does, libjpeg makes up the rest.
+        is_good = None if label == "bomb_claims_most_jpg.jpg" else False
+        add(label, "bomb", contents, is_good)
+    for label, contents in _largest().items():
+        add(label, "largest", contents, None)
+        if label.endswith(".npy"):  # The rest of it is a hole, which takes no room.
+            os.truncate(folder / label, len(contents) + 3 * 11_584 * 5792)
     for label, (contents, is_good) in _modes(whole).items():
         add(label, "odd pixels", contents, is_good)
     for label, (contents, is_good) in _arrays().items():
@@ -207,13 +213,13 @@ def tiff(width: int, height: int, data: bytes, *, compression: int = 1, samples:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
 
 
-def many_scans(count: int, *, side: int = 2048) -> bytes:
+def many_scans(count: int, *, width: int = 2880, height: int = 1440) -> bytes:
     """Returns a progressive JPEG of few bytes, whose scans each pass over the whole picture."""
     table = b"\xff\xc4" + struct.pack(">HB", 19 + 1, 0x00) + bytes([1] + 15 * [0]) + b"\0"
     ac = b"\xff\xc4" + struct.pack(">HB", 19 + 1, 0x10) + bytes([1] + 15 * [0]) + b"\xe0"
-    frame = b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, side, side, 1) + b"\x01\x11\x00"
+    frame = b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
     quantization = b"\xff\xdb" + struct.pack(">HB", 67, 0) + bytes([1] * 64)
-    blocks = (side // 8) ** 2
+    blocks = (width // 8) * (height // 8)
 
     def scan(first: int, last: int, high: int, low: int, data: bytes) -> bytes:
         head = struct.pack(">HBBBBBB", 8, 1, 1, 0x00, first, last, high << 4 | low)
@@ -294,9 +300,9 @@ def _bombs(whole: dict[str, bytes]) -> dict[str, bytes]:
         "bomb_largest.png": png_header(large, large) + rest,
         "bomb_long.png": png_header(large, 1) + rest,
         "bomb_50000.png": png_header(50_000, 50_000) + rest,
-        "bomb_beyond.png": png_header(8192, 8193) + rest,
-        "bomb_claims_8192.png": png_header(8192, 8192, bits=16, colour=6) + rest,
-        "bomb_laced.png": png_header(8192, 8192, bits=16, colour=6, lace=1) + rest,
+        "bomb_beyond.png": png_header(16_384, 4097) + rest,
+        "bomb_claims_most.png": png_header(11_584, 5792, bits=16, colour=6) + rest,
+        "bomb_laced.png": png_header(11_584, 5792, bits=16, colour=6, lace=1) + rest,
         "bomb_decoy.png": PNG_SIGNATURE + decoy + png_header(30_000, 30_000)[8:] + rest,
         "bomb_two_headers.png": whole["rgb.png"][:33] + png_header(30_000, 30_000)[8:] + rest,
         "bomb_real.png": png_header(20_000, 20_000, colour=0)
@@ -305,7 +311,7 @@ def _bombs(whole: dict[str, bytes]) -> dict[str, bytes]:
         "bomb_65500.jpg": jpeg_of(65_500, 65_500),
         "bomb_65535.jpg": jpeg_of(65_535, 65_535),
         "bomb_no_height.jpg": jpeg_of(64, 0),
-        "bomb_claims_8192_jpg.jpg": jpeg_of(8192, 8192),
+        "bomb_claims_most_jpg.jpg": jpeg_of(11_584, 5792),
         "bomb_scans.jpg": many_scans(20_000),
         "bomb_claims_bmp.bmp": _bmp(2**31 - 1, 2**31 - 1),
         "bomb_negative.bmp": _bmp(64, -(2**31)),
@@ -316,9 +322,9 @@ def _bombs(whole: dict[str, bytes]) -> dict[str, bytes]:
         "bomb_float.npy": npy_header((2**28, 1, 3), "<f8"),
         "bomb_deep_header.npy": _deep_npy_header(),
         "bomb_claims_tif.tif": tiff(2**31, 2**31, b"\0" * 64),
-        "bomb_claims_8192_tif.tif": tiff(8192, 8192, b"\0" * 64, samples=4),
-        "bomb_deflated.tif": tiff(8, 8, deflate_zeros(2**32), compression=8),
-        "bomb_lzma.tif": tiff(8, 8, _lzma_zeros(2**32), compression=34925),
+        "bomb_claims_most_tif.tif": tiff(11_584, 5792, b"\0" * 64, samples=3),
+        "bomb_deflated.tif": tiff(16, 8, deflate_zeros(2**32), compression=8),
+        "bomb_lzma.tif": tiff(16, 8, _lzma_zeros(2**32), compression=34925),
         "bomb_circle.tif": b"II*\0\x08\0\0\0" + struct.pack("<HI", 0, 8),
         "bomb_many_tags.tif": b"II*\0\x08\0\0\0\xff\xff" + bytes(12 * 2000),
     }
@@ -337,6 +343,21 @@ def _deep_npy_header() -> bytes:
 def _lzma_zeros(count: int) -> bytes:
     block_size = 2**24
     return lzma.compress(bytes(block_size), preset=0) * (count // block_size)
+
+
+def _largest() -> dict[str, bytes]:
+    """Returns small files of nearly the most pixels that are read, and rightly so."""
+    width, height = 11_584, 5792
+
+    def plain(bytes_per_pixel: int, **header: int) -> bytes:
+        data = deflate_zeros((width * bytes_per_pixel + 1) * height)
+        return png_header(width, height, **header) + _png_end(data)
+
+    return {
+        "largest_grey.png": plain(1, colour=0),
+        "largest_deep.png": plain(8, bits=16, colour=6),
+        "largest.npy": npy_header((height, width, 3)),
+    }
 
 
 def _modes(whole: dict[str, bytes]) -> dict[str, tuple[bytes, bool | None]]:

@@ -238,7 +238,8 @@ class _Worker:
         ]
         run = folder / "run"
         if not run.is_dir():
-            tiny_runs.write_run(run)
+            # So many filters that the largest pictures are refused in one piece.
+            tiny_runs.write_run(run, base_filters=16)
             serving.save_version(run, folder / "exported")
         self._translator = translator.load(run)
         self._exported = exported.load(folder / "exported")
