@@ -128,6 +128,7 @@ def _run_worker(
     finally:
         process.kill()
         process.wait()
+        process.stdout.close()
     index = doing["index"]
     name = repr(files[index].name) if 0 <= index < len(files) else "all files"
     report.lost.append(f"{doing['doing']} of {name}: the process {what}")

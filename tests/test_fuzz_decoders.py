@@ -18,7 +18,7 @@ class FuzzTest(absltest.TestCase):
         super().setUp()
         self.properties = fuzz_decoders.Properties(tiny_runs.temporary_folder(self))
 
-    def run_round(self, num_examples: int = 60) -> None:
+    def run_round(self, num_examples: int = 250) -> None:
         fuzz_decoders.run(self.properties, seed=0, num_examples=num_examples)
 
     def test_a_round(self):
