@@ -107,13 +107,13 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_other_files_of_a_folder_are_passed_over_and_named(self):
         write_picture(self.input / "a.png")
-        for name in ("b.tiff", "notes.txt", ".hidden"):
+        for name in ("b.webp", "notes.txt", ".hidden"):
             (self.input / name).write_bytes(b"no picture that is read")
         result = self.translate()
         self.assertEqual((result.exit_code, names_in(self.output)), (0, ["a.png"]))
         self.assertIn(
-            f"Passed over in '{self.input}', since they do not end in .png, .jpg, .jpeg, .bmp: "
-            "b.tiff, notes.txt.\n",
+            f"Passed over in '{self.input}', since they do not end in .png, .jpg, .jpeg, .bmp, "
+            ".npy, .tif, .tiff: b.webp, notes.txt.\n",
             result.stdout,
         )
 
