@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
+from unittest import mock
 
 import hostile_files
 import hostile_runs
@@ -77,12 +78,12 @@ class JudgingTest(absltest.TestCase):
         folder = tiny_runs.temporary_folder(self)
         script = folder / "worker.py"
         script.write_text(
-            '# A worker.\nprint(\'{"doing": "translate", "index": 1}\', flush=True)\n' + code
+            'print(\'{"doing": "translate", "index": 1}\', flush=True)\n' + code
         )
         files = [hostile_files.HostileFile(name, "bomb", False) for name in ("a", "b", "c")]
         with (
-            absltest.mock.patch.object(hostile_runs, "__file__", str(script)),
-            absltest.mock.patch.object(hostile_runs, "SECONDS_PER_FILE", 1),
+            mock.patch.object(hostile_runs, "__file__", str(script)),
+            mock.patch.object(hostile_runs, "SECONDS_PER_FILE", 1),
         ):
             start = hostile_runs._run_worker(folder, files, 0, report, {})
         self.assertEqual(start, 2)  # The next one goes on behind that file.

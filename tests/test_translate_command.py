@@ -257,6 +257,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         write_picture(self.input / "a.png")
         damaged = write_picture(self.input / "b.png", size=(60, 60))
         damaged.write_bytes(damaged.read_bytes()[:-400])
+        (self.input / os.fsdecode(b"caf\xe9.webp")).touch()  # A name that is not UTF-8.
         # From another folder, with names that are relative to it.
         command = [sys.executable, "-m", "pix2pix_tf.translate", f"--model={self.run_folder}"]
         result = subprocess.run(
@@ -269,6 +270,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(result.returncode, 2, result.stderr)
         self.assertIn("error: 'input/b.png' cannot be decoded", result.stderr)
+        self.assertIn(": caf\\udce9.webp.\n", result.stdout)
         self.assertNotIn("Traceback", result.stderr)
         self.assertEqual(names_in(self.folder / "out"), ["a_0.png", "a_1.png"])  # Whole ones only.
 
