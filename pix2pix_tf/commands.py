@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import io
 import os
 import shutil
 import sys
@@ -32,6 +33,9 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
     # still arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.WARNING)
+    # A file's name need not be Unicode, which must not end what prints it.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
     def guarded(arguments: list[str]) -> int | None:
         try:

@@ -1,4 +1,4 @@
-"""Writing results: whole files, and folders that a user names."""
+"""Writing results: whole files, and folders that a user names; and what may be read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import os
 import pathlib
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 
-from pix2pix_tf.errors import InputError, WriteError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 
 _REMEDIES = {
     errno.ENOSPC: "Make room on that disk",
@@ -42,6 +43,25 @@ def make_output_folder(folder: pathlib.Path) -> None:
         ) from None
     except OSError as error:
         raise InputError(f"'{folder}' cannot be made ({error}). Name another folder.") from None
+
+
+def require_file(path: pathlib.Path) -> None:
+    """Refuses what has a name but no contents: opening a pipe waits, reading a device never ends.
+
+    Raises:
+        MissingInputError: If there is nothing by that name.
+        InputError: If it is a folder, a pipe, a socket or a device, or a link to one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
+    except OSError as error:  # Links in a circle, for one.
+        raise InputError(f"'{path}' cannot be read ({error.strerror}). Take it out.") from None
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"'{path}' is no file, but a folder, a pipe or a device. Take it out, or name a file."
+        )
 
 
 def sha256(path: pathlib.Path) -> str:
@@ -137,7 +157,9 @@ def write_atomically(path: pathlib.Path, contents: bytes) -> None:
         WriteError: If it cannot be written; a file that was there before still is.
     """
     path = pathlib.Path(path)
-    prefix = f".{path.name}{_UNFINISHED}"
+    # Most file systems allow a name 255 bytes, which this one must not exceed.
+    start = os.fsencode(path.name)[:200].decode(errors="ignore")
+    prefix = f".{start}{_UNFINISHED}"
     with writing(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
         try:

@@ -11,18 +11,26 @@ number is added to the name, and to all but PNG and JPEG the suffix .png. Output
 channels or are no integers, are NumPy arrays (.npy), or TIFF where the input is. The
 same seed gives the same pictures. Large images take --tile=512, or another multiple of
 the model's crop_size: the picture is the same, the memory bounded.
+
+A file that cannot be used stops the command, before the first picture where its header
+says so, with status 2. With --keep_going all others are translated, those that cannot be
+are named at the end, and the status is 1.
 """
 
 from __future__ import annotations
 
 import functools
 import pathlib
+import sys
+from collections.abc import Callable, Iterable
 
 from absl import flags
 
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults
+
+EXIT_FAULTS = 1
 
 
 def define_flags() -> None:
@@ -40,10 +48,15 @@ def define_flags() -> None:
         lower_bound=0,
     )
     flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0)
+    flags.DEFINE_boolean(
+        "keep_going",
+        False,
+        "Translate what can be translated, and name the other files at the end, with status 1.",
+    )
 
 
-def main(unused_arguments: list[str]) -> None:
-    """Translates what the flags name."""
+def main(unused_arguments: list[str]) -> int:
+    """Translates what the flags name; returns the exit status."""
     options = flags.FLAGS
     paths = find_inputs(pathlib.Path(options.input))
     output = pathlib.Path(options.output)
@@ -54,8 +67,9 @@ def main(unused_arguments: list[str]) -> None:
     from pix2pix_tf.data import images
     from pix2pix_tf.inference import tiles, translator
 
+    faults = _Faults(len(paths), keep_going=options.keep_going)
     # All headers before the first translation.
-    infos = {path: images.inspect_image(path) for path in paths}
+    infos = faults.collect(images.inspect_image, paths)
     images.warn_of_colours(infos)
     files.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):
@@ -73,20 +87,74 @@ def main(unused_arguments: list[str]) -> None:
         )
     else:
         translate = translator.load(options.model, checkpoint=options.checkpoint)
-        for path in paths:
-            translate.check_size(path)
     config = translate.config
-    for path, info in infos.items():
+
+    def check(path: pathlib.Path) -> None:
         images.check_fits(
-            path, info, channels=config.input_channels, value_range=config.input_limits
+            path, infos[path], channels=config.input_channels, value_range=config.input_limits
         )
-    for path in tqdm.tqdm(paths, unit="image", disable=None):
+        if not options.tile:
+            translate.check_size(path)
+
+    def translate_all_samples(path: pathlib.Path) -> None:
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
             number = None if options.samples == 1 else sample
-            target = output / output_name(path, number, translate.config)
+            target = output / output_name(path, number, config)
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
-    print(f"Wrote {len(paths) * options.samples} images to '{output}'.")
+
+    usable = faults.collect(check, infos)
+    bar = tqdm.tqdm(usable, unit="image", disable=None)
+    done = faults.collect(translate_all_samples, bar, stop_at_first=True)
+    print(f"Wrote {len(done) * options.samples} images to '{output}'.")
+    for message in sorted(faults.messages):
+        print(f"error: {message}", file=sys.stderr)
+    if faults.messages:
+        print(f"{len(faults.messages)} of {len(paths)} could not be translated.", file=sys.stderr)
+        return EXIT_FAULTS
+    return 0
+
+
+class _Faults:
+    """What is wrong with files: told at once, or kept until the others are done.
+
+    Args:
+        num_files: Of all.
+        keep_going: Whether to keep it.
+    """
+
+    def __init__(self, num_files: int, *, keep_going: bool):
+        self._num_files = num_files
+        self._keep_going = keep_going
+        self.messages: list[str] = []
+
+    def collect(
+        self, function: Callable, paths: Iterable[pathlib.Path], *, stop_at_first: bool = False
+    ) -> dict:
+        """Returns what a function returns for each path, without those it refuses.
+
+        Args:
+            function: Takes a path.
+            paths: To call it with.
+            stop_at_first: Whether the first that is refused ends all, unless faults are kept.
+
+        Raises:
+            InputError: If faults are not kept, and there are some.
+            WriteError: If a result cannot be written, which holds for the next one too.
+        """
+        results = {}
+        for path in paths:
+            try:
+                results[path] = function(path)
+            except WriteError:
+                raise
+            except InputError as error:
+                if stop_at_first and not self._keep_going:
+                    raise
+                self.messages.append(str(error))
+        if self.messages and not self._keep_going:
+            raise InputError(list_faults(self.messages, num_items=self._num_files, what="images"))
+        return results
 
 
 def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import pathlib
+import re
 import struct
+import tracemalloc
 from unittest import mock
 
+import hostile_files
 import numpy as np
 import tensorflow as tf
 import tifffile
@@ -205,6 +209,38 @@ class TiffTest(_FolderTest):
                 self.assertIn(str(path), str(error))
                 refused += 1
         self.assertBetween(refused, 75, 149)
+
+    def test_refuses_parts_that_inflate_to_more_than_the_picture(self):
+        bomb = hostile_files.tiff(16, 8, hostile_files.deflate_zeros(2**28), compression=8)
+        (self.folder / "bomb.tif").write_bytes(bomb)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        with self.assertRaisesRegex(InputError, "bomb.tif.*it inflates to more than its picture"):
+            arrays.read(self.folder / "bomb.tif")
+        self.assertLess(tracemalloc.get_traced_memory()[1], 2**24)
+
+    def test_takes_parts_that_inflate_to_the_picture(self):
+        whole = hostile_files.tiff(16, 8, hostile_files.deflate_zeros(16 * 8), compression=8)
+        (self.folder / "1.tif").write_bytes(whole)
+        self.assertAllEqual(arrays.read(self.folder / "1.tif"), np.zeros([8, 16, 1], np.uint8))
+
+    def test_refuses_lzma_which_inflates_without_a_limit(self):
+        bomb = hostile_files.tiff(16, 8, lzma.compress(bytes(128)), compression=34925)
+        (self.folder / "1.tif").write_bytes(bomb)
+        self.assert_refused(self.folder / "1.tif", "is compressed by LZMA")
+
+    def test_reads_no_other_file_that_is_named_inside(self):
+        values = random_values(20, 24, dtype="uint8")
+        other, path = self.folder / "other.ome.tif", self.folder / "1.ome.tif"
+        tifffile.imwrite(other, np.zeros_like(values))
+        tifffile.imwrite(path, values)
+        with tifffile.TiffFile(path) as file:
+            text = file.ome_metadata
+        named = '<TiffData><UUID FileName="other.ome.tif">urn:uuid:1</UUID></TiffData>'
+        text = re.sub(r"<TiffData.*(/>|</TiffData>)", named, text)
+        self.assertIn(named, text)
+        tifffile.imwrite(path, values, ome=False, description=text, metadata=None)
+        self.assertAllEqual(arrays.read(path)[..., 0], values)
 
     def test_without_tifffile(self):
         path = self.write(random_values(20, 24))

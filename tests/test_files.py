@@ -13,7 +13,7 @@ from absl.testing import absltest, parameterized
 
 from pix2pix_tf import files
 from pix2pix_tf.data import images
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, MissingInputError
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -54,6 +54,33 @@ class WriteAtomicallyTest(parameterized.TestCase):
         # Beside it, so that the renaming stays on one disk; hidden, so that nothing lists it.
         self.assertStartsWith(seen[0], ".picture.png.")
         self.assertEqual(images.list_images(self.folder), [self.path])
+
+    def test_names_as_long_as_they_can_be(self):
+        for name in ("l" * 251 + ".png", "ä" * 125 + ".png"):  # 255 and 254 bytes.
+            files.write_atomically(self.folder / name, b"contents")
+            self.assertEqual(self.names(), [name])
+            (self.folder / name).unlink()
+
+
+class RequireFileTest(parameterized.TestCase):
+    def test_what_may_be_opened(self):
+        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        path = folder / "a.png"
+        path.touch()
+        (folder / "link.png").symlink_to("a.png")
+        files.require_file(path)
+        files.require_file(folder / "link.png")
+        os.mkfifo(folder / "pipe.png")
+        (folder / "zeros.png").symlink_to("/dev/zero")
+        (folder / "loop.png").symlink_to("loop.png")
+        for name in ("pipe.png", "zeros.png", "loop.png", ""):
+            with self.subTest(name), self.assertRaises(InputError) as raised:
+                files.require_file(folder / name)
+            self.assertIn(f"'{folder / name}' ", str(raised.exception))
+        (folder / "nothing.png").symlink_to("nowhere.png")
+        for name in ("nothing.png", "none.png"):
+            with self.assertRaises(MissingInputError):
+                files.require_file(folder / name)
 
 
 class UnfinishedFolderTest(parameterized.TestCase):

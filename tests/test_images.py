@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import pathlib
 import re
 import struct
@@ -10,6 +12,7 @@ import zlib
 from unittest import mock
 
 import data_folder
+import hostile_files
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -135,6 +138,17 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
             decoded = images.decode_pixels(contents, channels=channels, dtype=dtype)
             expected = expected_values(pixels, channels, dtype.max)
             self.assertAllClose(decoded.numpy().astype(np.float64), expected, rtol=0, atol=0.51)
+
+    @parameterized.product(found=(1, 2, 3, 4), channels=(1, 3, 4), in_graph=(False, True))
+    def test_large_pictures_change_channels_in_parts(self, found, channels, in_graph):
+        contents = tf.constant(png_bytes(random_pixels(found, height=13, width=9)))
+        decode = functools.partial(images.decode_pixels, channels=channels)
+        whole = decode(contents)
+        # 13 rows are then 4 parts of 3 and one row more; or parts of a row, which is too much.
+        for at_once in (30, 1):
+            with mock.patch.object(images, "_PIXELS_AT_ONCE", at_once):
+                parts = (tf.function(decode) if in_graph else decode)(contents)
+            self.assertAllEqual(parts, whole)
 
     def test_16_bits_are_kept(self):
         pixels = np.arange(60_000, 60_060, dtype=np.uint16).reshape(6, 10, 1)
@@ -373,6 +387,34 @@ class FileTest(_FolderTest):
                 self.assertIn(str(path), str(error))
                 refused += 1
         self.assertBetween(refused, 10, 59)
+
+    def test_a_jpeg_of_very_many_scans_is_refused(self):
+        """Each takes some bytes, and passes over all of the picture."""
+        for count, is_read in ((images.MAX_SCANS - 1, True), (images.MAX_SCANS, False)):
+            path = self.write("1.jpg", hostile_files.many_scans(count, width=64, height=32))
+            if is_read:
+                self.assertEqual(images.read_pixels(path, channels=3).shape, (32, 64, 3))
+            else:
+                with self.assertRaisesRegex(InputError, "1.jpg' has 501 scans; 500 are the limit"):
+                    images.read_pixels(path, channels=3)
+
+    @parameterized.parameters("pipe.png", "pipe.npy", "pipe.tif")
+    def test_a_pipe_is_not_waited_for(self, name):
+        os.mkfifo(self.folder / name)
+        for function in (
+            images.inspect_image,
+            functools.partial(images.read_pixels, channels=3),
+            functools.partial(images.read_image, channels=3),
+        ):
+            with self.assertRaisesRegex(InputError, f"{name}' is no file, but a folder, a pipe"):
+                function(self.folder / name)
+
+    @parameterized.parameters(KeyError, struct.error, MemoryError, RecursionError, AssertionError)
+    def test_whatever_pillow_raises_is_the_users_error(self, error):
+        path = self.write("1.png", pillow_bytes(smooth_picture(), "PNG"))
+        with mock.patch.object(images.Image, "open", side_effect=error):
+            with self.assertRaisesRegex(InputError, f"1.png' cannot be read.*{error.__name__}"):
+                images.inspect_image(path)
 
     def test_list_images(self):
         for name in ("2.JPG", "10.png", "1.jpeg", "3.bmp", ".4.png", "5.txt", "6.gif", "7"):

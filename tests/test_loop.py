@@ -302,6 +302,22 @@ class RefusedTest(LoopTestCase):
         config = make_config(dataset=str(data), num_samples=1, num_evaluated=1)
         self.assert_refused(config, "pair_1.png' cannot be decoded")
 
+    def test_all_that_is_wrong_with_both_splits_is_said_at_once(self):
+        """A wrong header in one and damage in both: three files, in one message."""
+        data = tiny_training.write_pairs(self.folder / "data", train=3, val=2)
+        for name in ("train/pair_1.png", "val/pair_0.png"):
+            (data / name).write_bytes((data / name).read_bytes()[:-30])
+        config = make_config(dataset=str(data), num_samples=1, num_evaluated=1)
+
+        def wrong() -> list[str]:
+            message = self.assert_refused(config, "cannot be decoded")
+            return re.findall(r"'\S+/(\S+/\S+)' (?:is 61|cannot be decoded)", message)
+
+        self.assertEqual(wrong(), ["train/pair_1.png", "val/pair_0.png"])
+        Image.new("RGB", (61, 30)).save(data / "train" / "odd.png")
+        self.assertEqual(wrong(), ["train/odd.png", "train/pair_1.png", "val/pair_0.png"])
+        self.assertFalse(self.workdir.exists())
+
     def test_a_wrong_run_folder_is_refused_before_networks_are_built(self):
         self.workdir.write_text("Not a folder.", encoding="utf-8")
         message = self.assert_refused(make_config(), "is not a folder")

@@ -355,14 +355,47 @@ class FilePairsTest(_FolderTest):
         self.assertStartsWith(lines[2], f"'{text}' cannot be read as an image")
 
     def test_many_wrong_files_are_counted(self):
-        for number in range(13):
+        for number in range(103):
             self.save(f"train/{number}.png", b"")
         with self.assertRaises(InputError) as raised:
             self.open()
         lines = str(raised.exception).split("\n")
-        self.assertEqual(lines[0], "13 of 13 pairs cannot be used:")
-        self.assertLen(lines, 12)
+        self.assertEqual(lines[0], "103 of 103 pairs cannot be used:")
+        self.assertLen(lines, 102)
         self.assertEqual(lines[-1], "... and 3 more.")
+
+    def test_damaged_files_are_listed_with_those_of_wrong_headers(self):
+        for name in "1234":
+            path = self.save(f"train/{name}.png", aligned(width=40, height=30))
+        path.write_bytes(path.read_bytes()[:-30])
+        self.save("train/2.png", picture(width=9))
+        with self.assertRaises(InputError) as raised:
+            self.open()
+        lines = str(raised.exception).split("\n")
+        self.assertEqual(lines[0], "2 of 4 pairs cannot be used:")
+        self.assertIn("2.png' is 9 pixels wide", lines[1])
+        self.assertIn("4.png' cannot be decoded", lines[2])
+
+    @parameterized.parameters(
+        # Scaled to 286 pixels, 2**26 of them are 234,646 wide, from a strip of 1640 times 2.
+        (286, (1640, 2), True),
+        (286, (1641, 2), False),
+        ((286, 100), (1641, 2), False),
+        ((100, 286), (1641, 2), True),
+        (286, (3000, 286), True),  # Not scaled up.
+        (None, (1641, 2), True),
+    )
+    def test_strips_that_scaling_would_blow_up(self, size, sides, is_taken):
+        width, height = sides
+        path = self.save("train/1.png", aligned(width=width, height=height))
+        if is_taken:
+            self.assertEqual(self.open(scaled_to=size).names, ["1"])
+        else:
+            with self.assertRaises(InputError) as raised:
+                self.open(scaled_to=size)
+            self.assertStartsWith(
+                str(raised.exception), f"'{path}' has images of {width}x{height} pixels, which "
+            )
 
     @parameterized.named_parameters(
         ("cached", 16, ("2", "4")),

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 import command_line
 import data_folder
@@ -16,6 +17,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from pix2pix_tf import serving, translate
+from pix2pix_tf.errors import WriteError
 from pix2pix_tf.inference import translator
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -105,13 +107,13 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_other_files_of_a_folder_are_passed_over_and_named(self):
         write_picture(self.input / "a.png")
-        for name in ("b.tiff", "notes.txt", ".hidden"):
+        for name in ("b.webp", "notes.txt", ".hidden"):
             (self.input / name).write_bytes(b"no picture that is read")
         result = self.translate()
         self.assertEqual((result.exit_code, names_in(self.output)), (0, ["a.png"]))
         self.assertIn(
-            f"Passed over in '{self.input}', since they do not end in .png, .jpg, .jpeg, .bmp: "
-            "b.tiff, notes.txt.\n",
+            f"Passed over in '{self.input}', since they do not end in .png, .jpg, .jpeg, .bmp, "
+            ".npy, .tif, .tiff: b.webp, notes.txt.\n",
             result.stdout,
         )
 
@@ -184,6 +186,53 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         path.write_bytes(path.read_bytes()[:-400])
         self.assert_refused(self.translate(), f"'{path}' cannot be decoded", "Replace it")
 
+    def test_all_wrong_headers_are_named_at_once(self):
+        write_picture(self.input / "a.png")
+        for name in ("b.png", "c.jpg"):
+            (self.input / name).write_bytes(b"nothing")
+        result = self.translate()
+        self.assertEqual((result.exit_code, result.stdout), (2, ""))
+        lines = result.stderr.splitlines()
+        self.assertEqual(lines[0], "error: 2 of 3 images cannot be used:")
+        self.assertStartsWith(lines[1], f"'{self.input / 'b.png'}' cannot be read")
+        self.assertStartsWith(lines[2], f"'{self.input / 'c.jpg'}' cannot be read")
+        self.assertFalse(self.output.exists())
+
+    @parameterized.parameters([[]], [["--tile=32"]])
+    def test_keep_going(self, flags):
+        """Of each kind of fault one: no image, damaged, of other channels; and good ones beside."""
+        for name in ("a.png", "e.jpg"):
+            write_picture(self.input / name)
+        (self.input / "b.png").write_bytes(b"nothing")
+        damaged = write_picture(self.input / "c.png", size=(60, 60))
+        damaged.write_bytes(damaged.read_bytes()[:-400])
+        np.save(self.input / "d.npy", np.zeros([8, 8, 5], np.uint8))
+        result = self.translate("--keep_going", *flags)
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(names_in(self.output), ["a.png", "e.jpg"])
+        self.assertEqual(result.stdout, f"Wrote 2 images to '{self.output}'.\n")
+        lines = result.stderr.splitlines()[-4:]
+        for line, name, problem in zip(
+            lines,
+            ("b.png", "c.png", "d.npy"),
+            ("cannot be read", "cannot be decoded", "has 5 channel(s)"),
+        ):
+            self.assertStartsWith(line, f"error: '{self.input / name}' {problem}")
+        self.assertEqual(lines[3], "3 of 5 could not be translated.")
+
+    def test_keep_going_when_all_is_well(self):
+        write_picture(self.input / "a.png")
+        result = self.translate("--keep_going")
+        self.assertEqual((result.exit_code, names_in(self.output)), (0, ["a.png"]))
+
+    def test_keep_going_ends_when_nothing_can_be_written(self):
+        for name in ("a.png", "b.png"):
+            write_picture(self.input / name)
+        error = WriteError("The disk is full.")
+        with mock.patch.object(translate.files, "write_atomically", side_effect=error) as write:
+            self.assert_refused(self.translate("--keep_going"), "error: The disk is full.")
+        write.assert_called_once()
+
     def test_inputs_are_not_overwritten(self):
         path = write_picture(self.input / "a.png")
         before = path.read_bytes()
@@ -208,6 +257,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         write_picture(self.input / "a.png")
         damaged = write_picture(self.input / "b.png", size=(60, 60))
         damaged.write_bytes(damaged.read_bytes()[:-400])
+        (self.input / os.fsdecode(b"caf\xe9.webp")).touch()  # A name that is not UTF-8.
         # From another folder, with names that are relative to it.
         command = [sys.executable, "-m", "pix2pix_tf.translate", f"--model={self.run_folder}"]
         result = subprocess.run(
@@ -220,6 +270,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(result.returncode, 2, result.stderr)
         self.assertIn("error: 'input/b.png' cannot be decoded", result.stderr)
+        self.assertIn(": caf\\udce9.webp.\n", result.stdout)
         self.assertNotIn("Traceback", result.stderr)
         self.assertEqual(names_in(self.folder / "out"), ["a_0.png", "a_1.png"])  # Whole ones only.
 

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import hostile_files
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -97,6 +98,18 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
         decoy = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
         large = encode("png", width=600, height=600)
         self.assert_refused(large[:8] + decoy + large[8:], "[is neither a PNG nor a JPEG file]")
+
+    def test_a_jpeg_of_very_many_scans(self):
+        most = images.MAX_SCANS - 1  # Beside the first one.
+        file = hostile_files.many_scans(most, width=64, height=32)
+        self.assertAllEqual(decode_batch([file]), [[32, 64, 3]])
+        file = hostile_files.many_scans(most + 1, width=64, height=32)
+        self.assert_refused(file, "[has] [501] [scans; the limit is 500]")
+
+    def test_what_marks_a_scan_is_nothing_special_in_a_png(self):
+        file = encode("png")
+        text = hostile_files.chunk(b"teXt", 600 * images.START_OF_SCAN)
+        self.assertAllEqual(decode_batch([file[:33] + text + file[33:]]), [[10, 20, 3]])
 
     @parameterized.named_parameters(
         ("text", b"hello"),

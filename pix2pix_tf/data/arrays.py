@@ -11,6 +11,7 @@ import importlib
 import io
 import logging
 import warnings
+import zlib
 from types import ModuleType
 
 import numpy as np
@@ -28,6 +29,8 @@ _REAL_KINDS = "uif"  # Of NumPy: unsigned, signed, floating.
 _DAMAGE = (Exception, RecursionError)
 # Where tifffile finds channels: beside each other, in planes, in pages (Q: of no known kind).
 _CHANNEL_AXES = "SCIQ"
+_DEFLATED = (8, 32946, 50013)  # The numbers that TIFF has for it.
+_LZMA = 34925
 _MIN_IS_BLACK, _RGB = 1, 2  # Values of TIFF's PhotometricInterpretation that mean what they say.
 _ORIENTATION = 274  # TIFF's tag; 1 is upright.
 
@@ -44,6 +47,7 @@ def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
         MissingInputError: If there is no such file.
         InputError: If it is damaged, too large, or holds something else than one picture.
     """
+    encoded.require(path)
     shape, dtype = _attempt(_inspect_tiff if _is_tiff(path) else _inspect_npy, path)
     if dtype.kind not in _REAL_KINDS:
         raise InputError(
@@ -153,7 +157,7 @@ def _read_npy(path: ImageFile) -> np.ndarray:
 
 
 def _inspect_tiff(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
-    with _import_tifffile(path).TiffFile(encoded.for_library(path)) as file:
+    with _open_tiff(path) as file:
         series = _check_series(path, file)
         sizes = dict(zip(series.axes, series.shape))
         channels = sizes.get(_channel_axis(series.axes), 1)
@@ -161,11 +165,39 @@ def _inspect_tiff(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
 
 
 def _read_tiff(path: ImageFile) -> np.ndarray:
-    with _import_tifffile(path).TiffFile(encoded.for_library(path)) as file:
+    with _open_tiff(path) as file:
         series = _check_series(path, file)
+        for page in series.pages:
+            _check_inflates(page, file.filehandle)
         values = series.asarray()
         axis = _channel_axis(series.axes)
         return np.moveaxis(values, series.axes.index(axis), -1) if axis else values
+
+
+def _open_tiff(path: ImageFile):
+    # OME-XML in a file may name others, which would be read as well, wherever they are.
+    return _import_tifffile(path).TiffFile(
+        encoded.for_library(path), is_ome=False, _multifile=False
+    )
+
+
+def _check_inflates(page, file) -> None:
+    """Refuses a page whose compressed parts hold more than its picture.
+
+    tifffile inflates all of a part before it looks at the size: kilobytes can become
+    gigabytes.
+
+    Raises:
+        ValueError: If one does.
+    """
+    if page.compression not in _DEFLATED:
+        return
+    # A part is a strip, or a tile; those at the border are padded.
+    limit = int(np.prod(page.chunks, dtype=object)) * page.dtype.itemsize
+    for offset, count in zip(page.dataoffsets, page.databytecounts):
+        file.seek(offset)
+        if len(zlib.decompressobj().decompress(file.read(count), limit + 1)) > limit:
+            raise ValueError("it inflates to more than its picture")
 
 
 def _channel_axis(axes: str) -> str:
@@ -187,6 +219,9 @@ def _check_series(path: ImageFile, file):
             f"'{path}' is a TIFF of kind {getattr(page.photometric, 'name', page.photometric)}, "
             "whose values are no brightnesses. Convert it to MINISBLACK or RGB."
         )
+    if page.compression == _LZMA:
+        # It has no limit to what it inflates to, and hardly anybody writes it.
+        raise InputError(f"'{path}' is compressed by LZMA. Compress it by deflate, or not at all.")
     orientation = page.tags.valueof(_ORIENTATION, 1)
     if orientation != 1:
         raise InputError(

@@ -12,6 +12,8 @@ import os
 import pathlib
 from typing import Union
 
+from pix2pix_tf import files
+
 
 @dataclasses.dataclass(frozen=True)
 class EncodedFile:
@@ -51,6 +53,12 @@ ImageFile = Union[pathlib.Path, EncodedFile]
 def as_file(path: str | os.PathLike | EncodedFile) -> ImageFile:
     """Returns a path as a `pathlib.Path`; a file in memory as it is."""
     return path if isinstance(path, EncodedFile) else pathlib.Path(path)
+
+
+def require(file: str | os.PathLike | EncodedFile) -> None:
+    """Refuses a path that is no file; see `files.require_file`. What is in memory is one."""
+    if not isinstance(file, EncodedFile):
+        files.require_file(pathlib.Path(file))
 
 
 def for_library(file: ImageFile) -> pathlib.Path | io.BytesIO:

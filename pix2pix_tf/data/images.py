@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pix2pix_tf.config import PICTURE_CHANNELS
 from pix2pix_tf.data import arrays, encoded, orientation
@@ -28,6 +28,10 @@ from pix2pix_tf.errors import InputError, MissingInputError
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *arrays.SUFFIXES)
 MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
+# Of a JPEG, where cameras and programs make up to 14. Each passes over the whole picture, and
+# one that changes nothing takes some bytes: a small file could decode for hours.
+MAX_SCANS = 500
+START_OF_SCAN = b"\xff\xda\0"  # The third byte is the first of a length, which is small.
 JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 # Pillow's mode, and bits per pixel and compression in the header, of the BMP files that
 # TensorFlow reads right. It takes palette indices for grey, and any fourth byte for alpha.
@@ -35,6 +39,8 @@ _BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
 
 
 _EXIF_ORIENTATION = 0x0112
+_PIXELS_AT_ONCE = 2**20  # Of those whose channels are converted.
+_VALUES_AT_ONCE = 2**22  # Of an array that is scaled: a large one takes no copies in float64.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +63,7 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         MissingInputError: If there is no such file.
         InputError: If it is no PNG, JPEG, BMP, NumPy array or TIFF, or too large.
     """
+    encoded.require(path)
     if arrays.is_array(path):
         (height, width, channels), dtype = arrays.inspect(path)
         return ImageInfo(
@@ -81,14 +88,15 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         raise
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"'{path}' cannot be read as an image ({error}). Replace it, or take it out of the "
-            "folder."
-        ) from None
     except Image.DecompressionBombError:
         width = height = MAX_PIXELS  # Larger still; the next lines say so.
         channels, kind, mode, has_other_colours = 3, "PNG", "RGB", False
+    except Exception as error:  # Pillow raises nearly anything on damaged files.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"'{path}' cannot be read as an image ({reason}). Replace it, or take it out of the "
+            "folder."
+        ) from None
     if kind not in ("PNG", "JPEG", "MPO", "BMP"):
         raise InputError(f"'{path}' is a {kind} file. Convert it to PNG or JPEG.")
     if width * height > MAX_PIXELS:
@@ -199,7 +207,34 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
 
 
 def _convert(decoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Returns decoded pixels with other channels than they have; see `decode_pixels`."""
+    """Returns decoded pixels with other channels than they have; see `decode_pixels`.
+
+    Of a large picture some rows at a time: it is done in float32, which at once would take
+    3 GB for a grey file of 66 kB.
+    """
+    height, width = tf.unstack(tf.shape(decoded)[:2])
+    num_rows = tf.maximum(_PIXELS_AT_ONCE // tf.maximum(width, 1), 1)
+
+    def convert_in_parts() -> tf.Tensor:
+        num_parts = -(-height // num_rows)
+        parts = tf.TensorArray(
+            decoded.dtype, num_parts, element_shape=[None, None, channels], infer_shape=False
+        )
+
+        def convert_part(number: tf.Tensor, parts: tf.TensorArray):
+            rows = decoded[number * num_rows : (number + 1) * num_rows]
+            return number + 1, parts.write(number, _convert_rows(rows, channels))
+
+        loop = [tf.constant(0), parts]
+        _, parts = tf.while_loop(
+            lambda number, _: number < num_parts, convert_part, loop, parallel_iterations=1
+        )
+        return parts.concat()
+
+    return tf.cond(height <= num_rows, lambda: _convert_rows(decoded, channels), convert_in_parts)
+
+
+def _convert_rows(decoded: tf.Tensor, channels: int) -> tf.Tensor:
     white = float(decoded.dtype.max)
     found = tf.shape(decoded)[-1]  # 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha.
     values = tf.cast(decoded, tf.float32)
@@ -313,9 +348,14 @@ def read_image(
             f"'{path}' has {beyond:.0%} of its values beyond the stated range {low:g},{high:g}: "
             f"they are from {values.min():g} to {values.max():g}. Correct the range, or the file."
         )
-    # In float64, since float32 does not hold all integers of 32 bits.
-    unit = (values.astype(np.float64) - low) * (2.0 / (high - low)) - 1.0
-    return np.clip(unit, -1.0, 1.0).astype(np.float32)
+    image = np.empty(values.shape, np.float32)
+    flat_values, flat_image = values.reshape(-1), image.reshape(-1)
+    for start in range(0, values.size, _VALUES_AT_ONCE):
+        part = slice(start, start + _VALUES_AT_ONCE)
+        # In float64, since float32 does not hold all integers of 32 bits.
+        unit = (flat_values[part].astype(np.float64) - low) * (2.0 / (high - low)) - 1.0
+        flat_image[part] = np.clip(unit, -1.0, 1.0)
+    return image
 
 
 def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -> np.ndarray:
@@ -328,12 +368,18 @@ def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -
     if arrays.is_array(path):
         check_fits(path, inspect_image(path), channels=channels)
         return _in_depth(arrays.read(path), dtype)
+    encoded.require(path)
     try:
         contents = encoded.as_file(path).read_bytes()
+        if contents.count(START_OF_SCAN) > MAX_SCANS:
+            raise InputError(
+                f"'{path}' has {contents.count(START_OF_SCAN)} scans; {MAX_SCANS} are the limit of "
+                "what is decoded. Save it again with another program."
+            )
         return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
-    except (tf.errors.InvalidArgumentError, OSError):
+    except (tf.errors.OpError, OSError):
         raise InputError(
             f"'{path}' cannot be decoded: it is truncated or damaged ({_size_text(path)}). Replace "
             "it, or take it out of the folder."

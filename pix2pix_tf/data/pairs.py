@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 import tqdm.auto
 
-from pix2pix_tf.data import images, records, registry, scenes
+from pix2pix_tf.data import augment, images, records, registry, scenes
 from pix2pix_tf.data.encoded import ImageFile
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, list_faults
 
 DEMO = "demo"
 SPLITS = ("train", "val", "test")
@@ -28,7 +28,7 @@ SPLITS = ("train", "val", "test")
 # reaches into it, and where. Far apart, so that no test scene is ever trained on.
 _DEMO_SPLITS = {"train": (0, 2000), "val": (1_000_000, 100), "test": (2_000_000, 100)}
 _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jitters it.
-_MOST_FAULTS_SHOWN = 10
+_MOST_LONELY_SHOWN = 10
 # Pairs would be missing without a word if these were passed over like other files.
 _OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 
@@ -52,6 +52,7 @@ def open_pairs(
     b_channels: int = 3,
     a_range: tuple[float, float] | None = None,
     b_range: tuple[float, float] | None = None,
+    scaled_to: augment.Size | None = None,
     scene_size: int = 256,
 ) -> PairSource:
     """Returns the pairs of one split of a data set, their headers checked.
@@ -65,6 +66,8 @@ def open_pairs(
         b_channels: What B is read as.
         a_range: The values of A that become -1 and 1; None: all of the integer type.
         b_range: The same of B.
+        scaled_to: What pairs will be scaled to cover, pixels or (height, width), so that
+            those are refused which would become too large; None: nothing.
         scene_size: Pixels of a drawn scene; files have their own size.
 
     Raises:
@@ -78,7 +81,13 @@ def open_pairs(
             )
         return ScenePairs(split, size=scene_size, a_channels=a_channels, b_channels=b_channels)
     folder = registry.locate(dataset, data_dir)
-    settings = dict(a_channels=a_channels, b_channels=b_channels, a_range=a_range, b_range=b_range)
+    settings = dict(
+        a_channels=a_channels,
+        b_channels=b_channels,
+        a_range=a_range,
+        b_range=b_range,
+        scaled_to=scaled_to,
+    )
     if records.is_there(folder):
         return RecordPairs(folder, split, **settings)
     return FilePairs(find_pairs(folder, split), **settings)
@@ -176,6 +185,7 @@ class _EncodedPairs:
         b_channels: What B is read as.
         a_range: The values of A that become -1 and 1; None: all of the integer type.
         b_range: The same of B.
+        scaled_to: What pairs will be scaled to cover; None: nothing.
     """
 
     def __init__(
@@ -185,17 +195,18 @@ class _EncodedPairs:
         b_channels: int,
         a_range: tuple[float, float] | None = None,
         b_range: tuple[float, float] | None = None,
+        scaled_to: augment.Size | None = None,
     ):
         self._channels = (a_channels, b_channels)
         self._ranges = (a_range, b_range)
+        self._scaled_to = scaled_to
+        self.dtype = tf.float32 if a_range or b_range else tf.uint8
 
     def _take(self, infos: Mapping[ImageFile, images.ImageInfo]) -> None:
         """Takes what the headers of all files say, to choose the type of the pixels."""
         images.warn_of_colours(infos)
-        if any(self._ranges):
-            self.dtype = tf.float32
-        else:
-            self.dtype = tf.uint16 if max(info.bits for info in infos.values()) == 16 else tf.uint8
+        if self.dtype == tf.uint8 and max(info.bits for info in infos.values()) == 16:
+            self.dtype = tf.uint16
 
     def _check(self, files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
         """Refuses a pair that cannot be read as it was asked for."""
@@ -204,6 +215,21 @@ class _EncodedPairs:
             # One file is read as either side.
             which = min(side, len(files) - 1)
             self._check_fits(files[which], infos[which], side)
+        num_beside = 2 if len(files) == 1 else 1
+        self._check_scaled(files[0], infos[0].width // num_beside, infos[0].height)
+
+    def _check_scaled(self, path: ImageFile, width: int, height: int) -> None:
+        """Refuses a strip so thin that scaling its shorter side up would fill the memory."""
+        if self._scaled_to is None:
+            return
+        needed = augment.sides_of(self._scaled_to)
+        scale = max(needed[0] / height, needed[1] / width)
+        if scale > 1 and width * height * scale**2 > images.MAX_PIXELS:
+            raise InputError(
+                f"'{path}' has images of {width}x{height} pixels, which would have more than "
+                f"{images.MAX_PIXELS} when they are scaled to cover {needed[1]}x{needed[0]}. Crop "
+                "them, or take them out."
+            )
 
     def _check_fits(self, path: ImageFile, info: images.ImageInfo, side: int) -> None:
         channels = self._channels[side]
@@ -236,15 +262,15 @@ class FilePairs(_EncodedPairs):
     """Pairs of image files.
 
     Every header is read at once, so that a wrong file is refused before any
-    slow thing.
+    slow thing. If one is, the others are read whole, so that all are named at once.
 
     Args:
         files: Those of each pair.
         **settings: See `open_pairs`.
 
     Raises:
-        InputError: If files are no images, have odd widths or differ in size,
-            listing them.
+        InputError: If files are no images, have odd widths, differ in size or would become
+            too large when they are scaled, listing them.
     """
 
     def __init__(self, files: Sequence[PairFiles], **settings):
@@ -252,8 +278,12 @@ class FilePairs(_EncodedPairs):
         self._files = list(files)
         self.names = [pair.name for pair in self._files]
         infos: dict[ImageFile, images.ImageInfo] = {}
-        for inspected in run_on_all(self._inspect, self._files):
-            infos.update(inspected)
+        try:
+            for inspected in run_on_all(self._inspect, self._files):
+                infos.update(inspected)
+        except InputError:
+            run_on_all(self._inspect_and_read, self._files)
+            raise  # A file has changed meanwhile.
         self._take(infos)
 
     def _inspect(self, pair: PairFiles) -> dict[ImageFile, images.ImageInfo]:
@@ -261,6 +291,10 @@ class FilePairs(_EncodedPairs):
         infos = [images.inspect_image(file) for file in pair.files]
         self._check(pair.files, infos)
         return dict(zip(pair.files, infos))
+
+    def _inspect_and_read(self, pair: PairFiles) -> None:
+        self._inspect(pair)
+        self._read_pair(pair)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file is damaged."""
@@ -325,12 +359,8 @@ def run_on_all(function, items: Sequence) -> list:
         )
         results = list(bar)
     if faults:
-        num_faults = len(faults)
-        faults = sorted(set(faults))  # A damaged shard is one fault of many pairs.
-        more = len(faults) - _MOST_FAULTS_SHOWN
-        tail = f"\n... and {more} more." if more > 0 else ""
-        head = f"{num_faults} of {len(items)} pairs cannot be used:\n" if len(faults) > 1 else ""
-        raise InputError(head + "\n".join(faults[:_MOST_FAULTS_SHOWN]) + tail)
+        # A damaged shard is one fault of many pairs.
+        raise InputError(list_faults(faults, num_items=len(items), what="pairs"))
     return results
 
 
@@ -406,10 +436,10 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
     lonely = [f"'{a_of[stem]}' has no partner in '{b_folder}'" for stem in a_of.keys() - b_of]
     lonely += [f"'{b_of[stem]}' has no partner in '{a_folder}'" for stem in b_of.keys() - a_of]
     if lonely:
-        more = len(lonely) - _MOST_FAULTS_SHOWN
+        more = len(lonely) - _MOST_LONELY_SHOWN
         tail = f"; and {more} more" if more > 0 else ""
         raise MissingInputError(
-            f"{'; '.join(sorted(lonely)[:_MOST_FAULTS_SHOWN])}{tail}. Pairs have the same name in "
+            f"{'; '.join(sorted(lonely)[:_MOST_LONELY_SHOWN])}{tail}. Pairs have the same name in "
             "both folders, the suffix may differ: add the missing files or take these out."
         )
     if not a_of:

@@ -52,6 +52,13 @@ def decode_checked(
     blocks = tf.math.ceil(tf.cast(size, tf.float64) / multiple)
     num_pixels = tf.reduce_prod(blocks) * multiple**2
     is_damaged = [name, "cannot be decoded: it is truncated or damaged"]
+    # Of a PNG the same bytes mean nothing.
+    num_scans = tf.cond(is_png, lambda: 0, lambda: _count(contents, images.START_OF_SCAN))
+    contents = _require(
+        contents,
+        num_scans <= images.MAX_SCANS,
+        [name, "has", num_scans, f"scans; the limit is {images.MAX_SCANS}"],
+    )
     contents = _require(contents, num_pixels > 0, is_damaged)
     contents = _require(
         contents,
@@ -69,6 +76,11 @@ def _require(value: tf.Tensor, condition: tf.Tensor, text: list) -> tf.Tensor:
     """Returns `value`, which can be had only if `condition` holds."""
     with tf.control_dependencies([tf.debugging.Assert(condition, text)]):
         return tf.identity(value)
+
+
+def _count(contents: tf.Tensor, part: bytes) -> tf.Tensor:
+    """Returns how often `part` is in a string scalar, int32."""
+    return tf.size(tf.strings.split(contents, part)) - 1
 
 
 def _png_size(contents: tf.Tensor) -> tf.Tensor:

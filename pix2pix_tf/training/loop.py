@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -91,11 +91,8 @@ def _train(
         tf.config.experimental.enable_op_determinism()
     _check_batch(config, strategy)
 
-    training_reader = open_reader(
-        config, "train", size=config.load_shape, cache_megabytes=config.cache_megabytes
-    )
     held_out = pairs.find_split(config.dataset, _HELD_OUT_SPLITS, data_dir=config.data_dir)
-    held_out_reader = open_reader(config, held_out or "train", size=config.crop_shape)
+    training_reader, held_out_reader = _open_readers(config, held_out)
     for line in describe_run(
         config,
         workdir,
@@ -107,9 +104,8 @@ def _train(
         print(line, flush=True)
     if config.dataset != pairs.DEMO:
         print("Reading all pairs once ...", flush=True)
-        training_reader.read_all()
-        if held_out:
-            held_out_reader.read_all()
+        readers = [training_reader, *([held_out_reader] if held_out else [])]
+        _do_all([reader.read_all for reader in readers])
 
     if lock:
         lock.acquire()
@@ -226,6 +222,46 @@ def _run_steps(
             )
 
 
+def _open_readers(
+    config: TrainConfig, held_out: str | None
+) -> tuple[pipeline.PairReader, pipeline.PairReader]:
+    """Returns the pairs for training, and those for samples and measures.
+
+    Raises:
+        InputError: If there are none; or if some cannot be used, naming those of both splits.
+    """
+
+    def open_training() -> pipeline.PairReader:
+        return open_reader(
+            config, "train", size=config.load_shape, cache_megabytes=config.cache_megabytes
+        )
+
+    def open_held_out() -> pipeline.PairReader:
+        return open_reader(config, held_out or "train", size=config.crop_shape)
+
+    try:
+        return open_training(), open_held_out()
+    except InputError:
+        # All that is wrong is said at once, and not only the first kind of it.
+        openings = [open_training, *([open_held_out] if held_out else [])]
+        _do_all([lambda opening=opening: opening().read_all() for opening in openings])
+        raise
+
+
+def _do_all(functions: Sequence[Callable[[], None]]) -> None:
+    """Calls each function; if several raise an InputError, raises one that says all."""
+    faults = []
+    for function in functions:
+        try:
+            function()
+        except InputError as error:
+            faults.append(error)
+    if len(faults) > 1:
+        raise InputError("\n".join(map(str, faults)))
+    if faults:
+        raise faults[0]
+
+
 def open_reader(
     config: TrainConfig, split: str, *, size: augment.Size, cache_megabytes: int = 0
 ) -> pipeline.PairReader:
@@ -252,6 +288,7 @@ def open_reader(
         b_channels=b_channels,
         a_range=a_range,
         b_range=b_range,
+        scaled_to=size,
         scene_size=max(config.crop_shape),
     )
     return pipeline.PairReader(
