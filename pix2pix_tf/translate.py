@@ -78,7 +78,7 @@ def main(unused_arguments: list[str]) -> None:
     config = translate.config
     for path, info in infos.items():
         images.check_fits(
-            path, info, channels=config.input_channels, value_range=config.input_limits
+            path, info, channels=config.input_file_channels, value_range=config.input_limits
         )
     for path in tqdm.tqdm(paths, unit="image", disable=None):
         for sample in range(options.samples):

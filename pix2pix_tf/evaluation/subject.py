@@ -20,7 +20,7 @@ class Subject:
 
     Attributes:
         reader: Pairs that cover the outputs' size.
-        channels: Of the outputs.
+        channels: Of the outputs, as they are written.
         dataset: Its name, for the record.
         direction: Of the translation, for the record.
         split: Its name, for the record.
@@ -66,7 +66,7 @@ def open_subject(
         InputError: If there are no such pairs, a network cannot be loaded, or cannot
             judge outputs of this size and channels.
     """
-    is_picture = config.output_channels in PICTURE_CHANNELS
+    is_picture = config.output_file_channels in PICTURE_CHANNELS
     if segmenter and not (is_picture and isinstance(size, int)):
         raise InputError(
             "The FCN-score is of square pictures of 1, 3 or 4 channels. Leave --segmenter out."
@@ -91,7 +91,7 @@ def open_subject(
         dataset=config.dataset,
         direction=config.direction,
         split=split,
-        channels=config.output_channels,
+        channels=config.output_file_channels,
         seed=seed,
         features=network,
         segmentation=make_measure,
