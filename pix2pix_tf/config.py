@@ -103,10 +103,10 @@ class TrainConfig:
     )
     color_space: str = setting(
         RGB,
-        "What the channels are. rgb: those of the files, as they are. lab: colorization, from CIE "
-        "L to a and b of one photo (paper: section 4), with input_channels 1 and output_channels "
-        "2; files hold photos all the same. Scaled as L / 50 - 1 and ab / 110 (authors' PyTorch "
-        "code).",
+        "What the channels are. rgb: those of the files, as they are. lab: colorization (paper: "
+        "section 4), from CIE L of a photo to its a and b, so input_channels becomes 1 and "
+        "output_channels 2; files hold photos all the same. Scaled as L / 50 - 1 and ab / 110 "
+        "(authors' PyTorch code).",
         choices=(RGB, LAB),
     )
     cache_megabytes: int = setting(
@@ -268,7 +268,7 @@ class TrainConfig:
         for name in ("input_range", "output_range"):
             value_range(getattr(self, name), name=name)  # Refuses what is no range.
         if self.color_space == LAB:
-            self._check_lab()
+            self._settle_lab()
         if not self.uses_gan and self.lambda_l1 == 0 and self.lambda_l2 == 0:
             raise InputError(
                 f"The generator has no objective: gan_loss is {self.gan_loss}, lambda_gan "
@@ -281,15 +281,16 @@ class TrainConfig:
             )
         first_and_last_step(self.profile_steps)
 
-    def _check_lab(self) -> None:
-        """Refuses what does not go with `color_space` "lab"."""
-        channels = (self.input_channels, self.output_channels)
-        if channels != (1, 2):
-            raise InputError(
-                f"color_space is lab, which makes a and b of L, but input_channels is "
-                f"{channels[0]} and output_channels {channels[1]}. Use 1 and 2, or leave "
-                "color_space at rgb."
-            )
+    def _settle_lab(self) -> None:
+        """Sets the channels that `color_space` "lab" means; refuses what does not go with it."""
+        for name, photo, network in (("input_channels", 3, 1), ("output_channels", 3, 2)):
+            channels = getattr(self, name)
+            if channels not in (photo, network):
+                raise InputError(
+                    f"color_space is lab, from L to a and b, but {name} is {channels}. Leave it "
+                    "out, or leave color_space at rgb."
+                )
+            object.__setattr__(self, name, network)
         for name in ("input_range", "output_range"):
             if getattr(self, name):
                 raise InputError(

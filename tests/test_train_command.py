@@ -84,6 +84,11 @@ class FlagsTest(absltest.TestCase):
             num_steps=100,
             decay_steps=7,
             load_size=300,
+            crop_height=256,
+            crop_width=384,
+            color_space="rgb",  # Tested with the presets; lab has channels and ranges of its own.
+            input_range="0,1",
+            output_range="0,4095",
             profile_steps="2-3",
         )
         for field in dataclasses.fields(TrainConfig):

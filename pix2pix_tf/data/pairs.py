@@ -93,6 +93,17 @@ def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -
     return next((split for split in candidates if has_split(folder, split)), None)
 
 
+def count_pairs(dataset: str, split: str, *, data_dir: str = "") -> int:
+    """Returns how many pairs a split has, or photos that stand for pairs; opens no file.
+
+    Raises:
+        MissingInputError: If the data set or the split is not there.
+    """
+    if dataset == DEMO:
+        return _DEMO_SPLITS[split][1]
+    return len(find_pairs(registry.locate(dataset, data_dir), split))
+
+
 class ScenePairs:
     """The `demo` set: drawn scenes, A the label colours and B the rendering."""
 
