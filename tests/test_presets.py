@@ -96,6 +96,24 @@ class TableTest(parameterized.TestCase):
             self.assertRegex(line, "Appendix 6.2, .*(as others quote it|recalled, not checked)")
 
 
+class DocumentTest(absltest.TestCase):
+    def test_table_has_the_figures(self):
+        text = (pathlib.Path(__file__).parent.parent / "docs" / "tasks.md").read_text()
+        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:3] == "| `"]
+        self.assertEqual([row[0].strip("`") for row in rows], list(presets.PRESETS))
+        for name, task, pairs, epochs, batch, jitter, mirror, here in rows:
+            preset = presets.PRESETS[name.strip("`")]
+            self.assertStartsWith(preset.task, task)
+            self.assertEqual(pairs, f"{preset.num_train:,}")
+            self.assertEqual(epochs.split()[0], str(preset.epochs))
+            self.assertEqual(batch.split()[0], str(preset.batch_size))
+            self.assertEqual(jitter.split()[0], "yes" if preset.jitter else "no")
+            self.assertEqual(mirror.split()[0], "yes" if preset.mirror else "no")
+            self.assertEqual(here == "published", bool(preset.dataset))
+            marked = any("?" in cell for cell in (epochs, batch, jitter, mirror))
+            self.assertEqual(marked, presets.RECALLED in preset.certainty, msg=name)
+
+
 class FlagTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
