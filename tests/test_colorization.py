@@ -237,6 +237,10 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(grey, np.repeat(grey[..., :1], 3, axis=-1))
         self.assertLess(np.abs(lightness(grey) - lightness(target)).max(), 0.3)
 
+    def test_classes_are_not_told_by_grey(self):
+        with self.assertRaisesRegex(InputError, "^The inputs of colorization do not tell classes"):
+            subject.open_subject(self.config, split="val", size=32, segmenter="anything")
+
     def test_evaluation_of_other_programs_photos(self):
         output, given = self.folder / "of_folder", self.folder / "given"
         for seed in (3, 4):

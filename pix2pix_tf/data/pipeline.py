@@ -190,28 +190,40 @@ def training_batches(
 class Example(NamedTuple):
     """One pair for evaluation; images are `[1, height, width, channels]` in [-1, 1].
 
-    Source and target are what the network takes and should give. The pictures are what they
-    look like: with `color_space` "lab" the grey photo and the photo, else the same.
+    Source and target are what the network takes and should give; the pictures are what they
+    look like in files.
     """
 
     name: str
     source: tf.Tensor
     target: tf.Tensor
-    color_space: str = RGB
 
     @property
     def source_picture(self) -> tf.Tensor:
         """The source as it is shown and measured."""
-        return lab.grey_of(self.source) if self.color_space == LAB else self.source
+        return self.source
 
     @property
     def target_picture(self) -> tf.Tensor:
         """The target as it is shown and measured."""
         return self.picture_of(self.target)
 
-    def picture_of(self, output) -> tf.Tensor:
+    def picture_of(self, output):
         """Returns an output of the network for this source as it is shown and measured."""
-        return lab.picture_of(self.source, output, self.color_space)
+        return output
+
+
+class LabExample(Example):
+    """One photo for the evaluation of colorization: L, and a and b; shown are photos."""
+
+    @property
+    def source_picture(self) -> tf.Tensor:
+        """The grey photo."""
+        return lab.grey_of(self.source)
+
+    def picture_of(self, output) -> tf.Tensor:
+        """Returns the photo of an output for this source."""
+        return lab.photo_of(self.source, output)
 
 
 def evaluation_examples(
@@ -230,12 +242,11 @@ def evaluation_examples(
         limit: Most pairs to yield, spread evenly over all; None for all.
         only: Names of those that may be yielded; None for all.
     """
+    make = LabExample if reader.color_space == LAB else Example
     count = len(reader) if limit is None else min(limit, len(reader))
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int):
         if only is not None and reader.names[index] not in only:
             continue
         source, target = (images.normalize_image(x) for x in reader.read(index))
         source, target = augment.center_pair(source, target, crop_size=crop_size)
-        yield Example(
-            reader.names[index], source[tf.newaxis], target[tf.newaxis], reader.color_space
-        )
+        yield make(reader.names[index], source[tf.newaxis], target[tf.newaxis])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from pix2pix_tf.config import PICTURE_CHANNELS, TrainConfig
+from pix2pix_tf.config import LAB, PICTURE_CHANNELS, TrainConfig
 from pix2pix_tf.data import augment, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features, segmentation
@@ -70,6 +70,11 @@ def open_subject(
     if segmenter and not (is_picture and isinstance(size, int)):
         raise InputError(
             "The FCN-score is of square pictures of 1, 3 or 4 channels. Leave --segmenter out."
+        )
+    if segmenter and config.color_space == LAB and not class_maps:
+        raise InputError(
+            "The inputs of colorization do not tell classes by their colours. Pass --class_maps, "
+            "or leave --segmenter out."
         )
     reader = loop.open_reader(config, split, size=size)
     judge = segmenters.load(segmenter) if segmenter else None
