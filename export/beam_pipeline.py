@@ -36,7 +36,7 @@ from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import augment, images, untrusted
+from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.inference import exported, translator
 
 DEAD_LETTERS = "failed.jsonl"
@@ -208,12 +208,12 @@ class _Read(beam.DoFn):
             pixels = untrusted.decode_checked(
                 contents,
                 tf.constant(0),
-                channels=config.input_channels,
+                channels=config.input_file_channels,
                 multiple=config.crop_size,
                 max_pixels=max_pixels,
             )
-            padded = augment.pad_to_multiple(images.normalize_image(pixels), config.crop_size)
-            return padded, tf.shape(pixels)
+            source = lab.source_of(images.normalize_image(pixels), config.color_space)
+            return augment.pad_to_multiple(source, config.crop_size), tf.shape(pixels)
 
         self._decode = decode
 
@@ -322,8 +322,9 @@ def _translate(pictures: list[Picture], model: exported.ExportedModel) -> Iterat
         np.stack([picture.z for picture in pictures]),
     )
     for picture, output in zip(pictures, outputs):
-        pixels = images.denormalize_image(output[: picture.height, : picture.width]).numpy()
-        yield Translation(picture.name, pixels)
+        source, output = (x[: picture.height, : picture.width] for x in (picture.image, output))
+        image = lab.picture_of(source, output, model.config.color_space)
+        yield Translation(picture.name, images.denormalize_image(image).numpy())
 
 
 class _Write(beam.DoFn):

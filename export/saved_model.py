@@ -5,7 +5,8 @@ r"""Exports a trained generator as a SavedModel for TensorFlow Serving and conve
 Writes the next version, `exported/facades/1` and so on, with three signatures:
 `serving_default` (tensors), `with_noise` (tensors and the noise z) and `encoded`
 (image files of any size); the last only where PNG and JPEG hold the model's channels and
-values. `assets.extra/model_card.json` describes them.
+values. Of colorization, `encoded` makes a colour photo of a photo, grey or not, where the others
+take L and give a and b. `assets.extra/model_card.json` describes them.
 """
 
 from __future__ import annotations

@@ -295,11 +295,16 @@ def _describe(
     output_shape = [*image_shape[:3], card["config"]["output_channels"]]
     image = dict(dtype="float32", shape=image_shape, range=[-1, 1])
     output = dict(dtype="float32", shape=output_shape, range=[-1, 1])
+    # What the numbers stand for; older exports do not say.
+    described = card["signatures"]["with_noise"]
+    image["values"] = described["inputs"]["image"].get("values", "")
+    output["values"] = described["outputs"]["output"].get("values", "")
     z = dict(dtype="float32", shape=shape(job.noise_shape, "batch", "noise"), range=[0, 1])
     return dict(
         name=card["name"],
         description=(
-            "pix2pix generator. Inputs and outputs are float32, pixels in [-1, 1]. "
+            "pix2pix generator. Inputs and outputs are float32 in [-1, 1]: pixels, or what "
+            "values says. "
             "serving_default draws its own dropout noise at each call; with_noise takes it as z, "
             "uniform in [0, 1), and is repeatable."
         ),

@@ -10,7 +10,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -108,22 +109,27 @@ def define_flags(config_class: type, *, leave_out: Collection[str] = ()) -> None
             flags.DEFINE_string(name, default, help_text)
 
 
-def config_from_flags(config_class: type, *, saved=None):
+def given_flags(config_class: type) -> dict[str, Any]:
+    """Returns the values of the fields of a config dataclass that were given as flags."""
+    names = [field.name for field in dataclasses.fields(config_class)]
+    return {
+        name: flags.FLAGS[name].value
+        for name in names
+        if name in flags.FLAGS and flags.FLAGS[name].present
+    }
+
+
+def config_from_flags(config_class: type, *, saved=None, preset: Mapping[str, Any] | None = None):
     """Returns the config that the flags describe; fields without a flag take their default.
 
     Args:
         config_class: The dataclass.
         saved: One of them, which gives the values of flags that were not given;
             None means the defaults.
+        preset: Values of some fields, in place of those.
 
     Raises:
         InputError: If a value is not allowed.
     """
     values = dict(vars(saved)) if saved else {}
-    for field in dataclasses.fields(config_class):
-        if field.name not in flags.FLAGS:
-            continue
-        flag = flags.FLAGS[field.name]
-        if saved is None or flag.present:
-            values[field.name] = flag.value
-    return config_class(**values)
+    return config_class(**{**values, **(preset or {}), **given_flags(config_class)})

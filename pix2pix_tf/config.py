@@ -23,6 +23,7 @@ PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
 MAX_SERVED_PIXELS = 2**22  # 2048 x 2048, unless an export says otherwise.
 PICTURE_CHANNELS = (1, 3, 4)  # What PNG, JPEG and BMP files are read as.
 MAX_CHANNELS = 16
+RGB, LAB = "rgb", "lab"
 MAX_CROP_SIDE = 4096  # Pixels of a crop that is not square.
 # Below these sizes the discriminator has no logit left: receptive field, crop_size.
 _SMALLEST_CROP_SIZE = {142: 64, 286: 128}
@@ -100,6 +101,14 @@ class TrainConfig:
         "LOW,HIGH: the same of the output. Translations are written in it: in 8 bits if empty or "
         "LOW,255, in 16 for other whole numbers from 256 to 65535 with LOW from 0, else as float. "
         "Ours.",
+    )
+    color_space: str = setting(
+        RGB,
+        "What the channels are. rgb: those of the files, as they are. lab: colorization (paper: "
+        "section 4), from CIE L of a photo to its a and b, so input_channels becomes 1 and "
+        "output_channels 2; files hold photos all the same. Scaled as L / 50 - 1 and ab / 110 "
+        "(authors' PyTorch code).",
+        choices=(RGB, LAB),
     )
     cache_megabytes: int = setting(
         2048, "Memory for decoded images; larger sets are read anew each epoch. Ours.", minimum=0
@@ -259,6 +268,8 @@ class TrainConfig:
                 )
         for name in ("input_range", "output_range"):
             value_range(getattr(self, name), name=name)  # Refuses what is no range.
+        if self.color_space == LAB:
+            self._settle_lab()
         if not self.uses_gan and self.lambda_l1 == 0 and self.lambda_l2 == 0:
             raise InputError(
                 f"The generator has no objective: gan_loss is {self.gan_loss}, lambda_gan "
@@ -270,6 +281,23 @@ class TrainConfig:
                 "The rate falls over the last decay_steps of the run: use at most num_steps."
             )
         first_and_last_step(self.profile_steps)
+
+    def _settle_lab(self) -> None:
+        """Sets the channels that `color_space` "lab" means; refuses what does not go with it."""
+        for name, photo, network in (("input_channels", 3, 1), ("output_channels", 3, 2)):
+            channels = getattr(self, name)
+            if channels not in (photo, network):
+                raise InputError(
+                    f"color_space is lab, from L to a and b, but {name} is {channels}. Leave it "
+                    "out, or leave color_space at rgb."
+                )
+            object.__setattr__(self, name, network)
+        for name in ("input_range", "output_range"):
+            if getattr(self, name):
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r}, but color_space lab has a range of its "
+                    "own. Leave it empty."
+                )
 
     @property
     def uses_gan(self) -> bool:
@@ -299,6 +327,16 @@ class TrainConfig:
         return value_range(self.output_range, name="output_range")
 
     @property
+    def input_file_channels(self) -> int:
+        """Channels that the files of inputs are read with: those of the input, or of a photo."""
+        return 3 if self.color_space == LAB else self.input_channels
+
+    @property
+    def output_file_channels(self) -> int:
+        """Channels that translations are written with."""
+        return 3 if self.color_space == LAB else self.output_channels
+
+    @property
     def output_dtype(self) -> str:
         """Type of the values that translations are written as: "uint8", "uint16" or "float32"."""
         if self.output_limits is None:
@@ -311,7 +349,7 @@ class TrainConfig:
     @property
     def makes_pictures(self) -> bool:
         """Whether a PNG holds an output: 1, 3 or 4 channels of 8 or 16 bits."""
-        return self.output_channels in PICTURE_CHANNELS and self.output_dtype != "float32"
+        return self.output_file_channels in PICTURE_CHANNELS and self.output_dtype != "float32"
 
     @property
     def has_encoded_signature(self) -> bool:
@@ -320,7 +358,7 @@ class TrainConfig:
         It does where these hold all channels of input and output. A stated input range
         is in the units of a file's own depth, which an exported graph does not ask for.
         """
-        takes_pictures = self.input_channels in PICTURE_CHANNELS and not self.input_range
+        takes_pictures = self.input_file_channels in PICTURE_CHANNELS and not self.input_range
         return takes_pictures and self.makes_pictures
 
     def save(self, folder: pathlib.Path) -> None:

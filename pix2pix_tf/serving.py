@@ -17,8 +17,8 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf import files, keras_compat, version, warmup
-from pix2pix_tf.config import MAX_SERVED_PIXELS, TrainConfig
-from pix2pix_tf.data import augment, images, untrusted
+from pix2pix_tf.config import LAB, MAX_SERVED_PIXELS, TrainConfig
+from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
 from pix2pix_tf.training import checkpoints, reports
@@ -134,7 +134,8 @@ class ServingModel(tf.Module):
         serving_default: `image` to `output`, with noise of its own at each call.
         with_noise: `image` and `z` to `output`, determined by its inputs.
         encoded: PNG or JPEG bytes to PNG bytes, `image_bytes`, each of any size; only
-            where such files hold the model's channels and values.
+            where such files hold the model's channels and values. With `color_space` "lab"
+            of a photo, grey or not, to a photo, where the others take L and give a and b.
         """
         image_bytes = tf.TensorSpec([None], tf.string, name="image_bytes")
 
@@ -188,14 +189,15 @@ class ServingModel(tf.Module):
         pixels = untrusted.decode_checked(
             contents,
             index,
-            channels=self.config.input_channels,
+            channels=self.config.input_file_channels,
             multiple=self.config.crop_size,
             max_pixels=self.max_pixels,
         )
-        image = images.normalize_image(pixels)[tf.newaxis]
-        output = self.translate(image, self.draw_noise(image))[0]
+        color_space = self.config.color_space
+        image = lab.source_of(images.normalize_image(pixels), color_space)[tf.newaxis]
+        output = self.translate(image, self.draw_noise(image))
         pixels = images.denormalize_image(
-            output,
+            lab.picture_of(image, output, color_space)[0],
             dtype=tf.as_dtype(self.config.output_dtype),
             value_range=self.config.output_limits,
         )
@@ -371,16 +373,22 @@ def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) ->
     # An image of one crop takes noise_size numbers, a larger one as many for each crop.
     crops = " * ".join(f"ceil({side} / {config.crop_size})" for side in ("height", "width"))
     z = dict(dtype="float32", shape=["batch", f"noise_size * {crops}"], range=[0, 1])
-    image["values"] = config.input_range or _ALL_VALUES
-    output["values"] = config.output_range or _ALL_VALUES
-    encoded = dict(dtype="string", shape=["batch"])
+    taken, given = dict(dtype="string", shape=["batch"]), dict(dtype="string", shape=["batch"])
+    if config.color_space == LAB:
+        image["values"] = "CIE L* of sRGB with D65, as L* / 50 - 1"
+        output["values"] = f"CIE a* and b*, as a* / {lab.AB_SCALE:g} and b* / {lab.AB_SCALE:g}"
+        taken["values"] = "a PNG or JPEG photo, grey or in colours, of which L* is taken"
+        given["values"] = "a colour PNG of that L*; colours beyond sRGB are clipped"
+    else:
+        image["values"] = config.input_range or _ALL_VALUES
+        output["values"] = config.output_range or _ALL_VALUES
     signatures = dict(
         serving_default=dict(inputs=dict(image=image), outputs=dict(output=output)),
         with_noise=dict(inputs=dict(image=image, z=z), outputs=dict(output=output)),
     )
     if config.has_encoded_signature:
         signatures["encoded"] = dict(
-            inputs=dict(image_bytes=encoded), outputs=dict(image_bytes=encoded)
+            inputs=dict(image_bytes=taken), outputs=dict(image_bytes=given)
         )
     return dict(
         name=f"pix2pix {config.dataset} {config.direction}",

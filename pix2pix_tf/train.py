@@ -6,7 +6,8 @@ Every setting is a flag; `--help` lists them with their units, defaults and sour
 The run folder then holds the networks, checkpoints, metrics, TensorBoard events,
 samples and `index.html`, a page to open in a browser. The same command continues
 a run that was stopped; so does `--workdir` alone, since settings that are not given
-are then those of the run.
+are then those of the run. `--preset=NAME` sets what the paper's appendix says of a task;
+flags that are given win, and `--preset=help` lists the tasks.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import sys
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, presets
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
+from pix2pix_tf.errors import InputError
 
 EXIT_NON_FINITE = 3
 EXIT_WORKER_LOST = 4
@@ -28,19 +30,35 @@ _RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
 
 def define_flags() -> None:
     """Defines the flags of this command: the run folder, and one per setting."""
-    flags.DEFINE_string("workdir", None, "Run folder; made if it is not there.", required=True)
+    # Not marked as required: --preset=help goes without.
+    flags.DEFINE_string("workdir", "", "Run folder; made if it is not there. Required.")
+    flags.DEFINE_string(
+        "preset",
+        "",
+        "A task of the paper, by which the settings below are chosen unless they are given: data "
+        "set, direction, batch, jitter, mirroring, and the steps of the task's epochs over the "
+        f"data set at hand. --preset={presets.HELP} prints the list:\n{presets.describe()}",
+    )
     commands.define_flags(TrainConfig)
     flags.adopt_module_key_flags(commands)  # Else --help would not list them.
 
 
 def main(unused_arguments: list[str]) -> int:
     """Trains as the flags say; returns the exit status."""
+    if flags.FLAGS.preset == presets.HELP:
+        print(presets.describe())
+        return 0
+    if not flags.FLAGS.workdir:
+        raise InputError("There is no --workdir. Name the run folder; it is made if new.")
     workdir = pathlib.Path(flags.FLAGS.workdir)
     saved = None
     if (workdir / CONFIG_FILE).is_file():
         saved = TrainConfig.load(workdir)
         print(f"Settings that are not given are those of '{workdir / CONFIG_FILE}'.")
-    config = commands.config_from_flags(TrainConfig, saved=saved)
+    if flags.FLAGS.preset:
+        config = config_of_preset(flags.FLAGS.preset, saved)
+    else:
+        config = commands.config_from_flags(TrainConfig, saved=saved)
     # After the flags are known to be right: TensorFlow takes seconds to import.
     from pix2pix_tf.training import loop
     from pix2pix_tf.training.checkpoints import list_checkpoints
@@ -69,6 +87,37 @@ def main(unused_arguments: list[str]) -> int:
         # waits for it, or signals it.
         os.execv(sys.executable, [sys.executable, "-m", "pix2pix_tf.train", *sys.argv[1:]])
     return 0
+
+
+def config_of_preset(name: str, saved: TrainConfig | None) -> TrainConfig:
+    """Returns the settings of a preset, under the flags that are given; says what it chose.
+
+    Args:
+        name: Of the preset.
+        saved: Settings of the run that goes on, for what neither decides.
+
+    Raises:
+        InputError: If there is no such preset, a value is not allowed, or the data set is not
+            there.
+    """
+    given = commands.given_flags(TrainConfig)
+    kept = {}
+    if saved is not None:
+        kept["crop_size"] = saved.crop_size
+        if not presets.find(name).dataset:
+            kept["dataset"] = saved.dataset
+    chosen = presets.settings(name, {**kept, **given})
+    config = commands.config_from_flags(TrainConfig, saved=saved, preset=chosen)
+    if "num_steps" in chosen:
+        # After the flags are known to be right: a published set is downloaded here.
+        from pix2pix_tf.data import pairs
+
+        num_pairs = pairs.count_pairs(config.dataset, "train", data_dir=config.data_dir)
+        chosen["num_steps"] = presets.num_steps(name, num_pairs, config.batch_size)
+        config = commands.config_from_flags(TrainConfig, saved=saved, preset=chosen)
+    listed = ", ".join(f"{field}={value}" for field, value in chosen.items())
+    print(f"Preset {name}: {listed}.", flush=True)
+    return config
 
 
 if __name__ == "__main__":

@@ -91,7 +91,10 @@ def main(unused_arguments: list[str]) -> int:
 
     def check(path: pathlib.Path) -> None:
         images.check_fits(
-            path, infos[path], channels=config.input_channels, value_range=config.input_limits
+            path,
+            infos[path],
+            channels=config.input_file_channels,
+            value_range=config.input_limits,
         )
         if not options.tile:
             translate.check_size(path)

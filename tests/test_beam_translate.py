@@ -227,6 +227,21 @@ class PicturesTest(BeamTest):
         self.assertEqual(read(self.output / "größe (1).JPEG").shape, (31, 20, 3))
         self.assertTrue(tf.io.is_jpeg((self.output / "b.jpg").read_bytes()))
 
+    def test_colorization_makes_the_photos_that_translate_makes(self):
+        self.run_folder, self.model = self.folder / "lab", self.folder / "lab_model"
+        tiny_runs.write_run(self.run_folder, color_space="lab", dropout=0.0)
+        serving.save_version(self.run_folder, self.model)
+        smooth = np.linspace(64, 192, 40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
+        grey = images.encode_image(tf.constant(smooth[..., :1]), ".png")
+        colour = images.encode_image(tf.constant(smooth), ".png")
+        write_files(self.input, {"grey.png": grey, "colour.png": colour})
+        self.assert_counts(self.run_command(), translated=2)
+        translate = translator.load(self.run_folder)
+        for name in ("grey.png", "colour.png"):
+            expected = translate.translate_file(self.input / name)
+            self.assertEqual(expected.shape, (40, 50, 3))
+            self.assert_same_picture(read(self.output / name), expected)
+
     def test_noise_follows_from_seed_and_name_alone(self):
         same = encode(seed=1)
         write_files(self.input, {"a.png": same, "b.png": same, "c/a.png": same})

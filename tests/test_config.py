@@ -27,6 +27,7 @@ _OTHER_VALUES = dict(
     mirror=False,
     input_channels=1,
     output_channels=4,
+    color_space="lab",
     cache_megabytes=0,
     generator="encoder_decoder",
     base_filters=32,
@@ -65,6 +66,8 @@ _OTHER_VALUES = dict(
     output_range="-40,85.5",
     profile_steps="7-8",
 )
+# Those that go with each other: lab has ranges of its own.
+_TOGETHER = {**_OTHER_VALUES, "color_space": "rgb"}
 
 _MAY_CHANGE = (
     "data_dir",
@@ -211,6 +214,33 @@ class LoadSizeTest(parameterized.TestCase):
             r"^load_size is 255, less than crop_size 256: .*\. Make load_size at least crop_size",
         ):
             TrainConfig(load_size=255)
+
+
+class ColorSpaceTest(parameterized.TestCase):
+    @parameterized.parameters((3, 3), (1, 2), (1, 3))
+    def test_lab_sets_the_channels_of_the_network(self, input_channels, output_channels):
+        settings = TrainConfig(
+            color_space="lab", input_channels=input_channels, output_channels=output_channels
+        )
+        self.assertEqual((settings.input_channels, settings.output_channels), (1, 2))
+        self.assertEqual((settings.input_file_channels, settings.output_file_channels), (3, 3))
+        self.assertTrue(settings.makes_pictures)
+        self.assertTrue(settings.has_encoded_signature)
+
+    def test_rgb_leaves_the_channels_as_those_of_the_files(self):
+        settings = TrainConfig(input_channels=1, output_channels=2)
+        self.assertEqual((settings.input_file_channels, settings.output_file_channels), (1, 2))
+        self.assertFalse(settings.has_encoded_signature)
+
+    @parameterized.parameters(
+        (dict(input_channels=4), "^color_space is lab, .* but input_channels is 4. Leave it out"),
+        (dict(output_channels=1), "but output_channels is 1"),
+        (dict(input_range="0,1"), "^input_range is '0,1', but color_space lab has a range"),
+        (dict(output_range="0,1"), "^output_range is '0,1', but color_space lab has a range"),
+    )
+    def test_what_does_not_go_with_lab_is_refused(self, values, message):
+        with self.assertRaisesRegex(errors.InputError, message):
+            TrainConfig(color_space="lab", **values)
 
 
 class ValuesTest(parameterized.TestCase):
@@ -400,7 +430,7 @@ class FileTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("defaults", {}),
-        ("others", _OTHER_VALUES),
+        ("others", _TOGETHER),
         ("not_ascii", {"dataset": "Straßen/道路", "data_dir": 'a "b" \\c'}),
     )
     def test_load_gives_what_was_saved(self, values):
@@ -481,7 +511,7 @@ class FileTest(parameterized.TestCase):
 class CheckResumableTest(parameterized.TestCase):
     def test_same_settings_are_accepted(self):
         config.check_resumable(TrainConfig(), TrainConfig())
-        config.check_resumable(TrainConfig(**_OTHER_VALUES), TrainConfig(**_OTHER_VALUES))
+        config.check_resumable(TrainConfig(**_TOGETHER), TrainConfig(**_TOGETHER))
 
     def test_size_of_the_jitter_given_or_resolved_is_the_same(self):
         config.check_resumable(TrainConfig(), TrainConfig(load_size=286))
@@ -491,7 +521,12 @@ class CheckResumableTest(parameterized.TestCase):
         config.check_resumable(TrainConfig(), TrainConfig(**{name: _OTHER_VALUES[name]}))
 
     @parameterized.named_parameters(
-        *((name, name) for name in _FIELDS if name not in (*_MAY_CHANGE, "crop_size"))
+        *(
+            (name, name)
+            for name in _FIELDS
+            # These two change other fields as well.
+            if name not in (*_MAY_CHANGE, "crop_size", "color_space")
+        )
     )
     def test_may_not_change(self, name):
         saved = TrainConfig(num_steps=1000)
@@ -517,6 +552,10 @@ class CheckResumableTest(parameterized.TestCase):
         self.assertIn("seed (was 1, now 2)", message)
         self.assertNotIn("log_every", message)
         self.assertNotIn("load_size", message)
+
+    def test_colour_space_may_not_change(self):
+        with self.assertRaisesRegex(errors.InputError, r"color_space \(was 'rgb', now 'lab'\)"):
+            config.check_resumable(TrainConfig(), TrainConfig(color_space="lab"))
 
     def test_length_may_not_change_under_a_decay(self):
         # The rate has its end there: with another the run would be another.

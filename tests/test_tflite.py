@@ -174,6 +174,8 @@ class ConversionTest(tf.test.TestCase, parameterized.TestCase):
                 shapes = self.models[quantize].input_shapes(name)
                 told = {key: about["shape"] for key, about in signature["inputs"].items()}
                 self.assertEqual(told, shapes)
+                self.assertIn("unsigned integer", signature["inputs"]["image"]["values"])
+                self.assertIn("unsigned integer", signature["outputs"]["output"]["values"])
         self.assertLess(self.metadata["none"]["difference"]["max"], 1e-5)
         self.assertGreater(self.metadata["int8"]["difference"]["mean"], 1e-4)
 

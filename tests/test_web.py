@@ -23,7 +23,7 @@ from export.web import assemble, palette
 from pix2pix_tf import serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, pairs, scenes
-from pix2pix_tf.errors import MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError
 
 SIZE = tiny_runs.CROP_SIZE
 _SESSION = pathlib.Path(__file__).resolve().parent / "page_session.js"
@@ -405,6 +405,12 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(result.exit_code, 2)
         self.assertIn("is there already. Delete it, or name another folder", result.stderr)
         self.assertTrue((self.folder / "site" / "mine.txt").exists())
+
+    def test_colorization_is_refused(self):
+        tiny_runs.write_run(self.folder / "run", color_space="lab")
+        with self.assertRaisesRegex(InputError, "color_space lab, which the page does not convert"):
+            assemble.assemble(self.folder / "run", self.folder / "site")
+        self.assertFalse((self.folder / "site").exists())
 
     def test_without_tfjs_it_says_how_to_get_it(self):
         tiny_runs.write_run(self.folder / "run")

@@ -15,7 +15,7 @@ import numpy as np
 from export import tfjs_model, tfjs_node
 from export.web import palette
 from pix2pix_tf import files, serving
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import augment, images, pairs, registry
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -61,6 +61,11 @@ def assemble(
     reason = serving.why_not_encoded(config)
     if reason:
         raise InputError(f"{reason}. The page draws and shows such only; use export.tfjs instead.")
+    if config.color_space == LAB:
+        raise InputError(
+            f"'{workdir}' was trained with color_space lab, which the page does not convert. "
+            "Export it with export.saved_model, whose signature encoded colours photos."
+        )
     tfjs_model.check_free(output)
     vendored = _find_vendored()
     files.make_output_folder(output.parent)

@@ -101,6 +101,17 @@ def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -
     return next((split for split in candidates if has_split(folder, split)), None)
 
 
+def count_pairs(dataset: str, split: str, *, data_dir: str = "") -> int:
+    """Returns how many pairs a split has, or photos that stand for pairs; opens no file.
+
+    Raises:
+        MissingInputError: If the data set or the split is not there.
+    """
+    if dataset == DEMO:
+        return _DEMO_SPLITS[split][1]
+    return len(find_pairs(registry.locate(dataset, data_dir), split))
+
+
 class ScenePairs:
     """The `demo` set: drawn scenes, A the label colours and B the rendering."""
 
@@ -177,6 +188,30 @@ def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) ->
         )
 
 
+def check_scaled(path: ImageFile, width: int, height: int, scaled_to: augment.Size | None) -> None:
+    """Refuses a strip so thin that scaling its shorter side up would fill the memory.
+
+    Args:
+        path: For the message.
+        width: Pixels of the image.
+        height: Pixels of the image.
+        scaled_to: What it will be scaled to cover; None: nothing.
+
+    Raises:
+        InputError: If it would have more than `images.MAX_PIXELS`.
+    """
+    if scaled_to is None:
+        return
+    needed = augment.sides_of(scaled_to)
+    scale = max(needed[0] / height, needed[1] / width)
+    if scale > 1 and width * height * scale**2 > images.MAX_PIXELS:
+        raise InputError(
+            f"'{path}' has images of {width}x{height} pixels, which would have more than "
+            f"{images.MAX_PIXELS} when they are scaled to cover {needed[1]}x{needed[0]}. Crop "
+            "them, or take them out."
+        )
+
+
 class _EncodedPairs:
     """What pairs of image files have in common, wherever the files are kept.
 
@@ -216,20 +251,7 @@ class _EncodedPairs:
             which = min(side, len(files) - 1)
             self._check_fits(files[which], infos[which], side)
         num_beside = 2 if len(files) == 1 else 1
-        self._check_scaled(files[0], infos[0].width // num_beside, infos[0].height)
-
-    def _check_scaled(self, path: ImageFile, width: int, height: int) -> None:
-        """Refuses a strip so thin that scaling its shorter side up would fill the memory."""
-        if self._scaled_to is None:
-            return
-        needed = augment.sides_of(self._scaled_to)
-        scale = max(needed[0] / height, needed[1] / width)
-        if scale > 1 and width * height * scale**2 > images.MAX_PIXELS:
-            raise InputError(
-                f"'{path}' has images of {width}x{height} pixels, which would have more than "
-                f"{images.MAX_PIXELS} when they are scaled to cover {needed[1]}x{needed[0]}. Crop "
-                "them, or take them out."
-            )
+        check_scaled(files[0], infos[0].width // num_beside, infos[0].height, self._scaled_to)
 
     def _check_fits(self, path: ImageFile, info: images.ImageInfo, side: int) -> None:
         channels = self._channels[side]
@@ -278,12 +300,8 @@ class FilePairs(_EncodedPairs):
         self._files = list(files)
         self.names = [pair.name for pair in self._files]
         infos: dict[ImageFile, images.ImageInfo] = {}
-        try:
-            for inspected in run_on_all(self._inspect, self._files):
-                infos.update(inspected)
-        except InputError:
-            run_on_all(self._inspect_and_read, self._files)
-            raise  # A file has changed meanwhile.
+        for inspected in inspect_all(self._inspect, self._read_pair, self._files):
+            infos.update(inspected)
         self._take(infos)
 
     def _inspect(self, pair: PairFiles) -> dict[ImageFile, images.ImageInfo]:
@@ -291,10 +309,6 @@ class FilePairs(_EncodedPairs):
         infos = [images.inspect_image(file) for file in pair.files]
         self._check(pair.files, infos)
         return dict(zip(pair.files, infos))
-
-    def _inspect_and_read(self, pair: PairFiles) -> None:
-        self._inspect(pair)
-        self._read_pair(pair)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file is damaged."""
@@ -335,6 +349,29 @@ class RecordPairs(_EncodedPairs):
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if its shard is damaged."""
         return self._read_pair(PairFiles(*self._records.read(int(index))))
+
+
+def inspect_all(inspect, read, items: Sequence) -> list:
+    """Returns `inspect` of every item; if one has a fault, reads all, to list all faults at once.
+
+    Args:
+        inspect: Takes an item; is quick.
+        read: Takes an item; finds the faults that only reading shows.
+        items: Of a data set.
+
+    Raises:
+        InputError: If items have faults, listing them.
+    """
+
+    def inspect_and_read(item) -> None:
+        inspect(item)
+        read(item)
+
+    try:
+        return run_on_all(inspect, items)
+    except InputError:
+        run_on_all(inspect_and_read, items)
+        raise  # A file has changed meanwhile.
 
 
 def run_on_all(function, items: Sequence) -> list:

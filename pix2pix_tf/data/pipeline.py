@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import seeds
-from pix2pix_tf.data import augment, images
+from pix2pix_tf.config import LAB, RGB
+from pix2pix_tf.data import augment, images, lab
 from pix2pix_tf.data.pairs import PairSource, run_on_all
 from pix2pix_tf.errors import InputError
 
@@ -34,6 +35,8 @@ class PairReader:
         size: Pixels of the shorter side; or (height, width) to cover.
         cache_megabytes: Memory for what is kept; 0 keeps nothing.
         direction: "AtoB" or "BtoA": what becomes source and target.
+        color_space: "rgb", or "lab": the target is a photo, whose L becomes the source and
+            whose a and b become the target; see `lab`.
     """
 
     def __init__(
@@ -43,14 +46,16 @@ class PairReader:
         size: augment.Size,
         direction: str = "AtoB",
         cache_megabytes: int = 0,
+        color_space: str = RGB,
     ):
         self._pairs = pairs
         self._size = size
         self._swap = direction == "BtoA"
         self._bytes_left = cache_megabytes * 2**20
         self._lock = threading.Lock()
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.dtype = pairs.dtype
+        self._kept: dict[int, tuple[np.ndarray, ...]] = {}
+        self.color_space = color_space
+        self.dtype = tf.float32 if color_space == LAB else pairs.dtype
         self.names = pairs.names
         # Why reading failed: exceptions lose their type on the way through tf.data.
         self.error: InputError | None = None
@@ -59,15 +64,25 @@ class PairReader:
         return len(self.names)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (source, target) pixels of pair number `index`."""
-        index = int(index)
+        """Returns (source, target) of pair number `index`, of type `dtype`."""
+        kept = self._read_scaled(int(index))
+        if self.color_space == LAB:
+            (photo,) = kept
+            # What is kept are the pixels: less than half of what they are converted to.
+            return tuple(x.numpy() for x in lab.split(images.normalize_image(photo)))
+        return kept
+
+    def _read_scaled(self, index: int) -> tuple[np.ndarray, ...]:
+        """Returns what is kept of a pair: the pixels of both sides, or those of the photo."""
         kept = self._kept.get(index)
         if kept is not None:
             return kept
         sides = self.read_unscaled(index)
-        pair = tuple(augment.resize_to_cover(side, self._size).numpy() for side in sides)
-        self._keep(index, pair)
-        return pair
+        if self.color_space == LAB:
+            sides = sides[1:]
+        scaled = tuple(augment.resize_to_cover(side, self._size).numpy() for side in sides)
+        self._keep(index, scaled)
+        return scaled
 
     def read_unscaled(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns (source, target) pixels of pair number `index` as the files have them.
@@ -81,12 +96,12 @@ class PairReader:
             raise
         return sides[::-1] if self._swap else sides
 
-    def _keep(self, index: int, pair: tuple[np.ndarray, np.ndarray]) -> None:
-        size = pair[0].nbytes + pair[1].nbytes
+    def _keep(self, index: int, scaled: tuple[np.ndarray, ...]) -> None:
+        size = sum(side.nbytes for side in scaled)
         with self._lock:  # Pairs are read on several threads.
             if size <= self._bytes_left and index not in self._kept:
                 self._bytes_left -= size
-                self._kept[index] = pair
+                self._kept[index] = scaled
 
     def read_all(self) -> None:
         """Reads every pair once, so that damaged files are found before training.
@@ -97,13 +112,13 @@ class PairReader:
             InputError: Listing the pairs that cannot be read.
         """
         try:
-            first = self.read(0)
+            first = self._read_scaled(0)
         except InputError:
             fits = False  # Listed below, with the others.
         else:
             num_left = len(self) - len(self._kept)
-            fits = num_left * (first[0].nbytes + first[1].nbytes) <= self._bytes_left
-        run_on_all(self.read if fits else self._pairs.read, range(len(self)))
+            fits = num_left * sum(side.nbytes for side in first) <= self._bytes_left
+        run_on_all(self._read_scaled if fits else self._pairs.read, range(len(self)))
 
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `read` as tensors, for `tf.data`."""
@@ -173,11 +188,42 @@ def training_batches(
 
 
 class Example(NamedTuple):
-    """One pair for evaluation; images are `[1, height, width, channels]` in [-1, 1]."""
+    """One pair for evaluation; images are `[1, height, width, channels]` in [-1, 1].
+
+    Source and target are what the network takes and should give; the pictures are what they
+    look like in files.
+    """
 
     name: str
     source: tf.Tensor
     target: tf.Tensor
+
+    @property
+    def source_picture(self) -> tf.Tensor:
+        """The source as it is shown and measured."""
+        return self.source
+
+    @property
+    def target_picture(self) -> tf.Tensor:
+        """The target as it is shown and measured."""
+        return self.picture_of(self.target)
+
+    def picture_of(self, output):
+        """Returns an output of the network for this source as it is shown and measured."""
+        return output
+
+
+class LabExample(Example):
+    """One photo for the evaluation of colorization: L, and a and b; shown are photos."""
+
+    @property
+    def source_picture(self) -> tf.Tensor:
+        """The grey photo."""
+        return lab.grey_of(self.source)
+
+    def picture_of(self, output) -> tf.Tensor:
+        """Returns the photo of an output for this source."""
+        return lab.photo_of(self.source, output)
 
 
 def evaluation_examples(
@@ -196,10 +242,11 @@ def evaluation_examples(
         limit: Most pairs to yield, spread evenly over all; None for all.
         only: Names of those that may be yielded; None for all.
     """
+    make = LabExample if reader.color_space == LAB else Example
     count = len(reader) if limit is None else min(limit, len(reader))
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int):
         if only is not None and reader.names[index] not in only:
             continue
         source, target = (images.normalize_image(x) for x in reader.read(index))
         source, target = augment.center_pair(source, target, crop_size=crop_size)
-        yield Example(reader.names[index], source[tf.newaxis], target[tf.newaxis])
+        yield make(reader.names[index], source[tf.newaxis], target[tf.newaxis])

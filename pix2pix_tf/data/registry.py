@@ -93,6 +93,7 @@ PUBLISHED: dict[str, PublishedDataset] = {
             name="cityscapes",
             url=f"{_HOST}/cityscapes.tar.gz",
             direction="BtoA",
+            has_both_directions=True,
             splits=("train", "val"),
             num_train=2975,
             download_megabytes=103,

@@ -11,6 +11,7 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
+from pix2pix_tf.data.lab import WHITE, XYZ_OF_RGB
 from pix2pix_tf.evaluation.measure import MeasuredPair
 from pix2pix_tf.evaluation.score import Score
 
@@ -20,16 +21,11 @@ AXES = ("L", "a", "b")
 _CHROMA = np.arange(-110.5, 111.0)
 EDGES = {"L": np.arange(0.0, 101.0), "a": _CHROMA, "b": _CHROMA}
 
-# IEC 61966-2-1: linear sRGB to XYZ.
-_XYZ_OF_RGB = np.array(
-    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-)
-_WHITE = _XYZ_OF_RGB.sum(axis=1)  # D65, as these three primaries give it: white is then a = b = 0.
 _LINEAR_BELOW = (6.0 / 29.0) ** 3
 
 
 def rgb_to_lab(image: np.ndarray) -> np.ndarray:
-    """Returns CIE L*a*b* (D65, 2 degrees) of sRGB.
+    """Returns CIE L*a*b* (D65, 2 degrees) of sRGB, as `lab.rgb_to_lab` but in float64.
 
     Args:
         image: `[..., 3]` in [-1, 1].
@@ -39,7 +35,7 @@ def rgb_to_lab(image: np.ndarray) -> np.ndarray:
     """
     rgb = (np.asarray(image, np.float64) + 1.0) / 2.0
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((np.maximum(rgb, 0.0) + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ _XYZ_OF_RGB.T / _WHITE
+    xyz = linear @ XYZ_OF_RGB.T / WHITE
     f = np.where(xyz > _LINEAR_BELOW, np.cbrt(xyz), xyz * (29.0 / 6.0) ** 2 / 3.0 + 4.0 / 29.0)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
@@ -67,13 +63,18 @@ def intersection(first: np.ndarray, second: np.ndarray) -> float:
 
 
 class ColourMeasure:
-    """The histograms of all outputs against those of all targets."""
+    """The histograms of all outputs against those of all targets.
+
+    Args:
+        with_inputs: Whether those of the inputs are measured too. Of colorization they are
+            grey photos: an output that is no nearer to the targets has no colours of worth.
+    """
 
     section = "colour"
 
-    def __init__(self):
-        self._outputs = {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
-        self._targets = {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
+    def __init__(self, *, with_inputs: bool = False):
+        self._outputs, self._targets = _no_counts(), _no_counts()
+        self._inputs = _no_counts() if with_inputs else None
 
     def add(self, pair: MeasuredPair) -> dict[str, float]:
         """Counts a pair; returns the mean intersection of its own three histograms."""
@@ -81,13 +82,16 @@ class ColourMeasure:
         for axis in AXES:
             self._outputs[axis] += of_output[axis]
             self._targets[axis] += of_target[axis]
+        if self._inputs is not None:
+            for axis, counts in histograms(pair.source_rgb).items():
+                self._inputs[axis] += counts
         common = [intersection(of_output[axis], of_target[axis]) for axis in AXES]
         return {"colour_intersection": float(np.mean(common))}
 
     def result(self) -> dict:
         """Returns the intersections over all pixels of all pairs, their mean, and the counts."""
-        common = {axis: intersection(self._outputs[axis], self._targets[axis]) for axis in AXES}
-        return dict(
+        common = _intersections(self._outputs, self._targets)
+        result = dict(
             intersection=common,
             mean_intersection=float(np.mean(list(common.values()))),
             bin_width=1.0,
@@ -95,10 +99,26 @@ class ColourMeasure:
             output_counts={axis: self._outputs[axis].tolist() for axis in AXES},
             target_counts={axis: self._targets[axis].tolist() for axis in AXES},
         )
+        if self._inputs is not None:
+            of_inputs = _intersections(self._inputs, self._targets)
+            result["input_intersection"] = of_inputs
+            result["mean_input_intersection"] = float(np.mean(list(of_inputs.values())))
+        return result
 
     def scores(self, result: dict) -> list[Score]:
-        """Returns the mean intersection."""
-        return [Score("colour_intersection", result["mean_intersection"])]
+        """Returns the mean intersection, and that of the inputs if it is measured."""
+        scores = [Score("colour_intersection", result["mean_intersection"])]
+        if "mean_input_intersection" in result:
+            scores.append(Score("grey_colour_intersection", result["mean_input_intersection"]))
+        return scores
+
+
+def _no_counts() -> dict[str, np.ndarray]:
+    return {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
+
+
+def _intersections(first: dict, second: dict) -> dict[str, float]:
+    return {axis: intersection(first[axis], second[axis]) for axis in AXES}
 
 
 def plot(result: dict) -> bytes:

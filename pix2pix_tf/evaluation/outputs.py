@@ -72,12 +72,11 @@ class ModelOutputs:
     def draws(self, example: Example, number: int) -> np.ndarray:
         """Returns the draws for pair `number`; see `Outputs`."""
         source = example.source[0].numpy()
-        draws = np.stack(
-            [
-                self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
-                for draw in range(self.num_samples)
-            ]
-        )
+        draws = [
+            self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
+            for draw in range(self.num_samples)
+        ]
+        draws = np.concatenate([example.picture_of(draw[np.newaxis]) for draw in draws])
         config = self._translate.config
         dtype = tf.as_dtype(config.output_dtype)
         if dtype.is_floating or config.output_limits not in (None, (0, dtype.max)):
@@ -145,7 +144,7 @@ class FolderOutputs:
 
     def draws(self, example: Example, number: int) -> np.ndarray:
         """Returns the one picture of a pair; see `Outputs`."""
-        channels = example.target.shape[-1]
+        channels = example.target_picture.shape[-1]
         return images.read_pixels(self._paths[example.name], channels=channels)[np.newaxis]
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tqdm.auto
 
 from pix2pix_tf import files, version
-from pix2pix_tf.config import PICTURE_CHANNELS
+from pix2pix_tf.config import LAB, PICTURE_CHANNELS
 from pix2pix_tf.data import images, pipeline
 from pix2pix_tf.evaluation import colour, features, page, spectrum
 from pix2pix_tf.evaluation.diversity import AcrossInputsMeasure, DrawsMeasure
@@ -57,9 +57,9 @@ def measure(
     for number, example in enumerate(bar):
         pair = MeasuredPair(
             name=example.name,
-            source=example.source[0].numpy(),
+            source=example.source_picture[0].numpy(),
             draws=outputs.draws(example, number),
-            target=example.target[0].numpy(),
+            target=example.target_picture[0].numpy(),
         )
         per_image[pair.name] = {}
         for one in measures:
@@ -106,7 +106,11 @@ def measure(
 def _make_measures(outputs: Outputs, subject: Subject, *, num_pairs: int) -> list[Measure]:
     measures = [FullReferenceMeasure(), AcrossInputsMeasure(num_pairs)]
     if subject.channels in PICTURE_CHANNELS:
-        measures[1:1] = [colour.ColourMeasure(), spectrum.SpectrumMeasure()]
+        is_colorization = subject.reader.color_space == LAB
+        measures[1:1] = [
+            colour.ColourMeasure(with_inputs=is_colorization),
+            spectrum.SpectrumMeasure(),
+        ]
     if outputs.num_samples > 1:
         measures.append(DrawsMeasure(outputs.num_samples))
     if subject.segmentation is not None:

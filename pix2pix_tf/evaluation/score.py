@@ -26,6 +26,9 @@ KINDS = {
     "per_class_accuracy": Kind(MORE, "FCN-score: the same as a mean over classes, 0 to 1"),
     "class_iou": Kind(MORE, "FCN-score: intersection over union, mean over classes, 0 to 1"),
     "colour_intersection": Kind(MORE, "common area of Lab histograms, mean of three, 0 to 1"),
+    "grey_colour_intersection": Kind(
+        NEITHER, "the same of the grey inputs, which colorization has to beat"
+    ),
     "sharpness": Kind(NEAR_ONE, "power of fine detail, output by target"),
     "across_inputs_l1": Kind(NEITHER, "mean L1 between outputs of different inputs, 0 to 2"),
     "draws_l1": Kind(NEITHER, "mean L1 between draws of one input, 0 to 2"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from pix2pix_tf.config import PICTURE_CHANNELS, TrainConfig
+from pix2pix_tf.config import LAB, PICTURE_CHANNELS, TrainConfig
 from pix2pix_tf.data import augment, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features, segmentation
@@ -20,7 +20,7 @@ class Subject:
 
     Attributes:
         reader: Pairs that cover the outputs' size.
-        channels: Of the outputs.
+        channels: Of the outputs, as they are written.
         dataset: Its name, for the record.
         direction: Of the translation, for the record.
         split: Its name, for the record.
@@ -66,10 +66,15 @@ def open_subject(
         InputError: If there are no such pairs, a network cannot be loaded, or cannot
             judge outputs of this size and channels.
     """
-    is_picture = config.output_channels in PICTURE_CHANNELS
+    is_picture = config.output_file_channels in PICTURE_CHANNELS
     if segmenter and not (is_picture and isinstance(size, int)):
         raise InputError(
             "The FCN-score is of square pictures of 1, 3 or 4 channels. Leave --segmenter out."
+        )
+    if segmenter and config.color_space == LAB and not class_maps:
+        raise InputError(
+            "The inputs of colorization do not tell classes by their colours. Pass --class_maps, "
+            "or leave --segmenter out."
         )
     reader = loop.open_reader(config, split, size=size)
     judge = segmenters.load(segmenter) if segmenter else None
@@ -91,7 +96,7 @@ def open_subject(
         dataset=config.dataset,
         direction=config.direction,
         split=split,
-        channels=config.output_channels,
+        channels=config.output_file_channels,
         seed=seed,
         features=network,
         segmentation=make_measure,

@@ -26,8 +26,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import augment, images
+from pix2pix_tf.config import LAB, TrainConfig
+from pix2pix_tf.data import augment, images, lab
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import noise, stages, translator, windows
 from pix2pix_tf.inference.windows import Window
@@ -36,6 +36,7 @@ from pix2pix_tf.training import checkpoints
 
 # Of the maps that are kept. More would be faster: fewer levels are computed anew.
 MAX_KEPT_BYTES = 2**30
+_LAB_ROWS = 256  # Of a photo that are converted at a time.
 
 
 class TiledTranslator:
@@ -65,25 +66,40 @@ class TiledTranslator:
                 f"pixels, such as {max(1, round(tile / config.crop_size)) * config.crop_size}."
             )
         self.config = config
+        is_lab = config.color_space == LAB
         self._generator = TiledGenerator(
             generator,
             crop_size=config.crop_size,
             tile=tile,
-            dtype=config.output_dtype,
-            value_range=config.output_limits,
+            # Of a and b nothing is rounded before they are a photo.
+            dtype="float32" if is_lab else config.output_dtype,
+            value_range=(-1.0, 1.0) if is_lab else config.output_limits,
             track=track,
         )
 
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
         """Returns the translation of an image file; see `Translator.translate_file`."""
-        channels, value_range = self.config.input_channels, self.config.input_limits
+        channels, value_range = self.config.input_file_channels, self.config.input_limits
         info = images.inspect_image(path)
         if value_range is None and info.bits == 8 and info.channels == channels:
             # Nothing is lost by keeping 8 bits, a quarter of the memory.
             image = images.read_pixels(path, channels=channels)
         else:
             image = images.read_image(path, channels=channels, value_range=value_range)
+        if self.config.color_space == LAB:
+            return self._colorize(image, entropy=[seed, sample])
         return self._generator(image, entropy=[seed, sample])
+
+    def _colorize(self, photo: np.ndarray, *, entropy: list[int]) -> np.ndarray:
+        """Returns the photo, uint8, that the generator makes of the L of a photo."""
+        strips = [slice(top, top + _LAB_ROWS) for top in range(0, len(photo), _LAB_ROWS)]
+        lightness = np.concatenate(
+            [lab.lightness_of(images.normalize_image(photo[x])) for x in strips]
+        )
+        ab = self._generator(lightness, entropy=entropy)
+        return np.concatenate(
+            [images.denormalize_image(lab.photo_of(lightness[x], ab[x])) for x in strips]
+        )
 
 
 def load(

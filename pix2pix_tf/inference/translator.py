@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pix2pix_tf import serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
-from pix2pix_tf.data import images
+from pix2pix_tf.data import images, lab
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.models import convolutions
@@ -82,15 +82,19 @@ class Translator:
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
         """Returns the translation of an image file, in its size and `config.output_dtype`.
 
+        With `color_space` "lab" the file is a photo, grey or not, and so is the result.
+
         Raises:
             InputError: If the file cannot be read, naming it.
         """
         config = self.config
         image = images.read_image(
-            path, channels=config.input_channels, value_range=config.input_limits
+            path, channels=config.input_file_channels, value_range=config.input_limits
         )
+        source = np.asarray(lab.source_of(image, config.color_space))
+        output = self(source, seed=seed, sample=sample)
         return images.denormalize_image(
-            self(image, seed=seed, sample=sample),
+            lab.picture_of(source, output, config.color_space),
             dtype=tf.as_dtype(config.output_dtype),
             value_range=config.output_limits,
         ).numpy()

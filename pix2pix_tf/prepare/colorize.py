@@ -1,8 +1,8 @@
 """The task `colorize`: photos to pairs of a grey picture and the photo, both of one lightness.
 
-A is the grey whose CIE lightness L is that of the photo, B the photo, bit for bit. Of B, whoever
-trains takes a and b, with no loss by rounding; of A, or of B, he takes L. That of A is off by the
-rounding to the photo's own depth, as a grey photo that is to be coloured later will be.
+A is the grey whose CIE lightness L is that of the photo, B the photo, bit for bit. Of B, training
+with `--color_space=lab` takes L, a and b, with no loss by rounding. The L of A is off by the
+rounding to the photo's own depth, as that of a grey photo that is to be coloured later will be.
 """
 
 from __future__ import annotations

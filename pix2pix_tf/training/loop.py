@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable, first_and_last_step
-from pix2pix_tf.data import augment, pairs, pipeline
+from pix2pix_tf.config import CONFIG_FILE, LAB, TrainConfig, check_resumable, first_and_last_step
+from pix2pix_tf.data import augment, pairs, photos, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import (
@@ -268,11 +268,31 @@ def open_reader(
     """Returns the pairs of one split as the configuration has them.
 
     Args:
-        config: Names the data set, its folder, channels and direction.
+        config: Names the data set, its folder, channels, direction and colour space.
         split: "train", "val" or "test".
         size: Pixels of the shorter side; or (height, width) to cover.
         cache_megabytes: Memory for decoded images.
     """
+    return pipeline.PairReader(
+        _open_source(config, split, size),
+        size=size,
+        direction=config.direction,
+        cache_megabytes=cache_megabytes,
+        color_space=config.color_space,
+    )
+
+
+def _open_source(config: TrainConfig, split: str, size: augment.Size) -> pairs.PairSource:
+    scene_size = max(config.crop_shape)
+    if config.color_space == LAB:
+        return photos.open_photos(
+            config.dataset,
+            split,
+            data_dir=config.data_dir,
+            photo_side="B" if config.direction == "AtoB" else "A",
+            scaled_to=size,
+            scene_size=scene_size,
+        )
     sides = [
         (config.input_channels, config.input_limits),
         (config.output_channels, config.output_limits),
@@ -280,7 +300,7 @@ def open_reader(
     if config.direction == "BtoA":
         sides.reverse()
     (a_channels, a_range), (b_channels, b_range) = sides
-    source = pairs.open_pairs(
+    return pairs.open_pairs(
         config.dataset,
         split,
         data_dir=config.data_dir,
@@ -289,10 +309,7 @@ def open_reader(
         a_range=a_range,
         b_range=b_range,
         scaled_to=size,
-        scene_size=max(config.crop_shape),
-    )
-    return pipeline.PairReader(
-        source, size=size, direction=config.direction, cache_megabytes=cache_megabytes
+        scene_size=scene_size,
     )
 
 

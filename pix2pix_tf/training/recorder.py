@@ -172,7 +172,11 @@ class Recorder:
 
     def _write_samples(self, step: int) -> None:
         rows = [
-            (example.source[0], self._translate(example, number)[0], example.target[0])
+            (
+                example.source_picture[0],
+                example.picture_of(self._translate(example, number))[0],
+                example.target_picture[0],
+            )
             for number, example in enumerate(self._samples)
         ]
         grid = reports.sample_grid(rows)
@@ -190,7 +194,11 @@ class Recorder:
             return None
         measure = metrics.METRICS[self._best_metric]
         values = [
-            float(measure(self._translate(example, number), example.target)[0])
+            float(
+                measure(
+                    example.picture_of(self._translate(example, number)), example.target_picture
+                )[0]
+            )
             for number, example in enumerate(self._examples(self._config.num_evaluated))
         ]
         return float(np.mean(values))

@@ -1,0 +1,231 @@
+"""Tests of `pix2pix_tf.presets`, and of `--preset`."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import subprocess
+import sys
+from unittest import mock
+
+import command_line
+import data_folder
+import numpy as np
+import tiny_runs
+import tiny_training
+from absl.testing import absltest, parameterized
+
+from pix2pix_tf import presets, train
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import registry
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.training import loop, recorder, reports
+
+_TINY = dict(
+    tiny_training.SETTINGS, num_samples=1, sample_every=99, checkpoint_every=99, num_evaluated=1
+)
+_NAMES = list(presets.PRESETS)
+
+
+def flags_of(**settings) -> list[str]:
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+class TableTest(parameterized.TestCase):
+    @parameterized.parameters(
+        # Steps of the paper: epochs times pairs by batch.
+        ("facades", 80_000),
+        ("cityscapes", 595_000),
+        ("aerial2map", 219_200),
+        ("colorization", 1_800_000),
+        ("edges2shoes", 187_500),
+        ("edges2handbags", 513_750),
+        ("day2night", 75_748),  # 75,747.75, and the last step is whole.
+        ("thermal2color", 91_523),
+        ("inpainting", 93_125),
+    )
+    def test_length_on_the_papers_own_set(self, name, expected):
+        self.assertEqual(presets.settings(name, dict(dataset="x"))["num_steps"], expected)
+
+    @parameterized.parameters(*_NAMES)
+    def test_is_a_configuration(self, name):
+        TrainConfig(**{"dataset": "x", **presets.settings(name, dict(dataset="x"))})
+
+    @parameterized.parameters(*(name for name, preset in presets.PRESETS.items() if preset.dataset))
+    def test_agrees_with_the_published_set(self, name):
+        preset = presets.PRESETS[name]
+        published = registry.PUBLISHED[preset.dataset]
+        self.assertEqual(preset.num_train, published.num_train)
+        if preset.direction != published.direction:
+            self.assertIn(name, ("cityscapes_to_labels", "map2aerial"))
+
+    def test_jitter_is_that_of_the_crop_at_hand(self):
+        self.assertEqual(presets.settings("edges2shoes", {})["load_size"], 256)
+        self.assertEqual(presets.settings("edges2shoes", dict(crop_size=64))["load_size"], 64)
+        self.assertNotIn("load_size", presets.settings("facades", {}))
+
+    def test_what_is_given_wins(self):
+        given = dict(batch_size=2, mirror=True, load_size=300, direction="BtoA", dataset="x")
+        chosen = presets.settings("edges2shoes", given)
+        self.assertEqual(chosen, dict(color_space="rgb", num_steps=15 * 50_000 // 2))
+        self.assertNotIn("num_steps", presets.settings("facades", dict(num_steps=3)))
+
+    def test_unknown_name(self):
+        with self.assertRaisesRegex(InputError, "no preset 'facade'. Did you mean 'facades'. Use"):
+            presets.find("facade")
+
+    @parameterized.parameters("colorization", "inpainting", "thermal2color")
+    def test_what_is_not_published_asks_for_a_folder(self, name):
+        with self.assertRaisesRegex(InputError, "not published as a set. Pass --dataset with a"):
+            presets.settings(name, {})
+
+    def test_table_is_frozen(self):
+        with self.assertRaises(dataclasses.FrozenInstanceError):
+            presets.PRESETS["facades"].epochs = 1
+
+    def test_imports_no_tensorflow(self):
+        code = "import sys, pix2pix_tf.presets; assert 'tensorflow' not in sys.modules"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def test_every_task_is_described_with_its_source(self):
+        lines = presets.describe().splitlines()
+        self.assertLen(lines, len(presets.PRESETS))
+        for line, (name, preset) in zip(lines, presets.PRESETS.items()):
+            self.assertStartsWith(line, f"{name}: {preset.task}. {preset.data} (")
+            self.assertIn(f"{preset.epochs} epochs in batches of {preset.batch_size}", line)
+            self.assertRegex(line, "Appendix 6.2, .*(as others quote it|recalled, not checked)")
+
+
+class DocumentTest(absltest.TestCase):
+    def test_table_has_the_figures(self):
+        text = (pathlib.Path(__file__).parent.parent / "docs" / "tasks.md").read_text()
+        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:3] == "| `"]
+        self.assertEqual([row[0].strip("`") for row in rows], list(presets.PRESETS))
+        for name, task, pairs, epochs, batch, jitter, mirror, here in rows:
+            preset = presets.PRESETS[name.strip("`")]
+            self.assertStartsWith(preset.task, task)
+            self.assertEqual(pairs, f"{preset.num_train:,}")
+            self.assertEqual(epochs.split()[0], str(preset.epochs))
+            self.assertEqual(batch.split()[0], str(preset.batch_size))
+            self.assertEqual(jitter.split()[0], "yes" if preset.jitter else "no")
+            self.assertEqual(mirror.split()[0], "yes" if preset.mirror else "no")
+            self.assertEqual(here == "published", bool(preset.dataset))
+            marked = any("?" in cell for cell in (epochs, batch, jitter, mirror))
+            self.assertEqual(marked, presets.RECALLED in preset.certainty, msg=name)
+
+
+class FlagTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.workdir = self.folder / "run"
+
+    def run_command(self, *arguments: str):
+        """Returns the result, and the configuration that training was started with."""
+        with mock.patch.object(loop, "train") as started:
+            result = command_line.run(train, f"--workdir={self.workdir}", *arguments)
+        return result, started.call_args.args[0] if started.called else None
+
+    def test_help_needs_no_run_folder(self):
+        result = command_line.run(train, "--preset=help")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertEqual(result.stdout, presets.describe() + "\n")
+
+    def test_steps_are_those_of_the_data_set_at_hand(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=7)
+        result, config = self.run_command("--preset=edges2shoes", f"--dataset={data}")
+        self.assertEqual(
+            config,
+            TrainConfig(dataset=str(data), batch_size=4, mirror=False, load_size=256, num_steps=27),
+        )
+        self.assertIn("Preset edges2shoes: ", result.stdout)
+        self.assertIn("num_steps=27", result.stdout)
+
+    def test_flags_win(self):
+        _, config = self.run_command(
+            *("--preset=colorization", "--dataset=demo", "--num_steps=9", "--nomirror"),
+            *("--crop_size=64", "--batch_size=1"),
+        )
+        expected = TrainConfig(
+            color_space="lab", mirror=False, crop_size=64, load_size=64, num_steps=9
+        )
+        self.assertEqual(config, expected)
+        _, config = self.run_command("--preset=edges2shoes", "--dataset=demo", "--load_size=286")
+        self.assertEqual(config.load_size, 286)
+        self.assertEqual(config.num_steps, 15 * 2000 // 4)
+
+    def test_the_same_command_goes_on_with_the_run(self):
+        command = ("--preset=inpainting", "--dataset=demo", "--crop_size=64", "--num_steps=5")
+        _, first = self.run_command(*command)
+        self.workdir.mkdir()
+        first.save(self.workdir)
+        _, again = self.run_command(*command)
+        self.assertEqual(again, first)
+        _, again = self.run_command("--preset=inpainting", "--num_steps=5")
+        self.assertEqual(again, first)
+
+    @parameterized.parameters(
+        (("--preset=maps",), "error: There is no preset 'maps'."),
+        (("--preset=colorization",), "error: The pictures of preset colorization (ImageNet"),
+        (("--preset=facades", "--dataset=nowhere"), "error: No data set 'nowhere'"),
+        (("--preset=facades", "--dropout=2"), "error: dropout is 2.0."),
+    )
+    def test_wrong_input_is_one_line(self, arguments, expected):
+        result, config = self.run_command(*arguments)
+        self.assertIsNone(config)
+        self.assertEqual(result.exit_code, 2)
+        (line,) = result.stderr.splitlines()
+        self.assertStartsWith(line, expected)
+
+
+class RunTest(parameterized.TestCase):
+    """Trains each task for some steps."""
+
+    def train(self, name: str, data: pathlib.Path | str, **settings) -> pathlib.Path:
+        workdir = tiny_runs.temporary_folder(self) / "run"
+        flags = flags_of(workdir=workdir, preset=name, dataset=data, **{**_TINY, **settings})
+        with mock.patch.object(recorder, "write_page"):  # Half of the time, and none of the task.
+            result = command_line.run(train, *flags)
+        self.assertEqual((result.exit_code, result.stderr), (0, ""), result)
+        self.assertIn(f"Saved step {settings['num_steps']}: l1 ", result.stdout)
+        return workdir
+
+    @parameterized.parameters(*_NAMES)
+    def test_each_trains_on_drawn_scenes(self, name):
+        workdir = self.train(name, "demo", num_steps=2)
+        config, preset = TrainConfig.load(workdir), presets.PRESETS[name]
+        self.assertEqual(config.direction, preset.direction)
+        self.assertEqual(config.batch_size, preset.batch_size)
+        self.assertEqual(config.mirror, preset.mirror)
+        self.assertEqual(config.load_size, 36 if preset.jitter else 32)
+        self.assertEqual(config.color_space, preset.color_space)
+        self.assertTrue((workdir / "generator.weights.h5").is_file())
+
+    def test_edges_on_real_shoes(self):
+        photos = data_folder.require("edges2shoes_sample")
+        data = tiny_runs.temporary_folder(self)
+        link_splits(sorted(photos.glob("*.jpg"))[:6], data)
+        workdir = self.train("edges2shoes", data, num_steps=2)
+        self.assertEqual(TrainConfig.load(workdir).load_size, 32)
+
+    def test_colorization_of_real_photos_learns(self):
+        photos = data_folder.require("bsds_sample")
+        data = tiny_runs.temporary_folder(self)
+        link_splits(sorted(photos.glob("*.jpg"))[:6], data)
+        workdir = self.train(
+            "colorization", data, num_steps=20, base_filters=8, log_every=1, learning_rate=0.002
+        )
+        losses = [record["l1_loss"] for record in reports.read_metrics(workdir)]
+        self.assertLess(np.mean(losses[-5:]), 0.8 * np.mean(losses[:3]))
+
+
+def link_splits(photos: list[pathlib.Path], folder: pathlib.Path) -> None:
+    """Puts the last photo into val, the others into train, as links."""
+    for number, photo in enumerate(photos):
+        split = folder / ("val" if number == len(photos) - 1 else "train")
+        split.mkdir(exist_ok=True)
+        (split / photo.name).symlink_to(photo)
+
+
+if __name__ == "__main__":
+    absltest.main()
