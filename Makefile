@@ -1,7 +1,7 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-current node node-for-tests demo test test-current lint notebook verify \
-	verify-current bench serving-check clean
+	verify-current bench robustness fuzz serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -23,6 +23,7 @@ require_workdir = @test -n "$(WORKDIR)" || \
 ADDRESS ?= localhost:8500
 REST ?= http://$(firstword $(subst :, ,$(ADDRESS))):8501
 MODEL ?=
+FUZZ_SECONDS ?= 600
 # Of `make bench`: a Python with PyTorch; empty leaves that peer out.
 TORCH_PYTHON ?=
 # More flags for benchmarks, such as --dataset=facades --direction=BtoA.
@@ -83,6 +84,13 @@ verify-current: setup-current node  ## The same on Python 3.13 or 3.12; writes p
 bench: setup setup-current  ## Times this project and its peers; writes docs/benchmarks.md.
 	$(VENV)/bin/python -m benchmarks --output=docs/benchmarks.md --torch_python="$(TORCH_PYTHON)" $(BENCH_FLAGS) \
 	    --pythons=$(VENV)/bin/python,$(VENV_CURRENT)/bin/python
+
+robustness: setup  ## Kills a run 20 times, and feeds hostile files to all that reads files.
+	PYTHONPATH=. $(VENV)/bin/python tests/killed_runs.py --kills=20
+	PYTHONPATH=. $(VENV)/bin/python tests/hostile_runs.py
+
+fuzz: setup  ## Looks for bytes that the decoders do not survive, for FUZZ_SECONDS (600).
+	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHONPATH=. $(VENV)/bin/python tests/fuzz_decoders.py
 
 serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [MODEL=DIR].
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \

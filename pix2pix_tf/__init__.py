@@ -7,7 +7,8 @@ Imports run one way, each line importing only from lines above it:
     addons, models, losses, metrics         networks and objectives from plain arguments
     keras_compat, training                  state, step, loop, checkpoints, reports
     serving, inference, evaluation          signatures, translation, measures
-    train, translate, evaluate              commands: python -m pix2pix_tf.train --help
+    presets                                 the paper's tasks as settings
+    prepare, train, translate, evaluate     commands: python -m pix2pix_tf.train --help
 """
 
 from pix2pix_tf.version import __version__

@@ -59,9 +59,7 @@ class UsageTest(_CommandTest):
         self.addCleanup(command_line._forget_flags, known)
         command.define_flags()
         of_tasks = {name for names in command._TASKS.values() for name in names}
-        self.assertEqual(
-            set(flags.FLAGS) - known - of_tasks, {"input", "output", "processes", "keep_going"}
-        )
+        self.assertEqual(set(flags.FLAGS) - known - of_tasks, {"input", "output", "processes"})
         self.assertContainsSubset(of_tasks, set(flags.FLAGS))
         choices = {
             name: tuple(flags.FLAGS[name].parser.enum_values) for name in ("layout", "holes", "to")
@@ -232,11 +230,6 @@ class BadFilesTest(_CommandTest):
         for line, start in zip(lines, starts):
             self.assertStartsWith(line, start)
         self.assertEqual(files_below(self.output), ["good.png", "prepare.json", "same.png"])
-
-    def test_keep_going(self):
-        result = prepare("colorize", self.folder, "--keep_going")
-        self.assertEqual(result.exit_code, 0)
-        self.assertEndsWith(result.stderr, "9 could not be used.\n")
 
     def test_no_more_than_a_screen_is_listed(self):
         with mock.patch.object(command, "_MOST_FAULTS_SHOWN", 2):

@@ -17,8 +17,8 @@ ones with checksums, which training reads by the same --dataset. check: reads ev
 training does, and lists what is wrong.
 
 Subfolders are kept, so a folder with train, val and test becomes another such folder. A
-command that was stopped goes on when it is given again. Files that cannot be used are named
-at the end, when all others are done; the exit status is then 1.
+command that was stopped goes on when it is given again. Files that cannot be used stop nothing:
+they are named at the end, when all others are done; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -55,9 +55,6 @@ def define_flags() -> None:
     flags.DEFINE_string("output", "", "Folder for the results; made if needed. check: optional.")
     flags.DEFINE_integer(
         "processes", os.cpu_count(), "How many work at once; each holds one image.", lower_bound=1
-    )
-    flags.DEFINE_boolean(
-        "keep_going", False, "Exit with status 0 although files could not be used, and were named."
     )
     flags.DEFINE_string("input_b", "", "combine: folder of the partners, which become B.")
     flags.DEFINE_integer(
@@ -146,7 +143,7 @@ def main(arguments: list[str]) -> int:
     more = len(faults) - _MOST_FAULTS_SHOWN
     tail = f", of which {more} are not listed" if more > 0 else ""
     print(f"{len(faults)} could not be used{tail}.", file=sys.stderr)
-    return 0 if options.keep_going else EXIT_FAULTS
+    return EXIT_FAULTS
 
 
 def _check(arguments: list[str], options) -> str:

@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from pix2pix_tf import addons
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import photos, work
 
@@ -57,7 +58,7 @@ def draw_edges(
     skimage = _import_skimage()
     image = photo.astype(np.float32) / np.iinfo(photo.dtype).max
     if smoothing:
-        image = skimage.filters.gaussian(image, smoothing, mode="nearest", channel_axis=-1)
+        image = addons.gaussian_blur(image, smoothing)
     down, right = _gradient(image, smoothing)
     contrast = np.hypot(down, right)
     maxima = np.where(_is_maximum(contrast, down, right), contrast, 0.0)
