@@ -30,7 +30,9 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
         state = TrainState(config)
     before = state.generator.get_weights()
     train_step = make_train_step(state, config, strategy)
-    pairs = tf.data.Dataset.from_tensor_slices(tiny_training.random_batch(2)).repeat()
+    pairs = tf.data.Dataset.from_tensor_slices(
+        tiny_training.random_batch(config.batch_size)
+    ).repeat()
     batches = iter(
         strategy.distribute_datasets_from_function(
             lambda context: pairs.batch(context.get_per_replica_batch_size(config.batch_size))
@@ -117,6 +119,11 @@ def main():
         mirrored=run_steps(_CONFIG, mirrored),
         one_device=run_steps(_CONFIG, one_device),
         float16_batch_norm=run_steps(float16_batch_norm, mirrored),
+        batch_of_4=run_steps(dataclasses.replace(_CONFIG, batch_size=4), one_device),
+        in_parts=run_steps(dataclasses.replace(_CONFIG, batch_size=4, accumulate=2), mirrored),
+        float16_in_parts=run_steps(
+            dataclasses.replace(float16_batch_norm, batch_size=4, accumulate=2), mirrored
+        ),
         overflow=overflow_on_second_replica(mirrored),
         trained=train(pathlib.Path(sys.argv[1])),
     )

@@ -87,7 +87,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(distribution.shard_of_worker(strategy), shard)
 
 
-class MultiworkerTest(tf.test.TestCase):
+class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
     """Two processes on this machine, that train together."""
 
     def setUp(self):
@@ -155,7 +155,12 @@ class MultiworkerTest(tf.test.TestCase):
         (saved,) = list_checkpoints(self.workdir)
         self.assertEqual(saved.name, f"step_{steps[0]:08d}")
 
-    def test_a_worker_that_is_killed_and_started_again_costs_the_steps_since_a_checkpoint(self):
+    @parameterized.named_parameters(
+        ("the_second_after_it_was_missed", 1, False), ("the_first_at_once", 0, True)
+    )
+    def test_a_killed_worker_that_is_started_again_costs_the_steps_since_a_checkpoint(
+        self, killed, is_at_once
+    ):
         settings = dict(
             checkpoint_every=20, log_every=10, num_samples=1, best_metric="none", norm="none"
         )
@@ -163,14 +168,18 @@ class MultiworkerTest(tf.test.TestCase):
         def newest() -> int:
             return max((int(x.name[5:]) for x in list_checkpoints(self.workdir)), default=0)
 
-        survivor, victim = (self.start(index, **settings) for index in range(2))
-        self.wait_until(lambda: newest() >= 20, [survivor, victim])
-        victim.kill()
+        processes = [self.start(index, **settings) for index in range(2)]
+        self.wait_until(lambda: newest() >= 20, processes)
+        processes[killed].kill()
+        processes[killed].wait()
         saved = newest()
-        self.wait_until(lambda: "Another worker is gone (" in self.output(0), [survivor])
-        restarted = self.start(1, **settings)
-        processes = [survivor, restarted]
-        self.wait_until(lambda: "Continuing" in self.output(0), processes)
+        survivor = 1 - killed
+        if not is_at_once:
+            self.wait_until(
+                lambda: "Another worker is gone (" in self.output(survivor), [processes[survivor]]
+            )
+        processes[killed] = self.start(killed, **settings)
+        self.wait_until(lambda: "Continuing" in self.output(survivor), processes)
         at_return = newest()
         self.wait_until(lambda: newest() > at_return, processes)
         steps = self.stop(processes)
@@ -202,7 +211,7 @@ class LostWorkerTest(tf.test.TestCase):
         self.assertFalse(is_lost(tf.errors.ResourceExhaustedError, 2))
 
 
-class MirroredTest(tf.test.TestCase):
+class MirroredTest(tf.test.TestCase, parameterized.TestCase):
     """On the output of one process with two CPU devices."""
 
     @classmethod
@@ -229,15 +238,18 @@ class MirroredTest(tf.test.TestCase):
         self.assertTrue(self.found["is_chief"])
         self.assertEqual(self.found["shard"], [0, 1])
 
-    def test_the_update_is_that_of_one_device_on_the_joined_batch(self):
-        mirrored, one_device = self.found["mirrored"], self.found["one_device"]
+    @parameterized.named_parameters(
+        ("at_once", "mirrored", "one_device", 4), ("in_parts", "in_parts", "batch_of_4", 8)
+    )
+    def test_the_update_is_that_of_one_device_on_the_joined_batch(self, name, other, examples):
+        mirrored, one_device = self.found[name], self.found[other]
         for losses, expected in zip(mirrored["losses"], one_device["losses"]):
             self.assertAllClose(losses, expected, rtol=1e-5)
         for weight, expected in zip(mirrored["weights"], one_device["weights"]):
             self.assertAllClose(weight, expected, rtol=0, atol=1e-5)
         for name in ("step", "examples_seen", "traces"):
             self.assertEqual(mirrored[name], one_device[name])
-        self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, 4))
+        self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, examples))
         self.assertAllClose(mirrored["learning_rate"], 1e-3)
 
     def test_an_overflow_on_any_replica_skips_the_step_on_all(self):
@@ -246,9 +258,10 @@ class MirroredTest(tf.test.TestCase):
         self.assertFalse(found["moved"])
         self.assertEqual(found["scale_ratio"], 0.5)
 
-    def test_batch_normalisation_and_loss_scaling_train_and_replicas_stay_alike(self):
+    @parameterized.parameters("float16_batch_norm", "float16_in_parts")
+    def test_batch_normalisation_and_loss_scaling_train_and_replicas_stay_alike(self, name):
         # Each device takes the statistics of its own share, so the update is another.
-        found = self.found["float16_batch_norm"]
+        found = self.found[name]
         self.assertTrue(found["learns"])
         self.assertEqual(found["replicas_differ_by"], 0.0)
         self.assertTrue(all(np.isfinite(x) for x in found["losses"][-1].values()))
