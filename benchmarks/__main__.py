@@ -26,6 +26,7 @@ from benchmarks import (
     interpreters,
     machine,
     memory,
+    operations,
     results,
     rounds,
     scaling,
@@ -72,6 +73,7 @@ def main(unused_arguments: list[str]) -> int:
             train_step,
             lambda: train_step.measure(pythons, torch_python, batch_sizes=[1, 4], **sizes, **turns),
         ),
+        "Operations of a step": (operations, lambda: operations.measure(pythons, **sizes)),
         "Translation": (inference, lambda: inference.measure(pythons, **sizes, **turns)),
         "Input pipeline": (
             input_pipeline,

@@ -1,4 +1,4 @@
-"""Tests of the benchmarks of this project with itself: `convolutions`, `memory`, `agreement`."""
+"""Tests of benchmarks of this project alone: convolutions, memory, operations, agreement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import command_line
 import tensorflow as tf
 from absl.testing import parameterized
 
-from benchmarks import agreement, agreement_run, convolutions, interpreters, memory
+from benchmarks import agreement, agreement_run, convolutions, interpreters, memory, operations
 from pix2pix_tf.training import state
 
 _TINY = dict(crop_size=32, base_filters=2)
@@ -49,6 +49,35 @@ class MemoryTest(tf.test.TestCase):
         self.assertEqual((whole["name"], parts["name"]), ("at once", "in 2 parts"))
         self.assertGreater(parts["peak_resident_gigabytes"], 0.1)
         self.assertIn("**Batch 2 at 32x32, bfloat16, ", memory.table(found))
+
+
+class OperationsTest(tf.test.TestCase):
+    def test_times_of_the_operations_make_up_the_step(self):
+        found = operations.measure(interpreters.find_pythons([]), **_TINY)
+        self.assertLen(found["groups"], 2)
+        for group in found["groups"]:
+            self.assertNotIn("error", group)
+            facts = group["facts"]
+            self.assertIn("ResourceApplyAdam", facts["milliseconds"])
+            self.assertTrue(any("Conv2D" in kind for kind in facts["milliseconds"]))
+            total = sum(facts["milliseconds"].values())
+            self.assertGreater(total, 0.05 * facts["milliseconds_of_step"])
+            self.assertLess(total, facts["milliseconds_of_step"])
+        text = operations.table(found)
+        self.assertRegex(text, r"\*\*project, bfloat16, batch 1, .*: a step of \d+ ms")
+        self.assertEqual(text.count("| all others "), 2)
+
+    def test_what_is_no_operation_is_not_counted(self):
+        from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+        space = xplane_pb2.XSpace()
+        plane = space.planes.add()
+        line = plane.lines.add()
+        for number, name in enumerate(["train", "x/Conv2D:Conv2D", "y:Conv2D", "file.py:12 f"]):
+            plane.event_metadata[number].name = name
+            line.events.add(metadata_id=number, duration_ps=2 * 10**9)
+        found = operations.read_profile(space.SerializeToString())
+        self.assertEqual(found, {"Conv2D": 4.0})
 
 
 class AgreementTest(tf.test.TestCase, parameterized.TestCase):

@@ -454,9 +454,9 @@ class PageTest(tf.test.TestCase):
             return (folder / "page.md").read_text(encoding="utf-8")
 
         page = run([], "first")
-        self.assertEqual(page.count("Failed: first"), 8)
+        self.assertEqual(page.count("Failed: first"), 9)
         page = run(["Translation"], "second")
-        self.assertEqual(page.count("Failed: first"), 7)
+        self.assertEqual(page.count("Failed: first"), 8)
         self.assertRegex(page, "## Translation\n\n.*\n\nFailed: second\n\n## Input pipeline")
         with self.assertRaisesRegex(InputError, "--only is 'Taste'. Known are: Training step, Tr"):
             run(["Taste"], "")
