@@ -164,6 +164,21 @@ class FlagTest(parameterized.TestCase):
         _, again = self.run_command("--preset=inpainting", "--num_steps=5")
         self.assertEqual(again, first)
 
+    def test_a_run_goes_on_with_its_own_data_and_sizes(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=7)
+        own = dict(dataset=str(data), direction="AtoB", load_size=70, crop_size=64)
+        self.workdir.mkdir()
+        TrainConfig(**own, num_steps=9).save(self.workdir)
+        # Not those of the paper, which this one would download.
+        with mock.patch.object(pairs, "count_pairs", wraps=pairs.count_pairs) as counted:
+            result, config = self.run_command("--preset=facades")
+        self.assertEqual(counted.call_args.args, (str(data), "train"))
+        self.assertEqual(config, TrainConfig(**own, num_steps=200 * 7))
+        _, config = self.run_command("--preset=edges2shoes", "--num_steps=11")
+        self.assertEqual(config, TrainConfig(**own, batch_size=4, mirror=False, num_steps=11))
+        _, config = self.run_command("--preset=facades", "--direction=BtoA", "--num_steps=11")
+        self.assertEqual(config.direction, "BtoA")  # Given: refused by the run, not passed over.
+
     @parameterized.parameters(
         (("--preset=maps",), "error: There is no preset 'maps'."),
         (("--preset=colorization",), "error: The pictures of preset colorization (ImageNet"),
