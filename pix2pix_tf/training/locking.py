@@ -22,8 +22,8 @@ class RunLock:
 
     Taken at once where the folder is there already, else by `acquire`. The system
     releases it when the process ends, however it ends; the file stays, and means nothing
-    then. Deleting it lets a second process lock another file of that name, until `check`. Where the file
-    system knows no locks, nobody is kept out.
+    then. Deleting it would let two processes lock two files of one name: `check` takes the
+    lock again. Where the file system knows no locks, nobody is kept out.
 
     Args:
         workdir: The run folder.
