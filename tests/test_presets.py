@@ -17,6 +17,7 @@ from absl.testing import absltest, parameterized
 
 from pix2pix_tf import presets, train
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import pairs as pair_data
 from pix2pix_tf.data import registry
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import loop, recorder, reports
@@ -170,7 +171,7 @@ class FlagTest(parameterized.TestCase):
         self.workdir.mkdir()
         TrainConfig(**own, num_steps=9).save(self.workdir)
         # Not those of the paper, which this one would download.
-        with mock.patch.object(pairs, "count_pairs", wraps=pairs.count_pairs) as counted:
+        with mock.patch.object(pair_data, "count_pairs", wraps=pair_data.count_pairs) as counted:
             result, config = self.run_command("--preset=facades")
         self.assertEqual(counted.call_args.args, (str(data), "train"))
         self.assertEqual(config, TrainConfig(**own, num_steps=200 * 7))
