@@ -22,7 +22,7 @@ from typing import Any
 from absl import flags
 
 from benchmarks import interpreters, results, rounds
-from benchmarks.contenders import Contender, ContenderError, Work
+from benchmarks.contenders import Work
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import PICTURE_CHANNELS, TrainConfig
 from pix2pix_tf.errors import InputError
@@ -104,7 +104,7 @@ def measure(
         name = f"by tiles of {tile}" if tile else "in one piece"
         settings = dict(model=str(run), path=str(path), tile=tile)
         for stack, python in pythons.items():
-            rounds.say(f"Translation of {width}x{height} pixels {name}, {stack} ...")
+            rounds.say(f"Translation of {width}x{height} pixels, {stack}:")
             item = _measure_one(name, python, settings)
             if "error" not in item:
                 item.update(_per_pixel(item, config, width=width, height=height))
@@ -121,27 +121,25 @@ def measure(
 
 
 def _measure_one(name: str, python: str, settings: dict) -> dict[str, Any]:
-    contender = None
-    try:
-        contender = Contender(
-            name,
-            python,
-            "benchmarks.tiles:translate_once",
-            settings,
-            timeout_seconds=_TIMEOUT_SECONDS,
-        ).wait_until_ready()
-        idle = contender.facts["idle_resident_bytes"]
-        return dict(
-            name=name,
-            seconds=contender.facts["seconds"],
-            idle_resident_gigabytes=idle / 1e9,
-            above_idle_gigabytes=(contender.peak_resident_bytes - idle) / 1e9,
-        )
-    except ContenderError as error:
-        return rounds.failure(name, settings, error)
-    finally:
-        if contender is not None:
-            contender.close()
+    arguments = dict(
+        name=name,
+        python=python,
+        make="benchmarks.tiles:translate_once",
+        settings=settings,
+        timeout_seconds=_TIMEOUT_SECONDS,
+    )
+    ready, failed = rounds.start([arguments])  # Ready is what has done its work once.
+    if failed:
+        return failed[0]
+    (contender,) = ready
+    contender.close()
+    idle = contender.facts["idle_resident_bytes"]
+    return dict(
+        name=name,
+        seconds=contender.facts["seconds"],
+        idle_resident_gigabytes=idle / 1e9,
+        above_idle_gigabytes=(contender.peak_resident_bytes - idle) / 1e9,
+    )
 
 
 def _per_pixel(item: dict, config: TrainConfig, *, width: int, height: int) -> dict[str, float]:
