@@ -221,6 +221,16 @@ class ReportsTest(parameterized.TestCase):
             return str(error)
         return None
 
+    def test_a_grid_that_cannot_be_removed_is_one_line(self):
+        self.write("samples/step_00000001.png", 1.0)
+        with file_faults.fail_at(1, self.workdir):
+            with self.assertRaisesRegex(
+                WriteError, r"step_00000001\.png' cannot be written: No sp"
+            ):
+                reports.remove_later_samples(self.workdir, step=0)
+        reports.remove_later_samples(self.workdir, step=0)
+        self.assertEmpty(list((self.workdir / "samples").iterdir()))
+
     @parameterized.parameters(
         "config.json", "metrics.jsonl", "losses.png", "index.html", "samples/step_00000001.png"
     )
