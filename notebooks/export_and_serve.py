@@ -87,13 +87,11 @@ if importlib.util.find_spec("pix2pix_tf") is None:
         raise RuntimeError(f"Could not install '{REPOSITORY}':\n{installed.stderr}")
     importlib.invalidate_caches()
 
-import tensorflow as tf
-
 from export import litert, tfjs_model, tflite
 from pix2pix_tf import serving
-from pix2pix_tf.data import images, pairs, pipeline
+from pix2pix_tf.data import images, lab, pairs, pipeline
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.inference import exported
+from pix2pix_tf.inference import exported, translator
 from pix2pix_tf.training import loop, reports
 
 workdir, output = pathlib.Path(WORKDIR), pathlib.Path(OUTPUT)
@@ -103,7 +101,8 @@ workdir, output = pathlib.Path(WORKDIR), pathlib.Path(OUTPUT)
 ## 3. SavedModel
 
 `serving_default` takes an image in [-1, 1] and draws noise of its own; `with_noise` takes the noise
-as well, so that its output can be repeated; `encoded` takes PNG or JPEG files and gives PNG files.
+as well, so that its output can be repeated; `encoded`, where such files hold the model's channels and
+values, takes PNG or JPEG files and gives PNG files.
 The model card says how it was trained and what it takes.
 """
 
@@ -126,18 +125,34 @@ config = dataclasses.replace(
 )
 try:
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-    reader = loop.open_reader(config, split, size=config.crop_size)
-    (example,) = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=1)
-    image = example.source.numpy()
+    reader = loop.open_reader(config, split, size=config.crop_shape)
+    (example,) = pipeline.evaluation_examples(reader, crop_size=config.crop_shape, limit=1)
 except InputError as error:
     print(f"The input is a drawn scene, not of the training's set, which cannot be had: {error}")
-    labels, _ = pairs.ScenePairs("test", size=config.crop_size).read(0)
+    labels, _ = pairs.ScenePairs("test", size=max(config.crop_shape)).read(0)
     file = images.encode_image(labels, ".png")  # Read again as the model takes it, maybe grey.
-    pixels = images.decode_pixels(file, channels=config.input_channels)
-    image = images.normalize_image(pixels).numpy()[None]
-noise = tf.random.uniform([1, model.noise_size]).numpy()
+    channels = config.input_file_channels
+    is_picture = channels in (1, 3, 4)
+    scene = images.decode_pixels(file, channels=channels if is_picture else 1).numpy()
+    if not is_picture:
+        scene = scene.repeat(channels, axis=-1)  # The same grey in each.
+    height, width = config.crop_shape
+    scene = images.normalize_image(scene[:height, :width])
+    source = lab.source_of(scene, config.color_space)[None]
+    make = pipeline.LabExample if config.color_space == "lab" else pipeline.Example
+    example = make("scene", source, source)
+image = example.source.numpy()
+noise = translator.draw_noise(config, *config.crop_shape, entropy=[0])[None]
 served = model.translate_with_noise(image, noise)
-show({"input": image[0], "one draw": model.translate(image)[0], "another": served[0]})
+
+
+def picture_of(output):
+    """Returns an output as it is shown: of colorization the photo, not its a and b."""
+    return example.picture_of(output)[0]
+
+
+shown = {"input": example.source_picture[0], "one draw": picture_of(model.translate(image))}
+show({**shown, "another": picture_of(served)})
 
 # %% [markdown]
 """
@@ -146,11 +161,17 @@ nothing that another file of the batch holds changes a picture.
 """
 
 # %%
-request = images.encode_image(images.denormalize_image(image[0]), ".png")
-(answer,) = model.translate_encoded([request])
-(output / "answer.png").write_bytes(answer)
-print(f"{len(request):,} bytes in, {len(answer):,} bytes out.")
-display(Image(data=answer))
+answers = []  # Files for the archive.
+if config.has_encoded_signature:
+    picture = images.denormalize_image(example.source_picture[0])
+    request = images.encode_image(picture, ".png")
+    (answer,) = model.translate_encoded([request])
+    answers.append(output / "answer.png")
+    answers[0].write_bytes(answer)
+    print(f"{len(request):,} bytes in, {len(answer):,} bytes out.")
+    display(Image(data=answer))
+else:
+    print(f"{serving.why_not_encoded(config)}. Ask the other signatures, which take arrays.")
 
 # %% [markdown]
 """
@@ -167,11 +188,12 @@ display(Image(data=answer))
 
 # %%
 path = output / f"{TFLITE}.tflite"
-tflite.convert(version, path, quantize=TFLITE, dataset=DATASET, data_dir=DATA_DIR)
+size = config.crop_shape
+tflite.convert(version, path, quantize=TFLITE, dataset=DATASET, data_dir=DATA_DIR, size=size)
 phone = litert.LiteRtModel(path).run("with_noise", image=image, z=noise)["output"]
 print(f"'{path}', {path.stat().st_size / 1e6:.1f} MB")
 print(f"Differs from the SavedModel by {abs(phone - served).max():.1e} at most.")
-show({"input": image[0], "SavedModel": served[0], "TFLite": phone[0]})
+show({"input": shown["input"], "SavedModel": picture_of(served), "TFLite": picture_of(phone)})
 
 # %% [markdown]
 """
@@ -185,9 +207,11 @@ of your own would load.
 folder = output / f"tfjs_{TFJS}"
 if folder.exists():
     shutil.rmtree(folder)  # Of an earlier run of this cell.
-tfjs_model.convert(version, folder, quantize=TFJS)
-size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-print(f"'{folder}', {size / 1e6:.1f} MB: {', '.join(sorted(x.name for x in folder.iterdir()))}.")
+tfjs_model.convert(version, folder, quantize=TFJS, size=config.crop_shape)
+num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+print(
+    f"'{folder}', {num_bytes / 1e6:.1f} MB: {', '.join(sorted(x.name for x in folder.iterdir()))}."
+)
 
 # %% [markdown]
 """
@@ -199,7 +223,7 @@ One archive with what the cells above have made; earlier versions stay in the fo
 # %%
 archive = output.with_name(f"{output.name}.zip")
 with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-    for made in (version, output / "answer.png", path, folder):
+    for made in (version, *answers, path, folder):
         for file in (made, *made.rglob("*")):
             packed.write(file, file.relative_to(output))
 print(f"'{archive}', {archive.stat().st_size / 1e6:.1f} MB")

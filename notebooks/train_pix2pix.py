@@ -218,32 +218,49 @@ def show(pictures):
     display(Image(data=images.encode_image(grid, ".png"), width=min(grid.shape[1], 1200)))
 
 
+split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
+reader = loop.open_reader(config, split, size=config.crop_shape)
+examples = list(pipeline.evaluation_examples(reader, crop_size=config.crop_shape, limit=4))
+trained = translator.load(workdir)
+translations = workdir / "translations"
+translations.mkdir(exist_ok=True)
+suffix = ".png" if config.makes_pictures else ".npy"  # PNG holds 1, 3 or 4 channels of integers.
+
+
+def write(name, sample, values):
+    """Writes a translation into the folder, and returns it as it is shown."""
+    path = translations / f"{name}_{sample + 1}{suffix}"
+    write_atomically(path, images.encode_image(values, suffix))
+    limits = config.output_limits
+    return images.read_image(path, channels=config.output_file_channels, value_range=limits)
+
+
+shown = {}  # By name, what is shown side by side.
 if IMAGES == "held-out":
-    split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-    reader = loop.open_reader(config, split, size=config.crop_size)
-    examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=4)
-    inputs = {
-        name: {"input": source[0].numpy(), "target": target[0].numpy()}
-        for name, source, target in examples
-    }
+    for example in examples:
+        pictures = {"input": example.source_picture[0], "target": example.target_picture[0]}
+        for sample in range(NUM_SAMPLES):
+            output = trained(example.source[0].numpy(), sample=sample)
+            values = images.denormalize_image(
+                example.picture_of(output[None])[0],
+                dtype=tf.as_dtype(config.output_dtype),
+                value_range=config.output_limits,
+            )
+            pictures[f"sample {sample + 1}"] = write(example.name, sample, values)
+        shown[example.name] = pictures
 else:
     if IMAGES == "upload":
         paths = [pathlib.Path(name) for name in files.upload()]
     else:
         paths = translate.find_inputs(pathlib.Path(IMAGES))
-    channels = config.input_channels
-    pixels = {path.stem: images.read_pixels(path, channels=channels) for path in paths}
-    inputs = {name: {"input": images.normalize_image(x).numpy()} for name, x in pixels.items()}
-
-trained = translator.load(workdir)
-translations = workdir / "translations"
-translations.mkdir(exist_ok=True)
-for name, pictures in inputs.items():
-    for sample in range(NUM_SAMPLES):
-        output = trained(pictures["input"], sample=sample)
-        pictures[f"sample {sample + 1}"] = output
-        encoded = images.encode_image(images.denormalize_image(output), ".png")
-        write_atomically(translations / f"{name}_{sample + 1}.png", encoded)
+    for path in paths:
+        channels, limits = config.input_file_channels, config.input_limits
+        pictures = {"input": images.read_image(path, channels=channels, value_range=limits)}
+        for sample in range(NUM_SAMPLES):
+            values = trained.translate_file(path, sample=sample)
+            pictures[f"sample {sample + 1}"] = write(path.stem, sample, values)
+        shown[path.stem] = pictures
+for name, pictures in shown.items():
     print(name)
     show(pictures)
 
@@ -252,23 +269,27 @@ for name, pictures in inputs.items():
 ## 6. Export a SavedModel
 
 A SavedModel holds the network and its weights; who uses it needs TensorFlow, but not this project.
-It has three signatures: `serving_default` (an image in [-1, 1]), `with_noise` (the noise is an
-input as well, so the output is repeatable) and `encoded` (PNG or JPEG files in, PNG out).
+Its signatures are `serving_default` (an image in [-1, 1]), `with_noise` (the noise is an input as
+well, so the output is repeatable) and, where such files hold its channels and values, `encoded`
+(PNG or JPEG files in, PNG out).
 """
 
 # %%
 exported = workdir.with_name(f"{workdir.name}_savedmodel")
 version = serving.save_version(workdir, exported)
-picture = next(iter(inputs.values()))["input"]
 
 model = tf.saved_model.load(str(version))
 print(f"'{version}' has the signatures {', '.join(sorted(model.signatures))}.")
-batch = tf.constant(picture[None])
+if not config.has_encoded_signature:
+    print(f"It has no signature `encoded`. {serving.why_not_encoded(config)}.")
+example = examples[0]
 serve = model.signatures["serving_default"]
-first, second = (serve(image=batch)["output"][0].numpy() for _ in range(2))
-show({"input": picture, "served": first, "served again": second})
+outputs = [serve(image=example.source)["output"] for _ in range(2)]
+first, second = (example.picture_of(output)[0] for output in outputs)
+show({"input": example.source_picture[0], "served": first, "served again": second})
 
-difference = abs(translator.load(version)(picture) - trained(picture)).max()
+source = example.source[0].numpy()
+difference = abs(translator.load(version)(source) - trained(source)).max()
 print(f"With the same noise, the export and the run differ by {difference:.1e} at most.")
 
 # %% [markdown]

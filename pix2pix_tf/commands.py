@@ -18,6 +18,7 @@ from absl import app, flags, logging
 from pix2pix_tf.errors import InputError
 
 EXIT_INPUT_ERROR = 2
+_temporary_folder: str | None = None  # Of this process; see `_own_temporary_folder`.
 CHECKPOINT_HELP = (
     "Of a run folder: newest, best (by the run's best_metric), or a step that is kept."
 )
@@ -61,18 +62,25 @@ def _own_temporary_folder() -> Iterator[None]:
     TensorFlow's AutoGraph removes the sources that it generates, but not what Python
     makes of them, which would pile up.
     """
+    global _temporary_folder
     before = tempfile.tempdir
     try:
-        tempfile.tempdir = tempfile.mkdtemp(prefix="pix2pix_tf_")
+        _temporary_folder = tempfile.tempdir = tempfile.mkdtemp(prefix="pix2pix_tf_")
     except OSError:  # There is none to write in; whoever needs one will say so.
         yield
         return
     # Before TensorFlow is imported, so that it comes after what that does at the end.
-    atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+    atexit.register(shutil.rmtree, _temporary_folder, ignore_errors=True)
     try:
         yield
     finally:
-        tempfile.tempdir = before
+        tempfile.tempdir, _temporary_folder = before, None
+
+
+def remove_temporary_files() -> None:
+    """Removes what is else removed at the end of the process, before another takes its place."""
+    if _temporary_folder is not None:
+        shutil.rmtree(_temporary_folder, ignore_errors=True)
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

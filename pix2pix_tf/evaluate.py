@@ -3,7 +3,8 @@ r"""Measures outputs on pairs that the model was not trained on.
     python -m pix2pix_tf.evaluate --model=runs/facades --output=runs/facades/test
     python -m pix2pix_tf.evaluate --outputs=FOLDER --dataset=facades --direction=BtoA --output=out
 
-The first asks a model, the second takes pictures that any program wrote. Prints a table
+The first asks a model, the second takes pictures that any program wrote; pairs that are arrays
+of other channels or values need the first. Prints a table
 and writes `index.html`, `evaluation.json`, plots and pictures; docs/evaluation.md says
 what the numbers mean. The data set is the model's own unless `--dataset` names another.
 Training chooses its best checkpoint on val where there is such a split: test is then the
@@ -32,6 +33,12 @@ def define_flags() -> None:
     flags.DEFINE_string("outputs", "", "Instead of a model: a folder of translated pictures.")
     flags.DEFINE_string(
         "outputs_suffix", "", "What follows a pair's name in those files' names, such as _fake_B."
+    )
+    flags.DEFINE_string(
+        "outputs_range",
+        "",
+        "Of --outputs and of the targets: the values that are black and white, such as 0,4095. "
+        "Empty: all of 8 bits, or of 16 where a file has these.",
     )
     flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
     flags.DEFINE_enum(
@@ -121,7 +128,8 @@ def _check(options) -> None:
                 "--output."
             )
     else:
-        given = [x for x in ("direction", "outputs_suffix") if options[x].present]
+        of_outputs = ("direction", "outputs_suffix", "outputs_range")
+        given = [x for x in of_outputs if options[x].present]
         if given:
             raise InputError(f"--{given[0]} is of --outputs; a model knows its own. Leave it out.")
     if options.checkpoints and options["checkpoint"].present:
@@ -160,14 +168,47 @@ def _open_folder(options):
     from pix2pix_tf.evaluation import outputs
 
     config = TrainConfig(
-        dataset=options.dataset, data_dir=options.data_dir, direction=options.direction or "AtoB"
+        dataset=options.dataset,
+        data_dir=options.data_dir,
+        direction=options.direction or "AtoB",
+        output_range=options.outputs_range,
     )
     split = _find_split(options, config)
-    names = pairs.open_pairs(config.dataset, split, data_dir=config.data_dir).names
-    found = outputs.FolderOutputs(options.outputs, pairs=names, suffix=options.outputs_suffix)
+    target_range = "b_range" if config.direction == "AtoB" else "a_range"
+    try:
+        names = pairs.open_pairs(
+            config.dataset,
+            split,
+            data_dir=config.data_dir,
+            **{target_range: config.output_limits},
+        ).names
+    except InputError:
+        array = _find_array(config, split)
+        if array is None:
+            raise
+        raise InputError(
+            f"'{array}' is an array, which colour pictures are not: --outputs is for these. Give "
+            "--model, which says the channels and values of its pairs."
+        ) from None
+    found = outputs.FolderOutputs(
+        options.outputs,
+        pairs=names,
+        suffix=options.outputs_suffix,
+        value_range=config.output_limits,
+    )
     if config.dataset == pairs.DEMO:
         config = dataclasses.replace(config, crop_size=found.size)  # Scenes are drawn at a size.
     return found, _open_subject(options, config, (found.size, found.size))
+
+
+def _find_array(config: TrainConfig, split: str) -> pathlib.Path | None:
+    """Returns a file of a split that is a NumPy array or a TIFF, if it has one."""
+    from pix2pix_tf.data import arrays, pairs, registry
+
+    if config.dataset == pairs.DEMO:
+        return None
+    found = pairs.find_pairs(registry.locate(config.dataset, config.data_dir), split)
+    return next((file for pair in found for file in pair.files if arrays.is_array(file)), None)
 
 
 def _open_subject(options, config: TrainConfig, size: tuple[int, int], *, splits=("test", "val")):

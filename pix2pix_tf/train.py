@@ -26,6 +26,8 @@ EXIT_NON_FINITE = 3
 EXIT_WORKER_LOST = 4
 # Variable that tells a process in place of which one it is: the newest checkpoint then.
 _RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
+# What a preset would choose, but a run that goes on keeps unless it is given.
+_OF_A_RUN = ("dataset", "direction", "color_space", "load_size", "crop_size")
 
 
 def define_flags() -> None:
@@ -83,6 +85,7 @@ def main(unused_arguments: list[str]) -> int:
             flush=True,
         )
         os.environ[_RESTARTED_AT] = newest
+        commands.remove_temporary_files()  # What comes at the end of a process is passed over.
         # In place of this process, which can join no other cluster: the same for whoever
         # waits for it, or signals it.
         os.execv(sys.executable, [sys.executable, "-m", "pix2pix_tf.train", *sys.argv[1:]])
@@ -94,18 +97,15 @@ def config_of_preset(name: str, saved: TrainConfig | None) -> TrainConfig:
 
     Args:
         name: Of the preset.
-        saved: Settings of the run that goes on, for what neither decides.
+        saved: Settings of the run that goes on, if one does. Its data set, direction, colours
+            and sizes win over the preset's, for it can go on with no others.
 
     Raises:
         InputError: If there is no such preset, a value is not allowed, or the data set is not
             there.
     """
     given = commands.given_flags(TrainConfig)
-    kept = {}
-    if saved is not None:
-        kept["crop_size"] = saved.crop_size
-        if not presets.find(name).dataset:
-            kept["dataset"] = saved.dataset
+    kept = {field: getattr(saved, field) for field in _OF_A_RUN} if saved else {}
     chosen = presets.settings(name, {**kept, **given})
     config = commands.config_from_flags(TrainConfig, saved=saved, preset=chosen)
     if "num_steps" in chosen:

@@ -28,7 +28,7 @@ from absl import flags
 
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults, printable
 
 EXIT_FAULTS = 1
 
@@ -202,10 +202,11 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     )
     if paths and others:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        print(
+        text = (
             f"Passed over in '{path}', since they do not end in "
             f"{', '.join(images.IMAGE_SUFFIXES)}: {', '.join(others[:5])}{more}."
         )
+        print(printable(text))
     if not paths:
         raise InputError(
             f"'{path}' holds no images (0 files that end in {', '.join(images.IMAGE_SUFFIXES)})."

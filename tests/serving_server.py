@@ -75,6 +75,10 @@ def start_grpc(session: CppSession):
                 check_model(request.model_spec.name)
                 inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
                 signature = request.model_spec.signature_name or "serving_default"
+                if signature not in session.signatures:
+                    raise CppError(
+                        "FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.'
+                    )
                 outputs = session.run(signature, **inputs)
             except CppError as error:
                 context.abort(grpc.StatusCode[error.code], error.message)
@@ -115,7 +119,10 @@ def start_rest(session: CppSession):
                 raise CppError("INVALID_ARGUMENT", f"JSON Parse error: {error}") from None
             signature = request.get("signature_name", "serving_default")
             if signature not in session.signatures:
-                raise CppError("INVALID_ARGUMENT", f'Signature "{signature}" not found')
+                raise CppError(
+                    "INVALID_ARGUMENT",
+                    f'Serving signature name: "{signature}" not found in signature def',
+                )
             known = session.signatures[signature].inputs
             inputs = {}
             for name, value in request["inputs"].items():

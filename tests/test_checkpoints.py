@@ -451,6 +451,20 @@ class DamageTest(CheckpointTestCase):
         self.assertEqual(self.steps(), [15])
         self.assert_restores(15)
 
+    def test_nothing_is_removed_before_the_next_is_saved(self):
+        self.save(10, 20, metrics={10: 0.3, 20: 0.2})
+        whole = tiny_training.read_folder(self.workdir)
+        path = next(self.folder(20).glob("state.data*"))
+        hidden = path.with_name("hidden")
+        path.rename(hidden)  # As a drive of the network that does not answer.
+        with self.assertLogs("absl", "WARNING"):
+            self.assertEqual(self.manager(keep=1).restore_newest(), 10)
+        self.manager(keep=1).finish()
+        hidden.rename(path)
+        self.assertEqual(tiny_training.read_folder(self.workdir), whole)
+        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 20)
+        self.assert_restores(20)
+
     def test_a_damaged_one_is_replaced_when_its_step_comes_again(self):
         cut_data(self.folder(20))
         self.save(20)

@@ -14,7 +14,7 @@ import tiny_runs
 import tiny_segmenter
 from PIL import Image
 
-from pix2pix_tf import evaluate, serving
+from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features, runner, segmenter
 from pix2pix_tf.inference import translator
@@ -173,6 +173,45 @@ class EvaluateTest(tf.test.TestCase):
         self.assertAllClose(list(scores.values()), [1.0] * 4, atol=1e-5)
         self.assertRegex(result.stdout, r"psnr +none")
 
+    def test_a_model_of_12_bits_and_the_files_that_it_wrote(self):
+        folder = tiny_runs.temporary_folder(self)
+        random = np.random.RandomState(0)
+        for side, most, dtype in (("A", 256, np.uint8), ("B", 4096, np.uint16)):
+            (folder / "data" / "test" / side).mkdir(parents=True)
+            for number in range(2):
+                values = random.randint(0, most, [_SIZE, _SIZE, 3]).astype(dtype)
+                path = folder / "data" / "test" / side / f"{number}.png"
+                path.write_bytes(tf.io.encode_png(values).numpy())
+        run = folder / "run"
+        data = str(folder / "data")
+        # Without noise, since the draws of the two commands are not the same.
+        tiny_runs.write_run(run, dataset=data, output_range="0,4095", dropout=0.0)
+        result = command_line.run(
+            *(translate, f"--model={run}", f"--input={data}/test/A", f"--output={folder}/out")
+        )
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertEqual(self.evaluate(model=run).exit_code, 0)
+        of_model = self.read()["mean"]
+        common = (f"--dataset={data}", "--direction=AtoB")
+        result = self.evaluate_folder(f"{folder}/out", *common, "--outputs_range=0,4095")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertNotIn("16 bits", result.stdout)
+        self.assertAllClose(self.read()["mean"], of_model, rtol=1e-3, atol=1e-3)
+        self.assertGreater(of_model["l1"], 0.3)
+        result = self.evaluate_folder(f"{folder}/out", *common)
+        self.assertIn("note: 2 of 2 pictures have 16 bits", result.stdout)
+        self.assertLess(self.read()["mean"]["l1"], 0.1)  # Of values that are nearly black.
+
+    def test_pairs_that_are_arrays_need_the_model(self):
+        folder = tiny_runs.temporary_folder(self)
+        for side in "AB":
+            (folder / "test" / side).mkdir(parents=True)
+            np.save(folder / "test" / side / "a.npy", np.zeros([_SIZE, _SIZE, 5], np.uint16))
+        result = self.evaluate_folder(folder, f"--dataset={folder}")
+        self.assertEqual(result.exit_code, 2)
+        (line,) = result.stderr.splitlines()
+        self.assertRegex(line, "^error: '.*a.npy' is an array, .* Give --model, which says the ch")
+
     def test_pairs_without_a_picture_are_left_out_and_named(self):
         folder = tiny_runs.temporary_folder(self)
         for name in ("test_1.png", "stranger.png"):
@@ -290,6 +329,7 @@ class EvaluateTest(tf.test.TestCase):
             "Give either --model": [f"--outputs={self.data}"],
             "--direction is of --outputs": ["--direction=AtoB"],
             "--outputs_suffix is of --outputs": ["--outputs_suffix=_x"],
+            "--outputs_range is of --outputs": ["--outputs_range=0,4095"],
             "--class_maps is for the FCN-score": ["--class_maps=x"],
             "--metric is what --checkpoints=all": ["--metric=psnr"],
             "Give one of the flags": ["--checkpoints=all", "--checkpoint=best"],

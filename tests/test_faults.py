@@ -28,6 +28,9 @@ from pix2pix_tf.training.checkpoints import list_checkpoints
 
 _PACKAGE = pathlib.Path(loop.__file__).resolve().parent.parent
 _STEPS = 6
+# Prepare takes a result that is newer than what it was made from for done, as make does; a run
+# of training never reads these times.
+_MAY_ASK_WHICH_FILE_IS_NEWER = {"prepare/folders.py"}
 
 
 def weights_of(run: pathlib.Path) -> list[np.ndarray]:
@@ -178,12 +181,14 @@ class ClockTest(absltest.TestCase):
     def test_nothing_asks_for_the_time_of_day(self):
         # Of `time` only what never jumps, and no times of files.
         for path in _PACKAGE.rglob("*.py"):
+            name = path.relative_to(_PACKAGE).as_posix()
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Attribute):
                     text = ast.unparse(node)
                     self.assertNotRegex(text, r"^time\.(?!monotonic|perf_counter|sleep)", path)
-                    self.assertNotRegex(text, r"datetime\.(now|today|utcnow)|[a-z]time_ns$", path)
-                    self.assertNotRegex(text, r"st_[acm]time$|get[acm]time$", path)
+                    self.assertNotRegex(text, r"datetime\.(now|today|utcnow)", path)
+                    if name not in _MAY_ASK_WHICH_FILE_IS_NEWER:
+                        self.assertNotRegex(text, r"st_[acm]time(_ns)?$|get[acm]time$", path)
 
 
 class ReportsTest(parameterized.TestCase):
@@ -215,6 +220,16 @@ class ReportsTest(parameterized.TestCase):
         except WriteError as error:
             return str(error)
         return None
+
+    def test_a_grid_that_cannot_be_removed_is_one_line(self):
+        self.write("samples/step_00000001.png", 1.0)
+        with file_faults.fail_at(1, self.workdir):
+            with self.assertRaisesRegex(
+                WriteError, r"step_00000001\.png' cannot be written: No sp"
+            ):
+                reports.remove_later_samples(self.workdir, step=0)
+        reports.remove_later_samples(self.workdir, step=0)
+        self.assertEmpty(list((self.workdir / "samples").iterdir()))
 
     @parameterized.parameters(
         "config.json", "metrics.jsonl", "losses.png", "index.html", "samples/step_00000001.png"

@@ -57,6 +57,15 @@ class JudgingTest(absltest.TestCase):
         self.assertEmpty(self.judge("read"))
         self.assertEmpty(self.judge("refused: '/folder/data/train/a.png' is damaged"))
 
+    def test_one_line_a_file(self):
+        for name, shown, is_right in (
+            ("two\nlines.png", r"two\nlines.png", True),
+            ("two\nlines.png", "two\nlines.png", False),
+            ("a.png", "a.png' is damaged\nseverely", False),
+        ):
+            lost = self.judge(f"refused: '/folder/data/train/{shown}' is damaged", name=name)
+            self.assertEqual(not lost, is_right, lost)
+
     def test_what_is_lost(self):
         self.assertLen(self.judge(None), 1)
         self.assertLen(self.judge("KeyError: 7"), 1)

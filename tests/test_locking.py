@@ -89,13 +89,42 @@ class RunLockTest(absltest.TestCase):
             lock.acquire()
             shutil.rmtree(self.workdir)
             with self.assertRaisesRegex(
-                WriteError, "is no longer the folder that this run started"
+                WriteError, "is no longer the folder that this run started in, with its train.lock"
             ):
                 lock.check()
             self.workdir.mkdir()
             (self.workdir / locking.LOCK_FILE).touch()
             with self.assertRaisesRegex(WriteError, "is no longer the folder"):
                 lock.check()
+
+    def test_a_lock_that_was_deleted_or_replaced_alone_is_taken_again(self):
+        path = self.workdir / locking.LOCK_FILE
+        with RunLock(self.workdir) as lock:
+            lock.acquire()
+            for disturb in (path.unlink, lambda: (path.unlink(), path.touch())):
+                disturb()
+                lock.check()
+                with self.assertRaisesRegex(InputError, f"trained in by process {os.getpid()} on"):
+                    RunLock(self.workdir).acquire()
+        with RunLock(self.workdir):
+            pass  # Nothing is left open.
+
+    def test_a_lock_that_another_process_took_ends_this_run(self):
+        self.workdir.mkdir()
+        with RunLock(self.workdir) as lock:
+            (self.workdir / locking.LOCK_FILE).unlink()
+            process = self.hold()
+            with self.assertRaisesRegex(InputError, f"trained in by process {process.pid} on"):
+                lock.check()
+
+    def test_a_mount_that_numbers_files_anew_ends_no_run(self):
+        with RunLock(self.workdir) as lock:
+            lock.acquire()
+            with mock.patch.object(locking.os.path, "samestat", return_value=False):
+                lock.check()
+                lock.check()
+            with self.assertRaisesRegex(InputError, f"trained in by process {os.getpid()} on"):
+                RunLock(self.workdir).acquire()
 
     def test_a_file_system_without_locks_keeps_nobody_out(self):
         fault = OSError(95, "Operation not supported")

@@ -16,7 +16,7 @@ from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import arrays
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import outputs, runner, subject
-from pix2pix_tf.inference import exported, translator
+from pix2pix_tf.inference import exported, tiles, translator
 from pix2pix_tf.training import loop
 
 _SETTINGS = dict(
@@ -93,6 +93,30 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         # After two steps outputs are near 0, the middle of the range.
         self.assertBetween(values[0].mean(), 1500, 2600)
         self.assertAllClose(values[0].astype(float), values[1].astype(float), atol=1)
+
+    def test_tiles_give_what_one_piece_gives(self):
+        random = np.random.default_rng(1)
+        coarse = random.uniform(-50, 50, (5, 9, 5)).astype("f4").repeat(8, 0).repeat(8, 1)
+        folder = tiny_runs.temporary_folder(self)
+        np.save(folder / "in.npy", coarse)
+        (folder / "in.tif").write_bytes(arrays.encode(coarse, ".tif"))
+        for settings, dtype, span, most in (  # One, where a value lies between two integers.
+            (dict(output_channels=2, output_range="0,4095"), "uint16", 4095, 1),
+            (dict(output_channels=6, output_range="-3,5"), "float32", 8, 8 * 0.01 / 255),
+            (dict(output_channels=3), "uint8", 255, 1),
+        ):
+            run = folder / dtype
+            settings = dict(input_channels=5, input_range="-50,50", norm="instance", **settings)
+            config = tiny_runs.write_run(run, **settings)
+            self.assertEqual(config.output_dtype, dtype)
+            whole = translator.load(run)
+            tiled = tiles.load(run, tile=tiny_runs.CROP_SIZE)
+            for name in ("in.npy", "in.tif"):
+                expected = whole.translate_file(folder / name, seed=3)
+                found = tiled.translate_file(folder / name, seed=3)
+                self.assertEqual((found.shape, found.dtype), (expected.shape, np.dtype(dtype)))
+                self.assertGreater(np.ptp(expected), 0.4 * span)
+                self.assertLessEqual(np.abs(found.astype(float) - expected).max(), most)
 
     def test_export_has_no_signature_for_files(self):
         card = json.loads((self.version / serving.MODEL_CARD).read_text())

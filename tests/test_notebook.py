@@ -18,6 +18,7 @@ import ipykernel.kernelspec
 import jupytext
 import nbclient
 import nbformat
+import numpy as np
 import pytest
 import tiny_runs
 
@@ -51,9 +52,8 @@ _PACKAGES = {"pix2pix_tf", "export", "IPython", "matplotlib", "google.colab", "t
 # And what it may use of TensorFlow: as the user of an exported model, not as its author.
 _TENSORFLOW = {
     "tf.__version__",
+    "tf.as_dtype",
     "tf.config.list_physical_devices",
-    "tf.constant",
-    "tf.random.uniform",
     "tf.saved_model.load",
 }
 
@@ -295,6 +295,49 @@ class TestSettings:
         assert list(run_cells(self.PRESET)["PRESETS"]) == names
 
 
+class TestOtherSettings:
+    """The cells that show results, for models of other images than colour pictures."""
+
+    def run(self, tmp_path, monkeypatch, **parameters) -> dict:
+        """Runs all but the download in this process; returns all variables."""
+        monkeypatch.chdir(tmp_path)
+        settings = {**_TINY, "num_steps": 1, **parameters.pop("SETTINGS")}
+        return run_cells("difference =", SETTINGS=settings, NUM_SAMPLES=1, **parameters)
+
+    def test_colorization_is_shown_as_photos(self, tmp_path, monkeypatch):
+        settings = dict(color_space="lab", input_channels=1, output_channels=2)
+        names = self.run(tmp_path, monkeypatch, SETTINGS=settings)
+        assert len(names["shown"]) == 4
+        for pictures in names["shown"].values():
+            assert {picture.shape for picture in pictures.values()} == {(32, 32, 3)}
+        assert len(list(names["translations"].glob("*_1.png"))) == 4
+        assert names["first"].shape == (32, 32, 3)
+
+    def test_arrays_of_a_shape_and_range_of_their_own(self, tmp_path, monkeypatch, capsys):
+        random = np.random.default_rng(0)
+        for split in ("train", "test"):
+            for side, channels in (("A", 5), ("B", 2)):
+                (tmp_path / "data" / split / side).mkdir(parents=True)
+                values = random.integers(0, 4096, (32, 64, channels)).astype(np.uint16)
+                np.save(tmp_path / "data" / split / side / "1.npy", values)
+        settings = dict(
+            crop_width=64,
+            input_channels=5,
+            output_channels=2,
+            input_range="0,4095",
+            output_range="0,4095",
+        )
+        data = str(tmp_path / "data")
+        images = data + "/test/A"
+        names = self.run(tmp_path, monkeypatch, SETTINGS=settings, DATASET=data, IMAGES=images)
+        values = np.load(names["translations"] / "1_1.npy")
+        assert (values.shape, values.dtype) == ((32, 64, 2), np.dtype("uint16"))
+        # After a step outputs are near 0, the middle of the range.
+        assert 1500 < values.mean() < 2600
+        assert abs(names["shown"]["1"]["sample 1"].mean()) < 0.2
+        assert "It has no signature `encoded`. The model takes 5 channel" in capsys.readouterr().out
+
+
 def dotted_name(node: ast.AST) -> str:
     """Returns `a.b.c` for that expression; empty if it is not one."""
     if isinstance(node, ast.Name):
@@ -340,6 +383,24 @@ class TestExport:
         assert names["image"].shape == (1, *labels.shape[:2], 1)
         assert abs(names["image"][0, ..., 0] - (grey / 127.5 - 1)).max() < 0.01
 
+    @pytest.mark.parametrize(
+        ("settings", "channels", "shown"),
+        [
+            (dict(color_space="lab", input_channels=1, output_channels=2), 1, (32, 32, 3)),
+            (dict(crop_width=64, input_channels=5, output_channels=2), 5, (32, 64, 2)),
+            (dict(output_range="0,1"), 3, (32, 32, 3)),
+        ],
+        ids=["colorization", "arrays", "values"],
+    )
+    def test_shows_models_of_other_settings(self, settings, channels, shown, tmp_path, monkeypatch):
+        tiny_runs.write_run(tmp_path / "runs" / "demo", dataset="/not/here", **settings)
+        monkeypatch.chdir(tmp_path)
+        names = self.run_cells_until("translate_encoded(")
+        assert names["image"].shape[-1] == channels
+        assert names["picture_of"](names["served"]).shape == shown
+        # Only colorization, of these, takes and makes pictures.
+        assert len(names["answers"]) == ("color_space" in settings)
+
     def test_takes_pairs_from_elsewhere(self, tmp_path, monkeypatch):
         tiny_runs.write_run(tmp_path / "runs" / "demo", dataset="/not/here")
         monkeypatch.chdir(tmp_path)
@@ -348,7 +409,9 @@ class TestExport:
                 self.run_cells_until(
                     "tflite.convert(", DATASET="demo", DATA_DIR="there", TFLITE="int8"
                 )
-        assert convert.call_args.kwargs == dict(quantize="int8", dataset="demo", data_dir="there")
+        assert convert.call_args.kwargs == dict(
+            quantize="int8", dataset="demo", data_dir="there", size=(32, 32)
+        )
 
     def run_cells_until(self, until: str, **parameters) -> dict:
         names = {}

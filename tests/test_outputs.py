@@ -70,6 +70,31 @@ class FolderOutputsTest(tf.test.TestCase):
         self.assertEqual((sorted(outputs.names), outputs.about["missing"]), (["1", "11"], []))
         self.assertEqual(outputs.about["extra"], ["1_real_A.png"])
 
+    def test_16_bits_are_read_as_16_bits(self):
+        values = np.random.default_rng(0).integers(0, 4096, (32, 32, 3)).astype(np.uint16)
+        (self.folder / "a.png").write_bytes(tf.io.encode_png(values).numpy())
+        outputs = FolderOutputs(self.folder, pairs=["a"])
+        draws = outputs.draws(example("a"), 0)
+        self.assertEqual(draws.dtype, np.uint16)
+        self.assertAllEqual(draws, [values])
+        (note,) = outputs.notes
+        self.assertIn("1 of 1 pictures have 16 bits, of which 0 counts as black and 65535", note)
+        outputs = FolderOutputs(self.folder, pairs=["a"], value_range=(0.0, 4095.0))
+        draws = outputs.draws(example("a"), 0)
+        self.assertAllClose(draws, [values / 2047.5 - 1], atol=1e-6)
+        self.assertEqual((draws.dtype, outputs.notes), (np.float32, []))
+
+    def test_values_that_do_not_go_with_the_range(self):
+        self.write("a.png")
+        with self.assertRaisesRegex(InputError, "a.png' has 8 bits, which hold no values up to 4"):
+            FolderOutputs(self.folder, pairs=["a"], value_range=(0.0, 4095.0))
+        (self.folder / "a.png").unlink()
+        np.save(self.folder / "a.npy", np.zeros([32, 32, 3], "f4"))
+        with self.assertRaisesRegex(InputError, "32 bits that are no .* with --outputs_range"):
+            FolderOutputs(self.folder, pairs=["a"])
+        outputs = FolderOutputs(self.folder, pairs=["a"], value_range=(-1.0, 3.0))
+        self.assertAllClose(outputs.draws(example("a"), 0), np.full([1, 32, 32, 3], -0.5))
+
     def test_refuses_what_cannot_be_compared(self):
         cases = {
             "has 'x.png', and the pairs are called 'a'": dict(files=["x.png"]),

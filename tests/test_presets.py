@@ -17,6 +17,7 @@ from absl.testing import absltest, parameterized
 
 from pix2pix_tf import presets, train
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import pairs as pair_data
 from pix2pix_tf.data import registry
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import loop, recorder, reports
@@ -163,6 +164,21 @@ class FlagTest(parameterized.TestCase):
         self.assertEqual(again, first)
         _, again = self.run_command("--preset=inpainting", "--num_steps=5")
         self.assertEqual(again, first)
+
+    def test_a_run_goes_on_with_its_own_data_and_sizes(self):
+        data = tiny_training.write_pairs(self.folder / "data", train=7)
+        own = dict(dataset=str(data), direction="AtoB", load_size=70, crop_size=64)
+        self.workdir.mkdir()
+        TrainConfig(**own, num_steps=9).save(self.workdir)
+        # Not those of the paper, which this one would download.
+        with mock.patch.object(pair_data, "count_pairs", wraps=pair_data.count_pairs) as counted:
+            result, config = self.run_command("--preset=facades")
+        self.assertEqual(counted.call_args.args, (str(data), "train"))
+        self.assertEqual(config, TrainConfig(**own, num_steps=200 * 7))
+        _, config = self.run_command("--preset=edges2shoes", "--num_steps=11")
+        self.assertEqual(config, TrainConfig(**own, batch_size=4, mirror=False, num_steps=11))
+        _, config = self.run_command("--preset=facades", "--direction=BtoA", "--num_steps=11")
+        self.assertEqual(config.direction, "BtoA")  # Given: refused by the run, not passed over.
 
     @parameterized.parameters(
         (("--preset=maps",), "error: There is no preset 'maps'."),

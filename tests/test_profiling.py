@@ -6,12 +6,14 @@ import contextlib
 import io
 import pathlib
 
+import file_faults
 import tensorflow as tf
 import tiny_runs
 import tiny_training
 from absl.testing import parameterized
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from pix2pix_tf.errors import WriteError
 from pix2pix_tf.training import loop
 from pix2pix_tf.training.profiling import Profiler
 
@@ -62,6 +64,23 @@ class ProfilerTest(parameterized.TestCase):
         with Profiler(other, (1, 1), writes=True) as profiler, profiler.step(1):
             pass
         self.assertEqual(profiled_steps(other), [1])
+
+    def test_a_profile_that_cannot_be_written_is_one_line(self):
+        self.workdir.touch()  # A file, in place of the folder.
+        with self.assertRaisesRegex(WriteError, "tensorboard' cannot be written: .*no.* directory"):
+            with Profiler(self.workdir, (1, 1), writes=True) as profiler, profiler.step(1):
+                tf.constant(1.0) + 1.0
+
+    def test_a_disk_without_room(self):
+        self.workdir.mkdir()
+        with file_faults.small_disk(self.workdir, 1) as is_mounted:
+            if not is_mounted:
+                self.skipTest("This process may not mount a disk.")
+            with self.assertRaisesRegex(WriteError, "No space left on device. Make room on that"):
+                with Profiler(self.workdir / "run", (1, 1), writes=True) as profiler:
+                    with profiler.step(1):
+                        tf.constant(1.0) + 1.0
+                    file_faults.fill(self.workdir, leave=0)
 
     def test_a_run_profiles_the_steps_of_its_configuration(self):
         config = tiny_training.make_config(

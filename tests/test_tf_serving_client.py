@@ -32,7 +32,7 @@ from absl.testing import parameterized
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export.cpp_session import CppSession
-from export.tf_serving import client
+from export.tf_serving import client, load_test
 from export.tf_serving.client import Client
 from export.tf_serving.protocols import ServingError
 from pix2pix_tf import serving
@@ -480,6 +480,27 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(advice, result.stderr)
         self.assertLen(result.stderr.splitlines(), 1)
         self.assertLen(requests, 5 if code == "UNAVAILABLE" else 1)
+
+    def test_a_model_that_takes_no_files_is_said_once(self):
+        for name in ("a.png", "b.png"):
+            (self.input / name).write_bytes(png_file(SIZE, SIZE))
+        tiny_runs.write_run(self.folder / "run", input_channels=5)
+        version = serving.save_version(self.folder / "run", self.folder / "exported")
+        with serving_server.start(version) as addresses:
+            for address in addresses:
+                expected = f"error: '{address}' serves a model that takes arrays, and no files: "
+                for result in (
+                    self.run_client(address),
+                    command_line.run(
+                        load_test, f"--address={address}", f"--input={self.input / 'a.png'}"
+                    ),
+                ):
+                    self.assertEqual((result.exit_code, result.stdout), (2, ""))
+                    (line,) = result.stderr.splitlines()
+                    self.assertStartsWith(line, expected)
+                with Client(address) as asking:
+                    image = tiny_runs.random_image(1, SIZE, SIZE, 5)
+                    self.assertEqual(asking.translate(image).shape, (1, SIZE, SIZE, 3))
 
     def test_flags_that_cannot_be_used(self):
         result = self.run_client("localhost:1")

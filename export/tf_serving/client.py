@@ -6,8 +6,9 @@ r"""Asks a TensorFlow Serving server for translations: as a command, or as a mod
 An address is host:port for gRPC, http://host:port for REST. An image, or each PNG
 and JPEG of a folder, is sent as a file to the signature `encoded`; a PNG of the same
 size and name is written (of `a.jpg`: `a.jpg.png`). A file that the server refuses is
-named, and the others go on. Exit status: 0 if all was written, 1 if some files were
-refused, 2 if nothing could be done.
+named, and the others go on. A model of other channels or values than files hold has no
+such signature: it takes arrays, by the module alone. Exit status: 0 if all was written,
+1 if some files were refused, 2 if nothing could be done.
 
     with Client("localhost:8500") as client:
         (png,) = client.translate_files([pathlib.Path("labels.png").read_bytes()])
@@ -171,7 +172,8 @@ def main(unused_arguments: list[str]) -> int:
             try:
                 (png,) = client.translate_files([path.read_bytes()])
             except protocols.ServingError as error:
-                if error.code not in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"):
+                of_the_file = error.code in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
+                if not of_the_file or takes_no_files(error):
                     raise InputError(explain(options.address, error)) from None
                 refused += 1
                 reason = f"'{path}' was refused ({_first_line(error)})."
@@ -213,8 +215,20 @@ def output_name(path: pathlib.Path) -> str:
     return path.name if path.suffix.lower() == ".png" else f"{path.name}.png"
 
 
+def takes_no_files(error: protocols.ServingError) -> bool:
+    """Returns whether the server has refused a file because its model has no `encoded`."""
+    # By gRPC with the code FAILED_PRECONDITION, by REST with that of a bad request.
+    return all(part in error.message for part in ("signature", '"encoded"', "not found"))
+
+
 def explain(address: str, error: protocols.ServingError) -> str:
     """Returns one line on why nothing is translated, and what to do about it."""
+    if takes_no_files(error):
+        return (
+            f"'{address}' serves a model that takes arrays, and no files: it has no signature "
+            "'encoded', since PNG and JPEG do not hold its channels or values. Send arrays: "
+            "export.tf_serving.client.Client.translate."
+        )
     advice = {
         "UNAVAILABLE": "Start the server, or correct --address.",
         "INVALID_ARGUMENT": "Pass another --input.",

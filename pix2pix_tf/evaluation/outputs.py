@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -88,20 +88,30 @@ class FolderOutputs:
     """Pictures of any program, matched to the pairs by name.
 
     Args:
-        folder: Holds one picture a pair, PNG, JPEG or BMP.
+        folder: Holds one picture a pair: PNG, JPEG or BMP; or an array of the target's
+            channels, NumPy or TIFF.
         pairs: Names of the pairs.
         suffix: What follows a pair's name in the names of the files, such as
             "_fake_B"; other files count as extra.
+        value_range: The values that are -1 and 1; None: all of 8 bits, or of 16 where a
+            file has these.
 
     Raises:
         MissingInputError: If there is no such folder, or no picture of any pair.
-        InputError: If the pictures are not square or differ in size, or two have
-            the same name.
+        InputError: If the pictures are not square or differ in size, two have the same
+            name, or their values do not go with the range.
     """
 
     num_samples = 1
 
-    def __init__(self, folder: str | pathlib.Path, *, pairs: Sequence[str], suffix: str = ""):
+    def __init__(
+        self,
+        folder: str | pathlib.Path,
+        *,
+        pairs: Sequence[str],
+        suffix: str = "",
+        value_range: tuple[float, float] | None = None,
+    ):
         folder = pathlib.Path(folder)
         if not folder.is_dir():
             raise MissingInputError(
@@ -127,7 +137,10 @@ class FolderOutputs:
                 f"No picture in '{folder}' has the name of a pair: it {found}, and the pairs are "
                 f"called {_listed(list(wanted))}. Rename the pictures, or give --outputs_suffix."
             )
-        self.size = _common_size(list(self._paths.values()))
+        self._infos = {path: images.inspect_image(path) for path in self._paths.values()}
+        self._value_range = value_range
+        self.size = _common_size(self._infos)
+        num_deep = _check_values(self._infos, value_range)
         self.names = self._paths.keys()
         missing = [name for name in pairs if name not in self._paths]
         self.notes = []
@@ -136,6 +149,11 @@ class FolderOutputs:
                 f"{len(missing)} of {len(pairs)} pairs have no picture and are left out: "
                 f"{_listed(missing)}. Scores of other pairs are not comparable."
             )
+        if num_deep:
+            self.notes.append(
+                f"{num_deep} of {len(self._paths)} pictures have 16 bits, of which 0 counts as "
+                "black and 65535 as white; --outputs_range states other values."
+            )
         if extra:
             self.notes.append(f"{len(extra)} files belong to no pair: {_listed(extra)}.")
         self.about = dict(
@@ -143,15 +161,46 @@ class FolderOutputs:
         )
 
     def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns the one picture of a pair; see `Outputs`."""
-        channels = example.target_picture.shape[-1]
-        return images.read_pixels(self._paths[example.name], channels=channels)[np.newaxis]
+        """Returns the one picture of a pair; see `Outputs`.
+
+        It has the 8 or 16 bits of its file; with a range of its own it is float32 in [-1, 1].
+        """
+        path, channels = self._paths[example.name], example.target_picture.shape[-1]
+        if self._value_range is not None:
+            image = images.read_image(path, channels=channels, value_range=self._value_range)
+            return image[np.newaxis]
+        dtype = tf.uint16 if self._infos[path].bits == 16 else tf.uint8
+        return images.read_pixels(path, channels=channels, dtype=dtype)[np.newaxis]
 
 
-def _common_size(paths: Sequence[pathlib.Path]) -> int:
+def _check_values(
+    infos: Mapping[pathlib.Path, images.ImageInfo], value_range: tuple[float, float] | None
+) -> int:
+    """Returns how many pictures have 16 bits and no stated range.
+
+    Raises:
+        InputError: If a file needs a range, or cannot hold that which is stated.
+    """
+    for path, info in infos.items():
+        if value_range is None and not info.has_full_range:
+            raise InputError(
+                f"'{path}' has values of {info.bits} bits that are no unsigned 8 or 16 bits, so "
+                "which of them are black and white is not known. State them with --outputs_range, "
+                "such as 0,1."
+            )
+        if value_range is not None and info.bits == 8 and value_range[1] > 255:
+            raise InputError(
+                f"'{path}' has 8 bits, which hold no values up to {value_range[1]:g}. Correct "
+                "--outputs_range."
+            )
+    if value_range is not None:
+        return 0
+    return sum(info.bits == 16 for info in infos.values())
+
+
+def _common_size(infos: Mapping[pathlib.Path, images.ImageInfo]) -> int:
     sizes = {}
-    for path in paths:
-        info = images.inspect_image(path)
+    for path, info in infos.items():
         sizes.setdefault((info.width, info.height), path)
     if len(sizes) > 1:
         (first, at_first), (second, at_second) = list(sizes.items())[:2]

@@ -83,6 +83,7 @@ class TiledTranslator:
         info = images.inspect_image(path)
         if value_range is None and info.bits == 8 and info.channels == channels:
             # Nothing is lost by keeping 8 bits, a quarter of the memory.
+            images.check_fits(path, info, channels=channels, value_range=value_range)
             image = images.read_pixels(path, channels=channels)
         else:
             image = images.read_image(path, channels=channels, value_range=value_range)
@@ -235,14 +236,15 @@ class _Translation:
     def _take_statistics(self, is_decoder: bool, level: int) -> None:
         """Goes through the tiles of a map: takes its statistics, and keeps it if it is small."""
         size, channels = self._size(level), self._stage(is_decoder, level).channels
-        moments = _Moments(channels)
+        moments = _Moments(channels) if self._has_norm(is_decoder, level) else None
         kept = np.empty([*size, channels], np.float32) if self._is_kept(level) else None
         for window in windows.tile(*size, self._tile >> min(level, self._first_kept)):
             values = self._decode(level, window) if is_decoder else self._encode(level, window)
-            moments.add(values)
+            if moments is not None:
+                moments.add(values)
             if kept is not None:
                 kept[window.rows, window.columns] = values[0].numpy()
-        if self._has_norm(is_decoder, level):
+        if moments is not None:
             self._statistics[is_decoder, level] = moments.mean_and_variance()
         if kept is not None:
             self._kept[is_decoder, level] = kept

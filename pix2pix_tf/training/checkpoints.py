@@ -105,22 +105,29 @@ class CheckpointManager:
                 self._remove(final)  # A damaged one that the run fell back from.
             os.replace(unfinished, final)
             self._forget_best_since(step)
-            self._complete(final, info)
+            for later in list_checkpoints(self._workdir):
+                if later.name > final.name:
+                    self._remove(later)  # A damaged one; it would count as the newest.
+            self._complete(info)
             self._publish_weights(final)
 
     def finish(self) -> None:
         """Does what a process that was killed in `save` has left to do, after `restore_newest`.
+
+        Where that fell back from a newer checkpoint, nothing is done or removed before the next
+        `save`: what cannot be read today, on a drive of the network, may be whole tomorrow.
 
         Raises:
             WriteError: If it cannot be written.
         """
         step = int(self._state.step.numpy())
         folder = self._folder / _name(step)
+        if list_checkpoints(self._workdir)[-1] != folder:
+            return
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
         with writing(folder):
             self._remove_leftovers()
-            self._forget_best_since(step + 1)
-            self._complete(folder, info)
+            self._complete(info)
             # The last that `save` does. The contents, not the time, tell.
             published, weights = self._workdir / GENERATOR_WEIGHTS, folder / GENERATOR_WEIGHTS
             if not published.is_file() or files.sha256(published) != files.sha256(weights):
@@ -196,11 +203,8 @@ class CheckpointManager:
         if best is not None and best["step"] >= step:
             (self._folder / _BEST).unlink()
 
-    def _complete(self, folder: pathlib.Path, info: dict) -> None:
+    def _complete(self, info: dict) -> None:
         """Notes and removes what follows from a new checkpoint, of which `info` tells."""
-        for later in list_checkpoints(self._workdir):
-            if later.name > folder.name:
-                self._remove(later)  # A damaged one; it would count as the newest.
         if "larger_is_better" in info and math.isfinite(info["value"]):
             self._note_best(info)
         self._remove_old()

@@ -22,8 +22,8 @@ class RunLock:
 
     Taken at once where the folder is there already, else by `acquire`. The system
     releases it when the process ends, however it ends; the file stays, and means nothing
-    then: deleting it would let two processes lock two files of one name. Where the file
-    system knows no locks, nobody is kept out.
+    then. Deleting it would let two processes lock two files of one name: `check` takes the
+    lock again. Where the file system knows no locks, nobody is kept out.
 
     Args:
         workdir: The run folder.
@@ -33,6 +33,9 @@ class RunLock:
         self._workdir = pathlib.Path(workdir)
         self._path = self._workdir / LOCK_FILE
         self._descriptor: int | None = None
+        # Of the folder, so that its number is not given to another while this one runs.
+        self._folder_descriptor: int | None = None
+        self._holder = f"process {os.getpid()} on {socket.gethostname()}"
 
     def __enter__(self) -> RunLock:
         if self._workdir.is_dir():
@@ -40,9 +43,13 @@ class RunLock:
         return self
 
     def __exit__(self, *unused):
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._release()
+
+    def _release(self) -> None:
+        for descriptor in (self._descriptor, self._folder_descriptor):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._descriptor = self._folder_descriptor = None
 
     def acquire(self) -> None:
         """Makes the folder if it is not there, and takes the lock if this object has it not yet.
@@ -59,9 +66,10 @@ class RunLock:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 self._lock(descriptor)
-                holder = f"process {os.getpid()} on {socket.gethostname()}"
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, holder.encode())
+                os.write(descriptor, self._holder.encode())
+                if fcntl is not None:  # Windows opens no folders.
+                    self._folder_descriptor = os.open(self._workdir, os.O_RDONLY)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -84,15 +92,34 @@ class RunLock:
     def check(self) -> None:
         """Looks whether the folder is still the one that was locked; call before writing.
 
+        Where it is, but the lock was deleted or replaced, the lock is taken again.
+
         Raises:
-            WriteError: If it was deleted, or another was put in its place.
+            WriteError: If the folder was deleted, or another was put in its place.
+            InputError: If another process has taken the lock meanwhile, naming that one.
         """
-        try:
-            is_same = os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
-        except OSError:
-            is_same = False
-        if not is_same:
+        if _is_at(self._path, self._descriptor):
+            return
+        if not _is_at(self._workdir, self._folder_descriptor) and not self._is_held():
             raise WriteError(
-                f"'{self._workdir}' is no longer the folder that this run started in: it was "
-                "deleted, moved or unmounted. Bring it back, then give the same command again."
+                f"'{self._workdir}' is no longer the folder that this run started in, with its "
+                f"{LOCK_FILE}: it was deleted, moved or unmounted. Bring it back, then give the "
+                "same command again."
             )
+        self._release()
+        self.acquire()
+
+    def _is_held(self) -> bool:
+        """Returns whether the lock names this process: some mounts number files anew."""
+        try:
+            return self._path.read_text(encoding="utf-8") == self._holder
+        except (OSError, ValueError):
+            return False
+
+
+def _is_at(path: pathlib.Path, descriptor: int | None) -> bool:
+    """Returns whether what was opened is what a path leads to."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except (OSError, TypeError):  # The path leads nowhere; or nothing was opened.
+        return False

@@ -13,7 +13,7 @@ import tensorflow as tf
 from pix2pix_tf import files
 from pix2pix_tf.config import CONFIG_FILE, LAB, TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.data import augment, pairs, photos, pipeline
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, join_lines
 from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import (
     DISCRIMINATOR_WEIGHTS,
@@ -257,7 +257,7 @@ def _do_all(functions: Sequence[Callable[[], None]]) -> None:
         except InputError as error:
             faults.append(error)
     if len(faults) > 1:
-        raise InputError("\n".join(map(str, faults)))
+        raise InputError(join_lines(fault.message for fault in faults))
     if faults:
         raise faults[0]
 

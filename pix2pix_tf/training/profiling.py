@@ -7,6 +7,8 @@ import pathlib
 
 import tensorflow as tf
 
+from pix2pix_tf.training.write_errors import writing
+
 
 class Profiler:
     """Profiles the steps that the configuration names, into the run's `tensorboard` folder.
@@ -33,6 +35,9 @@ class Profiler:
 
         Profiling starts before the first of the steps that is left, so a run that
         is continued among them profiles the rest.
+
+        Raises:
+            WriteError: If the profile cannot be written, here or at the end of the context.
         """
         if self._steps is None:
             return contextlib.nullcontext()
@@ -43,7 +48,8 @@ class Profiler:
         if number < first:
             return contextlib.nullcontext()
         if not self._is_running:
-            tf.profiler.experimental.start(str(self._folder))
+            with writing(self._folder):
+                tf.profiler.experimental.start(str(self._folder))
             self._is_running = True
         # Named and numbered, for TensorBoard to tell steps apart.
         return tf.profiler.experimental.Trace("train", step_num=number, _r=1)
@@ -51,4 +57,5 @@ class Profiler:
     def _stop(self) -> None:
         if self._is_running:
             self._is_running = False
-            tf.profiler.experimental.stop()
+            with writing(self._folder):
+                tf.profiler.experimental.stop()

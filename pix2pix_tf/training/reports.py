@@ -43,7 +43,7 @@ class MetricsLog:
         files.write_atomically(self._path, lines.encode())
 
     def write(self, record: dict[str, float]) -> None:
-        """Appends a line; it is on the disk when this returns.
+        """Appends a line, which is kept if the process is killed, but not if the machine is.
 
         Raises:
             WriteError: If it cannot be written; `read_metrics` leaves a part of it out.
@@ -114,7 +114,8 @@ def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
     files.remove_unfinished(folder, "step_*.png")
     for path in folder.glob("step_*.png"):
         if int(path.stem.split("_")[1]) > step:
-            path.unlink()
+            with files.writing(path):
+                path.unlink()
 
 
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:

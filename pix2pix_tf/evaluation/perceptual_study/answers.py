@@ -13,7 +13,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, join_lines
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
 _MOST_FAULTS_SHOWN = 10
@@ -106,10 +106,10 @@ def read_all(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, Session]:
         except InputError as error:
             faults.append(str(error))
     if faults:
-        head = f"{len(faults)} of {len(paths)} files cannot be used:\n" if len(faults) > 1 else ""
+        head = [f"{len(faults)} of {len(paths)} files cannot be used:"] if len(faults) > 1 else []
         more = len(faults) - _MOST_FAULTS_SHOWN
-        tail = f"\n... and {more} more." if more > 0 else ""
-        raise InputError(head + "\n".join(faults[:_MOST_FAULTS_SHOWN]) + tail)
+        tail = [f"... and {more} more."] if more > 0 else []
+        raise InputError(join_lines([*head, *faults[:_MOST_FAULTS_SHOWN], *tail]))
     return sessions
 
 

@@ -1,0 +1,63 @@
+"""Tests of `pix2pix_tf.errors`: messages keep to their lines, whatever files are called."""
+
+from __future__ import annotations
+
+import pickle
+
+import command_line
+from absl.testing import absltest, parameterized
+
+from pix2pix_tf import train
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError, join_lines, list_faults
+from pix2pix_tf.training import loop
+
+# Each of these ends a line for some program, or is obeyed by a terminal.
+_CONTROLS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029"]
+
+
+class MessageTest(parameterized.TestCase):
+    @parameterized.parameters(InputError, MissingInputError, WriteError)
+    def test_is_one_line_that_no_terminal_obeys(self, kind):
+        self.assertEqual(str(kind("'a\x1b[2J\n.png' is empty")), r"'a\x1b[2J\n.png' is empty")
+        text = str(kind("".join(_CONTROLS)))
+        self.assertLen(text.splitlines(), 1)
+        self.assertEqual([x for x in _CONTROLS if x in text], [])
+
+    @parameterized.parameters(InputError, MissingInputError, WriteError)
+    def test_keeps_all_other_characters(self, kind):
+        text = r"'C:\new Straße/写真 \U0001f469\u200d\U0001f3a8 \udcff.png' fehlt"
+        self.assertEqual(str(kind(text)), text)
+
+    def test_several_have_a_line_each(self):
+        faults = [f"'{name}' is empty" for name in ("c\nd", "a\rb", "c\nd")]
+        error = InputError(list_faults(faults, num_items=7, what="pairs"))
+        expected = [r"3 of 7 pairs cannot be used:", r"'a\rb' is empty", r"'c\nd' is empty"]
+        self.assertEqual(str(error).splitlines(), expected)
+        both = InputError(join_lines([error.message, InputError("'e\nf'").message]))
+        self.assertEqual(str(both).splitlines(), [*expected, r"'e\nf'"])
+
+    def test_comes_out_of_another_process_as_it_was(self):
+        for error in (InputError("a\nb"), WriteError("a\nb"), InputError(join_lines(["a", "b\n"]))):
+            again = pickle.loads(pickle.dumps(error))
+            self.assertEqual((type(again), str(again)), (type(error), str(error)))
+
+    def test_a_run_lists_the_faults_of_both_splits(self):
+        def refuse(*messages):
+            raise InputError(list_faults(messages, num_items=9, what="pairs"))
+
+        with self.assertRaises(InputError) as caught:
+            loop._do_all([lambda: refuse("a\n", "b"), lambda: refuse("c")])
+        lines = ["2 of 9 pairs cannot be used:", r"a\n", "b", "c"]
+        self.assertEqual(str(caught.exception).splitlines(), lines)
+
+
+class CommandTest(absltest.TestCase):
+    def test_an_argument_with_a_line_end_is_one_line(self):
+        result = command_line.run(train, "--workdir=x", "--dataset=new\nline\x1b[31m")
+        self.assertEqual(result.exit_code, 2)
+        (line,) = result.stderr.splitlines()
+        self.assertIn(r"new\nline\x1b[31m", line)
+
+
+if __name__ == "__main__":
+    absltest.main()
