@@ -19,7 +19,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import score
 
@@ -45,6 +45,13 @@ def define_flags() -> None:
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
     flags.DEFINE_enum(
         "direction", "", ("", "AtoB", "BtoA"), "Of --outputs; empty: AtoB. A model has its own."
+    )
+    flags.DEFINE_enum(
+        "color_space",
+        RGB,
+        (RGB, LAB),
+        "Of --outputs: lab for colorization, where the data set may be of photos alone. A model has "
+        "its own.",
     )
     flags.DEFINE_enum(
         "split",
@@ -121,7 +128,8 @@ def _check(options) -> None:
                 "--output."
             )
     else:
-        given = [x for x in ("direction", "outputs_suffix") if options[x].present]
+        of_outputs = ("direction", "outputs_suffix", "color_space")
+        given = [x for x in of_outputs if options[x].present]
         if given:
             raise InputError(f"--{given[0]} is of --outputs; a model knows its own. Leave it out.")
     if options.checkpoints and options["checkpoint"].present:
@@ -158,12 +166,17 @@ def _open_folder(options):
     """Returns the outputs in the folder and what they are compared with."""
     from pix2pix_tf.data import pairs
     from pix2pix_tf.evaluation import outputs
+    from pix2pix_tf.training import loop
 
     config = TrainConfig(
-        dataset=options.dataset, data_dir=options.data_dir, direction=options.direction or "AtoB"
+        dataset=options.dataset,
+        data_dir=options.data_dir,
+        direction=options.direction or "AtoB",
+        color_space=options.color_space,
     )
     split = _find_split(options, config)
-    names = pairs.open_pairs(config.dataset, split, data_dir=config.data_dir).names
+    # For the names alone; the size is then that of the outputs.
+    names = loop.open_reader(config, split, size=1).names
     found = outputs.FolderOutputs(options.outputs, pairs=names, suffix=options.outputs_suffix)
     if config.dataset == pairs.DEMO:
         config = dataclasses.replace(config, crop_size=found.size)  # Scenes are drawn at a size.

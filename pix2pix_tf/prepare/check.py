@@ -170,9 +170,7 @@ def _find_what_can_be_read(
     def list_files(path: pathlib.Path) -> folders.Found:
         prefix = folders.below(folder, path) + "/"
         found = folders.list_below(path, prefix=prefix, recursive=False)
-        problem = (
-            "is of a kind that is not read, so training refuses the split. Convert it to PNG."
-        )
+        problem = "is of a kind that is not read, so training refuses the split. Convert it to PNG."
         others = [
             work.Fault(prefix + other.name, problem) for other in pairs.list_other_pictures(path)
         ]

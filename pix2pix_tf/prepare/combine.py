@@ -64,9 +64,7 @@ def match(a: folders.Found, b: folders.Found) -> tuple[list[tuple[str, str]], li
     return [(names[0][stem], names[1][stem]) for stem in both], faults
 
 
-def _output_paths(
-    output: pathlib.Path, names: tuple[str, str], layout: str
-) -> list[pathlib.Path]:
+def _output_paths(output: pathlib.Path, names: tuple[str, str], layout: str) -> list[pathlib.Path]:
     """Returns the files of a pair; in folders each keeps its suffix."""
     paths = pair_files.output_paths(output, names[0], layout)
     if layout != "folders":

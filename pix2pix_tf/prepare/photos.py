@@ -14,9 +14,7 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, pair_files, work
 
 
-def make_pairs(
-    options, task: str, make_source: Callable, *, settings: Mapping
-) -> work.Outcome:
+def make_pairs(options, task: str, make_source: Callable, *, settings: Mapping) -> work.Outcome:
     """Makes a pair of each photo of `--input`: A made by `make_source`, B the photo.
 
     Args:

@@ -76,10 +76,10 @@ def run(options) -> work.Outcome:
     write_index(is_complete=True)
     _remove_others(output, shards)
     num_written = sum(len(shards[plan.file].entries) for plan in remaining)
-    written = f"{work.count_of(len(remaining), 'shards')} with {work.count_of(num_written, 'pairs')}"
-    return work.Outcome(
-        f"Wrote {written} to '{output}'{work.already_there(num_there)}.", faults
+    written = (
+        f"{work.count_of(len(remaining), 'shards')} with {work.count_of(num_written, 'pairs')}"
     )
+    return work.Outcome(f"Wrote {written} to '{output}'{work.already_there(num_there)}.", faults)
 
 
 def _find_dataset(name: str) -> pathlib.Path:
