@@ -50,8 +50,8 @@ def define_flags() -> None:
         "color_space",
         RGB,
         (RGB, LAB),
-        "Of --outputs: lab for colorization, where the data set may be of photos alone. A model has "
-        "its own.",
+        "Of --outputs: lab for colorization, where the data set may be of photos alone. A model "
+        "has its own.",
     )
     flags.DEFINE_enum(
         "split",

@@ -290,6 +290,7 @@ class EvaluateTest(tf.test.TestCase):
             "Give either --model": [f"--outputs={self.data}"],
             "--direction is of --outputs": ["--direction=AtoB"],
             "--outputs_suffix is of --outputs": ["--outputs_suffix=_x"],
+            "--color_space is of --outputs": ["--color_space=lab"],
             "--class_maps is for the FCN-score": ["--class_maps=x"],
             "--metric is what --checkpoints=all": ["--metric=psnr"],
             "Give one of the flags": ["--checkpoints=all", "--checkpoint=best"],

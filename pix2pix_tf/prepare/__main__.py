@@ -9,8 +9,8 @@ r"""Prepares data sets, in the layouts that training reads.
     python -m pix2pix_tf.prepare tfrecord --input=dataset --output=records
     python -m pix2pix_tf.prepare check    --input=dataset --output=report
 
-combine: pictures of two folders, paired by name, side by side or as A and B. colorize: pairs of grey and
-photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes, and whole.
+combine: pictures of two folders, paired by name, side by side or as A and B. colorize: pairs
+of grey and photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes, and whole.
 labels: class indexes to colours or to one-hot arrays. split: train, val and test, with what
 looks alike in one of them. tfrecord: the files of a data set, as they are, in a few large
 ones with checksums, which training reads by the same --dataset. check: reads everything as

@@ -1,8 +1,8 @@
 """The task `split`: a folder to train, val and test, where what looks alike stays together.
 
 The input is a folder of images, A|B or single ones, with those below it; or it, or folders below
-it, hold the folders A and B, paired by name. Files are copied as they are. `split.json` says what went where, and
-which pictures look alike.
+it, hold the folders A and B, paired by name. Files are copied as they are. `split.json` says what
+went where, and which pictures look alike.
 """
 
 from __future__ import annotations
