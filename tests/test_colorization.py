@@ -156,7 +156,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         settings = dict(tiny_training.SETTINGS, color_space="lab", num_steps=1)
         with contextlib.redirect_stdout(io.StringIO()) as stdout:
             loop.train(TrainConfig(**dict(settings, dataset=str(packed))), self.folder / "run")
-        self.assertIn("4 pairs", stdout.getvalue())
+        self.assertIn("4 training pairs", stdout.getvalue())
 
     def test_what_is_kept_in_memory_is_the_photo_alone(self):
         save(self.folder / "train" / "1.png", colored())

@@ -213,7 +213,10 @@ class EdgesCommandTest(parameterized.TestCase):
         self.assertEqual(result.exit_code, 2)
         self.assertEqual(
             result.stderr,
-            "error: edges needs scikit-image, which is not installed. Install it with pip install "
-            "'pix2pix_tf[prepare]'.\n",
+            "error: edges needs scikit-image, which is not installed. Run: python -m pip install "
+            "'scikit-image>=0.22,<0.27'\n",
         )
         self.assertFalse((self.folder / "out").exists())
+        # The same as the extra has.
+        project = (pathlib.Path(__file__).parent.parent / "pyproject.toml").read_text()
+        self.assertIn('prepare = ["scikit-image>=0.22,<0.27"]', project)

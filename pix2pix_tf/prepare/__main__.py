@@ -10,11 +10,11 @@ r"""Prepares data sets, in the layouts that training reads.
     python -m pix2pix_tf.prepare check    --input=dataset --output=report
 
 combine: pictures of two folders, paired by name, side by side or as A and B. colorize: pairs
-of grey and photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes, and whole.
-labels: class indexes to colours or to one-hot arrays. split: train, val and test, with what
-looks alike in one of them. tfrecord: the files of a data set, as they are, in a few large
-ones with checksums, which training reads by the same --dataset. check: reads everything as
-training does, and lists what is wrong.
+of grey and photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes,
+and whole. labels: class indexes to colours or to one-hot arrays. split: train, val and test,
+with what looks alike in one of them. tfrecord: the files of a data set, as they are, in a few
+large ones with checksums, which training reads by the same --dataset. check: reads everything
+as training does, and lists what is wrong.
 
 Subfolders are kept, so a folder with train, val and test becomes another such folder. A
 command that was stopped goes on when it is given again. Files that cannot be used stop nothing:
