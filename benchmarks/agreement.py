@@ -77,7 +77,7 @@ def measure(settings: dict) -> dict[str, Any]:
     return dict(
         benchmark="agreement",
         stack=f"Python {sys.version_info.major}.{sys.version_info.minor}",
-        settings=settings,
+        settings=dict(settings, dataset=pathlib.Path(settings["dataset"]).name),
         losses=losses,
         differences={
             form: differences(losses[form], losses["plain"]) for form in _FORMS if form != "plain"

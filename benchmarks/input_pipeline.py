@@ -117,6 +117,8 @@ def measure(
             ]
             measured = rounds.alternate(contenders, num_rounds=num_rounds, count=1)
             for item in measured:
+                for name in ("dataset", "records"):
+                    del item["settings"][name]  # Folders of this machine.
                 if "error" not in item:
                     item["images_per_second"] = num_images / item["seconds"]["median"]
             groups.append(dict(stack=stack, contenders=measured))

@@ -85,7 +85,7 @@ def measure(
                 name=f"tutorial, {stack}",
                 python=python,
                 make="benchmarks.train_step_contenders:tutorial",
-                settings=step,
+                settings=dict(step, is_compiled=False),
             ),
         ]
     if torch_python:
@@ -94,7 +94,7 @@ def measure(
                 name="pytorch",
                 python=torch_python,
                 make="benchmarks.train_step_contenders:pytorch",
-                settings=dict(step, channels_last=True, adam="fused", threads=0),
+                settings=dict(step, channels_last=True, adam="fused", threads=0, is_compiled=False),
             )
         )
     rounds.say("Start of training:")

@@ -32,8 +32,8 @@ def list_faults(faults: Sequence[str], *, num_items: int, what: str) -> str:
         num_items: How many items there are.
         what: They are: "pairs".
     """
-    head = f"{len(faults)} of {num_items} {what} cannot be used:\n" if len(faults) > 1 else ""
-    faults = sorted(set(faults))
-    more = len(faults) - _MOST_FAULTS_SHOWN
+    shown = sorted(set(faults))
+    head = f"{len(faults)} of {num_items} {what} cannot be used:\n" if len(shown) > 1 else ""
+    more = len(shown) - _MOST_FAULTS_SHOWN
     tail = f"\n... and {more} more." if more > 0 else ""
-    return head + "\n".join(faults[:_MOST_FAULTS_SHOWN]) + tail
+    return head + "\n".join(shown[:_MOST_FAULTS_SHOWN]) + tail
