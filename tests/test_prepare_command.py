@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import types
 from unittest import mock
 
 import command_line
@@ -266,9 +267,12 @@ class BadFilesTest(_CommandTest):
 
         folder = self.folder / os.fsdecode(b"\xff \xc3\xb6")
         streams = (Terminal(io.BytesIO(), "utf-8", x) for x in ("strict", "backslashreplace"))
-        with mock.patch.object(command_line.io, "StringIO", lambda: next(streams)):
+        fake = types.SimpleNamespace(StringIO=lambda: next(streams))
+        with mock.patch.object(command_line, "io", fake):
             result = prepare("colorize", self.folder, f"--output={folder}")
-        self.assertEqual(result.stdout, f"Wrote 2 pairs to '{self.folder}/\\udcff ö'.\n", result)
+        self.assertEqual(
+            result.stdout, f"Wrote 2 pairs to '{self.folder}/\\udcff ö'.\n", str(result)
+        )
 
 
 class LayoutTest(_CommandTest):

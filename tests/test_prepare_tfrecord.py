@@ -178,7 +178,7 @@ class RoundTripTest(_TfrecordTest):
         )
         with contextlib.redirect_stdout(io.StringIO()) as stdout:
             loop.train(config, self.folder / "run")
-        self.assertIn("3 pairs", stdout.getvalue())
+        self.assertIn("3 training pairs", stdout.getvalue())
         (name,) = [name for name in self.shards() if name.startswith("val")]
         (self.output / name).write_bytes(b"")
         with contextlib.redirect_stdout(io.StringIO()):
