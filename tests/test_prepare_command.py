@@ -408,19 +408,23 @@ class CombineTest(_CommandTest):
 
     def test_folders_hold_the_files_as_they_are(self):
         heights = np.random.default_rng(0).normal(size=[16, 24, 12]).astype(np.float32)
-        for name in ("train/1.npy", "train/torn.npy", "train/other.npy"):
+        for name in ("train/1.npy", "train/torn.npy", "train/other.npy", "train/torn_b.npy"):
             path = self.input / name
             path.parent.mkdir(exist_ok=True)
             np.save(path, heights)
             save((self.partners / name).with_suffix(".jpg"), photo())
         torn = self.input / "train" / "torn.npy"
         torn.write_bytes(torn.read_bytes()[:-5])
+        torn_b = save(self.partners / "train" / "torn_b.png", photo(width=24))
+        torn_b.write_bytes(torn_b.read_bytes()[:-40])
+        (self.partners / "train" / "torn_b.jpg").unlink()
         save(self.partners / "train" / "other.jpg", photo(width=30))
         result = self.combine("--layout=folders")
         self.assertEqual(result.exit_code, 1)
         lines = result.stderr.splitlines()
         self.assertStartsWith(lines[0], f"error: {self.input}/train/other.npy: is 24x16 pixels and")
         self.assertStartsWith(lines[1], f"error: {self.input}/train/torn.npy: cannot be read as an")
+        self.assertStartsWith(lines[2], f"error: {self.input}/train/torn_b.npy: '{torn_b}' cannot")
         self.assertEqual(
             files_below(self.output), ["prepare.json", "train/A/1.npy", "train/B/1.jpg"]
         )

@@ -226,6 +226,25 @@ class SplitCommandTest(parameterized.TestCase):
         expected = [f"{x}_{y}" for x in ("summer", "winter_dark") for y in range(4)]
         self.assertEqual(sorted(names), expected)
 
+    def test_two_folders_elsewhere(self):
+        for side in "AB":
+            save(self.folder / "elsewhere" / side / "1.png", detailed(1))
+        self.input.mkdir()
+        for side in "AB":
+            (self.input / side).symlink_to(self.folder / "elsewhere" / side)
+        result = prepare("split", self.folder, "--shares=1,0,0")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertLen(pairs.open_pairs(str(self.output), "train").names, 1)
+
+    def test_two_empty_folders(self):
+        for side in "AB":
+            (self.input / side).mkdir(parents=True)
+        result = prepare("split", self.folder)
+        self.assertEqual(
+            result.stderr,
+            f"error: A and B of '{self.input}' hold no images. Put the pairs there.\n",
+        )
+
     def test_pairs_that_would_have_one_name_are_not_written_over_each_other(self):
         for number, name in enumerate(("A/sea/1.png", "A/sea_1.png")):
             save(self.input / name, detailed(number))

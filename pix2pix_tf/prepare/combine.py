@@ -93,6 +93,7 @@ def _copy(names: tuple[str, str], *, sides: list[pathlib.Path], output: pathlib.
     """Copies both files as they are, once they have been read."""
     paths = [folder / name for folder, name in zip(sides, names)]
     pairs.check_size(paths, [images.inspect_image(path) for path in paths])
-    for path, target in zip(paths, _output_paths(output, names, "folders")):
+    for path in paths:
         pair_files.read_values(path)
+    for path, target in zip(paths, _output_paths(output, names, "folders")):
         folders.write_output(target, path.read_bytes())

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pix2pix_tf.data import arrays, images, pairs
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import combine, folders, near_duplicates, work
 
 PLAN = "split.json"
@@ -121,11 +121,13 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns what is to be split, and the faults."""
-    found = folders.find_images(folder)
     holders = _find_holders(folder)
     if holders:
-        candidates, faults = _find_pairs(folder, holders, found)
+        candidates, faults = _find_pairs(folder, holders)
+        if not candidates and not faults:
+            raise MissingInputError(f"A and B of '{folder}' hold no images. Put the pairs there.")
     else:
+        found = folders.find_images(folder)
         candidates = [_Item((name,), (_flat(name),)) for name in found.names]
         faults = list(found.faults)
     items, first = [], {}
@@ -153,7 +155,7 @@ def _find_holders(folder: pathlib.Path) -> list[str]:
 
 
 def _find_pairs(
-    folder: pathlib.Path, holders: Sequence[str], found: folders.Found
+    folder: pathlib.Path, holders: Sequence[str]
 ) -> tuple[list[_Item], list[work.Fault]]:
     """Returns the pairs of the folders that hold A and B; what is in none of these is a fault."""
     items, faults = [], []
@@ -170,6 +172,7 @@ def _find_pairs(
             )
             for names in partners
         ]
+    found = folders.list_below(folder)
     taken = tuple(f"{holder}{side}/" for holder in holders for side in _SIDES)
     problem = "is in neither A nor B, where the pairs are. Take it out, or split it on its own."
     faults += [work.Fault(name, problem) for name in found.names if not name.startswith(taken)]
