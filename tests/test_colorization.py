@@ -292,7 +292,8 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(result.exit_code, 0, result)
         scores = json.loads((output / "evaluation.json").read_text())["scores"]
-        self.assertEqual(scores["colour_intersection"]["value"], 1.0)
+        # But for values at the border of two bins, since the targets were to Lab and back.
+        self.assertGreater(scores["colour_intersection"]["value"], 0.999)
         self.assertLess(scores["l1"]["value"], 1e-6)
         self.assertLess(scores["grey_colour_intersection"]["value"], 0.7)
 
