@@ -20,7 +20,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import score
 
@@ -52,6 +52,13 @@ def define_flags() -> None:
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
     flags.DEFINE_enum(
         "direction", "", ("", "AtoB", "BtoA"), "Of --outputs; empty: AtoB. A model has its own."
+    )
+    flags.DEFINE_enum(
+        "color_space",
+        RGB,
+        (RGB, LAB),
+        "Of --outputs: lab for colorization, where the data set may be of photos alone. A model "
+        "has its own.",
     )
     flags.DEFINE_enum(
         "split",
@@ -128,7 +135,7 @@ def _check(options) -> None:
                 "--output."
             )
     else:
-        of_outputs = ("direction", "outputs_suffix", "outputs_range")
+        of_outputs = ("direction", "outputs_suffix", "outputs_range", "color_space")
         given = [x for x in of_outputs if options[x].present]
         if given:
             raise InputError(f"--{given[0]} is of --outputs; a model knows its own. Leave it out.")
@@ -166,22 +173,19 @@ def _open_folder(options):
     """Returns the outputs in the folder and what they are compared with."""
     from pix2pix_tf.data import pairs
     from pix2pix_tf.evaluation import outputs
+    from pix2pix_tf.training import loop
 
     config = TrainConfig(
         dataset=options.dataset,
         data_dir=options.data_dir,
         direction=options.direction or "AtoB",
         output_range=options.outputs_range,
+        color_space=options.color_space,
     )
     split = _find_split(options, config)
-    target_range = "b_range" if config.direction == "AtoB" else "a_range"
     try:
-        names = pairs.open_pairs(
-            config.dataset,
-            split,
-            data_dir=config.data_dir,
-            **{target_range: config.output_limits},
-        ).names
+        # For the names alone; the size is then that of the outputs.
+        names = loop.open_reader(config, split, size=1).names
     except InputError:
         array = _find_array(config, split)
         if array is None:
@@ -203,11 +207,14 @@ def _open_folder(options):
 
 def _find_array(config: TrainConfig, split: str) -> pathlib.Path | None:
     """Returns a file of a split that is a NumPy array or a TIFF, if it has one."""
-    from pix2pix_tf.data import arrays, pairs, registry
+    from pix2pix_tf.data import arrays, pairs, records, registry
 
     if config.dataset == pairs.DEMO:
         return None
-    found = pairs.find_pairs(registry.locate(config.dataset, config.data_dir), split)
+    folder = registry.locate(config.dataset, config.data_dir)
+    if records.is_there(folder):
+        return None
+    found = pairs.find_pairs(folder, split)
     return next((file for pair in found for file in pair.files if arrays.is_array(file)), None)
 
 

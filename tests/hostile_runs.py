@@ -299,7 +299,7 @@ class _Worker:
 
     def _train(self, path: pathlib.Path) -> str:
         source = self._pairs.FilePairs(
-            [self._pairs.PairFiles(path, None)], a_channels=3, b_channels=3
+            [self._pairs.PairFiles(path, None)], a_channels=3, b_channels=3, scaled_to=36
         )
         reader = self._pipeline.PairReader(source, size=36)
         for side in reader.read(0):
@@ -342,7 +342,8 @@ class _Worker:
         folder, data = self._folder, self._folder / "data"
         run(
             "prepare check", prepare_command,
-            *("check", f"--input={data}", f"--output={folder / 'checked'}", "--processes=1"),
+            *("check", f"--input={data}", f"--output={folder / 'checked'}", "--processes=1",
+              "--load_size=36"),
             takes_arguments=True,
         )  # fmt: skip
         report = json.loads((folder / "checked" / "check.json").read_text())

@@ -23,10 +23,10 @@ def photo(*, width: int = 24, height: int = 16, seed: int = 0) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
 
 
-def save(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
-    """Writes an image file, and the folders above it."""
+def save(path: pathlib.Path, pixels: np.ndarray, **settings) -> pathlib.Path:
+    """Writes an image file, and the folders above it; settings are of Pillow's `save`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    Image.fromarray(pixels).save(path, **settings)
     return path
 
 

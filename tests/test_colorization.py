@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 
@@ -10,6 +11,7 @@ import data_folder
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+import tiny_training
 from absl.testing import parameterized
 from PIL import Image
 from preparing import photo, prepare, save
@@ -18,7 +20,7 @@ from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, lab, photos
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import colour, outputs, runner, subject
+from pix2pix_tf.evaluation import colour, subject
 from pix2pix_tf.inference import exported, tiles, translator
 from pix2pix_tf.training import loop
 
@@ -116,6 +118,45 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         save(self.folder / "train" / "1.png", colored()[..., 0])
         with self.assertRaisesRegex(InputError, "1.png' is grey, so no colours can be learnt"):
             self.read()
+
+    @parameterized.parameters(".png", ".jpg")
+    def test_a_grey_photo_in_three_channels_is_refused_by_name(self, suffix):
+        save(self.folder / "train" / "0.png", colored())
+        grey = np.repeat(colored()[..., :1], 3, axis=-1)
+        save(self.folder / "train" / f"1{suffix}", grey)
+        with self.assertRaisesRegex(InputError, f"1{suffix}' is grey, so no colours can be learnt"):
+            loop.open_reader(
+                TrainConfig(dataset=str(self.folder), **_LAB), "train", size=40
+            ).read_all()
+
+    def test_no_photo_is_lost_on_the_way_to_training(self):
+        """Of odd widths and upright, through split, check, tfrecord, check and training."""
+        folder, sizes = self.folder / "in", [(41, 40), (31, 50), (40, 61), (33, 33)]
+        for number, (width, height) in enumerate(sizes):
+            pixels = colored(width=width, height=height, seed=number)
+            save(folder / f"{number}.png", pixels)
+        data, packed = self.folder / "data", self.folder / "records"
+        steps = [
+            ("split", folder, data, "--shares=1,0,0"),
+            ("check", data, self.folder / "checked", "--color_space=lab"),
+            ("tfrecord", data, packed),
+            ("check", packed, self.folder / "packed_checked", "--color_space=lab"),
+        ]
+        for task, source, output, *flags in steps:
+            result = prepare(task, self.folder, f"--input={source}", f"--output={output}", *flags)
+            self.assertEqual((result.exit_code, result.stderr), (0, ""), (task, result))
+        for dataset in (data, packed):
+            config = TrainConfig(dataset=str(dataset), **_LAB)
+            reader = loop.open_reader(config, "train", size=30)
+            reader.read_all()
+            self.assertLen(reader.names, len(sizes))
+            # The photos themselves, not halves of them.
+            found = sorted(reader.read_unscaled(index)[1].shape[:2] for index in range(len(sizes)))
+            self.assertEqual(found, sorted((height, width) for width, height in sizes))
+        settings = dict(tiny_training.SETTINGS, color_space="lab", num_steps=1)
+        with contextlib.redirect_stdout(io.StringIO()) as stdout:
+            loop.train(TrainConfig(**dict(settings, dataset=str(packed))), self.folder / "run")
+        self.assertIn("4 training pairs", stdout.getvalue())
 
     def test_what_is_kept_in_memory_is_the_photo_alone(self):
         save(self.folder / "train" / "1.png", colored())
@@ -245,12 +286,16 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         output, given = self.folder / "of_folder", self.folder / "given"
         for seed in (3, 4):
             save(given / f"{seed}.png", colored(width=32, height=32, seed=seed))
-        pairs = subject.open_subject(self.config, split="val", size=32, feature_weights="none")
-        result = runner.evaluate(
-            outputs.FolderOutputs(given, pairs=pairs.reader.names), pairs, output
+        result = command_line.run(
+            *(evaluate, f"--outputs={given}", f"--output={output}", "--color_space=lab"),
+            *(f"--dataset={self.folder / 'data'}", "--split=val", "--feature_weights=none"),
         )
-        self.assertEqual(result["scores"]["colour_intersection"]["value"], 1.0)
-        self.assertLess(result["scores"]["l1"]["value"], 1e-6)
+        self.assertEqual(result.exit_code, 0, result)
+        scores = json.loads((output / "evaluation.json").read_text())["scores"]
+        # But for values at the border of two bins, since the targets were to Lab and back.
+        self.assertGreater(scores["colour_intersection"]["value"], 0.999)
+        self.assertLess(scores["l1"]["value"], 1e-6)
+        self.assertLess(scores["grey_colour_intersection"]["value"], 0.7)
 
 
 class RealPhotosTest(tf.test.TestCase):

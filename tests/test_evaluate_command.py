@@ -330,6 +330,7 @@ class EvaluateTest(tf.test.TestCase):
             "--direction is of --outputs": ["--direction=AtoB"],
             "--outputs_suffix is of --outputs": ["--outputs_suffix=_x"],
             "--outputs_range is of --outputs": ["--outputs_range=0,4095"],
+            "--color_space is of --outputs": ["--color_space=lab"],
             "--class_maps is for the FCN-score": ["--class_maps=x"],
             "--metric is what --checkpoints=all": ["--metric=psnr"],
             "Give one of the flags": ["--checkpoints=all", "--checkpoint=best"],

@@ -473,7 +473,7 @@ class HeaderTest(_FolderTest):
             images.warn_of_colours(infos)
         self.assertEqual(warning.call_count, description != "sRGB")
         if warning.called:
-            self.assertEqual(warning.call_args.args[1:], (1, 2, path))
+            self.assertEqual(warning.call_args.args[1:], (1, 2, str(path)))
 
     def test_interlaced_png(self):
         # One pass of Adam7 holds all there is of a single pixel.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import unittest
 from unittest import mock
 
 import data_folder
@@ -14,8 +16,10 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import files_below, photo, prepare, save
 
-from pix2pix_tf.data import images, pairs
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import arrays, images, pairs
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.training import loop
 
 
 def aligned(seed: int, **size: int) -> np.ndarray:
@@ -64,7 +68,7 @@ class CheckTest(parameterized.TestCase):
             [
                 "          readable      smallest       largest    bits",
                 "val              1         24x16         24x16       8",
-                f"Read 1 pairs. Nothing is wrong. See '{self.folder / 'out' / 'check.json'}'.",
+                f"Read 1 pair. Nothing is wrong. See '{self.folder / 'out' / 'check.json'}'.",
             ],
         )
 
@@ -72,7 +76,7 @@ class CheckTest(parameterized.TestCase):
         save(self.input / "val" / "0.png", aligned(7))
         result = prepare("check", self.folder, "--output=")
         self.assertEqual(result.exit_code, 0)
-        self.assertEndsWith(result.stdout, "Read 1 pairs. Nothing is wrong.\n")
+        self.assertEndsWith(result.stdout, "Read 1 pair. Nothing is wrong.\n")
         self.assertEqual(files_below(self.folder), ["in/val/0.png"])
 
     def test_all_that_is_wrong_with_side_by_side_pairs(self):
@@ -92,7 +96,7 @@ class CheckTest(parameterized.TestCase):
         starts = {
             "test/other.png": "is the same as 'train/good.png': what is measured must not",
             "train/loop.png": "is no file, or a link to none.",
-            "train/missed.webp": "would be passed over: .webp is not read.",
+            "train/missed.webp": "is of a kind that is not read, so training refuses the split.",
             "train/narrow.png": "is 16x16 pixels, too narrow",
             "train/odd.png": "is 25 pixels wide, which is odd.",
             "train/pipe.png": "is no file, or a link to none.",
@@ -105,6 +109,139 @@ class CheckTest(parameterized.TestCase):
         self.assertEqual(
             {x: y["readable"] for x, y in report["splits"].items()}, dict(train=1, test=1)
         )
+
+    @parameterized.parameters(".webp", ".gif", ".ppm", ".HEIC", ".jxl")
+    def test_pictures_of_other_kinds(self, suffix):
+        """Training refuses the split over one; it is named once, and the rest is read."""
+        train = self.input / "train"
+        save(train / "good.png", aligned(0))
+        (train / f"other{suffix}").write_bytes(b"some")
+        save(self.input / "val" / "A" / "1.png", photo(seed=1))
+        save(self.input / "val" / "B" / "1.png", photo(seed=2))
+        (self.input / "val" / "B" / f"2{suffix}").write_bytes(b"some")
+        # Where training does not look.
+        save(self.input / "notes" / "1.png", photo())
+        (self.input / "notes" / f"1{suffix}").write_bytes(b"some")
+        status, wrong, report = self.check()
+        problem = "is of a kind that is not read, so training refuses the split. Convert it to PNG."
+        self.assertEqual(wrong, {f"train/other{suffix}": problem, f"val/B/2{suffix}": problem})
+        self.assertEqual((status, report["checked"]), (1, 2))
+        for split in ("train", "val"):
+            with self.assertRaisesRegex(InputError, "1 pictures of a kind that is not read"):
+                pairs.find_pairs(self.input, split)
+
+    def test_other_kinds_among_single_images(self):
+        save(self.input / "sea" / "1.png", photo())
+        (self.input / "sea" / "2.webp").write_bytes(b"some")
+        _, wrong, _ = self.check()
+        self.assertEqual(wrong, {"sea/2.webp": "is of a kind that is not read. Convert it to PNG."})
+
+    def test_one_thing_is_wrong(self):
+        save(self.input / "val" / "odd.png", photo(width=25))
+        self.assertIn("1 thing is wrong.", prepare("check", self.folder).stdout)
+
+    def agrees_with_training(self, flags: list[str], **settings) -> dict[str, str]:
+        """Returns what is wrong, having asserted that training refuses that and nothing else."""
+        _, wrong, _ = self.check(*flags)
+        config = TrainConfig(dataset=str(self.input), **settings)
+        try:
+            loop.open_reader(config, "train", size=config.load_size).read_all()
+        except InputError as error:
+            refused = str(error)
+        else:
+            refused = ""
+        for path in (self.input / "train").rglob("*.*"):
+            name = path.relative_to(self.input).as_posix()
+            if "/B/" not in name:  # A pair goes by A.
+                self.assertEqual(name in wrong, f"'{path}'" in refused, msg=(name, wrong, refused))
+        return wrong
+
+    @unittest.skipUnless(importlib.util.find_spec("tifffile"), "tifffile is not installed")
+    def test_values_in_a_range(self):
+        random = np.random.default_rng(0)
+        for name, high in (("1", 1.0), ("2", 1.0), ("beyond", 99.0)):
+            for side, suffix in (("A", ".tif"), ("B", ".png")):
+                path = self.input / "train" / side / f"{name}{suffix}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                values = random.uniform(0, high, [16, 24, 5]).astype(np.float32)
+                if side == "A":
+                    path.write_bytes(arrays.encode(values, suffix))
+                else:
+                    save(path, photo(seed=len(name)))
+        settings = dict(input_channels=5, crop_size=32)
+        flags = ["--a_channels=5", "--load_size=36"]
+        wrong = self.agrees_with_training(
+            [*flags, "--a_range=0,1", "--b_range=0,255"],
+            **dict(settings, input_range="0,1", output_range="0,255"),
+        )
+        self.assertEqual(list(wrong), ["train/A/beyond.tif"])
+        self.assertIn("of its values beyond the stated range 0,1", wrong["train/A/beyond.tif"])
+        self.assertLen(self.agrees_with_training(flags, **settings), 3)
+
+    @parameterized.parameters(32, 64)
+    def test_a_thin_strip(self, crop_size):
+        """Which is refused by the size that it would be scaled to."""
+        save(self.input / "train" / "good.png", aligned(0))
+        strip = np.random.default_rng(0).integers(0, 256, [1, 2 * 15_000, 3], np.uint8)
+        save(self.input / "train" / "strip.png", strip)
+        config = TrainConfig(crop_size=crop_size)
+        wrong = self.agrees_with_training([f"--load_size={config.load_size}"], crop_size=crop_size)
+        self.assertEqual(list(wrong), ["train/strip.png"] if crop_size == 64 else [])
+
+    def test_a_thin_strip_for_the_default_training(self):
+        save(self.input / "train" / "strip.png", np.zeros([1, 2000, 3], np.uint8))
+        wrong = self.agrees_with_training([])
+        self.assertEqual(list(wrong), ["train/strip.png"])
+
+    @parameterized.parameters(
+        (("--a_range=1,0",), "a_range is '1,0'. Give the lowest and the highest value with a"),
+        (("--color_space=lab", "--b_channels=1"), "--b_channels is not for --color_space=lab"),
+        (("--color_space=lab", "--a_range=0,1"), "--a_range is not for --color_space=lab"),
+    )
+    def test_flags_that_make_no_sense(self, given, start):
+        save(self.input / "train" / "1.png", aligned(0))
+        result = prepare("check", self.folder, *given)
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, f"error: {start}")
+
+    def test_photos_for_colorization(self):
+        train = self.input / "train"
+        save(train / "odd.png", photo(width=25))
+        save(train / "upright.jpg", photo(width=10, height=30, seed=1))
+        save(train / "pair.png", aligned(2))
+        save(train / "grey.png", photo(seed=3)[..., 0])
+        save(train / "grey_as_rgb.png", np.repeat(photo(seed=4)[..., :1], 3, axis=-1))
+        whole = save(train / "torn.png", photo(seed=5)).read_bytes()
+        (train / "torn.png").write_bytes(whole[:-60])
+        wrong = self.agrees_with_training(
+            ["--color_space=lab", "--load_size=36"], color_space="lab", crop_size=32
+        )
+        grey = "is grey, so no colours can be learnt from it. Take it out."
+        self.assertEqual(wrong.keys(), {f"train/{x}.png" for x in ("grey", "grey_as_rgb", "torn")})
+        self.assertEqual((wrong["train/grey.png"], wrong["train/grey_as_rgb.png"]), (grey, grey))
+        result = prepare("check", self.folder, "--color_space=lab", "--load_size=36")
+        self.assertIn("Read 6 images. 3 things are wrong.", result.stdout)
+
+    @parameterized.parameters(False, True)
+    def test_colour_profiles_are_said_once(self, as_records):
+        for number in range(3):
+            for side in "AB":
+                pixels = photo(seed=10 * number + (side == "A"))
+                path = self.input / "train" / side / f"{number}.png"
+                save(path, pixels, icc_profile=b"Display P3" if number else b"sRGB")
+        folder = self.input
+        if as_records:
+            folder = self.folder / "records"
+            result = prepare("tfrecord", self.folder, f"--output={folder}")
+            self.assertEqual(result.exit_code, 0, result)
+        with mock.patch.object(images.logging, "warning") as warning:
+            result = prepare("check", self.folder, f"--input={folder}")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertEqual(warning.call_count, 1)
+        self.assertEqual(warning.call_args.args[1:3], (4, 6))
+        with mock.patch.object(images.logging, "warning") as warning:
+            pairs.open_pairs(str(folder), "train")
+        self.assertEqual(warning.call_count, 1)
 
     def test_names_that_are_not_clear(self):
         """Training refuses the whole split; the rest of it is read all the same."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
+import shutil
+import types
 from unittest import mock
 
 import command_line
+import file_faults
 import numpy as np
 import tensorflow as tf
 import tiny_runs
@@ -117,9 +121,7 @@ class OutputFolderTest(_CommandTest):
             result = prepare("colorize", self.folder)
         made = [call.args[1] for call in make_grey.call_args_list]
         self.assertEqual(made, ["1.png", "2.png"])
-        self.assertEqual(
-            result.stdout, f"Wrote 2 pairs to '{self.output}'; 1 were already there.\n"
-        )
+        self.assertEqual(result.stdout, f"Wrote 2 pairs to '{self.output}'; 1 was already there.\n")
 
     def test_other_settings_need_another_folder(self):
         self.save("1.png")
@@ -163,25 +165,45 @@ class OutputFolderTest(_CommandTest):
     def test_a_full_disk_ends_all_work_and_leaves_no_half_file(self):
         for number in range(3):
             self.save(f"{number}.png", seed=number)
-        calls = []
-
-        def full(path, contents):
-            calls.append(path)
-            raise OSError(28, "No space left on device")
-
         self.assertEqual(prepare("colorize", self.folder).exit_code, 0)
         for number in range(3):
             (self.output / f"{number}.png").unlink()
-        with mock.patch.object(folders.files, "write_atomically", full):
+        with file_faults.files_limited_to(20):
             result = prepare("colorize", self.folder)
         self.assert_refused(
             result,
-            f"'{self.output / '0.png'}' cannot be written ([Errno 28] No space left on device). "
-            "What was finished is kept: make room or name another --output, and run the same "
-            "command again.",
+            f"'{self.output / '0.png'}' cannot be written: File too large. Raise the limit on the "
+            "size of files, then give the same command again; what was written before is "
+            "untouched.",
         )
-        self.assertLen(calls, 1)
         self.assertEqual(files_below(self.output), ["prepare.json"])
+
+    def test_a_fault_at_every_operation_leaves_no_half_file(self):
+        for number in range(2):
+            self.save(f"{number}.png", seed=number)
+        undisturbed = self.folder / "undisturbed"
+        prepare("colorize", self.folder, f"--output={undisturbed}")
+        num_refused = 0
+        for number in range(1, 100):
+            with file_faults.fail_at(number, self.output) as operations:
+                result = prepare("colorize", self.folder)
+            if operations.count < number:
+                break
+            if result.exit_code:
+                num_refused += 1
+                # Named once, by what could not be written.
+                self.assertRegex(
+                    result.stderr, r"^error: '[^']*' cannot be (written: No space|made \().*\n$"
+                )
+            else:  # Of a folder that was there already.
+                self.assertLen(files_below(self.output), 3)
+            for name in files_below(self.output):
+                if name.endswith(".png"):
+                    whole = (undisturbed / name).read_bytes()
+                    self.assertEqual((self.output / name).read_bytes(), whole)
+            shutil.rmtree(self.output, ignore_errors=True)
+        self.assertGreater(num_refused, 5)
+        self.assertEqual(files_below(self.output), ["0.png", "1.png", "prepare.json"])
 
     def test_ctrl_c(self):
         self.save("1.png")
@@ -238,7 +260,19 @@ class BadFilesTest(_CommandTest):
         self.assertEndsWith(result.stderr, "9 could not be used, of which 7 are not listed.\n")
 
     def test_a_name_that_is_no_unicode_can_be_printed(self):
-        self.assertEqual(command._printable("\udcff.png größe"), "\\udcff.png größe")
+        class Terminal(io.TextIOWrapper):
+            def getvalue(self):
+                self.flush()
+                return self.buffer.getvalue().decode()
+
+        folder = self.folder / os.fsdecode(b"\xff \xc3\xb6")
+        streams = (Terminal(io.BytesIO(), "utf-8", x) for x in ("strict", "backslashreplace"))
+        fake = types.SimpleNamespace(StringIO=lambda: next(streams))
+        with mock.patch.object(command_line, "io", fake):
+            result = prepare("colorize", self.folder, f"--output={folder}")
+        self.assertEqual(
+            result.stdout, f"Wrote 2 pairs to '{self.folder}/\\udcff ö'.\n", str(result)
+        )
 
 
 class LayoutTest(_CommandTest):
@@ -267,7 +301,7 @@ class LayoutTest(_CommandTest):
     def test_inputs_alone(self):
         self.save("1.png")
         result = prepare("colorize", self.folder, "--layout=inputs")
-        self.assertEqual(result.stdout, f"Wrote 1 images to '{self.output}'.\n")
+        self.assertEqual(result.stdout, f"Wrote 1 image to '{self.output}'.\n")
         self.assertEqual(read(self.output / "1.png").shape, (16, 24))
 
     def test_size_is_that_of_the_shorter_side(self):
@@ -286,6 +320,35 @@ class LayoutTest(_CommandTest):
         side = np.zeros([1, images.MAX_PIXELS // 2 + 1, 1], np.uint8)
         with self.assertRaisesRegex(pair_files.InputError, "side by side that is more than"):
             pair_files.join(side, side)
+
+
+class ColourProfileTest(_CommandTest):
+    """What is written is PNG without a profile, which is said."""
+
+    @parameterized.parameters("colorize", "edges", "inpaint", "combine")
+    def test_profiles_that_are_lost_are_counted(self, task):
+        partners = self.folder / "partners"
+        for number in range(3):
+            profile = b"Display P3" if number else b"sRGB"
+            for folder in (self.input, partners):
+                save(folder / f"{number}.jpg", photo(seed=number), icc_profile=profile)
+        given = [f"--input_b={partners}"] if task == "combine" else []
+        result = prepare(task, self.folder, *given)
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        count = 4 if task == "combine" else 2
+        self.assertEqual(
+            result.stdout,
+            f"Wrote 3 pairs to '{self.output}'. Of {count} files the colour profile, other than "
+            f"sRGB, was neither applied nor kept, '{self.input / '1.jpg'}' for one: convert them "
+            "to sRGB before if colours matter.\n",
+        )
+
+    def test_files_that_are_copied_keep_theirs(self):
+        partners = self.folder / "partners"
+        for folder in (self.input, partners):
+            save(folder / "1.jpg", photo(), icc_profile=b"Display P3")
+        result = prepare("combine", self.folder, f"--input_b={partners}", "--layout=folders")
+        self.assertEqual(result.stdout, f"Wrote 1 pair to '{self.output}'.\n")
 
 
 class CombineTest(_CommandTest):
@@ -323,6 +386,63 @@ class CombineTest(_CommandTest):
             np.testing.assert_array_equal(b, photo(seed=2).astype(int) * (257 if scale == 2 else 1))
         self.assertEqual(
             modes, {"grey": (3, 8), "deep": (3, 16), "alpha": (4, 8), "colour": (3, 8)}
+        )
+
+    @parameterized.parameters((12, 3, "in"), (3, 12, "partners"), (12, 12, "in"), (2, 2, "in"))
+    def test_arrays_that_no_picture_holds_are_named(self, a, b, where):
+        for folder, channels in ((self.input, a), (self.partners, b)):
+            folder.mkdir(exist_ok=True)
+            np.save(folder / "1.npy", np.zeros([16, 24, channels], np.uint8))
+        self.save("2.png")
+        save(self.partners / "2.png", photo())
+        result = self.combine()
+        self.assertEqual((result.exit_code, result.stdout[:13]), (1, "Wrote 1 pair "))
+        (line, _) = result.stderr.splitlines()
+        self.assertStartsWith(line, f"error: {self.input}/1.npy: ")
+        self.assertEndsWith(
+            line,
+            f"has {max(a, b)} channel(s) of 8 bits each, which no PNG holds. Put A and B into two "
+            "folders, with --layout=folders.",
+        )
+        self.assertEqual(f"'{self.partners}/1.npy'" in line, where == "partners")
+
+    def test_folders_hold_the_files_as_they_are(self):
+        heights = np.random.default_rng(0).normal(size=[16, 24, 12]).astype(np.float32)
+        for name in ("train/1.npy", "train/torn.npy", "train/other.npy", "train/torn_b.npy"):
+            path = self.input / name
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, heights)
+            save((self.partners / name).with_suffix(".jpg"), photo())
+        torn = self.input / "train" / "torn.npy"
+        torn.write_bytes(torn.read_bytes()[:-5])
+        torn_b = save(self.partners / "train" / "torn_b.png", photo(width=24))
+        torn_b.write_bytes(torn_b.read_bytes()[:-40])
+        (self.partners / "train" / "torn_b.jpg").unlink()
+        save(self.partners / "train" / "other.jpg", photo(width=30))
+        result = self.combine("--layout=folders")
+        self.assertEqual(result.exit_code, 1)
+        lines = result.stderr.splitlines()
+        self.assertStartsWith(lines[0], f"error: {self.input}/train/other.npy: is 24x16 pixels and")
+        self.assertStartsWith(lines[1], f"error: {self.input}/train/torn.npy: cannot be read as an")
+        self.assertStartsWith(lines[2], f"error: {self.input}/train/torn_b.npy: '{torn_b}' cannot")
+        self.assertEqual(
+            files_below(self.output), ["prepare.json", "train/A/1.npy", "train/B/1.jpg"]
+        )
+        for side, folder in (("A/1.npy", self.input), ("B/1.jpg", self.partners)):
+            copied = (self.output / "train" / side).read_bytes()
+            self.assertEqual(copied, (folder / "train" / side[2:]).read_bytes())
+        a, _ = pairs.open_pairs(
+            str(self.output), "train", a_channels=12, a_range=(-9, 9), b_range=(0, 255)
+        ).read(0)
+        np.testing.assert_allclose(a, heights / 9, atol=1e-6)
+        again = self.combine("--layout=folders")
+        self.assertEqual(again.stdout, f"Wrote 0 pairs to '{self.output}'; 1 was already there.\n")
+
+    def test_inputs_alone_are_no_pairs(self):
+        self.save("1.png")
+        self.assert_refused(
+            self.combine("--layout=inputs"),
+            "--layout=inputs leaves B out, which combine is for. Use another layout.",
         )
 
     def test_what_has_no_partner_is_named(self):
@@ -366,5 +486,9 @@ class CombineTest(_CommandTest):
         self.combine()
         self.assertEqual(
             json.loads((self.output / folders.RECORD).read_text()),
-            dict(task="combine", inputs=[str(self.input.resolve()), str(self.partners.resolve())]),
+            dict(
+                task="combine",
+                inputs=[str(self.input.resolve()), str(self.partners.resolve())],
+                layout="pairs",
+            ),
         )

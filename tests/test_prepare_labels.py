@@ -11,6 +11,7 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import files_below, photo, prepare, read, save
 
+from pix2pix_tf.data import pairs
 from pix2pix_tf.evaluation import classes
 from pix2pix_tf.prepare import labels
 
@@ -43,7 +44,7 @@ class LabelsTest(parameterized.TestCase):
         save(self.input / "train" / "1.png", class_map())
         result = prepare("labels", self.folder)
         self.assertEqual(result.exit_code, 0, result)
-        self.assertEqual(result.stdout, f"Wrote 1 label pictures to '{self.output}'.\n")
+        self.assertEqual(result.stdout, f"Wrote 1 label picture to '{self.output}'.\n")
         np.testing.assert_array_equal(read(self.output / "train" / "1.png"), _COLORS[class_map()])
 
     def test_one_hot(self):
@@ -150,6 +151,33 @@ class LabelsTest(parameterized.TestCase):
         self.assert_refused(
             self.write_classes(entries), sentence=f"'{path}' has 256 classes, more than 255."
         )
+
+    def test_more_classes_than_channels(self):
+        self.assert_refused(
+            *("--to=onehot", "--classes=cityscapes"),
+            sentence="--classes=cityscapes has 19 classes, more than the 16 channels that a "
+            "network takes. Use --to=colours.",
+        )
+        self.assertFalse(self.output.exists())
+        result = prepare("labels", self.folder, "--classes=cityscapes")
+        self.assertEqual(result.exit_code, 0, result)
+
+    def test_one_hot_maps_become_a_data_set(self):
+        for number in range(3):
+            save(self.input / f"{number}.png", np.roll(class_map(), number))
+            save(self.folder / "photos" / f"{number}.jpg", photo(width=10, height=8, seed=number))
+        self.assertEqual(prepare("labels", self.folder, "--to=onehot").exit_code, 0)
+        both, data = self.folder / "both", self.folder / "data"
+        result = prepare(
+            *("combine", self.folder, f"--input={self.output}", "--layout=folders"),
+            *(f"--input_b={self.folder / 'photos'}", f"--output={both}"),
+        )
+        self.assertEqual(result.exit_code, 0, result)
+        flags = (f"--input={both}", f"--output={data}", "--shares=1,0,0")
+        self.assertEqual(prepare("split", self.folder, *flags).exit_code, 0)
+        source = pairs.open_pairs(str(data), "train", a_channels=12)
+        a, _ = source.read(source.names.index("1"))
+        np.testing.assert_array_equal(a.argmax(axis=-1), np.roll(class_map(), 1))
 
     def test_real_class_maps_give_the_colours_of_the_published_pictures(self):
         """Those are JPEG files, so the colours are near, where no border is."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import pathlib
+import unittest
 
 import data_folder
 import numpy as np
@@ -13,7 +15,7 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import files_below, photo, prepare, save
 
-from pix2pix_tf.data import images, pairs
+from pix2pix_tf.data import arrays, images, pairs
 from pix2pix_tf.prepare import near_duplicates, split
 
 
@@ -196,6 +198,92 @@ class SplitCommandTest(parameterized.TestCase):
                 np.testing.assert_array_equal(b, detailed(100 + int(number)))
         self.assertEqual(counts, [4, 2, 2])
 
+    def test_two_folders_below_others_stay_pairs(self):
+        for season, first in (("summer", 0), ("winter/dark", 10)):
+            for number in range(first, first + 4):
+                save(self.input / season / "A" / f"{number % 10}.png", detailed(number))
+                save(self.input / season / "B" / f"{number % 10}.bmp", detailed(100 + number))
+        save(self.input / "winter" / "alone.png", detailed(50))
+        (self.input / "winter" / "pipe.png").symlink_to("nowhere")
+        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(
+            result.stdout, f"Wrote 8 pairs to '{self.output}'. 4 train, 4 val, 0 test.\n"
+        )
+        lines = result.stderr.splitlines()
+        self.assertLen(lines, 3)
+        self.assertStartsWith(lines[0], "error: winter/alone.png: is in neither A nor B, where")
+        self.assertStartsWith(lines[1], "error: winter/pipe.png: is no file")
+        names = []
+        for name in ("train", "val"):
+            source = pairs.open_pairs(str(self.output), name)
+            names += source.names
+            for index, found in enumerate(source.names):
+                number = int(found[-1]) + (10 if "winter" in found else 0)
+                a, b = source.read(index)
+                np.testing.assert_array_equal(a, detailed(number))
+                np.testing.assert_array_equal(b, detailed(100 + number))
+        expected = [f"{x}_{y}" for x in ("summer", "winter_dark") for y in range(4)]
+        self.assertEqual(sorted(names), expected)
+
+    def test_two_folders_elsewhere(self):
+        for side in "AB":
+            save(self.folder / "elsewhere" / side / "1.png", detailed(1))
+        self.input.mkdir()
+        for side in "AB":
+            (self.input / side).symlink_to(self.folder / "elsewhere" / side)
+        result = prepare("split", self.folder, "--shares=1,0,0")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertLen(pairs.open_pairs(str(self.output), "train").names, 1)
+
+    def test_two_empty_folders(self):
+        for side in "AB":
+            (self.input / side).mkdir(parents=True)
+        result = prepare("split", self.folder)
+        self.assertEqual(
+            result.stderr,
+            f"error: A and B of '{self.input}' hold no images. Put the pairs there.\n",
+        )
+
+    def test_pairs_that_would_have_one_name_are_not_written_over_each_other(self):
+        for number, name in enumerate(("A/sea/1.png", "A/sea_1.png")):
+            save(self.input / name, detailed(number))
+            save(self.input / name.replace("A", "B"), detailed(10 + number))
+        result = prepare("split", self.folder, "--shares=1,0,0")
+        self.assertStartsWith(result.stdout, f"Wrote 1 pair to '{self.output}'.")
+        self.assertStartsWith(
+            result.stderr,
+            "error: A/sea_1.png: would have the same name in one folder as 'A/sea/1.png'. Rename",
+        )
+
+    @parameterized.parameters(1e-6, 1.0, 5e305)
+    def test_arrays_of_any_type_and_channels(self, scale):
+        """Those alike but for a little noise stay together, whatever the unit of the values."""
+        random = np.random.default_rng(0)
+        self.input.mkdir()
+        for number in range(6):
+            grey = detailed(number).mean(axis=-1, keepdims=True) - 100.0
+            values = grey * np.linspace(0.5, 1.5, 12) * scale
+            for name in (f"{number}.npy", f"again_{number}.npy"):
+                noisy = values + random.normal(0, 0.01 * scale, values.shape)
+                np.save(self.input / name, noisy.astype("f8" if scale > 1e30 else "f4"))
+        np.save(self.input / "plain.npy", np.full([64, 96, 12], -3.0, np.float32))
+        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
+        self.assertEqual(result.exit_code, 0, result)
+        alike = json.loads((self.output / "split.json").read_text())["look_alike"]
+        self.assertEqual(
+            sorted(map(sorted, alike)), [[f"{x}.npy", f"again_{x}.npy"] for x in range(6)]
+        )
+
+    @unittest.skipUnless(importlib.util.find_spec("tifffile"), "tifffile is not installed")
+    def test_tiff_in_colours(self):
+        self.input.mkdir()
+        for number in range(3):
+            (self.input / f"{number}.tif").write_bytes(arrays.encode(detailed(number), ".tif"))
+        result = prepare("split", self.folder, "--shares=1,0,0")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertLen(files_below(self.output / "train"), 3)
+
     def test_subfolders_become_part_of_the_name(self):
         self.write(3, below="sea")
         self.write(2)
@@ -232,7 +320,7 @@ class SplitCommandTest(parameterized.TestCase):
         (next(iter((self.output / "train").iterdir()))).unlink()
         result = prepare("split", self.folder)
         self.assertStartsWith(
-            result.stdout, f"Wrote 1 images to '{self.output}'; 9 were already there."
+            result.stdout, f"Wrote 1 image to '{self.output}'; 9 were already there."
         )
         self.assertEqual(files_below(self.output), before)
 

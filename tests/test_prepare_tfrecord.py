@@ -178,7 +178,7 @@ class RoundTripTest(_TfrecordTest):
         )
         with contextlib.redirect_stdout(io.StringIO()) as stdout:
             loop.train(config, self.folder / "run")
-        self.assertIn("3 pairs", stdout.getvalue())
+        self.assertIn("3 training pairs", stdout.getvalue())
         (name,) = [name for name in self.shards() if name.startswith("val")]
         (self.output / name).write_bytes(b"")
         with contextlib.redirect_stdout(io.StringIO()):
@@ -284,7 +284,7 @@ class WritingTest(_TfrecordTest):
         self.assertEqual(written, names[:3])
         self.assertEqual(
             result.stdout,
-            f"Wrote 3 shards with 3 pairs to '{self.output}'; 1 were already there.\n",
+            f"Wrote 3 shards with 3 pairs to '{self.output}'; 1 was already there.\n",
         )
         self.assertEqual(contents_of(self.output), expected)
 
@@ -355,28 +355,42 @@ class BadInputTest(_TfrecordTest):
         (self.train / "1.png").write_bytes(whole[:-60])
         (self.train / "loop.png").symlink_to(self.train / "loop.png")
         os.mkfifo(self.train / "pipe.png")
-        save(self.train / "odd.png", photo(width=25))
         result = self.write()
         self.assertEqual(result.exit_code, 1)
         lines = result.stderr.splitlines()
         starts = [
             "error: train/1.png: cannot be decoded: it is truncated",
             "error: train/loop.png: is no file, or a link to none.",
-            "error: train/odd.png: is 25 pixels wide, which is odd.",
             "error: train/pipe.png: is no file, or a link to none.",
-            "4 could not be used.",
+            "3 could not be used.",
         ]
         self.assertLen(lines, len(starts))
         for line, start in zip(lines, starts):
             self.assertStartsWith(line, start)
-        self.assertEqual(result.stdout, f"Wrote 1 shards with 2 pairs to '{self.output}'.\n")
+        self.assertEqual(result.stdout, f"Wrote 1 shard with 2 pairs to '{self.output}'.\n")
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "2"])
         # Named again, and taken in when they are mended.
         (self.train / "loop.png").unlink()
-        self.assertLen(self.write().stderr.splitlines(), 4)
-        (self.train / "1.png").write_bytes(whole)
         self.assertLen(self.write().stderr.splitlines(), 3)
+        (self.train / "1.png").write_bytes(whole)
+        self.assertLen(self.write().stderr.splitlines(), 2)
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1", "2"])
+
+    def test_two_folders_of_other_sizes(self):
+        save(self.train / "A" / "1.png", photo())
+        save(self.train / "B" / "1.png", photo(width=25))
+        self.assertStartsWith(self.write().stderr, "error: train/A/1.png: is 24x16 pixels and its")
+
+    def test_what_is_no_pair_side_by_side_is_refused_on_opening(self):
+        """As records it may be photos; to training on pairs it is as wrong as in the folder."""
+        self.save_train(1)
+        save(self.train / "odd.png", photo(width=25))
+        save(self.train / "upright.png", photo(width=10))
+        self.assertEqual(self.write().exit_code, 0)
+        with self.assertRaises(pairs.InputError) as caught:
+            pairs.open_pairs(str(self.output), "train")
+        self.assertIn("odd.png' is 25 pixels wide, which is odd.", str(caught.exception))
+        self.assertIn("upright.png' is 10x16 pixels, too narrow", str(caught.exception))
 
     def test_nothing_that_can_be_read(self):
         (self.train).mkdir(parents=True)

@@ -11,6 +11,7 @@ from unittest import mock
 import command_line
 import data_folder
 import numpy as np
+import preparing
 import tiny_runs
 import tiny_training
 from absl.testing import absltest, parameterized
@@ -141,6 +142,25 @@ class FlagTest(parameterized.TestCase):
         )
         self.assertIn("Preset edges2shoes: ", result.stdout)
         self.assertIn("num_steps=27", result.stdout)
+
+    def test_steps_are_those_of_the_records_at_hand(self):
+        tiny_training.write_pairs(self.folder / "in", train=7)
+        preparing.prepare("tfrecord", self.folder)
+        data = self.folder / "out"
+        result, config = self.run_command("--preset=edges2shoes", f"--dataset={data}")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertEqual(config.num_steps, 27)
+
+    def test_records_without_the_split(self):
+        tiny_training.write_pairs(self.folder / "in", train=1)
+        (self.folder / "in" / "train").rename(self.folder / "in" / "test")
+        preparing.prepare("tfrecord", self.folder)
+        data = self.folder / "out"
+        result, _ = self.run_command("--preset=edges2shoes", f"--dataset={data}")
+        self.assertEqual(
+            result.stderr,
+            f"error: '{data}' has no records of the split 'train'. Splits found: test.\n",
+        )
 
     def test_flags_win(self):
         _, config = self.run_command(

@@ -124,7 +124,10 @@ class DamageTest(parameterized.TestCase):
         pipeline.PairReader(self.open(), size=8).read_all()
 
     def open(self) -> pairs.PairSource:
-        return pairs.open_pairs(str(self.folder), "train")
+        return self.open_split("train")
+
+    def open_split(self, split: str) -> pairs.PairSource:
+        return pairs.open_pairs(str(self.folder), split)
 
     @property
     def remedy(self) -> str:
@@ -208,7 +211,9 @@ class DamageTest(parameterized.TestCase):
             f"of the split 'train'). {_AGAIN}",
         )
 
-    @parameterized.parameters("../../escaped", "a/b", "a\\b", "..", ".", "", "a\0b", 7, ["a"], None)
+    @parameterized.parameters(
+        "../../escaped", "a/b", "a\\b", "..", ".", "", "a\0b", 7, (["a"],), None
+    )
     def test_names_of_pairs_that_outputs_cannot_have(self, name):
         def rename(index):
             index["splits"]["train"]["shards"][0]["pairs"][0][0] = name
@@ -228,7 +233,7 @@ class DamageTest(parameterized.TestCase):
 
     @parameterized.parameters(
         (b"", "Expecting value"),
-        (b"\xff\xfe", "decode"),
+        (b"\xff\xff", "decode"),
         (b"[" * 100_000, "RecursionError"),
         (b"[]", "TypeError"),
         (b"{}", "KeyError: 'format'"),
@@ -253,6 +258,10 @@ class DamageTest(parameterized.TestCase):
         (dict(pairs=[["0", True, 0]]), "True is no whole number"),
         (dict(kinds=[dict(suffix=".png")]), "TypeError"),
         (dict(kinds=[dict(suffix=".png", width="9", height=1, channels=1, bits=8)]), "width is"),
+        (dict(kinds=[dict(suffix=".png", width=0, height=1, channels=1, bits=8)]), "width is 0"),
+        (dict(kinds=[dict(suffix=".png", width=9, height=-1, channels=1, bits=8)]), "height is -1"),
+        (dict(kinds=[dict(suffix=".png", width=9, height=1, channels=0, bits=8)]), "channels is 0"),
+        (dict(kinds=[dict(suffix=".png", width=9, height=1, channels=1, bits=0)]), "bits is 0"),
     )
     def test_numbers_that_cannot_be(self, change, reason):
         self.edit_shard(0, change)
@@ -284,6 +293,24 @@ class DamageTest(parameterized.TestCase):
         )
         self.assertEqual(pairs.find_split(str(self.folder), ["val", "train"]), "train")
         self.assertIsNone(pairs.find_split(str(self.folder), ["val", "test"]))
+
+    def test_a_split_without_pairs_is_none(self):
+        """As `prepare tfrecord` writes it where no file of a split can be read."""
+        empty = dict(file="test-00000-of-00001.tfrecord", num_bytes=0, sha256="", num_pairs=0)
+        empty.update(values={}, kinds=[], pairs=[])
+        self.edit(
+            lambda index: index["splits"].update(test=dict(num_pairs=0, values={}, shards=[empty]))
+        )
+        self.assertEqual(records.list_splits(self.folder), ["train"])
+        for split in ("test", "val"):
+            self.assert_refused(
+                lambda split=split: self.open_split(split),
+                f"'{self.folder}' has no records of the split '{split}'. Splits found: train.",
+                MissingInputError,
+            )
+
+    def test_pairs_are_counted_by_the_index(self):
+        self.assertEqual(pairs.count_pairs(str(self.folder), "train"), 4)
 
     def test_files_that_do_not_fit_the_settings_are_refused_before_any_is_read(self):
         self.shard.unlink()

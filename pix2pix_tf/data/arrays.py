@@ -25,8 +25,6 @@ SUFFIXES = (".npy", *TIFF_SUFFIXES)
 # Values in a file: as many as 8192 x 8192 pixels of 4 channels, 1 GiB as float32.
 MAX_VALUES = 2**28
 _REAL_KINDS = "uif"  # Of NumPy: unsigned, signed, floating.
-# What numpy and tifffile raise, on files that are damaged or made to do harm.
-_DAMAGE = (Exception, RecursionError)
 # Where tifffile finds channels: beside each other, in planes, in pages (Q: of no known kind).
 _CHANNEL_AXES = "SCIQ"
 _DEFLATED = (8, 32946, 50013)  # The numbers that TIFF has for it.
@@ -121,7 +119,7 @@ def _attempt(function, path: ImageFile):
         raise
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
-    except _DAMAGE as error:
+    except Exception as error:  # numpy and tifffile raise nearly anything on damaged files.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
             f"'{path}' cannot be read as an array ({reason}). Replace it, or take it out of the "

@@ -150,9 +150,9 @@ def _has_other_colours(profile: bytes | None) -> bool:
     return b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile
 
 
-def warn_of_colours(infos: Mapping[str | pathlib.Path, ImageInfo]) -> None:
+def warn_of_colours(infos: Mapping[str | ImageFile, ImageInfo]) -> None:
     """Says which files carry a colour profile that is passed over, if any."""
-    paths = sorted(path for path, info in infos.items() if info.has_other_colours)
+    paths = sorted(str(path) for path, info in infos.items() if info.has_other_colours)
     if paths:
         logging.warning(
             "%d of %d files carry a colour profile other than sRGB, '%s' for one. Their values are "

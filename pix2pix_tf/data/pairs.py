@@ -30,7 +30,7 @@ _DEMO_SPLITS = {"train": (0, 2000), "val": (1_000_000, 100), "test": (2_000_000,
 _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jitters it.
 _MOST_LONELY_SHOWN = 10
 # Pairs would be missing without a word if these were passed over like other files.
-_OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
+OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 
 
 class PairSource(Protocol):
@@ -102,14 +102,18 @@ def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -
 
 
 def count_pairs(dataset: str, split: str, *, data_dir: str = "") -> int:
-    """Returns how many pairs a split has, or photos that stand for pairs; opens no file.
+    """Returns how many pairs a split has, or photos that stand for pairs; opens none of them.
 
     Raises:
         MissingInputError: If the data set or the split is not there.
+        InputError: If there are records whose index cannot be used.
     """
     if dataset == DEMO:
         return _DEMO_SPLITS[split][1]
-    return len(find_pairs(registry.locate(dataset, data_dir), split))
+    folder = registry.locate(dataset, data_dir)
+    if records.is_there(folder):
+        return len(records.Records(folder, split).places)
+    return len(find_pairs(folder, split))
 
 
 class ScenePairs:
@@ -239,9 +243,14 @@ class _EncodedPairs:
 
     def _take(self, infos: Mapping[ImageFile, images.ImageInfo]) -> None:
         """Takes what the headers of all files say, to choose the type of the pixels."""
-        images.warn_of_colours(infos)
         if self.dtype == tf.uint8 and max(info.bits for info in infos.values()) == 16:
             self.dtype = tf.uint16
+
+    def _inspect_files(self, pair: PairFiles) -> dict[ImageFile, images.ImageInfo]:
+        """Returns what the headers of a pair say, having checked them."""
+        infos = [images.inspect_image(file) for file in pair.files]
+        self._check(pair.files, infos)
+        return dict(zip(pair.files, infos))
 
     def _check(self, files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
         """Refuses a pair that cannot be read as it was asked for."""
@@ -300,15 +309,10 @@ class FilePairs(_EncodedPairs):
         self._files = list(files)
         self.names = [pair.name for pair in self._files]
         infos: dict[ImageFile, images.ImageInfo] = {}
-        for inspected in inspect_all(self._inspect, self._read_pair, self._files):
+        for inspected in inspect_all(self._inspect_files, self._read_pair, self._files):
             infos.update(inspected)
+        images.warn_of_colours(infos)
         self._take(infos)
-
-    def _inspect(self, pair: PairFiles) -> dict[ImageFile, images.ImageInfo]:
-        """Returns what the headers of a pair say, having checked them."""
-        infos = [images.inspect_image(file) for file in pair.files]
-        self._check(pair.files, infos)
-        return dict(zip(pair.files, infos))
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file is damaged."""
@@ -337,6 +341,7 @@ class RecordPairs(_EncodedPairs):
         infos: dict[pathlib.Path, images.ImageInfo] = {}
         for inspected in run_on_all(self._inspect, self._records.places):
             infos.update(inspected)
+        images.warn_of_colours(infos)
         self._take(infos)
 
     def _inspect(self, place: records.Place) -> dict[pathlib.Path, images.ImageInfo]:
@@ -349,6 +354,31 @@ class RecordPairs(_EncodedPairs):
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if its shard is damaged."""
         return self._read_pair(PairFiles(*self._records.read(int(index))))
+
+
+class OnePair(_EncodedPairs):
+    """One pair of image files, read as one of many is; of its colours nothing is said.
+
+    Args:
+        pair: Its files.
+        **settings: See `open_pairs`.
+
+    Attributes:
+        infos: What the headers of its files say.
+
+    Raises:
+        InputError: If training would refuse it by the headers.
+    """
+
+    def __init__(self, pair: PairFiles, **settings):
+        super().__init__(**settings)
+        self._pair = pair
+        self.infos = self._inspect_files(pair)
+        self._take(self.infos)
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns A and B; raises InputError if a file is damaged."""
+        return self._read_pair(self._pair)
 
 
 def inspect_all(inspect, read, items: Sequence) -> list:
@@ -488,17 +518,22 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
 
 def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
     """Returns the images of a folder; pictures that cannot be read are not passed over."""
-    others = sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.suffix.lower() in _OTHER_PICTURES and not path.name.startswith(".")
-    )
+    others = list_other_pictures(folder)
     if others:
         raise InputError(
             f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
-            f"'{others[0]}'. Convert them to PNG or JPEG, or take them out."
+            f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
         )
     return images.list_images(folder)
+
+
+def list_other_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the pictures of a folder of kinds that are not read, by their suffix, sorted."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in OTHER_PICTURES and not path.name.startswith(".")
+    )
 
 
 def _check_unique(files: Sequence[pathlib.Path]) -> None:

@@ -78,9 +78,15 @@ class _EncodedPhotos:
 
     def _take(self, infos: Mapping[ImageFile, images.ImageInfo]) -> None:
         """Takes what the headers of all photos say, to choose the type of the pixels."""
-        images.warn_of_colours(infos)
         if any(info.bits == 16 for info in infos.values()):
             self.dtype = tf.uint16
+
+    def _inspect_files(self, files: Sequence[ImageFile]) -> tuple[ImageFile, images.ImageInfo]:
+        """Returns the file of the photo and what its header says, having checked it."""
+        file = self._photo_of(files)
+        info = images.inspect_image(file)
+        self._check(file, info)
+        return file, info
 
     def _photo_of(self, sides: Sequence):
         """Returns that of the photo, of what a pair has one of for each of its files."""
@@ -89,13 +95,18 @@ class _EncodedPhotos:
     def _check(self, file: ImageFile, info: images.ImageInfo) -> None:
         images.check_fits(file, info, channels=_CHANNELS)
         if not info.is_array and info.channels < _CHANNELS:
-            raise InputError(f"'{file}' is grey, so no colours can be learnt from it. Take it out.")
+            raise _grey(file)
         pairs.check_scaled(file, info.width, info.height, self._scaled_to)
 
     def _read_photo(self, files: Sequence[ImageFile]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the photo of a pair twice, the very same array."""
-        pixels = images.read_pixels(self._photo_of(files), channels=_CHANNELS, dtype=self.dtype)
+        file = self._photo_of(files)
+        pixels = images.read_pixels(file, channels=_CHANNELS, dtype=self.dtype)
         photo = pixels if len(files) == 2 else self._without_grey(pixels)
+        # Of most photos the first comparison is enough.
+        red, green, blue = np.moveaxis(photo, -1, 0)
+        if np.array_equal(red, green) and np.array_equal(green, blue):
+            raise _grey(file)
         return photo, photo
 
     def _without_grey(self, pixels: np.ndarray) -> np.ndarray:
@@ -115,13 +126,9 @@ class _PhotoFiles(_EncodedPhotos):
         super().__init__(**settings)
         self._files = [pair.files for pair in files]
         self.names = [pair.name for pair in files]
-        self._take(dict(pairs.inspect_all(self._inspect, self._read_photo, self._files)))
-
-    def _inspect(self, files: Sequence[ImageFile]) -> tuple[ImageFile, images.ImageInfo]:
-        file = self._photo_of(files)
-        info = images.inspect_image(file)
-        self._check(file, info)
-        return file, info
+        infos = dict(pairs.inspect_all(self._inspect_files, self._read_photo, self._files))
+        images.warn_of_colours(infos)
+        self._take(infos)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns photo number `index` twice."""
@@ -135,7 +142,9 @@ class _PhotoRecords(_EncodedPhotos):
         super().__init__(**settings)
         self._records = records.Records(folder, split)
         self.names = [place.entry.name for place in self._records.places]
-        self._take(dict(pairs.run_on_all(self._inspect, self._records.places)))
+        infos = dict(pairs.run_on_all(self._inspect, self._records.places))
+        images.warn_of_colours(infos)
+        self._take(infos)
 
     def _inspect(self, place: records.Place) -> tuple[ImageFile, images.ImageInfo]:
         label = self._photo_of(place.labels)
@@ -146,6 +155,38 @@ class _PhotoRecords(_EncodedPhotos):
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns photo number `index` twice; raises InputError if its shard is damaged."""
         return self._read_photo(self._records.read(int(index)))
+
+
+class OnePhoto(_EncodedPhotos):
+    """One photo, read as one of many is; of its colour profile nothing is said.
+
+    Args:
+        pair: Its file, or those of the pair that it is in.
+        photo_side: As of `open_photos`.
+        scaled_to: As of `open_photos`.
+
+    Attributes:
+        infos: What the header of its file says.
+
+    Raises:
+        InputError: If training would refuse it by the header.
+    """
+
+    def __init__(
+        self, pair: pairs.PairFiles, *, photo_side: str, scaled_to: augment.Size | None = None
+    ):
+        super().__init__(photo_side=photo_side, scaled_to=scaled_to)
+        self._files = pair.files
+        self.infos = dict([self._inspect_files(self._files)])
+        self._take(self.infos)
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the photo twice; raises InputError if its file is damaged, or it is grey."""
+        return self._read_photo(self._files)
+
+
+def _grey(file: ImageFile) -> InputError:
+    return InputError(f"'{file}' is grey, so no colours can be learnt from it. Take it out.")
 
 
 def _is_grey(half: np.ndarray) -> bool:

@@ -300,12 +300,14 @@ def _natural(value) -> int:
 
 
 def _check_types(info: ImageInfo) -> ImageInfo:
-    """Returns what a header says, if it is numbers where these belong."""
+    """Returns what a header says, if it is numbers where these belong, and such as can be."""
     example = ImageInfo(width=1, height=1, channels=1, bits=8)
     for field in dataclasses.fields(ImageInfo):
         value = getattr(info, field.name)
         if type(value) is not type(getattr(example, field.name)):
             raise ValueError(f"{field.name} is {value!r}")
+        if type(value) is int and value < 1:
+            raise ValueError(f"{field.name} is {value}, less than 1")
     return info
 
 
@@ -327,12 +329,17 @@ def _check_unique(shards: Sequence[Shard]) -> None:
 
 
 def list_splits(folder: pathlib.Path) -> list[str]:
-    """Returns the splits of the records in a folder that holds some.
+    """Returns the splits that have pairs, of the records in a folder that holds some.
 
     Raises:
         InputError: As `read_index`.
     """
-    return list(dict.fromkeys(shard.split for shard in read_index(folder)))
+    return _splits_of(read_index(folder))
+
+
+def _splits_of(shards: Iterable[Shard]) -> list[str]:
+    # Where none of its pairs could be read, a split has a shard, but an empty one.
+    return list(dict.fromkeys(shard.split for shard in shards if shard.entries))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -461,7 +468,7 @@ class Records:
             for place in places(self._folder, shard)
         ]
         if not self.places:
-            there = ", ".join(dict.fromkeys(shard.split for shard in shards)) or "none"
+            there = ", ".join(_splits_of(shards)) or "none"
             raise MissingInputError(
                 f"'{self._folder}' has no records of the split '{split}'. Splits found: {there}."
             )

@@ -9,12 +9,12 @@ r"""Prepares data sets, in the layouts that training reads.
     python -m pix2pix_tf.prepare tfrecord --input=dataset --output=records
     python -m pix2pix_tf.prepare check    --input=dataset --output=report
 
-combine: pictures of two folders, paired by name, side by side. colorize: pairs of grey and
-photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes, and whole.
-labels: class indexes to colours or to one-hot arrays. split: train, val and test, with what
-looks alike in one of them. tfrecord: the files of a data set, as they are, in a few large
-ones with checksums, which training reads by the same --dataset. check: reads everything as
-training does, and lists what is wrong.
+combine: pictures of two folders, paired by name, side by side or as A and B. colorize: pairs
+of grey and photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes,
+and whole. labels: class indexes to colours or to one-hot arrays. split: train, val and test,
+with what looks alike in one of them. tfrecord: the files of a data set, as they are, in a few
+large ones with checksums, which training reads by the same --dataset. check: reads everything
+as training does, and lists what is wrong.
 
 Subfolders are kept, so a folder with train, val and test becomes another such folder. A
 command that was stopped goes on when it is given again. Files that cannot be used stop nothing:
@@ -30,6 +30,7 @@ import sys
 from absl import flags
 
 from pix2pix_tf import commands
+from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError
 
 EXIT_FAULTS = 1
@@ -37,14 +38,14 @@ EXIT_INTERRUPTED = 130  # What shells give for Ctrl-C.
 _FROM_PHOTOS = ("size", "layout")
 # What each task takes beside what all take.
 _TASKS = {
-    "combine": ("input_b",),
+    "combine": ("input_b", "layout"),
     "colorize": _FROM_PHOTOS,
     "edges": (*_FROM_PHOTOS, "smoothing", "edge_low", "edge_high", "min_length"),
     "inpaint": (*_FROM_PHOTOS, "holes", "hole_area", "seed"),
     "labels": ("classes", "to"),
     "split": ("shares", "hash_distance", "seed"),
     "tfrecord": ("shard_megabytes",),
-    "check": ("a_channels", "b_channels"),
+    "check": ("a_channels", "b_channels", "a_range", "b_range", "load_size", "color_space"),
 }
 _MOST_FAULTS_SHOWN = 100
 
@@ -68,8 +69,8 @@ def define_flags() -> None:
         "layout",
         "pairs",
         ("pairs", "folders", "inputs"),
-        "colorize, edges, inpaint: pairs, A|B side by side in a file; folders, A/NAME.png and "
-        "B/NAME.png; inputs, A alone, for translate.",
+        "colorize, edges, inpaint, combine: pairs, A|B side by side in a PNG; folders, A/NAME and "
+        "B/NAME, by combine as they are; inputs, A alone, for translate.",
     )
     flags.DEFINE_float(
         "smoothing",
@@ -121,6 +122,25 @@ def define_flags() -> None:
         flags.DEFINE_integer(
             f"{side}_channels", 3, f"check: channels that {side.upper()}, the {name}, is read as."
         )
+        flags.DEFINE_string(
+            f"{side}_range",
+            "",
+            f"check: LOW,HIGH of {side.upper()}, as training's input_range and output_range.",
+        )
+    flags.DEFINE_integer(
+        "load_size",
+        TrainConfig().load_size,
+        "check: pixels of the shorter side in training; a strip so thin that it would then fill "
+        "the memory is wrong.",
+        lower_bound=1,
+    )
+    flags.DEFINE_enum(
+        "color_space",
+        RGB,
+        (RGB, LAB),
+        "check: as of the training. lab, colorization: each file is a photo, or grey and photo "
+        "side by side; of folders A and B those of B are the photos.",
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -134,7 +154,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    print(_printable(outcome.summary))
+    print(outcome.summary)
     if not outcome.faults:
         return 0
     faults = sorted(outcome.faults, key=lambda fault: fault.name)
@@ -160,11 +180,6 @@ def _check(arguments: list[str], options) -> str:
     if not options.output and task != "check":
         raise InputError(f"{task} needs --output, the folder for its results.")
     return task
-
-
-def _printable(text: str) -> str:
-    """Returns the text with what is no Unicode, in the name of a file, written as an escape."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 if __name__ == "__main__":

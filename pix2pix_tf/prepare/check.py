@@ -15,13 +15,12 @@ import os
 import pathlib
 
 from pix2pix_tf import files
-from pix2pix_tf.data import images, pairs, records
+from pix2pix_tf.config import LAB, value_range
+from pix2pix_tf.data import images, pairs, photos, records
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import combine, folders, pair_files, work
 
 REPORT = "check.json"
-# Pictures that training passes over without a word, if it does not read their kind.
-_OTHER_PICTURES = (".avif", ".bmp", ".gif", ".heic", ".jp2", ".npy", ".tif", ".tiff", ".webp")
 _SINGLE = ""  # In place of a split's name: images that are not in pairs.
 
 
@@ -46,23 +45,28 @@ class _Read:
 
     width: int
     height: int
-    bits: int
     digest: str  # Of the files' contents.
+    infos: dict[str, images.ImageInfo]  # What the headers of the files say, by their names.
+
+    @property
+    def bits(self) -> int:
+        """Of the deepest file."""
+        return max(info.bits for info in self.infos.values())
 
 
 def run(options) -> work.Outcome:
     """Checks `--input`."""
     folder = pathlib.Path(options.input)
+    settings = _settings(options)
     items, faults = _find(folder)
-    function = functools.partial(
-        _read, a_channels=options.a_channels, b_channels=options.b_channels
-    )
+    function = functools.partial(_read, color_space=options.color_space, settings=settings)
     read = {}
     for item, result, problem in work.run_on_all(function, items, processes=options.processes):
         if problem is None:
             read[item] = result
         else:
             faults.append(_fault(item, problem))
+    images.warn_of_colours({k: v for found in read.values() for k, v in found.infos.items()})
     faults += _find_leaks([(item, read[item]) for item in items if item in read])
     faults.sort(key=lambda fault: fault.name)
     report = dict(
@@ -77,11 +81,31 @@ def run(options) -> work.Outcome:
         files.make_output_folder(path.parent)
         folders.write_output(path, (json.dumps(report, indent=1) + "\n").encode())
         where = f" See '{path}'."
-    what = "images" if any(item.split == _SINGLE for item in items) else "pairs"
-    verdict = f"{len(faults)} things are wrong." if faults else "Nothing is wrong."
-    return work.Outcome(
-        f"{_table(report['splits'])}\nRead {len(items)} {what}. {verdict}{where}", faults
-    )
+    are_single = options.color_space == LAB or any(item.split == _SINGLE for item in items)
+    what = work.count_of(len(items), "images" if are_single else "pairs")
+    verb = "is" if len(faults) == 1 else "are"
+    things = f"{work.count_of(len(faults), 'things')} {verb} wrong."
+    verdict = things if faults else "Nothing is wrong."
+    return work.Outcome(f"{_table(report['splits'])}\nRead {what}. {verdict}{where}", faults)
+
+
+def _settings(options) -> dict:
+    """Returns how training would read, as `pairs.OnePair` or `photos.OnePhoto` takes it.
+
+    Raises:
+        InputError: If flags have no meaning, alone or together.
+    """
+    ranges = {name: value_range(options[name].value, name=name) for name in ("a_range", "b_range")}
+    if options.color_space != LAB:
+        channels = dict(a_channels=options.a_channels, b_channels=options.b_channels)
+        return dict(scaled_to=options.load_size, **channels, **ranges)
+    for name in ("a_channels", "b_channels", "a_range", "b_range"):
+        if options[name].present:
+            raise InputError(
+                f"--{name} is not for --color_space=lab, which takes photos of 3 channels. Leave "
+                "it out."
+            )
+    return dict(scaled_to=options.load_size, photo_side="B")
 
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
@@ -91,12 +115,11 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     if records.is_there(folder):
         return _find_in_records(folder)
     splits = [split for split in pairs.SPLITS if pairs.has_split(folder, split)]
-    faults = _find_other_pictures(folder)
     if not splits:
         found = folders.find_images(folder)
         items = [_Item(_SINGLE, name, pairs.PairFiles(folder / name)) for name in found.names]
-        return items, [*faults, *found.faults]
-    items = []
+        return items, [*found.faults, *_find_other_pictures(folder)]
+    items, faults = [], []
     for split in splits:
         try:
             files_of_pairs = pairs.find_pairs(folder, split)
@@ -129,15 +152,13 @@ def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault
 
 
 def _find_other_pictures(folder: pathlib.Path) -> list[work.Fault]:
-    """Returns the pictures of kinds that training passes over."""
+    """Returns the pictures of kinds that are not read, in a folder and those below it."""
+    problem = "is of a kind that is not read. Convert it to PNG."
     faults = []
-    for parent, subfolders, names in os.walk(folder):
+    for parent, subfolders, _ in os.walk(folder):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            suffix = pathlib.Path(name).suffix.lower()
-            if suffix in _OTHER_PICTURES and suffix not in images.IMAGE_SUFFIXES:
-                problem = f"would be passed over: {suffix} is not read. Convert it to PNG."
-                faults.append(work.Fault(folders.below(folder, f"{parent}/{name}"), problem))
+        for path in pairs.list_other_pictures(pathlib.Path(parent)):
+            faults.append(work.Fault(folders.below(folder, path), problem))
     return faults
 
 
@@ -148,7 +169,12 @@ def _find_what_can_be_read(
 
     def list_files(path: pathlib.Path) -> folders.Found:
         prefix = folders.below(folder, path) + "/"
-        return folders.list_below(path, prefix=prefix, recursive=False)
+        found = folders.list_below(path, prefix=prefix, recursive=False)
+        problem = "is of a kind that is not read, so training refuses the split. Convert it to PNG."
+        others = [
+            work.Fault(prefix + other.name, problem) for other in pairs.list_other_pictures(path)
+        ]
+        return dataclasses.replace(found, faults=[*found.faults, *others])
 
     for sides in pairs.two_folders(folder, split):
         if all(side.is_dir() for side in sides):
@@ -160,8 +186,13 @@ def _find_what_can_be_read(
     return [pairs.PairFiles(found.folder / name, None) for name in found.names], found.faults
 
 
-def _read(item: _Item, *, a_channels: int, b_channels: int) -> _Read:
+def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     """Reads a pair or an image as training does.
+
+    Args:
+        item: What to read.
+        color_space: Of the training; photos are read for "lab".
+        settings: Of `pairs.OnePair`, or of `photos.OnePhoto`.
 
     Raises:
         InputError: If it cannot be used.
@@ -176,13 +207,16 @@ def _read(item: _Item, *, a_channels: int, b_channels: int) -> _Read:
             if not path.is_file():
                 raise InputError(f"'{path}' {folders.NO_FILE}")
         digests = [files.sha256(path) for path in source.files]
-    if item.split == _SINGLE:
-        a = pair_files.read(source.a)
+    if color_space == LAB or item.split != _SINGLE:
+        open_one = photos.OnePhoto if color_space == LAB else pairs.OnePair
+        one = open_one(source, **settings)
+        infos = one.infos
+        a, _ = one.read()
     else:
-        pair = pairs.FilePairs([source], a_channels=a_channels, b_channels=b_channels)
-        a, _ = pair.read(0)
-    digest = " ".join(digests)
-    return _Read(a.shape[1], a.shape[0], 8 * a.dtype.itemsize, digest)
+        infos = {source.a: images.inspect_image(source.a)}
+        a = pair_files.read_values(source.a)
+    named = {str(path): info for path, info in infos.items()}
+    return _Read(a.shape[1], a.shape[0], " ".join(digests), named)
 
 
 def _fault(item: _Item, problem: str) -> work.Fault:

@@ -142,7 +142,7 @@ def _import_skimage():
         import skimage.morphology
     except ImportError:
         raise InputError(
-            "edges needs scikit-image, which is not installed. Install it with "
-            "pip install 'pix2pix_tf[prepare]'."
+            "edges needs scikit-image, which is not installed. Run: python -m pip install "
+            "'scikit-image>=0.22,<0.27'"
         ) from None
     return skimage

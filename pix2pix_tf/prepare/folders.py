@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pix2pix_tf import files
 from pix2pix_tf.data import images
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 from pix2pix_tf.prepare.work import Fault, OutputError
 
 RECORD = "prepare.json"  # In an output folder: the task and its settings.
@@ -158,10 +158,8 @@ def write_output(path: pathlib.Path, contents: bytes) -> None:
         OutputError: If it cannot be written, since the disk is full for example.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_atomically(path, contents)
-    except OSError as error:
-        raise OutputError(
-            f"'{path}' cannot be written ({error}). What was finished is kept: make room or name "
-            "another --output, and run the same command again."
-        ) from None
+        with files.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(path, contents)
+    except WriteError as error:
+        raise OutputError(str(error)) from None

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from pix2pix_tf.config import MAX_CHANNELS
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation import classes
@@ -27,6 +28,11 @@ _SUFFIXES = {"colours": ".png", "onehot": ".npy"}
 def run(options) -> work.Outcome:
     """Converts the class maps of `--input`."""
     table = read_table(options.classes)
+    if options.to == "onehot" and len(table.scored) > MAX_CHANNELS:
+        raise InputError(
+            f"--classes={options.classes} has {len(table.scored)} classes, more than the "
+            f"{MAX_CHANNELS} channels that a network takes. Use --to=colours."
+        )
     found = folders.find_images(options.input)
     output = pathlib.Path(options.output)
     colors = [[*kind.color, kind.ignored] for kind in table.classes]

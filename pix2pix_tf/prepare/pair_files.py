@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf.data import images
+from pix2pix_tf.data import arrays, images
+from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders
 
@@ -92,7 +94,17 @@ def _widen(pixels: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
     return pixels
 
 
-def read(path: pathlib.Path, *, channels: int | None = None) -> np.ndarray:
+def with_other_colours(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """Returns those files that carry a colour profile other than sRGB, which ours do not."""
+    return [path for path in paths if images.inspect_image(path).has_other_colours]
+
+
+def read_values(path: ImageFile) -> np.ndarray:
+    """Returns the values of a file: `read`, but arrays may be of any channels and type."""
+    return arrays.read(path) if arrays.is_array(path) else read(path)
+
+
+def read(path: ImageFile, *, channels: int | None = None) -> np.ndarray:
     """Returns the pixels of a file as training decodes them, in the depth that it has.
 
     Args:

@@ -14,9 +14,7 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, pair_files, work
 
 
-def make_pairs(
-    options, task: str, make_source: Callable, *, settings: Mapping, channels: int | None = 3
-) -> work.Outcome:
+def make_pairs(options, task: str, make_source: Callable, *, settings: Mapping) -> work.Outcome:
     """Makes a pair of each photo of `--input`: A made by `make_source`, B the photo.
 
     Args:
@@ -24,7 +22,6 @@ def make_pairs(
         task: Its name.
         make_source: `(photo, name) -> A`, on pixels; a function that pickles.
         settings: What decides A, besides the photo; values that JSON has.
-        channels: That photos are read with; None for what they have.
     """
     found = folders.find_images(options.input)
     output = pathlib.Path(options.output)
@@ -37,7 +34,6 @@ def make_pairs(
         make_source=make_source,
         size=options.size,
         layout=options.layout,
-        channels=channels,
     )
     return work.make_all(
         function,
@@ -61,12 +57,13 @@ def _make_pair(
     make_source: Callable,
     size: int,
     layout: str,
-    channels: int | None,
-) -> None:
-    photo = pair_files.read(folder / name, channels=channels)
+) -> list[pathlib.Path]:
+    """Writes a pair; returns the photo's file if its colour profile is lost."""
+    photo = pair_files.read(folder / name, channels=3)
     if size:
         photo = _resize(photo, size)
     pair_files.write_pair(output, name, make_source(photo, name), photo, layout=layout)
+    return pair_files.with_other_colours([folder / name])
 
 
 def _resize(photo: np.ndarray, size: int) -> np.ndarray:

@@ -1,25 +1,40 @@
 """The task `split`: a folder to train, val and test, where what looks alike stays together.
 
-The input is a folder of images, A|B or single ones, with those below it; or it holds the folders
-A and B, paired by name. Files are copied as they are. `split.json` says what went where, and
-which pictures look alike.
+The input is a folder of images, A|B or single ones, with those below it; or it, or folders below
+it, hold the folders A and B, paired by name. Files are copied as they are. `split.json` says what
+went where, and which pictures look alike.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
+import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from pix2pix_tf.data import images, pairs
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.data import arrays, images, pairs
+from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import combine, folders, near_duplicates, work
 
 PLAN = "split.json"
 _SIDES = ("A", "B")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Item:
+    """A pair, or a single image.
+
+    Attributes:
+        names: Of its one or two files, below the input folder.
+        targets: Where they go, below the folder of the split.
+    """
+
+    names: tuple[str, ...]
+    targets: tuple[str, ...]
 
 
 def run(options) -> work.Outcome:
@@ -49,13 +64,13 @@ def run(options) -> work.Outcome:
     outcome = work.make_all(
         function,
         list(zip(readable, split_of)),
-        name_of=lambda placed: placed[0][0],
+        name_of=lambda placed: placed[0].names[0],
         is_finished=lambda placed: folders.is_finished(
-            _targets(output, *placed), [folder / name for name in placed[0]]
+            _targets(output, *placed), [folder / name for name in placed[0].names]
         ),
         processes=1,  # The disk is what takes the time.
         faults=faults,
-        what="images" if len(readable[0]) == 1 else "pairs",
+        what="images" if len(readable[0].names) == 1 else "pairs",
         output=output,
     )
     counts = ", ".join(f"{split_of.count(split)} {split}" for split in pairs.SPLITS)
@@ -104,27 +119,68 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
     return result
 
 
-def _find(folder: pathlib.Path) -> tuple[list[tuple[str, ...]], list[work.Fault]]:
-    """Returns what is to be split, each as the names of one or two files, and the faults."""
-    if all((folder / side).is_dir() for side in _SIDES):
-        partners, faults = combine.match(
-            *(folders.find_images(folder / side, prefix=f"{side}/") for side in _SIDES)
-        )
-        return [(f"A/{a}", f"B/{b}") for a, b in partners], faults
-    found = folders.find_images(folder)
-    items, faults, names = [], list(found.faults), {}
-    for name in found.names:
-        flat = str(_flat(name).with_suffix(""))
-        if flat in names:
-            problem = f"would have the same name in one folder as '{names[flat]}'. Rename it."
+def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
+    """Returns what is to be split, and the faults."""
+    holders = _find_holders(folder)
+    if holders:
+        candidates, faults = _find_pairs(folder, holders)
+        if not candidates and not faults:
+            raise MissingInputError(f"A and B of '{folder}' hold no images. Put the pairs there.")
+    else:
+        found = folders.find_images(folder)
+        candidates = [_Item((name,), (_flat(name),)) for name in found.names]
+        faults = list(found.faults)
+    items, first = [], {}
+    for item in candidates:
+        name, stem = item.names[0], pathlib.PurePosixPath(item.targets[0]).stem
+        if stem in first:
+            problem = f"would have the same name in one folder as '{first[stem]}'. Rename it."
             faults.append(work.Fault(name, problem))
         else:
-            names[flat] = name
-            items.append((name,))
+            first[stem] = name
+            items.append(item)
     return items, faults
 
 
-def _hash_all(folder: pathlib.Path, items: list[tuple[str, ...]], processes: int):
+def _find_holders(folder: pathlib.Path) -> list[str]:
+    """Returns the folders that hold A and B, as what comes before these: "", or "summer/"."""
+    holders = []
+    for parent, subfolders, _ in os.walk(folder):
+        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
+        if all(pathlib.Path(parent, side).is_dir() for side in _SIDES):
+            below = folders.below(folder, parent)
+            holders.append("" if below == "." else f"{below}/")
+            subfolders[:] = [name for name in subfolders if name not in _SIDES]
+    return holders
+
+
+def _find_pairs(
+    folder: pathlib.Path, holders: Sequence[str]
+) -> tuple[list[_Item], list[work.Fault]]:
+    """Returns the pairs of the folders that hold A and B; what is in none of these is a fault."""
+    items, faults = [], []
+    for holder in holders:
+        sides = [
+            folders.list_below(folder / holder / side, prefix=f"{holder}{side}/") for side in _SIDES
+        ]
+        partners, lonely = combine.match(*sides)
+        faults += lonely
+        items += [
+            _Item(
+                tuple(f"{side.prefix}{name}" for side, name in zip(sides, names)),
+                tuple(f"{side}/{_flat(holder + name)}" for side, name in zip(_SIDES, names)),
+            )
+            for names in partners
+        ]
+    found = folders.list_below(folder)
+    taken = tuple(f"{holder}{side}/" for holder in holders for side in _SIDES)
+    problem = "is in neither A nor B, where the pairs are. Take it out, or split it on its own."
+    faults += [work.Fault(name, problem) for name in found.names if not name.startswith(taken)]
+    faults += [fault for fault in found.faults if not fault.name.startswith(taken)]
+    return items, faults
+
+
+def _hash_all(folder: pathlib.Path, items: list[_Item], processes: int):
     """Returns the hashes by item, and the faults of those that cannot be read."""
     forms, faults = {}, []
     function = functools.partial(_hash, folder=folder)
@@ -132,32 +188,48 @@ def _hash_all(folder: pathlib.Path, items: list[tuple[str, ...]], processes: int
         if problem is None:
             forms[item] = result
         else:
-            faults.append(work.Fault(item[0], work.without_path(problem, item[0])))
+            name = item.names[0]
+            faults.append(work.Fault(name, work.without_path(problem, name)))
     return forms, faults
 
 
-def _hash(item: tuple[str, ...], *, folder: pathlib.Path) -> np.ndarray:
+def _hash(item: _Item, *, folder: pathlib.Path) -> np.ndarray:
     """Returns the hashes of a picture, or of two side by side."""
-    sides = []
-    for name in item:
-        images.inspect_image(folder / name)
-        pixels = images.read_pixels(folder / name, channels=1)
-        sides.append(near_duplicates.shrink(pixels, width=near_duplicates.SIZE // len(item)))
+    width = near_duplicates.SIZE // len(item.names)
+    sides = [near_duplicates.shrink(_read_grey(folder / name), width=width) for name in item.names]
     return near_duplicates.hashes(np.concatenate(sides, axis=1))
+
+
+def _read_grey(path: pathlib.Path) -> np.ndarray:
+    """Returns a file as grey, 0 to 255: `[height, width, 1]`.
+
+    Of an array the mean over its channels, from its own smallest value to its own largest:
+    whatever its unit is, the hash leaves out what is small next to 255.
+    """
+    if not arrays.is_array(path):
+        images.inspect_image(path)
+        return images.read_pixels(path, channels=1)
+    values = arrays.read(path)
+    mean = np.zeros(values.shape[:2])
+    for channel in np.moveaxis(values, -1, 0):
+        # Halved, for the difference of the extremes to be finite.
+        mean += channel.astype(np.float64) / (2 * values.shape[-1])
+    low, high = mean.min(), mean.max()
+    return ((mean - low) / ((high - low) or 1.0) * 255.0)[..., np.newaxis]
 
 
 def _write_plan(
     output: pathlib.Path,
-    items: list[tuple[str, ...]],
+    items: list[_Item],
     split_of: list[str],
     groups: list[list[int]],
 ) -> None:
     """Writes what goes where, or checks that it is what an earlier call wrote."""
     plan = {split: [] for split in pairs.SPLITS}
     for item, split in zip(items, split_of):
-        plan[split].append(item[0])
+        plan[split].append(item.names[0])
     plan["look_alike"] = [
-        [items[index][0] for index in group] for group in groups if len(group) > 1
+        [items[index].names[0] for index in group] for group in groups if len(group) > 1
     ]
     contents = (json.dumps(plan, indent=1) + "\n").encode()
     path = output / PLAN
@@ -169,19 +241,15 @@ def _write_plan(
     folders.write_output(path, contents)
 
 
-def _flat(name: str) -> pathlib.PurePosixPath:
+def _flat(name: str) -> str:
     """Returns the name of a file of subfolders in one folder, where training looks for it."""
-    return pathlib.PurePosixPath(name.replace("/", "_"))
+    return name.replace("/", "_")
 
 
-def _targets(output: pathlib.Path, item: tuple[str, ...], split: str) -> list[pathlib.Path]:
-    if len(item) == 1:
-        return [output / split / _flat(item[0])]
-    return [output / split / side / _flat(name[2:]) for side, name in zip(_SIDES, item)]
+def _targets(output: pathlib.Path, item: _Item, split: str) -> list[pathlib.Path]:
+    return [output / split / target for target in item.targets]
 
 
-def _copy(
-    placed: tuple[tuple[str, ...], str], *, folder: pathlib.Path, output: pathlib.Path
-) -> None:
-    for name, target in zip(placed[0], _targets(output, *placed)):
+def _copy(placed: tuple[_Item, str], *, folder: pathlib.Path, output: pathlib.Path) -> None:
+    for name, target in zip(placed[0].names, _targets(output, *placed)):
         folders.write_output(target, (folder / name).read_bytes())

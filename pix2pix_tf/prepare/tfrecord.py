@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.data import arrays, images, pairs, records, registry
+from pix2pix_tf.data import images, pairs, records, registry
 from pix2pix_tf.data.encoded import EncodedFile
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import folders, pair_files, work
@@ -75,11 +75,11 @@ def run(options) -> work.Outcome:
         write_index(is_complete=False)
     write_index(is_complete=True)
     _remove_others(output, shards)
-    before = f"; {num_there} were already there" if num_there else ""
     num_written = sum(len(shards[plan.file].entries) for plan in remaining)
-    return work.Outcome(
-        f"Wrote {len(remaining)} shards with {num_written} pairs to '{output}'{before}.", faults
+    written = (
+        f"{work.count_of(len(remaining), 'shards')} with {work.count_of(num_written, 'pairs')}"
     )
+    return work.Outcome(f"Wrote {written} to '{output}'{work.already_there(num_there)}.", faults)
 
 
 def _find_dataset(name: str) -> pathlib.Path:
@@ -223,10 +223,13 @@ def _read(
     """
     encoded = [_read_file(path) for path in pair.files]
     infos = [images.inspect_image(file) for file in encoded]
-    pairs.check_size(encoded, infos)
+    # Whether one file is two images side by side or a photo of its own, of any width, only the
+    # training says, by its color_space. From the index it refuses what cannot be, on opening.
+    if len(encoded) == 2:
+        pairs.check_size(encoded, infos)
     kinds = tuple(records.Kind(file.suffix, info) for file, info in zip(encoded, infos))
     sides = ("A", "B") if len(encoded) == 2 else ("A|B",)
-    values = {side: _values(_decode(file, info)) for side, file, info in zip(sides, encoded, infos)}
+    values = {side: _values(pair_files.read_values(file)) for side, file in zip(sides, encoded)}
     return kinds, encoded, values
 
 
@@ -238,10 +241,6 @@ def _read_file(path: pathlib.Path) -> EncodedFile:
         return EncodedFile(path, path.read_bytes())
     except OSError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}). Replace it.") from None
-
-
-def _decode(file: EncodedFile, info: images.ImageInfo) -> np.ndarray:
-    return arrays.read(file) if info.is_array else pair_files.read(file)
 
 
 def _values(decoded: np.ndarray) -> records.Values:

@@ -107,7 +107,8 @@ def make_all(
     """Makes the outputs that are not finished.
 
     Args:
-        function: Makes those of an item; see `run_on_all`.
+        function: Makes those of an item, see `run_on_all`; returns the files whose colour profile
+            is neither applied nor kept, if there are any.
         items: All items.
         name_of: Gives the name of an item, for the faults.
         is_finished: Whether the outputs of an item need not be made.
@@ -118,15 +119,32 @@ def make_all(
     """
     remaining = [item for item in items if not is_finished(item)]
     faults = list(faults)
-    made = 0
-    for item, _, problem in run_on_all(function, remaining, processes=processes):
+    made, without_profile = 0, []
+    for item, found, problem in run_on_all(function, remaining, processes=processes):
         if problem is None:
             made += 1
+            without_profile += found or []
         else:
             faults.append(Fault(name_of(item), without_path(problem, name_of(item))))
     there = len(items) - len(remaining)
-    before = f"; {there} were already there" if there else ""
-    return Outcome(f"Wrote {made} {what} to '{output}'{before}.", faults)
+    summary = f"Wrote {count_of(made, what)} to '{output}'{already_there(there)}."
+    if without_profile:
+        summary += (
+            f" Of {count_of(len(without_profile), 'files')} the colour profile, other than sRGB, "
+            f"was neither applied nor kept, '{min(without_profile)}' for one: convert them to sRGB "
+            "before if colours matter."
+        )
+    return Outcome(summary, faults)
+
+
+def count_of(number: int, what: str) -> str:
+    """Returns "1 pair" of "pairs", or "2 pairs"."""
+    return f"{number} {what[:-1] if number == 1 else what}"
+
+
+def already_there(number: int) -> str:
+    """Returns the end of a sentence: how many outputs needed not be made."""
+    return f"; {number} {'was' if number == 1 else 'were'} already there" if number else ""
 
 
 def without_path(problem: str, name: str) -> str:
