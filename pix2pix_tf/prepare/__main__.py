@@ -31,7 +31,7 @@ from absl import flags
 
 from pix2pix_tf import commands
 from pix2pix_tf.config import LAB, RGB, TrainConfig
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, printable
 
 EXIT_FAULTS = 1
 EXIT_INTERRUPTED = 130  # What shells give for Ctrl-C.
@@ -159,7 +159,7 @@ def main(arguments: list[str]) -> int:
         return 0
     faults = sorted(outcome.faults, key=lambda fault: fault.name)
     for fault in faults[:_MOST_FAULTS_SHOWN]:
-        print(f"error: {fault.name}: {fault.problem}", file=sys.stderr)
+        print(f"error: {printable(fault.name)}: {fault.problem}", file=sys.stderr)
     more = len(faults) - _MOST_FAULTS_SHOWN
     tail = f", of which {more} are not listed" if more > 0 else ""
     print(f"{len(faults)} could not be used{tail}.", file=sys.stderr)

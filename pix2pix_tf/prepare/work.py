@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import tqdm.auto
 
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, printable
 
 # Files given out ahead of the workers, for each of them: enough that none waits.
 _AHEAD = 4
@@ -150,7 +150,7 @@ def already_there(number: int) -> str:
 def without_path(problem: str, name: str) -> str:
     """Returns a message about a file without its path, if it begins with it."""
     path, found, rest = problem.partition("' ")
-    return rest if found and path.startswith("'") and path.endswith(name) else problem
+    return rest if found and path.startswith("'") and path.endswith(printable(name)) else problem
 
 
 def _attempt(function: Callable, item) -> tuple:
