@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from pix2pix_tf.errors import InputError
 from pix2pix_tf.files import write_atomically
 
 
@@ -21,15 +20,12 @@ def write(result: dict, path: str) -> None:
     """Writes a result as JSON; an empty path writes nothing.
 
     Raises:
-        InputError: If the file cannot be written.
+        WriteError: If the file cannot be written.
     """
     if not path:
         return
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    try:
-        write_atomically(pathlib.Path(path), text.encode())
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be written: {error.strerror}.") from None
+    write_atomically(pathlib.Path(path), text.encode())
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
