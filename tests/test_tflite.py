@@ -309,6 +309,7 @@ def write_card(folder: pathlib.Path, **settings) -> pathlib.Path:
         step=1,
         noise_size=448,
         data=dict(dataset=config.dataset),
+        signatures=dict(with_noise=dict(inputs=dict(image={}), outputs=dict(output={}))),
     )
     path = folder / "1" / serving.MODEL_CARD
     path.parent.mkdir(parents=True)

@@ -387,6 +387,8 @@ def _check_free(folder: pathlib.Path, published: PublishedDataset) -> None:
     """Refuses to put a set where something else is."""
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
+    if _has_split(folder, published):  # Another process has put it there meanwhile.
+        return
     raise errors.InputError(
         f"'{folder}' exists but holds none of the folders {', '.join(published.splits)}, so the "
         f"data set '{published.name}' cannot be put there. Move it away, or pass another folder "
