@@ -1,7 +1,7 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-current node node-for-tests demo test test-current lint notebook verify \
-	verify-current bench robustness fuzz serving-check clean
+	verify-current bench robustness robustness-current fuzz serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -88,6 +88,10 @@ bench: setup setup-current  ## Times this project and its peers; writes docs/ben
 robustness: setup  ## Kills a run 20 times, and feeds hostile files to all that reads files.
 	PYTHONPATH=. $(VENV)/bin/python tests/killed_runs.py --kills=20
 	PYTHONPATH=. $(VENV)/bin/python tests/hostile_runs.py
+
+robustness-current: setup-current  ## The same on Python 3.13 or 3.12.
+	PYTHONPATH=. $(VENV_CURRENT)/bin/python tests/killed_runs.py --kills=20
+	PYTHONPATH=. $(VENV_CURRENT)/bin/python tests/hostile_runs.py
 
 fuzz: setup  ## Looks for bytes that the decoders do not survive, for FUZZ_SECONDS (600).
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHONPATH=. $(VENV)/bin/python tests/fuzz_decoders.py

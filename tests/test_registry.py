@@ -374,6 +374,22 @@ def test_concurrent_downloads_share_one(tmp_path, server):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_set_that_appears_after_the_first_look_is_not_in_the_way(tmp_path, monkeypatch, server):
+    folder = tmp_path / "facades"
+    has_split, looks = registry._has_split, []
+
+    def look(*arguments):
+        looks.append(has_split(*arguments))
+        (folder / "train").mkdir(parents=True, exist_ok=True)  # Another process is done just then.
+        (folder / "train" / "winner.jpg").write_bytes(b"first")
+        return looks[-1]
+
+    monkeypatch.setattr(registry, "_has_split", look)
+    assert registry.download("facades", tmp_path) == folder
+    assert looks[:2] == [False, True]
+    assert not server.requests
+
+
 def test_without_locks_the_first_to_finish_wins(tmp_path, monkeypatch, server):
     monkeypatch.setattr(registry, "fcntl", None)
     alive = tmp_path / ".facades-alive.part"
