@@ -446,6 +446,12 @@ class HeaderTest(_FolderTest):
         self.write("1.png", pillow_bytes(Image.new("RGB", (9, 6)), "PNG", exif=exif))
         self.assertEqual(images.inspect_image(path).width, 9)
 
+    @parameterized.parameters("JPEG", "PNG")
+    def test_a_damaged_exif_is_passed_over(self, kind):  # Of whose warnings pytest makes errors.
+        cut = b"Exif\0\0MM\0*\0\0\0\x08\0\xff"
+        path = self.write("1", pillow_bytes(Image.new("RGB", (9, 6)), kind, exif=cut))
+        self.assertEqual(images.inspect_image(path).width, 9)
+
     def test_size_of_a_jpeg_is_that_of_the_picture_upright(self):
         exif = Image.Exif()
         for stated, size in ((1, (67, 45)), (3, (67, 45)), (6, (45, 67)), (8, (45, 67))):

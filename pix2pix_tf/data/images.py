@@ -76,8 +76,9 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         )
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images; MAX_PIXELS below decides instead.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of large images and of damaged Exif: MAX_PIXELS decides below, and
+            # an orientation that cannot be read is none.
+            warnings.simplefilter("ignore")
             with Image.open(encoded.for_library(path)) as picture:
                 width, height = picture.size
                 kind, mode = picture.format, picture.mode
