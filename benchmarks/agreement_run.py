@@ -36,7 +36,7 @@ def train(form: str, settings: dict) -> list[dict[str, float]]:
         with mock.patch.object(state, "FusedAdam", keras.optimizers.Adam):
             run_state = state.TrainState(config)
         for network in (run_state.generator, run_state.discriminator):
-            convolutions.set_formulation(network, convolutions.PLAIN)
+            convolutions.set_formulation(network, convolutions.PORTABLE)
     strategy = tf.distribute.get_strategy()
     train_step = make_train_step(run_state, config, strategy)
     reader = loop.open_reader(

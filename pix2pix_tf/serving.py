@@ -163,7 +163,7 @@ class ServingModel(tf.Module):
         The signatures themselves are made for the CPU of a server; phones and browsers
         have convolutions of their own, which a converter has to recognise.
         """
-        self._set_formulation(convolutions.PLAIN)
+        self._set_formulation(convolutions.PORTABLE)
         try:
             return self._tensor_functions()
         finally:

@@ -3,7 +3,6 @@
 import gc
 
 import pytest
-from tensorflow.python.framework import ops
 
 
 def pytest_collection_modifyitems(items):
@@ -24,6 +23,8 @@ def _forget_gradients():
     Each trace of a `tf.custom_gradient` is registered for good, and holds its graph: over
     all tests, gigabytes.
     """
+    from tensorflow.python.framework import ops  # Loads TensorFlow, after the collection.
+
     registry = ops.gradient_registry._registry  # Nothing public takes from it.
     before = set(registry)
     yield

@@ -300,9 +300,30 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
 
         self.assertContainsSubset({"BatchMatMulV2", "FusedBatchNormV3"}, operations())
         convolutions.set_formulation(model, "plain")
+        self.assertNotIn("BatchMatMulV2", operations())
+        self.assertIn("FusedBatchNormV3", operations())
+        convolutions.set_formulation(model, "portable")
         self.assertNoCommonElements(["BatchMatMulV2", "FusedBatchNormV3"], operations())
         convolutions.set_formulation(model, "fast")
         self.assertContainsSubset({"BatchMatMulV2", "FusedBatchNormV3"}, operations())
+
+    @parameterized.parameters("plain", "portable")
+    def test_a_network_is_made_in_the_formulation_asked_for(self, formulation):
+        for model, inputs in (
+            (
+                generator.build_generator(
+                    "unet", crop_size=32, base_filters=2, formulation=formulation
+                ),
+                [tf.zeros([1, 32, 32, 3]), tf.zeros([1, 32**3])],
+            ),
+            (
+                discriminator.patchgan(base_filters=2, formulation=formulation),
+                tf.zeros([1, 32, 32, 6]),
+            ),
+        ):
+            graph = tf.function(model).get_concrete_function(inputs).graph
+            fused = "FusedBatchNormV3" in {op.type for op in graph.get_operations()}
+            self.assertEqual(fused, formulation == "plain")
 
     def test_innermost_layers_keep_float32(self):
         def types(formulation):

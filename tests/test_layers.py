@@ -55,10 +55,13 @@ def _built_normalization(channels: int, **arguments) -> layers.StatisticsNormali
 
 
 class StatisticsNormalizationTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.named_parameters(("batch", "batch", (0, 1, 2)), ("image", "image", (1, 2)))
-    def test_matches_numpy(self, statistics, axes):
+    @parameterized.product(
+        [dict(statistics="batch", axes=(0, 1, 2)), dict(statistics="image", axes=(1, 2))],
+        formulation=("plain", "portable"),
+    )
+    def test_matches_numpy(self, statistics, axes, formulation):
         x = _normal([3, 5, 4, 2], mean=2.0, stddev=3.0)
-        layer = _built_normalization(2, statistics=statistics)
+        layer = _built_normalization(2, statistics=statistics, formulation=formulation)
         expected = _normalize(x, axes=axes, gamma=[0.5, 1.5], beta=[-1.0, 2.0])
         self.assertAllClose(layer(x), expected, atol=1e-5)
 
@@ -109,11 +112,17 @@ class StatisticsNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         of_batch = _built_normalization(3, statistics="batch")(x)
         self.assertAllClose(_built_normalization(3, statistics="image")(x), of_batch, atol=1e-6)
 
-    @parameterized.product(policy=("bfloat16", "float16"), statistics=layers.STATISTICS)
-    def test_computes_in_float32(self, policy, statistics):
+    @parameterized.product(
+        policy=("bfloat16", "float16"),
+        statistics=layers.STATISTICS,
+        formulation=("plain", "portable"),
+    )
+    def test_computes_in_float32(self, policy, statistics, formulation):
         # 16,384 values around 40: added up in half precision they overflow or stall.
         x = tf.cast(_normal([1, 128, 128, 1], mean=40.0), policy)
-        layer = layers.StatisticsNormalization(statistics=statistics, dtype=f"mixed_{policy}")
+        layer = layers.StatisticsNormalization(
+            statistics=statistics, formulation=formulation, dtype=f"mixed_{policy}"
+        )
         layer.build((None, None, None, 1))
         layer.set_weights(np.float32([[1.0], [0.0]]))
         y = layer(x)
@@ -161,9 +170,12 @@ class StatisticsNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllInRange(tape.gradient(y, x), -1e-3, 1e-3)
 
     def test_config_rebuilds_the_layer(self):
-        layer = layers.StatisticsNormalization(statistics="image", epsilon=0.5, name="here")
+        layer = layers.StatisticsNormalization(
+            statistics="image", epsilon=0.5, formulation="portable", name="here"
+        )
         again = layers.StatisticsNormalization.from_config(layer.get_config())
         self.assertEqual((again.statistics, again.epsilon, again.name), ("image", 0.5, "here"))
+        self.assertEqual(again.formulation, "portable")
 
     def test_unknown_statistics_are_refused(self):
         with self.assertRaisesRegex(

@@ -25,7 +25,9 @@ import keras
 import tensorflow as tf
 
 KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
-PLAIN, FAST, INFERENCE = FORMULATIONS = ("plain", "fast", "inference")
+PLAIN, PORTABLE, FAST, INFERENCE = FORMULATIONS = ("plain", "portable", "fast", "inference")
+
+_OF_TENSORFLOW = (PLAIN, PORTABLE)
 
 # Most pixels of the smaller map, over the whole batch, up to which matrices win on a CPU
 # by `benchmarks.convolutions`; the operation for the kernel is slow in bfloat16.
@@ -201,8 +203,9 @@ class Conv2D(keras.layers.Conv2D):
 
     Args:
         *args: Passed to `keras.layers.Conv2D`.
-        formulation: "plain": the operation of TensorFlow, which converters and GPUs know
-            best. "fast": whatever wins on a CPU; the innermost layers of a network in
+        formulation: "plain": the operation of TensorFlow, which GPUs know best.
+            "portable": the same here; the other layers then keep to operations that
+            converters know. "fast": whatever wins on a CPU; the innermost layers of a network in
             bfloat16 then compute in float32. "inference": the same without gradients of
             its own, which would make a SavedModel ten times as slow to load.
         typical_height: Of the smaller map, in pixels, for images of the size that the
@@ -223,7 +226,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def call(self, inputs):
         """Returns the convolved `inputs`."""
-        if self.formulation == PLAIN:
+        if self.formulation in _OF_TENSORFLOW:
             return super().call(inputs)
         stride = self.strides[0]
         batch, *sides = _sizes(inputs)
@@ -255,7 +258,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
 
     def call(self, inputs):
         """Returns the transposed convolution of `inputs`."""
-        if self.formulation == PLAIN:
+        if self.formulation in _OF_TENSORFLOW:
             return super().call(inputs)
         choice = _choose(_sizes(inputs), self.typical_height, stride=2, dtype=inputs.dtype)
         kernel = tf.convert_to_tensor(self.kernel)
@@ -290,6 +293,8 @@ def set_formulation(model: keras.Model, formulation: str) -> None:
 
 def _check(layer) -> None:
     """Refuses what the fast formulation would pass over."""
+    if layer.formulation in _OF_TENSORFLOW:
+        return
     known = dict(
         kernel_size=(KERNEL_SIZE, KERNEL_SIZE),
         padding={(1, 1): "valid", (2, 2): "same"}.get(tuple(layer.strides)),
@@ -300,9 +305,9 @@ def _check(layer) -> None:
     )
     for name, value in known.items():
         found = getattr(layer, name, value)
-        if layer.formulation != PLAIN and (list(found) if isinstance(value, tuple) else found) != (
-            list(value) if isinstance(value, tuple) else value
-        ):
+        if isinstance(value, tuple):
+            found = tuple(found)  # Keras makes a list of it when it loads a model.
+        if found != value:
             raise ValueError(f"{name} is {found!r}; the fast formulation takes {value!r}.")
 
 

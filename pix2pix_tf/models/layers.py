@@ -48,7 +48,7 @@ class StatisticsNormalization(keras.layers.Layer):
     of its input.
 
     The statistics of a batch are taken by TensorFlow's fused operation, three times as
-    fast on a CPU, unless `formulation` is "plain": neither TFLite nor TF.js has that
+    fast on a CPU, unless `formulation` is "portable": neither TFLite nor TF.js has that
     operation in its training form. Those of an image are always written out.
 
     Args:
@@ -57,11 +57,17 @@ class StatisticsNormalization(keras.layers.Layer):
             so that nothing else in the batch changes it. For a batch of one
             image both are the same.
         epsilon: Added to the variance.
+        formulation: One of `convolutions.FORMULATIONS`; what is computed is the same.
         **kwargs: Passed to `keras.layers.Layer`.
     """
 
     def __init__(
-        self, *, statistics: str = "batch", epsilon: float = NORMALIZATION_EPSILON, **kwargs
+        self,
+        *,
+        statistics: str = "batch",
+        epsilon: float = NORMALIZATION_EPSILON,
+        formulation: str = convolutions.PLAIN,
+        **kwargs,
     ):
         # In bfloat16 a mean over a 128x128 map would lose most of its digits, and
         # gamma and beta all but two or three of theirs. Without autocast the input
@@ -71,7 +77,7 @@ class StatisticsNormalization(keras.layers.Layer):
             raise InputError(f"statistics is {statistics!r}. Use one of {', '.join(STATISTICS)}.")
         self.statistics = statistics
         self.epsilon = epsilon
-        self.formulation = convolutions.FAST  # See `convolutions.set_formulation`.
+        self.formulation = formulation
 
     def build(self, input_shape):
         """Creates `gamma` and `beta`, both `[channels]`."""
@@ -84,7 +90,7 @@ class StatisticsNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the normalised `inputs`."""
-        if self.statistics == "batch" and self.formulation != convolutions.PLAIN:
+        if self.statistics == "batch" and self.formulation != convolutions.PORTABLE:
             unused = tf.zeros([0])  # Moving averages, which there are none of.
             return tf.raw_ops.FusedBatchNormV3(
                 x=inputs,
@@ -118,7 +124,12 @@ class StatisticsNormalization(keras.layers.Layer):
 
     def get_config(self):
         """Returns what `__init__` takes."""
-        return {**super().get_config(), "statistics": self.statistics, "epsilon": self.epsilon}
+        return {
+            **super().get_config(),
+            "statistics": self.statistics,
+            "epsilon": self.epsilon,
+            "formulation": self.formulation,
+        }
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
@@ -209,7 +220,7 @@ def _leaky_relu_in_bfloat16(x):
     return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE), gradient
 
 
-def normalize(x, *, norm: str, statistics: str = "batch"):
+def normalize(x, *, norm: str, statistics: str = "batch", formulation: str = convolutions.PLAIN):
     """Returns `x` normalised per channel in float32, or `x` itself for `norm="none"`.
 
     Args:
@@ -217,6 +228,7 @@ def normalize(x, *, norm: str, statistics: str = "batch"):
         norm: One of `NORMS`. "instance" is TensorFlow Addons' layer where it is
             installed. Both norms hold `gamma` and `beta`, in this order.
         statistics: See `StatisticsNormalization`. "image" serves both norms.
+        formulation: See `StatisticsNormalization`.
     """
     if norm not in NORMS:
         raise InputError(f"norm is {norm!r}. Use one of {', '.join(NORMS)}.")
@@ -226,7 +238,7 @@ def normalize(x, *, norm: str, statistics: str = "batch"):
         return addons.instance_normalization(
             epsilon=NORMALIZATION_EPSILON, gamma_initializer=scale_initializer()
         )(x)
-    return StatisticsNormalization(statistics=statistics)(x)
+    return StatisticsNormalization(statistics=statistics, formulation=formulation)(x)
 
 
 def down_block(
@@ -240,7 +252,8 @@ def down_block(
     stride: int = 2,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
-    **formulation,
+    formulation: str = convolutions.PLAIN,
+    typical_height: int | None = None,
 ):
     """Returns the paper's Ck of an encoder or a discriminator.
 
@@ -258,7 +271,8 @@ def down_block(
             (padding 1 on each side, as in the authors' code).
         kernel_size: 4, or 1 for the PixelGAN.
         spectral_norm: Whether the kernel is kept at spectral norm 1.
-        **formulation: See `convolutions.Conv2D`.
+        formulation: See `convolutions.Conv2D`.
+        typical_height: See `convolutions.Conv2D`.
     """
     x = convolution(
         x,
@@ -268,9 +282,10 @@ def down_block(
         stride=stride,
         kernel_size=kernel_size,
         spectral_norm=spectral_norm,
-        **formulation,
+        formulation=formulation,
+        typical_height=typical_height,
     )
-    x = normalize(x, norm=norm, statistics=statistics)
+    x = normalize(x, norm=norm, statistics=statistics, formulation=formulation)
     return LeakyReLU(dtype=dtype)(x)
 
 
@@ -283,7 +298,8 @@ def convolution(
     stride: int = 1,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
-    **formulation,
+    formulation: str = convolutions.PLAIN,
+    typical_height: int | None = None,
 ):
     """Returns a convolution with the padding of the authors' code; see `down_block`."""
     padding = "same"  # For an even size and stride 2 this is 1 pixel on each side.
@@ -298,7 +314,13 @@ def convolution(
         dtype=dtype,
     )
     if kernel_size == KERNEL_SIZE:
-        layer = convolutions.Conv2D(filters, kernel_size, **arguments, **formulation)
+        layer = convolutions.Conv2D(
+            filters,
+            kernel_size,
+            **arguments,
+            formulation=formulation,
+            typical_height=typical_height,
+        )
     else:
         layer = keras.layers.Conv2D(filters, kernel_size, **arguments)
     return addons.spectral_normalization(layer)(x) if spectral_norm else layer(x)
@@ -313,7 +335,8 @@ def up_block(
     dropout: float | None = None,
     statistics: str = "batch",
     dtype: str = "float32",
-    **formulation,
+    formulation: str = convolutions.PLAIN,
+    typical_height: int | None = None,
 ):
     """Returns the paper's Ck, or CDk, of a decoder, and what is left of `noise`.
 
@@ -328,16 +351,32 @@ def up_block(
         dropout: Rate for a CDk, None for a Ck.
         statistics: See `StatisticsNormalization`.
         dtype: Keras dtype policy name.
-        **formulation: See `convolutions.Conv2D`.
+        formulation: See `convolutions.Conv2D`.
+        typical_height: See `convolutions.Conv2D`.
     """
-    x = transposed_convolution(x, filters, use_bias=norm == "none", dtype=dtype, **formulation)
-    x = normalize(x, norm=norm, statistics=statistics)
+    x = transposed_convolution(
+        x,
+        filters,
+        use_bias=norm == "none",
+        dtype=dtype,
+        formulation=formulation,
+        typical_height=typical_height,
+    )
+    x = normalize(x, norm=norm, statistics=statistics, formulation=formulation)
     if dropout is not None:
         x, noise = NoiseDropout(dropout, dtype=dtype)(x, noise)
     return keras.layers.ReLU(dtype=dtype)(x), noise
 
 
-def transposed_convolution(x, filters: int, *, use_bias: bool, dtype: str, **formulation):
+def transposed_convolution(
+    x,
+    filters: int,
+    *,
+    use_bias: bool,
+    dtype: str,
+    formulation: str = convolutions.PLAIN,
+    typical_height: int | None = None,
+):
     """Returns a transposed convolution that doubles height and width; see `up_block`."""
     return convolutions.Conv2DTranspose(
         filters,
@@ -347,5 +386,6 @@ def transposed_convolution(x, filters: int, *, use_bias: bool, dtype: str, **for
         use_bias=use_bias,
         kernel_initializer=weight_initializer(),
         dtype=dtype,
-        **formulation,
+        formulation=formulation,
+        typical_height=typical_height,
     )(x)
