@@ -176,7 +176,8 @@ class TrainConfig:
     update_order: str = setting(
         "sequential",
         "Whether the generator learns against the discriminator just updated (sequential, the "
-        "authors' code) or the one before (simultaneous, TensorFlow's tutorial: less work).",
+        "authors' PyTorch code) or the one before (simultaneous, TensorFlow's tutorial: less "
+        "work).",
         choices=("sequential", "simultaneous"),
     )
     num_steps: int = setting(
@@ -458,7 +459,7 @@ def value_range(text: str, *, name: str) -> tuple[float, float] | None:
 
     Args:
         text: LOW,HIGH.
-        name: Of the setting, for the message.
+        name: The setting's name, for the error message.
 
     Raises:
         InputError: If the text is no such range.

@@ -56,6 +56,10 @@ class UsageTest(_CommandTest):
             prepare("colorize", self.folder, "--holes=boxes"),
             "--holes is for inpaint, not for colorize. Leave it out.",
         )
+        self.assert_refused(
+            prepare("combine", self.folder, "--input_b=x", "--size=64"),
+            "--size is for colorize, edges, inpaint, not for combine. Leave it out.",
+        )
 
     def test_every_flag_is_of_some_task_and_choices_are_those_of_the_modules(self):
         """The command imports no task before it is asked for, so it repeats their choices."""

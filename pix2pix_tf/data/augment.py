@@ -32,8 +32,8 @@ def resize_to_cover(image, size: Size) -> tf.Tensor:
     """Returns `image` scaled, its shape kept, to the smallest size that covers `size`.
 
     The paper's sets are square, where this is its resize to `size` x `size`;
-    other pictures are not distorted. Bilinear (authors' code), with antialiasing
-    when it shrinks. An image that has the size already is returned untouched.
+    other pictures are not distorted. Bilinear, as in the authors' Torch code; antialiasing
+    when it shrinks is ours. An image that has the size already is returned untouched.
 
     Args:
         image: `[height, width, channels]`, any numeric dtype.

@@ -17,7 +17,7 @@ from pix2pix_tf import files
 
 @dataclasses.dataclass(frozen=True)
 class EncodedFile:
-    """The bytes of an image file; has of `pathlib.Path` what reading it takes.
+    """The bytes of an image file; has the attributes of `pathlib.Path` that reading needs.
 
     Attributes:
         path: What messages call it, as if the file that it came from were a folder; the

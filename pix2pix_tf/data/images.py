@@ -31,7 +31,8 @@ MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory
 # Of a JPEG, where cameras and programs make up to 14. Each passes over the whole picture, and
 # one that changes nothing takes some bytes: a small file could decode for hours.
 MAX_SCANS = 500
-START_OF_SCAN = b"\xff\xda\0"  # The third byte is the first of a length, which is small.
+# The marker is followed by a length in two bytes, of which the first is always 0.
+START_OF_SCAN = b"\xff\xda\0"
 JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 # Pillow's mode, and bits per pixel and compression in the header, of the BMP files that
 # TensorFlow reads right. It takes palette indices for grey, and any fourth byte for alpha.

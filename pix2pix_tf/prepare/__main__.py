@@ -24,6 +24,7 @@ they are named at the end, when all others are done; the exit status is then 1.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 
@@ -173,10 +174,10 @@ def _check(arguments: list[str], options) -> str:
         given = " ".join(arguments[1:]) or "nothing"
         raise InputError(f"The task is {given!r}. Give one of {tasks}, before the flags.")
     task = arguments[1]
-    for owner, names in _TASKS.items():
-        for name in names:
-            if options[name].present and name not in _TASKS[task]:
-                raise InputError(f"--{name} is for {owner}, not for {task}. Leave it out.")
+    for name in sorted({*itertools.chain(*_TASKS.values())} - {*_TASKS[task]}):
+        if options[name].present:
+            owners = ", ".join(owner for owner, names in _TASKS.items() if name in names)
+            raise InputError(f"--{name} is for {owners}, not for {task}. Leave it out.")
     if not options.output and task != "check":
         raise InputError(f"{task} needs --output, the folder for its results.")
     return task

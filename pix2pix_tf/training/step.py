@@ -16,9 +16,10 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
     The losses are a dict of float32 scalars, means over the replicas, unweighted
     (see `losses`); terms of weight 0 are absent.
 
-    The order of updates is that of the authors' code unless `update_order` says
+    The order of updates is that of the authors' PyTorch code unless `update_order` says
     otherwise: one forward pass of the generator; the discriminator learns from it; the
     generator then learns against the discriminator just updated, through the same pass.
+    (Their Torch code takes the generator's loss from what the discriminator said before.)
     """
     if config.update_order == "simultaneous":
         update = _update_simultaneously
@@ -188,9 +189,9 @@ def _logits(
     Args:
         state: Holds D.
         config: Says what D sees.
-        source: Of the pair.
-        target: Of the pair.
-        fake: In place of the target.
+        source: `[batch, height, width, input_channels]`.
+        target: Its ground truth, `[batch, height, width, output_channels]`.
+        fake: The generator's output for `source`, of the shape of `target`.
         rescales_kernels: Whether spectral norm brings D's kernels to norm 1 first: once
             a step, since all gradients of a step are at the same weights.
     """
