@@ -12,8 +12,9 @@ import unittest
 
 from absl.testing import parameterized
 
-from pix2pix_tf import config, errors
+from pix2pix_tf import config, errors, losses
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.models import discriminator, generator, layers
 
 _FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 
@@ -163,6 +164,16 @@ class DefaultsTest(parameterized.TestCase):
     def test_every_field_has_a_help_text_that_is_a_sentence(self):
         for name, field in _FIELDS.items():
             self.assertRegex(field.metadata["help"], r"^['A-Z0-9].*\.$", msg=name)
+
+    @parameterized.parameters(
+        ("generator", generator.GENERATORS),
+        ("receptive_field", discriminator.RECEPTIVE_FIELDS),
+        ("norm", layers.NORMS),
+        ("gan_loss", (*losses.GAN_LOSSES, "none")),
+    )
+    def test_choices_are_those_of_the_networks(self, name, choices):
+        """The configuration loads no TensorFlow, so it repeats them."""
+        self.assertEqual(_FIELDS[name].metadata["choices"], choices)
 
     def test_every_default_is_among_its_choices(self):
         with_choices = {n: f for n, f in _FIELDS.items() if f.metadata["choices"]}

@@ -50,6 +50,16 @@ class SampleGridTest(tf.test.TestCase):
         white[:22] = False
         self.assertAllEqual(np.unique(grid[white]), [255])
 
+    def test_a_title_that_is_too_long_is_in_smaller_letters(self):
+        image = flat(1.0, width=100)
+
+        def right_edge(title):
+            header = reports.sample_grid([[image] * 2], titles=[title, ""])[:22]
+            return np.flatnonzero((header < 255).any(axis=(0, 2))).max()
+
+        self.assertBetween(right_edge("Encoder-decoder, L1"), 90, 99)
+        self.assertBetween(right_edge("Encoder-decoder, L1+GAN"), 80, 101)
+
     def test_the_pixels_of_an_image_keep_their_order(self):
         image = np.linspace(-1, 1, 16 * 16 * 3, dtype=np.float32).reshape(16, 16, 3)
         grid = reports.sample_grid([[image, -image]], titles=["a", "b"])

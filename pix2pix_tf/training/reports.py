@@ -25,6 +25,7 @@ SAMPLES_FOLDER = "samples"
 PAGE = "index.html"
 HELD_OUT_PREFIX = "held_out_"  # Of the measure of a checkpoint, in the metrics.
 _GAP_PX, _HEADER_PX = 4, 22
+_FONT_SIZES_PX = (10, 9, 8, 7)
 
 
 class MetricsLog:
@@ -74,7 +75,7 @@ def sample_grid(
     Args:
         rows: For each row its images, float `[height, width, channels]` in
             [-1, 1], all of one size; channels may differ, see `images.in_colour`.
-        titles: Of the columns.
+        titles: Of the columns; in smaller letters if one is wider than its column.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -89,7 +90,7 @@ def sample_grid(
         "white",
     )
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default()
+    font = _font_that_fits(titles, width)
     for column, title in enumerate(titles):
         left = column * (width + _GAP_PX)
         draw.text((left + 2, 5), title, fill="black", font=font)
@@ -97,6 +98,14 @@ def sample_grid(
             pixels = images.in_colour(images.denormalize_image(row_images[column]).numpy())
             picture.paste(Image.fromarray(pixels), (left, _HEADER_PX + row * (height + _GAP_PX)))
     return np.asarray(picture)
+
+
+def _font_that_fits(titles: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
+    for size in _FONT_SIZES_PX:
+        font = ImageFont.load_default(size)
+        if all(font.getlength(title) <= width - 2 for title in titles):
+            break
+    return font
 
 
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
