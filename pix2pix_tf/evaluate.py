@@ -171,9 +171,8 @@ def _open_model(options):
 
 def _open_folder(options):
     """Returns the outputs in the folder and what they are compared with."""
-    from pix2pix_tf.data import pairs
+    from pix2pix_tf.data import pairs, readers
     from pix2pix_tf.evaluation import outputs
-    from pix2pix_tf.training import loop
 
     config = TrainConfig(
         dataset=options.dataset,
@@ -185,7 +184,7 @@ def _open_folder(options):
     split = _find_split(options, config)
     try:
         # For the names alone; the size is then that of the outputs.
-        names = loop.open_reader(config, split, size=1).names
+        names = readers.open_reader(config, split, size=1).names
     except InputError:
         array = _find_array(config, split)
         if array is None:

@@ -17,9 +17,8 @@ from PIL import Image
 from preparing import files_below, photo, prepare, save
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import arrays, images, pairs
+from pix2pix_tf.data import arrays, images, pairs, readers
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import loop
 
 
 def aligned(seed: int, **size: int) -> np.ndarray:
@@ -145,7 +144,7 @@ class CheckTest(parameterized.TestCase):
         _, wrong, _ = self.check(*flags)
         config = TrainConfig(dataset=str(self.input), **settings)
         try:
-            loop.open_reader(config, "train", size=config.load_size).read_all()
+            readers.open_reader(config, "train", size=config.load_size).read_all()
         except InputError as error:
             refused = str(error)
         else:
