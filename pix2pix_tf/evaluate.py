@@ -206,14 +206,14 @@ def _open_folder(options):
 
 def _find_array(config: TrainConfig, split: str) -> pathlib.Path | None:
     """Returns a file of a split that is a NumPy array or a TIFF, if it has one."""
-    from pix2pix_tf.data import arrays, pairs, records, registry
+    from pix2pix_tf.data import arrays, layouts, pairs, records, registry
 
     if config.dataset == pairs.DEMO:
         return None
     folder = registry.locate(config.dataset, config.data_dir)
     if records.is_there(folder):
         return None
-    found = pairs.find_pairs(folder, split)
+    found = layouts.find_pairs(folder, split)
     return next((file for pair in found for file in pair.files if arrays.is_array(file)), None)
 
 
