@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from unittest import mock
 
 import data_folder
@@ -11,7 +12,7 @@ from absl.testing import parameterized
 from pair_folders import LEFT, RIGHT, FolderTest, aligned, picture
 from PIL import Image
 
-from pix2pix_tf.data import pairs, pipeline, scenes
+from pix2pix_tf.data import images, pairs, pipeline, scenes
 from pix2pix_tf.errors import InputError, MissingInputError
 
 
@@ -236,6 +237,15 @@ class FilePairsTest(FolderTest):
             f"'{path}' cannot be decoded: it is truncated or damaged "
             f"({path.stat().st_size:,} bytes). Replace it, or take it out of the folder.",
         )
+
+    def test_colour_profiles_are_said_on_opening(self):
+        contents = io.BytesIO()
+        aligned().save(contents, "PNG", icc_profile=b"Display P3")
+        path = self.save("train/1.png", contents.getvalue())
+        self.save("train/2.png", aligned())
+        with mock.patch.object(images.logging, "warning") as warning:
+            self.open()
+        self.assertEqual(warning.call_args.args[1:], (1, 2, str(path)))
 
 
 class ScenePairsTest(tf.test.TestCase, parameterized.TestCase):
