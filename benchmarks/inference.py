@@ -117,10 +117,10 @@ def saved_model(settings: dict) -> tuple[Work, dict]:
     """Makes the exported model's translation of one image."""
     import tensorflow as tf
 
-    from pix2pix_tf import serving
+    from pix2pix_tf import networks, serving
     from pix2pix_tf.config import TrainConfig
     from pix2pix_tf.inference import exported
-    from pix2pix_tf.training import checkpoints, state
+    from pix2pix_tf.training import checkpoints
 
     with tempfile.TemporaryDirectory() as folder:
         path = settings["saved_model"]
@@ -132,7 +132,7 @@ def saved_model(settings: dict) -> tuple[Work, dict]:
             )
             config.save(run)
             weights = run / checkpoints.GENERATOR_WEIGHTS
-            state.build_generator(config).save_weights(str(weights))
+            networks.build_generator(config).save_weights(str(weights))
             serving.save_version(run, path)
         model = exported.load(path)
     image = _image(settings)

@@ -184,8 +184,7 @@ def project(settings: dict) -> tuple[Work, dict]:
     import tensorflow as tf
 
     from pix2pix_tf.config import TrainConfig
-    from pix2pix_tf.data import pipeline
-    from pix2pix_tf.training import loop
+    from pix2pix_tf.data import pipeline, readers
 
     config = TrainConfig(
         dataset=settings["dataset"],
@@ -193,7 +192,7 @@ def project(settings: dict) -> tuple[Work, dict]:
         crop_size=settings["crop_size"],
         cache_megabytes=settings["cache_megabytes"],
     )
-    reader = loop.open_reader(
+    reader = readers.open_reader(
         config, "train", size=config.load_size, cache_megabytes=config.cache_megabytes
     )
     reader.read_all()  # As training does before its first step.

@@ -39,22 +39,22 @@ def main(unused_arguments: list[str]) -> None:
     import tensorflow as tf
 
     from export import litert
-    from pix2pix_tf.data import pairs, pipeline
+    from pix2pix_tf import networks
+    from pix2pix_tf.data import pairs, pipeline, readers
     from pix2pix_tf.inference import translator
-    from pix2pix_tf.training import loop, state
 
     options = flags.FLAGS
     tf.config.threading.set_intra_op_parallelism_threads(options.num_threads)
     model = translator.load(options.saved_model)
     config = dataclasses.replace(model.config, data_dir=options.data_dir or model.config.data_dir)
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
-    reader = loop.open_reader(config, split or "test", size=config.crop_size)
+    reader = readers.open_reader(config, split or "test", size=config.crop_size)
     examples = pipeline.evaluation_examples(
         reader, crop_size=config.crop_size, limit=options.num_images
     )
     sources = [example.source[0].numpy() for example in examples]
     # The noise that the translator draws for (seed 0, sample).
-    shape = (1, state.noise_size(config))
+    shape = (1, networks.noise_size(config))
     noises = [
         np.random.default_rng([0, sample]).random(shape, dtype=np.float32)
         for sample in range(len(sources))

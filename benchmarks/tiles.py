@@ -190,8 +190,8 @@ def _resident_bytes() -> int:
 
 def _write_untrained(run: pathlib.Path, *, crop_size: int, base_filters: int) -> None:
     from pix2pix_tf import keras_compat
+    from pix2pix_tf.networks import build_generator
     from pix2pix_tf.training import checkpoints
-    from pix2pix_tf.training.state import build_generator
 
     config = TrainConfig(crop_size=crop_size, base_filters=base_filters)
     run.mkdir()

@@ -16,7 +16,7 @@ from pix2pix_tf import files, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import exported
-from pix2pix_tf.training.state import noise_size
+from pix2pix_tf.networks import noise_size
 
 SIGNATURES = ("serving_default", "with_noise")
 # What graphs of the generator hold, and TF.js 4.22 runs. Another operation is refused here

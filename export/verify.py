@@ -147,9 +147,8 @@ def verify(
         InputError: If the run cannot be exported, the images cannot be had, or a runtime
             is not installed.
     """
-    from pix2pix_tf import serving
+    from pix2pix_tf import networks, serving
     from pix2pix_tf.config import TrainConfig
-    from pix2pix_tf.training import state
 
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     # What is missing is said now, not after the conversions.
@@ -160,7 +159,7 @@ def verify(
     )
     reference = _keras(workdir, config, checkpoint)
     random = np.random.default_rng(0)
-    noise_size = state.noise_size(config)
+    noise_size = networks.noise_size(config)
     split, images = _held_out_images(config, num_images)
     inputs = [
         dict(image=image, z=random.random((1, noise_size), dtype=np.float32)) for image in images
@@ -247,13 +246,12 @@ def _held_out_images(config, count: int) -> tuple[str, list[np.ndarray]]:
 
     Each is float32 in [-1, 1], `[1, crop_size, crop_size, channels]`.
     """
-    from pix2pix_tf.data import pairs, pipeline
-    from pix2pix_tf.training import loop
+    from pix2pix_tf.data import pairs, pipeline, readers
 
     try:
         found = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
         split = found or "train"
-        reader = loop.open_reader(config, split, size=config.crop_size)
+        reader = readers.open_reader(config, split, size=config.crop_size)
     except InputError as error:
         raise InputError(
             f"The images to compare with cannot be had: {error} Or name others with --dataset and "
@@ -273,17 +271,18 @@ def _keras(workdir: pathlib.Path, config, checkpoint: str) -> Runtime:
     def opened() -> Iterator[Run]:
         import tensorflow as tf
 
-        from pix2pix_tf import serving
-        from pix2pix_tf.training import state
+        from pix2pix_tf import networks
 
-        generator = state.build_generator(config)
-        serving.load_weights(generator, weights)
+        generator = networks.build_generator(config)
+        networks.load_weights(generator, weights)
         call = tf.function(lambda image, z: generator([image, z], training=True))
 
         def run(signature: str, inputs: Inputs) -> np.ndarray:
             z = inputs.get("z")
             if z is None:
-                z = np.random.default_rng().random((1, state.noise_size(config)), dtype=np.float32)
+                z = np.random.default_rng().random(
+                    (1, networks.noise_size(config)), dtype=np.float32
+                )
             return call(tf.constant(inputs["image"]), tf.constant(z)).numpy()
 
         yield runtimes.timed(run)

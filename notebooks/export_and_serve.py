@@ -89,10 +89,10 @@ if importlib.util.find_spec("pix2pix_tf") is None:
 
 from export import litert, tfjs_model, tflite
 from pix2pix_tf import serving
-from pix2pix_tf.data import images, lab, pairs, pipeline
+from pix2pix_tf.data import images, lab, pairs, pipeline, readers
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import exported, translator
-from pix2pix_tf.training import loop, reports
+from pix2pix_tf.training import reports
 
 workdir, output = pathlib.Path(WORKDIR), pathlib.Path(OUTPUT)
 
@@ -125,7 +125,7 @@ config = dataclasses.replace(
 )
 try:
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-    reader = loop.open_reader(config, split, size=config.crop_shape)
+    reader = readers.open_reader(config, split, size=config.crop_shape)
     (example,) = pipeline.evaluation_examples(reader, crop_size=config.crop_shape, limit=1)
 except InputError as error:
     print(f"The input is a drawn scene, not of the training's set, which cannot be had: {error}")

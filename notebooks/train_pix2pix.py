@@ -110,7 +110,7 @@ import tensorflow as tf
 
 from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, pairs, pipeline, registry
+from pix2pix_tf.data import images, pairs, pipeline, readers, registry
 from pix2pix_tf.files import write_atomically
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import loop, reports
@@ -219,7 +219,7 @@ def show(pictures):
 
 
 split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-reader = loop.open_reader(config, split, size=config.crop_shape)
+reader = readers.open_reader(config, split, size=config.crop_shape)
 examples = list(pipeline.evaluation_examples(reader, crop_size=config.crop_shape, limit=4))
 trained = translator.load(workdir)
 translations = workdir / "translations"

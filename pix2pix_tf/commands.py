@@ -17,7 +17,13 @@ from absl import app, flags, logging
 
 from pix2pix_tf.errors import InputError
 
+# Exit statuses of the commands, beside 0.
+EXIT_FAULTS = 1  # All is done but for some files, which were named.
 EXIT_INPUT_ERROR = 2
+EXIT_NON_FINITE = 3  # A loss or a weight became NaN or infinite.
+EXIT_WORKER_LOST = 4  # Of several machines.
+EXIT_INTERRUPTED = 130  # What shells give for Ctrl-C.
+
 _temporary_folder: str | None = None  # Of this process; see `_own_temporary_folder`.
 CHECKPOINT_HELP = (
     "Of a run folder: newest, best (by the run's best_metric), or a step that is kept."

@@ -171,9 +171,8 @@ def _open_model(options):
 
 def _open_folder(options):
     """Returns the outputs in the folder and what they are compared with."""
-    from pix2pix_tf.data import pairs
+    from pix2pix_tf.data import pairs, readers
     from pix2pix_tf.evaluation import outputs
-    from pix2pix_tf.training import loop
 
     config = TrainConfig(
         dataset=options.dataset,
@@ -185,7 +184,7 @@ def _open_folder(options):
     split = _find_split(options, config)
     try:
         # For the names alone; the size is then that of the outputs.
-        names = loop.open_reader(config, split, size=1).names
+        names = readers.open_reader(config, split, size=1).names
     except InputError:
         array = _find_array(config, split)
         if array is None:
@@ -207,14 +206,14 @@ def _open_folder(options):
 
 def _find_array(config: TrainConfig, split: str) -> pathlib.Path | None:
     """Returns a file of a split that is a NumPy array or a TIFF, if it has one."""
-    from pix2pix_tf.data import arrays, pairs, records, registry
+    from pix2pix_tf.data import arrays, layouts, pairs, records, registry
 
     if config.dataset == pairs.DEMO:
         return None
     folder = registry.locate(config.dataset, config.data_dir)
     if records.is_there(folder):
         return None
-    found = pairs.find_pairs(folder, split)
+    found = layouts.find_pairs(folder, split)
     return next((file for pair in found for file in pair.files if arrays.is_array(file)), None)
 
 

@@ -11,7 +11,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import warnings
 
 import keras
 import tensorflow as tf
@@ -21,8 +20,8 @@ from pix2pix_tf.config import LAB, MAX_SERVED_PIXELS, TrainConfig
 from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
+from pix2pix_tf.networks import build_generator, load_weights, noise_size
 from pix2pix_tf.training import checkpoints, reports
-from pix2pix_tf.training.state import build_generator, noise_size
 
 MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
@@ -150,9 +149,7 @@ class ServingModel(tf.Module):
             )
             return {"image_bytes": translated}
 
-        traced = {
-            **self._tensor_functions(),
-        }
+        traced = self._tensor_functions()
         if self.config.has_encoded_signature:
             traced["encoded"] = tf.function(encoded).get_concrete_function(image_bytes)
         return traced
@@ -215,31 +212,6 @@ def why_not_encoded(config: TrainConfig) -> str:
     if config.input_range:
         text += f", from values of {config.input_range}"
     return text + ": PNG and JPEG files hold 1, 3 or 4 channels of whole numbers in all their range"
-
-
-def load_weights(model: keras.Model, path: pathlib.Path) -> None:
-    """Loads a `.weights.h5` of either Keras.
-
-    Raises:
-        MissingInputError: If there is no such file.
-        InputError: If it is damaged, or of another network.
-    """
-    if not path.is_file():
-        raise MissingInputError(
-            f"There is no '{path}'. Train until the first checkpoint, or pass another run folder. "
-            "If the run is going on, it has just replaced this checkpoint: try again."
-        )
-    try:
-        with warnings.catch_warnings():
-            # Keras 3 warns of each part that does not fit, then raises.
-            warnings.simplefilter("ignore", UserWarning)
-            model.load_weights(str(path))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:  # The last is h5py's.
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"'{path}' does not hold the weights of this network ({reason}). Restore the file, or "
-            "the config.json that belongs to it."
-        ) from None
 
 
 def save_version(

@@ -22,8 +22,6 @@ from pix2pix_tf import commands, presets
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.errors import InputError
 
-EXIT_NON_FINITE = 3
-EXIT_WORKER_LOST = 4
 # Variable that tells a process in place of which one it is: the newest checkpoint then.
 _RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
 # What a preset would choose, but a run that goes on keeps unless it is given.
@@ -69,7 +67,7 @@ def main(unused_arguments: list[str]) -> int:
         loop.train(config, workdir)
     except loop.NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_NON_FINITE
+        return commands.EXIT_NON_FINITE
     except loop.WorkerLostError as error:
         newest = max((path.name for path in list_checkpoints(workdir)), default="none")
         if os.environ.get(_RESTARTED_AT) == newest:
@@ -78,7 +76,7 @@ def main(unused_arguments: list[str]) -> int:
                 "why, then start all workers again.",
                 file=sys.stderr,
             )
-            return EXIT_WORKER_LOST
+            return commands.EXIT_WORKER_LOST
         print(
             f"{error} This one starts again, and waits for that one to be started; both then go "
             "on from the newest checkpoint.",

@@ -30,8 +30,6 @@ from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults, printable
 
-EXIT_FAULTS = 1
-
 
 def define_flags() -> None:
     """Defines the flags of this command."""
@@ -114,7 +112,7 @@ def main(unused_arguments: list[str]) -> int:
         print(f"error: {message}", file=sys.stderr)
     if faults.messages:
         print(f"{len(faults.messages)} of {len(paths)} could not be translated.", file=sys.stderr)
-        return EXIT_FAULTS
+        return commands.EXIT_FAULTS
     return 0
 
 

@@ -34,9 +34,9 @@ from benchmarks import (
     tutorial_recipe,
 )
 from benchmarks.contenders import REPOSITORY, available_cpus
+from pix2pix_tf import networks
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import state
 
 _SIZES = ("--crop_size=32", "--base_filters=2")
 _TINY = dict(crop_size=32, base_filters=2)
@@ -164,7 +164,7 @@ class TrainStepTest(parameterized.TestCase):
         if kind == "project":
             config = TrainConfig(crop_size=32, base_filters=2)
             self.assertEqual(
-                facts["num_parameters"][0], state.build_generator(config).count_params()
+                facts["num_parameters"][0], networks.build_generator(config).count_params()
             )
 
     def test_a_step_that_computes_nonsense_is_no_result(self):

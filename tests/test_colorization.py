@@ -18,7 +18,7 @@ from preparing import photo, prepare, save
 
 from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, lab, photos
+from pix2pix_tf.data import images, lab, photos, readers
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, subject
 from pix2pix_tf.inference import exported, tiles, translator
@@ -58,7 +58,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
 
     def read(self, *, index: int = 0, dataset=None, size: int = 40, **settings):
         config = TrainConfig(dataset=str(dataset or self.folder), **_LAB, **settings)
-        return loop.open_reader(config, "train", size=size).read(index)
+        return readers.open_reader(config, "train", size=size).read(index)
 
     def assert_is_of(self, pair, pixels: np.ndarray):
         """Asserts that a pair is L and ab of a photo."""
@@ -125,7 +125,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         grey = np.repeat(colored()[..., :1], 3, axis=-1)
         save(self.folder / "train" / f"1{suffix}", grey)
         with self.assertRaisesRegex(InputError, f"1{suffix}' is grey, so no colours can be learnt"):
-            loop.open_reader(
+            readers.open_reader(
                 TrainConfig(dataset=str(self.folder), **_LAB), "train", size=40
             ).read_all()
 
@@ -147,7 +147,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual((result.exit_code, result.stderr), (0, ""), (task, result))
         for dataset in (data, packed):
             config = TrainConfig(dataset=str(dataset), **_LAB)
-            reader = loop.open_reader(config, "train", size=30)
+            reader = readers.open_reader(config, "train", size=30)
             reader.read_all()
             self.assertLen(reader.names, len(sizes))
             # The photos themselves, not halves of them.
@@ -161,7 +161,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
     def test_what_is_kept_in_memory_is_the_photo_alone(self):
         save(self.folder / "train" / "1.png", colored())
         config = TrainConfig(dataset=str(self.folder), **_LAB)
-        reader = loop.open_reader(config, "train", size=40, cache_megabytes=1)
+        reader = readers.open_reader(config, "train", size=40, cache_megabytes=1)
         first = reader.read(0)
         (self.folder / "train" / "1.png").unlink()
         self.assertAllEqual(reader.read(0)[1], first[1])

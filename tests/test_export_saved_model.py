@@ -20,10 +20,10 @@ from absl.testing import parameterized
 from tensorflow.core.protobuf import saved_model_pb2
 
 from export import saved_model
-from pix2pix_tf import serving, version
+from pix2pix_tf import networks, serving, version
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.training import checkpoints, state
+from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -97,7 +97,7 @@ class ExportTest(tf.test.TestCase):
         )
         self.assertEqual((card["statistics"], card["dropout"]), ("image", 0.25))
         self.assertEqual(card["max_pixels"], 2**22)
-        self.assertEqual(card["noise_size"], state.noise_size(self.config))
+        self.assertEqual(card["noise_size"], networks.noise_size(self.config))
         self.assertEqual(serving.read_model_card(self.version), card)
 
     def test_each_weight_is_saved_once(self):

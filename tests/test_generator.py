@@ -62,7 +62,7 @@ def _scatter_weights(model: keras.Model, *, seed: int = 0) -> None:
 
 class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
     def test_parameters_of_the_paper(self):
-        model = generator.unet_generator()
+        model = generator.build_generator("unet")
         self.assertEqual(model.count_params(), 54_413_955)
         # None of them is left out of the training.
         trainable = sum(np.prod(v.shape) for v in model.trainable_variables)
@@ -92,7 +92,7 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual((layer.kernel_size, layer.strides), ((4, 4), (2, 2)))
 
     def test_decoder_of_the_encoder_decoder_is_the_papers(self):
-        model = generator.encoder_decoder_generator(crop_size=256, base_filters=1)
+        model = generator.build_generator("encoder_decoder", crop_size=256, base_filters=1)
         kernels = [layer.kernel.shape for layer in _transposed(model)]
         # Paper: CD512-CD512-CD512-C512-C256-C128-C64.
         self.assertEqual([kernel[2] for kernel in kernels], [8, 8, 8, 8, 4, 2, 1, 3])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import arrays
+from pix2pix_tf.data import arrays, readers
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import outputs, runner, subject
 from pix2pix_tf.inference import exported, tiles, translator
@@ -62,7 +62,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         cls.version = serving.save_version(cls.run_folder, cls.folder / "exported")
 
     def test_training_reads_the_values_of_both_sides(self):
-        reader = loop.open_reader(self.config, "val", size=(40, 70))
+        reader = readers.open_reader(self.config, "val", size=(40, 70))
         source, target = reader.read(0)
         values = np.load(self.folder / "data/val/A/0.npy")
         self.assertAllClose(source, values / 50.0, atol=1e-6)
@@ -70,7 +70,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(target, values[..., :2] / 50.0, atol=1.1 * 2 / 4095)
 
     def test_a_crop_that_is_not_square(self):
-        reader = loop.open_reader(self.config, "train", size=self.config.load_shape)
+        reader = readers.open_reader(self.config, "train", size=self.config.load_shape)
         height, width, _ = reader.read(0)[0].shape
         self.assertEqual((height, width), (41, 72))  # Covers 36x72 in the shape of 40x70.
 
@@ -174,7 +174,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
     def test_data_that_do_not_fit_the_settings(self, changed, message):
         config = TrainConfig(dataset=str(self.folder / "data"), **{**_SETTINGS, **changed})
         with self.assertRaisesRegex(InputError, message):
-            loop.open_reader(config, "val", size=(40, 70)).read_all()
+            readers.open_reader(config, "val", size=(40, 70)).read_all()
 
     def test_side_by_side_arrays(self):
         folder = self.folder / "aligned" / "train"
@@ -184,7 +184,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         config = TrainConfig(
             dataset=str(folder.parent), direction="BtoA", input_channels=5, output_channels=5
         )
-        reader = loop.open_reader(config, "train", size=6)
+        reader = readers.open_reader(config, "train", size=6)
         self.assertEqual(reader.dtype, tf.uint16)
         source, target = reader.read(0)
         self.assertAllEqual(source, values[:, 8:])

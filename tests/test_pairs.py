@@ -2,212 +2,21 @@
 
 from __future__ import annotations
 
-import pathlib
+import io
 from unittest import mock
 
 import data_folder
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from pair_folders import LEFT, RIGHT, FolderTest, aligned, picture
 from PIL import Image
 
-from pix2pix_tf.data import pairs, pipeline, scenes
+from pix2pix_tf.data import images, pairs, pipeline, scenes
 from pix2pix_tf.errors import InputError, MissingInputError
 
-_LEFT, _RIGHT = (200, 30, 60), (10, 120, 240)
 
-
-def picture(color=_LEFT, *, width: int = 6, height: int = 4, mode: str = "RGB") -> Image.Image:
-    return Image.new("RGB", (width, height), color).convert(mode)
-
-
-def aligned(left=_LEFT, right=_RIGHT, *, width: int = 6, height: int = 4) -> Image.Image:
-    """Returns two pictures side by side."""
-    both = picture(left, width=2 * width, height=height)
-    both.paste(right, (width, 0, 2 * width, height))
-    return both
-
-
-class _FolderTest(tf.test.TestCase, parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.get_temp_dir()) / "data"
-        self.folder.mkdir()
-
-    def save(self, name: str, content: Image.Image | bytes) -> pathlib.Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        else:
-            content.save(path)
-        return path
-
-    def assert_refused(self, function, sentence: str, *, error=InputError) -> None:
-        with self.assertRaises(error) as raised:
-            function()
-        self.assertEqual(str(raised.exception), sentence)
-
-    def open(self, split: str = "train", **channels) -> pairs.PairSource:
-        return pairs.open_pairs(str(self.folder), split, **channels)
-
-
-class FindPairsTest(_FolderTest):
-    @parameterized.named_parameters(
-        ("split_then_side", "train/A", "train/B"),
-        ("side_then_split", "A/train", "B/train"),
-        ("one_word", "trainA", "trainB"),
-    )
-    def test_two_folders(self, a_folder, b_folder):
-        for name in ("2.png", "10.png", "1.a.png"):
-            self.save(f"{a_folder}/{name}", picture(_LEFT))
-            # The suffix may differ; what comes before it may hold dots.
-            self.save(f"{b_folder}/{name[:-4]}.bmp", picture(_RIGHT))
-        self.save(f"{a_folder}/notes.txt", b"")
-        self.save(f"{b_folder}/.hidden.png", b"")
-        found = pairs.find_pairs(self.folder, "train")
-        expected = [
-            pairs.PairFiles(
-                self.folder / a_folder / f"{name}.png", self.folder / b_folder / f"{name}.bmp"
-            )
-            for name in ("1.a", "10", "2")
-        ]
-        self.assertEqual(found, expected)
-        opened = self.open()
-        self.assertEqual(opened.names, ["1.a", "10", "2"])
-        a, b = opened.read(1)
-        self.assertAllEqual(a, np.full((4, 6, 3), _LEFT))
-        self.assertAllEqual(b, np.full((4, 6, 3), _RIGHT))
-
-    def test_aligned(self):
-        for name in ("2.png", "10.PNG", "1.bmp"):
-            self.save(f"val/{name}", aligned())
-        found = pairs.find_pairs(self.folder, "val")
-        expected = [self.folder / "val" / name for name in ("1.bmp", "10.PNG", "2.png")]
-        self.assertEqual(found, [pairs.PairFiles(path, None) for path in expected])
-        self.assertEqual([pair.name for pair in found], ["1", "10", "2"])
-
-    def test_two_folders_come_before_files_beside_them(self):
-        self.save("train/1.png", aligned())
-        self.save("train/A/2.png", picture())
-        self.save("train/B/2.png", picture())
-        self.assertEqual([pair.name for pair in pairs.find_pairs(self.folder, "train")], ["2"])
-
-    def test_splits_do_not_mix(self):
-        for split in ("train", "test"):
-            self.save(f"{split}A/{split}.png", picture())
-            self.save(f"{split}B/{split}.png", picture())
-        self.assertEqual(self.open("test").names, ["test"])
-
-    def test_missing_split_lists_those_found(self):
-        self.save("train/1.png", aligned())
-        self.save("A/test/1.png", picture())
-        self.save("unrelated/1.png", picture())
-        self.assert_refused(
-            lambda: pairs.find_pairs(self.folder, "val"),
-            f"'{self.folder}' has no split 'val'. Splits found: train, test. Expected "
-            f"'{self.folder}/val' with images that hold A and B side by side; or one image a "
-            f"file, paired by name, in '{self.folder}/val/A' and '{self.folder}/val/B', or in "
-            f"'{self.folder}/A/val' and '{self.folder}/B/val', or in '{self.folder}/valA' and "
-            f"'{self.folder}/valB'.",
-            error=MissingInputError,
-        )
-
-    def test_missing_split_of_an_empty_folder(self):
-        with self.assertRaisesRegex(MissingInputError, "Splits found: none. Expected "):
-            pairs.find_pairs(self.folder, "train")
-
-    def test_empty_split(self):
-        self.save("train/notes.txt", b"no picture")
-        self.assert_refused(
-            lambda: pairs.find_pairs(self.folder, "train"),
-            f"'{self.folder}/train' holds no images (0 files that end in .png, .jpg, .jpeg, "
-            ".bmp, .npy, .tif, .tiff). Put the pairs there.",
-            error=MissingInputError,
-        )
-
-    @parameterized.named_parameters(
-        ("aligned", "train", "2.webp"),
-        ("side", "train/B", "1.GIF"),
-        ("other_side", "trainA", "1.avif"),
-    )
-    def test_pictures_that_are_not_read_are_not_passed_over(self, folder, name):
-        self.save("train/1.png" if folder == "train" else f"{folder}/1.png", aligned())
-        if folder != "train":
-            partner = {"A": "B", "B": "A"}[folder[-1]]
-            self.save(f"{folder[:-1]}{partner}/1.png", aligned())
-        self.save(f"{folder}/{name}", b"whatever it holds")
-        self.assert_refused(
-            lambda: pairs.find_pairs(self.folder, "train"),
-            f"'{self.folder}/{folder}' holds 1 pictures of a kind that is not read, such as "
-            f"'{name}'. Convert them to PNG or JPEG, or take them out.",
-        )
-
-    def test_two_empty_folders(self):
-        for side in "AB":
-            (self.folder / f"train{side}").mkdir()
-        self.assert_refused(
-            lambda: pairs.find_pairs(self.folder, "train"),
-            f"'{self.folder}/trainA' and '{self.folder}/trainB' hold no images. "
-            "Put the pairs there.",
-            error=MissingInputError,
-        )
-
-    @parameterized.named_parameters(("a", "A", "B"), ("b", "B", "A"))
-    def test_one_of_two_folders(self, there, missing):
-        self.save(f"train{there}/1.png", picture())
-        self.assert_refused(
-            lambda: pairs.find_pairs(self.folder, "train"),
-            f"There is '{self.folder}/train{there}' but no '{self.folder}/train{missing}'. "
-            "Put the partners there, with the same names.",
-            error=MissingInputError,
-        )
-
-    @parameterized.named_parameters(("in_b", "A", "B"), ("in_a", "B", "A"))
-    def test_missing_partner(self, complete, lacking):
-        for name in ("1", "2", "3"):
-            self.save(f"train/{complete}/{name}.png", picture())
-        self.save(f"train/{lacking}/2.png", picture())
-        there, missing = self.folder / "train" / complete, self.folder / "train" / lacking
-        self.assert_refused(
-            lambda: pairs.find_pairs(self.folder, "train"),
-            f"'{there}/1.png' has no partner in '{missing}'; "
-            f"'{there}/3.png' has no partner in '{missing}'. Pairs have the same name in both "
-            "folders, the suffix may differ: add the missing files or take these out.",
-            error=MissingInputError,
-        )
-
-    def test_missing_partners_both_ways(self):
-        for name in "AB":  # Each file is named after the folder that it is in.
-            self.save(f"train/{name}/{name}.png", picture())
-        with self.assertRaisesRegex(
-            MissingInputError, r"A/A\.png' has no partner in '.*B/B\.png' has no partner in '"
-        ):
-            pairs.find_pairs(self.folder, "train")
-
-    def test_many_missing_partners_are_counted(self):
-        for number in range(25):
-            self.save(f"trainA/{number}.png", b"")
-        self.save("trainB/0.png", b"")
-        with self.assertRaises(MissingInputError) as raised:
-            pairs.find_pairs(self.folder, "train")
-        message = str(raised.exception)
-        self.assertEqual(message.count("has no partner"), 10)
-        self.assertIn("; and 14 more. Pairs have", message)
-
-    @parameterized.named_parameters(("aligned", "train"), ("a", "trainA"), ("b", "trainB"))
-    def test_same_name_twice(self, where):
-        for folder in ("trainA", "trainB") if where != "train" else ("train",):
-            self.save(f"{folder}/1.png", aligned())
-        self.save(f"{where}/1.jpg", aligned())
-        self.assert_refused(
-            lambda: pairs.find_pairs(self.folder, "train"),
-            f"'{self.folder}/{where}/1.jpg' and '{self.folder}/{where}/1.png' have the same name "
-            "but for the suffix, so which one is meant is not clear. Take one of them out.",
-        )
-
-
-class FindSplitTest(_FolderTest):
+class FindSplitTest(FolderTest):
     def test_first_candidate_there_is(self):
         self.save("train/1.png", aligned())
         self.save("testA/1.png", picture())
@@ -221,7 +30,7 @@ class FindSplitTest(_FolderTest):
         self.assertEqual(pairs.find_split("demo", ["test", "val"]), "test")
 
 
-class FilePairsTest(_FolderTest):
+class FilePairsTest(FolderTest):
     def test_aligned_halves(self):
         pixels = np.random.default_rng(0).integers(0, 256, (5, 14, 3), dtype=np.uint8)
         self.save("train/1.png", Image.fromarray(pixels))
@@ -243,14 +52,14 @@ class FilePairsTest(_FolderTest):
         if side_by_side:
             self.save("train/1.png", aligned())
         else:
-            self.save("trainA/1.png", picture(_LEFT))
-            self.save("trainB/1.png", picture(_RIGHT))
+            self.save("trainA/1.png", picture(LEFT))
+            self.save("trainB/1.png", picture(RIGHT))
         # 0.299 red + 0.587 green + 0.114 blue = 84.25 and 100.79.
         a, b = self.open(a_channels=1, b_channels=3).read(0)
         self.assertAllEqual(a, np.full((4, 6, 1), 84))
-        self.assertAllEqual(b, np.full((4, 6, 3), _RIGHT))
+        self.assertAllEqual(b, np.full((4, 6, 3), RIGHT))
         a, b = self.open(a_channels=3, b_channels=1).read(0)
-        self.assertAllEqual(a, np.full((4, 6, 3), _LEFT))
+        self.assertAllEqual(a, np.full((4, 6, 3), LEFT))
         self.assertAllEqual(b, np.full((4, 6, 1), 101))
 
     def test_alpha_on_one_side(self):
@@ -259,7 +68,7 @@ class FilePairsTest(_FolderTest):
         self.save("trainB/1.png", picture())
         a, b = self.open(a_channels=4, b_channels=3).read(0)
         self.assertAllEqual(a, np.full((4, 6, 4), (0, 0, 0, 51)))
-        self.assertAllEqual(b, np.full((4, 6, 3), _LEFT))
+        self.assertAllEqual(b, np.full((4, 6, 3), LEFT))
         a, _ = self.open(a_channels=3, b_channels=3).read(0)
         self.assertAllEqual(a, np.full((4, 6, 3), 204))
 
@@ -279,7 +88,7 @@ class FilePairsTest(_FolderTest):
         self.assertEqual(opened.dtype, tf.uint16)
         a, b = opened.read(1)
         self.assertEqual((a.dtype, b.dtype), (np.uint16, np.uint16))
-        self.assertAllEqual(a, np.full((2, 2, 3), _LEFT) * 257)
+        self.assertAllEqual(a, np.full((2, 2, 3), LEFT) * 257)
         self.assertAllEqual(b[..., 0], deep)
 
     def test_refuses_odd_width(self):
@@ -429,15 +238,14 @@ class FilePairsTest(_FolderTest):
             f"({path.stat().st_size:,} bytes). Replace it, or take it out of the folder.",
         )
 
-
-class RunOnAllTest(tf.test.TestCase):
-    def test_keeps_the_order(self):
-        self.assertEqual(pairs.run_on_all(lambda x: x * x, range(50)), [x * x for x in range(50)])
-
-    def test_other_errors_are_not_collected(self):
-        # A defect of the project must keep its traceback.
-        with self.assertRaises(ZeroDivisionError):
-            pairs.run_on_all(lambda x: 1 // x, [1, 0])
+    def test_colour_profiles_are_said_on_opening(self):
+        contents = io.BytesIO()
+        aligned().save(contents, "PNG", icc_profile=b"Display P3")
+        path = self.save("train/1.png", contents.getvalue())
+        self.save("train/2.png", aligned())
+        with mock.patch.object(images.logging, "warning") as warning:
+            self.open()
+        self.assertEqual(warning.call_args.args[1:], (1, 2, str(path)))
 
 
 class ScenePairsTest(tf.test.TestCase, parameterized.TestCase):

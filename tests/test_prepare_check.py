@@ -17,9 +17,8 @@ from PIL import Image
 from preparing import files_below, photo, prepare, save
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import arrays, images, pairs
+from pix2pix_tf.data import arrays, images, layouts, pairs, readers, stores
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import loop
 
 
 def aligned(seed: int, **size: int) -> np.ndarray:
@@ -128,7 +127,7 @@ class CheckTest(parameterized.TestCase):
         self.assertEqual((status, report["checked"]), (1, 2))
         for split in ("train", "val"):
             with self.assertRaisesRegex(InputError, "1 pictures of a kind that is not read"):
-                pairs.find_pairs(self.input, split)
+                layouts.find_pairs(self.input, split)
 
     def test_other_kinds_among_single_images(self):
         save(self.input / "sea" / "1.png", photo())
@@ -145,7 +144,7 @@ class CheckTest(parameterized.TestCase):
         _, wrong, _ = self.check(*flags)
         config = TrainConfig(dataset=str(self.input), **settings)
         try:
-            loop.open_reader(config, "train", size=config.load_size).read_all()
+            readers.open_reader(config, "train", size=config.load_size).read_all()
         except InputError as error:
             refused = str(error)
         else:
@@ -301,9 +300,11 @@ class CheckTest(parameterized.TestCase):
             (train / f"{number}.{suffix}").write_bytes(damaged)
         _, wrong, _ = self.check()
         refused = set()
-        for pair in pairs.find_pairs(self.input, "train"):
+        for pair in layouts.find_pairs(self.input, "train"):
             try:
-                pairs.FilePairs([pair], a_channels=3, b_channels=3).read(0)
+                stores.EncodedPairs(
+                    stores.FileStore([pair]), pairs.PairDecoder(a_channels=3, b_channels=3)
+                ).read(0)
             except InputError:
                 refused.add(f"train/{pair.a.name}")
         self.assertEqual(wrong.keys(), refused)

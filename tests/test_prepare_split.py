@@ -15,7 +15,7 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import files_below, photo, prepare, save
 
-from pix2pix_tf.data import arrays, images, pairs
+from pix2pix_tf.data import arrays, images, layouts, pairs
 from pix2pix_tf.prepare import near_duplicates, split
 
 
@@ -111,7 +111,7 @@ class AssignTest(parameterized.TestCase):
     @parameterized.parameters(([0.8, 0.1, 0.1],), ([1.0, 0.0, 0.0],), ([0.5, 0.0, 0.5],))
     def test_shares(self, shares):
         result = split.assign([[index] for index in range(200)], shares, seed=0)
-        counts = [result.count(name) for name in pairs.SPLITS]
+        counts = [result.count(name) for name in layouts.SPLITS]
         self.assertEqual(counts, [round(200 * share) for share in shares])
 
     def test_groups_stay_together_and_the_rest_evens_it_out(self):
@@ -119,14 +119,14 @@ class AssignTest(parameterized.TestCase):
         for seed in range(5):
             result = split.assign(groups, [0.5, 0.25, 0.25], seed=seed)
             self.assertLen(set(result[:30]), 1)
-            self.assertEqual([result.count(name) for name in pairs.SPLITS], [50, 25, 25])
+            self.assertEqual([result.count(name) for name in layouts.SPLITS], [50, 25, 25])
 
     def test_the_seed_decides(self):
         groups = [[index] for index in range(50)]
         first = split.assign(groups, [0.5, 0.25, 0.25], seed=0)
         self.assertEqual(first, split.assign(groups, [0.5, 0.25, 0.25], seed=0))
         self.assertNotEqual(first, split.assign(groups, [0.5, 0.25, 0.25], seed=1))
-        self.assertNotEqual(first, sorted(first, key=pairs.SPLITS.index))  # Not by name.
+        self.assertNotEqual(first, sorted(first, key=layouts.SPLITS.index))  # Not by name.
 
 
 class SplitCommandTest(parameterized.TestCase):
@@ -152,7 +152,7 @@ class SplitCommandTest(parameterized.TestCase):
         for path in self.input.iterdir():
             self.assertEqual(copies[path.name].read_bytes(), path.read_bytes())
         plan = json.loads((self.output / "split.json").read_text())
-        self.assertEqual({path.parent.name for path in copies.values()}, set(pairs.SPLITS))
+        self.assertEqual({path.parent.name for path in copies.values()}, set(layouts.SPLITS))
         for name, path in copies.items():
             self.assertIn(name, plan[path.parent.name])
 
@@ -166,7 +166,7 @@ class SplitCommandTest(parameterized.TestCase):
         self.assertEqual(result.exit_code, 0, result)
         self.assertEndsWith(result.stdout, "; 12 groups look alike and were kept together.\n")
         plan = json.loads((self.output / "split.json").read_text())
-        for name in pairs.SPLITS:
+        for name in layouts.SPLITS:
             originals = {pathlib.Path(x).stem for x in plan[name] if "again" not in x}
             again = {pathlib.Path(x).stem[6:] for x in plan[name] if "again" in x}
             self.assertNotEmpty(originals)
@@ -189,7 +189,7 @@ class SplitCommandTest(parameterized.TestCase):
             f"error: B/lonely.png: has no partner in '{self.input}/A'. Add it, or take this out.",
         )
         counts = []
-        for name in pairs.SPLITS:
+        for name in layouts.SPLITS:
             source = pairs.open_pairs(str(self.output), name)
             counts.append(len(source.names))
             for index, number in enumerate(source.names):

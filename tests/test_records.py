@@ -15,7 +15,7 @@ import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
 
-from pix2pix_tf.data import pairs, pipeline, records
+from pix2pix_tf.data import layouts, pairs, pipeline, records
 from pix2pix_tf.data.encoded import EncodedFile
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import tfrecord
@@ -31,7 +31,7 @@ def write_records(folder: pathlib.Path) -> pathlib.Path:
         preparing.save(folder / "in" / "train" / f"{number}.png", np.concatenate(sides, axis=1))
     output = folder / "out"
     output.mkdir()
-    found = pairs.find_pairs(folder / "in", "train")
+    found = layouts.find_pairs(folder / "in", "train")
     shards = []
     for name, part in zip(_SHARDS, (found[:2], found[2:])):
         plan = tfrecord.Plan(name, tuple(part))
@@ -169,7 +169,7 @@ class DamageTest(parameterized.TestCase):
     def test_a_missing_shard(self):
         self.shard.unlink()
         sentence = f"There is no '{self.shard}'. {self.remedy}"
-        # `run_on_all` makes one error of those of all pairs.
+        # `map_all` makes one error of those of all pairs.
         self.assert_refused(self.read_all, sentence)
         self.shard.mkdir()
         self.assert_refused(self.read_all, sentence)

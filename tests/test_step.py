@@ -8,7 +8,7 @@ import tensorflow as tf
 import tiny_training
 from absl.testing import parameterized
 
-from pix2pix_tf import keras_compat, seeds
+from pix2pix_tf import keras_compat, networks, seeds
 from pix2pix_tf.training import state as state_module
 from pix2pix_tf.training.state import TrainState
 
@@ -27,7 +27,7 @@ def reference_steps(config, source, target, num_steps: int):
         )
         for _ in range(2)
     )
-    size = state_module.noise_size(config)
+    size = networks.noise_size(config)
     softplus = tf.math.softplus
     reported = []
     for step in range(num_steps):

@@ -21,7 +21,7 @@ import numpy as np
 import tiny_training
 from absl.testing import absltest, parameterized
 
-from pix2pix_tf import train
+from pix2pix_tf import commands, train
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.training import loop
 
@@ -330,7 +330,7 @@ class LostWorkerTest(absltest.TestCase):
         self.assertEqual(left, [[]])  # A process that is replaced comes to no end.
         # No checkpoint since: not for ever.
         self.assertEqual(execv.call_count, 1)
-        self.assertEqual(second.exit_code, train.EXIT_WORKER_LOST)
+        self.assertEqual(second.exit_code, commands.EXIT_WORKER_LOST)
         self.assertIn("error: Another worker is gone (why). That was so before", second.stderr)
 
     def test_parts_that_do_not_divide_the_batch_are_refused(self):

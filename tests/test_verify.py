@@ -29,11 +29,10 @@ from export import (
     tflite,
     verify,
 )
-from pix2pix_tf import serving
+from pix2pix_tf import networks, serving
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported
 from pix2pix_tf.models import layers
-from pix2pix_tf.training import state
 
 _normalize = layers.StatisticsNormalization.call
 
@@ -138,7 +137,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_found(result, "SavedModel, Python: mean difference", "SavedModel, C++: mean")
 
     def test_statistics_of_the_whole_batch(self):
-        build = state.build_generator
+        build = networks.build_generator
 
         def spoilt(config, *, statistics="batch", **arguments):
             return build(config, statistics="batch", **arguments)

@@ -8,8 +8,8 @@ import tempfile
 import keras
 import numpy as np
 
+from pix2pix_tf import networks
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.training import state
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 
 CROP_SIZE = 32
@@ -26,7 +26,7 @@ def write_run(folder: pathlib.Path, *, seed: int = 0, **settings) -> TrainConfig
     config = TrainConfig(**{"crop_size": CROP_SIZE, "base_filters": 2, **settings})
     folder.mkdir(parents=True)
     config.save(folder)
-    generator = state.build_generator(config)
+    generator = networks.build_generator(config)
     set_weights(generator, seed=seed)
     generator.save_weights(str(folder / GENERATOR_WEIGHTS))
     return config
@@ -42,7 +42,7 @@ def temporary_folder(test) -> pathlib.Path:
 
 def read_generator(folder: pathlib.Path) -> keras.Model:
     """Returns the generator of a run as Keras has it in training."""
-    generator = state.build_generator(TrainConfig.load(folder))
+    generator = networks.build_generator(TrainConfig.load(folder))
     generator.load_weights(str(folder / GENERATOR_WEIGHTS))
     return generator
 

@@ -1,4 +1,4 @@
-"""Finding, checking and reading pairs of images: from files, records, or drawn scenes.
+"""Checking and reading pairs of images: from files, records, or drawn scenes.
 
 A pair source knows how many pairs it has, their names, and how to read number
 `index` as (A, B) pixels. A and B exist only here and in `pipeline`, where the
@@ -7,30 +7,22 @@ direction of the translation is resolved.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import os
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-import tqdm.auto
 
-from pix2pix_tf.data import augment, images, records, registry, scenes
+from pix2pix_tf.data import augment, images, layouts, registry, scenes, stores
 from pix2pix_tf.data.encoded import ImageFile
-from pix2pix_tf.errors import InputError, MissingInputError, list_faults
+from pix2pix_tf.errors import InputError, MissingInputError
 
 DEMO = "demo"
-SPLITS = ("train", "val", "test")
 # Scenes are drawn on demand from an endless series; this is how far each split
 # reaches into it, and where. Far apart, so that no test scene is ever trained on.
 _DEMO_SPLITS = {"train": (0, 2000), "val": (1_000_000, 100), "test": (2_000_000, 100)}
 _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jitters it.
-_MOST_LONELY_SHOWN = 10
-# Pairs would be missing without a word if these were passed over like other files.
-OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 
 
 class PairSource(Protocol):
@@ -58,8 +50,7 @@ def open_pairs(
     """Returns the pairs of one split of a data set, their headers checked.
 
     Args:
-        dataset: "demo", a published name, or a folder: of `records`, or in one of the
-            layouts of `find_pairs`.
+        dataset: "demo", a published name, or a folder: see `stores.open_store`.
         split: "train", "val" or "test".
         data_dir: Where published sets are kept; empty means Keras' cache.
         a_channels: What A is read as.
@@ -81,16 +72,14 @@ def open_pairs(
             )
         return ScenePairs(split, size=scene_size, a_channels=a_channels, b_channels=b_channels)
     folder = registry.locate(dataset, data_dir)
-    settings = dict(
+    decoder = PairDecoder(
         a_channels=a_channels,
         b_channels=b_channels,
         a_range=a_range,
         b_range=b_range,
         scaled_to=scaled_to,
     )
-    if records.is_there(folder):
-        return RecordPairs(folder, split, **settings)
-    return FilePairs(find_pairs(folder, split), **settings)
+    return stores.EncodedPairs(stores.open_store(folder, split), decoder)
 
 
 def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -> str | None:
@@ -98,7 +87,7 @@ def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -
     if dataset == DEMO:
         return candidates[0]
     folder = registry.locate(dataset, data_dir)
-    return next((split for split in candidates if has_split(folder, split)), None)
+    return next((split for split in candidates if layouts.has_split(folder, split)), None)
 
 
 def count_pairs(dataset: str, split: str, *, data_dir: str = "") -> int:
@@ -111,9 +100,7 @@ def count_pairs(dataset: str, split: str, *, data_dir: str = "") -> int:
     if dataset == DEMO:
         return _DEMO_SPLITS[split][1]
     folder = registry.locate(dataset, data_dir)
-    if records.is_there(folder):
-        return len(records.Records(folder, split).places)
-    return len(find_pairs(folder, split))
+    return len(stores.open_store(folder, split).names)
 
 
 class ScenePairs:
@@ -139,24 +126,6 @@ class ScenePairs:
         """Draws scene number `index` of the split."""
         scene = scenes.draw_scene(self._size, seed=_DEMO_SEED, index=self._first + int(index))
         return scene.labels, scene.photo
-
-
-@dataclasses.dataclass(frozen=True)
-class PairFiles:
-    """The file, or the two files, of a pair. Aligned pairs have A and B side by side."""
-
-    a: ImageFile
-    b: ImageFile | None = None  # None: `a` holds both, A on the left.
-
-    @property
-    def name(self) -> str:
-        """The pair's name: the file's, without the suffix."""
-        return self.a.stem
-
-    @property
-    def files(self) -> tuple[ImageFile, ...]:
-        """The one or two of them."""
-        return (self.a,) if self.b is None else (self.a, self.b)
 
 
 def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
@@ -216,10 +185,11 @@ def check_scaled(path: ImageFile, width: int, height: int, scaled_to: augment.Si
         )
 
 
-class _EncodedPairs:
-    """What pairs of image files have in common, wherever the files are kept.
+@dataclasses.dataclass(frozen=True)
+class PairDecoder:
+    """Makes A and B of the files of a pair; a `stores.Decoder`.
 
-    Args:
+    Attributes:
         a_channels: What A is read as.
         b_channels: What B is read as.
         a_range: The values of A that become -1 and 1; None: all of the integer type.
@@ -227,321 +197,54 @@ class _EncodedPairs:
         scaled_to: What pairs will be scaled to cover; None: nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        a_channels: int,
-        b_channels: int,
-        a_range: tuple[float, float] | None = None,
-        b_range: tuple[float, float] | None = None,
-        scaled_to: augment.Size | None = None,
-    ):
-        self._channels = (a_channels, b_channels)
-        self._ranges = (a_range, b_range)
-        self._scaled_to = scaled_to
-        self.dtype = tf.float32 if a_range or b_range else tf.uint8
+    a_channels: int
+    b_channels: int
+    a_range: tuple[float, float] | None = None
+    b_range: tuple[float, float] | None = None
+    scaled_to: augment.Size | None = None
 
-    def _take(self, infos: Mapping[ImageFile, images.ImageInfo]) -> None:
-        """Takes what the headers of all files say, to choose the type of the pixels."""
-        if self.dtype == tf.uint8 and max(info.bits for info in infos.values()) == 16:
-            self.dtype = tf.uint16
+    which = slice(None)
 
-    def _inspect_files(self, pair: PairFiles) -> dict[ImageFile, images.ImageInfo]:
-        """Returns what the headers of a pair say, having checked them."""
-        infos = [images.inspect_image(file) for file in pair.files]
-        self._check(pair.files, infos)
-        return dict(zip(pair.files, infos))
-
-    def _check(self, files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
-        """Refuses a pair that cannot be read as it was asked for."""
-        check_size(files, infos)
-        for side in (0, 1):
-            # One file is read as either side.
-            which = min(side, len(files) - 1)
-            self._check_fits(files[which], infos[which], side)
+    def check(self, infos: stores.Infos) -> None:
+        """Refuses a pair that cannot be read as it was asked for; see `open_pairs`."""
+        files, found = list(infos), list(infos.values())
+        check_size(files, found)
+        # One file is read as either side.
+        _check_fits(files[0], found[0], self.a_channels, self.a_range)
+        _check_fits(files[-1], found[-1], self.b_channels, self.b_range)
         num_beside = 2 if len(files) == 1 else 1
-        check_scaled(files[0], infos[0].width // num_beside, infos[0].height, self._scaled_to)
+        check_scaled(files[0], found[0].width // num_beside, found[0].height, self.scaled_to)
 
-    def _check_fits(self, path: ImageFile, info: images.ImageInfo, side: int) -> None:
-        channels = self._channels[side]
-        images.check_fits(path, info, channels=channels, value_range=self._ranges[side])
-        if not info.is_array and channels == 4 and info.channels in (1, 3):
-            raise InputError(
-                f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked "
-                "for. Set input_channels or output_channels to what the files have, 1 or 3."
-            )
+    def dtype_of(self, infos: stores.Infos) -> tf.DType:
+        """Returns float32, in [-1, 1], if values have a range; else what holds all files."""
+        return tf.float32 if self.a_range or self.b_range else stores.pixel_type(infos)
 
-    def _read_pair(self, pair: PairFiles) -> tuple[np.ndarray, np.ndarray]:
-        a = self._read(pair.a, 0)
-        if pair.b is not None:
-            return a, self._read(pair.b, 1)
-        is_alike = self._channels[0] == self._channels[1] and self._ranges[0] == self._ranges[1]
+    def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
+        """Returns A and B; raises InputError if a file is damaged."""
+        a = _read(files[0], dtype, self.a_channels, self.a_range)
         # Grey and colour side by side share one file: it is decoded again as the other.
-        b = a if is_alike else self._read(pair.a, 1)
+        is_alike = (self.a_channels, self.a_range) == (self.b_channels, self.b_range)
+        if len(files) == 1 and is_alike:
+            b = a
+        else:
+            b = _read(files[-1], dtype, self.b_channels, self.b_range)
+        if len(files) == 2:
+            return a, b
         middle = a.shape[1] // 2
         return a[:, :middle], b[:, middle:]
 
-    def _read(self, path: ImageFile, side: int) -> np.ndarray:
-        """Returns all of a file as A (side 0) or B (side 1) is read."""
-        channels, value_range = self._channels[side], self._ranges[side]
-        if self.dtype == tf.float32:
-            return images.read_image(path, channels=channels, value_range=value_range)
-        return images.read_pixels(path, channels=channels, dtype=self.dtype)
 
-
-class FilePairs(_EncodedPairs):
-    """Pairs of image files.
-
-    Every header is read at once, so that a wrong file is refused before any
-    slow thing. If one is, the others are read whole, so that all are named at once.
-
-    Args:
-        files: Those of each pair.
-        **settings: See `open_pairs`.
-
-    Raises:
-        InputError: If files are no images, have odd widths, differ in size or would become
-            too large when they are scaled, listing them.
-    """
-
-    def __init__(self, files: Sequence[PairFiles], **settings):
-        super().__init__(**settings)
-        self._files = list(files)
-        self.names = [pair.name for pair in self._files]
-        infos: dict[ImageFile, images.ImageInfo] = {}
-        for inspected in inspect_all(self._inspect_files, self._read_pair, self._files):
-            infos.update(inspected)
-        images.warn_of_colours(infos)
-        self._take(infos)
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Reads pair number `index`; raises InputError if a file is damaged."""
-        return self._read_pair(self._files[int(index)])
-
-
-class RecordPairs(_EncodedPairs):
-    """Pairs of image files in records, which are what they were as files.
-
-    The index tells the headers, so that opening reads no shard.
-
-    Args:
-        folder: Holds records.
-        split: "train", "val" or "test".
-        **settings: See `open_pairs`.
-
-    Raises:
-        MissingInputError: If the split is not there.
-        InputError: If the index is damaged, or files do not fit the settings.
-    """
-
-    def __init__(self, folder: pathlib.Path, split: str, **settings):
-        super().__init__(**settings)
-        self._records = records.Records(folder, split)
-        self.names = [place.entry.name for place in self._records.places]
-        infos: dict[pathlib.Path, images.ImageInfo] = {}
-        for inspected in run_on_all(self._inspect, self._records.places):
-            infos.update(inspected)
-        images.warn_of_colours(infos)
-        self._take(infos)
-
-    def _inspect(self, place: records.Place) -> dict[pathlib.Path, images.ImageInfo]:
-        """Returns what the index says of the files of a pair, having checked it."""
-        infos = [kind.info for kind in place.entry.kinds]
-        labels = place.labels
-        self._check(labels, infos)
-        return dict(zip(labels, infos))
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Reads pair number `index`; raises InputError if its shard is damaged."""
-        return self._read_pair(PairFiles(*self._records.read(int(index))))
-
-
-class OnePair(_EncodedPairs):
-    """One pair of image files, read as one of many is; of its colours nothing is said.
-
-    Args:
-        pair: Its files.
-        **settings: See `open_pairs`.
-
-    Attributes:
-        infos: What the headers of its files say.
-
-    Raises:
-        InputError: If training would refuse it by the headers.
-    """
-
-    def __init__(self, pair: PairFiles, **settings):
-        super().__init__(**settings)
-        self._pair = pair
-        self.infos = self._inspect_files(pair)
-        self._take(self.infos)
-
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns A and B; raises InputError if a file is damaged."""
-        return self._read_pair(self._pair)
-
-
-def inspect_all(inspect, read, items: Sequence) -> list:
-    """Returns `inspect` of every item; if one has a fault, reads all, to list all faults at once.
-
-    Args:
-        inspect: Takes an item; is quick.
-        read: Takes an item; finds the faults that only reading shows.
-        items: Of a data set.
-
-    Raises:
-        InputError: If items have faults, listing them.
-    """
-
-    def inspect_and_read(item) -> None:
-        inspect(item)
-        read(item)
-
-    try:
-        return run_on_all(inspect, items)
-    except InputError:
-        run_on_all(inspect_and_read, items)
-        raise  # A file has changed meanwhile.
-
-
-def run_on_all(function, items: Sequence) -> list:
-    """Returns `function` of every item, or raises one InputError that lists all faults.
-
-    Runs on as many threads as there are cores. In a terminal a bar shows how far
-    it is, where that takes more than a moment.
-    """
-    faults = []
-
-    def attempt(item):
-        try:
-            return function(item)
-        except InputError as error:
-            faults.append(str(error))
-            return None
-
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = pool.map(attempt, items)
-        bar = tqdm.auto.tqdm(
-            results, total=len(items), unit="pair", delay=2.0, leave=False, disable=None
-        )
-        results = list(bar)
-    if faults:
-        # A damaged shard is one fault of many pairs.
-        raise InputError(list_faults(faults, num_items=len(items), what="pairs"))
-    return results
-
-
-def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
-    """Returns the pairs of a split, sorted by name.
-
-    Layouts, in this order:
-        FOLDER/SPLIT/A/, FOLDER/SPLIT/B/        paired by name, without the suffix
-        FOLDER/A/SPLIT/, FOLDER/B/SPLIT/        the same
-        FOLDER/SPLITA/, FOLDER/SPLITB/          the same (trainA, trainB)
-        FOLDER/SPLIT/*.jpg                      A|B side by side in each file
-
-    Raises:
-        MissingInputError: If there is no such split, naming those there are; if
-            it is empty; if a file has no partner.
-    """
-    folder = pathlib.Path(folder)
-    folders = two_folders(folder, split)
-    for a_folder, b_folder in folders:
-        if a_folder.is_dir() and b_folder.is_dir():
-            return _match_by_name(a_folder, b_folder)
-        if a_folder.is_dir() or b_folder.is_dir():
-            there, missing = sorted((a_folder, b_folder), key=lambda path: not path.is_dir())
-            raise MissingInputError(
-                f"There is '{there}' but no '{missing}'. Put the partners there, with the same "
-                "names."
-            )
-    aligned = folder / split
-    if not aligned.is_dir():
-        found = [name for name in SPLITS if has_split(folder, name)]
-        pairs_of_folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in folders)
-        raise MissingInputError(
-            f"'{folder}' has no split '{split}'. Splits found: {', '.join(found) or 'none'}. "
-            f"Expected '{aligned}' with images that hold A and B side by side; or one image a "
-            f"file, paired by name, in {pairs_of_folders}."
-        )
-    files = _list_images(aligned)
-    if not files:
-        raise MissingInputError(
-            f"'{aligned}' holds no images (0 files that end in "
-            f"{', '.join(images.IMAGE_SUFFIXES)}). Put the pairs there."
-        )
-    _check_unique(files)
-    return [PairFiles(path, None) for path in files]
-
-
-def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """Returns where A and B of a split may be, if each has a folder of its own."""
-    return [
-        (folder / split / "A", folder / split / "B"),
-        (folder / "A" / split, folder / "B" / split),
-        (folder / f"{split}A", folder / f"{split}B"),
-    ]
-
-
-def has_split(folder: pathlib.Path, split: str) -> bool:
-    """Returns whether there is a split, in records or in any of the layouts of `find_pairs`.
-
-    Raises:
-        InputError: If there are records whose index cannot be used.
-    """
-    if records.is_there(folder):
-        return split in records.list_splits(folder)
-    either = [path for pair in two_folders(folder, split) for path in pair]
-    return (folder / split).is_dir() or any(path.is_dir() for path in either)
-
-
-def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
-    a_files, b_files = _list_images(a_folder), _list_images(b_folder)
-    _check_unique(a_files)
-    _check_unique(b_files)
-    a_of, b_of = ({path.stem: path for path in files} for files in (a_files, b_files))
-    lonely = [f"'{a_of[stem]}' has no partner in '{b_folder}'" for stem in a_of.keys() - b_of]
-    lonely += [f"'{b_of[stem]}' has no partner in '{a_folder}'" for stem in b_of.keys() - a_of]
-    if lonely:
-        more = len(lonely) - _MOST_LONELY_SHOWN
-        tail = f"; and {more} more" if more > 0 else ""
-        raise MissingInputError(
-            f"{'; '.join(sorted(lonely)[:_MOST_LONELY_SHOWN])}{tail}. Pairs have the same name in "
-            "both folders, the suffix may differ: add the missing files or take these out."
-        )
-    if not a_of:
-        raise MissingInputError(
-            f"'{a_folder}' and '{b_folder}' hold no images. Put the pairs there."
-        )
-    return [PairFiles(a_of[stem], b_of[stem]) for stem in sorted(a_of)]
-
-
-def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the images of a folder; pictures that cannot be read are not passed over."""
-    others = list_other_pictures(folder)
-    if others:
+def _check_fits(path: ImageFile, info: images.ImageInfo, channels: int, value_range) -> None:
+    images.check_fits(path, info, channels=channels, value_range=value_range)
+    if not info.is_array and channels == 4 and info.channels in (1, 3):
         raise InputError(
-            f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
-            f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
+            f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked for. "
+            "Set input_channels or output_channels to what the files have, 1 or 3."
         )
-    return images.list_images(folder)
 
 
-def list_other_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the pictures of a folder of kinds that are not read, by their suffix, sorted."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in OTHER_PICTURES and not path.name.startswith(".")
-    )
-
-
-def _check_unique(files: Sequence[pathlib.Path]) -> None:
-    seen = {}
-    for path in files:
-        if path.stem in seen:
-            raise InputError(
-                f"'{seen[path.stem]}' and '{path}' have the same name but for the suffix, so "
-                "which one is meant is not clear. Take one of them out."
-            )
-        seen[path.stem] = path
+def _read(path: ImageFile, dtype: tf.DType, channels: int, value_range) -> np.ndarray:
+    """Returns all of a file."""
+    if dtype == tf.float32:
+        return images.read_image(path, channels=channels, value_range=value_range)
+    return images.read_pixels(path, channels=channels, dtype=dtype)

@@ -7,13 +7,13 @@ rounding. See `open_photos`.
 
 from __future__ import annotations
 
-import pathlib
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf.data import augment, images, pairs, records, registry
+from pix2pix_tf.data import augment, images, pairs, registry, stores
 from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError
 
@@ -52,10 +52,8 @@ def open_photos(
     if dataset == pairs.DEMO:
         return _ScenePhotos(split, size=scene_size)
     folder = registry.locate(dataset, data_dir)
-    settings = dict(photo_side=photo_side, scaled_to=scaled_to)
-    if records.is_there(folder):
-        return _PhotoRecords(folder, split, **settings)
-    return _PhotoFiles(pairs.find_pairs(folder, split), **settings)
+    decoder = PhotoDecoder(photo_side, scaled_to)
+    return stores.EncodedPairs(stores.open_store(folder, split), decoder)
 
 
 class _ScenePhotos(pairs.ScenePairs):
@@ -67,41 +65,43 @@ class _ScenePhotos(pairs.ScenePairs):
         return photo, photo
 
 
-class _EncodedPhotos:
-    """What photos have in common, wherever their files are kept; see `open_photos`."""
+@dataclasses.dataclass(frozen=True)
+class PhotoDecoder:
+    """Makes both sides of a pair of its photo; a `stores.Decoder`.
 
-    dtype = tf.uint8
+    Attributes:
+        photo_side: As of `open_photos`.
+        scaled_to: As of `open_photos`.
+    """
 
-    def __init__(self, *, photo_side: str, scaled_to: augment.Size | None):
-        self._photo_side = photo_side
-        self._scaled_to = scaled_to
+    photo_side: str
+    scaled_to: augment.Size | None = None
 
-    def _take(self, infos: Mapping[ImageFile, images.ImageInfo]) -> None:
-        """Takes what the headers of all photos say, to choose the type of the pixels."""
-        if any(info.bits == 16 for info in infos.values()):
-            self.dtype = tf.uint16
+    @property
+    def which(self) -> slice:
+        """The file of the photo."""
+        return slice(-1, None) if self.photo_side == "B" else slice(1)
 
-    def _inspect_files(self, files: Sequence[ImageFile]) -> tuple[ImageFile, images.ImageInfo]:
-        """Returns the file of the photo and what its header says, having checked it."""
-        file = self._photo_of(files)
-        info = images.inspect_image(file)
-        self._check(file, info)
-        return file, info
-
-    def _photo_of(self, sides: Sequence):
-        """Returns that of the photo, of what a pair has one of for each of its files."""
-        return sides[-1 if self._photo_side == "B" else 0]
-
-    def _check(self, file: ImageFile, info: images.ImageInfo) -> None:
+    def check(self, infos: stores.Infos) -> None:
+        """Refuses what is no photo, by its header."""
+        ((file, info),) = infos.items()
         images.check_fits(file, info, channels=_CHANNELS)
         if not info.is_array and info.channels < _CHANNELS:
             raise _grey(file)
-        pairs.check_scaled(file, info.width, info.height, self._scaled_to)
+        pairs.check_scaled(file, info.width, info.height, self.scaled_to)
 
-    def _read_photo(self, files: Sequence[ImageFile]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the photo of a pair twice, the very same array."""
-        file = self._photo_of(files)
-        pixels = images.read_pixels(file, channels=_CHANNELS, dtype=self.dtype)
+    def dtype_of(self, infos: stores.Infos) -> tf.DType:
+        """Returns what holds the pixels of all photos."""
+        return stores.pixel_type(infos)
+
+    def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the photo of a pair twice, the very same array.
+
+        Raises:
+            InputError: If its file is damaged, or it is grey.
+        """
+        (file,) = files[self.which]
+        pixels = images.read_pixels(file, channels=_CHANNELS, dtype=dtype)
         photo = pixels if len(files) == 2 else self._without_grey(pixels)
         # Of most photos the first comparison is enough.
         red, green, blue = np.moveaxis(photo, -1, 0)
@@ -115,74 +115,8 @@ class _EncodedPhotos:
         if width % 2:
             return pixels
         halves = [pixels[:, : width // 2], pixels[:, width // 2 :]]
-        photo, other = halves[::-1] if self._photo_side == "B" else halves
+        photo, other = halves[::-1] if self.photo_side == "B" else halves
         return photo if _is_grey(other) and not _is_grey(photo) else pixels
-
-
-class _PhotoFiles(_EncodedPhotos):
-    """Photos in files; see `open_photos`."""
-
-    def __init__(self, files: Sequence[pairs.PairFiles], **settings):
-        super().__init__(**settings)
-        self._files = [pair.files for pair in files]
-        self.names = [pair.name for pair in files]
-        infos = dict(pairs.inspect_all(self._inspect_files, self._read_photo, self._files))
-        images.warn_of_colours(infos)
-        self._take(infos)
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns photo number `index` twice."""
-        return self._read_photo(self._files[int(index)])
-
-
-class _PhotoRecords(_EncodedPhotos):
-    """Photos in records; see `open_photos`."""
-
-    def __init__(self, folder: pathlib.Path, split: str, **settings):
-        super().__init__(**settings)
-        self._records = records.Records(folder, split)
-        self.names = [place.entry.name for place in self._records.places]
-        infos = dict(pairs.run_on_all(self._inspect, self._records.places))
-        images.warn_of_colours(infos)
-        self._take(infos)
-
-    def _inspect(self, place: records.Place) -> tuple[ImageFile, images.ImageInfo]:
-        label = self._photo_of(place.labels)
-        info = self._photo_of(place.entry.kinds).info
-        self._check(label, info)
-        return label, info
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns photo number `index` twice; raises InputError if its shard is damaged."""
-        return self._read_photo(self._records.read(int(index)))
-
-
-class OnePhoto(_EncodedPhotos):
-    """One photo, read as one of many is; of its colour profile nothing is said.
-
-    Args:
-        pair: Its file, or those of the pair that it is in.
-        photo_side: As of `open_photos`.
-        scaled_to: As of `open_photos`.
-
-    Attributes:
-        infos: What the header of its file says.
-
-    Raises:
-        InputError: If training would refuse it by the header.
-    """
-
-    def __init__(
-        self, pair: pairs.PairFiles, *, photo_side: str, scaled_to: augment.Size | None = None
-    ):
-        super().__init__(photo_side=photo_side, scaled_to=scaled_to)
-        self._files = pair.files
-        self.infos = dict([self._inspect_files(self._files)])
-        self._take(self.infos)
-
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the photo twice; raises InputError if its file is damaged, or it is grey."""
-        return self._read_photo(self._files)
 
 
 def _grey(file: ImageFile) -> InputError:

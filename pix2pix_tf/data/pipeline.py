@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from pix2pix_tf import seeds
 from pix2pix_tf.config import LAB, RGB
-from pix2pix_tf.data import augment, images, lab
-from pix2pix_tf.data.pairs import PairSource, run_on_all
+from pix2pix_tf.data import augment, images, lab, parallel
+from pix2pix_tf.data.pairs import PairSource
 from pix2pix_tf.errors import InputError
 
 _LAST_POSITION = 2**62  # A run ends long before.
@@ -118,7 +118,7 @@ class PairReader:
         else:
             num_left = len(self) - len(self._kept)
             fits = num_left * sum(side.nbytes for side in first) <= self._bytes_left
-        run_on_all(self._read_scaled if fits else self._pairs.read, range(len(self)))
+        parallel.map_all(self._read_scaled if fits else self._pairs.read, range(len(self)))
 
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `read` as tensors, for `tf.data`."""

@@ -441,9 +441,10 @@ def _remedy(path: pathlib.Path) -> str:
 
 
 class Records:
-    """The pairs of one split, each read by its number.
+    """The pairs of one split, each read by its number; a `stores.Store`.
 
-    A shard is verified before the first of its pairs is given out, once.
+    The index tells the headers, so that opening reads no shard. A shard is verified before
+    the first of its pairs is given out, once.
 
     Args:
         folder: Holds records.
@@ -451,11 +452,14 @@ class Records:
 
     Attributes:
         places: Where the pairs are, in their order.
+        names: Those of the pairs.
 
     Raises:
         MissingInputError: If the split is not there or has no pairs.
         InputError: As `read_index`.
     """
+
+    is_read_for_faults = False  # To verify all shards takes long.
 
     def __init__(self, folder: pathlib.Path, split: str):
         self._folder = pathlib.Path(folder)
@@ -472,8 +476,15 @@ class Records:
             raise MissingInputError(
                 f"'{self._folder}' has no records of the split '{split}'. Splits found: {there}."
             )
+        self.names = [place.entry.name for place in self.places]
         self._lock = threading.Lock()
         self._problems: dict[pathlib.Path, str | None] = {}  # By the shards that were verified.
+
+    def inspect(self, index: int, which: slice) -> dict[pathlib.Path, ImageInfo]:
+        """Returns what the index says of these files of pair number `index`."""
+        place = self.places[index]
+        kinds = place.entry.kinds[which]
+        return {label: kind.info for label, kind in zip(place.labels[which], kinds)}
 
     def read(self, index: int) -> list[EncodedFile]:
         """Returns the files of pair number `index`; see `read_pair`.

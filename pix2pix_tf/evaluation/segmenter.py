@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, serving
+from pix2pix_tf import files, networks
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation import fcn
 from pix2pix_tf.evaluation.classes import ClassTable, LabelClass
@@ -154,7 +154,7 @@ def load(folder: str | pathlib.Path) -> Segmenter:
         len(classes.scored), base_filters=config.base_filters, batch_norm=origin == FROM_SCRATCH
     )
     weights = pathlib.Path(folder) / WEIGHTS
-    serving.load_weights(model, weights)
+    networks.load_weights(model, weights)
     return Segmenter(
         model,
         classes,

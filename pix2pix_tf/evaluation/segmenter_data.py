@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import seeds
-from pix2pix_tf.data import augment, images, pairs
+from pix2pix_tf.data import augment, images, pairs, parallel
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import classes
 from pix2pix_tf.evaluation.classes import IGNORED, ClassTable
@@ -79,7 +79,7 @@ def read_photos(
         truth = maps.read(name, size=map_size) if maps else classes.nearest(labels, table)
         return augment.resize_shorter_side(photo, size).numpy(), truth
 
-    photos, truths = zip(*pairs.run_on_all(read, range(len(source.names))))
+    photos, truths = zip(*parallel.map_all(read, range(len(source.names))))
     return Photos(list(source.names), np.stack(photos), np.stack(truths))
 
 

@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from pix2pix_tf.config import LAB, PICTURE_CHANNELS, TrainConfig
-from pix2pix_tf.data import augment, pipeline
+from pix2pix_tf.data import augment, pipeline, readers
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features, segmentation
 from pix2pix_tf.evaluation import segmenter as segmenters
 from pix2pix_tf.evaluation.measure import Measure
-from pix2pix_tf.training import loop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +75,7 @@ def open_subject(
             "The inputs of colorization do not tell classes by their colours. Pass --class_maps, "
             "or leave --segmenter out."
         )
-    reader = loop.open_reader(config, split, size=size)
+    reader = readers.open_reader(config, split, size=size)
     judge = segmenters.load(segmenter) if segmenter else None
     make_measure, notes = None, []
     if judge:

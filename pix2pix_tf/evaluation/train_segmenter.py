@@ -18,7 +18,6 @@ from absl import flags
 
 from pix2pix_tf import commands
 from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
-from pix2pix_tf.train import EXIT_NON_FINITE
 
 
 def define_flags() -> None:
@@ -43,7 +42,7 @@ def main(unused_arguments: list[str]) -> int:
         info = segmenter_training.train(config, output)
     except segmenter_training.NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_NON_FINITE
+        return commands.EXIT_NON_FINITE
     if info is None:
         return 0
     print(f"Real photos, body {info['origin']}, step {info['step']}:")

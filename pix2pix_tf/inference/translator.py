@@ -16,8 +16,8 @@ from pix2pix_tf.data import images, lab
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.models import convolutions
+from pix2pix_tf.networks import build_generator, load_weights, noise_size
 from pix2pix_tf.training import checkpoints
-from pix2pix_tf.training.state import build_generator, noise_size
 
 MAX_BYTES = 4 * 2**30  # Of an image that is translated in one piece.
 BYTES_PER_PIXEL_AND_FILTER = 5  # Measured: 310 bytes a pixel of the padded image, 64 filters.
@@ -161,7 +161,7 @@ def load_generator(
     if _is_run_folder(folder, checkpoint):
         config = TrainConfig.load(folder)
         generator = build_generator(config)
-        serving.load_weights(generator, checkpoints.find_weights(folder, checkpoint)[0])
+        load_weights(generator, checkpoints.find_weights(folder, checkpoint)[0])
         return config, generator
     model = exported.load(folder)
     generator = build_generator(model.config)

@@ -17,16 +17,6 @@ MAX_FILTERS_FACTOR = 8  # Paper: filters double from 64 to 512 and stay there.
 NUM_DROPOUT_BLOCKS = 3  # Paper: the first three blocks of the decoder are CDk.
 
 
-def unet_generator(**arguments) -> keras.Model:
-    """Returns the U-Net: layer i joined to layer n - i. See `build_generator` for `arguments`."""
-    return build_generator("unet", **arguments)
-
-
-def encoder_decoder_generator(**arguments) -> keras.Model:
-    """Returns the generator without skips. See `build_generator` for `arguments`."""
-    return build_generator("encoder_decoder", **arguments)
-
-
 def build_generator(
     kind: str,
     *,
@@ -53,7 +43,8 @@ def build_generator(
         output: `[batch, height, width, output_channels]`, float32 in [-1, 1].
 
     Args:
-        kind: One of `GENERATORS`.
+        kind: "unet", whose layer i is joined to layer n - i; or "encoder_decoder", without
+            these skips.
         crop_size: Power of two from 32 to 1024; the depth follows, so that the
             bottleneck is 1x1.
         input_channels: Channels of the image.

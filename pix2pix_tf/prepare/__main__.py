@@ -34,8 +34,6 @@ from pix2pix_tf import commands
 from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError, printable
 
-EXIT_FAULTS = 1
-EXIT_INTERRUPTED = 130  # What shells give for Ctrl-C.
 _FROM_PHOTOS = ("size", "layout")
 # What each task takes beside what all take.
 _TASKS = {
@@ -154,7 +152,7 @@ def main(arguments: list[str]) -> int:
         outcome = module.run(options)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return commands.EXIT_INTERRUPTED
     print(outcome.summary)
     if not outcome.faults:
         return 0
@@ -164,7 +162,7 @@ def main(arguments: list[str]) -> int:
     more = len(faults) - _MOST_FAULTS_SHOWN
     tail = f", of which {more} are not listed" if more > 0 else ""
     print(f"{len(faults)} could not be used{tail}.", file=sys.stderr)
-    return EXIT_FAULTS
+    return commands.EXIT_FAULTS
 
 
 def _check(arguments: list[str], options) -> str:

@@ -1,6 +1,6 @@
 """The task `check`: reads all of a data set once, with the code that training reads it with.
 
-The input is a data set with splits, in one of the layouts of `pairs.find_pairs` or in records,
+The input is a data set with splits, in one of the layouts of `layouts.find_pairs` or in records,
 or else a folder of images with those below it. What is wrong is a table, and `check.json` in
 `--output`.
 """
@@ -16,7 +16,7 @@ import pathlib
 
 from pix2pix_tf import files
 from pix2pix_tf.config import LAB, value_range
-from pix2pix_tf.data import images, pairs, photos, records
+from pix2pix_tf.data import images, layouts, pairs, photos, records, stores
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import combine, folders, pair_files, work
 
@@ -36,7 +36,7 @@ class _Item:
 
     split: str
     name: str
-    source: pairs.PairFiles | records.Place
+    source: layouts.PairFiles | records.Place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def run(options) -> work.Outcome:
 
 
 def _settings(options) -> dict:
-    """Returns how training would read, as `pairs.OnePair` or `photos.OnePhoto` takes it.
+    """Returns how training would read, as `pairs.PairDecoder` or `photos.PhotoDecoder` takes it.
 
     Raises:
         InputError: If flags have no meaning, alone or together.
@@ -114,15 +114,15 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
         folders.find_images(folder)  # Which says so.
     if records.is_there(folder):
         return _find_in_records(folder)
-    splits = [split for split in pairs.SPLITS if pairs.has_split(folder, split)]
+    splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
     if not splits:
         found = folders.find_images(folder)
-        items = [_Item(_SINGLE, name, pairs.PairFiles(folder / name)) for name in found.names]
+        items = [_Item(_SINGLE, name, layouts.PairFiles(folder / name)) for name in found.names]
         return items, [*found.faults, *_find_other_pictures(folder)]
     items, faults = [], []
     for split in splits:
         try:
-            files_of_pairs = pairs.find_pairs(folder, split)
+            files_of_pairs = layouts.find_pairs(folder, split)
         except InputError as error:
             # Training reads nothing of it; say all that is wrong, and read the rest.
             files_of_pairs, found = _find_what_can_be_read(folder, split)
@@ -157,14 +157,14 @@ def _find_other_pictures(folder: pathlib.Path) -> list[work.Fault]:
     faults = []
     for parent, subfolders, _ in os.walk(folder):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for path in pairs.list_other_pictures(pathlib.Path(parent)):
+        for path in layouts.list_other_pictures(pathlib.Path(parent)):
             faults.append(work.Fault(folders.below(folder, path), problem))
     return faults
 
 
 def _find_what_can_be_read(
     folder: pathlib.Path, split: str
-) -> tuple[list[pairs.PairFiles], list[work.Fault]]:
+) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
     """Returns the pairs of a split that training refuses as a whole, and why it does."""
 
     def list_files(path: pathlib.Path) -> folders.Found:
@@ -172,18 +172,18 @@ def _find_what_can_be_read(
         found = folders.list_below(path, prefix=prefix, recursive=False)
         problem = "is of a kind that is not read, so training refuses the split. Convert it to PNG."
         others = [
-            work.Fault(prefix + other.name, problem) for other in pairs.list_other_pictures(path)
+            work.Fault(prefix + other.name, problem) for other in layouts.list_other_pictures(path)
         ]
         return dataclasses.replace(found, faults=[*found.faults, *others])
 
-    for sides in pairs.two_folders(folder, split):
+    for sides in layouts.two_folders(folder, split):
         if all(side.is_dir() for side in sides):
             partners, faults = combine.match(*map(list_files, sides))
-            return [pairs.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
-    if any(side.is_dir() for sides in pairs.two_folders(folder, split) for side in sides):
+            return [layouts.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
+    if any(side.is_dir() for sides in layouts.two_folders(folder, split) for side in sides):
         return [], []  # A has no B.
     found = list_files(folder / split)
-    return [pairs.PairFiles(found.folder / name, None) for name in found.names], found.faults
+    return [layouts.PairFiles(found.folder / name, None) for name in found.names], found.faults
 
 
 def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
@@ -192,7 +192,7 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     Args:
         item: What to read.
         color_space: Of the training; photos are read for "lab".
-        settings: Of `pairs.OnePair`, or of `photos.OnePhoto`.
+        settings: Of `pairs.PairDecoder`, or of `photos.PhotoDecoder`.
 
     Raises:
         InputError: If it cannot be used.
@@ -200,7 +200,7 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     if isinstance(item.source, records.Place):
         found = records.read_pair(item.source)
         digests = [hashlib.sha256(file.contents).hexdigest() for file in found]
-        source = pairs.PairFiles(*found)
+        source = layouts.PairFiles(*found)
     else:
         source = item.source
         for path in source.files:
@@ -208,10 +208,11 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
                 raise InputError(f"'{path}' {folders.NO_FILE}")
         digests = [files.sha256(path) for path in source.files]
     if color_space == LAB or item.split != _SINGLE:
-        open_one = photos.OnePhoto if color_space == LAB else pairs.OnePair
-        one = open_one(source, **settings)
-        infos = one.infos
-        a, _ = one.read()
+        make_decoder = photos.PhotoDecoder if color_space == LAB else pairs.PairDecoder
+        decoder = make_decoder(**settings)
+        infos = stores.FileStore([source]).inspect(0, decoder.which)
+        decoder.check(infos)
+        a, _ = decoder.decode(source.files, decoder.dtype_of(infos))
     else:
         infos = {source.a: images.inspect_image(source.a)}
         a = pair_files.read_values(source.a)
@@ -240,7 +241,7 @@ def _find_leaks(read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
 def _summarize(read: dict[_Item, _Read]) -> dict[str, dict]:
     """Returns what was read of each split: how many, which sizes and how deep."""
     summary = {}
-    for split in sorted({item.split for item in read}, key=(*pairs.SPLITS, _SINGLE).index):
+    for split in sorted({item.split for item in read}, key=(*layouts.SPLITS, _SINGLE).index):
         found = [result for item, result in read.items() if item.split == split]
         sizes = sorted({(each.width * each.height, each.width, each.height) for each in found})
         summary[split or "images"] = dict(

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pix2pix_tf.data import arrays, images, pairs
+from pix2pix_tf.data import arrays, images, layouts
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import combine, folders, near_duplicates, work
 
@@ -73,7 +73,7 @@ def run(options) -> work.Outcome:
         what="images" if len(readable[0].names) == 1 else "pairs",
         output=output,
     )
-    counts = ", ".join(f"{split_of.count(split)} {split}" for split in pairs.SPLITS)
+    counts = ", ".join(f"{split_of.count(split)} {split}" for split in layouts.SPLITS)
     alike = sum(len(group) > 1 for group in groups)
     together = f"; {alike} groups look alike and were kept together" if alike else ""
     return work.Outcome(f"{outcome.summary} {counts}{together}.", outcome.faults)
@@ -115,7 +115,7 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
         split = int(remaining.argmax())
         remaining[split] -= len(group)
         for index in group:
-            result[index] = pairs.SPLITS[split]
+            result[index] = layouts.SPLITS[split]
     return result
 
 
@@ -225,7 +225,7 @@ def _write_plan(
     groups: list[list[int]],
 ) -> None:
     """Writes what goes where, or checks that it is what an earlier call wrote."""
-    plan = {split: [] for split in pairs.SPLITS}
+    plan = {split: [] for split in layouts.SPLITS}
     for item, split in zip(items, split_of):
         plan[split].append(item.names[0])
     plan["look_alike"] = [

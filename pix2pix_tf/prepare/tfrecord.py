@@ -1,6 +1,6 @@
 """The task `tfrecord`: a data set to sharded TFRecord files, which training reads as the same.
 
-The input is a data set with splits, in one of the layouts of `pairs.find_pairs`. The files go
+The input is a data set with splits, in one of the layouts of `layouts.find_pairs`. The files go
 into the records as they are, byte by byte, once they have been read as training reads them. See
 `data.records` for the form. What the shards hold follows from the files alone, so that the same
 input gives the same bytes, by however many processes and after however many stops.
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.data import images, pairs, records, registry
+from pix2pix_tf.data import images, layouts, pairs, records, registry
 from pix2pix_tf.data.encoded import EncodedFile
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import folders, pair_files, work
@@ -38,7 +38,7 @@ class Plan:
     """
 
     file: str
-    pairs: tuple[pairs.PairFiles, ...]
+    pairs: tuple[layouts.PairFiles, ...]
 
 
 def run(options) -> work.Outcome:
@@ -110,11 +110,11 @@ def make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
     Raises:
         InputError: If there are no pairs, or it is not clear which they are.
     """
-    splits = [split for split in pairs.SPLITS if pairs.has_split(folder, split)]
+    splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
     plans = []
-    for split in splits or pairs.SPLITS[:1]:  # Of none, the first is missed, with what to do.
+    for split in splits or layouts.SPLITS[:1]:  # Of none, the first is missed, with what to do.
         groups, room = [], 0
-        for pair in pairs.find_pairs(folder, split):
+        for pair in layouts.find_pairs(folder, split):
             size = sum(_size(file) for file in pair.files)
             if not groups or size > room:
                 groups.append([])
@@ -214,7 +214,7 @@ def write_shard(
 
 
 def _read(
-    pair: pairs.PairFiles,
+    pair: layouts.PairFiles,
 ) -> tuple[tuple[records.Kind, ...], list[EncodedFile], dict[str, records.Values]]:
     """Returns the files of a pair, what the index says of them, and their values by side.
 

@@ -11,8 +11,9 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.config import CONFIG_FILE, LAB, TrainConfig, check_resumable, first_and_last_step
-from pix2pix_tf.data import augment, pairs, photos, pipeline
+from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable, first_and_last_step
+from pix2pix_tf.data import pairs, pipeline
+from pix2pix_tf.data.readers import open_reader
 from pix2pix_tf.errors import InputError, join_lines
 from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import (
@@ -31,7 +32,7 @@ from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.stopping import StopRequest
 from pix2pix_tf.training.summary import describe_run
 
-__all__ = ["NonFiniteLossError", "WorkerLostError", "open_reader", "train"]
+__all__ = ["NonFiniteLossError", "WorkerLostError", "train"]
 
 _HELD_OUT_SPLITS = ("val", "test")
 # Files beside the checkpoints and samples.
@@ -260,57 +261,6 @@ def _do_all(functions: Sequence[Callable[[], None]]) -> None:
         raise InputError(join_lines(fault.message for fault in faults))
     if faults:
         raise faults[0]
-
-
-def open_reader(
-    config: TrainConfig, split: str, *, size: augment.Size, cache_megabytes: int = 0
-) -> pipeline.PairReader:
-    """Returns the pairs of one split as the configuration has them.
-
-    Args:
-        config: Names the data set, its folder, channels, direction and colour space.
-        split: "train", "val" or "test".
-        size: Pixels of the shorter side; or (height, width) to cover.
-        cache_megabytes: Memory for decoded images.
-    """
-    return pipeline.PairReader(
-        _open_source(config, split, size),
-        size=size,
-        direction=config.direction,
-        cache_megabytes=cache_megabytes,
-        color_space=config.color_space,
-    )
-
-
-def _open_source(config: TrainConfig, split: str, size: augment.Size) -> pairs.PairSource:
-    scene_size = max(config.crop_shape)
-    if config.color_space == LAB:
-        return photos.open_photos(
-            config.dataset,
-            split,
-            data_dir=config.data_dir,
-            photo_side="B" if config.direction == "AtoB" else "A",
-            scaled_to=size,
-            scene_size=scene_size,
-        )
-    sides = [
-        (config.input_channels, config.input_limits),
-        (config.output_channels, config.output_limits),
-    ]
-    if config.direction == "BtoA":
-        sides.reverse()
-    (a_channels, a_range), (b_channels, b_range) = sides
-    return pairs.open_pairs(
-        config.dataset,
-        split,
-        data_dir=config.data_dir,
-        a_channels=a_channels,
-        b_channels=b_channels,
-        a_range=a_range,
-        b_range=b_range,
-        scaled_to=size,
-        scene_size=scene_size,
-    )
 
 
 def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:

@@ -12,11 +12,12 @@ import tensorflow as tf
 from pix2pix_tf import metrics, seeds
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pipeline
+from pix2pix_tf.networks import crop_noise_size
 from pix2pix_tf.training import reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure, read_best
 from pix2pix_tf.training.locking import RunLock
 from pix2pix_tf.training.progress import Progress
-from pix2pix_tf.training.state import TrainState, crop_noise_size
+from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.write_errors import writing
 
 _SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON has not.

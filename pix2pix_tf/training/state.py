@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.keras_compat import FusedAdam, ScaledOptimizer
-from pix2pix_tf.models import convolutions, discriminator, generator
+from pix2pix_tf.models import convolutions
+from pix2pix_tf.networks import build_discriminator, build_generator
 from pix2pix_tf.training import precision
 
 # Authors' code, which takes Torch's default. Keras' is 1e-7.
@@ -46,62 +47,6 @@ class TrainState(tf.Module):
         self.examples_seen = _counter(0, "examples_seen")
         self.seed = _counter(config.seed, "seed")
         self.first_bad_step = _counter(-1, "first_bad_step")
-
-
-def build_generator(
-    config: TrainConfig,
-    *,
-    statistics: str = "batch",
-    dtype: str = "float32",
-    formulation: str = convolutions.PLAIN,
-) -> keras.Model:
-    """Returns the configured generator with fresh weights."""
-    return generator.build_generator(
-        config.generator,
-        crop_size=config.crop_size,
-        input_channels=config.input_channels,
-        output_channels=config.output_channels,
-        base_filters=config.base_filters,
-        norm=config.norm,
-        bottleneck_norm=config.bottleneck_norm,
-        dropout=config.dropout,
-        statistics=statistics,
-        dtype=dtype,
-        formulation=formulation,
-    )
-
-
-def build_discriminator(
-    config: TrainConfig, *, dtype: str = "float32", formulation: str = convolutions.PLAIN
-) -> keras.Model:
-    """Returns the configured discriminator with fresh weights."""
-    seen_channels = config.output_channels + config.input_channels * config.conditional
-    return discriminator.patchgan(
-        receptive_field=config.receptive_field,
-        input_channels=seen_channels,
-        base_filters=config.base_filters,
-        norm=config.norm,
-        spectral_norm=config.spectral_norm,
-        dtype=dtype,
-        formulation=formulation,
-    )
-
-
-def noise_size(config: TrainConfig, *, height: int = 0, width: int = 0) -> int:
-    """Returns how many numbers z has for one image; 0 means `crop_size`."""
-    return generator.noise_size(
-        crop_size=config.crop_size,
-        base_filters=config.base_filters,
-        dropout=config.dropout,
-        height=height,
-        width=width,
-    )
-
-
-def crop_noise_size(config: TrainConfig) -> int:
-    """Returns how many numbers z has for one training crop, square or not."""
-    height, width = config.crop_shape
-    return noise_size(config, height=height, width=width)
 
 
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from pix2pix_tf import losses, seeds
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.training.state import TrainState, crop_noise_size
+from pix2pix_tf.networks import crop_noise_size
+from pix2pix_tf.training.state import TrainState
 
 
 def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distribute.Strategy):

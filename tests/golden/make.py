@@ -16,7 +16,7 @@ import tempfile
 import keras
 import numpy as np
 
-from pix2pix_tf.training import state
+from pix2pix_tf import networks
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 from tests import tiny_runs
 
@@ -37,7 +37,7 @@ def main() -> None:
         path = _FOLDER / f"keras{major}_{norm}.weights.h5.gz"
         path.write_bytes(gzip.compress(weights, mtime=0))
         image = tiny_runs.random_image(1, config.crop_size, config.crop_size, 3)
-        z = tiny_runs.random_noise(1, state.noise_size(config))
+        z = tiny_runs.random_noise(1, networks.noise_size(config))
         outputs[norm] = np.array(generator([image, z]))
     np.savez_compressed(_FOLDER / "expected.npz", **outputs)
 

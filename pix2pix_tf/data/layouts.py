@@ -1,0 +1,150 @@
+"""Which files of a data set's folder are the pairs of a split; see `find_pairs`."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from pix2pix_tf.data import images, records
+from pix2pix_tf.data.encoded import ImageFile
+from pix2pix_tf.errors import InputError, MissingInputError
+
+SPLITS = ("train", "val", "test")
+_MOST_LONELY_SHOWN = 10
+# Pairs would be missing without a word if these were passed over like other files.
+OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
+
+
+@dataclasses.dataclass(frozen=True)
+class PairFiles:
+    """The file, or the two files, of a pair. Aligned pairs have A and B side by side."""
+
+    a: ImageFile
+    b: ImageFile | None = None  # None: `a` holds both, A on the left.
+
+    @property
+    def name(self) -> str:
+        """The pair's name: the file's, without the suffix."""
+        return self.a.stem
+
+    @property
+    def files(self) -> tuple[ImageFile, ...]:
+        """The one or two of them."""
+        return (self.a,) if self.b is None else (self.a, self.b)
+
+
+def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
+    """Returns the pairs of a split, sorted by name.
+
+    Layouts, in this order:
+        FOLDER/SPLIT/A/, FOLDER/SPLIT/B/        paired by name, without the suffix
+        FOLDER/A/SPLIT/, FOLDER/B/SPLIT/        the same
+        FOLDER/SPLITA/, FOLDER/SPLITB/          the same (trainA, trainB)
+        FOLDER/SPLIT/*.jpg                      A|B side by side in each file
+
+    Raises:
+        MissingInputError: If there is no such split, naming those there are; if
+            it is empty; if a file has no partner.
+    """
+    folder = pathlib.Path(folder)
+    folders = two_folders(folder, split)
+    for a_folder, b_folder in folders:
+        if a_folder.is_dir() and b_folder.is_dir():
+            return _match_by_name(a_folder, b_folder)
+        if a_folder.is_dir() or b_folder.is_dir():
+            there, missing = sorted((a_folder, b_folder), key=lambda path: not path.is_dir())
+            raise MissingInputError(
+                f"There is '{there}' but no '{missing}'. Put the partners there, with the same "
+                "names."
+            )
+    aligned = folder / split
+    if not aligned.is_dir():
+        found = [name for name in SPLITS if has_split(folder, name)]
+        pairs_of_folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in folders)
+        raise MissingInputError(
+            f"'{folder}' has no split '{split}'. Splits found: {', '.join(found) or 'none'}. "
+            f"Expected '{aligned}' with images that hold A and B side by side; or one image a "
+            f"file, paired by name, in {pairs_of_folders}."
+        )
+    files = _list_images(aligned)
+    if not files:
+        raise MissingInputError(
+            f"'{aligned}' holds no images (0 files that end in "
+            f"{', '.join(images.IMAGE_SUFFIXES)}). Put the pairs there."
+        )
+    _check_unique(files)
+    return [PairFiles(path, None) for path in files]
+
+
+def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    """Returns where A and B of a split may be, if each has a folder of its own."""
+    return [
+        (folder / split / "A", folder / split / "B"),
+        (folder / "A" / split, folder / "B" / split),
+        (folder / f"{split}A", folder / f"{split}B"),
+    ]
+
+
+def has_split(folder: pathlib.Path, split: str) -> bool:
+    """Returns whether there is a split, in records or in any of the layouts of `find_pairs`.
+
+    Raises:
+        InputError: If there are records whose index cannot be used.
+    """
+    if records.is_there(folder):
+        return split in records.list_splits(folder)
+    either = [path for pair in two_folders(folder, split) for path in pair]
+    return (folder / split).is_dir() or any(path.is_dir() for path in either)
+
+
+def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
+    a_files, b_files = _list_images(a_folder), _list_images(b_folder)
+    _check_unique(a_files)
+    _check_unique(b_files)
+    a_of, b_of = ({path.stem: path for path in files} for files in (a_files, b_files))
+    lonely = [f"'{a_of[stem]}' has no partner in '{b_folder}'" for stem in a_of.keys() - b_of]
+    lonely += [f"'{b_of[stem]}' has no partner in '{a_folder}'" for stem in b_of.keys() - a_of]
+    if lonely:
+        more = len(lonely) - _MOST_LONELY_SHOWN
+        tail = f"; and {more} more" if more > 0 else ""
+        raise MissingInputError(
+            f"{'; '.join(sorted(lonely)[:_MOST_LONELY_SHOWN])}{tail}. Pairs have the same name in "
+            "both folders, the suffix may differ: add the missing files or take these out."
+        )
+    if not a_of:
+        raise MissingInputError(
+            f"'{a_folder}' and '{b_folder}' hold no images. Put the pairs there."
+        )
+    return [PairFiles(a_of[stem], b_of[stem]) for stem in sorted(a_of)]
+
+
+def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the images of a folder; pictures that cannot be read are not passed over."""
+    others = list_other_pictures(folder)
+    if others:
+        raise InputError(
+            f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
+            f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
+        )
+    return images.list_images(folder)
+
+
+def list_other_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the pictures of a folder of kinds that are not read, by their suffix, sorted."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in OTHER_PICTURES and not path.name.startswith(".")
+    )
+
+
+def _check_unique(files: Sequence[pathlib.Path]) -> None:
+    seen = {}
+    for path in files:
+        if path.stem in seen:
+            raise InputError(
+                f"'{seen[path.stem]}' and '{path}' have the same name but for the suffix, so "
+                "which one is meant is not clear. Take one of them out."
+            )
+        seen[path.stem] = path

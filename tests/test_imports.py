@@ -1,0 +1,79 @@
+"""Holds the imports of the package to the map in its docstring, and that of the drawn scenes."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+from collections.abc import Iterator
+
+from absl.testing import absltest, parameterized
+
+_PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "pix2pix_tf"
+_MAPS = (("package", ""), ("scenes", "data/scenes"))
+
+
+def _read_map(folder: pathlib.Path) -> list[tuple[list[str], str]]:
+    """Returns the lines of the map of a package: its modules, and what is said of them."""
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
+    lines = re.findall(r"^ {4}(\w+(?:, \w+)*)  +(.+)$", docstring, re.MULTILINE)
+    return [(names.split(", "), text) for names, text in lines]
+
+
+def _imported(path: pathlib.Path, *, only_at_once: bool = False) -> Iterator[str]:
+    """Yields the dotted names that a file imports, in functions too unless `only_at_once`."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in tree.body if only_at_once else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # A relative one begins with dots, and is on no map.
+            module = "." * node.level + (node.module or "")
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _modules(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """Returns the files of each module and package that stands in a folder."""
+    files = {path.stem: [path] for path in folder.glob("*.py") if path.stem != "__init__"}
+    packages = {path.parent for path in folder.glob("*/__init__.py")}
+    return {**files, **{path.name: sorted(path.rglob("*.py")) for path in packages}}
+
+
+class ImportsTest(parameterized.TestCase):
+    @parameterized.named_parameters(*_MAPS)
+    def test_every_module_is_on_the_map_once(self, folder):
+        names = [name for names, _ in _read_map(_PACKAGE / folder) for name in names]
+        self.assertCountEqual(names, _modules(_PACKAGE / folder))
+
+    @parameterized.named_parameters(*_MAPS)
+    def test_imports_are_of_what_stands_before(self, folder):
+        order = [name for names, _ in _read_map(_PACKAGE / folder) for name in names]
+        prefix = ".".join([_PACKAGE.name, *pathlib.Path(folder).parts]) + "."
+        wrong = []
+        for module, paths in _modules(_PACKAGE / folder).items():
+            allowed = {module, *order[: order.index(module)]}
+            for path in paths:
+                wrong += [
+                    f"{path.relative_to(_PACKAGE)} imports {name}"
+                    for name in _imported(path)
+                    if name.startswith(".")
+                    or name.startswith(prefix)
+                    and name.removeprefix(prefix).split(".")[0] not in allowed
+                ]
+        self.assertEmpty(wrong)
+
+    def test_the_package_imports_none_of_its_users(self):
+        for path in _PACKAGE.rglob("*.py"):
+            roots = {name.split(".")[0] for name in _imported(path)}
+            self.assertEmpty(roots & {"export", "benchmarks", "notebooks", "tests"}, path)
+
+    def test_what_is_said_to_go_without_tensorflow_does(self):
+        lines = [names for names, text in _read_map(_PACKAGE) if "no TensorFlow" in text]
+        self.assertLen(lines, 2)
+        for name in sum(lines, []):
+            roots = {x.split(".")[0] for x in _imported(_PACKAGE / f"{name}.py", only_at_once=True)}
+            self.assertEmpty(roots & {"tensorflow", "keras"}, name)
+
+
+if __name__ == "__main__":
+    absltest.main()

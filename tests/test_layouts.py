@@ -1,0 +1,169 @@
+"""Tests of `pix2pix_tf.data.layouts`, on folders of tiny pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from absl.testing import absltest, parameterized
+from pair_folders import LEFT, RIGHT, FolderTest, aligned, picture
+
+from pix2pix_tf.data import layouts
+from pix2pix_tf.errors import MissingInputError
+
+
+class FindPairsTest(FolderTest):
+    @parameterized.named_parameters(
+        ("split_then_side", "train/A", "train/B"),
+        ("side_then_split", "A/train", "B/train"),
+        ("one_word", "trainA", "trainB"),
+    )
+    def test_two_folders(self, a_folder, b_folder):
+        for name in ("2.png", "10.png", "1.a.png"):
+            self.save(f"{a_folder}/{name}", picture(LEFT))
+            # The suffix may differ; what comes before it may hold dots.
+            self.save(f"{b_folder}/{name[:-4]}.bmp", picture(RIGHT))
+        self.save(f"{a_folder}/notes.txt", b"")
+        self.save(f"{b_folder}/.hidden.png", b"")
+        found = layouts.find_pairs(self.folder, "train")
+        expected = [
+            layouts.PairFiles(
+                self.folder / a_folder / f"{name}.png", self.folder / b_folder / f"{name}.bmp"
+            )
+            for name in ("1.a", "10", "2")
+        ]
+        self.assertEqual(found, expected)
+        opened = self.open()
+        self.assertEqual(opened.names, ["1.a", "10", "2"])
+        a, b = opened.read(1)
+        self.assertAllEqual(a, np.full((4, 6, 3), LEFT))
+        self.assertAllEqual(b, np.full((4, 6, 3), RIGHT))
+
+    def test_aligned(self):
+        for name in ("2.png", "10.PNG", "1.bmp"):
+            self.save(f"val/{name}", aligned())
+        found = layouts.find_pairs(self.folder, "val")
+        expected = [self.folder / "val" / name for name in ("1.bmp", "10.PNG", "2.png")]
+        self.assertEqual(found, [layouts.PairFiles(path, None) for path in expected])
+        self.assertEqual([pair.name for pair in found], ["1", "10", "2"])
+
+    def test_two_folders_come_before_files_beside_them(self):
+        self.save("train/1.png", aligned())
+        self.save("train/A/2.png", picture())
+        self.save("train/B/2.png", picture())
+        self.assertEqual([pair.name for pair in layouts.find_pairs(self.folder, "train")], ["2"])
+
+    def test_splits_do_not_mix(self):
+        for split in ("train", "test"):
+            self.save(f"{split}A/{split}.png", picture())
+            self.save(f"{split}B/{split}.png", picture())
+        self.assertEqual(self.open("test").names, ["test"])
+
+    def test_missing_split_lists_those_found(self):
+        self.save("train/1.png", aligned())
+        self.save("A/test/1.png", picture())
+        self.save("unrelated/1.png", picture())
+        self.assert_refused(
+            lambda: layouts.find_pairs(self.folder, "val"),
+            f"'{self.folder}' has no split 'val'. Splits found: train, test. Expected "
+            f"'{self.folder}/val' with images that hold A and B side by side; or one image a "
+            f"file, paired by name, in '{self.folder}/val/A' and '{self.folder}/val/B', or in "
+            f"'{self.folder}/A/val' and '{self.folder}/B/val', or in '{self.folder}/valA' and "
+            f"'{self.folder}/valB'.",
+            error=MissingInputError,
+        )
+
+    def test_missing_split_of_an_empty_folder(self):
+        with self.assertRaisesRegex(MissingInputError, "Splits found: none. Expected "):
+            layouts.find_pairs(self.folder, "train")
+
+    def test_empty_split(self):
+        self.save("train/notes.txt", b"no picture")
+        self.assert_refused(
+            lambda: layouts.find_pairs(self.folder, "train"),
+            f"'{self.folder}/train' holds no images (0 files that end in .png, .jpg, .jpeg, "
+            ".bmp, .npy, .tif, .tiff). Put the pairs there.",
+            error=MissingInputError,
+        )
+
+    @parameterized.named_parameters(
+        ("aligned", "train", "2.webp"),
+        ("side", "train/B", "1.GIF"),
+        ("other_side", "trainA", "1.avif"),
+    )
+    def test_pictures_that_are_not_read_are_not_passed_over(self, folder, name):
+        self.save("train/1.png" if folder == "train" else f"{folder}/1.png", aligned())
+        if folder != "train":
+            partner = {"A": "B", "B": "A"}[folder[-1]]
+            self.save(f"{folder[:-1]}{partner}/1.png", aligned())
+        self.save(f"{folder}/{name}", b"whatever it holds")
+        self.assert_refused(
+            lambda: layouts.find_pairs(self.folder, "train"),
+            f"'{self.folder}/{folder}' holds 1 pictures of a kind that is not read, such as "
+            f"'{name}'. Convert them to PNG or JPEG, or take them out.",
+        )
+
+    def test_two_empty_folders(self):
+        for side in "AB":
+            (self.folder / f"train{side}").mkdir()
+        self.assert_refused(
+            lambda: layouts.find_pairs(self.folder, "train"),
+            f"'{self.folder}/trainA' and '{self.folder}/trainB' hold no images. "
+            "Put the pairs there.",
+            error=MissingInputError,
+        )
+
+    @parameterized.named_parameters(("a", "A", "B"), ("b", "B", "A"))
+    def test_one_of_two_folders(self, there, missing):
+        self.save(f"train{there}/1.png", picture())
+        self.assert_refused(
+            lambda: layouts.find_pairs(self.folder, "train"),
+            f"There is '{self.folder}/train{there}' but no '{self.folder}/train{missing}'. "
+            "Put the partners there, with the same names.",
+            error=MissingInputError,
+        )
+
+    @parameterized.named_parameters(("in_b", "A", "B"), ("in_a", "B", "A"))
+    def test_missing_partner(self, complete, lacking):
+        for name in ("1", "2", "3"):
+            self.save(f"train/{complete}/{name}.png", picture())
+        self.save(f"train/{lacking}/2.png", picture())
+        there, missing = self.folder / "train" / complete, self.folder / "train" / lacking
+        self.assert_refused(
+            lambda: layouts.find_pairs(self.folder, "train"),
+            f"'{there}/1.png' has no partner in '{missing}'; "
+            f"'{there}/3.png' has no partner in '{missing}'. Pairs have the same name in both "
+            "folders, the suffix may differ: add the missing files or take these out.",
+            error=MissingInputError,
+        )
+
+    def test_missing_partners_both_ways(self):
+        for name in "AB":  # Each file is named after the folder that it is in.
+            self.save(f"train/{name}/{name}.png", picture())
+        with self.assertRaisesRegex(
+            MissingInputError, r"A/A\.png' has no partner in '.*B/B\.png' has no partner in '"
+        ):
+            layouts.find_pairs(self.folder, "train")
+
+    def test_many_missing_partners_are_counted(self):
+        for number in range(25):
+            self.save(f"trainA/{number}.png", b"")
+        self.save("trainB/0.png", b"")
+        with self.assertRaises(MissingInputError) as raised:
+            layouts.find_pairs(self.folder, "train")
+        message = str(raised.exception)
+        self.assertEqual(message.count("has no partner"), 10)
+        self.assertIn("; and 14 more. Pairs have", message)
+
+    @parameterized.named_parameters(("aligned", "train"), ("a", "trainA"), ("b", "trainB"))
+    def test_same_name_twice(self, where):
+        for folder in ("trainA", "trainB") if where != "train" else ("train",):
+            self.save(f"{folder}/1.png", aligned())
+        self.save(f"{where}/1.jpg", aligned())
+        self.assert_refused(
+            lambda: layouts.find_pairs(self.folder, "train"),
+            f"'{self.folder}/{where}/1.jpg' and '{self.folder}/{where}/1.png' have the same name "
+            "but for the suffix, so which one is meant is not clear. Take one of them out.",
+        )
+
+
+if __name__ == "__main__":
+    absltest.main()
