@@ -8,7 +8,7 @@ import json
 import math
 import pathlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -97,6 +97,16 @@ def sample_grid(
             pixels = images.in_colour(images.denormalize_image(row_images[column]).numpy())
             picture.paste(Image.fromarray(pixels), (left, _HEADER_PX + row * (height + _GAP_PX)))
     return np.asarray(picture)
+
+
+def row_as_png(pictures: Mapping[str, np.ndarray]) -> bytes:
+    """Returns a PNG file, as a notebook shows it: images side by side under their names.
+
+    Args:
+        pictures: By name, images as of `sample_grid`.
+    """
+    grid = sample_grid([list(pictures.values())], titles=list(pictures))
+    return images.encode_image(grid, ".png")
 
 
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
