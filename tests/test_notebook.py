@@ -375,9 +375,9 @@ class TestOtherSettings:
 
     def test_colorization_is_shown_as_photos(self, tmp_path, monkeypatch):
         settings = dict(color_space="lab", input_channels=1, output_channels=2)
-        shown = []
-        with mock.patch.object(reports, "row_as_png", side_effect=shown.append):
+        with mock.patch.object(reports, "row_as_png", wraps=reports.row_as_png) as row_as_png:
             names = self.run(tmp_path, monkeypatch, SETTINGS=settings)
+        shown = [call.args[0] for call in row_as_png.call_args_list]
         assert [list(pictures) for pictures in shown] == [
             *4 * [["input", "target", "sample 1"]],
             ["input", "served", "served again"],
@@ -465,7 +465,7 @@ class TestExport:
     def test_shows_models_of_other_settings(self, settings, channels, shown, tmp_path, monkeypatch):
         tiny_runs.write_run(tmp_path / "runs" / "demo", dataset="/not/here", **settings)
         monkeypatch.chdir(tmp_path)
-        with mock.patch.object(reports, "row_as_png", return_value=b"") as row_as_png:
+        with mock.patch.object(reports, "row_as_png", wraps=reports.row_as_png) as row_as_png:
             names = self.run_cells_until("translate_encoded(")
         assert names["image"].shape[-1] == channels
         (pictures,) = row_as_png.call_args.args

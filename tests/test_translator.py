@@ -143,6 +143,8 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         values = translate.file_values(picture)
         self.assertEqual((values.dtype, expected.dtype), (dtype, dtype))
         self.assertAllEqual(values, expected)
+        low, high = config.output_limits or (0, 255)
+        self.assertAllClose(values, (picture + 1) / 2 * (high - low) + low, rtol=0, atol=0.51)
         self.assertNotAllEqual(translate.translate_example(example, seed=3), picture)
 
     def test_a_file_that_is_no_image_is_named(self):
