@@ -17,24 +17,28 @@
 
 # %% [markdown]
 """
-[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pix2pix_tf/blob/main/notebooks/export_and_serve.ipynb)
-
 # Take a trained pix2pix anywhere
 
-From a run folder, which `train_pix2pix.ipynb` made, to a SavedModel for servers, a TFLite file for
-phones and a TF.js folder for web pages. Each gets the same image and the same noise, and gives the same
-picture.
+From what `train_pix2pix.ipynb` made to a SavedModel for servers, a TFLite file for phones and a TF.js
+folder for web pages. Each gets the same image and the same noise, and gives the same picture.
 """
 
 # %% [markdown]
 """
 ## 1. Settings
+
+**The model.** Colab gives each notebook a machine of its own, so what `train_pix2pix` left on its own
+is not here. `MODEL` is one of:
+
+- the zip that `train_pix2pix` gave you in the end, once you have uploaded it in the Files pane on the
+  left: the default is the one of the demo;
+- the run's folder on Drive, if `RUNS` was there: Colab asks for your permission;
+- in Jupyter, a run folder or a SavedModel on this machine, such as `runs/demo`.
 """
 
 # %% cellView="form" tags=["parameters"]
-# @markdown The run folder: where `train_pix2pix` kept it, on Drive or here.
-WORKDIR = "runs/demo"  # @param {type: "string"}
-# @markdown `best` by the measure of the training, `newest`, or a step that is kept.
+MODEL = "demo_savedmodel.zip"  # @param ["demo_savedmodel.zip", "/content/drive/MyDrive/pix2pix/demo", "runs/demo"] {allow-input: true}
+# @markdown Of a run folder: `best` by the measure of the training, `newest`, or a step that is kept.
 CHECKPOINT = "newest"  # @param ["newest", "best"] {allow-input: true}
 OUTPUT = "exported"  # @param {type: "string"}
 # @markdown Pairs to show, and to calibrate `int8` with: a name or a folder, and the folder of published
@@ -45,8 +49,9 @@ DATA_DIR = ""  # @param {type: "string"}
 TFLITE = "float16"  # @param ["none", "float16", "dynamic", "int8"]
 # @markdown How the TF.js folder holds its weights.
 TFJS = "float16"  # @param ["none", "float16", "uint8"]
-# @markdown What `pip` installs: the project's address, or a zip of it that you uploaded.
-REPOSITORY = "git+https://github.com/OWNER/pix2pix_tf"  # @param {type: "string"}
+# @markdown What `pip` installs: a zip of the project, uploaded in the Files pane on the left, or its
+# @markdown address, `git+https://...`. The zip is made by `git archive --format=zip -o pix2pix_tf.zip HEAD`.
+REPOSITORY = "/content/pix2pix_tf.zip"  # @param {type: "string"}
 
 # %% [markdown]
 """
@@ -73,12 +78,21 @@ except ImportError:  # Not in Colab.
     drive = files = None
 
 DRIVE = "/content/drive"
-if drive and any(path.startswith(DRIVE) for path in (WORKDIR, OUTPUT, DATASET, DATA_DIR)):
+if drive and any(path.startswith(DRIVE) for path in (MODEL, OUTPUT, DATASET, DATA_DIR)):
     drive.mount(DRIVE)
+if not pathlib.Path(MODEL).exists():
+    raise FileNotFoundError(
+        f"There is no '{MODEL}'. Upload the zip that train_pix2pix gave you, in the Files pane on "
+        "the left, and name it in MODEL, section 1; or name the run's folder on Drive, or one here."
+    )
 
 if importlib.util.find_spec("pix2pix_tf") is None:
-    if "OWNER" in REPOSITORY:
-        raise ValueError(f"REPOSITORY is '{REPOSITORY}'. Put the project's address there.")
+    if "://" not in REPOSITORY and not pathlib.Path(REPOSITORY).exists():
+        raise FileNotFoundError(
+            f"There is no '{REPOSITORY}' to install. In a copy of the project, run: git archive "
+            "--format=zip -o pix2pix_tf.zip HEAD. Upload the zip in the Files pane on the left, "
+            "and run this again; or let REPOSITORY be the project's address, git+https://..."
+        )
     # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
     options = ["--no-deps"] if drive else []
     pip = [sys.executable, "-m", "pip", "install", "--quiet", *options, REPOSITORY]
@@ -89,12 +103,12 @@ if importlib.util.find_spec("pix2pix_tf") is None:
 
 from export import litert, tfjs_model, tflite
 from pix2pix_tf import serving
-from pix2pix_tf.data import images, lab, pairs, pipeline, readers
+from pix2pix_tf.data import examples, images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.inference import exported, translator
+from pix2pix_tf.inference import exported, forms, translator
 from pix2pix_tf.training import reports
 
-workdir, output = pathlib.Path(WORKDIR), pathlib.Path(OUTPUT)
+output = pathlib.Path(OUTPUT)
 
 # %% [markdown]
 """
@@ -107,16 +121,9 @@ The model card says how it was trained and what it takes.
 """
 
 # %%
-version = serving.save_version(workdir, output / "saved_model", checkpoint=CHECKPOINT)
+version = forms.save_version(MODEL, output / "saved_model", checkpoint=CHECKPOINT)
 model = exported.load(version)
 print(f"'{version}', step {model.step}: {', '.join(sorted(model.card['signatures']))}.")
-
-
-def show(pictures):
-    """Shows images of one size side by side; `pictures` maps titles to them."""
-    grid = reports.sample_grid([list(pictures.values())], list(pictures))
-    display(Image(data=images.encode_image(grid, ".png"), width=min(grid.shape[1], 1200)))
-
 
 config = dataclasses.replace(
     model.config,
@@ -124,35 +131,18 @@ config = dataclasses.replace(
     data_dir=DATA_DIR or model.config.data_dir,
 )
 try:
-    split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-    reader = readers.open_reader(config, split, size=config.crop_shape)
-    (example,) = pipeline.evaluation_examples(reader, crop_size=config.crop_shape, limit=1)
+    (example,) = examples.held_out(config, limit=1)
 except InputError as error:
     print(f"The input is a drawn scene, not of the training's set, which cannot be had: {error}")
-    labels, _ = pairs.ScenePairs("test", size=max(config.crop_shape)).read(0)
-    file = images.encode_image(labels, ".png")  # Read again as the model takes it, maybe grey.
-    channels = config.input_file_channels
-    is_picture = channels in (1, 3, 4)
-    scene = images.decode_pixels(file, channels=channels if is_picture else 1).numpy()
-    if not is_picture:
-        scene = scene.repeat(channels, axis=-1)  # The same grey in each.
-    height, width = config.crop_shape
-    scene = images.normalize_image(scene[:height, :width])
-    source = lab.source_of(scene, config.color_space)[None]
-    make = pipeline.LabExample if config.color_space == "lab" else pipeline.Example
-    example = make("scene", source, source)
+    example = examples.drawn(config)
 image = example.source.numpy()
 noise = translator.draw_noise(config, *config.crop_shape, entropy=[0])[None]
 served = model.translate_with_noise(image, noise)
-
-
-def picture_of(output):
-    """Returns an output as it is shown: of colorization the photo, not its a and b."""
-    return example.picture_of(output)[0]
-
-
-shown = {"input": example.source_picture[0], "one draw": picture_of(model.translate(image))}
-show({**shown, "another": picture_of(served)})
+one_draw = model.translate(image)
+pictures = {"input": example.source_picture[0]}
+for title, values in {"one draw": one_draw, "another": served}.items():
+    pictures[title] = example.picture_of(values)[0]
+display(Image(reports.row_as_png(pictures)))
 
 # %% [markdown]
 """
@@ -193,7 +183,10 @@ tflite.convert(version, path, quantize=TFLITE, dataset=DATASET, data_dir=DATA_DI
 phone = litert.LiteRtModel(path).run("with_noise", image=image, z=noise)["output"]
 print(f"'{path}', {path.stat().st_size / 1e6:.1f} MB")
 print(f"Differs from the SavedModel by {abs(phone - served).max():.1e} at most.")
-show({"input": shown["input"], "SavedModel": picture_of(served), "TFLite": picture_of(phone)})
+pictures = {"input": example.source_picture[0]}
+for title, values in {"SavedModel": served, "TFLite": phone}.items():
+    pictures[title] = example.picture_of(values)[0]
+display(Image(reports.row_as_png(pictures)))
 
 # %% [markdown]
 """

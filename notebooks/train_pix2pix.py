@@ -19,8 +19,6 @@
 
 # %% [markdown]
 """
-[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pix2pix_tf/blob/main/notebooks/train_pix2pix.ipynb)
-
 # Train pix2pix
 
 pix2pix ([Isola et al., CVPR 2017](https://arxiv.org/abs/1611.07004)) learns to turn one kind of
@@ -66,8 +64,9 @@ IMAGES = "held-out"  # @param ["held-out", "upload"] {allow-input: true}
 NUM_SAMPLES = 3  # @param {type: "integer"}
 # @markdown Any other setting by its name, such as `{"crop_size": 128, "lambda_l1": 50}`.
 SETTINGS = {}  # @param {type: "raw"}
-# @markdown What `pip` installs: the project's address, or a zip of it that you uploaded.
-REPOSITORY = "git+https://github.com/OWNER/pix2pix_tf"  # @param {type: "string"}
+# @markdown What `pip` installs: a zip of the project, uploaded in the Files pane on the left, or its
+# @markdown address, `git+https://...`. The zip is made by `git archive --format=zip -o pix2pix_tf.zip HEAD`.
+REPOSITORY = "/content/pix2pix_tf.zip"  # @param {type: "string"}
 
 # %% [markdown]
 """
@@ -96,8 +95,12 @@ if drive and any(path.startswith(DRIVE) for path in (DATASET, RUNS, IMAGES)):
     drive.mount(DRIVE)
 
 if importlib.util.find_spec("pix2pix_tf") is None:
-    if "OWNER" in REPOSITORY:
-        raise ValueError(f"REPOSITORY is '{REPOSITORY}'. Put the project's address there.")
+    if "://" not in REPOSITORY and not pathlib.Path(REPOSITORY).exists():
+        raise FileNotFoundError(
+            f"There is no '{REPOSITORY}' to install. In a copy of the project, run: git archive "
+            "--format=zip -o pix2pix_tf.zip HEAD. Upload the zip in the Files pane on the left, "
+            "and run this again; or let REPOSITORY be the project's address, git+https://..."
+        )
     # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
     options = ["--no-deps"] if drive else []
     pip = [sys.executable, "-m", "pip", "install", "--quiet", *options, REPOSITORY]
@@ -110,7 +113,7 @@ import tensorflow as tf
 
 from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, pairs, pipeline, readers, registry
+from pix2pix_tf.data import examples, images, registry
 from pix2pix_tf.files import write_atomically
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import loop, reports
@@ -124,8 +127,7 @@ if not tf.config.list_physical_devices("GPU"):
 ## 3. Train
 
 The presets below are for a free GPU. They take the paper's batch sizes, but fewer steps than its
-200 epochs. On a T4 the networks compute in float16, which is faster; weights and losses stay
-float32.
+200 epochs. On a T4 the networks compute in float16; weights and losses stay float32.
 
 **Disconnected?** Run all cells again with the same settings, again with a GPU: the run goes on
 from its newest checkpoint. **Stop** the cell to pause it: everything is saved first.
@@ -210,59 +212,31 @@ no target and may have any size. The samples of one input differ by the generato
 which stays on after training. Expect small differences, as the paper found too.
 """
 
-
 # %%
-def show(pictures):
-    """Shows images of one size side by side; `pictures` maps titles to them."""
-    grid = reports.sample_grid([list(pictures.values())], list(pictures))
-    display(Image(data=images.encode_image(grid, ".png"), width=min(grid.shape[1], 1200)))
-
-
-split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-reader = readers.open_reader(config, split, size=config.crop_shape)
-examples = list(pipeline.evaluation_examples(reader, crop_size=config.crop_shape, limit=4))
-trained = translator.load(workdir)
-translations = workdir / "translations"
-translations.mkdir(exist_ok=True)
-suffix = ".png" if config.makes_pictures else ".npy"  # PNG holds 1, 3 or 4 channels of integers.
-
-
-def write(name, sample, values):
-    """Writes a translation into the folder, and returns it as it is shown."""
-    path = translations / f"{name}_{sample + 1}{suffix}"
-    write_atomically(path, images.encode_image(values, suffix))
-    limits = config.output_limits
-    return images.read_image(path, channels=config.output_file_channels, value_range=limits)
-
-
-shown = {}  # By name, what is shown side by side.
+held_out = examples.held_out(config, limit=4)
 if IMAGES == "held-out":
-    for example in examples:
-        pictures = {"input": example.source_picture[0], "target": example.target_picture[0]}
-        for sample in range(NUM_SAMPLES):
-            output = trained(example.source[0].numpy(), sample=sample)
-            values = images.denormalize_image(
-                example.picture_of(output[None])[0],
-                dtype=tf.as_dtype(config.output_dtype),
-                value_range=config.output_limits,
-            )
-            pictures[f"sample {sample + 1}"] = write(example.name, sample, values)
-        shown[example.name] = pictures
+    inputs = held_out
 else:
     if IMAGES == "upload":
         paths = [pathlib.Path(name) for name in files.upload()]
     else:
         paths = translate.find_inputs(pathlib.Path(IMAGES))
-    for path in paths:
-        channels, limits = config.input_file_channels, config.input_limits
-        pictures = {"input": images.read_image(path, channels=channels, value_range=limits)}
-        for sample in range(NUM_SAMPLES):
-            values = trained.translate_file(path, sample=sample)
-            pictures[f"sample {sample + 1}"] = write(path.stem, sample, values)
-        shown[path.stem] = pictures
-for name, pictures in shown.items():
-    print(name)
-    show(pictures)
+    inputs = (examples.of_file(path, config) for path in paths)
+
+trained = translator.load(workdir)
+translations = workdir / "translations"
+translations.mkdir(exist_ok=True)
+for example in inputs:
+    pictures = {"input": example.source_picture[0]}
+    if example.target is not None:
+        pictures["target"] = example.target_picture[0]
+    for sample in range(1, NUM_SAMPLES + 1):
+        picture = trained.translate_example(example, sample=sample)
+        pictures[f"sample {sample}"] = picture
+        path = translations / translate.output_name(pathlib.Path(example.name), sample, config)
+        write_atomically(path, images.encode_image(trained.file_values(picture), path.suffix))
+    print(example.name)
+    display(Image(reports.row_as_png(pictures)))
 
 # %% [markdown]
 """
@@ -282,11 +256,12 @@ model = tf.saved_model.load(str(version))
 print(f"'{version}' has the signatures {', '.join(sorted(model.signatures))}.")
 if not config.has_encoded_signature:
     print(f"It has no signature `encoded`. {serving.why_not_encoded(config)}.")
-example = examples[0]
-serve = model.signatures["serving_default"]
-outputs = [serve(image=example.source)["output"] for _ in range(2)]
-first, second = (example.picture_of(output)[0] for output in outputs)
-show({"input": example.source_picture[0], "served": first, "served again": second})
+example = held_out[0]
+pictures = {"input": example.source_picture[0]}
+for title in ("served", "served again"):
+    output = model.signatures["serving_default"](image=example.source)["output"]
+    pictures[title] = example.picture_of(output)[0]
+display(Image(reports.row_as_png(pictures)))
 
 source = example.source[0].numpy()
 difference = abs(translator.load(version)(source) - trained(source)).max()
@@ -297,7 +272,7 @@ print(f"With the same noise, the export and the run differ by {difference:.1e} a
 ## 7. Download
 
 Unzip it where TensorFlow Serving looks for models, or load the folder with
-`tf.saved_model.load`.
+`tf.saved_model.load`. `export_and_serve.ipynb` takes the zip as it is.
 """
 
 # %%

@@ -258,9 +258,14 @@ def save_version(
         card.parent.mkdir()
         card.write_text(json.dumps(_model_card(model, workdir, step), indent=2), encoding="utf-8")
         warmup.write_requests(unfinished / warmup.REQUESTS, config, noise_size=model.noise_size)
-        # Counted now, since another export may have ended meanwhile.
-        final = output / str(max(list_versions(output), default=0) + 1)
-        os.replace(unfinished, final)
+        return place_version(unfinished, output)
+
+
+def place_version(finished: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
+    """Renames a folder, which lies in `output`, to its next version, and returns that."""
+    # Counted now, since another export may have ended meanwhile.
+    final = output / str(max(list_versions(output), default=0) + 1)
+    os.replace(finished, final)
     return final
 
 

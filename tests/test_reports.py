@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import math
 import pathlib
@@ -80,6 +81,13 @@ class SampleGridTest(tf.test.TestCase):
             self.assertAllEqual(np.unique(blank[area]), [255])
             self.assertLess(named[area].min(), 64)
         self.assertAllEqual(header("input", "", "")[:, :64], named[:, :64])
+
+    def test_a_row_for_a_notebook_is_the_grid_of_its_pictures(self):
+        row = {"input": flat(0.5, -0.5, 0.0), "grey": flat(-1.0)}
+        with Image.open(io.BytesIO(reports.row_as_png(row))) as picture:
+            self.assertAllEqual(
+                np.asarray(picture), reports.sample_grid([[*row.values()]], titles=[*row])
+            )
 
     def test_the_file_holds_the_grid(self):
         grid = reports.sample_grid([[flat(0.5, -0.5, 0.0)] * 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import shutil
 
@@ -12,6 +13,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from pix2pix_tf import serving
+from pix2pix_tf.data import examples
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import checkpoints
@@ -117,6 +119,33 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         image = (2 * values - 1).astype(np.float32)
         expected = (self.translators["run"](image, seed=2, sample=1) + 1) * 127.5
         self.assertLess(np.abs(output - expected).max(), 0.6)
+
+    @parameterized.named_parameters(
+        ("colour", dict(), np.uint8),
+        ("colorization", dict(color_space="lab"), np.uint8),
+        ("values", dict(output_channels=2, output_range="0,4095"), np.uint16),
+        ("other_values", dict(output_range="-3,5.5"), np.float32),
+    )
+    def test_an_example_is_translated_as_its_file_is(self, settings, dtype):
+        config = dataclasses.replace(self.config, **settings)
+        channels = config.output_channels
+        translate = translator.Translator(
+            config, lambda image, z: np.tanh(image[..., :1] + z[0, :channels]) / 2
+        )
+        path = self.folder / "a photo.png"
+        pixels = np.random.RandomState(0).randint(0, 256, (21, 35, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(path)
+        expected = translate.translate_file(path, seed=3, sample=1)
+        example = examples.of_file(path, config)
+        picture = translate.translate_example(example, seed=3, sample=1)
+        self.assertEqual((picture.shape, picture.dtype), (expected.shape, np.float32))
+        self.assertAllInRange(picture, -1.0, 1.0)
+        values = translate.file_values(picture)
+        self.assertEqual((values.dtype, expected.dtype), (dtype, dtype))
+        self.assertAllEqual(values, expected)
+        low, high = config.output_limits or (0, 255)
+        self.assertAllClose(values, (picture + 1) / 2 * (high - low) + low, rtol=0, atol=0.51)
+        self.assertNotAllEqual(translate.translate_example(example, seed=3), picture)
 
     def test_a_file_that_is_no_image_is_named(self):
         path = self.folder / "noise.png"

@@ -191,12 +191,12 @@ class Example(NamedTuple):
     """One pair for evaluation; images are `[1, height, width, channels]` in [-1, 1].
 
     Source and target are what the network takes and should give; the pictures are what they
-    look like in files.
+    look like in files. Where there is but an input, the target is None.
     """
 
     name: str
     source: tf.Tensor
-    target: tf.Tensor
+    target: tf.Tensor | None
 
     @property
     def source_picture(self) -> tf.Tensor:
@@ -204,9 +204,9 @@ class Example(NamedTuple):
         return self.source
 
     @property
-    def target_picture(self) -> tf.Tensor:
-        """The target as it is shown and measured."""
-        return self.picture_of(self.target)
+    def target_picture(self) -> tf.Tensor | None:
+        """The target as it is shown and measured; None if there is none."""
+        return None if self.target is None else self.picture_of(self.target)
 
     def picture_of(self, output):
         """Returns an output of the network for this source as it is shown and measured."""
@@ -226,6 +226,11 @@ class LabExample(Example):
         return lab.photo_of(self.source, output)
 
 
+def example_class(color_space: str) -> type[Example]:
+    """Returns the class of the examples of a run with that `color_space`."""
+    return LabExample if color_space == LAB else Example
+
+
 def evaluation_examples(
     reader: PairReader,
     *,
@@ -242,7 +247,7 @@ def evaluation_examples(
         limit: Most pairs to yield, spread evenly over all; None for all.
         only: Names of those that may be yielded; None for all.
     """
-    make = LabExample if reader.color_space == LAB else Example
+    make = example_class(reader.color_space)
     count = len(reader) if limit is None else min(limit, len(reader))
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int):
         if only is not None and reader.names[index] not in only:

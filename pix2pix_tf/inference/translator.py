@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from pix2pix_tf import serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
-from pix2pix_tf.data import images, lab
+from pix2pix_tf.data import examples, images, lab
+from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.models import convolutions
@@ -87,16 +88,25 @@ class Translator:
         Raises:
             InputError: If the file cannot be read, naming it.
         """
-        config = self.config
-        image = images.read_image(
-            path, channels=config.input_file_channels, value_range=config.input_limits
-        )
-        source = np.asarray(lab.source_of(image, config.color_space))
+        source = examples.read_source(path, self.config)
         output = self(source, seed=seed, sample=sample)
+        return self.file_values(lab.picture_of(source, output, self.config.color_space))
+
+    def translate_example(self, example: Example, *, seed: int = 0, sample: int = 0) -> np.ndarray:
+        """Returns the translation of an example as it is shown and measured.
+
+        Returns:
+            float32 `[height, width, output_file_channels]` in [-1, 1]; see `file_values`.
+        """
+        output = self(example.source[0].numpy(), seed=seed, sample=sample)
+        return np.asarray(example.picture_of(output[np.newaxis])[0])
+
+    def file_values(self, picture: np.ndarray | tf.Tensor) -> np.ndarray:
+        """Returns what a file of a picture in [-1, 1] holds, as `config.output_dtype`."""
         return images.denormalize_image(
-            lab.picture_of(source, output, config.color_space),
-            dtype=tf.as_dtype(config.output_dtype),
-            value_range=config.output_limits,
+            picture,
+            dtype=tf.as_dtype(self.config.output_dtype),
+            value_range=self.config.output_limits,
         ).numpy()
 
 
@@ -129,7 +139,7 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
         InputError: If it is none of these.
     """
     folder = pathlib.Path(model)
-    if not _is_run_folder(folder, checkpoint):
+    if not is_run_folder(folder, checkpoint):
         model = exported.load(folder)
         return Translator(model.config, model.translate_with_noise, step=model.step)
     config = TrainConfig.load(folder)
@@ -158,7 +168,7 @@ def load_generator(
         InputError: As `load`; or if an export hides the weights of its layers.
     """
     folder = pathlib.Path(model)
-    if _is_run_folder(folder, checkpoint):
+    if is_run_folder(folder, checkpoint):
         config = TrainConfig.load(folder)
         generator = build_generator(config)
         load_weights(generator, checkpoints.find_weights(folder, checkpoint)[0])
@@ -169,7 +179,13 @@ def load_generator(
     return model.config, generator
 
 
-def _is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
+def is_model(folder: pathlib.Path) -> bool:
+    """Returns whether a folder is a run folder, an exported version, or holds versions."""
+    own = (folder / CONFIG_FILE, folder / serving.SAVED_MODEL)
+    return any(path.is_file() for path in own) or bool(serving.list_versions(folder))
+
+
+def is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
     """Returns whether a model is a run folder; if not it is a SavedModel.
 
     Raises:
@@ -181,7 +197,7 @@ def _is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
         )
     if (folder / CONFIG_FILE).is_file():
         return True
-    if not (folder / serving.SAVED_MODEL).is_file() and not serving.list_versions(folder):
+    if not is_model(folder):
         raise InputError(
             f"'{folder}' is neither a run folder (no {CONFIG_FILE}) nor a SavedModel (no "
             f"{serving.SAVED_MODEL} and no numbered versions). Pass one of these."

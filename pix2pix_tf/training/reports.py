@@ -8,7 +8,7 @@ import json
 import math
 import pathlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -106,6 +106,16 @@ def _font_that_fits(titles: Sequence[str], width: int) -> ImageFont.FreeTypeFont
         if all(font.getlength(title) <= width - 2 for title in titles):
             break
     return font
+
+
+def row_as_png(pictures: Mapping[str, np.ndarray]) -> bytes:
+    """Returns a PNG file, as a notebook shows it: images side by side under their names.
+
+    Args:
+        pictures: By name, images as of `sample_grid`.
+    """
+    grid = sample_grid([list(pictures.values())], titles=list(pictures))
+    return images.encode_image(grid, ".png")
 
 
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:

@@ -1,0 +1,83 @@
+"""A model in any form that it is kept in or was sent in, as a version of a SavedModel."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import tempfile
+import zipfile
+import zlib
+
+from pix2pix_tf import files, serving
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.inference import translator
+from pix2pix_tf.training import checkpoints
+
+_ADDED_BY_MACOS = "__MACOSX"
+
+
+def save_version(
+    model: str | pathlib.Path,
+    output: str | pathlib.Path,
+    *,
+    checkpoint: str = checkpoints.NEWEST,
+) -> pathlib.Path:
+    """Saves a model as the next version in a model folder; what is there stays.
+
+    Args:
+        model: A run folder, which is exported; a folder of exported versions, whose newest
+            is copied; one such version; or a zip file with one of these.
+        output: The model folder; made if needed.
+        checkpoint: Of a run folder: "newest", "best", or a step.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        MissingInputError: If there is no such file or folder.
+        InputError: If it is none of these; or a SavedModel, and a checkpoint is asked for.
+    """
+    model, output = pathlib.Path(model), pathlib.Path(output)
+    if not model.is_file():
+        return _save_folder(model, output, checkpoint)
+    with tempfile.TemporaryDirectory() as unpacked:
+        _unpack(model, unpacked)
+        folder = _find_model(pathlib.Path(unpacked))
+        if folder is None:
+            raise InputError(
+                f"'{model}' holds neither a run folder nor an exported SavedModel. Zip one of them."
+            )
+        return _save_folder(folder, output, checkpoint)
+
+
+def _save_folder(folder: pathlib.Path, output: pathlib.Path, checkpoint: str) -> pathlib.Path:
+    if translator.is_run_folder(folder, checkpoint):
+        return serving.save_version(folder, output, checkpoint=checkpoint)
+    version = serving.find_version(folder)
+    serving.read_model_card(version)  # Refuses what another program exported.
+    files.check_no_pattern(output)
+    files.make_output_folder(output)
+    with files.unfinished_folder(output, "version") as unfinished:
+        shutil.copytree(version, unfinished)
+        return serving.place_version(unfinished, output)
+
+
+def _unpack(archive: pathlib.Path, folder: str) -> None:
+    try:
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(folder)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"'{archive}' is no zip file that can be unpacked ({error}). Pass a run folder, an "
+            "exported SavedModel, or a zip file of one of them."
+        ) from None
+
+
+def _find_model(folder: pathlib.Path) -> pathlib.Path | None:
+    """Returns the one model in a folder, however deep it lies; None if there is none."""
+    while not translator.is_model(folder):
+        inner = [x for x in folder.iterdir() if x.is_dir() and x.name != _ADDED_BY_MACOS]
+        if len(inner) != 1:
+            return None
+        (folder,) = inner
+    return folder
