@@ -226,6 +226,37 @@ class SplitCommandTest(parameterized.TestCase):
         expected = [f"{x}_{y}" for x in ("summer", "winter_dark") for y in range(4)]
         self.assertEqual(sorted(names), expected)
 
+    def test_two_folders_of_each_split_stay_pairs(self):
+        for number, name in enumerate(("train", "val", "test", "sea/train")):
+            save(self.input / f"{name}A" / "1.png", detailed(number))
+            save(self.input / f"{name}B" / "1.bmp", detailed(100 + number))
+        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertStartsWith(result.stdout, f"Wrote 4 pairs to '{self.output}'. 2 train, 2 val")
+        found = {}
+        for name in ("train", "val"):
+            source = pairs.open_pairs(str(self.output), name)
+            found.update({key: source.read(index) for index, key in enumerate(source.names)})
+        self.assertEqual(sorted(found), ["sea_train_1", "test_1", "train_1", "val_1"])
+        for number, name in enumerate(("train_1", "val_1", "test_1", "sea_train_1")):
+            for side, expected in zip(found[name], (detailed(number), detailed(100 + number))):
+                np.testing.assert_array_equal(side, expected)
+
+    @parameterized.parameters(
+        ("A", "B"), ("B", "A"), ("trainA", "trainB"), ("testB", "testA"), ("sea/valA", "sea/valB")
+    )
+    def test_one_of_two_folders_is_refused(self, there, missing):
+        self.write(3, below=there)
+        result = prepare("split", self.folder)
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: There is '{self.input}/{there}' but no '{self.input}/{missing}'. Put the "
+            "partners there, with the same names; or rename the folder if it holds no side of "
+            "pairs.\n",
+        )
+        self.assertFalse(self.output.exists())
+
     def test_two_folders_elsewhere(self):
         for side in "AB":
             save(self.folder / "elsewhere" / side / "1.png", detailed(1))
