@@ -9,7 +9,7 @@ import numpy as np
 import tiny_runs
 from absl.testing import parameterized
 from PIL import Image
-from preparing import files_below, photo, prepare, read, save
+from preparing import files_below, photo, prepare, read, save, save_shallow
 
 from pix2pix_tf.data import pairs
 from pix2pix_tf.evaluation import classes
@@ -70,6 +70,20 @@ class LabelsTest(parameterized.TestCase):
         self.assertEqual(prepare("labels", self.folder).exit_code, 0)
         np.testing.assert_array_equal(read(self.output / "1.png"), _COLORS[class_map()])
 
+    @parameterized.parameters(1, 2, 4)
+    def test_few_bits_hold_indexes_as_well(self, bits):
+        indexes = np.arange(15, dtype=np.uint8).reshape(3, 5) % min(2**bits, 12)
+        save_shallow(self.input / "grey.png", indexes, bits=bits)
+        picture = Image.fromarray(indexes).convert("P")
+        picture.putpalette(list(range(255, 255 - 48, -1)))
+        picture.save(self.input / "palette.png", bits=bits)
+        for name in ("grey", "palette"):  # What is tested is of few bits.
+            self.assertEqual((self.input / f"{name}.png").read_bytes()[24], bits)
+        result = prepare("labels", self.folder)
+        self.assertEqual(result.exit_code, 0, result)
+        for name in ("grey", "palette"):
+            np.testing.assert_array_equal(read(self.output / f"{name}.png"), _COLORS[indexes])
+
     def test_ignored_pixels_have_the_colour_of_the_first_ignored_class(self):
         entries = [
             {"name": "sky", "color": [1, 2, 3]},
@@ -119,7 +133,8 @@ class LabelsTest(parameterized.TestCase):
         result = prepare("labels", self.folder)
         self.assertEqual(result.exit_code, 1)
         form = (
-            "which holds no indexes. Class maps are grey PNG files with 8 bits, or have a palette."
+            "which holds no indexes. Class maps are grey PNG files with up to 8 bits, or have a "
+            "palette."
         )
         lines = result.stderr.splitlines()
         self.assertEqual(

@@ -135,14 +135,15 @@ def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             kind, mode = picture.format, picture.mode
-            indexes = np.asarray(picture)
+            pixels = np.asarray(picture.convert("L") if mode == "1" else picture)
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"'{path}' cannot be decoded ({error}). Replace it.") from None
-    if kind != "PNG" or mode not in ("L", "P") or info.bits != 8:
+    if kind != "PNG" or mode not in ("1", "L", "P") or info.bits != 8:
         raise InputError(
             f"'{path}' is a {kind} of mode {mode}, which holds no indexes. Class maps are grey PNG "
-            "files with 8 bits, or have a palette."
+            "files with up to 8 bits, or have a palette."
         )
+    indexes = pixels if mode == "P" else classes.stored_indexes(path, pixels)
     found = np.unique(indexes)
     wrong = found[(found >= num_classes) & (found != classes.IGNORED)]
     if wrong.size:
