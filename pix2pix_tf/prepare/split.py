@@ -227,7 +227,7 @@ def _hash_all(folder: pathlib.Path, items: list[_Item], processes: int):
 
 def _hash(item: _Item, *, folder: pathlib.Path) -> np.ndarray:
     """Returns the hashes of a picture, or of two side by side."""
-    width = near_duplicates.SIZE // len(item.names)
+    width = 2 * near_duplicates.SIZE // len(item.names)
     sides = [near_duplicates.shrink(_read_grey(folder / name), width=width) for name in item.names]
     return near_duplicates.hashes(np.concatenate(sides, axis=1))
 
