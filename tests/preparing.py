@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import struct
+import zlib
 
 import command_line
 import numpy as np
@@ -27,6 +29,23 @@ def save(path: pathlib.Path, pixels: np.ndarray, **settings) -> pathlib.Path:
     """Writes an image file, and the folders above it; settings are of Pillow's `save`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, **settings)
+    return path
+
+
+def save_shallow(path: pathlib.Path, indexes: np.ndarray, *, bits: int) -> pathlib.Path:
+    """Writes a grey PNG of 1, 2 or 4 bits, which Pillow only reads; and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = indexes.shape
+    places = indexes[..., np.newaxis] >> np.arange(bits - 1, -1, -1) & 1
+    rows = np.packbits(places.reshape(height, width * bits).astype(bool), axis=1)
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    scanlines = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    chunks = ((b"IHDR", header), (b"IDAT", scanlines), (b"IEND", b""))
+    encoded = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    ]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(encoded))
     return path
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tiny_runs
 from PIL import Image
+from preparing import save_shallow
 
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation import fcn_score
@@ -102,6 +103,13 @@ class ClassMapsTest(tf.test.TestCase):
 
     def test_reads_indexes(self):
         self.assertAllEqual(self.read("one", size=(2, 4)), _TRUTH)
+
+    def test_indexes_of_few_bits(self):
+        """Decoded as a picture, 1 of 1 bit is 255, which is ignored."""
+        for bits in (1, 2, 4):
+            indexes = np.array([[0, 1], [min(2**bits - 1, 2), 0]], np.uint8)
+            save_shallow(self.folder / "test" / "few.png", indexes, bits=bits)
+            self.assertAllEqual(self.read("few"), indexes)
 
     def test_missing_maps_and_splits_are_named(self):
         with self.assertRaisesRegex(MissingInputError, r"2 of 3 pictures.*two\.png', '.*three"):

@@ -95,7 +95,7 @@ class CheckTest(parameterized.TestCase):
         starts = {
             "test/other.png": "is the same as 'train/good.png': what is measured must not",
             "train/loop.png": "is no file, or a link to none.",
-            "train/missed.webp": "is of a kind that is not read, so training refuses the split.",
+            "train/missed.webp": "is of a kind that is not read.",
             "train/narrow.png": "is 16x16 pixels, too narrow",
             "train/odd.png": "is 25 pixels wide, which is odd.",
             "train/pipe.png": "is no file, or a link to none.",
@@ -122,7 +122,7 @@ class CheckTest(parameterized.TestCase):
         save(self.input / "notes" / "1.png", photo())
         (self.input / "notes" / f"1{suffix}").write_bytes(b"some")
         status, wrong, report = self.check()
-        problem = "is of a kind that is not read, so training refuses the split. Convert it to PNG."
+        problem = "is of a kind that is not read. Convert it to PNG, or take it out."
         self.assertEqual(wrong, {f"train/other{suffix}": problem, f"val/B/2{suffix}": problem})
         self.assertEqual((status, report["checked"]), (1, 2))
         for split in ("train", "val"):
@@ -133,7 +133,8 @@ class CheckTest(parameterized.TestCase):
         save(self.input / "sea" / "1.png", photo())
         (self.input / "sea" / "2.webp").write_bytes(b"some")
         _, wrong, _ = self.check()
-        self.assertEqual(wrong, {"sea/2.webp": "is of a kind that is not read. Convert it to PNG."})
+        problem = "is of a kind that is not read. Convert it to PNG, or take it out."
+        self.assertEqual(wrong, {"sea/2.webp": problem})
 
     def test_one_thing_is_wrong(self):
         save(self.input / "val" / "odd.png", photo(width=25))

@@ -217,6 +217,40 @@ class OutputFolderTest(_CommandTest):
         self.assertEqual(result.stderr, "Stopped. The same command goes on from here.\n")
 
 
+class OtherKindsTest(_CommandTest):
+    @parameterized.parameters(
+        ("combine", "in_b/sea/2.webp", "--input_b"),
+        ("colorize", "in/sea/2.webp"),
+        ("edges", "in/sea/2.GIF"),
+        ("inpaint", "in/sea/2.heic"),
+        ("labels", "in/sea/2.jxl"),
+        ("split", "in/sea/2.avif"),
+    )
+    def test_pictures_that_are_not_read_are_named(self, task, name, *flags):
+        """They would be missed. What is no picture, or hidden, is passed over."""
+        good = photo()[..., 0] % 12 if task == "labels" else photo()
+        for folder in ("in", "in_b") if task == "combine" else ("in",):
+            save(self.folder / folder / "sea" / "1.png", good)
+        (self.folder / name).write_bytes(b"some")
+        (self.input / "notes.txt").write_text("some")
+        (self.input / ".hidden.webp").write_bytes(b"some")
+        result = prepare(task, self.folder, *(f"{flag}={self.folder / 'in_b'}" for flag in flags))
+        self.assertEqual(result.exit_code, 1, result)
+        shown = self.folder / name if task == "combine" else pathlib.Path(name).relative_to("in")
+        self.assertEqual(
+            result.stderr,
+            f"error: {shown}: is of a kind that is not read. Convert it to PNG, or take it out.\n"
+            "1 could not be used.\n",
+        )
+        self.assertStartsWith(result.stdout, "Wrote 1 ")
+
+    def test_nothing_but_such(self):
+        (self.input / "1.webp").write_bytes(b"some")
+        result = prepare("colorize", self.folder)
+        self.assertEqual(result.exit_code, 1)
+        self.assertStartsWith(result.stderr, "error: 1.webp: is of a kind that is not read.")
+
+
 class BadFilesTest(_CommandTest):
     def setUp(self):
         super().setUp()

@@ -9,7 +9,7 @@ import numpy as np
 import tiny_runs
 from absl.testing import parameterized
 from PIL import Image
-from preparing import files_below, photo, prepare, read, save
+from preparing import files_below, photo, prepare, read, save, save_shallow
 
 from pix2pix_tf.data import pairs
 from pix2pix_tf.evaluation import classes
@@ -70,17 +70,56 @@ class LabelsTest(parameterized.TestCase):
         self.assertEqual(prepare("labels", self.folder).exit_code, 0)
         np.testing.assert_array_equal(read(self.output / "1.png"), _COLORS[class_map()])
 
+    @parameterized.parameters(1, 2, 4)
+    def test_few_bits_hold_indexes_as_well(self, bits):
+        indexes = np.arange(15, dtype=np.uint8).reshape(3, 5) % min(2**bits, 12)
+        save_shallow(self.input / "grey.png", indexes, bits=bits)
+        picture = Image.fromarray(indexes).convert("P")
+        picture.putpalette(list(range(255, 255 - 48, -1)))
+        picture.save(self.input / "palette.png", bits=bits)
+        for name in ("grey", "palette"):  # What is tested is of few bits.
+            self.assertEqual((self.input / f"{name}.png").read_bytes()[24], bits)
+        result = prepare("labels", self.folder)
+        self.assertEqual(result.exit_code, 0, result)
+        for name in ("grey", "palette"):
+            np.testing.assert_array_equal(read(self.output / f"{name}.png"), _COLORS[indexes])
+
     def test_ignored_pixels_have_the_colour_of_the_first_ignored_class(self):
         entries = [
             {"name": "sky", "color": [1, 2, 3]},
             {"name": "void", "color": [9, 8, 7], "ignored": True},
             {"name": "sea", "color": [4, 5, 6]},
         ]
-        save(self.input / "1.png", np.array([[0, 1, 255]], np.uint8))
+        save(self.input / "1.png", np.array([[0, 2, 255]], np.uint8))
         result = prepare("labels", self.folder, self.write_classes(entries))
         self.assertEqual(result.exit_code, 0, result)
         np.testing.assert_array_equal(
             read(self.output / "1.png"), [[(1, 2, 3), (4, 5, 6), (9, 8, 7)]]
+        )
+
+    @parameterized.parameters(0, 1, 2, 3)
+    def test_an_index_is_the_place_in_the_list_wherever_a_class_is_ignored(self, place):
+        entries = [{"name": f"{x}", "color": [x, 20 + x, 40 + x]} for x in range(1, 4)]
+        entries.insert(place, {"name": "void", "color": [9, 9, 9], "ignored": True})
+        colors = [entry["color"] for entry in entries]
+        save(self.input / "1.png", np.array([[0, 1, 2, 3]], np.uint8))
+        flag = self.write_classes(entries)
+        self.assertEqual(prepare("labels", self.folder, flag).exit_code, 0)
+        np.testing.assert_array_equal(read(self.output / "1.png"), [colors])
+        other = self.folder / "onehot"
+        result = prepare("labels", self.folder, flag, "--to=onehot", f"--output={other}")
+        self.assertEqual(result.exit_code, 0, result)
+        # A channel each for 1, 2 and 3; nothing where it is void.
+        expected = np.insert(np.eye(3, dtype=int) * 255, place, 0, axis=0)
+        np.testing.assert_array_equal(np.load(other / "1.npy"), [expected])
+
+    def test_of_known_classes_the_ignored_ones_have_no_index(self):
+        """As in the class maps that the evaluation reads."""
+        save(self.input / "1.png", class_map(count=20))
+        result = prepare("labels", self.folder, "--classes=cityscapes")
+        self.assertEqual(result.exit_code, 1)
+        self.assertStartsWith(
+            result.stderr, "error: 1.png: holds 19, but the classes are 0 to 18, and 255 for what"
         )
 
     def test_files_that_hold_no_indexes_are_named(self):
@@ -94,7 +133,8 @@ class LabelsTest(parameterized.TestCase):
         result = prepare("labels", self.folder)
         self.assertEqual(result.exit_code, 1)
         form = (
-            "which holds no indexes. Class maps are grey PNG files with 8 bits, or have a palette."
+            "which holds no indexes. Class maps are grey PNG files with up to 8 bits, or have a "
+            "palette."
         )
         lines = result.stderr.splitlines()
         self.assertEqual(

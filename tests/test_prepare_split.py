@@ -40,6 +40,11 @@ def detailed(seed: int, *, width: int = 96, height: int = 64) -> np.ndarray:
     return (total / total.max() * 200).astype(np.uint8)
 
 
+def each_half(pixels: np.ndarray, change) -> np.ndarray:
+    """Returns the picture with A and B changed each."""
+    return np.concatenate([change(half) for half in np.split(pixels, 2, axis=1)], axis=1)
+
+
 def saved_again(pixels: np.ndarray, quality: int = 50) -> np.ndarray:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality)
@@ -54,7 +59,17 @@ class NearDuplicatesTest(parameterized.TestCase):
         ("lighter", lambda x: (x * 1.2).astype(np.uint8)),
         ("darker", lambda x: x // 2),
         ("mirrored", lambda x: x[:, ::-1]),
-        ("each_half_mirrored", lambda x: np.concatenate([x[:, 47::-1], x[:, :47:-1]], axis=1)),
+        ("upside_down", lambda x: x[::-1]),
+        ("turned_by_90", np.rot90),
+        ("turned_by_180", lambda x: np.rot90(x, 2)),
+        ("turned_by_270", lambda x: np.rot90(x, 3)),
+        ("transposed", lambda x: x.swapaxes(0, 1)),
+        ("transposed_the_other_way", lambda x: np.rot90(x, 2).swapaxes(0, 1)),
+        ("each_half_mirrored", lambda x: each_half(x, lambda half: half[:, ::-1])),
+        ("each_half_upside_down", lambda x: each_half(x, lambda half: half[::-1])),
+        ("each_half_turned_by_90", lambda x: each_half(x, np.rot90)),
+        ("each_half_turned_by_180", lambda x: each_half(x, lambda half: np.rot90(half, 2))),
+        ("each_half_turned_by_270", lambda x: each_half(x, lambda half: np.rot90(half, 3))),
     )
     def test_changed_pictures_are_found(self, change):
         pictures = [detailed(seed) for seed in range(8)]
@@ -95,8 +110,9 @@ class NearDuplicatesTest(parameterized.TestCase):
         small = np.random.default_rng(0).normal(size=[32, 32])
         values = fft.dctn(small, type=2)[:16, :16].ravel()[1:]
         expected = values > np.median(values)
+        wide = np.repeat(small, 2, axis=1)
         # SciPy's is not scaled by frequency either.
-        np.testing.assert_array_equal(near_duplicates.hashes(small)[0] == 1, expected)
+        np.testing.assert_array_equal(near_duplicates.hashes(wide)[0] == 1, expected)
 
     def test_on_real_photos(self):
         folder = data_folder.require("bsds_sample")
@@ -225,6 +241,48 @@ class SplitCommandTest(parameterized.TestCase):
                 np.testing.assert_array_equal(b, detailed(100 + number))
         expected = [f"{x}_{y}" for x in ("summer", "winter_dark") for y in range(4)]
         self.assertEqual(sorted(names), expected)
+
+    def test_turned_pairs_of_two_folders_stay_together(self):
+        for number in range(6):
+            for side, seed in (("A", number), ("B", 100 + number)):
+                save(self.input / side / f"{number}.png", detailed(seed))
+                save(self.input / side / f"turned_{number}.png", np.rot90(detailed(seed)))
+        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
+        self.assertEqual(result.exit_code, 0, result)
+        alike = json.loads((self.output / "split.json").read_text())["look_alike"]
+        expected = [[f"A/{x}.png", f"A/turned_{x}.png"] for x in range(6)]
+        self.assertEqual(sorted(map(sorted, alike)), expected)
+
+    def test_two_folders_of_each_split_stay_pairs(self):
+        for number, name in enumerate(("train", "val", "test", "sea/train")):
+            save(self.input / f"{name}A" / "1.png", detailed(number))
+            save(self.input / f"{name}B" / "1.bmp", detailed(100 + number))
+        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertStartsWith(result.stdout, f"Wrote 4 pairs to '{self.output}'. 2 train, 2 val")
+        found = {}
+        for name in ("train", "val"):
+            source = pairs.open_pairs(str(self.output), name)
+            found.update({key: source.read(index) for index, key in enumerate(source.names)})
+        self.assertEqual(sorted(found), ["sea_train_1", "test_1", "train_1", "val_1"])
+        for number, name in enumerate(("train_1", "val_1", "test_1", "sea_train_1")):
+            for side, expected in zip(found[name], (detailed(number), detailed(100 + number))):
+                np.testing.assert_array_equal(side, expected)
+
+    @parameterized.parameters(
+        ("A", "B"), ("B", "A"), ("trainA", "trainB"), ("testB", "testA"), ("sea/valA", "sea/valB")
+    )
+    def test_one_of_two_folders_is_refused(self, there, missing):
+        self.write(3, below=there)
+        result = prepare("split", self.folder)
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: There is '{self.input}/{there}' but no '{self.input}/{missing}'. Put the "
+            "partners there, with the same names; or rename the folder if it holds no side of "
+            "pairs.\n",
+        )
+        self.assertFalse(self.output.exists())
 
     def test_two_folders_elsewhere(self):
         for side in "AB":

@@ -288,6 +288,34 @@ class WritingTest(_TfrecordTest):
         )
         self.assertEqual(contents_of(self.output), expected)
 
+    def test_a_damaged_shard_is_written_again(self):
+        """Of the right size and newer than its files: only the checksum tells."""
+        self.save_train(3)
+        self.write(shard_bytes=1)
+        expected = contents_of(self.output)
+        name = self.shards()[1]
+        damaged = bytearray(expected[name])
+        damaged[len(damaged) // 2] ^= 1
+        (self.output / name).write_bytes(damaged)
+        written = []
+        with mock.patch.object(tfrecord, "write_shard", _noting(written)):
+            self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assertEqual(written, [name])
+        self.assertEqual(contents_of(self.output), expected)
+
+    def test_an_index_that_says_something_else_is_mended_as_its_message_says(self):
+        self.save_train(2)
+        self.write()
+        expected = contents_of(self.output)
+        index = json.loads(expected[records.INDEX])
+        index["splits"]["train"]["shards"][0]["pairs"][1][1] -= 1
+        (self.output / records.INDEX).write_text(json.dumps(index))
+        with self.assertRaisesRegex(pairs.InputError, "Restore both; or delete records.json and"):
+            pairs.open_pairs(str(self.output), "train").read(1)
+        (self.output / records.INDEX).unlink()
+        self.assertEqual(self.write().exit_code, 0)
+        self.assertEqual(contents_of(self.output), expected)
+
     def test_a_damaged_index_is_written_again(self):
         self.save_train(2)
         self.write()

@@ -132,8 +132,8 @@ class DamageTest(parameterized.TestCase):
     @property
     def remedy(self) -> str:
         return (
-            f"Restore it; or delete '{self.shard.name}' and give the command that wrote it, python "
-            "-m pix2pix_tf.prepare tfrecord, again: it writes what is missing."
+            "Restore it; or give the command that wrote it, python -m pix2pix_tf.prepare "
+            "tfrecord, again: it writes what is missing or damaged."
         )
 
     def test_nothing_wrong(self):
@@ -282,7 +282,7 @@ class DamageTest(parameterized.TestCase):
             shutil.copyfile(self.whole / records.INDEX, self.index)
             self.edit_shard(1, change)
             source = self.open()
-            with self.assertRaisesRegex(InputError, reason):
+            with self.assertRaisesRegex(InputError, f"{reason}.*; or delete records.json and give"):
                 source.read(2)
 
     def test_a_split_that_is_not_there(self):

@@ -39,6 +39,14 @@ _SHARD_NAME = re.compile(r"(?P<split>train|val|test)-\d{5,}-of-\d{5,}\.tfrecord"
 _HEAD_BYTES, _TAIL_BYTES = 12, 4
 _SIDES = ("a", "b")
 _AGAIN = "Write the records again, with python -m pix2pix_tf.prepare tfrecord."
+_MEND = (
+    "Restore it; or give the command that wrote it, python -m pix2pix_tf.prepare tfrecord, again: "
+    "it writes what is missing or damaged."
+)
+_REPLACE_INDEX = (
+    f"Restore both; or delete {INDEX} and give the command that wrote them, python -m "
+    "pix2pix_tf.prepare tfrecord, again: it then writes all of them."
+)
 # What an index of another form than ours gives.
 _DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
@@ -400,12 +408,12 @@ def read_pair(place: Place) -> list[EncodedFile]:
     except (OSError, struct.error, DecodeError, ValueError) as error:
         raise InputError(
             f"'{place.path}' does not hold the pair '{entry.name}' at byte {entry.offset} "
-            f"({error}). {_remedy(place.path)}"
+            f"({error}). {_REPLACE_INDEX}"
         ) from None
     for file, kind in zip(found, entry.kinds):
         # Else a small file could be decoded to gigabytes, under the name of another.
         if images.inspect_image(file) != kind.info:
-            raise InputError(f"'{file}' is not what {INDEX} says of it. {_remedy(place.path)}")
+            raise InputError(f"'{file}' is not what {INDEX} says of it. {_REPLACE_INDEX}")
     return found
 
 
@@ -418,26 +426,15 @@ def verify(folder: pathlib.Path, shard: Shard) -> None:
     """
     path = pathlib.Path(folder) / shard.file
     if not path.is_file():
-        raise MissingInputError(f"There is no '{path}'. {_remedy(path)}")
+        raise MissingInputError(f"There is no '{path}'. {_MEND}")
     try:
         size = path.stat().st_size
         if size != shard.num_bytes:
-            raise InputError(
-                f"'{path}' has {size:,} bytes instead of {shard.num_bytes:,}. {_remedy(path)}"
-            )
+            raise InputError(f"'{path}' has {size:,} bytes instead of {shard.num_bytes:,}. {_MEND}")
         if files.sha256(path) != shard.sha256:
-            raise InputError(
-                f"'{path}' is damaged: its SHA-256 is not that in {INDEX}. {_remedy(path)}"
-            )
+            raise InputError(f"'{path}' is damaged: its SHA-256 is not that in {INDEX}. {_MEND}")
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read ({error.strerror}). {_remedy(path)}") from None
-
-
-def _remedy(path: pathlib.Path) -> str:
-    return (
-        f"Restore it; or delete '{path.name}' and give the command that wrote it, python -m "
-        "pix2pix_tf.prepare tfrecord, again: it writes what is missing."
-    )
+        raise InputError(f"'{path}' cannot be read ({error.strerror}). {_MEND}") from None
 
 
 class Records:

@@ -21,7 +21,7 @@ import numpy as np
 
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.evaluation.classes import IGNORED, ClassTable
+from pix2pix_tf.evaluation.classes import IGNORED, ClassTable, stored_indexes
 
 SCORES = ("per_pixel_accuracy", "per_class_accuracy", "class_iou")
 _MOST_NAMES_SHOWN = 5
@@ -89,7 +89,7 @@ def most_frequent_class(matrix: np.ndarray) -> tuple[int, float]:
 
 
 class ClassMaps:
-    """The true class maps of one split: `FOLDER/SPLIT/NAME.png`, grey with 8 bits.
+    """The true class maps of one split: `FOLDER/SPLIT/NAME.png`, grey, with up to 8 bits.
 
     Args:
         folder: Holds a folder per split.
@@ -129,7 +129,7 @@ class ClassMaps:
             size: (height, width) that it has to have; None for any.
 
         Raises:
-            InputError: If it is no 8-bit grey image, has another size, or holds
+            InputError: If it is no grey image of up to 8 bits, has another size, or holds
                 values that are no class, naming the file.
         """
         path = self._path(name)
@@ -144,7 +144,8 @@ class ClassMaps:
                 f"'{path}' is {info.width}x{info.height} pixels, but {size[1]}x{size[0]} are "
                 "needed. Make the maps of a split of one size, without interpolating."
             )
-        class_map = images.read_pixels(path, channels=1)[..., 0]
+        pixels = images.read_pixels(path, channels=1)[..., 0]
+        class_map = stored_indexes(path, pixels)
         count = len(self._table.scored)
         wrong = class_map[(class_map >= count) & (class_map != IGNORED)]
         if wrong.size:

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import pathlib
 
 from pix2pix_tf import files
@@ -118,7 +117,7 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     if not splits:
         found = folders.find_images(folder)
         items = [_Item(_SINGLE, name, layouts.PairFiles(folder / name)) for name in found.names]
-        return items, [*found.faults, *_find_other_pictures(folder)]
+        return items, list(found.faults)
     items, faults = [], []
     for split in splits:
         try:
@@ -151,17 +150,6 @@ def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault
     return items, faults
 
 
-def _find_other_pictures(folder: pathlib.Path) -> list[work.Fault]:
-    """Returns the pictures of kinds that are not read, in a folder and those below it."""
-    problem = "is of a kind that is not read. Convert it to PNG."
-    faults = []
-    for parent, subfolders, _ in os.walk(folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for path in layouts.list_other_pictures(pathlib.Path(parent)):
-            faults.append(work.Fault(folders.below(folder, path), problem))
-    return faults
-
-
 def _find_what_can_be_read(
     folder: pathlib.Path, split: str
 ) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
@@ -169,12 +157,7 @@ def _find_what_can_be_read(
 
     def list_files(path: pathlib.Path) -> folders.Found:
         prefix = folders.below(folder, path) + "/"
-        found = folders.list_below(path, prefix=prefix, recursive=False)
-        problem = "is of a kind that is not read, so training refuses the split. Convert it to PNG."
-        others = [
-            work.Fault(prefix + other.name, problem) for other in layouts.list_other_pictures(path)
-        ]
-        return dataclasses.replace(found, faults=[*found.faults, *others])
+        return folders.list_below(path, prefix=prefix, recursive=False)
 
     for sides in layouts.two_folders(folder, split):
         if all(side.is_dir() for side in sides):

@@ -9,13 +9,14 @@ import pathlib
 from collections.abc import Iterable
 
 from pix2pix_tf import files
-from pix2pix_tf.data import images
+from pix2pix_tf.data import images, layouts
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 from pix2pix_tf.prepare.work import Fault, OutputError
 
 RECORD = "prepare.json"  # In an output folder: the task and its settings.
 # A pipe, which would be waited for; a link to nothing, or to itself.
 NO_FILE = "is no file, or a link to none. Take it out."
+_OTHER_KIND = "is of a kind that is not read. Convert it to PNG, or take it out."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Found:
     Attributes:
         folder: The folder.
         names: Paths below it, with "/" between their parts, sorted.
-        faults: What has an image's name but is none, or is not clear.
+        faults: What has an image's name but is none, is of a kind that is not read, or is not
+            clear.
         prefix: What comes before names in faults.
     """
 
@@ -57,7 +59,8 @@ def list_below(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True
 
     Hidden files and folders are passed over, and links to folders are not followed, for
     they may go in circles. Two files that differ in nothing but their suffix would have
-    one output: the second is a fault.
+    one output: the second is a fault. So are pictures of kinds that are not read, which
+    would be missed; other files are passed over.
 
     Args:
         folder: Is there.
@@ -74,10 +77,14 @@ def list_below(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True
         subfolders[:] = sorted(name for name in subfolders if recursive and name[0] != ".")
         for base in sorted(contents):
             path = pathlib.Path(parent, base)
-            if base.startswith(".") or path.suffix.lower() not in images.IMAGE_SUFFIXES:
+            suffix = path.suffix.lower()
+            is_other = suffix in layouts.OTHER_PICTURES
+            if base.startswith(".") or not (is_other or suffix in images.IMAGE_SUFFIXES):
                 continue
             name, stem = below(folder, path), path.with_suffix("")
-            if not path.is_file():
+            if is_other:
+                faults.append(Fault(prefix + name, _OTHER_KIND))
+            elif not path.is_file():
                 faults.append(Fault(prefix + name, NO_FILE))
             elif stem in seen:
                 problem = (

@@ -2,7 +2,7 @@
 
 Colours are what label pictures show, PNG. One-hot arrays are NumPy files, uint8
 `[height, width, classes]`: white, 255, in the channel of the pixel's class and 0 in the others,
-so that they read as pixels do. An ignored pixel is 0 in all of them.
+so that they read as pixels do. An ignored pixel is 0 in all of them, and an ignored class has none.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -27,18 +28,19 @@ _SUFFIXES = {"colours": ".png", "onehot": ".npy"}
 
 def run(options) -> work.Outcome:
     """Converts the class maps of `--input`."""
-    table = read_table(options.classes)
-    if options.to == "onehot" and len(table.scored) > MAX_CHANNELS:
+    kinds = read_classes(options.classes)
+    num_scored = sum(not kind.ignored for kind in kinds)
+    if options.to == "onehot" and num_scored > MAX_CHANNELS:
         raise InputError(
-            f"--classes={options.classes} has {len(table.scored)} classes, more than the "
+            f"--classes={options.classes} has {num_scored} classes, more than the "
             f"{MAX_CHANNELS} channels that a network takes. Use --to=colours."
         )
     found = folders.find_images(options.input)
     output = pathlib.Path(options.output)
-    colors = [[*kind.color, kind.ignored] for kind in table.classes]
+    colors = [[*kind.color, kind.ignored] for kind in kinds]
     folders.open_output(output, [found.folder], "labels", dict(to=options.to, classes=colors))
     function = functools.partial(
-        _convert, folder=found.folder, output=output, table=table, to=options.to
+        _convert, folder=found.folder, output=output, kinds=kinds, to=options.to
     )
     return work.make_all(
         function,
@@ -54,18 +56,19 @@ def run(options) -> work.Outcome:
     )
 
 
-def read_table(name: str) -> classes.ClassTable:
-    """Returns the classes of a data set that is known, or of a JSON file.
+def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
+    """Returns the classes of a data set that is known, or of a JSON file, each at its index.
 
     The file holds a list, in the order of the indexes, of objects with a `name`, a `color` of
-    three numbers from 0 to 255, and where it does not count `"ignored": true`.
+    three numbers from 0 to 255, and where it does not count `"ignored": true`. Of a known data
+    set the ignored classes have no index, as in the class maps of the evaluation.
 
     Raises:
         InputError: If it is neither, or the file is not so.
     """
     if not name.endswith(".json"):
         if name in classes.TABLES:
-            return classes.TABLES[name]
+            return classes.TABLES[name].scored
         raise InputError(
             f"--classes is {name!r}, whose classes are not known. Give one of "
             f"{', '.join(classes.TABLES)}, or a .json file of your own."
@@ -82,7 +85,7 @@ def read_table(name: str) -> classes.ClassTable:
     kinds = tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
     if len(kinds) > classes.IGNORED:
         raise InputError(f"'{path}' has {len(kinds)} classes, more than {classes.IGNORED}.")
-    return classes.ClassTable(path.stem, kinds)
+    return kinds
 
 
 _FORM = 'Each is as {"name": "door", "color": [1, 207, 255]}, and may have "ignored": true.'
@@ -105,11 +108,16 @@ def _output_path(output: pathlib.Path, name: str, to: str) -> pathlib.Path:
 
 
 def _convert(
-    name: str, *, folder: pathlib.Path, output: pathlib.Path, table: classes.ClassTable, to: str
+    name: str,
+    *,
+    folder: pathlib.Path,
+    output: pathlib.Path,
+    kinds: Sequence[classes.LabelClass],
+    to: str,
 ) -> None:
     convert = {"colours": _encode_colors, "onehot": _encode_one_hot}[to]
-    class_map = read_indexes(folder / name, len(table.scored))
-    folders.write_output(_output_path(output, name, to), convert(class_map, table))
+    class_map = read_indexes(folder / name, len(kinds))
+    folders.write_output(_output_path(output, name, to), convert(class_map, kinds))
 
 
 def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
@@ -127,14 +135,15 @@ def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             kind, mode = picture.format, picture.mode
-            indexes = np.asarray(picture)
+            pixels = np.asarray(picture.convert("L") if mode == "1" else picture)
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"'{path}' cannot be decoded ({error}). Replace it.") from None
-    if kind != "PNG" or mode not in ("L", "P") or info.bits != 8:
+    if kind != "PNG" or mode not in ("1", "L", "P") or info.bits != 8:
         raise InputError(
             f"'{path}' is a {kind} of mode {mode}, which holds no indexes. Class maps are grey PNG "
-            "files with 8 bits, or have a palette."
+            "files with up to 8 bits, or have a palette."
         )
+    indexes = pixels if mode == "P" else classes.stored_indexes(path, pixels)
     found = np.unique(indexes)
     wrong = found[(found >= num_classes) & (found != classes.IGNORED)]
     if wrong.size:
@@ -146,19 +155,19 @@ def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
     return indexes
 
 
-def _encode_colors(class_map: np.ndarray, table: classes.ClassTable) -> bytes:
-    """Returns the label picture as a PNG; what is ignored has the colour of an ignored class."""
+def _encode_colors(class_map: np.ndarray, kinds: Sequence[classes.LabelClass]) -> bytes:
+    """Returns the label picture as a PNG; `IGNORED` has the colour of the first ignored class."""
     palette = np.zeros([classes.IGNORED + 1, 3], np.uint8)  # Black where there is no such class.
-    palette[: len(table.scored)] = [kind.color for kind in table.scored]
-    ignored = [kind.color for kind in table.classes if kind.ignored]
+    palette[: len(kinds)] = [kind.color for kind in kinds]
+    ignored = [kind.color for kind in kinds if kind.ignored]
     if ignored:
         palette[classes.IGNORED] = ignored[0]
     return images.encode_image(tf.constant(palette[class_map]), ".png")
 
 
-def _encode_one_hot(class_map: np.ndarray, table: classes.ClassTable) -> bytes:
-    """Returns the one-hot array as a NumPy file."""
-    indexes = np.arange(len(table.scored))
+def _encode_one_hot(class_map: np.ndarray, kinds: Sequence[classes.LabelClass]) -> bytes:
+    """Returns the one-hot array as a NumPy file, with a channel a class that is not ignored."""
+    indexes = [index for index, kind in enumerate(kinds) if not kind.ignored]
     one_hot = np.where(class_map[..., np.newaxis] == indexes, 255, 0).astype(np.uint8)
     file = io.BytesIO()
     np.save(file, one_hot)

@@ -1,8 +1,8 @@
 """The task `split`: a folder to train, val and test, where what looks alike stays together.
 
 The input is a folder of images, A|B or single ones, with those below it; or it, or folders below
-it, hold the folders A and B, paired by name. Files are copied as they are. `split.json` says what
-went where, and which pictures look alike.
+it, hold the folders A and B, or trainA and trainB (valA, testA), paired by name. Files are copied
+as they are. `split.json` says what went where, and which pictures look alike.
 """
 
 from __future__ import annotations
@@ -22,6 +22,19 @@ from pix2pix_tf.prepare import combine, folders, near_duplicates, work
 
 PLAN = "split.json"
 _SIDES = ("A", "B")
+
+
+@dataclasses.dataclass(frozen=True)
+class _TwoFolders:
+    """Two folders of pairs.
+
+    Attributes:
+        sides: Of A and of B, below the input folder, with a "/" at the end: "summer/trainA/".
+        subfolder: What becomes part of the names of what they hold: "summer/train/", or "".
+    """
+
+    sides: tuple[str, str]
+    subfolder: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,9 +134,9 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns what is to be split, and the faults."""
-    holders = _find_holders(folder)
-    if holders:
-        candidates, faults = _find_pairs(folder, holders)
+    two_folders = _find_two_folders(folder)
+    if two_folders:
+        candidates, faults = _find_pairs(folder, two_folders)
         if not candidates and not faults:
             raise MissingInputError(f"A and B of '{folder}' hold no images. Put the pairs there.")
     else:
@@ -142,38 +155,57 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     return items, faults
 
 
-def _find_holders(folder: pathlib.Path) -> list[str]:
-    """Returns the folders that hold A and B, as what comes before these: "", or "summer/"."""
-    holders = []
+def _find_two_folders(folder: pathlib.Path) -> list[_TwoFolders]:
+    """Returns the folders of A and of B in a folder and in those below it.
+
+    Raises:
+        MissingInputError: If one of the two is not there: what the other one holds would be
+            taken for A|B.
+    """
+    result = []
     for parent, subfolders, _ in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        if all(pathlib.Path(parent, side).is_dir() for side in _SIDES):
-            below = folders.below(folder, parent)
-            holders.append("" if below == "." else f"{below}/")
-            subfolders[:] = [name for name in subfolders if name not in _SIDES]
-    return holders
+        below = folders.below(folder, parent)
+        below = "" if below == "." else f"{below}/"
+        for split in ("", *layouts.SPLITS):
+            names = [f"{split}{side}" for side in _SIDES]
+            there = [pathlib.Path(parent, name).is_dir() for name in names]
+            if not any(there):
+                continue
+            if not all(there):
+                found, missing = (
+                    pathlib.Path(parent, names[there.index(x)]) for x in (True, False)
+                )
+                raise MissingInputError(
+                    f"There is '{found}' but no '{missing}'. Put the partners there, with the same "
+                    "names; or rename the folder if it holds no side of pairs."
+                )
+            sides = tuple(f"{below}{name}/" for name in names)
+            result.append(_TwoFolders(sides, f"{below}{split}/" if split else below))
+            subfolders[:] = [name for name in subfolders if name not in names]
+    return result
 
 
 def _find_pairs(
-    folder: pathlib.Path, holders: Sequence[str]
+    folder: pathlib.Path, two_folders: Sequence[_TwoFolders]
 ) -> tuple[list[_Item], list[work.Fault]]:
-    """Returns the pairs of the folders that hold A and B; what is in none of these is a fault."""
+    """Returns the pairs of the folders of A and B; what is in none of these is a fault."""
     items, faults = [], []
-    for holder in holders:
-        sides = [
-            folders.list_below(folder / holder / side, prefix=f"{holder}{side}/") for side in _SIDES
-        ]
-        partners, lonely = combine.match(*sides)
+    for both in two_folders:
+        found = [folders.list_below(folder / side, prefix=side) for side in both.sides]
+        partners, lonely = combine.match(*found)
         faults += lonely
         items += [
             _Item(
-                tuple(f"{side.prefix}{name}" for side, name in zip(sides, names)),
-                tuple(f"{side}/{_flat(holder + name)}" for side, name in zip(_SIDES, names)),
+                tuple(f"{prefix}{name}" for prefix, name in zip(both.sides, names)),
+                tuple(
+                    f"{side}/{_flat(both.subfolder + name)}" for side, name in zip(_SIDES, names)
+                ),
             )
             for names in partners
         ]
     found = folders.list_below(folder)
-    taken = tuple(f"{holder}{side}/" for holder in holders for side in _SIDES)
+    taken = tuple(side for both in two_folders for side in both.sides)
     problem = "is in neither A nor B, where the pairs are. Take it out, or split it on its own."
     faults += [work.Fault(name, problem) for name in found.names if not name.startswith(taken)]
     faults += [fault for fault in found.faults if not fault.name.startswith(taken)]
@@ -195,7 +227,7 @@ def _hash_all(folder: pathlib.Path, items: list[_Item], processes: int):
 
 def _hash(item: _Item, *, folder: pathlib.Path) -> np.ndarray:
     """Returns the hashes of a picture, or of two side by side."""
-    width = near_duplicates.SIZE // len(item.names)
+    width = 2 * near_duplicates.SIZE // len(item.names)
     sides = [near_duplicates.shrink(_read_grey(folder / name), width=width) for name in item.names]
     return near_duplicates.hashes(np.concatenate(sides, axis=1))
 

@@ -154,13 +154,14 @@ def _find_finished(output: pathlib.Path, plans: Sequence[Plan]) -> dict[str, rec
 def _is_finished(output: pathlib.Path, plan: Plan, shard: records.Shard) -> bool:
     expected = [(pair.name, *(file.suffix for file in pair.files)) for pair in plan.pairs]
     found = [(entry.name, *(kind.suffix for kind in entry.kinds)) for entry in shard.entries]
-    path = output / plan.file
     sources = [file for pair in plan.pairs for file in pair.files]
-    return (
-        found == expected
-        and folders.is_finished([path], sources)
-        and path.stat().st_size == shard.num_bytes
-    )
+    if found != expected or not folders.is_finished([output / plan.file], sources):
+        return False
+    try:
+        records.verify(output, shard)
+    except InputError:  # Damaged, since it was written.
+        return False
+    return True
 
 
 def write_shard(
