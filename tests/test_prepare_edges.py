@@ -193,15 +193,46 @@ class EdgesCommandTest(parameterized.TestCase):
             self.assertEqual(prepare("edges", self.folder).exit_code, 0)
         self.assertEqual(drawn.call_args.kwargs, _SETTINGS)
 
-    @parameterized.parameters((0.3, 0.2), (0.0, 0.2))
+    @parameterized.parameters(
+        (0.3, 0.2), (0.0, 0.2), ("nan", 0.2), (0.1, "nan"), (0.1, "inf"), ("inf", "inf")
+    )
     def test_thresholds_that_make_no_sense(self, low, high):
         result = prepare("edges", self.folder, f"--edge_low={low}", f"--edge_high={high}")
         self.assertEqual(result.exit_code, 2)
         self.assertEqual(
             result.stderr,
             f"error: edge_low is {low} and edge_high {high}. The first has to be above 0 and not "
-            "above the second.\n",
+            "above the second, which has to be finite.\n",
         )
+        self.assertFalse((self.folder / "out").exists())
+
+    @parameterized.parameters("inf", "nan", "1e6", "100.1", "-1", "-inf")
+    def test_smoothing_that_makes_no_sense(self, smoothing):
+        result = prepare("edges", self.folder, f"--smoothing={smoothing}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: smoothing is {float(smoothing)}, but is a number of pixels from 0, for none, "
+            "to 100.\n",
+        )
+        # So that the corrected command may have it.
+        self.assertFalse((self.folder / "out").exists())
+
+    @parameterized.parameters(0, 100)
+    def test_least_and_most_smoothing(self, smoothing):
+        result = prepare("edges", self.folder, f"--smoothing={smoothing}")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+
+    @parameterized.parameters(-1, 2**26 + 1)
+    def test_lengths_that_make_no_sense(self, length):
+        result = prepare("edges", self.folder, f"--min_length={length}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: min_length is {length}, but is a number of pixels from 0, for lines of any "
+            "length, to 67108864, more than a photo has.\n",
+        )
+        self.assertFalse((self.folder / "out").exists())
 
     def test_without_scikit_image(self):
         original = builtins.__import__

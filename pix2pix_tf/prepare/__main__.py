@@ -76,16 +76,13 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "smoothing",
         2.0,
-        "edges: standard deviation of the Gaussian, in pixels; more leaves texture out.",
-        lower_bound=0.0,
+        "edges: standard deviation of the Gaussian, in pixels, up to 100; more leaves texture out.",
     )
     flags.DEFINE_float(
         "edge_low", 0.06, "edges: least contrast along a line; 1 is black against white."
     )
     flags.DEFINE_float("edge_high", 0.2, "edges: contrast that a line reaches somewhere.")
-    flags.DEFINE_integer(
-        "min_length", 20, "edges: pixels of the shortest line that is kept.", lower_bound=0
-    )
+    flags.DEFINE_integer("min_length", 20, "edges: pixels of the shortest line that is kept.")
     flags.DEFINE_enum(
         "holes",
         "centre",

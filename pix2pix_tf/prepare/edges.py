@@ -14,18 +14,18 @@ import math
 import numpy as np
 
 from pix2pix_tf import addons
+from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import photos, work
+
+# Pixels of the Gaussian's standard deviation, beyond which nothing of a photo is left.
+_MOST_SMOOTHING = 100.0
 
 
 def run(options) -> work.Outcome:
     """Makes edges|photo pairs of the photos of `--input`."""
     _import_skimage()
-    if not 0 < options.edge_low <= options.edge_high:
-        raise InputError(
-            f"edge_low is {options.edge_low} and edge_high {options.edge_high}. The first has to "
-            "be above 0 and not above the second."
-        )
+    _check(options)
     settings = dict(
         smoothing=options.smoothing,
         edge_low=options.edge_low,
@@ -34,6 +34,30 @@ def run(options) -> work.Outcome:
     )
     make_source = functools.partial(_draw, **settings)
     return photos.make_pairs(options, "edges", make_source, settings=settings)
+
+
+def _check(options) -> None:
+    """Refuses what draws nothing, before the output folder is marked with it.
+
+    Raises:
+        InputError: If a setting is out of its range.
+    """
+    # Comparisons with NaN are false.
+    if not 0.0 <= options.smoothing <= _MOST_SMOOTHING:
+        raise InputError(
+            f"smoothing is {options.smoothing}, but is a number of pixels from 0, for none, to "
+            f"{_MOST_SMOOTHING:g}."
+        )
+    if not 0.0 < options.edge_low <= options.edge_high < math.inf:
+        raise InputError(
+            f"edge_low is {options.edge_low} and edge_high {options.edge_high}. The first has to "
+            "be above 0 and not above the second, which has to be finite."
+        )
+    if not 0 <= options.min_length <= images.MAX_PIXELS:
+        raise InputError(
+            f"min_length is {options.min_length}, but is a number of pixels from 0, for lines of "
+            f"any length, to {images.MAX_PIXELS}, more than a photo has."
+        )
 
 
 def _draw(photo: np.ndarray, unused_name: str, **settings) -> np.ndarray:
