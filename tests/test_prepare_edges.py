@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import pathlib
+import tracemalloc
 from unittest import mock
 
 import data_folder
@@ -151,6 +152,27 @@ class EdgesTest(parameterized.TestCase):
             draw(pixels, min_length=5), draw(pixels.astype(np.uint16) * 257, min_length=5)
         )
         self.assertTrue(draw(pixels, min_length=5).any())
+
+    @parameterized.parameters(0.0, 1.0, 2.0, 5.5)
+    def test_tiles_leave_no_trace(self, smoothing):
+        noise = np.random.default_rng(0).integers(0, 256, [90, 130, 3], np.uint8)
+        for pixels in (noise, photo(width=130, height=90)):
+            settings = dict(smoothing=smoothing, edge_low=0.02, edge_high=0.1, min_length=2)
+            whole = draw(pixels, **settings)
+            with mock.patch.object(edges, "_TILE", 41):
+                np.testing.assert_array_equal(draw(pixels, **settings), whole)
+        self.assertGreater(whole.sum(), 10)
+
+    def test_memory(self):
+        """Of NumPy, for each pixel; the whole at once took 160 bytes."""
+        pixels = photo(width=1500, height=1000)
+        draw(pixels[:64])  # Imports.
+        with mock.patch.object(edges, "_TILE", 100):
+            tracemalloc.start()
+            self.addCleanup(tracemalloc.stop)
+            draw(pixels)
+            _, peak = tracemalloc.get_traced_memory()
+        self.assertLess(peak / 1_500_000, 20)
 
     def test_near_the_authors_maps_of_shoes(self):
         """Theirs are of a network. Of our lines 0.85 are within 2 pixels of theirs; 0.81 back."""
