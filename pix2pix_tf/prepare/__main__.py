@@ -53,7 +53,7 @@ _MOST_FAULTS_SHOWN = 100
 
 def define_flags() -> None:
     """Defines the flags of all tasks."""
-    flags.DEFINE_string("input", None, "Folder to read, with those below it.", required=True)
+    flags.DEFINE_string("input", None, "Folder to read, with those below it.")
     flags.DEFINE_string("output", "", "Folder for the results; made if needed. check: optional.")
     flags.DEFINE_integer(
         "processes", os.cpu_count(), "How many work at once; each holds one image.", lower_bound=1
@@ -171,6 +171,8 @@ def _check(arguments: list[str], options) -> str:
         given = " ".join(arguments[1:]) or "nothing"
         raise InputError(f"The task is {given!r}. Give one of {tasks}, before the flags.")
     task = arguments[1]
+    if not options.input:
+        raise InputError(f"{task} needs --input, the folder to read.")
     for name in sorted({*itertools.chain(*_TASKS.values())} - {*_TASKS[task]}):
         if options[name].present:
             owners = ", ".join(owner for owner, names in _TASKS.items() if name in names)
