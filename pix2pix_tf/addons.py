@@ -23,6 +23,8 @@ except ImportError:
 
 HAS_ADDONS = tensorflow_addons is not None
 _GAUSSIAN_DEVIATIONS = 4.0  # Where the bell is cut off.
+# Pixels. Addons goes over the whole square for each, scikit-image along rows, then columns.
+_MOST_ADDONS_RADIUS = 40
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
@@ -69,11 +71,17 @@ def spectral_normalization(
     return keras.layers.SpectralNormalization(layer, name=name)
 
 
+def gaussian_radius(sigma: float) -> int:
+    """Returns how many pixels on each side `gaussian_blur` takes into one; 0 for none."""
+    return int(_GAUSSIAN_DEVIATIONS * sigma + 0.5)
+
+
 def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     """Returns an image smoothed by a Gaussian; beyond its border it is mirrored.
 
     By `tensorflow_addons.image.gaussian_filter2d` where Addons is installed, else, and for
-    images smaller than the filter, by `skimage.filters.gaussian`, which then has to be there.
+    images smaller than the filter and wide filters, by `skimage.filters.gaussian`, which then
+    has to be there.
 
     Args:
         image: float32 `[height, width, channels]`.
@@ -82,8 +90,8 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     Returns:
         float32, as `image`.
     """
-    radius = int(_GAUSSIAN_DEVIATIONS * sigma + 0.5)
-    if HAS_ADDONS and min(image.shape[:2]) > radius:
+    radius = gaussian_radius(sigma)
+    if HAS_ADDONS and min(image.shape[:2]) > radius and radius <= _MOST_ADDONS_RADIUS:
         return tensorflow_addons.image.gaussian_filter2d(
             image, filter_shape=2 * radius + 1, sigma=sigma, padding="REFLECT"
         ).numpy()

@@ -184,8 +184,9 @@ def remove_unfinished(folder: pathlib.Path, pattern: str) -> None:
         pattern: Of the names of the files, which nobody else may be writing.
     """
     for path in pathlib.Path(folder).glob(f".{pattern}{_UNFINISHED}*"):
-        with writing(path):
-            path.unlink()
+        if path.is_file():  # Not one of `unfinished_folder`.
+            with writing(path):
+                path.unlink()
 
 
 def sync(path: pathlib.Path) -> None:

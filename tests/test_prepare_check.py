@@ -318,6 +318,23 @@ class CheckTest(parameterized.TestCase):
         status, _, _ = self.check("--a_channels=1")
         self.assertEqual(status, 0)
 
+    def test_flags_that_are_named_are_its_own(self):
+        """Those of training, whose code finds what is wrong, have other names."""
+        train = self.input / "train"
+        for side in "AB":
+            (train / side).mkdir(parents=True)
+            np.save(train / side / "float.npy", np.zeros([8, 8, 3], np.float32))
+            np.save(train / side / "twelve.npy", np.zeros([8, 8, 12], np.uint8))
+            save(train / side / "photo.png", photo())
+        _, wrong, _ = self.check()
+        _, wrong_of_five, _ = self.check("--a_channels=5")
+        self.assertEqual(wrong.keys(), {"train/A/float.npy", "train/A/twelve.npy"})
+        self.assertIn("range with --a_range or --b_range, such", wrong["train/A/float.npy"])
+        self.assertIn("set --a_channels or --b_channels to", wrong["train/A/twelve.npy"])
+        self.assertIn("set --a_channels and --b_channels to", wrong_of_five["train/A/photo.png"])
+        for problem in (*wrong.values(), *wrong_of_five.values()):
+            self.assertNotRegex(problem, "(input|output)_(channels|range)")
+
     def test_single_images(self):
         save(self.input / "sea" / "1.png", photo())
         save(self.input / "2.png", photo(seed=1).astype(np.uint16)[..., 0])

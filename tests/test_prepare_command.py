@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import types
 from unittest import mock
 
@@ -20,9 +22,12 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import files_below, photo, prepare, read, save
 
+from pix2pix_tf import files
 from pix2pix_tf.data import images, pairs
 from pix2pix_tf.prepare import __main__ as command
 from pix2pix_tf.prepare import colorize, folders, inpaint, labels, pair_files
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
 class _CommandTest(parameterized.TestCase):
@@ -75,6 +80,40 @@ class UsageTest(_CommandTest):
         self.assertEqual(choices["layout"], pair_files.LAYOUTS)
         self.assertEqual(choices["holes"], tuple(inpaint.HOLES))
         self.assertEqual(choices["to"], tuple(labels._SUFFIXES))
+
+    def test_no_task_and_no_input(self):
+        result = command_line.run(command, takes_arguments=True)
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, "error: The task is 'nothing'. Give one of combine, ")
+        for given in ([], ["--input="]):
+            result = command_line.run(command, "split", *given, takes_arguments=True)
+            self.assert_refused(result, "split needs --input, the folder to read.")
+
+    @parameterized.parameters("colorize", "edges", "inpaint")
+    def test_arrays_that_are_no_photos(self, task):
+        """No flag of the task changes what it takes, so none is named."""
+        cases = {
+            "float": (
+                np.zeros([8, 8, 3], np.float32),
+                "3 channel(s) of 32 bits that are no unsigned 8 or 16.",
+            ),
+            "signed": (
+                np.zeros([8, 8, 3], np.int8),
+                "3 channel(s) of 8 bits that are no unsigned 8 or 16.",
+            ),
+            "twelve": (np.zeros([8, 8, 12], np.uint16), "12 channel(s) of 16 bits. "),
+        }
+        for name, (values, _) in cases.items():
+            np.save(self.input / f"{name}.npy", values)
+        np.save(self.input / "photo.npy", photo())
+        result = prepare(task, self.folder)
+        self.assertEqual((result.exit_code, result.stdout[:13]), (1, "Wrote 1 pair "))
+        for line, (name, (_, start)) in zip(result.stderr.splitlines(), sorted(cases.items())):
+            self.assertStartsWith(line, f"error: {name}.npy: has {start}")
+            self.assertEndsWith(
+                line,
+                "The task takes 3 channels of 8 or 16 bits, unsigned. Convert it, or take it out.",
+            )
 
     def test_no_output(self):
         result = command_line.run(command, "split", "--input=x", takes_arguments=True)
@@ -208,6 +247,95 @@ class OutputFolderTest(_CommandTest):
             shutil.rmtree(self.output, ignore_errors=True)
         self.assertGreater(num_refused, 5)
         self.assertEqual(files_below(self.output), ["0.png", "1.png", "prepare.json"])
+
+    @parameterized.parameters(
+        ("colorize", False), ("colorize", True), ("combine", False), ("labels", True)
+    )
+    def test_an_output_that_is_removed_meanwhile(self, task, is_made_again):
+        """Whoever empties it may be slower than the command, which then makes it again."""
+        given = []
+        for number in range(3):
+            if task == "labels":
+                save(self.input / "train" / f"{number}.png", np.zeros([8, 8], np.uint8))
+            else:
+                self.save(f"train/{number}.png", seed=number)
+        if task == "combine":
+            given = [f"--input_b={shutil.copytree(self.input, self.folder / 'b')}"]
+            given += ["--layout=folders"]
+        write, count = files.write_atomically, 0
+
+        def write_and_remove(path, contents):
+            nonlocal count
+            write(path, contents)
+            count += 1
+            if count == 3:
+                shutil.rmtree(self.output)
+                if is_made_again:
+                    (self.output / "train").mkdir(parents=True)
+
+        with mock.patch.object(files, "write_atomically", write_and_remove):
+            result = prepare(task, self.folder, *given)
+        self.assert_refused(
+            result,
+            f"'{self.output}' was removed while this command wrote there, and with it results. "
+            "Delete what may be left of it, then give the same command again.",
+        )
+        self.assertEqual(self.output.exists(), is_made_again)
+
+    def test_what_a_command_that_was_killed_left_is_removed(self):
+        self.save("train/1.png")
+        self.save("val/1.png")
+        for number in range(1, 100):
+            with self.subTest(number):
+                try:
+                    with file_faults.kill_at(number, self.output):
+                        prepare("colorize", self.folder)
+                    break
+                except file_faults.KilledError:
+                    pass
+        names = ["prepare.json", "train/1.png", "val/1.png"]
+        self.assertGreater(number, 5)
+        self.assertEqual(files_below(self.output), names)
+        # Of files that were not made a second time, and of a user.
+        left = self.output / "train" / ".1.png.unfinished.abc123"
+        others = [self.output / ".hidden" / left.name, self.output / "train" / ".notes"]
+        (self.output / ".hidden").mkdir()
+        for path in (left, *others):
+            path.write_bytes(b"half")
+        self.assertEqual(prepare("colorize", self.folder, "--size=9").exit_code, 2)
+        self.assertTrue(left.exists())
+        self.assertEqual(prepare("colorize", self.folder).exit_code, 0)
+        self.assertEqual(
+            files_below(self.output), sorted([*names, ".hidden/" + left.name, "train/.notes"])
+        )
+
+    def test_what_another_process_is_writing_is_left(self):
+        self.save("train/1.png")
+        self.assertEqual(prepare("colorize", self.folder).exit_code, 0)
+        (self.output / "train" / "1.png").unlink()
+        unfinished = self.output / "train" / ".1.png.unfinished.abc123"
+        unfinished.write_bytes(b"half")
+        script = (
+            "import pathlib, sys\n"
+            "from pix2pix_tf.prepare import folders\n"
+            "output, source = map(pathlib.Path, sys.argv[1:])\n"
+            "settings = dict(size=0, layout='pairs')\n"
+            "folders._remove_unfinished = lambda output: None\n"
+            "folders.open_output(output, [source], 'colorize', settings)\n"
+            "print('open', flush=True)\n"
+            "sys.stdin.read()\n"
+        )
+        # This one holds it no longer.
+        prepare("colorize", self.folder, f"--output={self.folder / 'elsewhere'}")
+        command_line = [sys.executable, "-c", script, self.output, self.input]
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with subprocess.Popen(command_line, cwd=_REPOSITORY, **pipes) as other:
+            self.assertEqual(other.stdout.readline(), b"open\n")
+            self.assertEqual(prepare("colorize", self.folder).exit_code, 0)
+            self.assertTrue(unfinished.exists())
+            other.kill()
+        self.assertEqual(prepare("colorize", self.folder).exit_code, 0)
+        self.assertFalse(unfinished.exists())
 
     def test_ctrl_c(self):
         self.save("1.png")

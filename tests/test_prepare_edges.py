@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import pathlib
+import tracemalloc
 from unittest import mock
 
 import data_folder
@@ -152,6 +153,27 @@ class EdgesTest(parameterized.TestCase):
         )
         self.assertTrue(draw(pixels, min_length=5).any())
 
+    @parameterized.parameters(0.0, 1.0, 2.0, 5.5)
+    def test_tiles_leave_no_trace(self, smoothing):
+        noise = np.random.default_rng(0).integers(0, 256, [90, 130, 3], np.uint8)
+        for pixels in (noise, photo(width=130, height=90)):
+            settings = dict(smoothing=smoothing, edge_low=0.02, edge_high=0.1, min_length=2)
+            whole = draw(pixels, **settings)
+            with mock.patch.object(edges, "_TILE", 41):
+                np.testing.assert_array_equal(draw(pixels, **settings), whole)
+        self.assertGreater(whole.sum(), 10)
+
+    def test_memory(self):
+        """Of NumPy, for each pixel; the whole at once took 160 bytes."""
+        pixels = photo(width=1500, height=1000)
+        draw(pixels[:64])  # Imports.
+        with mock.patch.object(edges, "_TILE", 100):
+            tracemalloc.start()
+            self.addCleanup(tracemalloc.stop)
+            draw(pixels)
+            _, peak = tracemalloc.get_traced_memory()
+        self.assertLess(peak / 1_500_000, 20)
+
     def test_near_the_authors_maps_of_shoes(self):
         """Theirs are of a network. Of our lines 0.85 are within 2 pixels of theirs; 0.81 back."""
         folder = data_folder.require("edges2shoes_sample")
@@ -193,15 +215,46 @@ class EdgesCommandTest(parameterized.TestCase):
             self.assertEqual(prepare("edges", self.folder).exit_code, 0)
         self.assertEqual(drawn.call_args.kwargs, _SETTINGS)
 
-    @parameterized.parameters((0.3, 0.2), (0.0, 0.2))
+    @parameterized.parameters(
+        (0.3, 0.2), (0.0, 0.2), ("nan", 0.2), (0.1, "nan"), (0.1, "inf"), ("inf", "inf")
+    )
     def test_thresholds_that_make_no_sense(self, low, high):
         result = prepare("edges", self.folder, f"--edge_low={low}", f"--edge_high={high}")
         self.assertEqual(result.exit_code, 2)
         self.assertEqual(
             result.stderr,
             f"error: edge_low is {low} and edge_high {high}. The first has to be above 0 and not "
-            "above the second.\n",
+            "above the second, which has to be finite.\n",
         )
+        self.assertFalse((self.folder / "out").exists())
+
+    @parameterized.parameters("inf", "nan", "1e6", "100.1", "-1", "-inf")
+    def test_smoothing_that_makes_no_sense(self, smoothing):
+        result = prepare("edges", self.folder, f"--smoothing={smoothing}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: smoothing is {float(smoothing)}, but is a number of pixels from 0, for none, "
+            "to 100.\n",
+        )
+        # So that the corrected command may have it.
+        self.assertFalse((self.folder / "out").exists())
+
+    @parameterized.parameters(0, 100)
+    def test_least_and_most_smoothing(self, smoothing):
+        result = prepare("edges", self.folder, f"--smoothing={smoothing}")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+
+    @parameterized.parameters(-1, 2**26 + 1)
+    def test_lengths_that_make_no_sense(self, length):
+        result = prepare("edges", self.folder, f"--min_length={length}")
+        self.assertEqual(result.exit_code, 2)
+        self.assertEqual(
+            result.stderr,
+            f"error: min_length is {length}, but is a number of pixels from 0, for lines of any "
+            "length, to 67108864, more than a photo has.\n",
+        )
+        self.assertFalse((self.folder / "out").exists())
 
     def test_without_scikit_image(self):
         original = builtins.__import__

@@ -150,6 +150,18 @@ class LabelsTest(parameterized.TestCase):
         self.assertStartsWith(lines[4], "error: torn.png: cannot be decoded")
         self.assertEqual(files_below(self.output), ["good.png", "prepare.json"])
 
+    def test_what_is_not_upright_is_not_to_become_a_jpeg(self):
+        """Which this task does not take."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        save(self.input / "1.png", class_map(), exif=exif)
+        result = prepare("labels", self.folder)
+        self.assertEqual(
+            result.stderr.splitlines()[0],
+            "error: 1.png: is a PNG that is not stored upright (its Exif orientation is 6). Rotate "
+            "its pixels, and save it without an orientation.",
+        )
+
     def test_unknown_classes(self):
         self.assert_refused(
             "--classes=maps",

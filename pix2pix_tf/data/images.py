@@ -140,7 +140,7 @@ def _check_still_and_upright(path: ImageFile, picture: Image.Image) -> None:
     if stated != orientation.UPRIGHT:
         raise InputError(
             f"'{path}' is a PNG that is not stored upright (its Exif orientation is {stated}). "
-            "Rotate its pixels, or save it as JPEG, where the orientation is obeyed."
+            "Rotate its pixels, and save it without an orientation."
         )
 
 

@@ -51,7 +51,7 @@ _MOST_FAULTS_SHOWN = 100
 
 def define_flags() -> None:
     """Defines the flags of all tasks."""
-    flags.DEFINE_string("input", None, "Folder to read, with those below it.", required=True)
+    flags.DEFINE_string("input", None, "Folder to read, with those below it.")
     flags.DEFINE_string("output", "", "Folder for the results; made if needed. check: optional.")
     flags.DEFINE_integer(
         "processes", os.cpu_count(), "How many work at once; each holds one image.", lower_bound=1
@@ -74,16 +74,13 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "smoothing",
         2.0,
-        "edges: standard deviation of the Gaussian, in pixels; more leaves texture out.",
-        lower_bound=0.0,
+        "edges: standard deviation of the Gaussian, in pixels, up to 100; more leaves texture out.",
     )
     flags.DEFINE_float(
         "edge_low", 0.06, "edges: least contrast along a line; 1 is black against white."
     )
     flags.DEFINE_float("edge_high", 0.2, "edges: contrast that a line reaches somewhere.")
-    flags.DEFINE_integer(
-        "min_length", 20, "edges: pixels of the shortest line that is kept.", lower_bound=0
-    )
+    flags.DEFINE_integer("min_length", 20, "edges: pixels of the shortest line that is kept.")
     flags.DEFINE_enum(
         "holes",
         "centre",
@@ -172,6 +169,8 @@ def _check(arguments: list[str], options) -> str:
         given = " ".join(arguments[1:]) or "nothing"
         raise InputError(f"The task is {given!r}. Give one of {tasks}, before the flags.")
     task = arguments[1]
+    if not options.input:
+        raise InputError(f"{task} needs --input, the folder to read.")
     for name in sorted({*itertools.chain(*_TASKS.values())} - {*_TASKS[task]}):
         if options[name].present:
             owners = ", ".join(owner for owner, names in _TASKS.items() if name in names)

@@ -21,6 +21,12 @@ from pix2pix_tf.prepare import combine, folders, pair_files, work
 
 REPORT = "check.json"
 _SINGLE = ""  # In place of a split's name: images that are not in pairs.
+# How messages of training name its flags, and what they are here.
+_OWN_FLAGS = {
+    "input_channels or output_channels": "--a_channels or --b_channels",
+    "input_channels and output_channels": "--a_channels and --b_channels",
+    "--input_range or --output_range": "--a_range or --b_range",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,6 +210,9 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
 
 
 def _fault(item: _Item, problem: str) -> work.Fault:
+    """Returns the fault of an item, where training's flags have the names that they have here."""
+    for name, own_name in _OWN_FLAGS.items():
+        problem = problem.replace(name, own_name)
     return work.Fault(item.name, work.without_path(problem, item.name))
 
 

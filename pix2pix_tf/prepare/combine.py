@@ -96,4 +96,4 @@ def _copy(names: tuple[str, str], *, sides: list[pathlib.Path], output: pathlib.
     for path in paths:
         pair_files.read_values(path)
     for path, target in zip(paths, _output_paths(output, names, "folders")):
-        folders.write_output(target, path.read_bytes())
+        folders.write_output(target, path.read_bytes(), output=output)

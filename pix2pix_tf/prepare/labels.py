@@ -117,7 +117,8 @@ def _convert(
 ) -> None:
     convert = {"colours": _encode_colors, "onehot": _encode_one_hot}[to]
     class_map = read_indexes(folder / name, len(kinds))
-    folders.write_output(_output_path(output, name, to), convert(class_map, kinds))
+    path = _output_path(output, name, to)
+    folders.write_output(path, convert(class_map, kinds), output=output)
 
 
 def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:

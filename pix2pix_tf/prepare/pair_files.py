@@ -49,7 +49,8 @@ def write_pair(
     paths = output_paths(output, name, layout)
     pictures = {"pairs": lambda: [join(a, b)], "folders": lambda: [a, b], "inputs": lambda: [a]}
     for path, pixels in zip(paths, pictures[layout]()):
-        folders.write_output(path, images.encode_image(tf.constant(pixels), ".png"))
+        contents = images.encode_image(tf.constant(pixels), ".png")
+        folders.write_output(path, contents, output=output)
 
 
 def join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -112,9 +113,15 @@ def read(path: ImageFile, *, channels: int | None = None) -> np.ndarray:
         channels: 1, 3 or 4; None for what it has, where grey with alpha counts as 4.
 
     Raises:
-        InputError: If it cannot be read, naming it.
+        InputError: If it cannot be read, or is an array with other channels, naming it.
     """
     info = images.inspect_image(path)
+    if channels and info.is_array and not (info.channels == channels and info.has_full_range):
+        kind = "" if info.has_full_range else " that are no unsigned 8 or 16"
+        raise InputError(
+            f"'{path}' has {info.channels} channel(s) of {info.bits} bits{kind}. The task takes "
+            f"{channels} channels of 8 or 16 bits, unsigned. Convert it, or take it out."
+        )
     dtype = tf.uint16 if info.bits == 16 else tf.uint8
     if channels is None:
         channels = 4 if info.channels == 2 else info.channels

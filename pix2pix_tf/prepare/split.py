@@ -284,4 +284,4 @@ def _targets(output: pathlib.Path, item: _Item, split: str) -> list[pathlib.Path
 
 def _copy(placed: tuple[_Item, str], *, folder: pathlib.Path, output: pathlib.Path) -> None:
     for name, target in zip(placed[0].names, _targets(output, *placed)):
-        folders.write_output(target, (folder / name).read_bytes())
+        folders.write_output(target, (folder / name).read_bytes(), output=output)
