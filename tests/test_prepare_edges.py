@@ -164,7 +164,7 @@ class EdgesTest(parameterized.TestCase):
         self.assertGreater(whole.sum(), 10)
 
     def test_memory(self):
-        """Of NumPy, for each pixel; the whole at once took 160 bytes."""
+        """Of NumPy, for each pixel; the whole at once takes 116 bytes."""
         pixels = photo(width=1500, height=1000)
         draw(pixels[:64])  # Imports.
         with mock.patch.object(edges, "_TILE", 100):

@@ -54,7 +54,10 @@ def define_flags() -> None:
     flags.DEFINE_string("input", None, "Folder to read, with those below it.")
     flags.DEFINE_string("output", "", "Folder for the results; made if needed. check: optional.")
     flags.DEFINE_integer(
-        "processes", os.cpu_count(), "How many work at once; each holds one image.", lower_bound=1
+        "processes",
+        os.cpu_count(),
+        "How many work at once; each holds one image: of 24 megapixels up to 1.4 GB.",
+        lower_bound=1,
     )
     flags.DEFINE_string("input_b", "", "combine: folder of the partners, which become B.")
     flags.DEFINE_integer(

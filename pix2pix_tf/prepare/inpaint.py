@@ -49,9 +49,9 @@ def cut_holes(
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     random = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
     missing = HOLES[holes](*photo.shape[:2], hole_area, random)[..., np.newaxis]
-    white = np.iinfo(photo.dtype).max
-    alpha = np.where(missing, 0, white)
-    return np.concatenate([np.where(missing, white, photo), alpha], axis=-1).astype(photo.dtype)
+    white = photo.dtype.type(np.iinfo(photo.dtype).max)  # Of another type all would be 64 bits.
+    alpha = np.where(missing, photo.dtype.type(0), white)
+    return np.concatenate([np.where(missing, white, photo), alpha], axis=-1)
 
 
 def _centre(height: int, width: int, area: float, unused_random) -> np.ndarray:
