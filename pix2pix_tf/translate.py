@@ -107,8 +107,8 @@ def main(unused_arguments: list[str]) -> int:
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
 
     usable = faults.collect(check, infos)
-    bar = tqdm.tqdm(usable, unit="image", disable=None)
-    done = faults.collect(translate_all_samples, bar, stop_at_first=True)
+    with tqdm.tqdm(usable, unit="image", disable=None) as bar:
+        done = faults.collect(translate_all_samples, bar, stop_at_first=True)
     print(f"Wrote {len(done) * options.samples} images to '{output}'.")
     for message in sorted(faults.messages):
         print(f"error: {message}", file=sys.stderr)

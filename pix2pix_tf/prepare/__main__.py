@@ -23,6 +23,7 @@ they are named at the end, when all others are done; the exit status is then 1.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import os
@@ -35,7 +36,6 @@ from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError, printable
 
 EXIT_FAULTS = 1
-EXIT_INTERRUPTED = 130  # What shells give for Ctrl-C.
 _FROM_PHOTOS = ("size", "layout")
 # What each task takes beside what all take.
 _TASKS = {
@@ -152,9 +152,10 @@ def main(arguments: list[str]) -> int:
     module = importlib.import_module(f"pix2pix_tf.prepare.{task}")
     try:
         outcome = module.run(options)
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as stop:
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return commands.exit_status(stop)
     print(outcome.summary)
     if not outcome.faults:
         return 0
