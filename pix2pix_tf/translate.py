@@ -7,7 +7,7 @@ r"""Translates an image, or every image of a folder.
 No target is needed, images may have any size, and nothing about the model has to
 be repeated. An output has its input's size and name; with several samples a
 number is added to the name, and to all but PNG and JPEG the suffix .png. Outputs of
-16 bits are PNG files only. Those that a PNG cannot hold, since they have other
+16 bits, or with alpha, are PNG files only. Those that a PNG cannot hold, since they have other
 channels or are no integers, are NumPy arrays (.npy), or TIFF where the input is. The
 same seed gives the same pictures. Large images take --tile=512, or another multiple of
 the model's crop_size: the picture is the same, the memory bounded.
@@ -19,6 +19,7 @@ are named at the end, and the status is 1.
 
 from __future__ import annotations
 
+import collections
 import functools
 import pathlib
 import sys
@@ -31,6 +32,7 @@ from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults, printable
 
 EXIT_FAULTS = 1
+_WITH_ALPHA = 4  # Channels.
 
 
 def define_flags() -> None:
@@ -89,7 +91,21 @@ def main(unused_arguments: list[str]) -> int:
         translate = translator.load(options.model, checkpoint=options.checkpoint)
     config = translate.config
 
+    def name_of(path: pathlib.Path, sample: int) -> str:
+        return output_name(path, None if options.samples == 1 else sample, config)
+
+    inputs_of = collections.defaultdict(list)
+    for path in infos:
+        inputs_of[name_of(path, 0)].append(path)
+
     def check(path: pathlib.Path) -> None:
+        name = name_of(path, 0)
+        first, *others = inputs_of[name]
+        if others:
+            raise InputError(
+                f"'{first}' and '{others[0]}' would have the same output, '{name}'. Rename one of "
+                "them."
+            )
         images.check_fits(
             path,
             infos[path],
@@ -102,15 +118,14 @@ def main(unused_arguments: list[str]) -> int:
     def translate_all_samples(path: pathlib.Path) -> None:
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
-            number = None if options.samples == 1 else sample
-            target = output / output_name(path, number, config)
+            target = output / name_of(path, sample)
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
 
     usable = faults.collect(check, infos)
     with tqdm.tqdm(usable, unit="image", disable=None) as bar:
         done = faults.collect(translate_all_samples, bar, stop_at_first=True)
     print(f"Wrote {len(done) * options.samples} images to '{output}'.")
-    for message in sorted(faults.messages):
+    for message in sorted(set(faults.messages)):
         print(f"error: {message}", file=sys.stderr)
     if faults.messages:
         print(f"{len(faults.messages)} of {len(paths)} could not be translated.", file=sys.stderr)
@@ -171,7 +186,7 @@ def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> 
     stem = path.stem if sample is None else f"{path.stem}_{sample}"
     if not config.makes_pictures:
         suffixes = (".npy", ".tif", ".tiff")
-    elif config.output_dtype == "uint16":
+    elif config.output_dtype == "uint16" or config.output_file_channels == _WITH_ALPHA:
         suffixes = (".png",)
     else:
         suffixes = (".png", ".jpg", ".jpeg")

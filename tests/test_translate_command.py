@@ -125,6 +125,25 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(describe(self.output / "a.bmp.png"), ("PNG", "RGB", (24, 18)))
         self.assertEqual(describe(self.output / "a.png"), ("PNG", "RGB", (9, 9)))
 
+    @parameterized.parameters(1, 2)
+    def test_inputs_whose_outputs_have_one_name(self, samples):
+        for name in ("a.bmp", "a.bmp.png", "b.png"):
+            write_picture(self.input / name)
+        message = (
+            f"error: '{self.input / 'a.bmp'}' and '{self.input / 'a.bmp.png'}' would have the same "
+            "output, 'a.bmp.png'. Rename one of them.\n"
+        )
+        # With several samples each has a name of its own: a_0.bmp.png and a.bmp_0.png.
+        result = self.translate(f"--samples={samples}")
+        if samples == 1:
+            self.assert_refused(result, message)
+            self.assertEqual(names_in(self.output), [])
+            result = self.translate("--keep_going")
+            self.assertEqual((result.exit_code, names_in(self.output)), (1, ["b.png"]))
+            self.assertEqual(result.stderr, f"{message}2 of 3 could not be translated.\n")
+        else:
+            self.assertEqual((result.exit_code, len(names_in(self.output))), (0, 6))
+
     def test_samples_and_seed(self):
         path = write_picture(self.input / "a.b.png")
 
@@ -156,7 +175,8 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
             result = self.translate(model=model, output=output)
             self.assertEqual(result.exit_code, 0, result.stderr)
             self.assertEqual(describe(output / "colour.png"), ("PNG", "RGBA", (70, 20)))
-            self.assertEqual(describe(output / "photo.jpg"), ("JPEG", "RGB", (24, 18)))
+            self.assertEqual(names_in(output), ["colour.png", "photo.jpg.png"])  # JPEG: no alpha.
+            self.assertEqual(describe(output / "photo.jpg.png"), ("PNG", "RGBA", (24, 18)))
             with Image.open(output / "colour.png") as picture:
                 results.append(np.asarray(picture).astype(np.int32))
         self.assertLessEqual(np.abs(results[0] - results[1]).max(), 1)  # One rounding.
