@@ -140,7 +140,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     """
     try:
         yield
-    except WriteError:
+    except InputError:  # Of which some are OSErrors.
         raise
     except OSError as error:
         remedy = _REMEDIES.get(error.errno, "Make sure that it can be written")

@@ -33,6 +33,9 @@ def run_main(main: Callable) -> command_line.Result:
 class StopTest(parameterized.TestCase):
     @parameterized.parameters(*_ENDING)
     def test_a_signal_is_one_line_and_the_status_that_shells_give(self, number):
+        # Ignored in what a shell starts in the background.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, usual)
         before = [signal.getsignal(number) for number in _ENDING]
         cleaned = []
 
