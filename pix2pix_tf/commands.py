@@ -22,7 +22,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from pix2pix_tf import files
+from pix2pix_tf import files, quiet_import
 from pix2pix_tf.errors import InputError
 
 EXIT_INPUT_ERROR = 2
@@ -44,7 +44,8 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
     """
     # TensorFlow's C++ start-up notes bury what the user should read; its errors
     # still arrive as exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
+        quiet_import.install()
     logging.set_verbosity(logging.WARNING)
     # A file's name need not be Unicode, which must not end what prints it.
     if isinstance(sys.stdout, io.TextIOWrapper):

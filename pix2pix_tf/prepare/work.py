@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import tqdm.auto
 
+from pix2pix_tf import quiet_import
 from pix2pix_tf.errors import InputError, printable
 
 # Files given out ahead of the workers, for each of them: enough that none waits.
@@ -200,6 +201,7 @@ def _start_worker() -> None:
     os.environ.update(
         TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="-1"
     )
+    quiet_import.install()
     # A worker whose parent is killed would wait for work for ever.
     parent = multiprocessing.parent_process().sentinel
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
