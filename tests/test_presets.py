@@ -192,13 +192,30 @@ class FlagTest(parameterized.TestCase):
         TrainConfig(**own, num_steps=9).save(self.workdir)
         # Not those of the paper, which this one would download.
         with mock.patch.object(pair_data, "count_pairs", wraps=pair_data.count_pairs) as counted:
-            result, config = self.run_command("--preset=facades")
+            result, config = self.run_command("--preset=aerial2map")
         self.assertEqual(counted.call_args.args, (str(data), "train"))
         self.assertEqual(config, TrainConfig(**own, num_steps=200 * 7))
         _, config = self.run_command("--preset=edges2shoes", "--num_steps=11")
         self.assertEqual(config, TrainConfig(**own, batch_size=4, mirror=False, num_steps=11))
-        _, config = self.run_command("--preset=facades", "--direction=BtoA", "--num_steps=11")
-        self.assertEqual(config.direction, "BtoA")  # Given: refused by the run, not passed over.
+
+    @parameterized.parameters(
+        ("inpainting", "colorization", "color_space"),
+        ("colorization", "inpainting", "color_space"),
+        ("aerial2map", "map2aerial", "direction"),
+    )
+    def test_a_run_of_another_task_is_refused(self, first, second, setting):
+        data = tiny_training.write_pairs(self.folder / "data", train=2)
+        _, config = self.run_command(f"--preset={first}", f"--dataset={data}", "--crop_size=64")
+        self.workdir.mkdir()
+        config.save(self.workdir)
+        (self.workdir / "metrics.jsonl").touch()
+        result = command_line.run(
+            train, f"--workdir={self.workdir}", f"--preset={second}", "--num_steps=1"
+        )
+        self.assertEqual(result.exit_code, 2)
+        (line,) = result.stderr.splitlines()
+        self.assertStartsWith(line, "error: ")
+        self.assertIn(setting, line)
 
     @parameterized.parameters(
         (("--preset=maps",), "error: There is no preset 'maps'."),
