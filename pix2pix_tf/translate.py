@@ -197,7 +197,7 @@ def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> 
 
 
 def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files that `--input` means.
+    """Returns the image files that `--input` means, also of kinds that are not read.
 
     Raises:
         InputError: If there are none.
@@ -206,9 +206,10 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
         return [path]
     if not path.is_dir():
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
-    from pix2pix_tf.data import images
+    from pix2pix_tf.data import images, pairs
 
-    paths = images.list_images(path)
+    # Pictures of other kinds are faults, which their headers show; to be told, not passed over.
+    paths = sorted([*images.list_images(path), *pairs.list_other_pictures(path)])
     names = {image.name for image in paths}
     others = sorted(
         other.name

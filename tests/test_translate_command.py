@@ -107,15 +107,39 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_other_files_of_a_folder_are_passed_over_and_named(self):
         write_picture(self.input / "a.png")
-        for name in ("b.webp", "notes.txt", ".hidden"):
+        for name in ("b.json", "notes.txt", ".hidden"):
             (self.input / name).write_bytes(b"no picture that is read")
         result = self.translate()
         self.assertEqual((result.exit_code, names_in(self.output)), (0, ["a.png"]))
         self.assertIn(
             f"Passed over in '{self.input}', since they do not end in .png, .jpg, .jpeg, .bmp, "
-            ".npy, .tif, .tiff: b.webp, notes.txt.\n",
+            ".npy, .tif, .tiff: b.json, notes.txt.\n",
             result.stdout,
         )
+
+    def test_pictures_of_kinds_that_are_not_read_are_not_passed_over(self):
+        write_picture(self.input / "a.png")
+        other = write_picture(self.input / "b.webp")
+        message = f"error: '{other}' is a WEBP file. Convert it to PNG or JPEG.\n"
+        self.assert_refused(self.translate(), message)
+        self.assertFalse(self.output.exists())
+        result = self.translate("--keep_going")
+        self.assertEqual((result.exit_code, names_in(self.output)), (1, ["a.png"]))
+        self.assertEqual(result.stderr, f"{message}1 of 2 could not be translated.\n")
+
+    @parameterized.parameters([[]], [["--tile=32"]])
+    def test_alpha_is_not_made_up(self, flags):
+        """A model that was trained on alpha; training refuses files without, too."""
+        run = self.folder / "alpha"
+        tiny_runs.write_run(run, input_channels=4, norm="none")
+        for name, mode in (("a.png", "RGBA"), ("b.png", "LA"), ("c.jpg", "RGB"), ("d.png", "L")):
+            write_picture(self.input / name, mode)
+        result = self.translate("--keep_going", *flags, model=run)
+        self.assertEqual((result.exit_code, names_in(self.output)), (1, ["a.png", "b.png"]))
+        for line, name, channels in zip(result.stderr.splitlines(), ("c.jpg", "d.png"), (3, 1)):
+            self.assertStartsWith(
+                line, f"error: '{self.input / name}' has {channels} channel(s), no alpha, but 4 "
+            )
 
     def test_what_is_neither_png_nor_jpeg_gets_a_suffix_that_is_true(self):
         write_picture(self.input / "a.bmp")
@@ -277,7 +301,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         write_picture(self.input / "a.png")
         damaged = write_picture(self.input / "b.png", size=(60, 60))
         damaged.write_bytes(damaged.read_bytes()[:-400])
-        (self.input / os.fsdecode(b"caf\xe9.webp")).touch()  # A name that is not UTF-8.
+        (self.input / os.fsdecode(b"caf\xe9.txt")).touch()  # A name that is not UTF-8.
         # From another folder, with names that are relative to it.
         command = [sys.executable, "-m", "pix2pix_tf.translate", f"--model={self.run_folder}"]
         result = subprocess.run(
@@ -290,7 +314,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(result.returncode, 2, result.stderr)
         self.assertIn("error: 'input/b.png' cannot be decoded", result.stderr)
-        self.assertIn(": caf\\udce9.webp.\n", result.stdout)
+        self.assertIn(": caf\\udce9.txt.\n", result.stdout)
         self.assertNotIn("Traceback", result.stderr)
         self.assertEqual(names_in(self.folder / "out"), ["a_0.png", "a_1.png"])  # Whole ones only.
 

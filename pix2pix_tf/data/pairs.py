@@ -265,11 +265,6 @@ class _EncodedPairs:
     def _check_fits(self, path: ImageFile, info: images.ImageInfo, side: int) -> None:
         channels = self._channels[side]
         images.check_fits(path, info, channels=channels, value_range=self._ranges[side])
-        if not info.is_array and channels == 4 and info.channels in (1, 3):
-            raise InputError(
-                f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked "
-                "for. Set input_channels or output_channels to what the files have, 1 or 3."
-            )
 
     def _read_pair(self, pair: PairFiles) -> tuple[np.ndarray, np.ndarray]:
         a = self._read(pair.a, 0)
