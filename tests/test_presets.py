@@ -17,7 +17,7 @@ import tiny_training
 from absl.testing import absltest, parameterized
 
 from pix2pix_tf import presets, train
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.data import pairs as pair_data
 from pix2pix_tf.data import registry
 from pix2pix_tf.errors import InputError
@@ -208,14 +208,11 @@ class FlagTest(parameterized.TestCase):
         _, config = self.run_command(f"--preset={first}", f"--dataset={data}", "--crop_size=64")
         self.workdir.mkdir()
         config.save(self.workdir)
-        (self.workdir / "metrics.jsonl").touch()
-        result = command_line.run(
-            train, f"--workdir={self.workdir}", f"--preset={second}", "--num_steps=1"
-        )
-        self.assertEqual(result.exit_code, 2)
-        (line,) = result.stderr.splitlines()
-        self.assertStartsWith(line, "error: ")
-        self.assertIn(setting, line)
+        _, again = self.run_command(f"--preset={first}")
+        check_resumable(config, again)
+        _, other = self.run_command(f"--preset={second}", "--num_steps=1")
+        with self.assertRaisesRegex(InputError, rf"other settings: .*\b{setting} \(was "):
+            check_resumable(config, other)
 
     @parameterized.parameters(
         (("--preset=maps",), "error: There is no preset 'maps'."),
