@@ -48,7 +48,7 @@ def make_room(folder: pathlib.Path) -> None:
             f"'{folder}' holds files that this command has not written. Move them, or name another "
             "folder with --output."
         )
-    marker.write_text(_MARKER_TEXT, encoding="utf-8")
+    files.write_atomically(marker, _MARKER_TEXT.encode())
     for path in [folder / SAVED_MODEL, *_tflite_paths(folder).values()]:
         _delete(path)
     for path in _tfjs_paths(folder).values():

@@ -53,6 +53,7 @@ def convert(
     Raises:
         InputError: If `saved_model` is none, or has operations that TF.js lacks; or if
             there is something in the place of `output`.
+        WriteError: If it cannot be written; nothing is left of it then.
     """
     saved_model, output = pathlib.Path(saved_model), pathlib.Path(output)
     check_free(output)
@@ -60,7 +61,7 @@ def convert(
     card = serving.read_model_card(version)
     graphs = _freeze(version, card, size, signatures)
     files.make_output_folder(output.parent)
-    with files.unfinished_folder(output.parent, output.name) as unfinished:
+    with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
         _write(unfinished, graphs, card, quantize)
         put_in_place(unfinished, output)
     return output

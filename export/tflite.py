@@ -120,6 +120,7 @@ def convert(
 
     Raises:
         InputError: If the model or the pairs cannot be used, or the conversion fails.
+        WriteError: If it cannot be written; a file that was there before still is.
     """
     from pix2pix_tf import serving
 
@@ -139,7 +140,8 @@ def convert(
     )
     files.make_output_folder(output.parent)
     # Beside the output, and so on its disk: the file is renamed when it is whole.
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+    place = dict(dir=output.parent, prefix=f".{output.name}.")
+    with files.writing(output), tempfile.TemporaryDirectory(**place) as folder:
         unfinished = pathlib.Path(folder, "model.tflite")
         job = _make_job(version, unfinished, card, size, quantize, images)
         difference = _run(job)

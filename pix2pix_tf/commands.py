@@ -5,16 +5,24 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import glob
 import io
 import os
+import pathlib
+import re
 import shutil
+import signal
+import socket
+import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from absl import app, flags, logging
 
+from pix2pix_tf import files, quiet_import
 from pix2pix_tf.errors import InputError
 
 # Exit statuses of the commands, beside 0.
@@ -22,7 +30,6 @@ EXIT_FAULTS = 1  # All is done but for some files, which were named.
 EXIT_INPUT_ERROR = 2
 EXIT_NON_FINITE = 3  # A loss or a weight became NaN or infinite.
 EXIT_WORKER_LOST = 4  # Of several machines.
-EXIT_INTERRUPTED = 130  # What shells give for Ctrl-C.
 
 _temporary_folder: str | None = None  # Of this process; see `_own_temporary_folder`.
 CHECKPOINT_HELP = (
@@ -33,13 +40,17 @@ CHECKPOINT_HELP = (
 def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = False) -> None:
     """Runs `main` under absl; an InputError becomes one line and exit status 2.
 
+    Ctrl-C, SIGTERM and SIGHUP become one line too, and the status of `exit_status`, once
+    `main` has cleaned up after the KeyboardInterrupt that all three are to it.
+
     Args:
         main: Takes the arguments that are no flags, the program's name first.
         takes_arguments: Whether there may be others than that name.
     """
     # TensorFlow's C++ start-up notes bury what the user should read; its errors
     # still arrive as exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
+        quiet_import.install()
     logging.set_verbosity(logging.WARNING)
     # A file's name need not be Unicode, which must not end what prints it.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -56,9 +67,46 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_INPUT_ERROR
+        except KeyboardInterrupt as stop:
+            with contextlib.suppress(OSError):  # The terminal may be gone.
+                print("Stopped.", file=sys.stderr)
+            return exit_status(stop)
 
-    with _own_temporary_folder():
+    with _own_temporary_folder(), _signals_as_interrupts():
         app.run(guarded, flags_parser=_parse_flags)
+
+
+def exit_status(stop: KeyboardInterrupt) -> int:
+    """Returns what shells give for a process that was ended by the signal of an interrupt."""
+    return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Turns SIGTERM and SIGHUP into KeyboardInterrupt, with the number of the signal.
+
+    So temporary files are removed and workers ended. A second SIGTERM acts as usual.
+    """
+    before = {}
+
+    def interrupt(number, unused_frame):
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+        if number != signal.SIGTERM:
+            # A shell and the terminal that it is in may both send one.
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt(int(number))
+
+    # Python allows handlers in the main thread only; Windows has no SIGHUP.
+    if threading.current_thread() is threading.main_thread():
+        for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
+            before[number] = signal.getsignal(number)
+            if before[number] != signal.SIG_IGN:  # As nohup has it.
+                signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -66,12 +114,15 @@ def _own_temporary_folder() -> Iterator[None]:
     """Gives temporary files of libraries a folder that goes away with the process.
 
     TensorFlow's AutoGraph removes the sources that it generates, but not what Python
-    makes of them, which would pile up.
+    makes of them, which would pile up. What a process that was killed has left goes too.
     """
     global _temporary_folder
     before = tempfile.tempdir
+    # Of this machine, since others may share the place, by the number of the process.
+    prefix = f"pix2pix_tf.{socket.gethostname()}."
     try:
-        _temporary_folder = tempfile.tempdir = tempfile.mkdtemp(prefix="pix2pix_tf_")
+        _remove_left_behind(prefix)
+        _temporary_folder = tempfile.tempdir = tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}.")
     except OSError:  # There is none to write in; whoever needs one will say so.
         yield
         return
@@ -81,6 +132,20 @@ def _own_temporary_folder() -> Iterator[None]:
         yield
     finally:
         tempfile.tempdir, _temporary_folder = before, None
+
+
+def _remove_left_behind(prefix: str) -> None:
+    """Removes the temporary folders of this user's processes that are no more."""
+    if not hasattr(os, "getuid"):
+        return
+    for path in pathlib.Path(tempfile.gettempdir()).glob(f"{glob.escape(prefix)}*"):
+        number = re.fullmatch(r"(\d+)\.\w+", path.name[len(prefix) :])
+        if number is None or files.is_alive(int(number[1])):
+            continue
+        with contextlib.suppress(OSError):  # Another process was faster.
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_temporary_files() -> None:

@@ -108,7 +108,7 @@ def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]
         if not left.name.startswith(prefix) or not process.isdecimal():
             continue
         # In containers a later process often has the number of an earlier one.
-        if int(process) == os.getpid() or not _is_alive(int(process)):
+        if int(process) == os.getpid() or not is_alive(int(process)):
             shutil.rmtree(left, ignore_errors=True)
     unfinished = pathlib.Path(parent) / f"{prefix}{os.getpid()}"
     try:
@@ -118,7 +118,7 @@ def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]
         raise
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
     """Returns whether a process of that number may be running."""
     if os.name != "posix":
         return True  # Nobody knows; signal 0 would end it on Windows.
@@ -140,7 +140,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     """
     try:
         yield
-    except WriteError:
+    except InputError:  # Of which some are OSErrors.
         raise
     except OSError as error:
         remedy = _REMEDIES.get(error.errno, "Make sure that it can be written")

@@ -21,7 +21,7 @@ from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
 from pix2pix_tf.networks import build_generator, load_weights, noise_size
-from pix2pix_tf.training import checkpoints, reports
+from pix2pix_tf.training import checkpoints, reports, write_errors
 
 MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
@@ -242,6 +242,7 @@ def save_version(
     Raises:
         InputError: If `workdir` is no run folder, or has no weights yet; or if
             `output` is a file, or a name that TensorFlow cannot read from.
+        WriteError: If it cannot be written; nothing is left of it then.
     """
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     files.check_no_pattern(output)
@@ -251,12 +252,13 @@ def save_version(
         config, weights, statistics=statistics, dropout=dropout, max_pixels=max_pixels
     )
     setattr(model, PORTABLE, model.portable_functions())
+    model_card = json.dumps(_model_card(model, workdir, step), indent=2)
     files.make_output_folder(output)
-    with files.unfinished_folder(output, "version") as unfinished:
+    with write_errors.writing(output), files.unfinished_folder(output, "version") as unfinished:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
-        card.write_text(json.dumps(_model_card(model, workdir, step), indent=2), encoding="utf-8")
+        card.write_text(model_card, encoding="utf-8")
         warmup.write_requests(unfinished / warmup.REQUESTS, config, noise_size=model.noise_size)
         return place_version(unfinished, output)
 

@@ -25,7 +25,7 @@ from pix2pix_tf.errors import InputError
 # Variable that tells a process in place of which one it is: the newest checkpoint then.
 _RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
 # What a preset would choose, but a run that goes on keeps unless it is given.
-_OF_A_RUN = ("dataset", "direction", "color_space", "load_size", "crop_size")
+_OF_A_RUN = ("dataset", "load_size", "crop_size")
 
 
 def define_flags() -> None:
@@ -95,8 +95,8 @@ def config_of_preset(name: str, saved: TrainConfig | None) -> TrainConfig:
 
     Args:
         name: Of the preset.
-        saved: Settings of the run that goes on, if one does. Its data set, direction, colours
-            and sizes win over the preset's, for it can go on with no others.
+        saved: Settings of the run that goes on, if one does. Its data set and sizes win over
+            the preset's; of another direction or colours it is another task, which the run refuses.
 
     Raises:
         InputError: If there is no such preset, a value is not allowed, or the data set is not

@@ -7,7 +7,7 @@ r"""Translates an image, or every image of a folder.
 No target is needed, images may have any size, and nothing about the model has to
 be repeated. An output has its input's size and name; with several samples a
 number is added to the name, and to all but PNG and JPEG the suffix .png. Outputs of
-16 bits are PNG files only. Those that a PNG cannot hold, since they have other
+16 bits, or with alpha, are PNG files only. Those that a PNG cannot hold, since they have other
 channels or are no integers, are NumPy arrays (.npy), or TIFF where the input is. The
 same seed gives the same pictures. Large images take --tile=512, or another multiple of
 the model's crop_size: the picture is the same, the memory bounded.
@@ -19,6 +19,7 @@ are named at the end, and the status is 1.
 
 from __future__ import annotations
 
+import collections
 import functools
 import pathlib
 import sys
@@ -29,6 +30,8 @@ from absl import flags
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults, printable
+
+_WITH_ALPHA = 4  # Channels.
 
 
 def define_flags() -> None:
@@ -87,7 +90,21 @@ def main(unused_arguments: list[str]) -> int:
         translate = translator.load(options.model, checkpoint=options.checkpoint)
     config = translate.config
 
+    def name_of(path: pathlib.Path, sample: int) -> str:
+        return output_name(path, None if options.samples == 1 else sample, config)
+
+    inputs_of = collections.defaultdict(list)
+    for path in infos:
+        inputs_of[name_of(path, 0)].append(path)
+
     def check(path: pathlib.Path) -> None:
+        name = name_of(path, 0)
+        first, *others = inputs_of[name]
+        if others:
+            raise InputError(
+                f"'{first}' and '{others[0]}' would have the same output, '{name}'. Rename one of "
+                "them."
+            )
         images.check_fits(
             path,
             infos[path],
@@ -100,15 +117,14 @@ def main(unused_arguments: list[str]) -> int:
     def translate_all_samples(path: pathlib.Path) -> None:
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
-            number = None if options.samples == 1 else sample
-            target = output / output_name(path, number, config)
+            target = output / name_of(path, sample)
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
 
     usable = faults.collect(check, infos)
-    bar = tqdm.tqdm(usable, unit="image", disable=None)
-    done = faults.collect(translate_all_samples, bar, stop_at_first=True)
+    with tqdm.tqdm(usable, unit="image", disable=None) as bar:
+        done = faults.collect(translate_all_samples, bar, stop_at_first=True)
     print(f"Wrote {len(done) * options.samples} images to '{output}'.")
-    for message in sorted(faults.messages):
+    for message in sorted(set(faults.messages)):
         print(f"error: {message}", file=sys.stderr)
     if faults.messages:
         print(f"{len(faults.messages)} of {len(paths)} could not be translated.", file=sys.stderr)
@@ -169,7 +185,7 @@ def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> 
     stem = path.stem if sample is None else f"{path.stem}_{sample}"
     if not config.makes_pictures:
         suffixes = (".npy", ".tif", ".tiff")
-    elif config.output_dtype == "uint16":
+    elif config.output_dtype == "uint16" or config.output_file_channels == _WITH_ALPHA:
         suffixes = (".png",)
     else:
         suffixes = (".png", ".jpg", ".jpeg")
@@ -180,7 +196,7 @@ def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> 
 
 
 def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files that `--input` means.
+    """Returns the image files that `--input` means, also of kinds that are not read.
 
     Raises:
         InputError: If there are none.
@@ -189,9 +205,10 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
         return [path]
     if not path.is_dir():
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
-    from pix2pix_tf.data import images
+    from pix2pix_tf.data import images, pairs
 
-    paths = images.list_images(path)
+    # Pictures of other kinds are faults, which their headers show; to be told, not passed over.
+    paths = sorted([*images.list_images(path), *pairs.list_other_pictures(path)])
     names = {image.name for image in paths}
     others = sorted(
         other.name

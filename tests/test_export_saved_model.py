@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -172,6 +174,30 @@ class ExportTest(tf.test.TestCase):
         with saving_by(fail), self.assertRaises(KeyboardInterrupt):
             serving.save_version(self.run_folder, exported)
         self.assertEqual(names_in(exported), [])
+
+    def test_a_full_disk_is_one_line_and_leaves_nothing(self):
+        exported = tiny_runs.temporary_folder(self) / "exported"
+        faults = (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            tf.errors.ResourceExhaustedError(
+                None, None, "{{node}} part; No space left [Op:SaveV2]"
+            ),
+        )
+        for fault in faults:
+
+            def fail(model, path, signatures, fault=fault):
+                pathlib.Path(path, "variables").mkdir(parents=True)
+                raise fault
+
+            with saving_by(fail):
+                result = command_line.run(
+                    saved_model, f"--workdir={self.run_folder}", f"--output={exported}"
+                )
+            self.assertEqual(result.exit_code, 2)
+            self.assertStartsWith(result.stderr, f"error: '{exported}' cannot be written: No space")
+            self.assertIn("Make room on that disk", result.stderr)
+            self.assertLen(result.stderr.splitlines(), 1)
+            self.assertEqual(names_in(exported), [])
 
     def test_no_version_is_seen_before_it_is_whole(self):
         exported = tiny_runs.temporary_folder(self)

@@ -17,7 +17,7 @@ import tiny_training
 from absl.testing import absltest, parameterized
 
 from pix2pix_tf import presets, train
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.data import pairs as pair_data
 from pix2pix_tf.data import registry
 from pix2pix_tf.errors import InputError
@@ -192,13 +192,27 @@ class FlagTest(parameterized.TestCase):
         TrainConfig(**own, num_steps=9).save(self.workdir)
         # Not those of the paper, which this one would download.
         with mock.patch.object(pair_data, "count_pairs", wraps=pair_data.count_pairs) as counted:
-            result, config = self.run_command("--preset=facades")
+            result, config = self.run_command("--preset=aerial2map")
         self.assertEqual(counted.call_args.args, (str(data), "train"))
         self.assertEqual(config, TrainConfig(**own, num_steps=200 * 7))
         _, config = self.run_command("--preset=edges2shoes", "--num_steps=11")
         self.assertEqual(config, TrainConfig(**own, batch_size=4, mirror=False, num_steps=11))
-        _, config = self.run_command("--preset=facades", "--direction=BtoA", "--num_steps=11")
-        self.assertEqual(config.direction, "BtoA")  # Given: refused by the run, not passed over.
+
+    @parameterized.parameters(
+        ("inpainting", "colorization", "color_space"),
+        ("colorization", "inpainting", "color_space"),
+        ("aerial2map", "map2aerial", "direction"),
+    )
+    def test_a_run_of_another_task_is_refused(self, first, second, setting):
+        data = tiny_training.write_pairs(self.folder / "data", train=2)
+        _, config = self.run_command(f"--preset={first}", f"--dataset={data}", "--crop_size=64")
+        self.workdir.mkdir()
+        config.save(self.workdir)
+        _, again = self.run_command(f"--preset={first}")
+        check_resumable(config, again)
+        _, other = self.run_command(f"--preset={second}", "--num_steps=1")
+        with self.assertRaisesRegex(InputError, rf"other settings: .*\b{setting} \(was "):
+            check_resumable(config, other)
 
     @parameterized.parameters(
         (("--preset=maps",), "error: There is no preset 'maps'."),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pathlib
 import shutil
 from unittest import mock
@@ -17,7 +19,7 @@ from absl.testing import parameterized
 
 from export import frozen_graph, image_size, subpixel, tfjs, tfjs_model, tfjs_node, tfjs_weights
 from pix2pix_tf import serving
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 
 SIZE = tiny_runs.CROP_SIZE
@@ -200,6 +202,14 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         output = tiny_runs.temporary_folder(self) / "model"
         with mock.patch.object(json, "dumps", side_effect=KeyboardInterrupt):
             with self.assertRaises(KeyboardInterrupt):
+                tfjs_model.convert(self.version, output, signatures=["with_noise"])
+        self.assertEqual(list(output.parent.iterdir()), [])
+
+    def test_a_full_disk(self):
+        output = tiny_runs.temporary_folder(self) / "model"
+        fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with mock.patch.object(json, "dumps", side_effect=fault):
+            with self.assertRaisesRegex(WriteError, f"^'{output}' cannot be written: No space"):
                 tfjs_model.convert(self.version, output, signatures=["with_noise"])
         self.assertEqual(list(output.parent.iterdir()), [])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import pathlib
@@ -478,6 +479,13 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
         else:
             limit = f"more than the {limits.TFLITE[quantize].mean:g} of"
             self.assert_refused(result, quantize, f"differ by {mean:.2g}", limit)
+
+    def test_a_full_disk(self):
+        fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with mock.patch.object(np, "save", side_effect=fault):
+            result = self.run_command()
+        self.assert_refused(result, f"'{self.path}' cannot be written: No space", "Make room")
+        self.assertEqual(names_in(self.folder), [])
 
     def test_several_images_are_compared(self):
         """A file that is right for the first image alone does not pass for the model."""

@@ -107,15 +107,39 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_other_files_of_a_folder_are_passed_over_and_named(self):
         write_picture(self.input / "a.png")
-        for name in ("b.webp", "notes.txt", ".hidden"):
+        for name in ("b.json", "notes.txt", ".hidden"):
             (self.input / name).write_bytes(b"no picture that is read")
         result = self.translate()
         self.assertEqual((result.exit_code, names_in(self.output)), (0, ["a.png"]))
         self.assertIn(
             f"Passed over in '{self.input}', since they do not end in .png, .jpg, .jpeg, .bmp, "
-            ".npy, .tif, .tiff: b.webp, notes.txt.\n",
+            ".npy, .tif, .tiff: b.json, notes.txt.\n",
             result.stdout,
         )
+
+    def test_pictures_of_kinds_that_are_not_read_are_not_passed_over(self):
+        write_picture(self.input / "a.png")
+        other = write_picture(self.input / "b.webp")
+        message = f"error: '{other}' is a WEBP file. Convert it to PNG or JPEG.\n"
+        self.assert_refused(self.translate(), message)
+        self.assertFalse(self.output.exists())
+        result = self.translate("--keep_going")
+        self.assertEqual((result.exit_code, names_in(self.output)), (1, ["a.png"]))
+        self.assertEqual(result.stderr, f"{message}1 of 2 could not be translated.\n")
+
+    @parameterized.parameters([[]], [["--tile=32"]])
+    def test_alpha_is_not_made_up(self, flags):
+        """A model that was trained on alpha; training refuses files without, too."""
+        run = self.folder / "alpha"
+        tiny_runs.write_run(run, input_channels=4, norm="none")
+        for name, mode in (("a.png", "RGBA"), ("b.png", "LA"), ("c.jpg", "RGB"), ("d.png", "L")):
+            write_picture(self.input / name, mode)
+        result = self.translate("--keep_going", *flags, model=run)
+        self.assertEqual((result.exit_code, names_in(self.output)), (1, ["a.png", "b.png"]))
+        for line, name, channels in zip(result.stderr.splitlines(), ("c.jpg", "d.png"), (3, 1)):
+            self.assertStartsWith(
+                line, f"error: '{self.input / name}' has {channels} channel(s), no alpha, but 4 "
+            )
 
     def test_what_is_neither_png_nor_jpeg_gets_a_suffix_that_is_true(self):
         write_picture(self.input / "a.bmp")
@@ -124,6 +148,25 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(names_in(self.output), ["a.bmp.png", "a.png"])
         self.assertEqual(describe(self.output / "a.bmp.png"), ("PNG", "RGB", (24, 18)))
         self.assertEqual(describe(self.output / "a.png"), ("PNG", "RGB", (9, 9)))
+
+    @parameterized.parameters(1, 2)
+    def test_inputs_whose_outputs_have_one_name(self, samples):
+        for name in ("a.bmp", "a.bmp.png", "b.png"):
+            write_picture(self.input / name)
+        message = (
+            f"error: '{self.input / 'a.bmp'}' and '{self.input / 'a.bmp.png'}' would have the same "
+            "output, 'a.bmp.png'. Rename one of them.\n"
+        )
+        # With several samples each has a name of its own: a_0.bmp.png and a.bmp_0.png.
+        result = self.translate(f"--samples={samples}")
+        if samples == 1:
+            self.assert_refused(result, message)
+            self.assertEqual(names_in(self.output), [])
+            result = self.translate("--keep_going")
+            self.assertEqual((result.exit_code, names_in(self.output)), (1, ["b.png"]))
+            self.assertEqual(result.stderr, f"{message}2 of 3 could not be translated.\n")
+        else:
+            self.assertEqual((result.exit_code, len(names_in(self.output))), (0, 6))
 
     def test_samples_and_seed(self):
         path = write_picture(self.input / "a.b.png")
@@ -156,7 +199,8 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
             result = self.translate(model=model, output=output)
             self.assertEqual(result.exit_code, 0, result.stderr)
             self.assertEqual(describe(output / "colour.png"), ("PNG", "RGBA", (70, 20)))
-            self.assertEqual(describe(output / "photo.jpg"), ("JPEG", "RGB", (24, 18)))
+            self.assertEqual(names_in(output), ["colour.png", "photo.jpg.png"])  # JPEG: no alpha.
+            self.assertEqual(describe(output / "photo.jpg.png"), ("PNG", "RGBA", (24, 18)))
             with Image.open(output / "colour.png") as picture:
                 results.append(np.asarray(picture).astype(np.int32))
         self.assertLessEqual(np.abs(results[0] - results[1]).max(), 1)  # One rounding.
@@ -257,7 +301,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         write_picture(self.input / "a.png")
         damaged = write_picture(self.input / "b.png", size=(60, 60))
         damaged.write_bytes(damaged.read_bytes()[:-400])
-        (self.input / os.fsdecode(b"caf\xe9.webp")).touch()  # A name that is not UTF-8.
+        (self.input / os.fsdecode(b"caf\xe9.txt")).touch()  # A name that is not UTF-8.
         # From another folder, with names that are relative to it.
         command = [sys.executable, "-m", "pix2pix_tf.translate", f"--model={self.run_folder}"]
         result = subprocess.run(
@@ -270,7 +314,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(result.returncode, 2, result.stderr)
         self.assertIn("error: 'input/b.png' cannot be decoded", result.stderr)
-        self.assertIn(": caf\\udce9.webp.\n", result.stdout)
+        self.assertIn(": caf\\udce9.txt.\n", result.stdout)
         self.assertNotIn("Traceback", result.stderr)
         self.assertEqual(names_in(self.folder / "out"), ["a_0.png", "a_1.png"])  # Whole ones only.
 

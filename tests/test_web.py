@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -23,7 +25,7 @@ from export.web import assemble, palette
 from pix2pix_tf import serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, pairs, scenes
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 
 SIZE = tiny_runs.CROP_SIZE
 _SESSION = pathlib.Path(__file__).resolve().parent / "page_session.js"
@@ -418,6 +420,15 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaisesRegex(MissingInputError, f"Run: npm ci --prefix {self.folder}"):
                 assemble.assemble(self.folder / "run", self.folder / "site")
         self.assertFalse((self.folder / "site").exists())
+
+    def test_a_full_disk(self):
+        tiny_runs.write_run(self.folder / "run")
+        fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with mock.patch.object(assemble, "_find_vendored", dict):
+            with mock.patch.object(assemble.shutil, "copytree", side_effect=fault):
+                with self.assertRaisesRegex(WriteError, "/site' cannot be written: No space"):
+                    assemble.assemble(self.folder / "run", self.folder / "site")
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["run"])
 
 
 class PaletteTest(tf.test.TestCase, parameterized.TestCase):

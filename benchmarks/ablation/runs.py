@@ -163,8 +163,10 @@ def _wait(process: subprocess.Popen) -> int:
     while True:
         try:
             return process.wait()
-        except KeyboardInterrupt:
-            continue  # The terminal sent Ctrl-C to the process too, which saves and ends.
+        except KeyboardInterrupt as stop:
+            # The terminal sent Ctrl-C to the process too, which saves and ends.
+            if stop.args:  # Another signal; see `commands.run`.
+                process.send_signal(stop.args[0])
 
 
 def _read(path: pathlib.Path) -> dict:

@@ -55,6 +55,7 @@ def assemble(
     Raises:
         InputError: If `workdir` is no run folder, TF.js is not installed, or there is
             something in the place of `output`.
+        WriteError: If it cannot be written; nothing is left of it then.
     """
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     config = TrainConfig.load(workdir)
@@ -69,7 +70,7 @@ def assemble(
     tfjs_model.check_free(output)
     vendored = _find_vendored()
     files.make_output_folder(output.parent)
-    with files.unfinished_folder(output.parent, output.name) as unfinished:
+    with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
         shutil.copytree(STATIC, unfinished)
         (unfinished / "vendor").mkdir()
         for name, source in vendored.items():

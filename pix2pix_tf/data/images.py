@@ -309,6 +309,11 @@ def check_fits(
             "channels as NumPy arrays (.npy) or TIFF, or set input_channels and output_channels to "
             "what the files have."
         )
+    if not info.is_array and channels == 4 and info.channels in (1, 3):
+        raise InputError(
+            f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked "
+            "for. Set input_channels or output_channels to what the files have, 1 or 3."
+        )
     if not info.has_full_range and value_range is None:
         raise InputError(
             f"'{path}' has values of {info.bits} bits that are no unsigned 8 or 16 bits, so which "

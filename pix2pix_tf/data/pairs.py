@@ -210,8 +210,8 @@ class PairDecoder:
         files, found = list(infos), list(infos.values())
         check_size(files, found)
         # One file is read as either side.
-        _check_fits(files[0], found[0], self.a_channels, self.a_range)
-        _check_fits(files[-1], found[-1], self.b_channels, self.b_range)
+        images.check_fits(files[0], found[0], channels=self.a_channels, value_range=self.a_range)
+        images.check_fits(files[-1], found[-1], channels=self.b_channels, value_range=self.b_range)
         num_beside = 2 if len(files) == 1 else 1
         check_scaled(files[0], found[0].width // num_beside, found[0].height, self.scaled_to)
 
@@ -232,15 +232,6 @@ class PairDecoder:
             return a, b
         middle = a.shape[1] // 2
         return a[:, :middle], b[:, middle:]
-
-
-def _check_fits(path: ImageFile, info: images.ImageInfo, channels: int, value_range) -> None:
-    images.check_fits(path, info, channels=channels, value_range=value_range)
-    if not info.is_array and channels == 4 and info.channels in (1, 3):
-        raise InputError(
-            f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked for. "
-            "Set input_channels or output_channels to what the files have, 1 or 3."
-        )
 
 
 def _read(path: ImageFile, dtype: tf.DType, channels: int, value_range) -> np.ndarray:

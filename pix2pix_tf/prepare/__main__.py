@@ -23,6 +23,7 @@ they are named at the end, when all others are done; the exit status is then 1.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import os
@@ -150,9 +151,10 @@ def main(arguments: list[str]) -> int:
     module = importlib.import_module(f"pix2pix_tf.prepare.{task}")
     try:
         outcome = module.run(options)
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
-        return commands.EXIT_INTERRUPTED
+    except KeyboardInterrupt as stop:
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return commands.exit_status(stop)
     print(outcome.summary)
     if not outcome.faults:
         return 0

@@ -47,8 +47,6 @@ def run(options) -> work.Outcome:
     settings = dict(shard_megabytes=options.shard_megabytes)
     plans = make_plans(folder, shard_bytes=options.shard_megabytes * _MEGABYTE)
     folders.open_output(output, [folder], "tfrecord", settings)
-    for name in (folders.RECORD, records.INDEX):  # Of a command that was killed.
-        files.remove_unfinished(output, name)
     shards = _find_finished(output, plans)
     num_there = len(shards)
     remaining = [plan for plan in plans if plan.file not in shards]

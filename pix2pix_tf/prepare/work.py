@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import tqdm.auto
 
+from pix2pix_tf import quiet_import
 from pix2pix_tf.errors import InputError, printable
 
 # Files given out ahead of the workers, for each of them: enough that none waits.
@@ -192,12 +193,15 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
 
 def _start_worker() -> None:
     """Makes a new process a worker."""
-    # Ctrl-C is for the first process, which then ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and the end of a terminal, is for the first process, which then ends the others.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has but the first.
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     # One thread of TensorFlow and no GPU each: there are as many processes as cores.
     os.environ.update(
         TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="-1"
     )
+    quiet_import.install()
     # A worker whose parent is killed would wait for work for ever.
     parent = multiprocessing.parent_process().sentinel
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()

@@ -1,0 +1,198 @@
+"""Tests of `pix2pix_tf.commands`: how every command ends when it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable
+
+import command_line
+import tiny_runs
+import tiny_training
+from absl.testing import absltest, parameterized
+
+from pix2pix_tf.errors import InputError
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_TIMEOUT_SECONDS = 120
+_ENDING = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+def run_main(main: Callable) -> command_line.Result:
+    """Runs a function as the main one of a command without flags."""
+    module = types.SimpleNamespace(__name__="command", define_flags=lambda: None, main=main)
+    return command_line.run(module)
+
+
+class StopTest(parameterized.TestCase):
+    @parameterized.parameters(*_ENDING)
+    def test_a_signal_is_one_line_and_the_status_that_shells_give(self, number):
+        # Ignored in what a shell starts in the background.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, usual)
+        before = [signal.getsignal(number) for number in _ENDING]
+        cleaned = []
+
+        def main(unused_arguments):
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(_TIMEOUT_SECONDS)
+            finally:
+                cleaned.append(True)
+
+        result = run_main(main)
+        self.assertEqual((result.exit_code, result.stderr), (_ENDING[number], "Stopped.\n"))
+        self.assertEqual(cleaned, [True])
+        self.assertEqual([signal.getsignal(number) for number in _ENDING], before)
+
+    def test_a_terminal_that_closes_hangs_up_more_than_once(self):
+        def main(unused_arguments):
+            try:
+                os.kill(os.getpid(), signal.SIGHUP)
+                time.sleep(_TIMEOUT_SECONDS)
+            finally:
+                os.kill(os.getpid(), signal.SIGHUP)
+                time.sleep(0.01)
+
+        self.assertEqual(run_main(main).exit_code, 129)
+
+    def test_what_is_to_outlive_the_terminal_does(self):
+        """As under nohup."""
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        result = run_main(lambda _: os.kill(os.getpid(), signal.SIGHUP))
+        self.assertEqual(result.exit_code, 0)
+
+    def test_a_wrong_input_stays_one(self):
+        def main(unused_arguments):
+            raise InputError("There is no picture.")
+
+        result = run_main(main)
+        self.assertEqual((result.exit_code, result.stderr), (2, "error: There is no picture.\n"))
+
+
+class StoppedProcessTest(absltest.TestCase):
+    """Commands in processes of their own, told to stop while they work."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        self.temporary = self.folder / "temporary"
+        self.temporary.mkdir()
+
+    def stop(self, number: signal.Signals, is_at_work: Callable[[], bool], *command: str):
+        """Starts a command, signals it once it is at work; returns its result."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=_REPOSITORY,
+            env={**os.environ, "TMPDIR": str(self.temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while time.monotonic() < deadline and process.poll() is None and not is_at_work():
+            time.sleep(0.01)
+        process.send_signal(number)
+        try:
+            stdout, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+    def test_translate(self):
+        tiny_runs.write_run(self.folder / "run")
+        tiny_training.write_pairs(self.folder / "data", train=2)
+        output = self.folder / "out"
+        result = self.stop(
+            signal.SIGTERM,
+            lambda: output.is_dir() and any(output.iterdir()),
+            "pix2pix_tf.translate",
+            f"--model={self.folder / 'run'}",
+            f"--input={self.folder / 'data' / 'train'}",
+            f"--output={output}",
+            "--samples=100000",
+        )
+        self.assertEqual(result.returncode, 143, result.stderr)
+        self.assertEqual(result.stderr, "Stopped.\n")
+        self.assertNotIn("Traceback", result.stderr)
+        self.assertEqual([*self.temporary.iterdir()], [])
+        self.assertEqual([path for path in output.iterdir() if path.suffix != ".png"], [])
+
+    def test_prepare_with_its_workers(self):
+        tiny_training.write_pairs(self.folder / "data", train=1)
+        source = next((self.folder / "data" / "train").iterdir())
+        photos = self.folder / "photos"
+        photos.mkdir()
+        for index in range(5000):
+            (photos / f"{index}.png").hardlink_to(source)
+        output = self.folder / "out"
+        result = self.stop(
+            signal.SIGHUP,
+            lambda: any(output.glob("*.png")),
+            "pix2pix_tf.prepare",
+            "colorize",
+            f"--input={photos}",
+            f"--output={output}",
+            "--processes=2",
+        )
+        self.assertEqual(result.returncode, 129, result.stderr)
+        self.assertEqual(result.stderr, "Stopped. The same command goes on from here.\n")
+        self.assertEqual([*self.temporary.iterdir()], [])
+        self.assertEqual([*output.glob(".*")], [])
+        self.assertLess(len([*output.glob("*.png")]), 5000)
+
+
+class TemporaryFolderTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def run_python(self, code: str) -> subprocess.CompletedProcess:
+        script = f"import os, signal, sys\nfrom pix2pix_tf import commands\n{code}"
+        return subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=_REPOSITORY,
+            env={**os.environ, "TMPDIR": str(self.folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_what_a_killed_process_left_goes_with_the_next(self):
+        killed = self.run_python(
+            "commands.run(lambda _: os.kill(os.getpid(), signal.SIGKILL))",
+        )
+        self.assertEqual(killed.returncode, -signal.SIGKILL, killed.stderr)
+        (left,) = self.folder.iterdir()
+        (left / "file").touch()
+        number = left.name.split(".")[-2]
+        # Of a process that is alive, of another machine, and of nobody.
+        others = [
+            left.name.replace(number, str(os.getpid())),
+            left.name.replace("pix2pix_tf.", "pix2pix_tf.elsewhere-"),
+            "pix2pix_tf_abc",
+            f"other.{left.name}",
+        ]
+        for name in others:
+            (self.folder / name).mkdir()
+        # A link by that name, as somebody else may set in a folder that all write in.
+        outside = self.folder / "outside"
+        outside.mkdir()
+        (outside / "file").touch()
+        (self.folder / f"{left.name}x").symlink_to(outside)
+        following = self.run_python("commands.run(lambda _: None)")
+        self.assertEqual((following.returncode, following.stderr), (0, ""))
+        names = {path.name for path in self.folder.iterdir()}
+        self.assertEqual(names, {*others, "outside", f"{left.name}x"})
+        self.assertTrue((outside / "file").is_file())
+
+
+if __name__ == "__main__":
+    absltest.main()
