@@ -4,6 +4,7 @@ Imports run one way. A module imports from its own package, from lines above its
 from what stands before it in its line:
 
     version, seeds, errors, files               what all may use; no TensorFlow
+    quiet_import                                TensorFlow's start-up notes taken out
     config, presets, commands                   settings of a run, as flags; no TensorFlow
     data                                        files and drawn scenes to tf.data batches
     addons, keras_compat                        what the two stacks have in different places
