@@ -205,10 +205,10 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
         return [path]
     if not path.is_dir():
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
-    from pix2pix_tf.data import images, pairs
+    from pix2pix_tf.data import images, layouts
 
     # Pictures of other kinds are faults, which their headers show; to be told, not passed over.
-    paths = sorted([*images.list_images(path), *pairs.list_other_pictures(path)])
+    paths = sorted([*images.list_images(path), *layouts.list_other_pictures(path)])
     names = {image.name for image in paths}
     others = sorted(
         other.name
