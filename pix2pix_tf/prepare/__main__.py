@@ -96,7 +96,7 @@ def define_flags() -> None:
         "classes",
         "facades",
         "labels: facades, cityscapes, or a .json file: a list, in the order of the indexes, of "
-        '{"name": "door", "color": [1, 207, 255]}.',
+        '{"name": "door", "color": [1, 207, 255]}, with "ignored": true for what is no class.',
     )
     flags.DEFINE_enum(
         "to",
