@@ -21,7 +21,7 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import exported, tiles, translator
 
 SIZE = tiny_runs.CROP_SIZE
-# In levels of 255: what BUILD.md states. The order of sums is another, and nothing else.
+# In levels of 255: what docs/any_image.md states. The order of sums is another, and nothing else.
 MAX_ERROR = 0.01
 LEVELS = dict(dtype="float32", value_range=(0.0, 255.0))  # Nothing is rounded.
 
