@@ -30,19 +30,29 @@ def run_main(main: Callable) -> command_line.Result:
     return command_line.run(module)
 
 
-class StopTest(parameterized.TestCase):
+class _SignalsTest(absltest.TestCase):
+    """Signals act as usual, in these tests and in what they start."""
+
+    def setUp(self):
+        super().setUp()
+        # Ignored in what a shell starts in the background, and under nohup.
+        for number, usual in (
+            (signal.SIGINT, signal.default_int_handler),
+            (signal.SIGHUP, signal.SIG_DFL),
+        ):
+            self.addCleanup(signal.signal, number, signal.signal(number, usual))
+
+
+class StopTest(_SignalsTest, parameterized.TestCase):
     @parameterized.parameters(*_ENDING)
     def test_a_signal_is_one_line_and_the_status_that_shells_give(self, number):
-        # Ignored in what a shell starts in the background.
-        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, usual)
         before = [signal.getsignal(number) for number in _ENDING]
         cleaned = []
 
         def main(unused_arguments):
             try:
                 os.kill(os.getpid(), number)
-                time.sleep(_TIMEOUT_SECONDS)
+                time.sleep(1.0)  # Which it interrupts.
             finally:
                 cleaned.append(True)
 
@@ -55,7 +65,7 @@ class StopTest(parameterized.TestCase):
         def main(unused_arguments):
             try:
                 os.kill(os.getpid(), signal.SIGHUP)
-                time.sleep(_TIMEOUT_SECONDS)
+                time.sleep(1.0)
             finally:
                 os.kill(os.getpid(), signal.SIGHUP)
                 time.sleep(0.01)
@@ -77,7 +87,7 @@ class StopTest(parameterized.TestCase):
         self.assertEqual((result.exit_code, result.stderr), (2, "error: There is no picture.\n"))
 
 
-class StoppedProcessTest(absltest.TestCase):
+class StoppedProcessTest(_SignalsTest):
     """Commands in processes of their own, told to stop while they work."""
 
     def setUp(self):
