@@ -88,19 +88,21 @@ def _signals_as_interrupts() -> Iterator[None]:
     So temporary files are removed and workers ended. A second SIGTERM acts as usual.
     """
     before = {}
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none.
 
     def interrupt(number, unused_frame):
-        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
-        if number != signal.SIGTERM:
-            # A shell and the terminal that it is in may both send one.
-            signal.signal(number, signal.SIG_IGN)
+        if hangup in before:  # Shells and systems send it after another one, and more than once.
+            signal.signal(hangup, signal.SIG_IGN)
+        if number != hangup:
+            signal.signal(number, before[number])
         raise KeyboardInterrupt(int(number))
 
-    # Python allows handlers in the main thread only; Windows has no SIGHUP.
+    # Python allows handlers in the main thread only.
     if threading.current_thread() is threading.main_thread():
-        for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
-            before[number] = signal.getsignal(number)
-            if before[number] != signal.SIG_IGN:  # As nohup has it.
+        for number in filter(None, (signal.SIGTERM, hangup)):
+            handler = signal.getsignal(number)
+            if handler not in (None, signal.SIG_IGN):  # Not Python's; as nohup has it.
+                before[number] = handler
                 signal.signal(number, interrupt)
     try:
         yield

@@ -83,4 +83,6 @@ def _without_notes() -> Iterator[None]:
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)
-            process.wait()
+            # Until nobody has the pipe: a process that the import started may keep it.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)

@@ -144,6 +144,20 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
             for index, reason in enumerate(reasons)
         ]
 
+    def test_a_worker_that_waits_for_another_ends_when_told(self):
+        # As nohup ignores it. SIGTERM is caught by TensorFlow itself, which goes on waiting.
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_DFL))
+        process = self.start(0)
+        self.wait_until(lambda: self.is_listening(0), [process])
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual(process.wait(timeout=20), -signal.SIGHUP)
+
+    def is_listening(self, index: int) -> bool:
+        """Whether a worker takes connections, which it does before it waits for the others."""
+        host, port = self.workers[index].split(":")
+        with socket.socket() as connection:
+            return connection.connect_ex((host, int(port))) == 0
+
     def test_a_signal_to_one_stops_both_after_the_same_step(self):
         processes = [self.start(index) for index in range(2)]
         metrics = self.workdir / "metrics.jsonl"

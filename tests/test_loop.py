@@ -14,6 +14,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from unittest import mock
 
 import numpy as np
@@ -412,6 +413,24 @@ class StoppedTest(LoopTestCase):
         self.assertIn("after step 5.", printed)
         self.assertEqual(int(state.step), 8)
         self.assertEqual(logged_steps(self.workdir), [1, 3, 4, 5, 6, 8])
+
+    def test_a_closed_terminal_stops_after_the_step(self):
+        self.addCleanup(
+            signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.default_int_handler)
+        )
+
+        def hang_up(step, batch):
+            if step == 2:
+                for _ in range(2):  # Of the shell, and of the terminal that it is in.
+                    os.kill(os.getpid(), signal.SIGHUP)
+                    time.sleep(0.01)
+
+        _, printed = train(
+            make_config(gan_loss="none", num_steps=8), self.workdir, before_step=hang_up
+        )
+        self.assertIn("Stopped by SIGHUP after step 2; everything is saved.", printed)
+        self.assertEqual(saved_steps(self.workdir), [2])
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.default_int_handler)
 
     def test_a_signal_while_files_are_written_stops_after_the_next_step(self):
         config = make_config(gan_loss="none", num_steps=8, log_every=1, checkpoint_every=100)

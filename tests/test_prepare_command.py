@@ -249,7 +249,11 @@ class OutputFolderTest(_CommandTest):
         self.assertEqual(files_below(self.output), ["0.png", "1.png", "prepare.json"])
 
     @parameterized.parameters(
-        ("colorize", False), ("colorize", True), ("combine", False), ("labels", True)
+        ("colorize", False),
+        ("colorize", True),
+        ("combine", False),
+        ("labels", True),
+        ("split", True),
     )
     def test_an_output_that_is_removed_meanwhile(self, task, is_made_again):
         """Whoever empties it may be slower than the command, which then makes it again."""

@@ -36,6 +36,7 @@ def save_version(
     Raises:
         MissingInputError: If there is no such file or folder.
         InputError: If it is none of these; or a SavedModel, and a checkpoint is asked for.
+        WriteError: If the disk is full, or a folder cannot be written.
     """
     model, output = pathlib.Path(model), pathlib.Path(output)
     if not model.is_file():
@@ -57,14 +58,14 @@ def _save_folder(folder: pathlib.Path, output: pathlib.Path, checkpoint: str) ->
     serving.read_model_card(version)  # Refuses what another program exported.
     files.check_no_pattern(output)
     files.make_output_folder(output)
-    with files.unfinished_folder(output, "version") as unfinished:
+    with files.writing(output), files.unfinished_folder(output, "version") as unfinished:
         shutil.copytree(version, unfinished)
         return serving.place_version(unfinished, output)
 
 
 def _unpack(archive: pathlib.Path, folder: str) -> None:
     try:
-        with zipfile.ZipFile(archive) as content:
+        with files.writing(pathlib.Path(folder)), zipfile.ZipFile(archive) as content:
             content.extractall(folder)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise InputError(

@@ -131,12 +131,15 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
             )
     files.make_output_folder(output)
     is_alone = _hold(output)
-    _check_or_write_record(
-        output, {"task": task, "inputs": [str(folder) for folder in inputs], **settings}
-    )
-    if is_alone:
-        _remove_unfinished(output)
-        fcntl.flock(_held, fcntl.LOCK_SH)  # From here on another may come.
+    try:
+        _check_or_write_record(
+            output, {"task": task, "inputs": [str(folder) for folder in inputs], **settings}
+        )
+        if is_alone:
+            _remove_unfinished(output)
+    finally:
+        if is_alone:
+            fcntl.flock(_held, fcntl.LOCK_SH)  # From here on another may come.
 
 
 def _check_or_write_record(output: pathlib.Path, settings: dict) -> None:

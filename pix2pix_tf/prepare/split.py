@@ -270,7 +270,7 @@ def _write_plan(
             f"The files of --input have changed since '{path}' was written, which would move some "
             "from one split to another. Name a new folder."
         )
-    folders.write_output(path, contents)
+    folders.write_output(path, contents, output=output)
 
 
 def _flat(name: str) -> str:

@@ -54,7 +54,7 @@ def run(options) -> work.Outcome:
     def write_index(*, is_complete: bool) -> None:
         finished = [shards[plan.file] for plan in plans if plan.file in shards]
         contents = records.encode_index(finished, is_complete=is_complete)
-        folders.write_output(output / records.INDEX, contents)
+        folders.write_output(output / records.INDEX, contents, output=output)
 
     if remaining:  # From here on, what was complete may be no more.
         write_index(is_complete=False)

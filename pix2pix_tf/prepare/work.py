@@ -201,7 +201,8 @@ def _start_worker() -> None:
     os.environ.update(
         TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="-1"
     )
-    quiet_import.install()
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3":  # See `commands.run`.
+        quiet_import.install()
     # A worker whose parent is killed would wait for work for ever.
     parent = multiprocessing.parent_process().sentinel
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()

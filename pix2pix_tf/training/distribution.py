@@ -9,6 +9,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.training import stopping
 
 
 def build_strategy(name: str) -> tf.distribute.Strategy:
@@ -32,10 +33,12 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
                 "strategy is multiworker, but TF_CONFIG is not set. Set it on each machine to the "
                 "addresses of all workers and the index of this one; BUILD.md has an example."
             )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with stopping.at_once():  # It waits for the other workers.
+            return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
         try:
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+            with stopping.at_once():
+                resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
         except (ValueError, tf.errors.NotFoundError) as error:
             raise InputError(
                 f"strategy is tpu, but no TPU was found ({error}). Choose a TPU runtime, or "

@@ -47,7 +47,7 @@ class WorkerLostError(RuntimeError):
 
 
 def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
-    """Trains until `config.num_steps`, or until SIGTERM or Ctrl-C, and returns the state.
+    """Trains until `config.num_steps`, or until SIGTERM, SIGHUP or Ctrl-C, and returns the state.
 
     A run folder that holds an earlier part of the same run is continued from its
     newest checkpoint. What is written, and when, follows from `config`; see
