@@ -457,8 +457,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
     def test_nothing_is_half_written(self):
         (self.input / "a.png").write_bytes(png_file(SIZE, SIZE))
         with mock.patch.object(os, "replace", side_effect=KeyboardInterrupt):
-            with self.assertRaises(KeyboardInterrupt):
-                self.run_client(Served.addresses["rest"])
+            result = self.run_client(Served.addresses["rest"])
+        self.assertEqual((result.exit_code, result.stderr), (130, "Stopped.\n"))
         self.assertEmpty(list(self.output.iterdir()))
 
     @parameterized.parameters(
