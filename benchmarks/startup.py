@@ -196,7 +196,7 @@ def table(result: dict) -> str:
             ]
         )
     heads = ["contender", "s to the end of step 1", "traces", "GB"]
-    target = f"The target is {result['target_seconds']:.0f} s, and one trace."
+    target = f"This project aims at {result['target_seconds']:.0f} s, and at one trace."
     return f"{results.markdown_table(heads, rows)}\n\n{target}"
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from export import image_size, tflite_metadata
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, first_line
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -61,10 +61,9 @@ class LiteRtModel:
             names = interpreter.get_signature_list()
             self._runners = {name: interpreter.get_signature_runner(name) for name in names}
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise InputError(
-                f"'{path}' cannot be loaded by LiteRT ({reason}). Convert the model again with "
-                "python -m export.tflite."
+                f"'{path}' cannot be loaded by LiteRT ({first_line(error)}). Convert the model "
+                "again with python -m export.tflite."
             ) from None
         try:
             self._about = tflite_metadata.read(self.path)

@@ -101,16 +101,10 @@ def _freeze(
         image=tf.TensorSpec([batch, *sides, config.input_channels], tf.float32),
         z=tf.TensorSpec([batch, noise], tf.float32),
     )
-    files.check_no_pattern(version)
-    try:
+    with exported.loading(version):
         loaded = tf.saved_model.load(str(version))
         functions = exported.portable_functions(loaded)
         signatures = {name: functions[name] for name in names}
-    except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"'{version}' cannot be loaded as a SavedModel ({reason}). Export the run again."
-        ) from None
     graphs = {}
     for name, signature in signatures.items():
         wanted = signature.structured_input_signature[1]

@@ -50,6 +50,7 @@ EXIT_DIFFERS = 1
 RUNTIMES = ("cpp", "tflite", "node", "chromium")
 NUM_DRAWS = 64  # Of the noise, whose mean is compared between runtimes.
 _PICTURES = 2  # Images shown in parity.png.
+_RUNTIMES_IN_A_ROW = 4  # Of it; with more the titles could not be read.
 
 
 class _Measured(NamedTuple):
@@ -485,21 +486,31 @@ def _json(result: dict) -> str:
 
 
 def _write_picture(path: pathlib.Path, inputs: list[Inputs], pictures: dict) -> None:
-    """Writes a row of outputs and a row of their differences for each image."""
+    """Writes a row of outputs and a row of their differences for each image.
+
+    Runtimes that are too many for one row of readable titles go on below, beside the input again.
+    """
     import tensorflow as tf
 
     from pix2pix_tf.data import images
     from pix2pix_tf.training import reports
 
     reference = next(iter(pictures.values()))
-    rows = []
-    for number in range(len(reference)):
-        outputs = [found[number][0] for found in pictures.values()]
-        rows.append([inputs[number]["image"][0], *outputs])
-        # Grey where they agree; ten times the difference.
-        differences = [np.clip(10 * (x - outputs[0]), -1, 1) for x in outputs]
-        rows.append([np.zeros_like(outputs[0]), *differences])
-    grid = reports.sample_grid(rows, ["input; below: difference x 10", *pictures])
+    num_columns = min(len(pictures), _RUNTIMES_IN_A_ROW)
+    bands = []
+    for start in range(0, len(pictures), num_columns):
+        names = list(pictures)[start : start + num_columns]
+        blank = [np.ones_like(reference[0][0])] * (num_columns - len(names))
+        rows = []
+        for number, (expected,) in enumerate(reference):
+            outputs = [pictures[name][number][0] for name in names]
+            rows.append([inputs[number]["image"][0], *outputs, *blank])
+            # Grey where they agree; ten times the difference.
+            differences = [np.clip(10 * (x - expected), -1, 1) for x in outputs]
+            rows.append([np.zeros_like(expected), *differences, *blank])
+        titles = ["input; below: difference x 10", *names, *[""] * len(blank)]
+        bands.append(reports.sample_grid(rows, titles))
+    grid = np.concatenate(bands)
     files.write_atomically(path, images.encode_image(tf.constant(grid), ".png"))
 
 

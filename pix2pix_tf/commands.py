@@ -142,7 +142,10 @@ def _remove_left_behind(prefix: str) -> None:
         return
     for path in pathlib.Path(tempfile.gettempdir()).glob(f"{glob.escape(prefix)}*"):
         number = re.fullmatch(r"(\d+)\.\w+", path.name[len(prefix) :])
-        if number is None or files.is_alive(int(number[1])):
+        if number is None:
+            continue
+        # None is this process's yet. In containers a later one often has an earlier one's number.
+        if int(number[1]) != os.getpid() and files.is_alive(int(number[1])):
             continue
         with contextlib.suppress(OSError):  # Another process was faster.
             status = path.lstat()

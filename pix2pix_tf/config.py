@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.files import write_atomically
+from pix2pix_tf.files import is_file, write_atomically
 
 CONFIG_FILE = "config.json"
 PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
@@ -53,14 +53,15 @@ class TrainConfig:
     data_dir: str = setting("", "Folder that holds published sets. Empty: Keras' own cache.")
     direction: str = setting(
         "AtoB",
-        "Which side is the input. The paper translates facades and cityscapes BtoA.",
+        "AtoB: A, the left half or the folder A, is the input and B the target. BtoA: the other "
+        "way round. The paper translates facades, cityscapes and night2day BtoA, maps both ways.",
         choices=("AtoB", "BtoA"),
     )
     load_size: int = setting(
         0,
-        "Pixels of the shorter side before the random crop; where crop_height or crop_width differ "
-        "from crop_size, of crop_size, the image being scaled as the crop then is. 0: 286/256 of "
-        "crop_size, the paper's jitter (appendix 6.2).",
+        "Pixels of the shorter side before the random crop. With crop_height or crop_width the "
+        "image is scaled to load_size / crop_size of the size that just covers the crop. 0: "
+        "286/256 of crop_size, the paper's jitter (appendix 6.2).",
         minimum=0,
         maximum=8192,
     )
@@ -153,7 +154,8 @@ class TrainConfig:
     # Objective.
     gan_loss: str = setting(
         "vanilla",
-        "Adversarial loss. Vanilla: cross entropy from logits (paper); none: no discriminator.",
+        "Adversarial loss. vanilla: cross entropy from logits (paper); lsgan: least squares (Mao "
+        "et al. 2017) and hinge (Lim and Ye 2017), not in the paper; none: no discriminator.",
         choices=("vanilla", "lsgan", "hinge", "none"),
     )
     lambda_gan: float = setting(1.0, "Weight of the adversarial term. Paper: 1.", minimum=0.0)
@@ -376,7 +378,7 @@ class TrainConfig:
             InputError: If it is no JSON object, or names a field that there is not.
         """
         path = pathlib.Path(folder) / CONFIG_FILE
-        if not path.is_file():
+        if not is_file(path):
             raise MissingInputError(
                 f"No {CONFIG_FILE} in '{folder}', so it is not a run folder. Pass the --workdir "
                 "of a training run."

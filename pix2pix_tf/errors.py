@@ -50,6 +50,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an exception says, or its kind if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def join_lines(messages: Iterable[str]) -> Lines:
     """Returns messages, each of them a line or `Lines`, as those of one InputError."""
     return Lines("\n".join(x if isinstance(x, Lines) else printable(x) for x in messages))

@@ -95,10 +95,10 @@ def main(unused_arguments: list[str]) -> None:
     output = pathlib.Path(options.output)
     if options.checkpoints:
         config = TrainConfig.load(pathlib.Path(options.model))
-        subject = _open_subject(options, config, config.crop_shape, splits=("val", "test"))
+        reference = _open_reference(options, config, config.crop_shape, splits=("val", "test"))
         result = checkpoint_choice.choose(
             pathlib.Path(options.model),
-            subject,
+            reference,
             output,
             metric=options.metric,
             num_samples=options.samples,
@@ -106,8 +106,8 @@ def main(unused_arguments: list[str]) -> None:
         print(checkpoint_choice.table(result))
     else:
         open_both = _open_folder if options.outputs else _open_model
-        outputs, subject = open_both(options)
-        print(runner.table(runner.evaluate(outputs, subject, output)))
+        outputs, reference = open_both(options)
+        print(runner.table(runner.evaluate(outputs, reference, output)))
     print(f"Open '{output / 'index.html'}'.")
 
 
@@ -158,15 +158,15 @@ def _open_model(options):
     from pix2pix_tf.inference import translator
 
     translate = translator.load(options.model, checkpoint=options.checkpoint)
-    subject = _open_subject(options, translate.config, translate.config.crop_shape)
+    reference = _open_reference(options, translate.config, translate.config.crop_shape)
     made = outputs.ModelOutputs(
         translate,
         name=pathlib.Path(options.model).resolve().name,
-        num_pairs=len(subject.reader),
+        num_pairs=len(reference.reader),
         seed=options.seed,
         num_samples=options.samples,
     )
-    return made, subject
+    return made, reference
 
 
 def _open_folder(options):
@@ -201,7 +201,7 @@ def _open_folder(options):
     )
     if config.dataset == pairs.DEMO:
         config = dataclasses.replace(config, crop_size=found.size)  # Scenes are drawn at a size.
-    return found, _open_subject(options, config, (found.size, found.size))
+    return found, _open_reference(options, config, (found.size, found.size))
 
 
 def _find_array(config: TrainConfig, split: str) -> pathlib.Path | None:
@@ -217,8 +217,8 @@ def _find_array(config: TrainConfig, split: str) -> pathlib.Path | None:
     return next((file for pair in found for file in pair.files if arrays.is_array(file)), None)
 
 
-def _open_subject(options, config: TrainConfig, size: tuple[int, int], *, splits=("test", "val")):
-    from pix2pix_tf.evaluation import subject
+def _open_reference(options, config: TrainConfig, size: tuple[int, int], *, splits=("test", "val")):
+    from pix2pix_tf.evaluation import reference
 
     config = dataclasses.replace(
         config,
@@ -226,7 +226,7 @@ def _open_subject(options, config: TrainConfig, size: tuple[int, int], *, splits
         data_dir=options.data_dir or config.data_dir,
     )
     height, width = size
-    return subject.open_subject(
+    return reference.open_reference(
         config,
         split=_find_split(options, config, splits),
         size=height if height == width else size,

@@ -7,11 +7,11 @@ import errno
 import hashlib
 import os
 import pathlib
+import secrets
 import shutil
 import socket
 import stat
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 
@@ -62,6 +62,47 @@ def require_file(path: pathlib.Path) -> None:
         raise InputError(
             f"'{path}' is no file, but a folder, a pipe or a device. Take it out, or name a file."
         )
+
+
+def list_folder(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns what is in a folder, sorted.
+
+    Raises:
+        InputError: If it cannot be listed.
+    """
+    try:
+        return sorted(pathlib.Path(folder).iterdir())
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+
+
+def is_folder(path: pathlib.Path) -> bool:
+    """Returns whether there is a folder of that name.
+
+    Raises:
+        InputError: If the system does not tell: it may not be looked for in the folder above, or
+            no name can be that long.
+    """
+    return _look_up(pathlib.Path(path), pathlib.Path.is_dir)
+
+
+def is_file(path: pathlib.Path) -> bool:
+    """Returns whether there is a file of that name; raises InputError as `is_folder` does."""
+    return _look_up(pathlib.Path(path), pathlib.Path.is_file)
+
+
+def _look_up(path: pathlib.Path, question: Callable[[pathlib.Path], bool]) -> bool:
+    try:
+        return question(path)
+    except OSError as error:
+        # Then it is the folder above that denies it, whether or not there is such a thing in it.
+        is_denied = error.errno == errno.EACCES
+        raise _unreadable(path.parent if is_denied else path, error) from None
+
+
+def _unreadable(path: pathlib.Path, error: OSError) -> InputError:
+    reason = error.strerror or error
+    return InputError(f"'{path}' cannot be read ({reason}). Make it readable, or name another.")
 
 
 def sha256(path: pathlib.Path) -> str:
@@ -159,15 +200,14 @@ def write_atomically(path: pathlib.Path, contents: bytes) -> None:
     path = pathlib.Path(path)
     # Most file systems allow a name 255 bytes, which this one must not exceed.
     start = os.fsencode(path.name)[:200].decode(errors="ignore")
-    prefix = f".{start}{_UNFINISHED}"
+    temporary = path.parent / f".{start}{_UNFINISHED}{secrets.token_hex(8)}"
     with writing(path):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            # By the umask, which tempfile.mkstemp passes over.
+            with open(temporary, "xb") as file:
                 file.write(contents)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # mkstemp makes it private.
             os.replace(temporary, path)
         except BaseException:
             # Gone with its folder, perhaps; the error that led here is the one to tell.

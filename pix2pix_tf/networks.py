@@ -8,7 +8,7 @@ import warnings
 import keras
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, first_line
 from pix2pix_tf.models import convolutions, discriminator, generator
 
 
@@ -86,8 +86,7 @@ def load_weights(model: keras.Model, path: pathlib.Path) -> None:
             warnings.simplefilter("ignore", UserWarning)
             model.load_weights(str(path))
     except (OSError, ValueError, KeyError, RuntimeError) as error:  # The last is h5py's.
-        reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"'{path}' does not hold the weights of this network ({reason}). Restore the file, or "
-            "the config.json that belongs to it."
+            f"'{path}' does not hold the weights of this network ({first_line(error)}). Restore "
+            "the file, or the config.json that belongs to it."
         ) from None

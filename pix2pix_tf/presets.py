@@ -1,8 +1,8 @@
 """The paper's tasks: what each was trained on, for how long and how, as settings of a run.
 
-The paper's appendix 6.2 has all of it. What we have from others who quote it is marked as
-quoted, what we have from memory as recalled: check these before you rely on them. Nothing here
-needs TensorFlow.
+The paper's appendix 6.2 has all of it. Numbers that others quote from it are marked as quoted,
+and those that were not checked as such: look these up before you rely on them. Nothing here needs
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.errors import InputError
 
 HELP = "help"  # In place of a name: prints them all.
-QUOTED, RECALLED = "as others quote it", "recalled, not checked"
+QUOTED, UNCHECKED = "as others quote it", "not checked against it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=1,
         jitter=True,
         mirror=True,
-        certainty=f"that of the other direction, {RECALLED}",
+        certainty=f"that of the other direction, {UNCHECKED}",
         dataset="cityscapes",
     ),
     "aerial2map": Preset(
@@ -120,7 +120,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=False,
         mirror=True,
-        certainty=f"batch {QUOTED}, about 6 epochs, no jitter and mirroring {RECALLED}",
+        certainty=f"batch {QUOTED}, about 6 epochs, no jitter and mirroring {UNCHECKED}",
         color_space=LAB,
         prepare="a folder of photos as they are, or of prepare colorize",
     ),
@@ -132,7 +132,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=False,
         mirror=False,
-        certainty=f"batch {QUOTED}, epochs, no jitter and no mirroring {RECALLED}",
+        certainty=f"batch {QUOTED}, epochs, no jitter and no mirroring {UNCHECKED}",
         dataset="edges2shoes",
         prepare="prepare edges",
     ),
@@ -144,7 +144,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=False,
         mirror=False,
-        certainty=f"batch {QUOTED}, epochs, no jitter and no mirroring {RECALLED}",
+        certainty=f"batch {QUOTED}, epochs, no jitter and no mirroring {UNCHECKED}",
         dataset="edges2handbags",
         prepare="prepare edges",
     ),
@@ -156,7 +156,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=True,
         mirror=True,
-        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {RECALLED}",
+        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {UNCHECKED}",
         dataset="night2day",
         direction="BtoA",
     ),
@@ -168,7 +168,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=True,
         mirror=True,
-        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {RECALLED}",
+        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {UNCHECKED}",
         prepare="prepare combine, thermal pictures as A",
     ),
     "inpainting": Preset(
@@ -179,7 +179,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=True,
         mirror=True,
-        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {RECALLED}",
+        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {UNCHECKED}",
         prepare="prepare inpaint",
     ),
 }

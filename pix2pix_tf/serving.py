@@ -274,8 +274,8 @@ def place_version(finished: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
 def list_versions(folder: pathlib.Path) -> list[int]:
     """Returns the versions in a model folder, oldest first."""
     folder = pathlib.Path(folder)
-    numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
-    return sorted(number for number in numbers if (folder / str(number)).is_dir())
+    numbers = [int(path.name) for path in files.list_folder(folder) if path.name.isdecimal()]
+    return sorted(number for number in numbers if files.is_folder(folder / str(number)))
 
 
 def find_version(folder: pathlib.Path) -> pathlib.Path:
@@ -286,11 +286,11 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
         InputError: If it holds no SavedModel.
     """
     folder = pathlib.Path(folder)
-    if not folder.is_dir():
+    if not files.is_folder(folder):
         raise MissingInputError(
             f"There is no folder '{folder}'. Pass the --output of python -m export.saved_model."
         )
-    if (folder / SAVED_MODEL).is_file():
+    if files.is_file(folder / SAVED_MODEL):
         return folder
     versions = list_versions(folder)
     if not versions:

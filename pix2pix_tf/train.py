@@ -18,7 +18,7 @@ import sys
 
 from absl import flags
 
-from pix2pix_tf import commands, presets
+from pix2pix_tf import commands, files, presets
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.errors import InputError
 
@@ -52,7 +52,7 @@ def main(unused_arguments: list[str]) -> int:
         raise InputError("There is no --workdir. Name the run folder; it is made if new.")
     workdir = pathlib.Path(flags.FLAGS.workdir)
     saved = None
-    if (workdir / CONFIG_FILE).is_file():
+    if files.is_file(workdir / CONFIG_FILE):
         saved = TrainConfig.load(workdir)
         print(f"Settings that are not given are those of '{workdir / CONFIG_FILE}'.")
     if flags.FLAGS.preset:
@@ -69,7 +69,7 @@ def main(unused_arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return commands.EXIT_NON_FINITE
     except loop.WorkerLostError as error:
-        newest = max((path.name for path in list_checkpoints(workdir)), default="none")
+        newest = next((path.name for path in reversed(list_checkpoints(workdir))), "none")
         if os.environ.get(_RESTARTED_AT) == newest:
             print(
                 f"error: {error} That was so before, and no checkpoint has come since. Find out "

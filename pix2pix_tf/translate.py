@@ -199,11 +199,11 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     """Returns the image files that `--input` means, also of kinds that are not read.
 
     Raises:
-        InputError: If there are none.
+        InputError: If there are none, or the folder cannot be read.
     """
-    if path.is_file():
+    if files.is_file(path):
         return [path]
-    if not path.is_dir():
+    if not files.is_folder(path):
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
     from pix2pix_tf.data import images, layouts
 
@@ -212,8 +212,8 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     names = {image.name for image in paths}
     others = sorted(
         other.name
-        for other in path.iterdir()
-        if other.name not in names and other.name[0] != "." and other.is_file()
+        for other in files.list_folder(path)
+        if other.name not in names and other.name[0] != "." and files.is_file(other)
     )
     if paths and others:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""

@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from unittest import mock
 
 _FLAGS_THAT_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _hook = None  # One for the process: what was added to an audit cannot be taken away.
@@ -78,6 +79,31 @@ def fail_at(number: int, folder: pathlib.Path):
     """Has operation `number` in a folder, counted from 1, fail for lack of space, and no other."""
     fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return _watch(Operations(folder, fault=fault, number=number, is_last=False))
+
+
+@contextlib.contextmanager
+def unreadable(folder: pathlib.Path) -> Iterator[None]:
+    """Has the system neither list a folder nor look up what is in it; permissions do not stop root.
+
+    Args:
+        folder: May be there or not.
+    """
+    denied = os.fspath(folder)
+
+    def refuse(name: str, *, itself: bool):
+        function = getattr(os, name)
+
+        def asked(path=".", *arguments, **settings):
+            given = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
+            if (itself and given == denied) or given.startswith(denied + os.sep):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), given)
+            return function(path, *arguments, **settings)
+
+        return mock.patch.object(os, name, asked)
+
+    with refuse("listdir", itself=True), refuse("scandir", itself=True):
+        with refuse("stat", itself=False):
+            yield
 
 
 @contextlib.contextmanager

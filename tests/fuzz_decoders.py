@@ -9,6 +9,7 @@ mended half of the time, so that the damage gets past them.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pathlib
 import struct
@@ -31,6 +32,7 @@ _WHOLE = hostile_files.whole_files(np.random.default_rng(0))
 _ARRAYS = [name for name in _WHOLE if name.endswith((".npy", ".tif", ".tiff"))]
 _PICTURES = [name for name in _WHOLE if name not in _ARRAYS]
 _MAX_PIXELS, _MULTIPLE = 2**14, 32  # Of what strangers send.
+_SECONDS_A_FILE = 120  # They take milliseconds; more than this is a hang.
 
 
 @strategies.composite
@@ -181,6 +183,8 @@ class Properties:
         suffix, contents = file
         path = self._folder / f"file{suffix}"
         path.write_bytes(contents)
+        # Of a file that takes longer the process says where it is, and ends; the file stays.
+        faulthandler.dump_traceback_later(_SECONDS_A_FILE, exit=True)
         return path
 
     def _count(self, name: str, outcome: str) -> None:
@@ -196,7 +200,10 @@ def run(properties: Properties, *, seed: int, num_examples: int) -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     for check in properties.all().values():
-        hypothesis.seed(seed)(settings(check))()
+        try:
+            hypothesis.seed(seed)(settings(check))()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def main() -> None:

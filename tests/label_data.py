@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from pix2pix_tf.evaluation import classes
+from pix2pix_tf.data import classes
 
 SIZE = 32
 TABLE = classes.find("facades")

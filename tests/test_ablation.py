@@ -20,7 +20,7 @@ from benchmarks.ablation import claims, grids, runs
 from pix2pix_tf import commands
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import outputs, runner, subject
+from pix2pix_tf.evaluation import outputs, reference, runner
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import loop
 
@@ -164,7 +164,7 @@ def evaluate_run(flags):
     """Evaluates two pairs of a run, as `python -m pix2pix_tf.evaluate` does all."""
     translate = translator.load(flags["model"])
     config = translate.config
-    compared = subject.open_subject(
+    compared = reference.open_reference(
         config, split="val", size=config.crop_size, feature_weights=flags["feature_weights"]
     )
     names = set(list(compared.reader.names)[:2])
@@ -238,6 +238,10 @@ class CommandTest(absltest.TestCase):
         markdown = (self.output / "ablation.md").read_text()
         self.assertIn(f"{scores[0]['l1']:.3f}", markdown)
         self.assertIn(f"{scores[0]['l1']:.3f}", (self.output / "ablation.html").read_text())
+        self.assertEqual(markdown.count("mean absolute difference"), 1)  # Not with every table.
+        self.assertIn("| claim | here |\n| --- | --- |", markdown)
+        rule = markdown.split("| claimed | ")[1].splitlines()[1]
+        self.assertEqual(rule, "| --- | --- | ---: | ---: | ---: | ---: | --- |")
 
     def test_what_is_done_is_not_done_again(self):
         num_calls = len(self.calls)

@@ -242,6 +242,19 @@ class TiffTest(_FolderTest):
         tifffile.imwrite(path, values, ome=False, description=text, metadata=None)
         self.assertAllEqual(arrays.read(path)[..., 0], values)
 
+    def test_refuses_pages_without_an_end(self):
+        """A page that is followed by itself; tifffile would read it for ever."""
+        path = self.write(np.zeros([4, 5], np.uint8), metadata=None)
+        contents = bytearray(path.read_bytes())
+        # Header, first page, and now at the end another, of no tags.
+        (first,) = struct.unpack_from("<I", contents, 4)
+        (num_tags,) = struct.unpack_from("<H", contents, first)
+        endless = len(contents)
+        struct.pack_into("<I", contents, first + 2 + 12 * num_tags, endless)
+        contents += struct.pack("<HI", 0, endless)
+        path.write_bytes(contents)
+        self.assert_refused(path, "more than 256 pages, or a page that is followed by itself")
+
     def test_without_tifffile(self):
         path = self.write(random_values(20, 24))
         with mock.patch.dict("sys.modules", tifffile=None):

@@ -130,14 +130,14 @@ class ResizeTest(tf.test.TestCase, parameterized.TestCase):
         ("narrow", (1, 9), 7, (7, 63)),
     )
     def test_size(self, shape, size, expected):
-        resized = augment.resize_shorter_side(tf.zeros([*shape, 2], tf.uint8), size)
+        resized = augment.resize_to_cover(tf.zeros([*shape, 2], tf.uint8), size)
         self.assertEqual(resized.shape, (*expected, 2))
 
     @parameterized.named_parameters(("up", 11, 13, 17), ("down", 40, 53, 9), ("mixed", 16, 24, 15))
     def test_equals_pillow_and_tensorflow(self, height, width, size):
         generator = np.random.default_rng(0)
         image = generator.uniform(-1, 1, (height, width, 1)).astype(np.float32)
-        resized = augment.resize_shorter_side(image, size)
+        resized = augment.resize_to_cover(image, size)
         # Pillow's bilinear filter has antialiasing always: without it "down" is far off.
         picture = Image.fromarray(image[..., 0]).resize(
             (resized.shape[1], resized.shape[0]), Image.Resampling.BILINEAR
@@ -152,7 +152,7 @@ class ResizeTest(tf.test.TestCase, parameterized.TestCase):
     def test_dtype_is_kept_and_integers_are_rounded(self, dtype):
         generator = np.random.default_rng(1)
         values = generator.integers(0, 256, (9, 12, 3))
-        resized = augment.resize_shorter_side(tf.cast(values, dtype), 14)
+        resized = augment.resize_to_cover(tf.cast(values, dtype), 14)
         self.assertEqual(resized.dtype, dtype)
         exact = tf.image.resize(tf.cast(values, tf.float32), resized.shape[:2], antialias=True)
         # Values cut off instead of rounded would be lower by half a level on average.
@@ -164,21 +164,21 @@ class ResizeTest(tf.test.TestCase, parameterized.TestCase):
     def test_white_stays_white(self, dtype):
         white = tf.fill([7, 9, 3], tf.constant(dtype.max, dtype))
         for size in (3, 20):
-            resized = augment.resize_shorter_side(white, size)
+            resized = augment.resize_to_cover(white, size)
             self.assertAllEqual(resized, tf.fill(resized.shape, tf.constant(dtype.max, dtype)))
 
     @parameterized.named_parameters(("square", 12, 12), ("wide", 12, 19), ("tall", 19, 12))
     def test_untouched_when_it_has_the_size(self, height, width):
         pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        self.assertAllEqual(augment.resize_shorter_side(pixels, 12), pixels)
+        self.assertAllEqual(augment.resize_to_cover(pixels, 12), pixels)
 
     def test_in_a_graph_of_unknown_size(self):
         @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
         def resize(image):
-            return augment.resize_shorter_side(image, 8)
+            return augment.resize_to_cover(image, 8)
 
         pixels = np.random.default_rng(3).integers(0, 256, (12, 18, 3), dtype=np.uint8)
-        self.assertAllEqual(resize(pixels), augment.resize_shorter_side(pixels, 8))
+        self.assertAllEqual(resize(pixels), augment.resize_to_cover(pixels, 8))
 
 
 class PadToMultipleTest(tf.test.TestCase, parameterized.TestCase):

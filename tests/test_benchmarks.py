@@ -150,17 +150,20 @@ class InterpretersTest(tf.test.TestCase):
 
 
 class TrainStepTest(parameterized.TestCase):
-    @parameterized.product(
-        kind=("project", "tutorial"), precision=limits.PRECISIONS, batch_size=(2,)
+    @parameterized.named_parameters(
+        ("project", "project", "float32", {}),
+        ("project_simultaneous", "project", "bfloat16", dict(update_order="simultaneous")),
+        ("tutorial", "tutorial", "bfloat16", dict(is_compiled=False)),
+        ("tutorial_compiled", "tutorial", "float32", dict(is_compiled=True)),
     )
-    def test_contender(self, kind, precision, batch_size):
+    def test_contender(self, kind, precision, more):
         self.addCleanup(keras.mixed_precision.set_global_policy, "float32")
-        settings = dict(_TINY, precision=precision, batch_size=batch_size, is_compiled=False)
+        settings = dict(_TINY, precision=precision, batch_size=2, **more)
         work, facts = getattr(train_step_contenders, kind)(settings)
         self.assertLen(work(2), 2)
         self.assertGreater(min(work(1)), 0)
         self.assertLen(facts["num_parameters"], 2)
-        self.assertEqual(facts["fresh_logits"], kind == "project")
+        self.assertEqual(facts["fresh_logits"], kind == "project" and not more)
         if kind == "project":
             config = TrainConfig(crop_size=32, base_filters=2)
             self.assertEqual(
@@ -295,7 +298,22 @@ class CommandsTest(tf.test.TestCase):
         return found, done.stdout
 
     def test_train_step(self):
+        """On contenders that take no step; `TrainStepTest` has the real ones."""
+        made = []
+
+        def idle(settings):
+            made.append(settings)
+            facts = dict(versions={}, num_parameters=[1000, 100], fresh_logits=True)
+            return lambda count: [0.25] * count, facts
+
+        for kind in ("project", "tutorial"):
+            self.enter_context(mock.patch.object(train_step_contenders, kind, idle))
         found, table = self.run_benchmark(train_step, *_SIZES, "--num_steps=1", "--batch_size=2")
+        self.assertEqual(
+            {(x["precision"], x.get("is_compiled"), x.get("update_order")) for x in made},
+            {("bfloat16", None, "simultaneous")}
+            | {(x, y, None) for x in limits.PRECISIONS for y in (None, False, True)},
+        )
         self.assertEqual([group["batch_size"] for group in found["groups"]], [2])
         for group in found["groups"]:
             names = [item["name"].partition(" (")[0] for item in group["contenders"]]

@@ -20,7 +20,7 @@ from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, lab, photos, readers
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import colour, subject
+from pix2pix_tf.evaluation import colour, reference
 from pix2pix_tf.inference import exported, tiles, translator
 from pix2pix_tf.training import loop
 
@@ -280,7 +280,7 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_classes_are_not_told_by_grey(self):
         with self.assertRaisesRegex(InputError, "^The inputs of colorization do not tell classes"):
-            subject.open_subject(self.config, split="val", size=32, segmenter="anything")
+            reference.open_reference(self.config, split="val", size=32, segmenter="anything")
 
     def test_evaluation_of_other_programs_photos(self):
         output, given = self.folder / "of_folder", self.folder / "given"

@@ -202,7 +202,12 @@ class TemporaryFolderTest(absltest.TestCase):
         outside.mkdir()
         (outside / "file").touch()
         (self.folder / f"{left.name}x").symlink_to(outside)
-        following = self.run_python("commands.run(lambda _: None)")
+        # And of one with the number of the next, as where all have the same.
+        following = self.run_python(
+            f"name = {left.name!r}.replace({number!r}, str(os.getpid()))\n"
+            f"os.mkdir(os.path.join({str(self.folder)!r}, name))\n"
+            "commands.run(lambda _: None)"
+        )
         self.assertEqual((following.returncode, following.stderr), (0, ""))
         names = {path.name for path in self.folder.iterdir()}
         self.assertEqual(names, {*others, "outside", f"{left.name}x"})

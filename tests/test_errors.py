@@ -8,7 +8,14 @@ import command_line
 from absl.testing import absltest, parameterized
 
 from pix2pix_tf import train
-from pix2pix_tf.errors import InputError, MissingInputError, WriteError, join_lines, list_faults
+from pix2pix_tf.errors import (
+    InputError,
+    MissingInputError,
+    WriteError,
+    first_line,
+    join_lines,
+    list_faults,
+)
 from pix2pix_tf.training import loop
 
 # Each of these ends a line for some program, or is obeyed by a terminal.
@@ -40,6 +47,12 @@ class MessageTest(parameterized.TestCase):
         for error in (InputError("a\nb"), WriteError("a\nb"), InputError(join_lines(["a", "b\n"]))):
             again = pickle.loads(pickle.dumps(error))
             self.assertEqual((type(again), str(again)), (type(error), str(error)))
+
+    @parameterized.parameters(
+        (ValueError("\n a\nb"), "a"), (ValueError("\n"), "ValueError"), (OSError(), "OSError")
+    )
+    def test_first_line(self, error, expected):
+        self.assertEqual(first_line(error), expected)
 
     def test_a_run_lists_the_faults_of_both_splits(self):
         def refuse(*messages):

@@ -16,7 +16,8 @@ from PIL import Image
 
 from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import features, runner, segmenter
+from pix2pix_tf.evaluation import features, runner
+from pix2pix_tf.evaluation.fcn_score import segmenter
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import checkpoints
 

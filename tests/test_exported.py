@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -101,3 +102,21 @@ class ExportedModelTest(tf.test.TestCase):
         (folder / "3" / serving.MODEL_CARD).write_text(card, encoding="utf-8")
         with self.assertRaisesRegex(InputError, "'.*/3' cannot be loaded as a SavedModel"):
             exported.load(folder)
+
+    def test_variables_of_another_network(self):
+        folder = tiny_runs.temporary_folder(self)
+        other = tf.Module()
+        other.variable = tf.Variable(1.0)
+        tf.saved_model.save(other, str(folder / "other"))
+        mixed = shutil.copytree(self.version, folder / "mixed")
+        shutil.rmtree(mixed / "variables")
+        shutil.copytree(folder / "other" / "variables", mixed / "variables")
+        with self.assertRaisesRegex(InputError, "mixed' cannot be loaded as .* not bound to"):
+            exported.load(mixed)
+
+    def test_an_operation_that_there_is_not(self):
+        damaged = shutil.copytree(self.version, tiny_runs.temporary_folder(self) / "damaged")
+        graph = (damaged / serving.SAVED_MODEL).read_bytes()
+        (damaged / serving.SAVED_MODEL).write_bytes(graph.replace(b"Conv2D", b"Conv2X"))
+        with self.assertRaisesRegex(InputError, "'.*damaged' cannot be loaded as .*'Conv2X"):
+            exported.load(damaged)

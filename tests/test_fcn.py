@@ -1,4 +1,4 @@
-"""Tests of `pix2pix_tf.evaluation.fcn`."""
+"""Tests of `pix2pix_tf.evaluation.fcn_score.fcn`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tiny_runs
 
-from pix2pix_tf.evaluation import fcn
+from pix2pix_tf.evaluation.fcn_score import fcn
 
 
 def narrow_vgg() -> keras.Model:

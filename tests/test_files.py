@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import pathlib
+import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from unittest import mock
 
+import file_faults
 from absl.testing import absltest, parameterized
 
-from pix2pix_tf import files
-from pix2pix_tf.data import images
+from pix2pix_tf import files, serving, translate
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import images, layouts, registry
 from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation import outputs
+from pix2pix_tf.evaluation.fcn_score import class_maps
+from pix2pix_tf.inference import forms, translator
+from pix2pix_tf.prepare import folders as prepare_folders
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -32,7 +40,19 @@ class WriteAtomicallyTest(parameterized.TestCase):
         files.write_atomically(self.path, b"second, longer")
         self.assertEqual(self.path.read_bytes(), b"second, longer")
         self.assertEqual(self.names(), ["picture.png"])
-        self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
+
+    @parameterized.parameters((0o077, 0o600), (0o022, 0o644), (0o002, 0o664))
+    def test_the_umask_says_who_may_read_and_write(self, umask, expected):
+        self.addCleanup(os.umask, os.umask(umask))
+        modes = []
+
+        def note(descriptor: int) -> None:  # Before it is whole it is as private.
+            modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+
+        with mock.patch.object(files.os, "fsync", side_effect=note):
+            files.write_atomically(self.path, b"contents")
+        modes.append(stat.S_IMODE(self.path.stat().st_mode))
+        self.assertEqual(modes, [expected] * 2)
 
     @parameterized.named_parameters(
         ("no_space", "fsync", OSError("No space left on device")),
@@ -81,6 +101,87 @@ class RequireFileTest(parameterized.TestCase):
         for name in ("nothing.png", "none.png"):
             with self.assertRaises(MissingInputError):
                 files.require_file(folder / name)
+
+
+def _find_pairs(folder: pathlib.Path) -> None:
+    (folder / "train").mkdir(parents=True)
+    with file_faults.unreadable(folder / "train"):
+        layouts.find_pairs(folder, "train")
+
+
+def _find_pairs_of_two(folder: pathlib.Path) -> None:
+    for side in "AB":
+        (folder / f"train{side}").mkdir(parents=True)
+    with file_faults.unreadable(folder / "trainA"):
+        layouts.find_pairs(folder, "train")
+
+
+def _while_unreadable(function: Callable) -> Callable:
+    def call(folder: pathlib.Path) -> None:
+        folder.mkdir()
+        with file_faults.unreadable(folder):
+            function(folder)
+
+    return call
+
+
+_LOCATE = {
+    "data_set": registry.locate,
+    "published_set": lambda folder: registry.locate("facades", folder),
+    "model": lambda folder: translator.is_run_folder(folder, "newest"),
+    "model_to_export": lambda folder: forms.save_version(folder, folder.parent / "out"),
+    "version": serving.find_version,
+    "inputs": translate.find_inputs,
+    "outputs": lambda folder: outputs.FolderOutputs(folder, pairs=["1"]),
+    "class_maps": lambda folder: class_maps.ClassMaps(folder, "test", ["1"], None),
+    "pictures": prepare_folders.find_images,
+    "settings": TrainConfig.load,
+}
+
+
+class ReadingFoldersTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory())) / "in"
+
+    def assert_refused(self, function: Callable, path: pathlib.Path, start: str, reason: str):
+        with self.assertRaises(InputError) as raised:
+            function(path)
+        self.assertStartsWith(str(raised.exception), f"'{start}")
+        self.assertEndsWith(
+            str(raised.exception), f" cannot be read ({reason}). Make it readable, or name another."
+        )
+
+    def test_answers(self):
+        self.folder.mkdir()
+        (self.folder / "b").mkdir()
+        (self.folder / "a").touch()
+        names = {path.name: path for path in files.list_folder(self.folder)}
+        self.assertEqual(list(names), ["a", "b"])
+        self.assertEqual([files.is_folder(path) for path in names.values()], [False, True])
+        self.assertEqual([files.is_file(path) for path in names.values()], [True, False])
+        for path in (self.folder / "c", self.folder / "a" / "c"):
+            self.assertFalse(files.is_folder(path) or files.is_file(path))
+
+    @parameterized.named_parameters(
+        ("pairs", _find_pairs, "train"),
+        ("pairs_of_two_folders", _find_pairs_of_two, "trainA"),
+        ("images", _while_unreadable(images.list_images), ""),
+        ("other_pictures", _while_unreadable(layouts.list_other_pictures), ""),
+        ("inputs", _while_unreadable(translate.find_inputs), ""),
+        ("versions", _while_unreadable(serving.list_versions), ""),
+        ("model", _while_unreadable(_LOCATE["model"]), ""),
+        ("settings", _while_unreadable(TrainConfig.load), ""),
+        ("splits", _while_unreadable(lambda folder: layouts.has_split(folder, "train")), ""),
+        ("published_set", _while_unreadable(_LOCATE["published_set"]), "facades"),
+    )
+    def test_that_may_not_be_read(self, function, name):
+        self.assert_refused(function, self.folder, f"{self.folder / name}'", "Permission denied")
+
+    @parameterized.named_parameters(_LOCATE.items())
+    def test_names_that_are_too_long(self, function):
+        path = self.folder.parent / ("l" * 300)
+        self.assert_refused(function, path, str(path), "File name too long")
 
 
 class UnfinishedFolderTest(parameterized.TestCase):

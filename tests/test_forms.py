@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import pathlib
 import shutil
 import zipfile
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +14,7 @@ import tiny_runs
 from absl.testing import parameterized
 
 from pix2pix_tf import serving
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 from pix2pix_tf.inference import exported, forms, translator
 
 SIZE = tiny_runs.CROP_SIZE
@@ -107,6 +109,31 @@ class FormsTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaisesRegex(InputError, "'.*some.zip' is no zip file that can be unp"):
                 forms.save_version(archive, self.output)
         self.assertFalse(self.output.exists())
+
+    @parameterized.parameters(zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    def test_a_zip_of_another_compression_that_is_damaged(self, compression):
+        archive = self.folder / "some.zip"
+        with zipfile.ZipFile(archive, "w", compression) as content:
+            content.writestr("run/config.json", np.random.default_rng(0).bytes(2000))
+        contents = bytearray(archive.read_bytes())
+        contents[60:124] = bytes(64)  # Within the first file.
+        archive.write_bytes(contents)
+        with self.assertRaisesRegex(
+            InputError, "'.*some.zip' (cannot be read|is no zip)"
+        ) as caught:
+            forms.save_version(archive, self.output)
+        self.assertNotIsInstance(caught.exception, WriteError)
+
+    def test_a_zip_that_may_not_be_read_and_a_folder_that_may_not_be_written(self):
+        archive = self.forms["run_zip"]
+        refused = PermissionError(errno.EACCES, "Permission denied")
+        with mock.patch.object(zipfile, "ZipFile", side_effect=refused):
+            with self.assertRaisesRegex(InputError, f"'{archive}' cannot be read .Permission den"):
+                forms.save_version(archive, self.output)
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch.object(zipfile.ZipFile, "extractall", side_effect=full):
+            with self.assertRaisesRegex(WriteError, "cannot be written: No space left on device"):
+                forms.save_version(archive, self.output)
 
     def test_a_saved_model_of_another_program_is_refused(self):
         version = self.folder / "theirs"

@@ -481,6 +481,12 @@ class HeaderTest(_FolderTest):
         if warning.called:
             self.assertEqual(warning.call_args.args[1:], (1, 2, str(path)))
 
+    def test_a_name_with_control_characters_is_said_escaped(self):
+        info = images.ImageInfo(width=1, height=1, channels=3, bits=8, has_other_colours=True)
+        with mock.patch.object(images.logging, "warning") as warning:
+            images.warn_of_colours({"\x1b[2J.png": info})
+        self.assertEqual(warning.call_args.args[3], r"\x1b[2J.png")
+
     def test_interlaced_png(self):
         # One pass of Adam7 holds all there is of a single pixel.
         header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 1)

@@ -1,4 +1,4 @@
-"""Holds the imports of the package to the map in its docstring, and that of the drawn scenes."""
+"""Holds the imports of the package to the maps in its docstrings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from absl.testing import absltest, parameterized
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "pix2pix_tf"
-_MAPS = (("package", ""), ("scenes", "data/scenes"))
+_MAPS = (
+    ("package", ""),
+    ("scenes", "data/scenes"),
+    ("evaluation", "evaluation"),
+    ("fcn_score", "evaluation/fcn_score"),
+)
 
 
 def _read_map(folder: pathlib.Path) -> list[tuple[list[str], str]]:

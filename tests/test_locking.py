@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,13 @@ class RunLockTest(absltest.TestCase):
         self.addCleanup(process.kill)
         self.assertEqual(process.stdout.readline(), "held\n")
         return process
+
+    def test_whoever_may_write_in_the_folder_by_the_umask_may_take_the_lock(self):
+        self.addCleanup(os.umask, os.umask(0o002))
+        with RunLock(self.workdir) as lock:
+            lock.acquire()
+        mode = (self.workdir / locking.LOCK_FILE).stat().st_mode
+        self.assertEqual(stat.S_IMODE(mode), 0o664)
 
     def test_a_second_process_is_refused_naming_the_first_and_a_killed_one_blocks_nobody(self):
         process = self.hold()

@@ -383,6 +383,12 @@ class DivergedTest(LoopTestCase):
 
 
 class StoppedTest(LoopTestCase):
+    def setUp(self):
+        super().setUp()
+        # A script that starts the tests in the background has them ignore it.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, usual)
+
     def test_a_signal_stops_after_the_step_and_the_next_run_goes_on(self):
         config = make_config(gan_loss="none", num_steps=8, checkpoint_every=100)
         handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -454,9 +460,6 @@ class StoppedTest(LoopTestCase):
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGINT)
 
-        # A shell that starts the tests in the background would have them ignore it.
-        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, usual)
         with self.assertRaises(KeyboardInterrupt):
             train(config, self.workdir, before_step=interrupt_twice)
         self.assertEmpty(saved_steps(self.workdir))

@@ -15,7 +15,7 @@ from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import arrays, readers
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import outputs, runner, subject
+from pix2pix_tf.evaluation import outputs, reference, runner
 from pix2pix_tf.inference import exported, tiles, translator
 from pix2pix_tf.training import loop
 
@@ -129,7 +129,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
             model.translate_encoded([b""])
 
     def test_evaluation_says_what_it_leaves_out(self):
-        pairs = subject.open_subject(self.config, split="val", size=(32, 64))
+        pairs = reference.open_reference(self.config, split="val", size=(32, 64))
         made = outputs.ModelOutputs(
             translator.load(self.run_folder), name="run", num_pairs=1, num_samples=2
         )
@@ -148,7 +148,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_the_score_of_a_network_for_photos_is_refused(self):
         with self.assertRaisesRegex(InputError, "^The FCN-score is of square pictures of 1, 3"):
-            subject.open_subject(self.config, split="val", size=(32, 64), segmenter="anything")
+            reference.open_reference(self.config, split="val", size=(32, 64), segmenter="anything")
 
     @parameterized.named_parameters(
         ("png_8_bits", "a.png", {}, "a.png"),

@@ -64,6 +64,12 @@ class FolderOutputsTest(tf.test.TestCase):
         self.assertIn("2 of 3 pairs have no picture and are left out: 'b', 'c'.", missing)
         self.assertIn("1 files belong to no pair: 'other.png'.", extra)
 
+    def test_control_characters_in_names_are_escaped(self):
+        self.write("a.png", "\x1b[2J.png")
+        missing, extra = FolderOutputs(self.folder, pairs=["a", "\n"]).notes
+        self.assertIn(r"left out: '\n'.", missing)
+        self.assertIn(r"belong to no pair: '\x1b[2J.png'.", extra)
+
     def test_a_suffix_tells_outputs_from_other_pictures(self):
         self.write("1_fake_B.png", "1_real_A.png", "11_fake_B.png")
         outputs = FolderOutputs(self.folder, pairs=["1", "11"], suffix="_fake_B")

@@ -19,6 +19,7 @@ from preparing import files_below, photo, prepare, save
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import arrays, images, layouts, pairs, readers, stores
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import check
 
 
 def aligned(seed: int, **size: int) -> np.ndarray:
@@ -70,6 +71,24 @@ class CheckTest(parameterized.TestCase):
                 f"Read 1 pair. Nothing is wrong. See '{self.folder / 'out' / 'check.json'}'.",
             ],
         )
+
+    def test_an_output_that_cannot_be_made_is_refused_before_anything_is_read(self):
+        save(self.input / "val" / "0.png", aligned(7))
+        (self.folder / "file").write_text("")
+        with mock.patch.object(check.work, "run_on_all", side_effect=AssertionError):
+            result = prepare("check", self.folder, f"--output={self.folder / 'file'}")
+        self.assertEqual(
+            (result.exit_code, result.stderr),
+            (
+                2,
+                f"error: '{self.folder / 'file'}' cannot be made: a file is in its place. Name "
+                "another folder.\n",
+            ),
+        )
+
+    def test_without_input_no_output_is_made(self):
+        self.assertEqual(prepare("check", self.folder).exit_code, 2)
+        self.assertFalse((self.folder / "out").exists())
 
     def test_without_output_nothing_is_written(self):
         save(self.input / "val" / "0.png", aligned(7))

@@ -25,7 +25,7 @@ from preparing import files_below, photo, prepare, read, save
 from pix2pix_tf import files
 from pix2pix_tf.data import images, pairs
 from pix2pix_tf.prepare import __main__ as command
-from pix2pix_tf.prepare import colorize, folders, inpaint, labels, pair_files
+from pix2pix_tf.prepare import check, colorize, folders, inpaint, labels, pair_files
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -348,6 +348,12 @@ class OutputFolderTest(_CommandTest):
         self.assertEqual(result.exit_code, 130)
         self.assertEqual(result.stderr, "Stopped. The same command goes on from here.\n")
 
+    def test_ctrl_c_of_what_starts_over(self):
+        self.save("1.png")
+        with mock.patch.object(check, "run", side_effect=KeyboardInterrupt):
+            result = prepare("check", self.folder)
+        self.assertEqual((result.exit_code, result.stderr), (130, "Stopped.\n"))
+
 
 class OtherKindsTest(_CommandTest):
     @parameterized.parameters(
@@ -519,6 +525,26 @@ class ColourProfileTest(_CommandTest):
             save(folder / "1.jpg", photo(), icc_profile=b"Display P3")
         result = prepare("combine", self.folder, f"--input_b={partners}", "--layout=folders")
         self.assertEqual(result.stdout, f"Wrote 1 pair to '{self.output}'.\n")
+
+
+class ControlCharactersTest(_CommandTest):
+    """A name is a terminal's to show, not to obey."""
+
+    def test_in_what_is_wrong(self):
+        self.save("\x1b[2J.bmp")
+        self.save("\x1b[2J.png")
+        result = prepare("colorize", self.folder)
+        self.assertEqual(result.exit_code, 1)
+        self.assertStartsWith(
+            result.stderr,
+            r"error: \x1b[2J.png: has the same name as '\x1b[2J.bmp' but for the suffix",
+        )
+        self.assertNotIn("\x1b", result.stderr)
+
+    def test_in_the_summary(self):
+        save(self.input / "\x1b[2J.png", photo(), icc_profile=b"Display P3")
+        result = prepare("colorize", self.folder)
+        self.assertIn(rf"'{self.input}/\x1b[2J.png' for one", result.stdout)
 
 
 class CombineTest(_CommandTest):

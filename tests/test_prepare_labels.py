@@ -11,8 +11,7 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import files_below, photo, prepare, read, save, save_shallow
 
-from pix2pix_tf.data import pairs
-from pix2pix_tf.evaluation import classes
+from pix2pix_tf.data import classes, pairs
 from pix2pix_tf.prepare import labels
 
 _COLORS = np.array([kind.color for kind in classes.find("facades").classes], np.uint8)

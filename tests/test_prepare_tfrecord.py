@@ -404,6 +404,20 @@ class BadInputTest(_TfrecordTest):
         self.assertLen(self.write().stderr.splitlines(), 2)
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1", "2"])
 
+    def test_a_name_that_reading_refuses_is_named_and_left_out(self):
+        self.save_train(2)
+        save(self.train / "a\\b.png", aligned(2))
+        result = self.write()
+        self.assertEqual(
+            (result.exit_code, result.stderr),
+            (
+                1,
+                "error: train/a\\b.png: has a backslash in its name, which records refuse. Rename "
+                "it.\n1 could not be used.\n",
+            ),
+        )
+        self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1"])
+
     def test_two_folders_of_other_sizes(self):
         save(self.train / "A" / "1.png", photo())
         save(self.train / "B" / "1.png", photo(width=25))

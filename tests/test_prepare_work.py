@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from unittest import mock
 
 from absl.testing import parameterized
 
@@ -23,6 +24,10 @@ def square(number: int) -> tuple[int, int]:
     if number % 10 == 3:
         raise InputError(f"'{number}' ends in 3.")
     return number**2, os.getpid()
+
+
+def temporary_folder(unused_number: int) -> str:
+    return tempfile.gettempdir()
 
 
 def fill_disk(number: int) -> None:
@@ -53,6 +58,12 @@ class WorkTest(parameterized.TestCase):
         workers = {result[1] for _, result, _ in found if result}
         self.assertEqual(os.getpid() in workers, processes == 1)
         self.assertLessEqual(len(workers), processes)
+
+    def test_workers_have_the_temporary_folder_of_the_command(self):
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        with mock.patch.object(tempfile, "tempdir", folder):
+            found = work.run_on_all(temporary_folder, range(2), processes=2, least_per_process=1)
+            self.assertEqual({result for _, result, _ in found}, {folder})
 
     def test_few_files_are_not_worth_a_process(self):
         found = list(work.run_on_all(square, range(199), processes=8))

@@ -95,7 +95,7 @@ class TableTest(parameterized.TestCase):
         for line, (name, preset) in zip(lines, presets.PRESETS.items()):
             self.assertStartsWith(line, f"{name}: {preset.task}. {preset.data} (")
             self.assertIn(f"{preset.epochs} epochs in batches of {preset.batch_size}", line)
-            self.assertRegex(line, "Appendix 6.2, .*(as others quote it|recalled, not checked)")
+            self.assertRegex(line, "Appendix 6.2, .*(as others quote it|not checked against it)")
 
 
 class DocumentTest(absltest.TestCase):
@@ -113,7 +113,7 @@ class DocumentTest(absltest.TestCase):
             self.assertEqual(mirror.split()[0], "yes" if preset.mirror else "no")
             self.assertEqual(here == "published", bool(preset.dataset))
             marked = any("?" in cell for cell in (epochs, batch, jitter, mirror))
-            self.assertEqual(marked, presets.RECALLED in preset.certainty, msg=name)
+            self.assertEqual(marked, presets.UNCHECKED in preset.certainty, msg=name)
 
 
 class FlagTest(parameterized.TestCase):

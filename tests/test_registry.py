@@ -173,6 +173,20 @@ def test_bare_name_prefers_the_data_folder_to_the_working_folder(tmp_path, monke
     assert server.requests == []
 
 
+@pytest.mark.parametrize("inside", ["A/train/", "B/val/", "trainA/", "test/A/", "records.json"])
+def test_bare_name_is_found_in_every_layout_that_is_read(tmp_path, monkeypatch, server, inside):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("facades", "data/facades"):
+        path = tmp_path / folder / inside
+        (path if inside.endswith("/") else path.parent).mkdir(parents=True)
+        if not inside.endswith("/"):
+            path.write_text("damaged")  # Which reading says better than other data would.
+    assert registry.locate("facades", "elsewhere") == pathlib.Path("facades")
+    assert registry.locate("facades", "data") == pathlib.Path("data/facades")
+    assert registry.download("facades", "data") == pathlib.Path("data/facades")
+    assert server.requests == []
+
+
 def test_a_working_folder_without_splits_does_not_hide_the_published_set(
     tmp_path, monkeypatch, server
 ):

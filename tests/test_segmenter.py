@@ -1,4 +1,4 @@
-"""Tests of `pix2pix_tf.evaluation.segmenter`."""
+"""Tests of `pix2pix_tf.evaluation.fcn_score.segmenter`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 import tiny_runs
 
+from pix2pix_tf.data import classes
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.evaluation import classes, fcn, segmenter
-from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+from pix2pix_tf.evaluation.fcn_score import fcn, segmenter
+from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 _SIZE = 32
 _TABLE = classes.find("cityscapes")

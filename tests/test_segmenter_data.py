@@ -1,4 +1,4 @@
-"""Tests of `pix2pix_tf.evaluation.segmenter_data`."""
+"""Tests of `pix2pix_tf.evaluation.fcn_score.segmenter_data`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import tensorflow as tf
 import tiny_runs
 from PIL import Image
 
+from pix2pix_tf.data import classes
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import classes, segmenter_data
+from pix2pix_tf.evaluation.fcn_score import segmenter_data
 
 _SIZE = label_data.SIZE
 

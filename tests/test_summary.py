@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import tensorflow as tf
+import tiny_runs
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.training import summary
@@ -27,6 +28,12 @@ class SummaryTest(tf.test.TestCase):
         self.assertEqual(data, "Data: 'my/pairs'; BtoA; 2,000 training pairs, 100 held out (val).")
         self.assertRegex(devices, r"^Devices: 1 x .*; bfloat16\.$")
         self.assertEqual(folder, "Run folder: 'runs/x'.")
+
+    def test_a_published_name_is_said_with_the_folder_that_was_found(self):
+        folder = tiny_runs.temporary_folder(self)
+        (folder / "facades" / "trainA").mkdir(parents=True)
+        data = describe(dataset="facades", data_dir=str(folder))[0]
+        self.assertStartsWith(data, f"Data: 'facades' in '{folder.resolve() / 'facades'}'; AtoB;")
 
     def test_who_forgot_the_dataset_learns_that_scenes_are_drawn(self):
         self.assertIn("the program draws (--dataset names another set)", describe()[0])

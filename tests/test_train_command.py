@@ -240,6 +240,9 @@ class InterruptedRunTest(absltest.TestCase):
 
     def setUp(self):
         super().setUp()
+        # A script that starts the tests in the background has them, and theirs, ignore it.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, usual)
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
         self.data = tiny_training.write_pairs(self.folder / "data", train=5, val=2)
 

@@ -16,15 +16,15 @@ import tensorflow as tf
 import tiny_runs
 
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import (
+from pix2pix_tf.evaluation import train_segmenter
+from pix2pix_tf.evaluation.fcn_score import (
+    confusion,
     fcn,
-    fcn_score,
     segmenter,
     segmenter_data,
     segmenter_training,
-    train_segmenter,
 )
-from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 from pix2pix_tf.training import stopping
 
 
@@ -78,7 +78,7 @@ class TrainSegmenterTest(tf.test.TestCase):
         matrix = segmenter_training.score_photos(segmenter.load(self.output), photos)
         self.assertAllEqual(matrix, info["test"]["confusion_matrix"])
         self.assertEqual(matrix.sum(), 3 * 32 * 32)
-        expected = fcn_score.scores(matrix)
+        expected = confusion.scores(matrix)
         self.assertAllClose({name: info["test"][name] for name in expected}, expected)
 
     def test_the_best_on_val_is_kept(self):

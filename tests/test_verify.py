@@ -241,6 +241,9 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         found = json.loads((self.output / "parity.json").read_text(encoding="utf-8"))
         names = [row["name"] for row in found["runtimes"][3:]]
         self.assertEqual(names, ["TFLite none", "TF.js none, Node wasm"][: 1 + is_node_there])
+        with Image.open(self.output / "parity.png") as picture:  # Four runtimes in a row.
+            height = (1 + is_node_there) * (22 + 4 * (32 + 4) - 4)
+            self.assertEqual(picture.size, (5 * 32 + 4 * 4, height))
         # Python's, C++, the file at its conversion and after it, and Python's three times again.
         self.assertLen(models, 7)
         gc.collect()

@@ -6,8 +6,9 @@ import pathlib
 
 import keras
 
-from pix2pix_tf.evaluation import classes, fcn, segmenter
-from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+from pix2pix_tf.data import classes
+from pix2pix_tf.evaluation.fcn_score import fcn, segmenter
+from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 
 def write_segmenter(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:

@@ -82,11 +82,12 @@ def _check_evaluation(config: TrainConfig) -> dict[str, str]:
         SHA-256 of the files that the scores depend on, by flag.
     """
     from pix2pix_tf.data import pairs
-    from pix2pix_tf.evaluation import segmenter, subject
+    from pix2pix_tf.evaluation import reference
+    from pix2pix_tf.evaluation.fcn_score import segmenter
 
     options = flags.FLAGS
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
-    subject.open_subject(
+    reference.open_reference(
         config,
         split=split or "test",  # Which is refused, naming what there is.
         size=config.crop_size,

@@ -10,6 +10,7 @@ import html
 import io
 import json
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,7 +70,7 @@ class Section:
         if self.text:
             parts.append(self.text)
         if self.headings:
-            rule = ["---"] + ["---:"] * (len(self.headings) - 1)
+            rule = ["---:" if is_numeric else "---" for is_numeric in self._numeric_columns()]
             lines = [self.headings, rule, *self.rows]
             parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
         parts += [f"![{text}]({name})" for name, text in self.pictures]
@@ -81,10 +82,19 @@ class Section:
         if self.text:
             parts.append(f"<p>{html.escape(self.text)}</p>")
         if self.headings:
-            head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in self.headings)
+            classes = [
+                ' class="number"' if is_numeric else "" for is_numeric in self._numeric_columns()
+            ]
+            head = "".join(
+                f'<th scope="col"{kind}>{html.escape(text)}</th>'
+                for kind, text in zip(classes, self.headings)
+            )
             body = "".join(
                 f'<tr><th scope="row">{html.escape(row[0])}</th>'
-                + "".join(f"<td>{html.escape(text)}</td>" for text in row[1:])
+                + "".join(
+                    f"<td{kind}>{html.escape(text)}</td>"
+                    for kind, text in zip(classes[1:], row[1:])
+                )
                 + "</tr>"
                 for row in self.rows
             )
@@ -97,6 +107,11 @@ class Section:
             for name, text in self.pictures
         ]
         return "\n".join(parts)
+
+    def _numeric_columns(self) -> list[bool]:
+        """Returns of each column whether it has numbers only, which are set to the right."""
+        columns = zip([""] * len(self.headings), *self.rows)
+        return [not any(re.search("[A-Za-z]", text) for text in column) for column in columns]
 
 
 def write(
@@ -116,7 +131,7 @@ def write(
         seeds[outcome.run.config.seed] = outcome.scores
     verdicts = [claims.judge(claim, measures) for claim in claims.CLAIMS]
     distances = claims.seed_distances(measures)
-    sections = [_about(outcomes, command)]
+    sections = [_about(outcomes, command), _scores_section(outcomes)]
     for grid in wanted:
         of_grid = [outcome for outcome in outcomes if outcome.run.variant in GRIDS[grid]]
         if of_grid:
@@ -197,8 +212,17 @@ def _about(outcomes: Sequence[Outcome], command: str) -> Section:
     return Section("What was run", " ".join(sentences))
 
 
+def _scores_section(outcomes: Sequence[Outcome]) -> Section:
+    rows = [[_COLUMNS[name], score.KINDS[name].meaning] for name in _measured_columns(outcomes)]
+    return Section("The columns of the tables", headings=["score", "meaning"], rows=rows)
+
+
+def _measured_columns(outcomes: Sequence[Outcome]) -> list[str]:
+    return [name for name in _COLUMNS if any(name in outcome.scores for outcome in outcomes)]
+
+
 def _grid_section(grid: str, outcomes: Sequence[Outcome], output: pathlib.Path) -> Section:
-    columns = [name for name in _COLUMNS if any(name in outcome.scores for outcome in outcomes)]
+    columns = _measured_columns(outcomes)
     order = {variant: number for number, variant in enumerate(GRIDS[grid])}
     ordered = sorted(outcomes, key=lambda x: (order[x.run.variant], x.run.config.seed))
     of_paper = claims.PAPER_GENERATORS if grid == "generators" else claims.PAPER
@@ -226,10 +250,9 @@ def _grid_section(grid: str, outcomes: Sequence[Outcome], output: pathlib.Path) 
         ]
         _plot_spectra(output / "spectra.png", shown)
         _plot_colours(output / "colours.png", shown)
-    known = [f"{_COLUMNS[name]}: {score.KINDS[name].meaning}" for name in columns]
     return Section(
         GRID_TITLES[grid],
-        " ".join(["; ".join(known) + ".", *_departures(grid, outcomes[0].run.config)]),
+        " ".join(_departures(grid, outcomes[0].run.config)),
         ["", "seed", *(_COLUMNS[name] for name in columns), "minutes", "paper's FCN-score"],
         rows,
         pictures,
@@ -410,9 +433,9 @@ def _page(sections: Sequence[Section]) -> str:
   .wide {{ overflow-x: auto; }}
   table {{ border-collapse: collapse; }}
   th, td {{ padding: .2rem .7rem .2rem 0; vertical-align: top; font-weight: normal; }}
-  thead th {{ border-bottom: 1px solid; text-align: right; }}
-  tbody th {{ text-align: left; }}
-  td {{ text-align: right; font-variant-numeric: tabular-nums; }}
+  th, td {{ text-align: left; }}
+  thead th {{ border-bottom: 1px solid; }}
+  .number {{ text-align: right; font-variant-numeric: tabular-nums; }}
   img {{ display: block; max-width: 100%; margin: 1.5rem 0; }}
 </style>
 <h1>Ablation</h1>

@@ -27,7 +27,7 @@ from absl import flags
 
 from export.tf_serving import protocols
 from pix2pix_tf import commands, files
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, first_line
 
 EXIT_REFUSED = 1
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -176,7 +176,7 @@ def main(unused_arguments: list[str]) -> int:
                 if not of_the_file or takes_no_files(error):
                     raise InputError(explain(options.address, error)) from None
                 refused += 1
-                reason = f"'{path}' was refused ({_first_line(error)})."
+                reason = f"'{path}' was refused ({first_line(error)})."
                 advice = f" {_TOO_MUCH}" if error.code == "RESOURCE_EXHAUSTED" else ""
                 print(f"error: {reason}{advice}", file=sys.stderr)
                 continue
@@ -236,12 +236,7 @@ def explain(address: str, error: protocols.ServingError) -> str:
         "NOT_FOUND": "Correct --model; models.config has the names.",
         "RESOURCE_EXHAUSTED": _TOO_MUCH,
     }.get(error.code, "The server's log may say more.")
-    return f"'{address}' does not translate ({_first_line(error)}). {advice}"
-
-
-def _first_line(error: protocols.ServingError) -> str:
-    """Returns the error without the graph's nodes that TensorFlow lists below it."""
-    return str(error).strip().splitlines()[0]
+    return f"'{address}' does not translate ({first_line(error)}). {advice}"
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def _open_samples(config: TrainConfig, data_dir: str) -> tuple[pairs.PairSource 
         folder = registry.find_published(dataset, data_dir)
         if folder is None:
             return None, None
-        dataset = str(folder)
+        dataset = str(folder.absolute())  # A bare name is that of the published set.
     try:
         split = pairs.find_split(dataset, ("test", "val", "train"))
         source = split and pairs.open_pairs(dataset, split, scene_size=config.crop_size)
@@ -169,7 +169,7 @@ def _open_samples(config: TrainConfig, data_dir: str) -> tuple[pairs.PairSource 
 
 def _square(pixels: np.ndarray, size: int) -> np.ndarray:
     """Returns the central square of an image, scaled to `size`, as uint8."""
-    scaled = augment.resize_shorter_side(pixels, size).numpy()
+    scaled = augment.resize_to_cover(pixels, size).numpy()
     top, left = ((side - size) // 2 for side in scaled.shape[:2])
     square = scaled[top : top + size, left : left + size]
     return square if square.dtype == np.uint8 else (square // 257).astype(np.uint8)

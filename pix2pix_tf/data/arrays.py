@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import logging
-import warnings
 import zlib
 from types import ModuleType
 
 import numpy as np
 
-from pix2pix_tf.data import encoded
+from pix2pix_tf.data import encoded, library_warnings
 from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -31,6 +31,7 @@ _DEFLATED = (8, 32946, 50013)  # The numbers that TIFF has for it.
 _LZMA = 34925
 _MIN_IS_BLACK, _RGB = 1, 2  # Values of TIFF's PhotometricInterpretation that mean what they say.
 _ORIENTATION = 274  # TIFF's tag; 1 is upright.
+_MAX_PAGES = 256  # Of a TIFF: channels, and smaller copies.
 
 
 def is_array(path: ImageFile) -> bool:
@@ -112,8 +113,7 @@ def _is_tiff(path: ImageFile) -> bool:
 def _attempt(function, path: ImageFile):
     """Returns `function(path)`; what it raises becomes the user's error."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of headers that are odd; odd ones that matter fail.
+        with library_warnings.ignored():  # Of headers that are odd; odd ones that matter fail.
             return function(path)
     except InputError:
         raise
@@ -204,6 +204,12 @@ def _channel_axis(axes: str) -> str:
 
 def _check_series(path: ImageFile, file):
     """Returns the first picture of a TIFF; smaller copies, such as overviews, follow it."""
+    # tifffile follows the chain of pages wherever it leads, into itself for ever.
+    if next(itertools.islice(file.pages, _MAX_PAGES, None), None) is not None:
+        raise InputError(
+            f"'{path}' holds more than {_MAX_PAGES} pages, or a page that is followed by itself. "
+            "Write one picture to a file."
+        )
     series = file.series[0]
     page = series.keyframe
     axes = _channel_axis(series.axes)

@@ -20,14 +20,6 @@ def sides_of(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
-def resize_shorter_side(image, size: int) -> tf.Tensor:
-    """Returns `image` scaled, its shape kept, until its shorter side has `size` pixels.
-
-    See `resize_to_cover`.
-    """
-    return resize_to_cover(image, size)
-
-
 def resize_to_cover(image, size: Size) -> tf.Tensor:
     """Returns `image` scaled, its shape kept, to the smallest size that covers `size`.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import pathlib
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,10 +19,11 @@ import tensorflow as tf
 from absl import logging
 from PIL import Image
 
+from pix2pix_tf import files
 from pix2pix_tf.config import PICTURE_CHANNELS
-from pix2pix_tf.data import arrays, encoded, orientation
+from pix2pix_tf.data import arrays, encoded, library_warnings, orientation
 from pix2pix_tf.data.encoded import ImageFile
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, printable
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *arrays.SUFFIXES)
@@ -76,10 +76,9 @@ def inspect_image(path: ImageFile) -> ImageInfo:
             has_full_range=dtype.kind == "u" and dtype.itemsize <= 2,
         )
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large images and of damaged Exif: MAX_PIXELS decides below, and
-            # an orientation that cannot be read is none.
-            warnings.simplefilter("ignore")
+        # Pillow warns of large images and of damaged Exif: MAX_PIXELS decides below, and an
+        # orientation that cannot be read is none.
+        with library_warnings.ignored():
             with Image.open(encoded.for_library(path)) as picture:
                 width, height = picture.size
                 kind, mode = picture.format, picture.mode
@@ -161,7 +160,7 @@ def warn_of_colours(infos: Mapping[str | ImageFile, ImageInfo]) -> None:
             "read as they are, by an exported model too; convert them to sRGB if colours matter.",
             len(paths),
             len(infos),
-            paths[0],
+            printable(paths[0]),
         )
 
 
@@ -458,9 +457,13 @@ def encode_image(pixels, suffix: str) -> bytes:
 
 
 def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files of a folder, sorted by name; hidden files are passed over."""
-    return sorted(
+    """Returns the image files of a folder, sorted by name; hidden files are passed over.
+
+    Raises:
+        InputError: If it cannot be listed.
+    """
+    return [
         path
-        for path in pathlib.Path(folder).iterdir()
+        for path in files.list_folder(folder)
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+    ]

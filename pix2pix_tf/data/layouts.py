@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
+from pix2pix_tf import files
 from pix2pix_tf.data import images, records
 from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -46,20 +47,23 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
     Raises:
         MissingInputError: If there is no such split, naming those there are; if
             it is empty; if a file has no partner.
+        InputError: If a folder cannot be read, or two files have one name.
     """
     folder = pathlib.Path(folder)
     folders = two_folders(folder, split)
     for a_folder, b_folder in folders:
-        if a_folder.is_dir() and b_folder.is_dir():
+        if files.is_folder(a_folder) and files.is_folder(b_folder):
             return _match_by_name(a_folder, b_folder)
-        if a_folder.is_dir() or b_folder.is_dir():
-            there, missing = sorted((a_folder, b_folder), key=lambda path: not path.is_dir())
+        if files.is_folder(a_folder) or files.is_folder(b_folder):
+            there, missing = sorted(
+                (a_folder, b_folder), key=lambda path: not files.is_folder(path)
+            )
             raise MissingInputError(
                 f"There is '{there}' but no '{missing}'. Put the partners there, with the same "
                 "names."
             )
     aligned = folder / split
-    if not aligned.is_dir():
+    if not files.is_folder(aligned):
         found = [name for name in SPLITS if has_split(folder, name)]
         pairs_of_folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in folders)
         raise MissingInputError(
@@ -67,14 +71,14 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
             f"Expected '{aligned}' with images that hold A and B side by side; or one image a "
             f"file, paired by name, in {pairs_of_folders}."
         )
-    files = _list_images(aligned)
-    if not files:
+    found = _list_images(aligned)
+    if not found:
         raise MissingInputError(
             f"'{aligned}' holds no images (0 files that end in "
             f"{', '.join(images.IMAGE_SUFFIXES)}). Put the pairs there."
         )
-    _check_unique(files)
-    return [PairFiles(path, None) for path in files]
+    _check_unique(found)
+    return [PairFiles(path, None) for path in found]
 
 
 def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
@@ -90,19 +94,19 @@ def has_split(folder: pathlib.Path, split: str) -> bool:
     """Returns whether there is a split, in records or in any of the layouts of `find_pairs`.
 
     Raises:
-        InputError: If there are records whose index cannot be used.
+        InputError: If there are records whose index cannot be used, or a folder cannot be read.
     """
     if records.is_there(folder):
         return split in records.list_splits(folder)
     either = [path for pair in two_folders(folder, split) for path in pair]
-    return (folder / split).is_dir() or any(path.is_dir() for path in either)
+    return files.is_folder(folder / split) or any(files.is_folder(path) for path in either)
 
 
 def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
     a_files, b_files = _list_images(a_folder), _list_images(b_folder)
     _check_unique(a_files)
     _check_unique(b_files)
-    a_of, b_of = ({path.stem: path for path in files} for files in (a_files, b_files))
+    a_of, b_of = ({path.stem: path for path in found} for found in (a_files, b_files))
     lonely = [f"'{a_of[stem]}' has no partner in '{b_folder}'" for stem in a_of.keys() - b_of]
     lonely += [f"'{b_of[stem]}' has no partner in '{a_folder}'" for stem in b_of.keys() - a_of]
     if lonely:
@@ -132,16 +136,16 @@ def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def list_other_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
     """Returns the pictures of a folder of kinds that are not read, by their suffix, sorted."""
-    return sorted(
+    return [
         path
-        for path in folder.iterdir()
+        for path in files.list_folder(folder)
         if path.suffix.lower() in OTHER_PICTURES and not path.name.startswith(".")
-    )
+    ]
 
 
-def _check_unique(files: Sequence[pathlib.Path]) -> None:
+def _check_unique(paths: Sequence[pathlib.Path]) -> None:
     seen = {}
-    for path in files:
+    for path in paths:
         if path.stem in seen:
             raise InputError(
                 f"'{seen[path.stem]}' and '{path}' have the same name but for the suffix, so "

@@ -219,7 +219,7 @@ def _json_of_values(values: dict[str, Values]) -> dict[str, dict]:
 
 def is_there(folder: pathlib.Path) -> bool:
     """Returns whether a folder holds records."""
-    return (pathlib.Path(folder) / INDEX).is_file()
+    return files.is_file(pathlib.Path(folder) / INDEX)
 
 
 def read_index(folder: pathlib.Path, *, must_be_complete: bool = True) -> list[Shard]:
@@ -319,11 +319,16 @@ def _check_types(info: ImageInfo) -> ImageInfo:
     return info
 
 
+def is_pair_name(name: str) -> bool:
+    """Returns whether a name cannot lead out of the folder in which outputs are named after pairs.
+
+    On any system: records are read on others than they were written on.
+    """
+    return name not in ("", ".", "..") and not any(character in name for character in "/\\\0")
+
+
 def _check_name(name: str) -> None:
-    """Refuses a name that could lead out of the folder in which outputs are named after pairs."""
-    if not isinstance(name, str):
-        raise ValueError(f"{name!r} is no name of a pair")
-    if not name or name in (".", "..") or any(character in name for character in "/\\\0"):
+    if not isinstance(name, str) or not is_pair_name(name):
         raise ValueError(f"{name!r} is no name of a pair")
 
 

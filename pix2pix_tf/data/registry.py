@@ -27,7 +27,8 @@ from typing import IO
 import keras
 from absl import logging
 
-from pix2pix_tf import errors
+from pix2pix_tf import errors, files
+from pix2pix_tf.data import layouts, records
 
 try:
     import fcntl
@@ -168,9 +169,9 @@ def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> path
 
     A bare published name (`facades`, no path separator) is looked for as
     `data_dir/facades`, then as `./facades`, in both cases only if a split is
-    inside, so that an unrelated folder called `maps` does no harm; then it is
-    downloaded to `data_dir/facades`. Anything else is a path, returned as given
-    whatever it contains.
+    inside (in any layout of `layouts.find_pairs`, or records), so that an unrelated
+    folder called `maps` does no harm; then it is downloaded to `data_dir/facades`.
+    Anything else is a path, returned as given whatever it contains.
 
     Args:
         dataset: A folder, or a key of `PUBLISHED`.
@@ -179,13 +180,13 @@ def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> path
 
     Raises:
         MissingInputError: If `dataset` is neither a folder nor a published name.
-        InputError: If it is a file, or the download fails (see `download`).
+        InputError: If it is a file, cannot be looked for, or the download fails (see `download`).
     """
     dataset = os.fspath(dataset)
     if dataset in PUBLISHED:
         return find_published(dataset, data_dir) or download(dataset, data_dir)
     folder = _expand(dataset)
-    if dataset and folder.is_dir():  # pathlib reads an empty name as the working directory.
+    if dataset and files.is_folder(folder):  # pathlib reads an empty name as the working directory.
         return folder
     if dataset and folder.exists():
         raise errors.InputError(
@@ -380,7 +381,11 @@ def _leaves(name: str) -> bool:
 
 
 def _has_split(folder: pathlib.Path, published: PublishedDataset) -> bool:
-    return any((folder / split).is_dir() for split in published.splits)
+    # Records of any splits, and damaged ones too: who reads them says so, where another
+    # folder's data would be taken without a word.
+    if records.is_there(folder):
+        return True
+    return any(layouts.has_split(folder, split) for split in published.splits)
 
 
 def _check_free(folder: pathlib.Path, published: PublishedDataset) -> None:

@@ -1,1 +1,14 @@
-"""How good a model is, measured on pairs that it was not trained on."""
+"""How good a model is, measured on pairs that it was not trained on.
+
+Imports run one way, each line importing only from lines above it:
+
+    score, measure                          what is measured, on what, and in which direction
+    full_reference, colour, spectrum        output against target
+    diversity                               outputs against one another
+    distribution_distance                   sets of outputs against sets of targets
+    fcn_score                               what a segmenter recognises in outputs
+    features, outputs, reference            what judges, what is judged, what it should be
+    page, runner                            the page; one loop over the pairs, all measures
+    checkpoint_choice                       the same for every checkpoint of a run
+    train_segmenter, perceptual_study       commands of their own
+"""

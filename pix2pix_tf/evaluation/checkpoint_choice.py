@@ -10,8 +10,8 @@ from pix2pix_tf import files
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import page, runner
 from pix2pix_tf.evaluation.outputs import ModelOutputs
+from pix2pix_tf.evaluation.reference import Reference
 from pix2pix_tf.evaluation.score import DISTANCES, badness
-from pix2pix_tf.evaluation.subject import Subject
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import checkpoints
 
@@ -20,7 +20,7 @@ RESULT_FILE = "checkpoints.json"
 
 def choose(
     workdir: pathlib.Path,
-    subject: Subject,
+    reference: Reference,
     output: pathlib.Path,
     *,
     metric: str = "l1",
@@ -30,7 +30,7 @@ def choose(
 
     Args:
         workdir: The run folder.
-        subject: What they are compared with, and by what.
+        reference: What they are compared with, and by what.
         output: Folder for the results; made if needed.
         metric: One of `score.CHOOSABLE`.
         num_samples: Draws of each input.
@@ -48,17 +48,17 @@ def choose(
             f"'{workdir}' has no checkpoints. Pass a run folder, and leave --checkpoints out for "
             "one that holds its newest weights alone."
         )
-    network = subject.features
+    network = reference.features
     distances = (network.frechet_name, network.kernel_name) if network else ()
     if metric in DISTANCES and metric not in distances:  # Before minutes are spent on the others.
         raise _not_measured(metric, distances or ["no distances"])
     files.make_output_folder(output)
     scores: dict[int, dict] = {}
     for folder in folders:
-        step = int(folder.name.split("_")[1])
+        step = checkpoints.step_of(folder)
         print(f"Step {step:,} ...", flush=True)
-        outputs = _open(workdir, step, subject, num_samples)
-        scores[step] = runner.measure(outputs, subject)["scores"]
+        outputs = _open(workdir, step, reference, num_samples)
+        scores[step] = runner.measure(outputs, reference)["scores"]
         if metric not in scores[step]:
             raise _not_measured(metric, scores[step])
     known = {step: found[metric]["value"] for step, found in scores.items()}
@@ -67,17 +67,17 @@ def choose(
         raise InputError(f"{metric} has no value at any checkpoint. Choose another --metric.")
     best = min(known, key=lambda step: badness(metric, known[step]))
     result = dict(
-        dataset=subject.dataset,
-        split=subject.split,
-        num_images=len(subject.reader),
-        seed=subject.seed,
+        dataset=reference.dataset,
+        split=reference.split,
+        num_images=len(reference.reader),
+        seed=reference.seed,
         metric=metric,
         best_step=best,
         scores=scores,
     )
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     files.write_atomically(output / RESULT_FILE, text.encode())
-    runner.evaluate(_open(workdir, best, subject, num_samples), subject, output)
+    runner.evaluate(_open(workdir, best, reference, num_samples), reference, output)
     return result
 
 
@@ -89,12 +89,12 @@ def _not_measured(metric: str, measured: Iterable[str]) -> InputError:
     )
 
 
-def _open(workdir: pathlib.Path, step: int, subject: Subject, num_samples: int) -> ModelOutputs:
+def _open(workdir: pathlib.Path, step: int, reference: Reference, num_samples: int) -> ModelOutputs:
     return ModelOutputs(
         translator.load(workdir, checkpoint=str(step)),
         name=pathlib.Path(workdir).resolve().name,
-        num_pairs=len(subject.reader),
-        seed=subject.seed,
+        num_pairs=len(reference.reader),
+        seed=reference.seed,
         num_samples=num_samples,
     )
 

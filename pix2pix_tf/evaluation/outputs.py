@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import metrics
+from pix2pix_tf import files, metrics
 from pix2pix_tf.data import augment, images
 from pix2pix_tf.data.pipeline import Example
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.inference.translator import Translator
 
 _MOST_NAMES_SHOWN = 5
@@ -113,7 +113,7 @@ class FolderOutputs:
         value_range: tuple[float, float] | None = None,
     ):
         folder = pathlib.Path(folder)
-        if not folder.is_dir():
+        if not files.is_folder(folder):
             raise MissingInputError(
                 f"There is no folder '{folder}'. Pass the folder of the translated pictures."
             )
@@ -223,6 +223,6 @@ def _common_size(infos: Mapping[pathlib.Path, images.ImageInfo]) -> int:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:_MOST_NAMES_SHOWN])
+    shown = ", ".join(f"'{printable(name)}'" for name in names[:_MOST_NAMES_SHOWN])
     more = len(names) - _MOST_NAMES_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown

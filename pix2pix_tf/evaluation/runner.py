@@ -21,7 +21,7 @@ from pix2pix_tf.evaluation.diversity import AcrossInputsMeasure, DrawsMeasure
 from pix2pix_tf.evaluation.full_reference import FullReferenceMeasure
 from pix2pix_tf.evaluation.measure import Measure, MeasuredPair
 from pix2pix_tf.evaluation.outputs import Outputs
-from pix2pix_tf.evaluation.subject import Subject
+from pix2pix_tf.evaluation.reference import Reference
 from pix2pix_tf.training import reports
 
 RESULT_FILE = "evaluation.json"
@@ -36,21 +36,21 @@ _NUM_ROWS = 6  # Of the grid.
 
 
 def measure(
-    outputs: Outputs, subject: Subject, *, keep: Callable[[MeasuredPair], None] | None = None
+    outputs: Outputs, reference: Reference, *, keep: Callable[[MeasuredPair], None] | None = None
 ) -> dict:
     """Returns what `evaluation.json` holds; writes nothing.
 
     Args:
         outputs: Where outputs come from.
-        subject: What they are compared with, and by what.
+        reference: What they are compared with, and by what.
         keep: Called with every pair after it was measured.
 
     Raises:
         InputError: If a picture cannot be read.
     """
-    reader = subject.reader
+    reader = reference.reader
     chosen = [x for x in reader.names if outputs.names is None or x in outputs.names]
-    measures = _make_measures(outputs, subject, num_pairs=len(chosen))
+    measures = _make_measures(outputs, reference, num_pairs=len(chosen))
     per_image = {}
     examples = pipeline.evaluation_examples(reader, crop_size=outputs.size, only=outputs.names)
     bar = tqdm.auto.tqdm(examples, total=len(chosen), unit="image", leave=False, disable=None)
@@ -75,13 +75,13 @@ def measure(
     ]
     full_reference = sections.pop(FullReferenceMeasure.section)
     return dict(
-        dataset=subject.dataset,
-        direction=subject.direction,
-        split=subject.split,
+        dataset=reference.dataset,
+        direction=reference.direction,
+        split=reference.split,
         num_images=len(per_image),
         size=outputs.size,
         step=outputs.about["step"],
-        seed=subject.seed,
+        seed=reference.seed,
         outputs=outputs.about,
         versions=dict(
             pix2pix_tf=version.__version__,
@@ -91,10 +91,10 @@ def measure(
         ),
         notes=[
             *outputs.notes,
-            *subject.notes,
+            *reference.notes,
             *features.notes_on(sections.get(features.DistributionMeasure.section)),
             *_notes_on(full_reference),
-            *_notes_on_channels(subject.channels),
+            *_notes_on_channels(reference.channels),
         ],
         scores={score.name: score.to_dict() for score in scores},
         **full_reference,
@@ -103,20 +103,20 @@ def measure(
     )
 
 
-def _make_measures(outputs: Outputs, subject: Subject, *, num_pairs: int) -> list[Measure]:
+def _make_measures(outputs: Outputs, reference: Reference, *, num_pairs: int) -> list[Measure]:
     measures = [FullReferenceMeasure(), AcrossInputsMeasure(num_pairs)]
-    if subject.channels in PICTURE_CHANNELS:
-        is_colorization = subject.reader.color_space == LAB
+    if reference.channels in PICTURE_CHANNELS:
+        is_colorization = reference.reader.color_space == LAB
         measures[1:1] = [
             colour.ColourMeasure(with_inputs=is_colorization),
             spectrum.SpectrumMeasure(),
         ]
     if outputs.num_samples > 1:
         measures.append(DrawsMeasure(outputs.num_samples))
-    if subject.segmentation is not None:
-        measures.insert(1, subject.segmentation())
-    if subject.features is not None:
-        measures.append(features.DistributionMeasure(subject.features, seed=subject.seed))
+    if reference.segmentation is not None:
+        measures.insert(1, reference.segmentation())
+    if reference.features is not None:
+        measures.append(features.DistributionMeasure(reference.features, seed=reference.seed))
     return measures
 
 
@@ -144,7 +144,7 @@ def _viewed(values: np.ndarray) -> np.ndarray:
     return values if values.shape[-1] in PICTURE_CHANNELS else images.in_colour(values)
 
 
-def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
+def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> dict:
     """Measures, and writes `evaluation.json`, the pictures, the plots and the page.
 
     All of it replaces an earlier evaluation in the same folder, whose pictures may be of
@@ -152,7 +152,7 @@ def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
 
     Args:
         outputs: Where outputs come from.
-        subject: What they are compared with, and by what.
+        reference: What they are compared with, and by what.
         output: Folder for the results; made if needed.
 
     Returns:
@@ -166,7 +166,7 @@ def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
     folders += [f"{SAMPLES_FOLDER}/{draw}" for draw in range(2, outputs.num_samples + 1)]
     for folder in folders:
         files.make_output_folder(output / folder)  # Before it takes minutes to find out.
-    names = [x for x in subject.reader.names if outputs.names is None or x in outputs.names]
+    names = [x for x in reference.reader.names if outputs.names is None or x in outputs.names]
     in_grid = {names[i] for i in np.linspace(0, len(names) - 1, _NUM_ROWS).round().astype(int)}
     rows = []
 
@@ -182,7 +182,7 @@ def evaluate(outputs: Outputs, subject: Subject, output: pathlib.Path) -> dict:
             if pair.name in in_grid:
                 rows.append((pair.source, pair.output, pair.target))
 
-        result = measure(outputs, subject, keep=keep)
+        result = measure(outputs, reference, keep=keep)
         _replace_pictures(output, unfinished, folders)
     grid = tf.constant(reports.sample_grid(rows))
     files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))

@@ -17,7 +17,7 @@ import sys
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 
 def define_flags() -> None:
@@ -29,7 +29,7 @@ def define_flags() -> None:
 
 def main(unused_arguments: list[str]) -> int:
     """Trains as the flags say; returns the exit status."""
-    from pix2pix_tf.evaluation import segmenter_training
+    from pix2pix_tf.evaluation.fcn_score import segmenter_training
 
     output = pathlib.Path(flags.FLAGS.output)
     saved = segmenter_training.read_training(output)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, first_line
 
 
 class ExportedModel:
@@ -116,14 +117,32 @@ def load(folder: str | pathlib.Path) -> ExportedModel:
     """
     version = serving.find_version(pathlib.Path(folder))
     card = serving.read_model_card(version)
-    files.check_no_pattern(version)
-    try:
+    with loading(version):
         loaded = tf.saved_model.load(str(version))
         for signature in card["signatures"]:
             loaded.signatures[signature]
-    except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"'{version}' cannot be loaded as a SavedModel ({reason}). Export the run again."
-        ) from None
     return ExportedModel(loaded, card)
+
+
+@contextlib.contextmanager
+def loading(version: pathlib.Path) -> Iterator[None]:
+    """Takes what loads a version, for its errors to name it and say what to do.
+
+    Raises:
+        InputError: In place of what TensorFlow raises of damaged files.
+    """
+    files.check_no_pattern(version)
+    try:
+        yield
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        tf.errors.OpError,
+        AssertionError,  # Variables of another network.
+        RuntimeError,  # An operation that there is not.
+    ) as error:
+        raise InputError(
+            f"'{version}' cannot be loaded as a SavedModel ({first_line(error)}). Export the run "
+            "again."
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import pathlib
 import shutil
 import tempfile
@@ -39,7 +40,7 @@ def save_version(
         WriteError: If the disk is full, or a folder cannot be written.
     """
     model, output = pathlib.Path(model), pathlib.Path(output)
-    if not model.is_file():
+    if not files.is_file(model):
         return _save_folder(model, output, checkpoint)
     with tempfile.TemporaryDirectory() as unpacked:
         _unpack(model, unpacked)
@@ -65,9 +66,28 @@ def _save_folder(folder: pathlib.Path, output: pathlib.Path, checkpoint: str) ->
 
 def _unpack(archive: pathlib.Path, folder: str) -> None:
     try:
-        with files.writing(pathlib.Path(folder)), zipfile.ZipFile(archive) as content:
-            content.extractall(folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        with zipfile.ZipFile(archive) as content:
+            # Reads all of it, so that what fails thereafter is the writing.
+            damaged = content.testzip()
+            if damaged is not None:
+                raise zipfile.BadZipFile(f"'{damaged}' in it is damaged")
+            with files.writing(pathlib.Path(folder)):
+                content.extractall(folder)
+    except InputError:  # Of writing.
+        raise
+    except OSError as error:  # Also what bzip2 raises of damaged data.
+        raise InputError(
+            f"'{archive}' cannot be read ({error.strerror or error}). Make sure that it may be, "
+            "and is whole."
+        ) from None
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
         raise InputError(
             f"'{archive}' is no zip file that can be unpacked ({error}). Pass a run folder, an "
             "exported SavedModel, or a zip file of one of them."

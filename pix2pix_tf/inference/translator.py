@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import serving
+from pix2pix_tf import files, serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import examples, images, lab
 from pix2pix_tf.data.pipeline import Example
@@ -182,20 +182,21 @@ def load_generator(
 def is_model(folder: pathlib.Path) -> bool:
     """Returns whether a folder is a run folder, an exported version, or holds versions."""
     own = (folder / CONFIG_FILE, folder / serving.SAVED_MODEL)
-    return any(path.is_file() for path in own) or bool(serving.list_versions(folder))
+    return any(files.is_file(path) for path in own) or bool(serving.list_versions(folder))
 
 
 def is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
     """Returns whether a model is a run folder; if not it is a SavedModel.
 
     Raises:
-        InputError: If it is neither, or a SavedModel and `checkpoint` is given.
+        InputError: If it is neither, or a SavedModel and `checkpoint` is given; or if it cannot
+            be read.
     """
-    if not folder.is_dir():
+    if not files.is_folder(folder):
         raise MissingInputError(
             f"There is no folder '{folder}'. Pass a run folder or an exported SavedModel."
         )
-    if (folder / CONFIG_FILE).is_file():
+    if files.is_file(folder / CONFIG_FILE):
         return True
     if not is_model(folder):
         raise InputError(

@@ -17,8 +17,9 @@ large ones with checksums, which training reads by the same --dataset. check: re
 as training does, and lists what is wrong.
 
 Subfolders are kept, so a folder with train, val and test becomes another such folder. A
-command that was stopped goes on when it is given again. Files that cannot be used stop nothing:
-they are named at the end, when all others are done; the exit status is then 1.
+command that was stopped goes on when it is given again; check alone starts over. Files that
+cannot be used stop nothing: they are named at the end, when all others are done; the exit status
+is then 1.
 """
 
 from __future__ import annotations
@@ -153,14 +154,15 @@ def main(arguments: list[str]) -> int:
         outcome = module.run(options)
     except KeyboardInterrupt as stop:
         with contextlib.suppress(OSError):  # The terminal may be gone.
-            print("Stopped. The same command goes on from here.", file=sys.stderr)
+            goes_on = "" if task == "check" else " The same command goes on from here."
+            print(f"Stopped.{goes_on}", file=sys.stderr)
         return commands.exit_status(stop)
     print(outcome.summary)
     if not outcome.faults:
         return 0
     faults = sorted(outcome.faults, key=lambda fault: fault.name)
     for fault in faults[:_MOST_FAULTS_SHOWN]:
-        print(f"error: {printable(fault.name)}: {fault.problem}", file=sys.stderr)
+        print(f"error: {printable(fault.name)}: {printable(fault.problem)}", file=sys.stderr)
     more = len(faults) - _MOST_FAULTS_SHOWN
     tail = f", of which {more} are not listed" if more > 0 else ""
     print(f"{len(faults)} could not be used{tail}.", file=sys.stderr)

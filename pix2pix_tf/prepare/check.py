@@ -63,6 +63,10 @@ def run(options) -> work.Outcome:
     """Checks `--input`."""
     folder = pathlib.Path(options.input)
     settings = _settings(options)
+    if not files.is_folder(folder):
+        folders.find_images(folder)  # Which says so.
+    if options.output:  # Before the long work, which would be lost.
+        files.make_output_folder(pathlib.Path(options.output))
     items, faults = _find(folder)
     function = functools.partial(_read, color_space=options.color_space, settings=settings)
     read = {}
@@ -83,7 +87,6 @@ def run(options) -> work.Outcome:
     where = ""
     if options.output:
         path = pathlib.Path(options.output) / REPORT
-        files.make_output_folder(path.parent)
         folders.write_output(path, (json.dumps(report, indent=1) + "\n").encode())
         where = f" See '{path}'."
     are_single = options.color_space == LAB or any(item.split == _SINGLE for item in items)
@@ -115,8 +118,6 @@ def _settings(options) -> dict:
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns what there is to read, and what is wrong before anything is read."""
-    if not folder.is_dir():
-        folders.find_images(folder)  # Which says so.
     if records.is_there(folder):
         return _find_in_records(folder)
     splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
@@ -166,10 +167,10 @@ def _find_what_can_be_read(
         return folders.list_below(path, prefix=prefix, recursive=False)
 
     for sides in layouts.two_folders(folder, split):
-        if all(side.is_dir() for side in sides):
+        if all(files.is_folder(side) for side in sides):
             partners, faults = combine.match(*map(list_files, sides))
             return [layouts.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
-    if any(side.is_dir() for sides in layouts.two_folders(folder, split) for side in sides):
+    if any(files.is_folder(side) for sides in layouts.two_folders(folder, split) for side in sides):
         return [], []  # A has no B.
     found = list_files(folder / split)
     return [layouts.PairFiles(found.folder / name, None) for name in found.names], found.faults

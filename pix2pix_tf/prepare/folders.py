@@ -50,7 +50,7 @@ def find_images(folder: str | pathlib.Path, *, prefix: str = "") -> Found:
         InputError: If there is no such folder, or no image in it.
     """
     folder = pathlib.Path(folder)
-    if not folder.is_dir():
+    if not files.is_folder(folder):
         raise MissingInputError(f"There is no folder '{folder}'. Pass a folder of images.")
     found = list_below(folder, prefix=prefix)
     if not found.names and not found.faults:
@@ -90,7 +90,7 @@ def list_below(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True
             name, stem = below(folder, path), path.with_suffix("")
             if is_other:
                 faults.append(Fault(prefix + name, _OTHER_KIND))
-            elif not path.is_file():
+            elif not files.is_file(path):
                 faults.append(Fault(prefix + name, NO_FILE))
             elif stem in seen:
                 problem = (

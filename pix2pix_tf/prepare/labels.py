@@ -18,9 +18,8 @@ import tensorflow as tf
 from PIL import Image
 
 from pix2pix_tf.config import MAX_CHANNELS
-from pix2pix_tf.data import images
+from pix2pix_tf.data import classes, images
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.evaluation import classes
 from pix2pix_tf.prepare import folders, work
 
 _SUFFIXES = {"colours": ".png", "onehot": ".npy"}

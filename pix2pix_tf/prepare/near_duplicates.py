@@ -91,9 +91,13 @@ def clusters(forms: np.ndarray, *, hash_distance: int) -> list[list[int]]:
         for form in range(forms.shape[1]):
             # Equal bits less different ones.
             agreement = forms[start : start + _ROWS, form].astype(np.float32) @ plain[start:].T
-            for one, other in np.argwhere(agreement >= HASH_BITS - 2 * hash_distance):
-                first, second = sorted((root(start + one), root(start + other)))
-                parents[second] = first
+            are_alike = agreement >= HASH_BITS - 2 * hash_distance
+            for row in np.flatnonzero(are_alike.any(axis=1)):
+                others = start + np.flatnonzero(are_alike[row])
+                # Not all of them: thousands of plain pictures are all alike, in every form.
+                linked = [start + row, *np.unique(parents[others])]
+                roots = {root(index) for index in linked}
+                parents[list(roots)] = parents[others] = min(roots)
     groups = {}
     for index in range(count):
         groups.setdefault(root(index), []).append(index)

@@ -74,4 +74,4 @@ def _resize(photo: np.ndarray, size: int) -> np.ndarray:
             f"is {width}x{height} pixels: with a shorter side of {size} it would have more than "
             f"{images.MAX_PIXELS}. Crop it, or pass a smaller --size."
         )
-    return augment.resize_shorter_side(tf.constant(photo), size).numpy()
+    return augment.resize_to_cover(tf.constant(photo), size).numpy()

@@ -89,7 +89,7 @@ def _find_dataset(name: str) -> pathlib.Path:
     if name == pairs.DEMO:
         raise InputError("The demo set is drawn as it is read: there are no files of it to store.")
     folder = pathlib.Path(name)
-    if not folder.is_dir():
+    if not files.is_folder(folder):
         folder = registry.locate(name)
     if records.is_there(folder):
         raise InputError(
@@ -220,6 +220,10 @@ def _read(
     Raises:
         InputError: If training could not read it, with any settings.
     """
+    if not records.is_pair_name(pair.name):  # The names of files have nothing else it refuses.
+        raise InputError(
+            f"'{pair.a}' has a backslash in its name, which records refuse. Rename it."
+        )
     encoded = [_read_file(path) for path in pair.files]
     infos = [images.inspect_image(file) for file in encoded]
     # Whether one file is two images side by side or a photo of its own, of any width, only the

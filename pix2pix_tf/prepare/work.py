@@ -10,6 +10,7 @@ import multiprocessing.connection
 import os
 import pathlib
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -130,10 +131,11 @@ def make_all(
     there = len(items) - len(remaining)
     summary = f"Wrote {count_of(made, what)} to '{output}'{already_there(there)}."
     if without_profile:
+        example = printable(str(min(without_profile)))
         summary += (
             f" Of {count_of(len(without_profile), 'files')} the colour profile, other than sRGB, "
-            f"was neither applied nor kept, '{min(without_profile)}' for one: convert them to sRGB "
-            "before if colours matter."
+            f"was neither applied nor kept, '{example}' for one: convert them to sRGB before "
+            "if colours matter."
         )
     return Outcome(summary, faults)
 
@@ -168,7 +170,10 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
     # Not forked: TensorFlow's threads do not survive that.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        max_workers=processes, mp_context=context, initializer=_start_worker
+        max_workers=processes,
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(tempfile.gettempdir(),),
     )
     remaining, given = iter(items), {}
     try:
@@ -191,8 +196,13 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
-    """Makes a new process a worker."""
+def _start_worker(temporary: str) -> None:
+    """Makes a new process a worker.
+
+    Args:
+        temporary: Where libraries write temporary files; goes away with the first process.
+    """
+    tempfile.tempdir = temporary
     # Ctrl-C, and the end of a terminal, is for the first process, which then ends the others.
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has but the first.

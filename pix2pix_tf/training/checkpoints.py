@@ -25,7 +25,7 @@ import tensorflow as tf
 from absl import logging
 
 from pix2pix_tf import files, keras_compat
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.files import write_atomically
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.write_errors import writing
@@ -106,7 +106,7 @@ class CheckpointManager:
             os.replace(unfinished, final)
             self._forget_best_since(step)
             for later in list_checkpoints(self._workdir):
-                if later.name > final.name:
+                if step_of(later) > step:
                     self._remove(later)  # A damaged one; it would count as the newest.
             self._complete(info)
             self._publish_weights(final)
@@ -130,7 +130,7 @@ class CheckpointManager:
             self._complete(info)
             # The last that `save` does. The contents, not the time, tell.
             published, weights = self._workdir / GENERATOR_WEIGHTS, folder / GENERATOR_WEIGHTS
-            if not published.is_file() or files.sha256(published) != files.sha256(weights):
+            if not published.is_file() or not _are_equal(published, weights):
                 self._publish_weights(folder)
 
     def restore_newest(self) -> int | None:
@@ -179,7 +179,7 @@ class CheckpointManager:
             *(tf.errors.OpError, AssertionError, ValueError),
             *(LookupError, RuntimeError),  # What TensorFlow's reader makes of some damages.
         ) as error:
-            return (str(error) or repr(error)).splitlines()[0]
+            return first_line(error)
         if int(self._state.step.numpy()) != step:
             return f"it is of step {int(self._state.step.numpy())}, but {INFO} says {step}"
         return None
@@ -244,7 +244,13 @@ class CheckpointManager:
 def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
     """Returns the folders of the checkpoints of a run, oldest first."""
     folders = (pathlib.Path(workdir) / FOLDER).glob("step_*")
-    return sorted(path for path in folders if re.fullmatch(r"step_\d{8,}", path.name))
+    found = (path for path in folders if re.fullmatch(r"step_\d{8,}", path.name))
+    return sorted(found, key=step_of)
+
+
+def step_of(folder: pathlib.Path) -> int:
+    """Returns the step of a checkpoint, by its folder's name: names of 9 digits sort wrongly."""
+    return int(folder.name.split("_")[1])
 
 
 def find_weights(
@@ -260,7 +266,7 @@ def find_weights(
     Raises:
         InputError: If there is no such checkpoint, naming those there are.
     """
-    folders = {int(path.name.split("_")[1]): path for path in list_checkpoints(workdir)}
+    folders = {step_of(path): path for path in list_checkpoints(workdir)}
     if checkpoint == NEWEST:
         step = max(folders, default=None)
         folder = folders.get(step, pathlib.Path(workdir))
@@ -285,6 +291,11 @@ def read_best(workdir: pathlib.Path) -> dict | None:
         return best if {"step", "metric", "split", "value"} <= best.keys() else None
     except (OSError, ValueError, AttributeError):
         return None  # None yet, or damaged: the next measure counts as best.
+
+
+def _are_equal(a: pathlib.Path, b: pathlib.Path) -> bool:
+    """Returns whether two files hold the same; most often they are one file by two names."""
+    return a.samefile(b) or files.sha256(a) == files.sha256(b)
 
 
 def _name(step: int) -> str:

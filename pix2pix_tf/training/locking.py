@@ -63,7 +63,7 @@ class RunLock:
         files.make_output_folder(self._workdir)
         with files.writing(self._path):
             # Not inherited by other programs, which would then hold the lock as well.
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 self._lock(descriptor)
                 os.ftruncate(descriptor, 0)

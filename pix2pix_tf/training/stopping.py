@@ -15,7 +15,7 @@ class StopRequest:
     """Turns the first of these signals into a request; a second one acts as usual.
 
     A second SIGHUP does not: shells and systems send it after another signal, and more than once.
-    Where it is ignored, as under nohup, it stays so.
+    Those that are ignored stay so: SIGHUP under nohup, SIGINT in what a script starts with "&".
 
     Attributes:
         is_requested: Whether one has come.
@@ -31,7 +31,7 @@ class StopRequest:
         # Python allows handlers in the main thread only; elsewhere nothing changes.
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN:
+                if signal.getsignal(number) not in (None, signal.SIG_IGN):  # None: not Python's.
                     self._previous[number] = signal.signal(number, self._request)
         return self
 

@@ -32,13 +32,16 @@ def describe_run(
     data = f"'{config.dataset}'"
     if config.dataset == pairs.DEMO:
         data += ", scenes that the program draws (--dataset names another set)"
+    published = registry.PUBLISHED.get(config.dataset)
+    folder = published and registry.find_published(config.dataset, config.data_dir)
+    if folder is not None:  # Several places are looked in.
+        data += f" in '{folder.resolve()}'"
     held = f"{num_held_out:,} held out ({held_out})" if held_out else "none held out"
     lines = [
         f"Data: {data}; {config.direction}; {num_pairs:,} training pairs, {held}.",
         f"Devices: {_devices(strategy)}; {config.precision}.",
         f"Run folder: '{workdir}'.",
     ]
-    published = registry.PUBLISHED.get(config.dataset)
     if published is not None and not (
         published.has_both_directions or published.direction == config.direction
     ):

@@ -275,7 +275,7 @@ def _fit(real: np.ndarray, size: tuple[int, int], *, name: str, what: str) -> np
             f"{real.shape[1]}x{real.shape[0]}. Bring them to the same size; only a square output "
             "is taken for the middle of a larger picture."
         )
-    scaled = augment.resize_shorter_side(real, height).numpy()
+    scaled = augment.resize_to_cover(real, height).numpy()
     top, left = ((side - height) // 2 for side in scaled.shape[:2])
     return scaled[top : top + height, left : left + width]
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pix2pix_tf.data import images
+from pix2pix_tf.data import classes, images
 from pix2pix_tf.data.pipeline import PairReader
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import classes, fcn_score
+from pix2pix_tf.evaluation.fcn_score import confusion
+from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
+from pix2pix_tf.evaluation.fcn_score.segmenter import Segmenter
 from pix2pix_tf.evaluation.measure import MeasuredPair
 from pix2pix_tf.evaluation.score import Score
-from pix2pix_tf.evaluation.segmenter import Segmenter
 
 
 class SegmentationMeasure:
@@ -43,7 +44,7 @@ class SegmentationMeasure:
         both = np.stack([pair.output_rgb, pair.target_rgb])
         found = self._segmenter.predict(both, size=truth.shape)
         matrices = [
-            fcn_score.confusion_matrix(truth, one, self._segmenter.classes) for one in found
+            confusion.confusion_matrix(truth, one, self._segmenter.classes) for one in found
         ]
         self._matrices += matrices
         counted = matrices[0].sum()
@@ -55,7 +56,7 @@ class SegmentationMeasure:
         if not self._matrices.any():
             return None
         scored = self._segmenter.classes.scored
-        number, share = fcn_score.most_frequent_class(self._matrices[1])
+        number, share = confusion.most_frequent_class(self._matrices[1])
         return dict(
             segmenter=dict(
                 weights=self._segmenter.origin,
@@ -65,8 +66,8 @@ class SegmentationMeasure:
             ),
             labels=self._labels,
             most_frequent_class=dict(name=scored[number].name, share=share),
-            outputs=fcn_score.scores(self._matrices[0]),
-            ground_truth=fcn_score.scores(self._matrices[1]),
+            outputs=confusion.scores(self._matrices[0]),
+            ground_truth=confusion.scores(self._matrices[1]),
             confusion_matrix=self._matrices[0].tolist(),
         )
 
@@ -74,7 +75,7 @@ class SegmentationMeasure:
         """Returns the three scores, those of the real pictures beside them."""
         return [
             Score(name, result["outputs"][name], ground_truth=result["ground_truth"][name])
-            for name in fcn_score.SCORES
+            for name in confusion.SCORES
         ]
 
 
@@ -91,7 +92,7 @@ def prepare(
     Args:
         segmenter: Trained on real pictures.
         direction: Of the translation, whose outputs have to be such pictures.
-        class_maps: Folder of the true classes, see `fcn_score.ClassMaps`; "" to tell
+        class_maps: Folder of the true classes, see `ClassMaps`; "" to tell
             them by the colours of the inputs.
         split: Of the pairs.
         reader: Of the pairs; the truth is found at the resolution of its files.
@@ -109,7 +110,7 @@ def prepare(
     notes = [f"The FCN-score is of a segmenter whose weights are {segmenter.origin}."]
     number_of = {name: number for number, name in enumerate(reader.names)}
     if class_maps:
-        maps = fcn_score.ClassMaps(pathlib.Path(class_maps), split, reader.names, table)
+        maps = ClassMaps(pathlib.Path(class_maps), split, reader.names, table)
         labels = "class maps"
 
         def truth(pair: MeasuredPair) -> np.ndarray:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from pix2pix_tf.config import LAB, PICTURE_CHANNELS, TrainConfig
 from pix2pix_tf.data import augment, pipeline, readers
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import features, segmentation
-from pix2pix_tf.evaluation import segmenter as segmenters
+from pix2pix_tf.evaluation import features
+from pix2pix_tf.evaluation.fcn_score import segmentation_measure
+from pix2pix_tf.evaluation.fcn_score import segmenter as segmenters
 from pix2pix_tf.evaluation.measure import Measure
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
-    """See `open_subject`.
+class Reference:
+    """See `open_reference`.
 
     Attributes:
         reader: Pairs that cover the outputs' size.
@@ -40,7 +41,7 @@ class Subject:
     notes: Sequence[str] = ()
 
 
-def open_subject(
+def open_reference(
     config: TrainConfig,
     *,
     split: str,
@@ -49,7 +50,7 @@ def open_subject(
     class_maps: str = "",
     feature_weights: str = "",
     seed: int = 0,
-) -> Subject:
+) -> Reference:
     """Opens the pairs of a split and loads the networks, once for all that is compared.
 
     Args:
@@ -79,7 +80,7 @@ def open_subject(
     judge = segmenters.load(segmenter) if segmenter else None
     make_measure, notes = None, []
     if judge:
-        make_measure, notes = segmentation.prepare(
+        make_measure, notes = segmentation_measure.prepare(
             judge,
             direction=config.direction,
             class_maps=class_maps,
@@ -90,7 +91,7 @@ def open_subject(
         network, more_notes = features.find(feature_weights, judge)
     else:
         network, more_notes = None, []
-    return Subject(
+    return Reference(
         reader=reader,
         dataset=config.dataset,
         direction=config.direction,

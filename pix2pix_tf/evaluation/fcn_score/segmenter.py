@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, networks
+from pix2pix_tf.data.classes import ClassTable, LabelClass
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.evaluation import fcn
-from pix2pix_tf.evaluation.classes import ClassTable, LabelClass
-from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
+from pix2pix_tf.evaluation.fcn_score import fcn
+from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 INFO = "segmenter.json"
 WEIGHTS = "segmenter.weights.h5"

@@ -8,11 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import seeds
-from pix2pix_tf.data import augment, images, pairs, parallel
+from pix2pix_tf.data import augment, classes, images, pairs, parallel
+from pix2pix_tf.data.classes import IGNORED, ClassTable
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import classes
-from pix2pix_tf.evaluation.classes import IGNORED, ClassTable
-from pix2pix_tf.evaluation.fcn_score import ClassMaps
+from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
 
 _LAST_POSITION = 2**62  # A run ends long before.
 # What a crop shows of a photo: a share of each side, and how much one differs from the other.
@@ -77,7 +76,7 @@ def read_photos(
             )
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
         truth = maps.read(name, size=map_size) if maps else classes.nearest(labels, table)
-        return augment.resize_shorter_side(photo, size).numpy(), truth
+        return augment.resize_to_cover(photo, size).numpy(), truth
 
     photos, truths = zip(*parallel.map_all(read, range(len(source.names))))
     return Photos(list(source.names), np.stack(photos), np.stack(truths))

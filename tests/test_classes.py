@@ -1,4 +1,4 @@
-"""Tests of `pix2pix_tf.evaluation.classes`."""
+"""Tests of `pix2pix_tf.data.classes`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from pix2pix_tf.data import classes
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import classes
 
 
 class ClassesTest(tf.test.TestCase):

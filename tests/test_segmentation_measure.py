@@ -1,4 +1,4 @@
-"""Tests of `pix2pix_tf.evaluation.segmentation`, with a segmenter that sees brightness."""
+"""Tests of `fcn_score.segmentation_measure`, with a segmenter that sees brightness."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import tensorflow as tf
 import tiny_runs
 from PIL import Image
 
+from pix2pix_tf.data.classes import IGNORED, ClassTable, LabelClass
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.evaluation import segmentation
-from pix2pix_tf.evaluation.classes import IGNORED, ClassTable, LabelClass
+from pix2pix_tf.evaluation.fcn_score import segmentation_measure
 
 _BLACK, _WHITE = np.zeros([4, 4, 3], np.uint8), np.full([4, 4, 3], 255, np.uint8)
 
@@ -47,7 +47,7 @@ def reader_of(**sources: np.ndarray):
 class SegmentationTest(tf.test.TestCase):
     def make(self, *, class_maps="", direction="BtoA", **sources):
         self.segmenter = FakeSegmenter()
-        make, self.notes = segmentation.prepare(
+        make, self.notes = segmentation_measure.prepare(
             self.segmenter,
             direction=direction,
             class_maps=class_maps,

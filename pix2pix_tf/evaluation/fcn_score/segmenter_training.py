@@ -16,11 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, keras_compat
-from pix2pix_tf.data import images, pairs
-from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import classes, fcn, fcn_score, segmenter_data
-from pix2pix_tf.evaluation.classes import ClassTable
-from pix2pix_tf.evaluation.segmenter import (
+from pix2pix_tf.data import classes, images, pairs
+from pix2pix_tf.data.classes import ClassTable
+from pix2pix_tf.errors import InputError, first_line
+from pix2pix_tf.evaluation.fcn_score import confusion, fcn, segmenter_data
+from pix2pix_tf.evaluation.fcn_score.segmenter import (
     FROM_SCRATCH,
     IMAGENET,
     WEIGHTS,
@@ -29,8 +29,8 @@ from pix2pix_tf.evaluation.segmenter import (
     read_info,
     write_info,
 )
-from pix2pix_tf.evaluation.segmenter_config import SegmenterConfig
-from pix2pix_tf.evaluation.segmenter_data import Photos
+from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
+from pix2pix_tf.evaluation.fcn_score.segmenter_data import Photos
 from pix2pix_tf.keras_compat import ScaledOptimizer
 from pix2pix_tf.training import precision
 from pix2pix_tf.training.progress import Progress
@@ -120,7 +120,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
 
     def validate(progress: Progress) -> None:
         matrix = score_photos(segmenter, validation)
-        measured = fcn_score.scores(matrix)
+        measured = confusion.scores(matrix)
         is_best = measured[BEST_METRIC] > float(state.best)
         if is_best:
             state.best.assign(measured[BEST_METRIC])
@@ -240,7 +240,7 @@ def _build_model(
     try:
         fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
     except Exception as error:  # Keras raises a bare one for what urllib refuses.
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         if weights != "auto":
             raise InputError(
                 f"body_weights is {weights!r}, which could not be loaded ({reason}). Use "
@@ -273,10 +273,9 @@ def _restore(manager: tf.train.CheckpointManager, output: pathlib.Path) -> None:
     try:
         manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     except (tf.errors.OpError, AssertionError, ValueError, LookupError, RuntimeError) as error:
-        reason = (str(error) or repr(error)).splitlines()[0]
         raise InputError(
-            f"The checkpoint of '{output}' cannot be read ({reason}). Delete '{output}' and train "
-            "again."
+            f"The checkpoint of '{output}' cannot be read ({first_line(error)}). Delete "
+            f"'{output}' and train again."
         ) from None
 
 
@@ -344,20 +343,20 @@ def score_photos(segmenter: Segmenter, photos: Photos) -> np.ndarray:
     for pixels, truth in zip(photos.pixels, photos.class_maps):
         image = images.normalize_image(pixels).numpy()[np.newaxis]
         predicted = segmenter.predict(image, size=size)[0]
-        matrix += fcn_score.confusion_matrix(truth, predicted, segmenter.classes)
+        matrix += confusion.confusion_matrix(truth, predicted, segmenter.classes)
     return matrix
 
 
 def score_text(measured: dict) -> str:
     """Returns the three scores as a person reads them."""
-    return ", ".join(f"{name.replace('_', ' ')} {measured[name]:.3f}" for name in fcn_score.SCORES)
+    return ", ".join(f"{name.replace('_', ' ')} {measured[name]:.3f}" for name in confusion.SCORES)
 
 
 def _described(matrix: np.ndarray, table: ClassTable) -> dict:
     """Returns the scores of a matrix for `segmenter.json`."""
-    number, share = fcn_score.most_frequent_class(matrix)
+    number, share = confusion.most_frequent_class(matrix)
     return dict(
-        fcn_score.scores(matrix),
+        confusion.scores(matrix),
         most_frequent_class=dict(name=table.scored[number].name, share=share),
         confusion_matrix=matrix.tolist(),
     )

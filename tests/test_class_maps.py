@@ -1,0 +1,71 @@
+"""Tests of `pix2pix_tf.evaluation.fcn_score.class_maps`."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+from PIL import Image
+from preparing import save_shallow
+
+from pix2pix_tf.data.classes import IGNORED, ClassTable, LabelClass
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
+
+_TABLE = ClassTable(
+    "three",
+    (
+        LabelClass("sky", (0, 0, 0)),
+        LabelClass("wall", (1, 0, 0)),
+        LabelClass("door", (2, 0, 0)),
+        LabelClass("nothing", (3, 0, 0), ignored=True),
+    ),
+)
+_TRUTH = np.array([[0, 0, 0, 1], [1, 2, IGNORED, IGNORED]], np.uint8)
+
+
+class ClassMapsTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        (self.folder / "test").mkdir()
+        self.write("one", _TRUTH)
+
+    def write(self, name: str, pixels: np.ndarray) -> None:
+        Image.fromarray(pixels).save(self.folder / "test" / f"{name}.png")
+
+    def read(self, name: str, **options) -> np.ndarray:
+        return ClassMaps(self.folder, "test", [name], _TABLE).read(name, **options)
+
+    def test_reads_indexes(self):
+        self.assertAllEqual(self.read("one", size=(2, 4)), _TRUTH)
+
+    def test_indexes_of_few_bits(self):
+        """Decoded as a picture, 1 of 1 bit is 255, which is ignored."""
+        for bits in (1, 2, 4):
+            indexes = np.array([[0, 1], [min(2**bits - 1, 2), 0]], np.uint8)
+            save_shallow(self.folder / "test" / "few.png", indexes, bits=bits)
+            self.assertAllEqual(self.read("few"), indexes)
+
+    def test_missing_maps_and_splits_are_named(self):
+        with self.assertRaisesRegex(MissingInputError, r"2 of 3 pictures.*two\.png', '.*three"):
+            ClassMaps(self.folder, "test", ["one", "two", "three"], _TABLE)
+        with self.assertRaisesRegex(MissingInputError, "no folder '.*val' of class maps"):
+            ClassMaps(self.folder, "val", ["one"], _TABLE)
+
+    def test_another_size_is_refused(self):
+        with self.assertRaisesRegex(InputError, r"one\.png' is 4x2 pixels, but 8x4 are needed"):
+            self.read("one", size=(4, 8))
+
+    def test_values_that_are_no_class_are_refused(self):
+        self.write("bad", np.array([[0, 3]], np.uint8))
+        with self.assertRaisesRegex(InputError, r"bad\.png' holds the value 3.* are 0 to 2"):
+            self.read("bad")
+
+    def test_colours_are_refused(self):
+        self.write("color", np.zeros([2, 2, 3], np.uint8))
+        with self.assertRaisesRegex(InputError, r"color\.png' is no class map: it has 3 channels"):
+            self.read("color")
+        Image.fromarray(np.zeros([2, 2], np.uint16)).save(self.folder / "test" / "deep.png")
+        with self.assertRaisesRegex(InputError, r"deep\.png' is no class map.* of 16 bits"):
+            self.read("deep")

@@ -1,0 +1,84 @@
+"""Tests of `pix2pix_tf.evaluation.fcn_score.confusion`, against matrices counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf.data.classes import IGNORED, ClassTable, LabelClass
+from pix2pix_tf.evaluation.fcn_score import confusion
+
+_TABLE = ClassTable(
+    "three",
+    (
+        LabelClass("sky", (0, 0, 0)),
+        LabelClass("wall", (1, 0, 0)),
+        LabelClass("door", (2, 0, 0)),
+        LabelClass("nothing", (3, 0, 0), ignored=True),
+    ),
+)
+_TRUTH = np.array([[0, 0, 0, 1], [1, 2, IGNORED, IGNORED]], np.uint8)
+_PREDICTED = np.array([[0, 0, 1, 1], [2, 2, 0, 2]], np.uint8)
+_MATRIX = np.array([[2, 1, 0], [0, 1, 1], [0, 0, 1]])
+
+
+class ConfusionMatrixTest(tf.test.TestCase):
+    def test_counted_by_hand(self):
+        found = confusion.confusion_matrix(_TRUTH, _PREDICTED, _TABLE)
+        self.assertAllEqual(found, _MATRIX)  # Rows: the truth. Ignored pixels are not in it.
+        self.assertEqual(found.dtype, np.int64)
+
+    def test_pictures_add_up(self):
+        parts = [
+            confusion.confusion_matrix(truth, predicted, _TABLE)
+            for truth, predicted in zip(_TRUTH, _PREDICTED)
+        ]
+        self.assertAllEqual(sum(parts), _MATRIX)
+
+    def test_refuses_what_is_no_class_map(self):
+        with self.assertRaisesRegex(ValueError, r"\(2, 4\), predicted of \(1, 4\)"):
+            confusion.confusion_matrix(_TRUTH, _PREDICTED[:1], _TABLE)
+        with self.assertRaisesRegex(ValueError, "truth has values beyond the 3 classes"):
+            confusion.confusion_matrix(_TRUTH + 1, _PREDICTED, _TABLE)
+        with self.assertRaisesRegex(ValueError, "predicted has values beyond"):
+            confusion.confusion_matrix(_TRUTH, _PREDICTED.astype(int) - 1, _TABLE)
+
+
+class ScoresTest(tf.test.TestCase):
+    def test_computed_by_hand(self):
+        self.assertAllClose(
+            confusion.scores(_MATRIX),
+            dict(
+                per_pixel_accuracy=4 / 6,
+                per_class_accuracy=(2 / 3 + 1 / 2 + 1) / 3,
+                class_iou=(2 / (3 + 2 - 2) + 1 / (2 + 2 - 1) + 1 / (1 + 2 - 1)) / 3,
+            ),
+        )
+
+    def test_a_matrix_that_is_not_symmetric(self):
+        # 10 of 12, 1 of 4 and 5 of 5.
+        matrix = np.array([[10, 0, 2], [3, 1, 0], [0, 0, 5]])
+        self.assertAllClose(
+            confusion.scores(matrix),
+            dict(
+                per_pixel_accuracy=16 / 21,
+                per_class_accuracy=(10 / 12 + 1 / 4 + 1) / 3,
+                class_iou=(10 / 15 + 1 / 4 + 5 / 7) / 3,
+            ),
+        )
+
+    def test_classes_that_the_truth_lacks(self):
+        # Class 2 is nowhere; class 1 was predicted once but is not there.
+        matrix = np.array([[3, 1, 0], [0, 0, 0], [0, 0, 0]])
+        self.assertAllClose(
+            confusion.scores(matrix),
+            dict(per_pixel_accuracy=3 / 4, per_class_accuracy=3 / 4, class_iou=(3 / 4 + 0) / 2),
+        )
+
+    def test_nothing_counted_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "every one of the truth is ignored"):
+            confusion.scores(np.zeros([3, 3], np.int64))
+
+    def test_most_frequent_class(self):
+        matrix = np.array([[1, 1, 0], [0, 2, 3], [4, 0, 0]])  # 2, 5 and 4 pixels.
+        self.assertEqual(confusion.most_frequent_class(matrix), (1, 5 / 11))
