@@ -78,7 +78,7 @@ except ImportError:  # Not in Colab.
     drive = files = None
 
 DRIVE = "/content/drive"
-if drive and any(path.startswith(DRIVE) for path in (MODEL, OUTPUT, DATASET, DATA_DIR)):
+if drive and any(path.startswith(DRIVE) for path in (MODEL, OUTPUT, DATASET, DATA_DIR, REPOSITORY)):
     drive.mount(DRIVE)
 if not pathlib.Path(MODEL).exists():
     raise FileNotFoundError(

@@ -91,7 +91,7 @@ except ImportError:  # Not in Colab.
     drive = files = None
 
 DRIVE = "/content/drive"
-if drive and any(path.startswith(DRIVE) for path in (DATASET, RUNS, IMAGES)):
+if drive and any(path.startswith(DRIVE) for path in (DATASET, RUNS, IMAGES, REPOSITORY)):
     drive.mount(DRIVE)
 
 if importlib.util.find_spec("pix2pix_tf") is None:
@@ -129,8 +129,9 @@ if not tf.config.list_physical_devices("GPU"):
 The presets below are for a free GPU. They take the paper's batch sizes, but fewer steps than its
 200 epochs. On a T4 the networks compute in float16; weights and losses stay float32.
 
-**Disconnected?** Run all cells again with the same settings, again with a GPU: the run goes on
-from its newest checkpoint. **Stop** the cell to pause it: everything is saved first.
+**Disconnected?** Connect again with a GPU, upload the zip of the project again (or keep it on Drive
+and name it in `REPOSITORY`), and run all cells with the same settings: if `RUNS` is on Drive, the run
+goes on from its newest checkpoint. **Stop** the cell to pause it: everything is saved first.
 """
 
 # %%
