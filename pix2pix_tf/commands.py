@@ -40,6 +40,8 @@ CHECKPOINT_HELP = (
 def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = False) -> None:
     """Runs `main` under absl; an InputError becomes one line and exit status 2.
 
+    So does a file that this user may not read or write.
+
     Ctrl-C, SIGTERM and SIGHUP become one line too, and the status of `exit_status`, once
     `main` has cleaned up after the KeyboardInterrupt that all three are to it.
 
@@ -66,6 +68,12 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
             return main(arguments)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
+            return EXIT_INPUT_ERROR
+        except PermissionError as error:
+            if not error.filename:
+                raise
+            refused = f"'{error.filename}' cannot be used ({error.strerror})"
+            print(f"error: {refused}. Change its permissions, or name another.", file=sys.stderr)
             return EXIT_INPUT_ERROR
         except KeyboardInterrupt as stop:
             with contextlib.suppress(OSError):  # The terminal may be gone.

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
@@ -30,10 +31,11 @@ _UNFINISHED = ".unfinished."
 
 
 def make_output_folder(folder: pathlib.Path) -> None:
-    """Makes a folder, and those above it, where they are not there.
+    """Makes a folder, and those above it, where they are not there; tries to write in it.
 
     Raises:
         InputError: If there is a file in its place, or it may not be made.
+        WriteError: If nothing can be written in it, before hours are spent on what should be.
     """
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
@@ -43,6 +45,8 @@ def make_output_folder(folder: pathlib.Path) -> None:
         ) from None
     except OSError as error:
         raise InputError(f"'{folder}' cannot be made ({error}). Name another folder.") from None
+    with writing(folder), tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def require_file(path: pathlib.Path) -> None:

@@ -5,23 +5,12 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+from label_data import THREE_CLASSES, TRUTH
 from PIL import Image
 from preparing import save_shallow
 
-from pix2pix_tf.data.classes import IGNORED, ClassTable, LabelClass
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
-
-_TABLE = ClassTable(
-    "three",
-    (
-        LabelClass("sky", (0, 0, 0)),
-        LabelClass("wall", (1, 0, 0)),
-        LabelClass("door", (2, 0, 0)),
-        LabelClass("nothing", (3, 0, 0), ignored=True),
-    ),
-)
-_TRUTH = np.array([[0, 0, 0, 1], [1, 2, IGNORED, IGNORED]], np.uint8)
 
 
 class ClassMapsTest(tf.test.TestCase):
@@ -29,16 +18,16 @@ class ClassMapsTest(tf.test.TestCase):
         super().setUp()
         self.folder = tiny_runs.temporary_folder(self)
         (self.folder / "test").mkdir()
-        self.write("one", _TRUTH)
+        self.write("one", TRUTH)
 
     def write(self, name: str, pixels: np.ndarray) -> None:
         Image.fromarray(pixels).save(self.folder / "test" / f"{name}.png")
 
     def read(self, name: str, **options) -> np.ndarray:
-        return ClassMaps(self.folder, "test", [name], _TABLE).read(name, **options)
+        return ClassMaps(self.folder, "test", [name], THREE_CLASSES).read(name, **options)
 
     def test_reads_indexes(self):
-        self.assertAllEqual(self.read("one", size=(2, 4)), _TRUTH)
+        self.assertAllEqual(self.read("one", size=(2, 4)), TRUTH)
 
     def test_indexes_of_few_bits(self):
         """Decoded as a picture, 1 of 1 bit is 255, which is ignored."""
@@ -49,9 +38,9 @@ class ClassMapsTest(tf.test.TestCase):
 
     def test_missing_maps_and_splits_are_named(self):
         with self.assertRaisesRegex(MissingInputError, r"2 of 3 pictures.*two\.png', '.*three"):
-            ClassMaps(self.folder, "test", ["one", "two", "three"], _TABLE)
+            ClassMaps(self.folder, "test", ["one", "two", "three"], THREE_CLASSES)
         with self.assertRaisesRegex(MissingInputError, "no folder '.*val' of class maps"):
-            ClassMaps(self.folder, "val", ["one"], _TABLE)
+            ClassMaps(self.folder, "val", ["one"], THREE_CLASSES)
 
     def test_another_size_is_refused(self):
         with self.assertRaisesRegex(InputError, r"one\.png' is 4x2 pixels, but 8x4 are needed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import signal
@@ -90,6 +91,23 @@ class StopTest(_SignalsTest, parameterized.TestCase):
 
         result = run_main(main)
         self.assertEqual((result.exit_code, result.stderr), (2, "error: There is no picture.\n"))
+
+    def test_a_file_of_somebody_else_is_named(self):
+        def main(unused_arguments):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "run/config.json")
+
+        result = run_main(main)
+        self.assertEqual(result.exit_code, 2)
+        self.assertRegex(
+            result.stderr, r"^error: 'run/config.json' .*\(Permission denied\)\. .*\n$"
+        )
+
+    def test_what_names_no_file_is_not_taken_for_one_of_somebody_else(self):
+        def main(unused_arguments):
+            raise PermissionError("A fault of the program.")
+
+        with self.assertRaisesRegex(PermissionError, "A fault"):
+            run_main(main)
 
 
 class StoppedProcessTest(_SignalsTest):

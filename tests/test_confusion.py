@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+from label_data import THREE_CLASSES, TRUTH
 
-from pix2pix_tf.data.classes import IGNORED, ClassTable, LabelClass
 from pix2pix_tf.evaluation.fcn_score import confusion
 
-_TABLE = ClassTable(
-    "three",
-    (
-        LabelClass("sky", (0, 0, 0)),
-        LabelClass("wall", (1, 0, 0)),
-        LabelClass("door", (2, 0, 0)),
-        LabelClass("nothing", (3, 0, 0), ignored=True),
-    ),
-)
-_TRUTH = np.array([[0, 0, 0, 1], [1, 2, IGNORED, IGNORED]], np.uint8)
 _PREDICTED = np.array([[0, 0, 1, 1], [2, 2, 0, 2]], np.uint8)
 _MATRIX = np.array([[2, 1, 0], [0, 1, 1], [0, 0, 1]])
 
 
 class ConfusionMatrixTest(tf.test.TestCase):
     def test_counted_by_hand(self):
-        found = confusion.confusion_matrix(_TRUTH, _PREDICTED, _TABLE)
+        found = confusion.confusion_matrix(TRUTH, _PREDICTED, THREE_CLASSES)
         self.assertAllEqual(found, _MATRIX)  # Rows: the truth. Ignored pixels are not in it.
         self.assertEqual(found.dtype, np.int64)
 
     def test_pictures_add_up(self):
         parts = [
-            confusion.confusion_matrix(truth, predicted, _TABLE)
-            for truth, predicted in zip(_TRUTH, _PREDICTED)
+            confusion.confusion_matrix(truth, predicted, THREE_CLASSES)
+            for truth, predicted in zip(TRUTH, _PREDICTED)
         ]
         self.assertAllEqual(sum(parts), _MATRIX)
 
     def test_refuses_what_is_no_class_map(self):
         with self.assertRaisesRegex(ValueError, r"\(2, 4\), predicted of \(1, 4\)"):
-            confusion.confusion_matrix(_TRUTH, _PREDICTED[:1], _TABLE)
+            confusion.confusion_matrix(TRUTH, _PREDICTED[:1], THREE_CLASSES)
         with self.assertRaisesRegex(ValueError, "truth has values beyond the 3 classes"):
-            confusion.confusion_matrix(_TRUTH + 1, _PREDICTED, _TABLE)
+            confusion.confusion_matrix(TRUTH + 1, _PREDICTED, THREE_CLASSES)
         with self.assertRaisesRegex(ValueError, "predicted has values beyond"):
-            confusion.confusion_matrix(_TRUTH, _PREDICTED.astype(int) - 1, _TABLE)
+            confusion.confusion_matrix(TRUTH, _PREDICTED.astype(int) - 1, THREE_CLASSES)
 
 
 class ScoresTest(tf.test.TestCase):

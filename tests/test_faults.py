@@ -151,7 +151,7 @@ class RunTest(parameterized.TestCase):
                     self.skipTest("This process may write everywhere, but not mount a disk.")
             with mock.patch.object(loop, "TrainState", side_effect=AssertionError):
                 result = self.train(self.workdir)
-            self.assert_one_line(result, r"train\.lock' cannot be written: .*[Mm]ake that")
+            self.assert_one_line(result, r"/run' cannot be written: .*[Mm]ake that")
 
     def test_a_second_run_is_refused_and_changes_nothing(self):
         shutil.copytree(self.undisturbed, self.workdir)

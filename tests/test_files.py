@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import stat
@@ -17,7 +18,7 @@ from absl.testing import absltest, parameterized
 from pix2pix_tf import files, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, layouts, registry
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 from pix2pix_tf.evaluation import outputs
 from pix2pix_tf.evaluation.fcn_score import class_maps
 from pix2pix_tf.inference import forms, translator
@@ -257,6 +258,15 @@ class FoldersTest(parameterized.TestCase):
         with mock.patch.object(pathlib.Path, "mkdir", side_effect=PermissionError("not yours")):
             with self.assertRaisesRegex(InputError, r"cannot be made \(not yours\)"):
                 files.make_output_folder(self.folder / "new")
+
+    def test_a_folder_that_is_there_but_not_to_be_written_in_is_refused(self):
+        fault = OSError(errno.EROFS, os.strerror(errno.EROFS))
+        with mock.patch.object(tempfile, "TemporaryFile", side_effect=fault):
+            with self.assertRaisesRegex(
+                WriteError, rf"'{self.folder}' cannot be written: Read-only"
+            ):
+                files.make_output_folder(self.folder)
+        self.assertEmpty(list(self.folder.iterdir()))
 
     @parameterized.parameters("a*b", "a?", "run[1]")
     def test_a_path_that_reads_as_a_pattern_is_refused(self, name):

@@ -255,17 +255,17 @@ class PageTest(ReportTestCase):
     def test_newest_samples_come_first_and_newest_numbers_are_shown(self):
         self.write_metrics({"step": 5, "l1_loss": 0.5}, {"step": 1200, "l1_loss": 0.123456})
         reports.plot_losses(self.workdir, gan_loss="none")
-        for step in (5, 1200, 50):
+        for step in (5, 10**8, 1200, 50):  # By number: the name of one has a digit more.
             reports.write_sample_grid(self.workdir, step, np.zeros([4, 4, 3], np.uint8))
         (self.workdir / "samples" / ".step_00000077.png.half").write_bytes(b"")
         page = self.write()
         self.assertEqual(
             re.findall('src="([^"]*)"', page),
-            ["losses.png", *(f"samples/step_{step:08d}.png" for step in (1200, 50, 5))],
+            ["losses.png", *(f"samples/step_{step:08d}.png" for step in (10**8, 1200, 50, 5))],
         )
         self.assertEqual(
             re.findall("<figcaption>(.*?): input, output, target<", page),
-            ["step 1,200", "step 50", "step 5"],
+            ["step 100,000,000", "step 1,200", "step 50", "step 5"],
         )
         self.assertIn("<th>l1 loss</th><td>0.1235</td>", page)
         self.assertIn("Step 1,200 of 12,345.", page)

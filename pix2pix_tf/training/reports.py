@@ -132,9 +132,14 @@ def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
     files.remove_unfinished(folder, "step_*.png")
     for path in folder.glob("step_*.png"):
-        if int(path.stem.split("_")[1]) > step:
+        if _step_of(path) > step:
             with files.writing(path):
                 path.unlink()
+
+
+def _step_of(grid: pathlib.Path) -> int:
+    """Returns the step of a grid of samples, by its name."""
+    return int(grid.stem.split("_")[1])
 
 
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
@@ -206,12 +211,13 @@ def write_page(
             f"<tr><th>best checkpoint, by {best['metric']} on {best['split']}</th>"
             f"<td>{best['value']:.4f} at step {best['step']:,}</td></tr>"
         )
+    steps = {_step_of(path): path.name for path in (workdir / SAMPLES_FOLDER).glob("step_*.png")}
     grids = "".join(
-        f'<figure id="{path.stem}"><figcaption>step {int(path.stem.split("_")[1]):,}: '
+        f'<figure id="step_{step:08d}"><figcaption>step {step:,}: '
         f"input, output, target</figcaption>"
-        f'<img loading="lazy" src="{SAMPLES_FOLDER}/{path.name}" alt="input, output and target at '
-        f'step {int(path.stem.split("_")[1])}"></figure>'
-        for path in sorted((workdir / SAMPLES_FOLDER).glob("step_*.png"), reverse=True)
+        f'<img loading="lazy" src="{SAMPLES_FOLDER}/{name}" alt="input, output and target at '
+        f'step {step}"></figure>'
+        for step, name in sorted(steps.items(), reverse=True)
     )
     curves = (
         f'<img src="{LOSSES_PICTURE}" alt="losses by step">'
