@@ -25,6 +25,11 @@ from absl import app, flags, logging
 from pix2pix_tf import files, quiet_import
 from pix2pix_tf.errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows has none.
+    fcntl = None
+
 # Exit statuses of the commands, beside 0.
 EXIT_FAULTS = 1  # All is done but for some files, which were named.
 EXIT_INPUT_ERROR = 2
@@ -72,8 +77,11 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
         except PermissionError as error:
             if not error.filename:
                 raise
-            refused = f"'{error.filename}' cannot be used ({error.strerror})"
-            print(f"error: {refused}. Change its permissions, or name another.", file=sys.stderr)
+            refusal = InputError(
+                f"'{error.filename}' cannot be used ({error.strerror}). Change its permissions, or "
+                "name another."
+            )
+            print(f"error: {refusal}", file=sys.stderr)
             return EXIT_INPUT_ERROR
         except KeyboardInterrupt as stop:
             with contextlib.suppress(OSError):  # The terminal may be gone.
@@ -136,29 +144,55 @@ def _own_temporary_folder() -> Iterator[None]:
     except OSError:  # There is none to write in; whoever needs one will say so.
         yield
         return
+    lock = _lock(_temporary_folder)
     # Before TensorFlow is imported, so that it comes after what that does at the end.
     atexit.register(shutil.rmtree, _temporary_folder, ignore_errors=True)
     try:
         yield
     finally:
         tempfile.tempdir, _temporary_folder = before, None
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: str | pathlib.Path) -> int | None:
+    """Tells other processes that this one uses a folder, until it ends or closes the descriptor.
+
+    Returns:
+        The descriptor; None where another process uses the folder, or there are no locks.
+    """
+    if fcntl is None:
+        return None
+    descriptor = None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _remove_left_behind(prefix: str) -> None:
     """Removes the temporary folders of this user's processes that are no more."""
-    if not hasattr(os, "getuid"):
+    if fcntl is None:
         return
     for path in pathlib.Path(tempfile.gettempdir()).glob(f"{glob.escape(prefix)}*"):
         number = re.fullmatch(r"(\d+)\.\w+", path.name[len(prefix) :])
         if number is None:
             continue
-        # None is this process's yet. In containers a later one often has an earlier one's number.
+        # In containers another process, an earlier one or one at work, often has the same number.
         if int(number[1]) != os.getpid() and files.is_alive(int(number[1])):
             continue
         with contextlib.suppress(OSError):  # Another process was faster.
             status = path.lstat()
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+                continue
+            lock = _lock(path)
+            if lock is not None:
                 shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
 
 
 def remove_temporary_files() -> None:

@@ -54,7 +54,7 @@ class TrainConfig:
     direction: str = setting(
         "AtoB",
         "AtoB: A, the left half or the folder A, is the input and B the target. BtoA: the other "
-        "way round. The paper translates facades, cityscapes and night2day BtoA, maps both ways.",
+        "way round. The paper's facades and night2day go BtoA, cityscapes and maps both ways.",
         choices=("AtoB", "BtoA"),
     )
     load_size: int = setting(

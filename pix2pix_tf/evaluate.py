@@ -19,7 +19,7 @@ import pathlib
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, files
 from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import score
@@ -93,6 +93,7 @@ def main(unused_arguments: list[str]) -> None:
     from pix2pix_tf.evaluation import checkpoint_choice, runner
 
     output = pathlib.Path(options.output)
+    files.check_output_folder(output)
     if options.checkpoints:
         config = TrainConfig.load(pathlib.Path(options.model))
         reference = _open_reference(options, config, config.crop_shape, splits=("val", "test"))

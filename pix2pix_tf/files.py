@@ -26,6 +26,7 @@ _REMEDIES = {
     errno.ENOENT: "Bring that folder back",
     errno.ESTALE: "Bring that folder back",
 }
+_TRIED_BYTES = 4096  # A block of most file systems.
 # Between the name of a file and random letters, in the name it has while it is written.
 _UNFINISHED = ".unfinished."
 
@@ -40,13 +41,36 @@ def make_output_folder(folder: pathlib.Path) -> None:
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise InputError(
-            f"'{folder}' cannot be made: a file is in its place. Name another folder."
-        ) from None
+        raise _in_its_place(folder) from None
     except OSError as error:
         raise InputError(f"'{folder}' cannot be made ({error}). Name another folder.") from None
-    with writing(folder), tempfile.TemporaryFile(dir=folder):
-        pass
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_TRIED_BYTES))  # A full disk may still take a name.
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_output_folder(folder: pathlib.Path) -> None:
+    """Refuses, before long work, a folder that could not be made or written in; makes none.
+
+    Raises:
+        InputError: If there is a file in its place, or above it.
+        WriteError: If this user may not write there.
+    """
+    place = pathlib.Path(folder).absolute()
+    while not _look_up(place, pathlib.Path.exists):
+        place = place.parent
+    if not place.is_dir():
+        raise _in_its_place(folder)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise WriteError(
+            f"'{folder}' cannot be written: you may not write in '{place}'. Change its "
+            "permissions, or name another folder."
+        )
+
+
+def _in_its_place(folder: pathlib.Path) -> InputError:
+    return InputError(f"'{folder}' cannot be made: a file is in its place. Name another folder.")
 
 
 def require_file(path: pathlib.Path) -> None:
@@ -99,9 +123,15 @@ def _look_up(path: pathlib.Path, question: Callable[[pathlib.Path], bool]) -> bo
     try:
         return question(path)
     except OSError as error:
-        # Then it is the folder above that denies it, whether or not there is such a thing in it.
-        is_denied = error.errno == errno.EACCES
-        raise _unreadable(path.parent if is_denied else path, error) from None
+        if error.errno != errno.EACCES:
+            raise _unreadable(path, error) from None
+        # Then it is a folder above that denies it, whether or not there is such a thing in it.
+        above = [*reversed(path.absolute().parents)]
+        closed = next((x for x in above if not os.access(x, os.X_OK)), path.parent)
+        raise InputError(
+            f"'{closed}' cannot be entered ({error.strerror}). Permit it (chmod +x), or name "
+            "another folder."
+        ) from None
 
 
 def _unreadable(path: pathlib.Path, error: OSError) -> InputError:

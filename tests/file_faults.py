@@ -101,8 +101,12 @@ def unreadable(folder: pathlib.Path) -> Iterator[None]:
 
         return mock.patch.object(os, name, asked)
 
+    may_access = os.access
+    access = mock.patch.object(
+        os, "access", lambda path, mode: os.fspath(path) != denied and may_access(path, mode)
+    )
     with refuse("listdir", itself=True), refuse("scandir", itself=True):
-        with refuse("stat", itself=False):
+        with refuse("stat", itself=False), access:
             yield
 
 

@@ -94,13 +94,11 @@ class StopTest(_SignalsTest, parameterized.TestCase):
 
     def test_a_file_of_somebody_else_is_named(self):
         def main(unused_arguments):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "run/config.json")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "run/\n.json")
 
         result = run_main(main)
         self.assertEqual(result.exit_code, 2)
-        self.assertRegex(
-            result.stderr, r"^error: 'run/config.json' .*\(Permission denied\)\. .*\n$"
-        )
+        self.assertRegex(result.stderr, r"^error: 'run/\\n.json' .*\(Permission denied\)\. .*\n$")
 
     def test_what_names_no_file_is_not_taken_for_one_of_somebody_else(self):
         def main(unused_arguments):
@@ -188,7 +186,7 @@ class TemporaryFolderTest(absltest.TestCase):
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def run_python(self, code: str) -> subprocess.CompletedProcess:
-        script = f"import os, signal, sys\nfrom pix2pix_tf import commands\n{code}"
+        script = f"import os, signal, subprocess, sys\nfrom pix2pix_tf import commands\n{code}"
         return subprocess.run(
             [sys.executable, "-c", script],
             cwd=_REPOSITORY,
@@ -230,6 +228,20 @@ class TemporaryFolderTest(absltest.TestCase):
         names = {path.name for path in self.folder.iterdir()}
         self.assertEqual(names, {*others, "outside", f"{left.name}x"})
         self.assertTrue((outside / "file").is_file())
+
+    def test_what_a_process_with_the_same_number_uses_stays(self):
+        """As in another container, with the same /tmp and host name."""
+        result = self.run_python(
+            "def main(_):\n"
+            "    number = os.getpid()\n"
+            "    before = os.listdir(os.environ['TMPDIR'])\n"
+            "    code = f'import os; os.getpid = lambda: {number}\\n'\\\n"
+            "        'from pix2pix_tf import commands; commands.run(lambda _: None)'\n"
+            "    subprocess.run([sys.executable, '-c', code], check=True)\n"
+            "    assert os.listdir(os.environ['TMPDIR']) == before, before\n"
+            "commands.run(main)"
+        )
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
 
 
 if __name__ == "__main__":

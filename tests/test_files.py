@@ -145,13 +145,11 @@ class ReadingFoldersTest(parameterized.TestCase):
         super().setUp()
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory())) / "in"
 
-    def assert_refused(self, function: Callable, path: pathlib.Path, start: str, reason: str):
+    def assert_refused(self, function: Callable, path: pathlib.Path, start: str, end: str):
         with self.assertRaises(InputError) as raised:
             function(path)
         self.assertStartsWith(str(raised.exception), f"'{start}")
-        self.assertEndsWith(
-            str(raised.exception), f" cannot be read ({reason}). Make it readable, or name another."
-        )
+        self.assertEndsWith(str(raised.exception), f" cannot be {end}.")
 
     def test_answers(self):
         self.folder.mkdir()
@@ -165,24 +163,33 @@ class ReadingFoldersTest(parameterized.TestCase):
             self.assertFalse(files.is_folder(path) or files.is_file(path))
 
     @parameterized.named_parameters(
-        ("pairs", _find_pairs, "train"),
         ("pairs_of_two_folders", _find_pairs_of_two, "trainA"),
         ("images", _while_unreadable(images.list_images), ""),
         ("other_pictures", _while_unreadable(layouts.list_other_pictures), ""),
         ("inputs", _while_unreadable(translate.find_inputs), ""),
         ("versions", _while_unreadable(serving.list_versions), ""),
+    )
+    def test_that_may_not_be_read(self, function, name):
+        end = "read (Permission denied). Make it readable, or name another"
+        self.assert_refused(function, self.folder, f"{self.folder / name}'", end)
+
+    @parameterized.named_parameters(
+        ("pairs", _find_pairs, "train"),
         ("model", _while_unreadable(_LOCATE["model"]), ""),
         ("settings", _while_unreadable(TrainConfig.load), ""),
         ("splits", _while_unreadable(lambda folder: layouts.has_split(folder, "train")), ""),
-        ("published_set", _while_unreadable(_LOCATE["published_set"]), "facades"),
+        ("published_set", _while_unreadable(_LOCATE["published_set"]), ""),
     )
-    def test_that_may_not_be_read(self, function, name):
-        self.assert_refused(function, self.folder, f"{self.folder / name}'", "Permission denied")
+    def test_that_may_not_be_entered(self, function, name):
+        """Whatever is looked for below it."""
+        end = "entered (Permission denied). Permit it (chmod +x), or name another folder"
+        self.assert_refused(function, self.folder, f"{self.folder / name}'", end)
 
     @parameterized.named_parameters(_LOCATE.items())
     def test_names_that_are_too_long(self, function):
         path = self.folder.parent / ("l" * 300)
-        self.assert_refused(function, path, str(path), "File name too long")
+        end = "read (File name too long). Make it readable, or name another"
+        self.assert_refused(function, path, str(path), end)
 
 
 class UnfinishedFolderTest(parameterized.TestCase):
@@ -258,6 +265,26 @@ class FoldersTest(parameterized.TestCase):
         with mock.patch.object(pathlib.Path, "mkdir", side_effect=PermissionError("not yours")):
             with self.assertRaisesRegex(InputError, r"cannot be made \(not yours\)"):
                 files.make_output_folder(self.folder / "new")
+
+    def test_what_could_be_made_is_not_made_yet(self):
+        files.check_output_folder(self.folder / "a" / "b")
+        self.assertEmpty(list(self.folder.iterdir()))
+
+    @parameterized.parameters("file", "file/below")
+    def test_what_could_not_be_made_for_a_file(self, name):
+        (self.folder / "file").write_bytes(b"")
+        with self.assertRaisesRegex(InputError, f"{name}' cannot be made: a file is in its place"):
+            files.check_output_folder(self.folder / name)
+
+    def test_what_could_not_be_made_for_lack_of_permission(self):
+        with mock.patch.object(os, "access", return_value=False):
+            with self.assertRaisesRegex(WriteError, f"may not write in '{self.folder}'"):
+                files.check_output_folder(self.folder / "a" / "b")
+
+    def test_a_full_disk_is_found(self):
+        with file_faults.files_limited_to(0):
+            with self.assertRaisesRegex(WriteError, "cannot be written: File too large"):
+                files.make_output_folder(self.folder)
 
     def test_a_folder_that_is_there_but_not_to_be_written_in_is_refused(self):
         fault = OSError(errno.EROFS, os.strerror(errno.EROFS))

@@ -124,6 +124,14 @@ class FormsTest(tf.test.TestCase, parameterized.TestCase):
             forms.save_version(archive, self.output)
         self.assertNotIsInstance(caught.exception, WriteError)
 
+    def test_a_zip_with_a_name_that_is_no_text(self):
+        archive = self.folder / "some.zip"
+        with zipfile.ZipFile(archive, "w") as content:
+            content.writestr("run/é.json", b"{}")
+        archive.write_bytes(archive.read_bytes().replace("é".encode(), b"\xff\xff"))
+        with self.assertRaisesRegex(InputError, "'.*some.zip' is no zip file that can be unpacked"):
+            forms.save_version(archive, self.output)
+
     def test_a_zip_that_may_not_be_read_and_a_folder_that_may_not_be_written(self):
         archive = self.forms["run_zip"]
         refused = PermissionError(errno.EACCES, "Permission denied")

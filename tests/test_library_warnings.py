@@ -6,6 +6,7 @@ import pathlib
 import tempfile
 import threading
 import warnings
+from concurrent import futures
 from unittest import mock
 
 import numpy as np
@@ -37,24 +38,26 @@ class IgnoredTest(absltest.TestCase):
             warnings.warn("Of the second, which is alone again.", stacklevel=1)
             return open_array(*arguments, **options)
 
-        def inspect_first() -> None:
-            images.inspect_image(folder / "1.png")
+        def inspect_first():
+            info = images.inspect_image(folder / "1.png")
             first_is_out.set()
+            return info
 
-        def inspect_second() -> None:
+        def inspect_second():
             first_is_in.wait(_TIMEOUT_SECONDS)
-            arrays.inspect(folder / "2.npy")
+            return arrays.inspect(folder / "2.npy")
 
         self.enter_context(mock.patch.object(Image, "open", opens_first))
         self.enter_context(mock.patch.object(np, "load", opens_second))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             before = list(warnings.filters)
-            threads = [threading.Thread(target=x) for x in (inspect_first, inspect_second)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            with futures.ThreadPoolExecutor() as pool:
+                both = [pool.submit(inspect) for inspect in (inspect_first, inspect_second)]
+            info, (shape, _) = (future.result() for future in both)
+            self.assertEqual(((info.height, info.width), shape), ((4, 4), (4, 4, 3)))
+            for event in (first_is_in, second_is_in, first_is_out):
+                self.assertTrue(event.is_set())
             self.assertEqual(warnings.filters, before)
             self.assertEqual([str(warning.message) for warning in caught], [])
             warnings.warn("Of nobody who reads files.", stacklevel=1)

@@ -258,6 +258,7 @@ class PageTest(ReportTestCase):
         for step in (5, 10**8, 1200, 50):  # By number: the name of one has a digit more.
             reports.write_sample_grid(self.workdir, step, np.zeros([4, 4, 3], np.uint8))
         (self.workdir / "samples" / ".step_00000077.png.half").write_bytes(b"")
+        (self.workdir / "samples" / "step_00000005 copy.png").write_bytes(b"")
         page = self.write()
         self.assertEqual(
             re.findall('src="([^"]*)"', page),

@@ -154,12 +154,12 @@ def _read_samples(config: TrainConfig, data_dir: str) -> _Samples:
 def _open_samples(config: TrainConfig, data_dir: str) -> tuple[pairs.PairSource | None, str | None]:
     """Returns the best split for samples and its name, or None where the data are not at hand."""
     dataset = config.dataset
-    if dataset in registry.PUBLISHED:
-        folder = registry.find_published(dataset, data_dir)
-        if folder is None:
-            return None, None
-        dataset = str(folder.absolute())  # A bare name is that of the published set.
     try:
+        if dataset in registry.PUBLISHED:
+            folder = registry.find_published(dataset, data_dir)
+            if folder is None:
+                return None, None
+            dataset = str(folder.absolute())  # A bare name is that of the published set.
         split = pairs.find_split(dataset, ("test", "val", "train"))
         source = split and pairs.open_pairs(dataset, split, scene_size=config.crop_size)
     except InputError:  # Moved or changed since the training: then without samples.

@@ -1,6 +1,7 @@
 """How good a model is, measured on pairs that it was not trained on.
 
-Imports run one way, each line importing only from lines above it:
+Imports run one way: a module imports only from the lines above it and from what stands before it
+in its line:
 
     score, measure                          what is measured, on what, and in which direction
     full_reference, colour, spectrum        output against target

@@ -87,6 +87,7 @@ def _unpack(archive: pathlib.Path, folder: str) -> None:
         EOFError,
         zlib.error,
         lzma.LZMAError,
+        ValueError,  # Of names that are no text, and of places before the file's beginning.
     ) as error:
         raise InputError(
             f"'{archive}' is no zip file that can be unpacked ({error}). Pass a run folder, an "

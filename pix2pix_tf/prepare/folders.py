@@ -129,7 +129,8 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
                 f"--output is '{output}', which is in the input folder '{folder}': what is "
                 "written there would be read as input. Name another folder."
             )
-    files.make_output_folder(output)
+    if not (output / RECORD).exists():  # Else all may be done, in a folder that is read-only now.
+        files.make_output_folder(output)
     is_alone = _hold(output)
     try:
         _check_or_write_record(

@@ -40,6 +40,8 @@ class RunLock:
     def __enter__(self) -> RunLock:
         if self._workdir.is_dir():
             self.acquire()
+        else:
+            files.check_output_folder(self._workdir)
         return self
 
     def __exit__(self, *unused):

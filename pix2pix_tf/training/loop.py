@@ -14,7 +14,7 @@ from pix2pix_tf import files
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.data.readers import open_reader
-from pix2pix_tf.errors import InputError, join_lines
+from pix2pix_tf.errors import InputError, first_line, join_lines
 from pix2pix_tf.training import distribution, reports
 from pix2pix_tf.training.checkpoints import (
     DISCRIMINATOR_WEIGHTS,
@@ -179,8 +179,7 @@ def _together(strategy: tf.distribute.Strategy) -> Iterator[None]:
     except tf.errors.OpError as error:
         if not distribution.is_lost_worker(strategy, error):
             raise
-        reason = error.message.strip().splitlines()[0]
-        raise WorkerLostError(f"Another worker is gone ({reason}).") from error
+        raise WorkerLostError(f"Another worker is gone ({first_line(error)}).") from error
 
 
 def _run_steps(

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import pathlib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -131,15 +132,18 @@ def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
     """Removes grids beyond `step`, of a part of the run that was cut off and comes again."""
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
     files.remove_unfinished(folder, "step_*.png")
-    for path in folder.glob("step_*.png"):
-        if _step_of(path) > step:
+    for later, path in list_sample_grids(workdir).items():
+        if later > step:
             with files.writing(path):
                 path.unlink()
 
 
-def _step_of(grid: pathlib.Path) -> int:
-    """Returns the step of a grid of samples, by its name."""
-    return int(grid.stem.split("_")[1])
+def list_sample_grids(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Returns the grids of a run by their steps, the oldest first."""
+    found = (pathlib.Path(workdir) / SAMPLES_FOLDER).glob("step_*.png")
+    # Not the copies that a person or a file manager makes beside them.
+    names = ((re.fullmatch(r"step_(\d+)", path.stem), path) for path in found)
+    return dict(sorted((int(match[1]), path) for match, path in names if match))
 
 
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
@@ -211,13 +215,12 @@ def write_page(
             f"<tr><th>best checkpoint, by {best['metric']} on {best['split']}</th>"
             f"<td>{best['value']:.4f} at step {best['step']:,}</td></tr>"
         )
-    steps = {_step_of(path): path.name for path in (workdir / SAMPLES_FOLDER).glob("step_*.png")}
     grids = "".join(
         f'<figure id="step_{step:08d}"><figcaption>step {step:,}: '
         f"input, output, target</figcaption>"
-        f'<img loading="lazy" src="{SAMPLES_FOLDER}/{name}" alt="input, output and target at '
+        f'<img loading="lazy" src="{SAMPLES_FOLDER}/{path.name}" alt="input, output and target at '
         f'step {step}"></figure>'
-        for step, name in sorted(steps.items(), reverse=True)
+        for step, path in reversed(list_sample_grids(workdir).items())
     )
     curves = (
         f'<img src="{LOSSES_PICTURE}" alt="losses by step">'

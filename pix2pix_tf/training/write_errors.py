@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from pix2pix_tf import files
+from pix2pix_tf.errors import first_line
 
 
 @contextlib.contextmanager
@@ -25,5 +26,5 @@ def writing(path: pathlib.Path) -> Iterator[None]:
         except tf.errors.OpError as error:
             number = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else None
             # "{{node}} PATH; REASON [Op:SaveV2]", for events with more lines.
-            reason = error.message.splitlines()[0].split("; ")[-1].split(" [Op:")[0]
+            reason = first_line(error).split("; ")[-1].split(" [Op:")[0]
             raise OSError(number, reason) from error

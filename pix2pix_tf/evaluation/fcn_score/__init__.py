@@ -1,6 +1,7 @@
 """The FCN-score: does a network trained on photos recognise what a picture should show?
 
-Imports run one way, each line importing only from lines above it:
+Imports run one way: a module imports only from the lines above it and from what stands before it
+in its line:
 
     fcn, segmenter_config, class_maps       the network, its settings, the truth in files
     confusion                               the three scores from counted pixels

@@ -77,6 +77,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     """
     output = pathlib.Path(output)
     files.check_no_pattern(output)
+    files.check_output_folder(output)
     table = classes.find(config.dataset)
     config, origin = _settle(config, output)
     dtype = precision.POLICIES[config.precision]
