@@ -1,7 +1,7 @@
 """The paper's tasks: what each was trained on, for how long and how, as settings of a run.
 
-The paper's appendix 6.2 has all of it. Numbers that others quote from it are marked as quoted,
-and those that were not checked as such: look these up before you rely on them. Nothing here needs
+The settings are those of the paper's appendix 6.2, as other publications quote it. `unverified`
+names those that could not be verified: look them up before you rely on them. Nothing here needs
 TensorFlow.
 """
 
@@ -17,7 +17,6 @@ from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.errors import InputError
 
 HELP = "help"  # In place of a name: prints them all.
-QUOTED, UNCHECKED = "as others quote it", "not checked against it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Preset:
         batch_size: Images a step.
         jitter: Whether images are scaled to 286/256 and cropped at random.
         mirror: Whether half of the pairs are flipped.
-        certainty: How we know of the epochs, batch, jitter and mirroring.
+        unverified: Those of the four before that could not be verified.
         dataset: Of `registry.PUBLISHED`; empty where the authors publish none.
         direction: Of those sets, and of what `python -m pix2pix_tf.prepare` writes.
         color_space: See `TrainConfig`.
@@ -46,7 +45,7 @@ class Preset:
     batch_size: int
     jitter: bool
     mirror: bool
-    certainty: str
+    unverified: tuple[str, ...] = ()
     dataset: str = ""
     direction: str = "AtoB"
     color_space: str = "rgb"
@@ -62,7 +61,6 @@ PRESETS: dict[str, Preset] = {
         batch_size=1,
         jitter=True,
         mirror=True,
-        certainty=QUOTED,
         dataset="facades",
         direction="BtoA",
     ),
@@ -74,7 +72,6 @@ PRESETS: dict[str, Preset] = {
         batch_size=1,
         jitter=True,
         mirror=True,
-        certainty=QUOTED,
         dataset="cityscapes",
         direction="BtoA",
     ),
@@ -86,7 +83,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=1,
         jitter=True,
         mirror=True,
-        certainty=f"that of the other direction, {UNCHECKED}",
+        unverified=("epochs", "batch", "jitter", "mirror"),  # Taken from the other direction.
         dataset="cityscapes",
     ),
     "aerial2map": Preset(
@@ -97,7 +94,6 @@ PRESETS: dict[str, Preset] = {
         batch_size=1,
         jitter=True,
         mirror=True,
-        certainty=QUOTED,
         dataset="maps",
     ),
     "map2aerial": Preset(
@@ -108,7 +104,6 @@ PRESETS: dict[str, Preset] = {
         batch_size=1,
         jitter=True,
         mirror=True,
-        certainty=QUOTED,
         dataset="maps",
         direction="BtoA",
     ),
@@ -120,7 +115,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=False,
         mirror=True,
-        certainty=f"batch {QUOTED}, about 6 epochs, no jitter and mirroring {UNCHECKED}",
+        unverified=("epochs", "jitter", "mirror"),
         color_space=LAB,
         prepare="a folder of photos as they are, or of prepare colorize",
     ),
@@ -132,7 +127,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=False,
         mirror=False,
-        certainty=f"batch {QUOTED}, epochs, no jitter and no mirroring {UNCHECKED}",
+        unverified=("epochs", "jitter", "mirror"),
         dataset="edges2shoes",
         prepare="prepare edges",
     ),
@@ -144,7 +139,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=False,
         mirror=False,
-        certainty=f"batch {QUOTED}, epochs, no jitter and no mirroring {UNCHECKED}",
+        unverified=("epochs", "jitter", "mirror"),
         dataset="edges2handbags",
         prepare="prepare edges",
     ),
@@ -156,7 +151,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=True,
         mirror=True,
-        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {UNCHECKED}",
+        unverified=("epochs", "jitter", "mirror"),
         dataset="night2day",
         direction="BtoA",
     ),
@@ -168,7 +163,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=True,
         mirror=True,
-        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {UNCHECKED}",
+        unverified=("epochs", "jitter", "mirror"),
         prepare="prepare combine, thermal pictures as A",
     ),
     "inpainting": Preset(
@@ -179,7 +174,7 @@ PRESETS: dict[str, Preset] = {
         batch_size=4,
         jitter=True,
         mirror=True,
-        certainty=f"batch {QUOTED}, epochs, jitter and mirroring {UNCHECKED}",
+        unverified=("epochs", "jitter", "mirror"),
         prepare="prepare inpaint",
     ),
 }
@@ -242,17 +237,23 @@ def num_steps(name: str, num_pairs: int, batch_size: int) -> int:
 
 
 def describe() -> str:
-    """Returns all presets with their sources, a line or two each."""
-    lines = []
-    for name, preset in PRESETS.items():
-        jitter = "jitter" if preset.jitter else "no jitter"
-        mirror = "mirrored" if preset.mirror else "not mirrored"
-        made = f" Yours: {preset.prepare}." if preset.prepare else ""
-        where = (
-            f"--dataset={preset.dataset}, {preset.direction}" if preset.dataset else "not published"
-        )
-        lines.append(
-            f"{name}: {preset.task}. {preset.data} ({where}); {preset.epochs} epochs in batches of "
-            f"{preset.batch_size}, {jitter}, {mirror}. Appendix 6.2, {preset.certainty}.{made}"
-        )
+    """Returns all presets with their settings and sources, each a paragraph."""
+    return "\n\n".join(_describe(name, preset) for name, preset in PRESETS.items())
+
+
+def _describe(name: str, preset: Preset) -> str:
+    where = f"--dataset={preset.dataset}, {preset.direction}" if preset.dataset else "not published"
+    jitter = "jitter" if preset.jitter else "no jitter"
+    mirror = "mirroring" if preset.mirror else "no mirroring"
+    source = "the paper's appendix 6.2, as others quote it"
+    if preset.unverified:
+        source += f"; not verified: {', '.join(preset.unverified)}"
+    lines = [
+        f"{name}: {preset.task}",
+        f"  paper's data: {preset.data} ({where})",
+        f"  settings:     {preset.epochs} epochs, batch {preset.batch_size}, {jitter}, {mirror}",
+        f"  source:       {source}",
+    ]
+    if preset.prepare:
+        lines.append(f"  your data:    {preset.prepare}")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 import subprocess
 import sys
 from unittest import mock
@@ -90,30 +91,39 @@ class TableTest(parameterized.TestCase):
         subprocess.run([sys.executable, "-c", code], check=True)
 
     def test_every_task_is_described_with_its_source(self):
-        lines = presets.describe().splitlines()
-        self.assertLen(lines, len(presets.PRESETS))
-        for line, (name, preset) in zip(lines, presets.PRESETS.items()):
-            self.assertStartsWith(line, f"{name}: {preset.task}. {preset.data} (")
-            self.assertIn(f"{preset.epochs} epochs in batches of {preset.batch_size}", line)
-            self.assertRegex(line, "Appendix 6.2, .*(as others quote it|not checked against it)")
+        paragraphs = presets.describe().split("\n\n")
+        self.assertLen(paragraphs, len(presets.PRESETS))
+        for paragraph, (name, preset) in zip(paragraphs, presets.PRESETS.items()):
+            self.assertStartsWith(paragraph, f"{name}: {preset.task}\n")
+            self.assertIn(f" {preset.data} (", paragraph)
+            self.assertIn(f" {preset.epochs} epochs, batch {preset.batch_size}, ", paragraph)
+            self.assertIn("the paper's appendix 6.2, as others quote it", paragraph)
+            self.assertEqual("not verified: " in paragraph, bool(preset.unverified))
+            for setting in preset.unverified:
+                self.assertRegex(paragraph, f"not verified: .*{setting}")
 
 
 class DocumentTest(absltest.TestCase):
     def test_table_has_the_figures(self):
         text = (pathlib.Path(__file__).parent.parent / "docs" / "tasks.md").read_text()
-        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:3] == "| `"]
+        lines = re.findall(r"^\| (`\w+` \| .*) \|$", text, re.MULTILINE)
+        rows = [line.split(" | ") for line in lines]
         self.assertEqual([row[0].strip("`") for row in rows], list(presets.PRESETS))
         for name, task, pairs, epochs, batch, jitter, mirror, here in rows:
             preset = presets.PRESETS[name.strip("`")]
             self.assertStartsWith(preset.task, task)
             self.assertEqual(pairs, f"{preset.num_train:,}")
-            self.assertEqual(epochs.split()[0], str(preset.epochs))
-            self.assertEqual(batch.split()[0], str(preset.batch_size))
-            self.assertEqual(jitter.split()[0], "yes" if preset.jitter else "no")
-            self.assertEqual(mirror.split()[0], "yes" if preset.mirror else "no")
+            cells = dict(epochs=epochs, batch=batch, jitter=jitter, mirror=mirror)
+            expected = dict(
+                epochs=str(preset.epochs),
+                batch=str(preset.batch_size),
+                jitter="yes" if preset.jitter else "no",
+                mirror="yes" if preset.mirror else "no",
+            )
+            for setting in preset.unverified:
+                expected[setting] += " \\*"
+            self.assertEqual(cells, expected, msg=name)
             self.assertEqual(here == "published", bool(preset.dataset))
-            marked = any("?" in cell for cell in (epochs, batch, jitter, mirror))
-            self.assertEqual(marked, presets.UNCHECKED in preset.certainty, msg=name)
 
 
 class FlagTest(parameterized.TestCase):
