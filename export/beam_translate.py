@@ -10,7 +10,7 @@ and `--output` may be folders of any file system that Beam knows (`gs://...`).
 
 Results keep the folders below the glob's first wildcard, the names, and the sizes of
 their inputs; to all but PNG and JPEG the suffix .png is added. A result appears when
-it is whole. The same command goes on after a stop: what is in the output is not done
+it is whole. The same command resumes after a stop: what is in the output is not done
 again. Which noise a picture gets follows from `--seed` and its name, whoever
 translates it and with whom.
 

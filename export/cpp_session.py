@@ -337,7 +337,7 @@ def _tensor_info(info) -> TensorInfo:
 def _meta_graph_class() -> type:
     """Returns a class for the part of MetaGraphDef that signatures are in.
 
-    TensorFlow's own class cannot be had without importing all of TensorFlow. The
+    TensorFlow's own class is not available without importing all of TensorFlow. The
     numbers of the fields are a wire format, which never changes; fields that are
     not named here are passed over.
     """

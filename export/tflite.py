@@ -194,8 +194,8 @@ def _example_images(
         reader = readers.open_reader(config, "train", size=max(size))
     except InputError as error:
         raise InputError(
-            f"int8 is calibrated with training pairs, which cannot be had: {error} Or name others "
-            "with --dataset."
+            f"int8 is calibrated with training pairs, which are not available: {error} Or name "
+            "others with --dataset."
         ) from None
     chosen = random.choice(len(reader), min(count, len(reader)), replace=False)
     sources = []

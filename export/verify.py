@@ -145,7 +145,7 @@ def verify(
         What `parity.json` holds, where a number that is not finite is null.
 
     Raises:
-        InputError: If the run cannot be exported, the images cannot be had, or a runtime
+        InputError: If the run cannot be exported, the images are not available, or a runtime
             is not installed.
     """
     from pix2pix_tf import networks, serving
@@ -255,8 +255,8 @@ def _held_out_images(config, count: int) -> tuple[str, list[np.ndarray]]:
         reader = readers.open_reader(config, split, size=config.crop_size)
     except InputError as error:
         raise InputError(
-            f"The images to compare with cannot be had: {error} Or name others with --dataset and "
-            "--data_dir."
+            f"The images to compare with are not available: {error} Or name others with --dataset "
+            "and --data_dir."
         ) from None
     examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=count)
     return split, [example.source.numpy() for example in examples]

@@ -320,7 +320,7 @@ class ProcessTest(absltest.TestCase):
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, commands.EXIT_INPUT_ERROR, errors)
-        self.assertRegex(errors, r"stopped after step \d+. The same command goes on")
+        self.assertRegex(errors, r"stopped after step \d+. Run the same command again")
         self.assertGreater(runs.steps_done(metrics.parent), 3)
 
 

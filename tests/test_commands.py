@@ -174,7 +174,7 @@ class StoppedProcessTest(_SignalsTest):
             "--processes=2",
         )
         self.assertEqual(result.returncode, 129, result.stderr)
-        self.assertEqual(result.stderr, "Stopped. The same command goes on from here.\n")
+        self.assertEqual(result.stderr, "Stopped. Run the same command again to resume.\n")
         self.assertEqual([*self.temporary.iterdir()], [])
         self.assertEqual([*output.glob(".*")], [])
         self.assertLess(len([*output.glob("*.png")]), 5000)

@@ -232,7 +232,7 @@ class FinishedRunTest(LoopTestCase):
         train(self.config, workdir)  # The page names the folder, which is another one now.
         before = tiny_training.read_folder(workdir)
         state, printed = train(self.config, workdir)
-        self.assertIn("All 6 steps are done. Give a larger num_steps to go on.", printed)
+        self.assertIn("All 6 steps are done. Pass a larger --num_steps to train further.", printed)
         self.assertEqual(int(state.step), 6)
         self.assertEqual(tiny_training.read_folder(workdir), before)
 

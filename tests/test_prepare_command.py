@@ -346,7 +346,7 @@ class OutputFolderTest(_CommandTest):
         with mock.patch.object(colorize, "run", side_effect=KeyboardInterrupt):
             result = prepare("colorize", self.folder)
         self.assertEqual(result.exit_code, 130)
-        self.assertEqual(result.stderr, "Stopped. The same command goes on from here.\n")
+        self.assertEqual(result.stderr, "Stopped. Run the same command again to resume.\n")
 
     def test_ctrl_c_of_what_starts_over(self):
         self.save("1.png")

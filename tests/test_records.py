@@ -191,7 +191,7 @@ class DamageTest(parameterized.TestCase):
             self.assert_refused(
                 function,
                 f"'{self.index}' is not complete: what wrote it was stopped. Give the same "
-                "command, python -m pix2pix_tf.prepare tfrecord, again: it goes on from there.",
+                "command, python -m pix2pix_tf.prepare tfrecord, again: it resumes there.",
             )
 
     @parameterized.parameters(

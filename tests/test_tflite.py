@@ -425,7 +425,7 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
         folder = tiny_runs.temporary_folder(self) / "exported"
         exported = write_card(folder, dataset="/gone/pairs")
         result = self.run_command("--quantize=int8", exported=exported)
-        self.assert_refused(result, "cannot be had", "/gone/pairs", "--dataset")
+        self.assert_refused(result, "are not available", "/gone/pairs", "--dataset")
 
     def test_a_folder_in_place_of_the_file(self):
         with self.assertRaisesRegex(InputError, "is a folder. Name the file"):

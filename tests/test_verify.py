@@ -311,7 +311,9 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         tiny_runs.write_run(run_folder, dataset="/not/on/this/machine")
         result = self.verify(f"--workdir={run_folder}")
         self.assertEqual(result.exit_code, 2)
-        self.assertStartsWith(result.stderr, "error: The images to compare with cannot be had: ")
+        self.assertStartsWith(
+            result.stderr, "error: The images to compare with are not available: "
+        )
         self.assertIn("/not/on/this/machine", result.stderr)
         self.assertIn("Or name others with --dataset and --data_dir.", result.stderr)
 

@@ -6,7 +6,7 @@ r"""Runs the paper's ablations: losses, generators, receptive fields.
 Every setting of training that the grids do not decide is a flag. Each configuration is
 trained in its own folder, OUTPUT/runs/VARIANT-seedN, and evaluated on the same images;
 the last checkpoint counts, never a chosen one. What is done is not done again: the same
-command goes on after a stop.
+command resumes after a stop.
 
 Writes `ablation.json`, `ablation.md`, `ablation.html` and a picture for each grid, with
 the paper's claims held against the numbers; anew after each run, so a report of what

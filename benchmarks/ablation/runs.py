@@ -88,8 +88,8 @@ def train(run: Run) -> None:
     _call(arguments, f"Training of {run.name}")
     if steps_done(run.folder) < run.config.num_steps:
         raise StoppedError(
-            f"Training of {run.name} was stopped after step {steps_done(run.folder)}. The same "
-            "command goes on from there."
+            f"Training of {run.name} was stopped after step {steps_done(run.folder)}. Run the same "
+            "command again to resume."
         )
 
 
@@ -153,7 +153,7 @@ def _call(arguments: list[str], what: str) -> None:
         signal.signal(signal.SIGTERM, before)
     if status < 0:
         raise StoppedError(
-            f"{what} was stopped by {signal.Signals(-status).name}. The same command goes on."
+            f"{what} was stopped by {signal.Signals(-status).name}. Run the same command again."
         )
     if status:
         raise InputError(f"{what} ended with status {status}; its own message is above.")

@@ -262,7 +262,7 @@ def read_index(folder: pathlib.Path, *, must_be_complete: bool = True) -> list[S
     if must_be_complete and is_complete is not True:
         raise InputError(
             f"'{path}' is not complete: what wrote it was stopped. Give the same command, python "
-            "-m pix2pix_tf.prepare tfrecord, again: it goes on from there."
+            "-m pix2pix_tf.prepare tfrecord, again: it resumes there."
         )
     return shards
 

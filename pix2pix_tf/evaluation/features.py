@@ -56,7 +56,7 @@ class Inception:
             cache or downloaded to it.
 
     Raises:
-        MissingInputError: If ImageNet's weights cannot be had.
+        MissingInputError: If ImageNet's weights are not available.
         InputError: If the file is missing or of another network.
     """
 

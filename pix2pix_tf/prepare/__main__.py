@@ -17,7 +17,7 @@ large ones with checksums, which training reads by the same --dataset. check: re
 as training does, and lists what is wrong.
 
 Subfolders are kept, so a folder with train, val and test becomes another such folder. A
-command that was stopped goes on when it is given again; check alone starts over. Files that
+command that was stopped resumes when it is given again; check alone starts over. Files that
 cannot be used stop nothing: they are named at the end, when all others are done; the exit status
 is then 1.
 """
@@ -114,7 +114,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "shard_megabytes",
         32,
-        "tfrecord: 10^6 bytes of the files in a shard; a command that was stopped goes on after "
+        "tfrecord: 10^6 bytes of the files in a shard; a command that was stopped resumes after "
         "the last whole one.",
         lower_bound=1,
     )
@@ -154,8 +154,8 @@ def main(arguments: list[str]) -> int:
         outcome = module.run(options)
     except KeyboardInterrupt as stop:
         with contextlib.suppress(OSError):  # The terminal may be gone.
-            goes_on = "" if task == "check" else " The same command goes on from here."
-            print(f"Stopped.{goes_on}", file=sys.stderr)
+            how = "" if task == "check" else " Run the same command again to resume."
+            print(f"Stopped.{how}", file=sys.stderr)
         return commands.exit_status(stop)
     print(outcome.summary)
     if not outcome.faults:

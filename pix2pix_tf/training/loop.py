@@ -123,7 +123,7 @@ def _train(
     if restored is not None and restored >= config.num_steps:
         if lock:
             write_page(config, workdir, held_out=held_out)  # Killed before it, perhaps.
-        print(f"All {config.num_steps} steps are done. Give a larger num_steps to go on.")
+        print(f"All {config.num_steps} steps are done. Pass a larger --num_steps to train further.")
         return state
     if lock:
         config.save(workdir)
@@ -218,7 +218,7 @@ def _run_steps(
         if is_stopped:
             progress.say(
                 f"Stopped by {stop.reason or 'another worker'} after step {step}; everything is "
-                "saved. The same command goes on from here."
+                "saved. Run the same command again to resume."
             )
 
 

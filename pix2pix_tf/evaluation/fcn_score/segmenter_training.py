@@ -1,7 +1,7 @@
 """`train(config, output)`: a segmenter from photos and class maps, resumed where it stopped.
 
 Beside what `segmenter` reads, the folder holds `training.json`, the settings, and
-`checkpoint/`, from which the same command goes on.
+`checkpoint/`, from which the same command resumes.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def _build_model(
                 f"body_weights is {weights!r}, which could not be loaded ({reason}). Use "
                 f"{_VGG_FILE}, or body_weights none."
             ) from None
-        print(f"ImageNet weights cannot be had ({reason}): the body starts from scratch.")
+        print(f"ImageNet weights are not available ({reason}): the body starts from scratch.")
         return build(batch_norm=True), FROM_SCRATCH
     return model, IMAGENET
 
@@ -330,8 +330,8 @@ def _run_steps(config, state, step, photos: Photos, validate, manager) -> bool:
                 manager.save(checkpoint_number=number)
             if stop.is_requested and number < config.num_steps:
                 progress.say(
-                    f"Stopped by {stop.reason} after step {number}; everything is saved. The same "
-                    "command goes on from here."
+                    f"Stopped by {stop.reason} after step {number}; everything is saved. Run the "
+                    "same command again to resume."
                 )
                 return False
     return True
