@@ -19,21 +19,42 @@
 """
 # Take a trained pix2pix anywhere
 
-From what `train_pix2pix.ipynb` made to a SavedModel for servers, a TFLite file for phones and a TF.js
-folder for web pages. Each gets the same image and the same noise, and gives the same picture.
+This notebook converts the model that `train_pix2pix.ipynb` trained to a SavedModel for servers, a
+TFLite file for phones and a TF.js folder for web pages. It needs no GPU. In Colab:
+
+1. Provide the project, which section 2 installs. Run
+   `git archive --format=zip -o pix2pix_tf.zip HEAD` in a copy of it, and upload `pix2pix_tf.zip` in
+   the Files pane, on the left. Or set `REPOSITORY` in section 1 to a zip on Drive or to the
+   project's address, `git+https://...`.
+2. Provide the model: upload its zip in the Files pane too, or set `MODEL` in section 1 to the run
+   folder on Drive.
+3. Choose **Runtime > Run all**. At the end the browser downloads an archive with all files.
+
+With the same image and the same noise, the forms `none` and `float16` give the same picture to the
+eye; the 8-bit forms differ a little more. Mean differences from Keras on the facades model of
+`docs/parity.md`, in grey levels of 256:
+
+| form | mean difference |
+|---|---|
+| SavedModel, and `none` and `float16` of TFLite and TF.js | below 0.01 |
+| `uint8` of TF.js | 0.2 |
+| `dynamic` of TFLite | 0.3 to 0.7 |
+| `int8` of TFLite | 1.8 |
+
+Section 4 compares your TFLite file with the SavedModel.
 """
 
 # %% [markdown]
 """
 ## 1. Settings
 
-**The model.** Colab gives each notebook a machine of its own, so what `train_pix2pix` left on its own
-is not here. `MODEL` is one of:
+**The model.** Colab gives each notebook its own machine, so the files of `train_pix2pix` are not here.
+Set `MODEL` to one of these:
 
-- the zip that `train_pix2pix` gave you in the end, once you have uploaded it in the Files pane on the
-  left: the default is the one of the demo;
-- the run's folder on Drive, if `RUNS` was there: Colab asks for your permission;
-- in Jupyter, a run folder or a SavedModel on this machine, such as `runs/demo`.
+- The zip that `train_pix2pix` gave you at the end, uploaded in the Files pane on the left. The
+  default is the zip of the demo.
+- The run's folder on Drive, if `RUNS` was on Drive. Colab asks for your permission.
+- In Jupyter, a run folder or a SavedModel on this machine, such as `runs/demo`.
 """
 
 # %% cellView="form" tags=["parameters"]
@@ -57,7 +78,7 @@ REPOSITORY = "/content/pix2pix_tf.zip"  # @param {type: "string"}
 """
 ## 2. Set up
 
-Installs the project unless it is there. Colab's own TensorFlow is used as it is.
+Installs the project unless it is installed already. Colab's own TensorFlow stays unchanged.
 """
 
 # %%
@@ -114,10 +135,14 @@ output = pathlib.Path(OUTPUT)
 """
 ## 3. SavedModel
 
-`serving_default` takes an image in [-1, 1] and draws noise of its own; `with_noise` takes the noise
-as well, so that its output can be repeated; `encoded`, where such files hold the model's channels and
-values, takes PNG or JPEG files and gives PNG files.
-The model card says how it was trained and what it takes.
+The signatures:
+
+- `serving_default`: the input is an image in [-1, 1]; the model draws the noise itself.
+- `with_noise`: the noise is an input as well, so the output is repeatable.
+- `encoded`: PNG or JPEG files in, PNG files out. Present only if such files can hold the model's
+  channels and values.
+
+The model card describes the training and the inputs.
 """
 
 # %%
@@ -133,7 +158,7 @@ config = dataclasses.replace(
 try:
     (example,) = examples.held_out(config, limit=1)
 except InputError as error:
-    print(f"The input is a drawn scene, not of the training's set, which cannot be had: {error}")
+    print(f"The input is a drawn scene, not of the training's set, which is not available: {error}")
     example = examples.drawn(config)
 image = example.source.numpy()
 noise = translator.draw_noise(config, *config.crop_shape, entropy=[0])[None]
@@ -146,8 +171,8 @@ display(Image(reports.row_as_png(pictures)))
 
 # %% [markdown]
 """
-A server would be asked like this: bytes of files in, bytes of files out. They may differ in size, and
-nothing that another file of the batch holds changes a picture.
+This is what a request to a server looks like: bytes of files in, bytes of files out. The files of a
+batch may differ in size, and none of them changes the picture of another.
 """
 
 # %%
@@ -165,15 +190,19 @@ else:
 
 # %% [markdown]
 """
-`export/tf_serving/` holds the configuration of TensorFlow Serving, a client and a load test:
+To serve the model, download the archive of section 6. On your own machine, in a copy of the project:
 
-    MODEL_DIR=$PWD/exported/saved_model docker compose -f export/tf_serving/compose.yaml up
+    unzip exported.zip -d exported
+    MODEL_DIR=$PWD/exported/saved_model docker compose -f export/tf_serving/compose.yaml up --detach --wait
     python -m export.tf_serving.client --address=localhost:8500 --input=labels.png --output=out
+
+`export/tf_serving/` contains the configuration of TensorFlow Serving, the client and a load test; its
+`README.md` says what the client needs and what has not been run yet.
 
 ## 4. TFLite, for phones
 
-`int8` is calibrated with training pairs: where those of the training are not on this machine, `DATASET` and
-`DATA_DIR` name others like them.
+`int8` is calibrated with training pairs. If the model's own are not on this machine, set `DATASET` and
+`DATA_DIR` to others like them.
 """
 
 # %%
@@ -192,8 +221,9 @@ display(Image(reports.row_as_png(pictures)))
 """
 ## 5. TF.js, for web pages
 
-`python -m export.web` makes a page out of it, on which people draw. Here are only the files that a page
-of your own would load.
+This cell makes the files that a page of your own would load. For a complete drawing page, run
+`python -m export.web --workdir=RUN --output=site` on your own machine, in a copy of the project, with
+the run folder.
 """
 
 # %%
@@ -210,7 +240,7 @@ print(
 """
 ## 6. Download
 
-One archive with what the cells above have made; earlier versions stay in the folder.
+One archive with the files that the cells above have made. Earlier versions stay in the folder.
 """
 
 # %%

@@ -21,33 +21,45 @@
 """
 # Train pix2pix
 
-pix2pix ([Isola et al., CVPR 2017](https://arxiv.org/abs/1611.07004)) learns to turn one kind of
-image into another from pairs: labels into house fronts, aerial photos into maps, drawings into
-shoes. A *generator* makes the output; a *discriminator* looks at input and output together and
+pix2pix ([Isola et al., CVPR 2017](https://arxiv.org/abs/1611.07004)) learns from pairs of images to
+turn one kind of image into another: labels into house fronts, aerial photos into maps, drawings
+into shoes. A *generator* makes the output. A *discriminator* looks at input and output together and
 tells generated from real, which teaches the generator what looks wrong.
 
-Choose **Runtime > Change runtime type > T4 GPU**, then **Runtime > Run all**. The notebook
-trains, shows the results, and gives you the trained model as a SavedModel.
+This notebook trains a model, shows the results, and gives you the model as a SavedModel. In Colab:
+
+1. Choose **Runtime > Change runtime type > T4 GPU**. Do this first: changing the runtime later
+   removes uploaded files.
+2. Provide the project, which section 2 installs. Run
+   `git archive --format=zip -o pix2pix_tf.zip HEAD` in a copy of it, and upload `pix2pix_tf.zip` in
+   the Files pane, on the left. Or set `REPOSITORY` in section 1 to a zip on Drive, such as
+   `/content/drive/MyDrive/pix2pix_tf.zip`, or to the project's address, `git+https://...`.
+3. Change the settings in section 1 if you like. The defaults train on drawn house fronts.
+4. Choose **Runtime > Run all**. Colab asks for permission if a setting names a path on Drive, and
+   for your files in section 5 if `IMAGES` is `upload`. At the end the browser downloads the model.
+
+In Jupyter, install the project first; then only steps 3 and 4 apply, and nothing is downloaded: the
+last cell prints where the zip of the model is.
 """
 
 # %% [markdown]
 """
 ## 1. Settings
 
-**Data.** `demo` are house fronts that the program draws itself: nothing to download, good for a
-first run. The other names are the paper's data sets, from 30 MB (`facades`) to 8.6 GB
-(`edges2handbags`).
+**Data.** `demo` is a set of house fronts that the program draws itself: nothing to download, good for
+a first run. The other names are the paper's data sets, which are downloaded: from 30 MB (`facades`)
+to 8.6 GB (`edges2handbags`).
 
-**Your own pairs.** Make a folder on Google Drive with `train` inside and, to see results on images
-that were not trained on, `test`. Each file holds A and B side by side; or use two folders,
-`trainA` and `trainB`, with the same file names. Type the folder as `DATASET`, such as
-`/content/drive/MyDrive/my_pairs`: a path below `/content/drive` connects your Drive, and Colab
-asks for your permission.
+**Your own pairs.** Make a folder on Google Drive with a subfolder `train`. Add `test` to see results
+on images that the model was not trained on. Each file holds A and B side by side; or use two
+folders, `trainA` and `trainB`, with the same file names. Enter the folder as `DATASET`, such as
+`/content/drive/MyDrive/my_pairs`. A path below `/content/drive` connects your Drive, and Colab asks
+for your permission.
 
-**Where runs are kept.** Colab disconnects: when you are away, or after some hours, and then every
-file is gone except those on Drive. For more than a quick try, let `RUNS` be the folder on Drive. A
-checkpoint of the full-size networks takes about 0.9 GB, and up to three are kept; those that are
-replaced go to Drive's bin, which counts as well, so empty it now and then.
+**Where runs are kept.** Colab disconnects when you are away, or after some hours. All files are then
+lost except those on Drive, so for more than a quick try set `RUNS` to the folder on Drive. A
+checkpoint of the full-size networks takes about 0.9 GB, and up to three are kept. Replaced
+checkpoints go to Drive's bin, which counts towards your storage, so empty it now and then.
 """
 
 # %% cellView="form" tags=["parameters"]
@@ -72,7 +84,7 @@ REPOSITORY = "/content/pix2pix_tf.zip"  # @param {type: "string"}
 """
 ## 2. Set up
 
-Installs the project unless it is there. Colab's own TensorFlow is used as it is.
+Installs the project unless it is installed already. Colab's own TensorFlow stays unchanged.
 """
 
 # %%
@@ -126,12 +138,14 @@ if not tf.config.list_physical_devices("GPU"):
 """
 ## 3. Train
 
-The presets below are for a free GPU. They take the paper's batch sizes, but fewer steps than its
-200 epochs. On a T4 the networks compute in float16; weights and losses stay float32.
+The presets below suit a free GPU. They use the paper's batch sizes, but fewer steps than its 200
+epochs. On a T4 the networks compute in float16; weights and losses stay float32.
 
-**Disconnected?** Connect again with a GPU, upload the zip of the project again (or keep it on Drive
-and name it in `REPOSITORY`), and run all cells with the same settings: if `RUNS` is on Drive, the run
-goes on from its newest checkpoint. **Stop** the cell to pause it: everything is saved first.
+**To pause**, stop the cell: it saves everything first. Run it again to resume.
+
+**If Colab disconnects**, connect again with a GPU, upload the zip of the project again (or keep it on
+Drive and name it in `REPOSITORY`), and run all cells with the same settings. If `RUNS` is on Drive,
+the run resumes from its newest checkpoint.
 """
 
 # %%
@@ -176,7 +190,7 @@ print(f"The run is in '{workdir}'; open its index.html for all that was written.
 """
 ## 4. How did it go?
 
-Each grid shows input, output and target: before training, halfway, and now.
+Each grid shows input, output and target: before training, halfway through, and now.
 """
 
 # %%
@@ -189,16 +203,17 @@ for path in dict.fromkeys([grids[0], grids[len(grids) // 2], grids[-1]]):
 """
 **The losses.**
 
-- *discriminator*: how badly it tells real from generated. 0.69 (log 2) is a coin toss; close to 0
-  means that it always can, and the generator has lost touch.
-- *generator* (adversarial): how badly the generator fools it. These two pull against each other,
-  so neither falls for ever; what you want is that both stay in between.
-- *L1*: the mean distance to the target, where black to white is 2. It should fall. It has 100
-  times the weight, and decides what is where; the adversarial term makes the result crisp.
+- *discriminator*: how badly it tells real from generated. 0.69 (log 2) is a coin toss. Close to 0 it
+  always tells them apart, and the generator can no longer keep up.
+- *generator* (adversarial): how badly the generator fools the discriminator. These two losses pull
+  against each other, so neither falls for ever. Both should stay in between.
+- *L1*: the mean distance to the target, where black to white is 2. It should fall. It has 100 times
+  the weight and decides what is where; the adversarial term makes the result crisp.
 
-In the progress bar D is the discriminator, and G the generator's total: adversarial + 100 x L1.
+In the progress bar, D is the discriminator's loss and G the generator's total: adversarial +
+100 x L1.
 
-No loss says how good a picture looks. Trust the grids.
+No loss tells you how good a picture looks. Trust the grids.
 """
 
 # %%
@@ -208,9 +223,10 @@ display(Image(filename=str(workdir / reports.LOSSES_PICTURE)))
 """
 ## 5. Translate images
 
-Held-out pairs, or your own: set `IMAGES` in section 1 and run that cell and this one. Uploads need
-no target and may have any size. The samples of one input differ by the generator's noise: dropout,
-which stays on after training. Expect small differences, as the paper found too.
+This cell translates held-out pairs, or your own images: set `IMAGES` in section 1, then run that cell
+and this one. Uploads need no target and may have any size. The samples of one input differ by the
+generator's noise, which is dropout that stays on after training. The differences are small, as the
+paper found too.
 """
 
 # %%
@@ -243,10 +259,13 @@ for example in inputs:
 """
 ## 6. Export a SavedModel
 
-A SavedModel holds the network and its weights; who uses it needs TensorFlow, but not this project.
-Its signatures are `serving_default` (an image in [-1, 1]), `with_noise` (the noise is an input as
-well, so the output is repeatable) and, where such files hold its channels and values, `encoded`
-(PNG or JPEG files in, PNG out).
+A SavedModel contains the network and its weights. Using it needs TensorFlow, but not this project.
+Its signatures:
+
+- `serving_default`: the input is an image in [-1, 1].
+- `with_noise`: the noise is an input as well, so the output is repeatable.
+- `encoded`: PNG or JPEG files in, PNG files out. Present only if such files can hold the model's
+  channels and values.
 """
 
 # %%
@@ -272,8 +291,8 @@ print(f"With the same noise, the export and the run differ by {difference:.1e} a
 """
 ## 7. Download
 
-Unzip it where TensorFlow Serving looks for models, or load the folder with
-`tf.saved_model.load`. `export_and_serve.ipynb` takes the zip as it is.
+Unzip the archive where TensorFlow Serving looks for models, or load the folder with
+`tf.saved_model.load`. `export_and_serve.ipynb` accepts the zip unchanged.
 """
 
 # %%
