@@ -109,6 +109,7 @@ def main():
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     mirrored = distribution.build_strategy("mirrored")
     one_device = distribution.build_strategy("default")
+    batch_of_4 = dataclasses.replace(_CONFIG, batch_size=4)
     float16_batch_norm = dataclasses.replace(
         _CONFIG, precision="float16", norm="batch", dropout=0.5
     )
@@ -116,11 +117,10 @@ def main():
         num_replicas=mirrored.num_replicas_in_sync,
         is_chief=distribution.is_chief(mirrored),
         shard=distribution.shard_of_worker(mirrored),
-        mirrored=run_steps(_CONFIG, mirrored),
-        one_device=run_steps(_CONFIG, one_device),
+        one_device=run_steps(batch_of_4, one_device),
+        mirrored=run_steps(batch_of_4, mirrored),
+        in_parts=run_steps(dataclasses.replace(batch_of_4, accumulate=2), mirrored),
         float16_batch_norm=run_steps(float16_batch_norm, mirrored),
-        batch_of_4=run_steps(dataclasses.replace(_CONFIG, batch_size=4), one_device),
-        in_parts=run_steps(dataclasses.replace(_CONFIG, batch_size=4, accumulate=2), mirrored),
         float16_in_parts=run_steps(
             dataclasses.replace(float16_batch_norm, batch_size=4, accumulate=2), mirrored
         ),

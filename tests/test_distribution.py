@@ -252,18 +252,16 @@ class MirroredTest(tf.test.TestCase, parameterized.TestCase):
         self.assertTrue(self.found["is_chief"])
         self.assertEqual(self.found["shard"], [0, 1])
 
-    @parameterized.named_parameters(
-        ("at_once", "mirrored", "one_device", 4), ("in_parts", "in_parts", "batch_of_4", 8)
-    )
-    def test_the_update_is_that_of_one_device_on_the_joined_batch(self, name, other, examples):
-        mirrored, one_device = self.found[name], self.found[other]
+    @parameterized.named_parameters(("at_once", "mirrored"), ("in_parts", "in_parts"))
+    def test_the_update_is_that_of_one_device_on_the_joined_batch(self, name):
+        mirrored, one_device = self.found[name], self.found["one_device"]
         for losses, expected in zip(mirrored["losses"], one_device["losses"]):
             self.assertAllClose(losses, expected, rtol=1e-5)
         for weight, expected in zip(mirrored["weights"], one_device["weights"]):
             self.assertAllClose(weight, expected, rtol=0, atol=1e-5)
         for name in ("step", "examples_seen", "traces"):
             self.assertEqual(mirrored[name], one_device[name])
-        self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, examples))
+        self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, 8))
         self.assertAllClose(mirrored["learning_rate"], 1e-3)
 
     def test_an_overflow_on_any_replica_skips_the_step_on_all(self):
