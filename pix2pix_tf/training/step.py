@@ -32,8 +32,7 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
     def replica_step(source: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
         return update(state, config, source, target, _draw_noise(state, config, source))
 
-    # No Python `if` or loop in it depends on a tensor: AutoGraph would only make the start slower.
-    @tf.function(autograph=False)
+    @tf.function
     def train_step(batch) -> dict[str, tf.Tensor]:
         per_replica = strategy.run(replica_step, args=batch)
         reported = {
