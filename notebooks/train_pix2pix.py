@@ -38,8 +38,8 @@ This notebook trains a model, shows the results, and gives you the model as a Sa
 4. Choose **Runtime > Run all**. Colab asks for permission if a setting names a path on Drive, and
    for your files in section 5 if `IMAGES` is `upload`. At the end the browser downloads the model.
 
-In Jupyter, install the project first; then only steps 3 and 4 apply, and nothing is downloaded: the
-last cell prints where the zip of the model is.
+In Jupyter, install the project first; then only steps 3 and 4 apply, and the model stays on your
+machine: the last cell prints where its zip is.
 """
 
 # %% [markdown]
