@@ -194,7 +194,7 @@ Each grid shows input, output and target: before training, halfway through, and 
 """
 
 # %%
-grids = sorted((workdir / reports.SAMPLES_FOLDER).glob("step_*.png"))
+grids = list(reports.list_sample_grids(workdir).values())
 for path in dict.fromkeys([grids[0], grids[len(grids) // 2], grids[-1]]):
     print(path.stem)
     display(Image(filename=str(path)))

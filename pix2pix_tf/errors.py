@@ -1,7 +1,8 @@
 """Errors that are the user's to mend.
 
-Commands print these as one line and exit with status 2; every other exception
-is a defect of the project and keeps its traceback. A message has three parts:
+Commands print these as one line and exit with status 2, and so they do with a
+PermissionError that names a file; every other exception is a defect of the project
+and keeps its traceback. A message has three parts:
 what went wrong, which value came, what to do.
 
 Names of files may hold any character but "/", also one that ends a line or that a terminal

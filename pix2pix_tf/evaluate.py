@@ -89,11 +89,11 @@ def main(unused_arguments: list[str]) -> None:
     """Evaluates what the flags name."""
     options = flags.FLAGS
     _check(options)
+    output = pathlib.Path(options.output)
+    files.check_output_folder(output)
     # After the cheap checks: TensorFlow takes seconds to import.
     from pix2pix_tf.evaluation import checkpoint_choice, runner
 
-    output = pathlib.Path(options.output)
-    files.check_output_folder(output)
     if options.checkpoints:
         config = TrainConfig.load(pathlib.Path(options.model))
         reference = _open_reference(options, config, config.crop_shape, splits=("val", "test"))

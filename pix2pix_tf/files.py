@@ -11,7 +11,6 @@ import secrets
 import shutil
 import socket
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
@@ -31,35 +30,56 @@ _TRIED_BYTES = 4096  # A block of most file systems.
 _UNFINISHED = ".unfinished."
 
 
-def make_output_folder(folder: pathlib.Path) -> None:
-    """Makes a folder, and those above it, where they are not there; tries to write in it.
+def make_folder(folder: pathlib.Path) -> None:
+    """Makes a folder, and those above it, where they are not there.
 
     Raises:
         InputError: If there is a file in its place, or it may not be made.
-        WriteError: If nothing can be written in it, before hours are spent on what should be.
     """
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise _in_its_place(folder) from None
     except OSError as error:
-        raise InputError(f"'{folder}' cannot be made ({error}). Name another folder.") from None
-    with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(_TRIED_BYTES))  # A full disk may still take a name.
-        file.flush()
-        os.fsync(file.fileno())
+        raise _not_made(folder, error) from None
+
+
+def make_output_folder(folder: pathlib.Path) -> None:
+    """Makes a folder as `make_folder` does, and tries to write in it.
+
+    Raises:
+        InputError: If there is a file in its place, or it may not be made.
+        WriteError: If nothing can be written in it, before hours are spent on what should be.
+    """
+    make_folder(folder)
+    # As `write_atomically` writes: some file systems have no files without a name, or cannot remove
+    # those that are open. A full disk may still take a name, and zeros.
+    trial = pathlib.Path(folder) / f".trial{_UNFINISHED}{secrets.token_hex(8)}"
+    with writing(folder):
+        try:
+            with open(trial, "xb") as file:
+                file.write(secrets.token_bytes(_TRIED_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            with contextlib.suppress(OSError):
+                trial.unlink()
 
 
 def check_output_folder(folder: pathlib.Path) -> None:
     """Refuses, before long work, a folder that could not be made or written in; makes none.
 
     Raises:
-        InputError: If there is a file in its place, or above it.
+        InputError: If there is a file, or a link that leads nowhere, in its place or above it; or
+            it cannot be made there.
         WriteError: If this user may not write there.
     """
-    place = pathlib.Path(folder).absolute()
-    while not _look_up(place, pathlib.Path.exists):
-        place = place.parent
+    try:
+        place = pathlib.Path(folder).absolute()
+        while not place.exists() and not place.is_symlink():
+            place = place.parent
+    except OSError as error:
+        raise _not_made(folder, error) from None
     if not place.is_dir():
         raise _in_its_place(folder)
     if not os.access(place, os.W_OK | os.X_OK):
@@ -71,6 +91,10 @@ def check_output_folder(folder: pathlib.Path) -> None:
 
 def _in_its_place(folder: pathlib.Path) -> InputError:
     return InputError(f"'{folder}' cannot be made: a file is in its place. Name another folder.")
+
+
+def _not_made(folder: pathlib.Path, error: OSError) -> InputError:
+    return InputError(f"'{folder}' cannot be made ({error}). Name another folder.")
 
 
 def require_file(path: pathlib.Path) -> None:
@@ -126,7 +150,8 @@ def _look_up(path: pathlib.Path, question: Callable[[pathlib.Path], bool]) -> bo
         if error.errno != errno.EACCES:
             raise _unreadable(path, error) from None
         # Then it is a folder above that denies it, whether or not there is such a thing in it.
-        above = [*reversed(path.absolute().parents)]
+        where_links_lead = pathlib.Path(os.path.realpath(path))
+        above = [*reversed(path.absolute().parents), *reversed(where_links_lead.parents)]
         closed = next((x for x in above if not os.access(x, os.X_OK)), path.parent)
         raise InputError(
             f"'{closed}' cannot be entered ({error.strerror}). Permit it (chmod +x), or name "

@@ -60,6 +60,12 @@ class EvaluateTest(tf.test.TestCase):
     def read(self) -> dict:
         return json.loads((self.output / "evaluation.json").read_text(encoding="utf-8"))
 
+    def test_a_folder_that_cannot_be_made_is_refused_first(self):
+        self.output.touch()
+        result = self.evaluate(model=self.output.parent / "no run")
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, f"error: '{self.output}' cannot be made: a file is")
+
     def test_measures_and_outputs_of_the_test_split(self):
         result = self.evaluate("--seed=5")
         self.assertEqual(result.exit_code, 0, result.stderr)

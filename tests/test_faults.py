@@ -153,6 +153,12 @@ class RunTest(parameterized.TestCase):
                 result = self.train(self.workdir)
             self.assert_one_line(result, r"/run' cannot be written: .*[Mm]ake that")
 
+    def test_a_folder_that_cannot_be_made_is_refused_before_data_are_read(self):
+        (self.folder / "file").touch()
+        with mock.patch.object(loop, "open_reader", side_effect=AssertionError):
+            result = self.train(self.folder / "file" / "run")
+        self.assert_one_line(result, "/file/run' cannot be made: a file is in its place")
+
     def test_a_second_run_is_refused_and_changes_nothing(self):
         shutil.copytree(self.undisturbed, self.workdir)
         with locking.RunLock(self.workdir):

@@ -185,6 +185,16 @@ class ReadingFoldersTest(parameterized.TestCase):
         end = "entered (Permission denied). Permit it (chmod +x), or name another folder"
         self.assert_refused(function, self.folder, f"{self.folder / name}'", end)
 
+    def test_the_folder_behind_a_link_that_may_not_be_entered(self):
+        (self.folder / "closed" / "run").mkdir(parents=True)
+        (self.folder / "link").symlink_to(self.folder / "closed" / "run")
+        denied = PermissionError(errno.EACCES, "Permission denied")
+        closed = os.fspath(self.folder / "closed")
+        with mock.patch.object(pathlib.Path, "is_dir", side_effect=denied):
+            with mock.patch.object(os, "access", lambda path, mode: os.fspath(path) != closed):
+                with self.assertRaisesRegex(InputError, f"^'{closed}' cannot be entered"):
+                    files.is_folder(self.folder / "link")
+
     @parameterized.named_parameters(_LOCATE.items())
     def test_names_that_are_too_long(self, function):
         path = self.folder.parent / ("l" * 300)
@@ -276,6 +286,19 @@ class FoldersTest(parameterized.TestCase):
         with self.assertRaisesRegex(InputError, f"{name}' cannot be made: a file is in its place"):
             files.check_output_folder(self.folder / name)
 
+    @parameterized.parameters("link", "link/below", "circle")
+    def test_what_could_not_be_made_for_a_link_that_leads_nowhere(self, name):
+        (self.folder / "link").symlink_to(self.folder / "unplugged" / "disk")
+        (self.folder / "circle").symlink_to(self.folder / "circle")
+        with self.assertRaisesRegex(InputError, f"{name}' cannot be made"):
+            files.check_output_folder(self.folder / name)
+
+    def test_what_could_not_be_made_where_the_working_folder_is_gone(self):
+        gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        with mock.patch.object(os, "getcwd", side_effect=gone):
+            with self.assertRaisesRegex(InputError, "'runs' cannot be made .*No such file"):
+                files.check_output_folder(pathlib.Path("runs"))
+
     def test_what_could_not_be_made_for_lack_of_permission(self):
         with mock.patch.object(os, "access", return_value=False):
             with self.assertRaisesRegex(WriteError, f"may not write in '{self.folder}'"):
@@ -288,11 +311,26 @@ class FoldersTest(parameterized.TestCase):
 
     def test_a_folder_that_is_there_but_not_to_be_written_in_is_refused(self):
         fault = OSError(errno.EROFS, os.strerror(errno.EROFS))
-        with mock.patch.object(tempfile, "TemporaryFile", side_effect=fault):
+        with mock.patch.object(os, "fsync", side_effect=fault) as fsync:
             with self.assertRaisesRegex(
                 WriteError, rf"'{self.folder}' cannot be written: Read-only"
             ):
                 files.make_output_folder(self.folder)
+        fsync.assert_called_once()
+        self.assertEmpty(list(self.folder.iterdir()))
+
+    def test_others_do_not_take_what_is_tried_for_a_result(self):
+        names = []
+        unlink = pathlib.Path.unlink
+
+        def see(path):
+            names.extend(other.name for other in self.folder.iterdir())
+            unlink(path)
+
+        with mock.patch.object(pathlib.Path, "unlink", see):
+            files.make_output_folder(self.folder)
+        self.assertLen(names, 1)
+        self.assertStartsWith(names[0], ".")
         self.assertEmpty(list(self.folder.iterdir()))
 
     @parameterized.parameters("a*b", "a?", "run[1]")

@@ -132,6 +132,14 @@ class FormsTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(InputError, "'.*some.zip' is no zip file that can be unpacked"):
             forms.save_version(archive, self.output)
 
+    def test_a_zip_with_names_without_a_character(self):
+        archive = self.folder / "some.zip"
+        with zipfile.ZipFile(archive, "w") as content:
+            content.writestr("run/config.json", b"{}")
+        archive.write_bytes(archive.read_bytes().replace(b"run/", b"\0un/"))
+        with self.assertRaisesRegex(InputError, "'.*some.zip' is no zip file that can be unpacked"):
+            forms.save_version(archive, self.output)
+
     def test_a_zip_that_may_not_be_read_and_a_folder_that_may_not_be_written(self):
         archive = self.forms["run_zip"]
         refused = PermissionError(errno.EACCES, "Permission denied")

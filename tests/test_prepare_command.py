@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -165,6 +166,14 @@ class OutputFolderTest(_CommandTest):
         made = [call.args[1] for call in make_grey.call_args_list]
         self.assertEqual(made, ["1.png", "2.png"])
         self.assertEqual(result.stdout, f"Wrote 2 pairs to '{self.output}'; 1 was already there.\n")
+
+    def test_what_is_all_finished_may_be_read_only(self):
+        self.save("1.png")
+        self.assertEqual(prepare("colorize", self.folder).exit_code, 0)
+        fault = OSError(errno.EROFS, os.strerror(errno.EROFS))
+        with mock.patch.object(os, "fsync", side_effect=fault):  # Of all that is written.
+            result = prepare("colorize", self.folder)
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
 
     def test_other_settings_need_another_folder(self):
         self.save("1.png")

@@ -252,6 +252,15 @@ class PageTest(ReportTestCase):
         page = html.unescape((folder / "index.html").read_text(encoding="utf-8"))
         self.assertIn(f"--model='{folder}' --input=", page)
 
+    def test_later_samples_are_removed_and_nothing_else(self):
+        for step in (5, 50, 10**8):
+            reports.write_sample_grid(self.workdir, step, np.zeros([4, 4, 3], np.uint8))
+        copy = self.workdir / "samples" / "step_00000050 copy.png"
+        copy.write_bytes(b"")
+        reports.remove_later_samples(self.workdir, step=5)
+        names = sorted(path.name for path in (self.workdir / "samples").iterdir())
+        self.assertEqual(names, ["step_00000005.png", copy.name])
+
     def test_newest_samples_come_first_and_newest_numbers_are_shown(self):
         self.write_metrics({"step": 5, "l1_loss": 0.5}, {"step": 1200, "l1_loss": 0.123456})
         reports.plot_losses(self.workdir, gan_loss="none")

@@ -42,6 +42,12 @@ class TrainSegmenterTest(tf.test.TestCase):
     def run_command(self, *flags: str) -> command_line.Result:
         return command_line.run(train_segmenter, f"--output={self.output}", *flags)
 
+    def test_a_folder_that_cannot_be_made_is_refused_first(self):
+        self.output.touch()
+        result = self.train("--dataset=/not/on/this/machine/facades")
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, f"error: '{self.output}' cannot be made: a file is")
+
     def train(self, *flags: str, num_steps: int = 4) -> command_line.Result:
         return self.run_command(
             f"--dataset={self.folder / 'facades'}",

@@ -12,6 +12,7 @@ from unittest import mock
 
 import browser_tools
 import command_line
+import file_faults
 import numpy as np
 import tensorflow as tf
 import tiny_runs
@@ -331,6 +332,12 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         )
         card = json.loads((site / url).read_text())
         self.assertEqual(card["userDefinedMetadata"]["tfjs"]["quantize"], "uint8")
+
+    def test_samples_that_may_not_be_read_are_left_out(self):
+        config = TrainConfig(dataset="facades")
+        with file_faults.unreadable(self.folder):
+            found = assemble._open_samples(config, str(self.folder))
+        self.assertEqual(found, (None, None))
 
     def test_samples_of_a_folder_of_pairs(self):
         data = self.folder / "data" / "test"

@@ -18,8 +18,8 @@ def ignored() -> Iterator[None]:
 
     `warnings.catch_warnings` alone is for one thread: of two that overlap, the one that
     leaves last gives back what it found, which are the switched-off warnings of the other.
-    That remains so beside a thread that uses `warnings.catch_warnings` itself; only warnings are
-    lost then.
+    That remains so beside a thread that uses `warnings.catch_warnings` itself: the filters of one
+    may then stay.
     """
     global _users
     with _lock:

@@ -164,15 +164,16 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     output = pathlib.Path(output)
     folders = [INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER]
     folders += [f"{SAMPLES_FOLDER}/{draw}" for draw in range(2, outputs.num_samples + 1)]
+    files.make_output_folder(output)  # Before it takes minutes to find out.
     for folder in folders:
-        files.make_output_folder(output / folder)  # Before it takes minutes to find out.
+        files.make_folder(output / folder)
     names = [x for x in reference.reader.names if outputs.names is None or x in outputs.names]
     in_grid = {names[i] for i in np.linspace(0, len(names) - 1, _NUM_ROWS).round().astype(int)}
     rows = []
 
     with files.unfinished_folder(output, "pictures") as unfinished:
         for folder in folders:
-            files.make_output_folder(unfinished / folder)
+            files.make_folder(unfinished / folder)
 
         def keep(pair: MeasuredPair) -> None:
             pictures = [pair.source, pair.draws[0], pair.target_pixels, *pair.draws[1:]]

@@ -88,6 +88,7 @@ def _unpack(archive: pathlib.Path, folder: str) -> None:
         zlib.error,
         lzma.LZMAError,
         ValueError,  # Of names that are no text, and of places before the file's beginning.
+        IndexError,  # Of a name without a character, before Python 3.12.
     ) as error:
         raise InputError(
             f"'{archive}' is no zip file that can be unpacked ({error}). Pass a run folder, an "

@@ -122,7 +122,7 @@ def row_as_png(pictures: Mapping[str, np.ndarray]) -> bytes:
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
     """Writes `samples/step_NNNNNNNN.png`."""
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
-    files.make_output_folder(folder)
+    files.make_folder(folder)
     files.write_atomically(
         folder / f"step_{step:08d}.png", images.encode_image(tf.constant(grid), ".png")
     )
