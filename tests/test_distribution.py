@@ -150,7 +150,7 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
         process = self.start(0)
         self.wait_until(lambda: self.is_listening(0), [process])
         process.send_signal(signal.SIGHUP)
-        self.assertEqual(process.wait(timeout=20), -signal.SIGHUP)
+        self.assertEqual(process.wait(timeout=60), -signal.SIGHUP)
 
     def is_listening(self, index: int) -> bool:
         """Whether a worker takes connections, which it does before it waits for the others."""
@@ -241,7 +241,7 @@ class MirroredTest(tf.test.TestCase, parameterized.TestCase):
                 },
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=600,  # Seconds; alone on two cores it takes 100.
             )
         if result.returncode:
             raise AssertionError(f"{_SCRIPT.name} failed:\n{result.stderr[-4000:]}")
