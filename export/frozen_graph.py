@@ -37,22 +37,13 @@ class FrozenGraph:
     outputs: dict[str, tf.TensorSpec]
 
 
-def freeze(signature, input_specs: dict[str, tf.TensorSpec]) -> FrozenGraph:
-    """Returns a signature's graph for inputs of the given shapes.
-
-    Args:
-        signature: A loaded signature.
-        input_specs: By the signature's input names. A dimension may be None; what
-            depends on it is then computed at each call.
-    """
-    named = {
-        name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in input_specs.items()
-    }
-    function = tf.function(lambda **inputs: signature(**inputs)).get_concrete_function(**named)
+def freeze(function: tf.types.experimental.ConcreteFunction) -> FrozenGraph:
+    """Returns the graph of a signature; a size that it leaves open is computed at each call."""
     frozen = convert_to_constants.convert_variables_to_constants_v2(function)
+    inputs = function.structured_input_signature[1]
     names = sorted(function.structured_outputs)  # As a function flattens a dictionary.
     outputs = dict(zip(names, (tensor.name for tensor in frozen.outputs)))
-    return _simplify(frozen.graph.as_graph_def(), named, outputs)
+    return _simplify(frozen.graph.as_graph_def(), inputs, outputs)
 
 
 def _simplify(

@@ -98,19 +98,14 @@ def _freeze(
         height, width = (-(-side // config.crop_size) * config.crop_size for side in sides)
         noise = noise_size(config, height=height, width=width)
     specs = dict(
-        image=tf.TensorSpec([batch, *sides, config.input_channels], tf.float32),
-        z=tf.TensorSpec([batch, noise], tf.float32),
+        image=tf.TensorSpec([batch, *sides, config.input_channels], tf.float32, name="image"),
+        z=tf.TensorSpec([batch, noise], tf.float32, name="z"),
     )
-    with exported.loading(version):
-        loaded = tf.saved_model.load(str(version))
-        functions = exported.portable_functions(loaded)
-        signatures = {name: functions[name] for name in names}
+    model = exported.portable_model(version)  # Kept, since its functions do not keep its variables.
+    functions = model.tensor_signatures(**specs)
     graphs = {}
-    for name, signature in signatures.items():
-        wanted = signature.structured_input_signature[1]
-        graph = subpixel.rewrite(
-            frozen_graph.freeze(signature, {key: specs[key] for key in wanted})
-        )
+    for name in names:
+        graph = subpixel.rewrite(frozen_graph.freeze(functions[name]))
         lacking = sorted({node.op for node in graph.nodes} - _RUNS)
         if lacking:
             raise InputError(

@@ -75,22 +75,19 @@ def convert(job: Job) -> dict[str, float]:
     Raises:
         RuntimeError: If the file needs operators that LiteRT has not.
     """
-    import tensorflow as tf
-
     from export import tflite_graph
 
-    loaded = tf.saved_model.load(job.saved_model)
     with tempfile.TemporaryDirectory(dir=pathlib.Path(job.output).parent) as folder:
-        _save_with_shapes(loaded, job, folder)
+        _save_with_shapes(job, folder)
         contents = _convert(folder, job)
     custom = tflite_graph.custom_operators(contents)
     if custom:
         raise RuntimeError(f"The graph has operators that LiteRT has not: {', '.join(custom)}.")
     pathlib.Path(job.output).write_bytes(tflite_graph.simplify(contents))
-    return _compare(loaded, job)
+    return _compare(job)
 
 
-def _save_with_shapes(loaded, job: Job, folder: str) -> None:
+def _save_with_shapes(job: Job, folder: str) -> None:
     """Saves the model anew, its signatures traced for the shapes of the job.
 
     With sizes that are known, the converter computes the padding and the cropping
@@ -100,23 +97,12 @@ def _save_with_shapes(loaded, job: Job, folder: str) -> None:
 
     from pix2pix_tf.inference import exported
 
-    portable = exported.portable_functions(loaded)
-
-    def serving_default(image):
-        return portable["serving_default"](image=image)
-
-    def with_noise(image, z):
-        return portable["with_noise"](image=image, z=z)
-
-    image = tf.TensorSpec(job.image_shape, tf.float32, name="image")
-    z = tf.TensorSpec(job.noise_shape, tf.float32, name="z")
-    module = tf.Module()
-    module.loaded = loaded  # Holds the variables.
-    signatures = dict(
-        serving_default=tf.function(serving_default).get_concrete_function(image),
-        with_noise=tf.function(with_noise).get_concrete_function(image, z),
+    model = exported.portable_model(pathlib.Path(job.saved_model))
+    signatures = model.tensor_signatures(
+        image=tf.TensorSpec(job.image_shape, tf.float32, name="image"),
+        z=tf.TensorSpec(job.noise_shape, tf.float32, name="z"),
     )
-    tf.saved_model.save(module, folder, signatures=signatures)
+    tf.saved_model.save(model, folder, signatures=signatures)
 
 
 def _convert(folder: str, job: Job) -> bytes:
@@ -155,11 +141,12 @@ def _examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.array(image)[np.newaxis], z
 
 
-def _compare(loaded, job: Job) -> dict[str, float]:
+def _compare(job: Job) -> dict[str, float]:
     import tensorflow as tf
 
     from export import litert
 
+    loaded = tf.saved_model.load(job.saved_model)
     model = litert.LiteRtModel(job.output)
     differences = []
     for image, z in itertools.islice(_examples(job), job.compared):

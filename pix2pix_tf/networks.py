@@ -6,6 +6,7 @@ import pathlib
 import warnings
 
 import keras
+import numpy as np
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
@@ -66,6 +67,21 @@ def crop_noise_size(config: TrainConfig) -> int:
     """Returns how many numbers z has for one training crop, square or not."""
     height, width = config.crop_shape
     return noise_size(config, height=height, width=width)
+
+
+def read_generator_weights(config: TrainConfig, path: pathlib.Path) -> list[np.ndarray]:
+    """Returns the weights of a generator from its `.weights.h5`, in the order that Keras has.
+
+    The file is of the generator as it is trained. One that serves may have other layers for
+    its normalisation; both hold the same arrays in the same order.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: If it is damaged, or of another network.
+    """
+    generator = build_generator(config)
+    load_weights(generator, path)
+    return generator.get_weights()
 
 
 def load_weights(model: keras.Model, path: pathlib.Path) -> None:

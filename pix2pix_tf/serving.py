@@ -11,8 +11,10 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, keras_compat, version, warmup
@@ -20,13 +22,14 @@ from pix2pix_tf.config import LAB, MAX_SERVED_PIXELS, TrainConfig
 from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
-from pix2pix_tf.networks import build_generator, load_weights, noise_size
+from pix2pix_tf.networks import build_generator, noise_size, read_generator_weights
 from pix2pix_tf.training import checkpoints, reports, write_errors
 
 MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
-# Attribute of the loaded object that holds `ServingModel.portable_functions`.
-PORTABLE = "portable"
+# Where the variables of a version are, and the name that each has there, by its number.
+VARIABLES = "variables/variables"
+VARIABLE_NAME = "_tracked/{}/.ATTRIBUTES/VARIABLE_VALUE"
 _ALL_VALUES = "all of an unsigned integer type"  # What [-1, 1] stands for, unless it is stated.
 
 
@@ -35,7 +38,7 @@ class ServingModel(tf.Module):
 
     Args:
         config: Of the run.
-        weights: The generator's `.weights.h5`.
+        weights: The generator's, in the order of `keras.Model.get_weights`.
         statistics: "image": what else is in a batch changes nothing. "batch": the
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
@@ -49,7 +52,7 @@ class ServingModel(tf.Module):
     def __init__(
         self,
         config: TrainConfig,
-        weights: pathlib.Path,
+        weights: Sequence[np.ndarray],
         *,
         statistics: str = "image",
         dropout: bool = True,
@@ -68,16 +71,18 @@ class ServingModel(tf.Module):
         self.statistics = statistics
         self.max_pixels = max_pixels
         self.noise_size = noise_size(config)
-        # The file is of the generator as trained, whose normalisation may be another
-        # layer than the one that serves; both hold the same arrays in the same order.
-        trained = build_generator(config)
-        load_weights(trained, weights)
         generator = build_generator(config, statistics=statistics, formulation=formulation)
-        generator.set_weights(trained.get_weights())
-        # In functions, which are not tracked: with Keras 3 every weight would be saved twice.
-        self._generate = lambda inputs: generator(inputs)
-        self._formulation = formulation
-        self._set_formulation = lambda name: convolutions.set_formulation(generator, name)
+        generator.set_weights(weights)
+        image = tf.TensorSpec([None, None, None, config.input_channels], tf.float32, name="image")
+        z = tf.TensorSpec([None, None], tf.float32, name="z")
+        # One trace, which all signatures call: the network is in a SavedModel once.
+        generate = tf.function(
+            lambda image, z: generator([image, z]), input_signature=[image, z], autograph=False
+        )
+        # In a function of Python, which is not tracked: with Keras 3 every weight would be
+        # saved twice.
+        self._generate = lambda image, z: generate(image, z)
+        self._specs = dict(image=image, z=z)
         # Tracked here, because Keras 3 hides them from loaders outside Python.
         self._tracked = keras_compat.tf_variables(generator)
 
@@ -109,7 +114,7 @@ class ServingModel(tf.Module):
         with tf.control_dependencies([fits]):
             z = tf.identity(z)
         padded = augment.pad_to_multiple(image, self.config.crop_size)
-        output = self._generate([padded, z])
+        output = self._generate(padded, z)
         return output[:, : tf.shape(image)[1], : tf.shape(image)[2]]
 
     def draw_noise(self, image: tf.Tensor) -> tf.Tensor:
@@ -149,27 +154,22 @@ class ServingModel(tf.Module):
             )
             return {"image_bytes": translated}
 
-        traced = self._tensor_functions()
+        traced = self.tensor_signatures(**self._specs)
         if self.config.has_encoded_signature:
-            traced["encoded"] = tf.function(encoded).get_concrete_function(image_bytes)
+            function = tf.function(encoded, autograph=False)
+            traced["encoded"] = function.get_concrete_function(image_bytes)
         return traced
 
-    def portable_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        """Returns the signatures that take tensors, in the operations that converters know.
+    def tensor_signatures(
+        self, *, image: tf.TensorSpec, z: tf.TensorSpec
+    ) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Returns the signatures that take tensors, traced for tensors of the given shapes.
 
-        The signatures themselves are made for the CPU of a server; phones and browsers
-        have convolutions of their own, which a converter has to recognise.
+        Args:
+            image: `[batch, height, width, input_channels]`, of which the first three may be
+                None, for any size.
+            z: `[batch, units]`, likewise.
         """
-        self._set_formulation(convolutions.PORTABLE)
-        try:
-            return self._tensor_functions()
-        finally:
-            self._set_formulation(self._formulation)
-
-    def _tensor_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        channels = self.config.input_channels
-        image = tf.TensorSpec([None, None, None, channels], tf.float32, name="image")
-        z = tf.TensorSpec([None, None], tf.float32, name="z")
 
         def serving_default(*, image):
             return {"output": self.translate(image, self.draw_noise(image))}
@@ -178,8 +178,11 @@ class ServingModel(tf.Module):
             return {"output": self.translate(image, z)}
 
         return {
-            "serving_default": tf.function(serving_default).get_concrete_function(image=image),
-            "with_noise": tf.function(with_noise).get_concrete_function(image=image, z=z),
+            function.__name__: tf.function(function, autograph=False).get_concrete_function(**specs)
+            for function, specs in (
+                (serving_default, dict(image=image)),
+                (with_noise, dict(image=image, z=z)),
+            )
         }
 
     def _translate_encoded(self, contents: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -247,11 +250,14 @@ def save_version(
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     files.check_no_pattern(output)
     config = TrainConfig.load(workdir)
-    weights, step = checkpoints.find_weights(workdir, checkpoint)
+    path, step = checkpoints.find_weights(workdir, checkpoint)
     model = ServingModel(
-        config, weights, statistics=statistics, dropout=dropout, max_pixels=max_pixels
+        config,
+        read_generator_weights(config, path),
+        statistics=statistics,
+        dropout=dropout,
+        max_pixels=max_pixels,
     )
-    setattr(model, PORTABLE, model.portable_functions())
     model_card = json.dumps(_model_card(model, workdir, step), indent=2)
     files.make_output_folder(output)
     with write_errors.writing(output), files.unfinished_folder(output, "version") as unfinished:

@@ -1,9 +1,15 @@
 """What all tests share."""
 
 import gc
+import os
 import sys
 
 import pytest
+
+# Where each core has a process of its own, more threads would only wait for each other. Said
+# before TensorFlow is imported; the processes that tests start keep to it as well.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.update(TF_NUM_INTRAOP_THREADS="1", OMP_NUM_THREADS="1")
 
 
 def pytest_collection_modifyitems(items):

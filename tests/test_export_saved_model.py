@@ -394,10 +394,10 @@ class GoldenWeightsTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(keras_major=(2, 3), norm=("batch", "instance", "none"))
     def test_weights_of_both_keras_give_the_same_picture(self, keras_major, norm):
         run = tiny_runs.temporary_folder(self)
-        config = TrainConfig(crop_size=SIZE, base_filters=1, norm=norm)
+        TrainConfig(crop_size=SIZE, base_filters=1, norm=norm).save(run)
         packed = (_GOLDEN / f"keras{keras_major}_{norm}.weights.h5.gz").read_bytes()
         (run / GENERATOR_WEIGHTS).write_bytes(gzip.decompress(packed))
-        model = serving.ServingModel(config, run / GENERATOR_WEIGHTS)
+        model = tiny_runs.serving_model(run)
         image = tiny_runs.random_image(1, SIZE, SIZE, 3)
         output = model.translate(image, tiny_runs.random_noise(1, model.noise_size))
         with np.load(_GOLDEN / "expected.npz") as expected:

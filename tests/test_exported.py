@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+from tensorflow.core.protobuf import saved_model_pb2
 
 from pix2pix_tf import serving
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -54,42 +55,44 @@ class ExportedModelTest(tf.test.TestCase):
             run(image[0], seed=3), translator.load(self.version)(image[0], seed=3), atol=1e-5
         )
 
-    def test_portable_functions_are_the_signatures_in_other_operations(self):
-        loaded = tf.saved_model.load(str(self.version))
-        portable = exported.portable_functions(loaded)
-        self.assertCountEqual(portable, ["serving_default", "with_noise"])
+    def test_the_portable_model_computes_the_same_in_other_operations(self):
+        portable = exported.portable_model(self.version)
         image = tf.constant(tiny_runs.random_image(1, 32, 64, 3))
         z = tf.constant(tiny_runs.random_noise(1, 2 * self.model.noise_size))
-        found, expected = (
-            functions["with_noise"](image=image, z=z)["output"]
-            for functions in (portable, loaded.signatures)
+        found = portable.translate(image, z)
+        self.assertAllClose(found, self.model.translate_with_noise(image, z), rtol=0, atol=1e-5)
+
+        functions = portable.tensor_signatures(
+            image=tf.TensorSpec([1, 32, 64, 3], name="image"), z=tf.TensorSpec(z.shape, name="z")
         )
-        self.assertAllClose(found, expected, rtol=0, atol=1e-5)
-        self.assertEqual(portable["serving_default"](image=image)["output"].shape, found.shape)
+        self.assertCountEqual(functions, ["serving_default", "with_noise"])
+        loaded = tf.saved_model.load(str(self.version))
+        choices = {"Conv2D", "Conv2DBackpropInput", "BatchMatMulV2"}
+        for name, function in functions.items():
+            operations = tiny_runs.operations(function.graph.as_graph_def())
+            self.assertEqual(operations & choices, {"Conv2D", "Conv2DBackpropInput"})
+            # The signature decides by the size of the image.
+            graph_def = loaded.signatures[name].graph.as_graph_def()
+            self.assertEqual(tiny_runs.operations(graph_def) & choices, choices)
 
-        def operations(function):
-            graph_def = function.graph.as_graph_def()
-            names = [body.signature.name for body in graph_def.library.function]
-            # Saved gradients would make it ten times as slow to load.
-            self.assertEmpty([name for name in names if "grad_fn" in name])
-            nested = [node for body in graph_def.library.function for node in body.node_def]
-            return {node.op for node in [*graph_def.node, *nested]}
+    def test_the_network_is_in_a_saved_model_once(self):
+        contents = saved_model_pb2.SavedModel.FromString(
+            (self.version / serving.SAVED_MODEL).read_bytes()
+        )
+        (graph_def,) = (meta_graph.graph_def for meta_graph in contents.meta_graphs)
+        bodies = [{node.op for node in body.node_def} for body in graph_def.library.function]
+        self.assertLen([kinds for kinds in bodies if "Tanh" in kinds], 1)
+        # Saved gradients would make it ten times as slow to load.
+        names = [body.signature.name for body in graph_def.library.function]
+        self.assertEmpty([name for name in names if "grad_fn" in name])
 
-        in_both = {"Conv2D", "Conv2DBackpropInput", "BatchMatMulV2"}
-        # The signature decides by the size of the image.
-        wanted = ({"Conv2D", "Conv2DBackpropInput"}, in_both)
-        for name in portable:
-            for functions, kinds in zip((portable, loaded.signatures), wanted):
-                graph = tf.function(lambda f=functions[name], **x: f(**x)).get_concrete_function(
-                    **{"image": image, **({"z": z} if name == "with_noise" else {})}
-                )
-                self.assertEqual(operations(graph) & in_both, kinds)
-
-    def test_a_model_of_before_is_portable_as_it_is(self):
-        class Loaded:
-            signatures = dict(with_noise=len)
-
-        self.assertIs(exported.portable_functions(Loaded()), Loaded.signatures)
+    def test_weights_that_are_not_those_of_the_card(self):
+        mixed = shutil.copytree(self.version, tiny_runs.temporary_folder(self) / "mixed")
+        card = json.loads((mixed / serving.MODEL_CARD).read_text())
+        card["config"]["base_filters"] = 4
+        (mixed / serving.MODEL_CARD).write_text(json.dumps(card))
+        with self.assertRaisesRegex(InputError, "mixed' cannot be loaded"):
+            exported.portable_model(mixed)
 
     def test_what_is_no_exported_model(self):
         folder = tiny_runs.temporary_folder(self)

@@ -18,7 +18,6 @@ from PIL import Image
 
 from pix2pix_tf import serving
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 
 v1 = tf.compat.v1
 SIZE = tiny_runs.CROP_SIZE
@@ -278,10 +277,9 @@ class ChannelsTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((1, 4), (4, 1))
     def test_signatures_follow_the_channels(self, input_channels, output_channels):
         run = tiny_runs.temporary_folder(self) / "run"
-        config = tiny_runs.write_run(
-            run, input_channels=input_channels, output_channels=output_channels
-        )
-        signatures = serving.ServingModel(config, run / GENERATOR_WEIGHTS).signatures()
+        tiny_runs.write_run(run, input_channels=input_channels, output_channels=output_channels)
+        model = tiny_runs.serving_model(run)
+        signatures = model.signatures()
         for name in ("serving_default", "with_noise"):
             (_, inputs) = signatures[name].structured_input_signature
             inputs = inputs or dict(image=signatures[name].inputs[0])
@@ -303,8 +301,8 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         run = tiny_runs.temporary_folder(cls) / "run"
-        config = tiny_runs.write_run(run)
-        cls.model = serving.ServingModel(config, run / GENERATOR_WEIGHTS)
+        tiny_runs.write_run(run)
+        cls.model = tiny_runs.serving_model(run)
         cls.trained = tiny_runs.read_generator(run)
 
     def assert_equal_one_by_one(self, model, trained):
@@ -327,15 +325,15 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_variant_equals_the_generator_as_trained(self, settings):
         run = tiny_runs.temporary_folder(self) / "run"
-        config = tiny_runs.write_run(run, **settings)
-        model = serving.ServingModel(config, run / GENERATOR_WEIGHTS)
+        tiny_runs.write_run(run, **settings)
+        model = tiny_runs.serving_model(run)
         self.assert_equal_one_by_one(model, tiny_runs.read_generator(run))
 
     @parameterized.parameters("batch", "instance")
     def test_batch_statistics_are_the_rule_to_the_letter(self, norm):
         run = tiny_runs.temporary_folder(self) / "run"
-        config = tiny_runs.write_run(run, norm=norm)
-        model = serving.ServingModel(config, run / GENERATOR_WEIGHTS, statistics="batch")
+        tiny_runs.write_run(run, norm=norm)
+        model = tiny_runs.serving_model(run, statistics="batch")
         trained = tiny_runs.read_generator(run)
         image = tiny_runs.random_image(3, SIZE, SIZE, 3)
         z = tiny_runs.random_noise(3, model.noise_size)
@@ -365,9 +363,9 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
         image = tiny_runs.random_image(1, height, width, 3)
         seen = []
 
-        def spy(inputs):
-            seen.append(inputs[0])
-            return inputs[0]
+        def spy(image, z):
+            seen.append(image)
+            return image
 
         with mock.patch.object(self.model, "_generate", spy):
             self.model.translate(image, self.model.draw_noise(image))
@@ -398,8 +396,8 @@ class EncodedPixelsTest(tf.test.TestCase, parameterized.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         run = tiny_runs.temporary_folder(cls) / "run"
-        config = tiny_runs.write_run(run)
-        cls.model = serving.ServingModel(config, run / GENERATOR_WEIGHTS, dropout=False)
+        tiny_runs.write_run(run)
+        cls.model = tiny_runs.serving_model(run, dropout=False)
         cls.encoded = staticmethod(cls.model.signatures()["encoded"])
 
     def translated(self, contents: bytes) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import tracemalloc
-import types
 from unittest import mock
 
 import command_line
@@ -18,7 +17,7 @@ from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import augment, images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.inference import exported, tiles, translator
+from pix2pix_tf.inference import tiles, translator
 
 SIZE = tiny_runs.CROP_SIZE
 # In levels of 255: what docs/any_image.md states. The order of sums is another, and nothing else.
@@ -264,12 +263,6 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
                 else:
                     with self.assertRaisesRegex(InputError, "take about 8 GB of memory"):
                         translate_file.check_size("a.png")
-
-    def test_an_export_that_hides_its_weights(self):
-        card = serving.read_model_card(serving.find_version(self.exported))
-        model = exported.ExportedModel(types.SimpleNamespace(), card)
-        with self.assertRaisesRegex(InputError, "Pass the run folder, or export it again"):
-            model.read_weights([(1,)])
 
 
 if __name__ == "__main__":

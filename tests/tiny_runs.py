@@ -1,14 +1,21 @@
-"""Run folders of tiny generators, made without training."""
+"""Run folders of tiny generators, made without training, and what is made of them.
+
+What `shared_*` functions return is made once a process, for all tests that only need a
+model. It must not be written to: copy it, or make your own, to change anything.
+"""
 
 from __future__ import annotations
 
+import atexit
+import functools
 import pathlib
 import tempfile
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from pix2pix_tf import networks
+from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 
@@ -47,6 +54,35 @@ def read_generator(folder: pathlib.Path) -> keras.Model:
     return generator
 
 
+@functools.cache
+def shared_folder() -> pathlib.Path:
+    """Returns a folder for what is made once a process; it goes away with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="pix2pix_tf_shared_")
+    atexit.register(folder.cleanup)
+    return pathlib.Path(folder.name)
+
+
+@functools.cache
+def shared_run() -> pathlib.Path:
+    """Returns the run folder of `write_run` as it is without settings."""
+    folder = shared_folder() / "run"
+    write_run(folder)
+    return folder
+
+
+@functools.cache
+def shared_version() -> pathlib.Path:
+    """Returns the exported version, number 1 of a model folder, of `shared_run`."""
+    return serving.save_version(shared_run(), shared_folder() / "exported")
+
+
+def serving_model(folder: pathlib.Path, **options) -> serving.ServingModel:
+    """Returns the generator of a run behind the signatures; options are of `ServingModel`."""
+    config = TrainConfig.load(folder)
+    weights = networks.read_generator_weights(config, folder / GENERATOR_WEIGHTS)
+    return serving.ServingModel(config, weights, **options)
+
+
 def set_weights(model: keras.Model, *, seed: int) -> None:
     """Gives a model weights with which its output fills the range, as a trained one's does.
 
@@ -70,3 +106,9 @@ def random_noise(*shape: int, seed: int = 1) -> np.ndarray:
     """Returns float32 in [0, 1)."""
     steps = np.random.RandomState(seed).randint(0, 2**20, shape)
     return (steps / 2**20).astype(np.float32)  # In so many bits it does not round up to 1.
+
+
+def operations(graph_def: tf.compat.v1.GraphDef) -> set[str]:
+    """Returns the operations of a graph and of the functions that it holds."""
+    nested = [node for body in graph_def.library.function for node in body.node_def]
+    return {node.op for node in [*graph_def.node, *nested]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,7 @@ import tensorflow as tf
 from pix2pix_tf import files, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, first_line
+from pix2pix_tf.models import convolutions
 
 
 class ExportedModel:
@@ -74,35 +75,50 @@ class ExportedModel:
         contents = tf.constant(list(image_bytes), tf.string)
         return list(self._run("encoded", image_bytes=contents)["image_bytes"].numpy())
 
-    def read_weights(self, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-        """Returns the generator's weights, in the order in which Keras has them.
-
-        Args:
-            shapes: Which they have to have.
-
-        Raises:
-            InputError: If the export does not hold them so.
-        """
-        # As `ServingModel` tracks them; the signatures' graphs do not give them in order.
-        weights = [weight.numpy() for weight in getattr(self._loaded, "_tracked", [])]
-        if [weight.shape for weight in weights] != [tuple(shape) for shape in shapes]:
-            raise InputError(
-                "This SavedModel does not hold the weights of each layer, which translating by "
-                "tiles takes. Pass the run folder, or export it again."
-            )
-        return weights
-
     def _run(self, signature: str, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._loaded.signatures[signature](**inputs)
 
 
-def portable_functions(loaded) -> Mapping[str, Callable[..., dict[str, tf.Tensor]]]:
-    """Returns what a converter takes of a loaded SavedModel, by the name of the signature.
+def read_weights(version: pathlib.Path) -> list[np.ndarray]:
+    """Returns the generator's weights of a version, in the order that Keras has.
 
-    See `serving.ServingModel.portable_functions`. Where a model has none, because it is
-    older than they are, its signatures are portable themselves.
+    Args:
+        version: A version folder; its graph is not loaded.
+
+    Raises:
+        InputError: If they cannot be read.
     """
-    return getattr(loaded, serving.PORTABLE, loaded.signatures)
+    with loading(version):
+        reader = tf.train.load_checkpoint(str(version / serving.VARIABLES))
+        names = reader.get_variable_to_shape_map()
+        weights = []
+        while (name := serving.VARIABLE_NAME.format(len(weights))) in names:
+            weights.append(reader.get_tensor(name))
+    return weights
+
+
+def portable_model(version: pathlib.Path) -> serving.ServingModel:
+    """Returns the model of a version anew, in the operations that converters know.
+
+    The signatures of an export are made for the CPU of a server; phones and browsers
+    have convolutions of their own, which a converter has to recognise.
+
+    Args:
+        version: A version folder; its card and its weights are read, its graph is not.
+
+    Raises:
+        MissingInputError: If it has no model card.
+        InputError: If the card or the weights cannot be read, or do not fit together.
+    """
+    card = serving.read_model_card(version)
+    weights = read_weights(version)
+    with loading(version):
+        return serving.ServingModel(
+            TrainConfig.from_dict(card["config"]),
+            weights,
+            statistics=card.get("statistics", "image"),
+            formulation=convolutions.PORTABLE,
+        )
 
 
 def load(folder: str | pathlib.Path) -> ExportedModel:

@@ -17,7 +17,7 @@ from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.models import convolutions
-from pix2pix_tf.networks import build_generator, load_weights, noise_size
+from pix2pix_tf.networks import build_generator, noise_size, read_generator_weights
 from pix2pix_tf.training import checkpoints
 
 MAX_BYTES = 4 * 2**30  # Of an image that is translated in one piece.
@@ -143,11 +143,12 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
         model = exported.load(folder)
         return Translator(model.config, model.translate_with_noise, step=model.step)
     config = TrainConfig.load(folder)
-    weights, step = checkpoints.find_weights(folder, checkpoint)
+    path, step = checkpoints.find_weights(folder, checkpoint)
     is_cpu = convolutions.is_cpu_alone()
     formulation = convolutions.INFERENCE if is_cpu else convolutions.PLAIN
+    weights = read_generator_weights(config, path)
     module = serving.ServingModel(config, weights, formulation=formulation)
-    translate = tf.function(module.translate, reduce_retracing=True)
+    translate = tf.function(module.translate, reduce_retracing=True, autograph=False)
 
     def with_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
         return translate(tf.constant(image), tf.constant(z)).numpy()
@@ -170,13 +171,14 @@ def load_generator(
     folder = pathlib.Path(model)
     if is_run_folder(folder, checkpoint):
         config = TrainConfig.load(folder)
-        generator = build_generator(config)
-        load_weights(generator, checkpoints.find_weights(folder, checkpoint)[0])
-        return config, generator
-    model = exported.load(folder)
-    generator = build_generator(model.config)
-    generator.set_weights(model.read_weights([weight.shape for weight in generator.weights]))
-    return model.config, generator
+        weights = read_generator_weights(config, checkpoints.find_weights(folder, checkpoint)[0])
+    else:
+        version = serving.find_version(folder)
+        config = TrainConfig.from_dict(serving.read_model_card(version)["config"])
+        weights = exported.read_weights(version)
+    generator = build_generator(config)
+    generator.set_weights(weights)
+    return config, generator
 
 
 def is_model(folder: pathlib.Path) -> bool:
