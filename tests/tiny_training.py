@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
+import io
 import pathlib
+from collections.abc import Iterator
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tiny_runs
 from PIL import Image
 
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.models import discriminator, generator, layers
+from pix2pix_tf.training import loop
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 
@@ -71,3 +79,52 @@ def read_folder(folder: pathlib.Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+@functools.cache
+def shared_trained_run() -> pathlib.Path:
+    """Returns the folder of a run of 4 steps, trained once a process; not to be written to.
+
+    Beside it lies its data set, `pairs`, with the splits train, val and test.
+    """
+    folder = tiny_runs.shared_folder() / "trained"
+    data = write_pairs(folder / "pairs", train=3, val=2, test=2)
+    config = make_config(
+        dataset=str(data),
+        num_steps=4,
+        load_size=36,
+        log_every=2,
+        sample_every=4,
+        checkpoint_every=2,
+        num_samples=2,
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        loop.train(config, folder / "run")
+    return folder / "run"
+
+
+@contextlib.contextmanager
+def stub_networks() -> Iterator[None]:
+    """Puts networks of two layers in the place of G and D.
+
+    For tests whose subject is what is done around the networks: files, signals, locks, pages.
+    They trace in a tenth of the time, and as G does, the stub depends on its noise.
+    """
+
+    def build_generator(kind, *, crop_size, input_channels, output_channels, dtype, **unused):
+        image = keras.Input([None, None, input_channels], name="image")
+        z = keras.Input([None], name="z")
+        x = keras.layers.Conv2D(4, 8, strides=8, padding="same", dtype=dtype)(image)
+        x, _ = layers.NoiseDropout(0.5, dtype=dtype)(x, z)
+        x = keras.layers.Conv2DTranspose(output_channels, 8, strides=8, dtype=dtype)(x)
+        output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
+        return keras.Model([image, z], output, name=kind)
+
+    def patchgan(*, input_channels, dtype, **unused):
+        pair = keras.Input([None, None, input_channels])
+        x = keras.layers.Conv2D(1, 8, strides=8, dtype=dtype)(pair)
+        return keras.Model(pair, keras.layers.Activation("linear", dtype="float32")(x))
+
+    with mock.patch.object(generator, "build_generator", build_generator):
+        with mock.patch.object(discriminator, "patchgan", patchgan):
+            yield
