@@ -20,6 +20,8 @@ from pix2pix_tf.training.progress import Progress
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.write_errors import writing
 
+# Drawing the curves takes a second, of which a short run with many checkpoints had too many.
+_SECONDS_BETWEEN_CURVES = 60
 _SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON has not.
 
 
@@ -65,6 +67,7 @@ class Recorder:
         self._window: list[dict[str, tf.Tensor]] = []  # Losses since the last line.
         self._first_step = int(state.step.numpy()) + 1
         self._last_time, self._last_step = time.monotonic(), self._first_step - 1
+        self._curves_due = time.monotonic()
         if lock:
             self._log = reports.MetricsLog(workdir, step=self._last_step)
             reports.remove_later_samples(workdir, step=self._last_step)
@@ -74,7 +77,7 @@ class Recorder:
             self._samples = list(self._examples(config.num_samples))
             if self._first_step == 1:
                 self._write_samples(0)  # The untrained generator, to compare with.
-                self._write_page()
+                self._write_page(draws_curves=False)  # No metrics yet.
 
     def after_step(
         self, step: int, losses: dict[str, tf.Tensor], progress: Progress, *, is_stopped: bool
@@ -119,7 +122,8 @@ class Recorder:
             if saves:
                 self._save_checkpoint(step, measured, progress)
             if saves or draws:
-                self._write_page()
+                is_due = time.monotonic() >= self._curves_due
+                self._write_page(draws_curves=is_due or is_last or is_stopped)
         self._last_time += time.monotonic() - paused_at  # images_per_second is of training alone.
 
     def _check_losses(self) -> None:
@@ -186,8 +190,12 @@ class Recorder:
             tf.summary.image("input | output | target", grid[np.newaxis])
             self._events.flush()
 
-    def _write_page(self) -> None:
-        write_page(self._config, self._workdir, held_out=self._held_out)
+    def _write_page(self, *, draws_curves: bool) -> None:
+        write_page(
+            self._config, self._workdir, held_out=self._held_out, draws_curves=draws_curves
+        )
+        if draws_curves:
+            self._curves_due = time.monotonic() + _SECONDS_BETWEEN_CURVES
 
     def _measure(self) -> float | None:
         """Returns the mean of the best checkpoint's measure, or None if there is no such."""
@@ -232,7 +240,10 @@ class Recorder:
         return self._generate(example.source, z)
 
 
-def write_page(config: TrainConfig, workdir: pathlib.Path, *, held_out: str | None) -> None:
-    """Writes the curves and the page of a run, from what is in its folder."""
-    reports.plot_losses(workdir, gan_loss=config.gan_loss)
+def write_page(
+    config: TrainConfig, workdir: pathlib.Path, *, held_out: str | None, draws_curves: bool = True
+) -> None:
+    """Writes the page of a run, and its curves, from what is in its folder."""
+    if draws_curves:
+        reports.plot_losses(workdir, gan_loss=config.gan_loss)
     reports.write_page(workdir, config, best=read_best(workdir), held_out=held_out)

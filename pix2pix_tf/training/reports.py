@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from pix2pix_tf import files
@@ -153,6 +152,8 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         workdir: The run folder, with its metrics.
         gan_loss: With "vanilla" the score of an undecided discriminator is drawn.
     """
+    from matplotlib.figure import Figure  # Half a second, which serving and translating save.
+
     records = read_metrics(workdir)
     if not records:
         return
