@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import os
 import pathlib
+import subprocess
+import tempfile
 import threading
 import unittest
 from collections.abc import Callable
@@ -50,3 +53,23 @@ def serve(test_class, folder: pathlib.Path) -> str:
     test_class.addClassCleanup(thread.join)
     test_class.addClassCleanup(server.shutdown)
     return f"http://127.0.0.1:{server.server_port}/"
+
+
+def run_session(script: str, **request) -> dict:
+    """Returns what a session with a page, in a script beside this file, reports."""
+    program = chromium()
+    playwright = str(tfjs_node.RUNNER / "node_modules" / "playwright-core")
+    request = dict(request, chromium=program, playwright=playwright)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(request, file)
+        file.flush()
+        process = subprocess.run(
+            [node(), pathlib.Path(__file__).with_name(script), file.name],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,  # Seconds; each wait in it is limited too.
+        )
+    if process.returncode:
+        raise RuntimeError(f"The session ended early: {process.stderr}")
+    return json.loads(process.stdout.strip().splitlines()[-1])

@@ -82,48 +82,90 @@ def check(folder: pathlib.Path, *, seed: int) -> Report:
     files = hostile_files.write(folder / "data" / "train", seed=seed)
     entries = [dataclasses.asdict(file) for file in files]
     (folder / "files.json").write_text(json.dumps(entries))
-    report = Report(collections.Counter(file.kind for file in files))
-    outcomes: dict[str, dict[str, str]] = {way: {} for way in WAYS_IN}
+    trial = _Trial(folder, files)
     start = 0
     while start is not None:
-        start = _run_worker(folder, files, start, report, outcomes)
-    for way, found in outcomes.items():
-        for file in files:
-            _judge(file, way, found.get(file.name), folder, report)
-    _judge_commands(folder, files, outcomes, report)
+        start = _run_worker(trial, start)
+    report = trial.judge()
     if report.megabytes[0] > MAX_MEGABYTES:
         report.lost.append(f"the memory grew by more than {MAX_MEGABYTES} MB")
     return report
 
 
-def _run_worker(
-    folder: pathlib.Path,
-    files: list[HostileFile],
-    start: int,
-    report: Report,
-    outcomes: dict[str, dict[str, str]],
-) -> int | None:
+def check_few(folder: pathlib.Path, *, seed: int, num_each: int) -> Report:
+    """Does the same with some files of each kind, in this process and with networks at hand.
+
+    The largest are left out: they take a gigabyte each. Tests have tiny networks already.
+    """
+    import tiny_runs
+    import tiny_training
+
+    kinds = collections.defaultdict(list)
+    for file in hostile_files.write(folder / "data" / "train", seed=seed):
+        kinds[file.kind].append(file)
+    files = []
+    for kind, found in kinds.items():
+        chosen = [] if kind == "largest" else found[:: -(-len(found) // num_each)]
+        files += chosen
+        for file in found:
+            if file not in chosen:
+                _take_out(folder / "data" / "train" / file.name)
+    trial = _Trial(folder, files)
+    with tiny_training.stub_networks():
+        worker = _Worker(
+            *(folder, files, trial.note), run=tiny_runs.shared_run(),
+            exported_model=tiny_runs.shared_version().parent,
+        )  # fmt: skip
+        worker.run(0)
+    return trial.judge()
+
+
+class _Trial:
+    """Notes what a worker says of the files, and judges it."""
+
+    def __init__(self, folder: pathlib.Path, files: list[HostileFile]):
+        self.folder, self.files = folder, files
+        self.report = Report(collections.Counter(file.kind for file in files))
+        self.doing = {"doing": "starting", "index": -1}
+        self._outcomes: dict[str, dict[str, str]] = {way: {} for way in WAYS_IN}
+
+    def note(self, **line) -> None:
+        if "outcome" not in line:
+            self.doing = line
+            return
+        name = self.files[line["index"]].name
+        self._outcomes[line["doing"]][name] = line["outcome"]
+        where = f"{line['doing']} of {name!r}"
+        self.report.megabytes = max(self.report.megabytes, (line["megabytes"], where))
+        self.report.seconds = max(self.report.seconds, (line["seconds"], where))
+
+    def judge(self) -> Report:
+        for way, found in self._outcomes.items():
+            for file in self.files:
+                _judge(file, way, found.get(file.name), self.folder, self.report)
+        _judge_commands(self.folder, self.files, self._outcomes, self.report)
+        return self.report
+
+
+def _take_out(path: pathlib.Path) -> None:
+    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _run_worker(trial: _Trial, start: int) -> int | None:
     """Runs a worker from file number `start` on; returns where the next has to, None at the end."""
-    with open(folder / "worker.log", "ab") as log:
+    with open(trial.folder / "worker.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, __file__, f"--worker={folder}", f"--start={start}"],
-            cwd=folder,
+            [sys.executable, __file__, f"--worker={trial.folder}", f"--start={start}"],
+            cwd=trial.folder,
             env={**os.environ, "PYTHONPATH": str(_REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"},
             stdout=subprocess.PIPE,
             stderr=log,
             bufsize=0,
         )
-    doing = {"doing": "starting", "index": start - 1}
+    trial.note(doing="starting", index=start - 1)
     try:
         for line in _lines(process):
-            if "outcome" in line:
-                outcomes[line["doing"]][files[line["index"]].name] = line["outcome"]
-                where = f"{line['doing']} of {files[line['index']].name!r}"
-                if line["megabytes"] > report.megabytes[0]:
-                    report.megabytes = line["megabytes"], where
-                report.seconds = max(report.seconds, (line["seconds"], where))
-            else:
-                doing = line
+            trial.note(**line)
         if process.wait() == 0:
             return None
         what = f"ended with status {process.returncode}"
@@ -133,10 +175,10 @@ def _run_worker(
         process.kill()
         process.wait()
         process.stdout.close()
-    index = doing["index"]
-    name = repr(files[index].name) if 0 <= index < len(files) else "all files"
-    report.lost.append(f"{doing['doing']} of {name}: the process {what}")
-    return index + 1 if doing["doing"] in WAYS_IN else None
+    doing, index = trial.doing["doing"], trial.doing["index"]
+    name = repr(trial.files[index].name) if 0 <= index < len(trial.files) else "all files"
+    trial.report.lost.append(f"{doing} of {name}: the process {what}")
+    return index + 1 if doing in WAYS_IN else None
 
 
 def _lines(process: subprocess.Popen) -> Iterator[dict]:
@@ -242,11 +284,9 @@ def _judge_commands(
 class _Worker:
     """Reads files, and says before each what it is about to do."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, files: list[HostileFile], say, *, run, exported_model):
         import tensorflow as tf
-        import tiny_runs
 
-        from pix2pix_tf import serving
         from pix2pix_tf.data import layouts, pairs, pipeline, stores
         from pix2pix_tf.errors import InputError
         from pix2pix_tf.inference import exported, translator
@@ -254,18 +294,11 @@ class _Worker:
         self._tf, self._pairs, self._pipeline = tf, pairs, pipeline
         self._layouts, self._stores = layouts, stores
         self._refusal = InputError
-        self._folder = folder
+        self._folder, self._files, self._say = folder, files, say
         self._data = folder / "data" / "train"
-        self._files = [
-            HostileFile(**entry) for entry in json.loads((folder / "files.json").read_text())
-        ]
-        run = folder / "run"
-        if not run.is_dir():
-            # So many filters that the largest pictures are refused in one piece.
-            tiny_runs.write_run(run, base_filters=16)
-            serving.save_version(run, folder / "exported")
+        self._model = run
         self._translator = translator.load(run)
-        self._exported = exported.load(folder / "exported")
+        self._exported = exported.load(exported_model)
         self._at_start = None
 
     def run(self, start: int) -> None:
@@ -276,11 +309,11 @@ class _Worker:
         self._at_start = _megabytes("VmRSS")
         for index in range(start, len(self._files)):
             for way in WAYS_IN:
-                _say(doing=way, index=index)
+                self._say(doing=way, index=index)
                 started = time.monotonic()
                 outcome = self._attempt(way, self._data / self._files[index].name)
                 if outcome is not None:
-                    _say(
+                    self._say(
                         doing=way,
                         index=index,
                         outcome=outcome,
@@ -335,7 +368,7 @@ class _Worker:
         results = {}
 
         def run(name: str, module, *arguments: str, **options) -> None:
-            _say(doing=name, index=len(self._files))
+            self._say(doing=name, index=len(self._files))
             result = command_line.run(module, *arguments, **options)
             results[name] = dict(status=result.exit_code, stderr=result.stderr)
 
@@ -352,7 +385,7 @@ class _Worker:
         results["wrong"] = [entry["file"].removeprefix("train/") for entry in report["wrong"]]
         run(
             "translate", translate,
-            f"--model={folder / 'run'}", f"--input={self._data}",
+            f"--model={self._model}", f"--input={self._data}",
             f"--output={folder / 'translated'}", "--keep_going",
         )  # fmt: skip
         results["translated"] = self._sources_of(folder / "translated")
@@ -377,7 +410,7 @@ class _Worker:
         from pix2pix_tf import translate
         from pix2pix_tf.config import TrainConfig
 
-        config = TrainConfig.load(self._folder / "run")
+        config = TrainConfig.load(self._model)
         names = {
             translate.output_name(pathlib.Path(file.name), None, config): file.name
             for file in self._files
@@ -386,8 +419,23 @@ class _Worker:
 
     def _take_out(self, wrong: list[dict]) -> None:
         for entry in wrong:
-            path = self._folder / "data" / entry["file"]
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            _take_out(self._folder / "data" / entry["file"])
+
+
+def _work(folder: pathlib.Path, start: int) -> None:
+    """Is the process that `_run_worker` starts."""
+    import tiny_runs
+
+    from pix2pix_tf import serving
+
+    entries = json.loads((folder / "files.json").read_text())
+    run, exported_model = folder / "run", folder / "exported"
+    if not run.is_dir():
+        # So many filters that the largest pictures are refused in one piece.
+        tiny_runs.write_run(run, base_filters=16)
+        serving.save_version(run, exported_model)
+    files = [HostileFile(**entry) for entry in entries]
+    _Worker(folder, files, _say, run=run, exported_model=exported_model).run(start)
 
 
 def _num_steps(workdir: pathlib.Path) -> int:
@@ -413,7 +461,7 @@ def main() -> int:
     parser.add_argument("--start", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        _Worker(options.worker).run(options.start)
+        _work(options.worker, options.start)
         return 0
     with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as folder:
         report = check(pathlib.Path(folder), seed=options.seed)

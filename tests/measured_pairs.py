@@ -1,10 +1,28 @@
-"""Small pairs for tests of the measures."""
+"""Small pairs for tests of the measures, and what stands for the model that made their outputs."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.evaluation.measure import MeasuredPair
+
+
+class FakeTranslator:
+    """Stands for a trained model: the input, nearer to grey the fewer steps, and a little noise.
+
+    Args:
+        config: How the model was trained.
+        step: How long; outputs of different steps have different scores.
+    """
+
+    def __init__(self, config: TrainConfig, *, step: int | None = None):
+        self.config, self.step = config, step
+
+    def __call__(self, source: np.ndarray, *, seed: int, sample: int) -> np.ndarray:
+        contrast = min((self.step or 50) / 100, 0.9)
+        noise = np.random.default_rng([seed, sample]).uniform(-0.1, 0.1, source.shape)
+        return (contrast * source + noise).astype(np.float32)
 
 
 def make_pair(output: np.ndarray, target: np.ndarray, *, name="pair", source=None) -> MeasuredPair:

@@ -9,13 +9,14 @@ import dataclasses
 import json
 import pathlib
 import sys
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 import tiny_training
 
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import distribution, loop
+from pix2pix_tf.training import distribution, loop, reports
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 
@@ -46,6 +47,7 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
     return dict(
         losses=losses,
         weights=[np.array(tf.convert_to_tensor(weight)).tolist() for weight in weights],
+        moments=_moments(state) if config.precision == "float32" else [],
         learns=any(np.any(old != new) for old, new in zip(before, after)),
         replicas_differ_by=max(map(_spread, weights)),
         loss_scale=state.generator_optimizer.loss_scale,
@@ -54,6 +56,16 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
         examples_seen=int(state.examples_seen.numpy()),
         traces=train_step.experimental_get_tracing_count(),
     )
+
+
+def _moments(state: TrainState) -> list:
+    """Returns the moments of both optimizers: Adam's update forgets the scale of a gradient."""
+    return [
+        moment.tolist()
+        for scaled in (state.generator_optimizer, state.discriminator_optimizer)
+        for moment in tiny_training.optimizer_variables(scaled.optimizer)
+        if moment.ndim
+    ]
 
 
 def _spread(weight) -> float:
@@ -66,7 +78,7 @@ def _spread(weight) -> float:
 def train(workdir: pathlib.Path) -> dict:
     """Trains a mirrored run, goes on with it on one device, and tries a batch of 3."""
     config = tiny_training.make_config(
-        batch_size=2, strategy="mirrored", num_steps=2, num_samples=1, num_evaluated=2
+        batch_size=2, strategy="mirrored", num_steps=2, num_samples=1, num_evaluated=1
     )
     loop.train(config, workdir)
     one_device = dataclasses.replace(config, num_steps=3, strategy="default")
@@ -117,16 +129,28 @@ def main():
         num_replicas=mirrored.num_replicas_in_sync,
         is_chief=distribution.is_chief(mirrored),
         shard=distribution.shard_of_worker(mirrored),
-        one_device=run_steps(batch_of_4, one_device),
-        mirrored=run_steps(batch_of_4, mirrored),
-        in_parts=run_steps(dataclasses.replace(batch_of_4, accumulate=2), mirrored),
-        float16_batch_norm=run_steps(float16_batch_norm, mirrored),
-        float16_in_parts=run_steps(
-            dataclasses.replace(float16_batch_norm, batch_size=4, accumulate=2), mirrored
-        ),
-        overflow=overflow_on_second_replica(mirrored),
-        trained=train(pathlib.Path(sys.argv[1])),
     )
+    with tiny_training.plain_convolutions():
+        found.update(
+            one_device=run_steps(batch_of_4, one_device),
+            mirrored=run_steps(batch_of_4, mirrored),
+        )
+        # D with its batch normalisation; the generator's layers are the same.
+        with tiny_training.stub_networks(keeps_discriminator=True):
+            found.update(
+                float16_batch_norm=run_steps(float16_batch_norm, mirrored),
+            )
+    with tiny_training.stub_networks():
+        found.update(
+            one_device_of_stubs=run_steps(batch_of_4, one_device),
+            in_parts_of_stubs=run_steps(dataclasses.replace(batch_of_4, accumulate=2), mirrored),
+            float16_in_parts=run_steps(
+                dataclasses.replace(float16_batch_norm, batch_size=4, accumulate=2), mirrored
+            ),
+            overflow=overflow_on_second_replica(mirrored),
+        )
+        with mock.patch.object(reports, "plot_losses"):
+            found.update(trained=train(pathlib.Path(sys.argv[1])))
     print("\n" + json.dumps(found))
 
 

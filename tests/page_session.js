@@ -2,27 +2,13 @@
 //
 //     node page_session.js REQUEST.json
 //
-// REQUEST.json: {"playwright": folder of playwright-core, "chromium": program, "url": the page's,
-//   "picture": an image file to open, "drawings": SVG files to open, "download": where to put the
-//   download}.
-// Prints a JSON object of moments, each {"input": RGBA, "output": RGBA, ...}.
+// REQUEST.json, beside what session_tools.js needs: {"url": the page's, "picture": an image file to
+//   open, "drawings": SVG files to open, "download": where to put the download}; or with "gpu": true
+//   and no files, for a translation on each imitation of a GPU.
+// Prints a JSON object whose "moments" are {"input": RGBA, "output": RGBA, ...}, by name.
 
 'use strict';
-const fs = require('fs');
-const request = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
-const {chromium} = require(request.playwright);
-
-const TIMEOUT = 120000;  // Milliseconds; the machine may be busy with other tests.
-
-async function open(browser, options, seen) {
-  const context = await browser.newContext({acceptDownloads: true, ...options});
-  const page = await context.newPage();
-  page.setDefaultTimeout(TIMEOUT);
-  page.on('request', (made) => seen.requests.push(made.url()));
-  page.on('pageerror', (error) => seen.errors.push(error.message));
-  page.on('console', (line) => line.type() === 'error' && seen.errors.push(line.text()));
-  return page;
-}
+const {request, open, run} = require('./session_tools.js');
 
 // Waits until the translation of what is drawn now is shown, and returns it all.
 async function settle(page) {
@@ -230,7 +216,7 @@ async function onGpu(browser, backend, seen) {
 
 // What the page says where something is not there.
 async function broken(browser, pattern, prepare) {
-  const page = await open(browser, {}, {requests: [], errors: []});
+  const page = await open(browser);
   if (pattern) await page.route(pattern, (route) => route.fulfill({status: 404, body: 'gone'}));
   if (prepare) await page.addInitScript(prepare);
   await page.goto(request.url);
@@ -244,33 +230,29 @@ function launch(...flags) {
   return chromium.launch({executablePath: request.chromium, args: ['--no-sandbox', ...flags]});
 }
 
-async function main() {
-  const browser = await launch('--disable-gpu');
-  const gpuBrowser = await launch('--use-angle=swiftshader', '--enable-unsafe-swiftshader',
-    '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader');
-  try {
-    const seen = {requests: [], errors: []};
-    const report = {
-      desktop: await desktop(browser, seen),
-      phone: await phone(browser, seen),
-      webgl: await onGpu(gpuBrowser, 'webgl', seen),
-      webgpu: await onGpu(gpuBrowser, 'webgpu', seen),
-      withoutModel: await broken(browser, '**/model-*/**'),
-      withoutSite: await broken(browser, '**/site.json'),
-      oldBrowsers: [
-        await broken(browser, null, 'delete window.WebAssembly'),
-        await broken(browser, null, 'CSS.supports = () => false'),
-      ],
-      seen,
-    };
-    console.log(JSON.stringify(report));
-  } finally {
-    await browser.close();
-    await gpuBrowser.close();
-  }
+async function onGpus(browser) {
+  const seen = {requests: [], errors: []};
+  const webgl = await onGpu(browser, 'webgl', seen);
+  return {moments: {webgl, webgpu: await onGpu(browser, 'webgpu', seen)}};
 }
 
-main().then(() => process.exit(0), (error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+async function everything(browser) {
+  const seen = {requests: [], errors: []};
+  return {
+    moments: {...await desktop(browser, seen), phone: await phone(browser, seen)},
+    withoutModel: await broken(browser, '**/model-*/**'),
+    withoutSite: await broken(browser, '**/site.json'),
+    oldBrowsers: [
+      await broken(browser, null, 'delete window.WebAssembly'),
+      await broken(browser, null, 'CSS.supports = () => false'),
+    ],
+    seen,
+  };
+}
+
+if (request.gpu) {
+  run(onGpus, '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--enable-unsafe-webgpu',
+    '--use-webgpu-adapter=swiftshader');
+} else {
+  run(everything, '--disable-gpu');
+}

@@ -9,7 +9,6 @@ from absl.testing import parameterized
 from PIL import Image
 
 from pix2pix_tf.data import pairs
-from pix2pix_tf.errors import InputError
 
 LEFT, RIGHT = (200, 30, 60), (10, 120, 240)
 
@@ -41,11 +40,6 @@ class FolderTest(tf.test.TestCase, parameterized.TestCase):
         else:
             content.save(path)
         return path
-
-    def assert_refused(self, function, sentence: str, *, error=InputError) -> None:
-        with self.assertRaises(error) as raised:
-            function()
-        self.assertEqual(str(raised.exception), sentence)
 
     def open(self, split: str = "train", **channels) -> pairs.PairSource:
         return pairs.open_pairs(str(self.folder), split, **channels)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-import struct
-import zlib
+import re
 
 import command_line
+import hostile_files
 import numpy as np
+import tiny_runs
+from absl.testing import parameterized
 from PIL import Image
 
 from pix2pix_tf.prepare import __main__ as command
@@ -19,10 +21,58 @@ def prepare(task: str, folder: pathlib.Path, *flags: str) -> command_line.Result
     return command_line.run(command, task, *paths, "--processes=1", *flags, takes_arguments=True)
 
 
+class TaskTest(parameterized.TestCase):
+    """A test with folders `in` and `out`, and what a task may end with."""
+
+    task = ""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.input, self.output = self.folder / "in", self.folder / "out"
+
+    def run_task(self, *flags: str) -> command_line.Result:
+        return prepare(self.task, self.folder, *flags)
+
+    def save(self, name: str, **settings) -> pathlib.Path:
+        """Writes a photo below `in`."""
+        return save(self.input / name, photo(**settings))
+
+    def assert_done(self, result: command_line.Result, *shown) -> None:
+        """Expects no word of anything wrong, and `shown` in the summary, in this order."""
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assert_shown(shown, result.stdout)
+
+    def assert_refused(self, result: command_line.Result, *shown) -> None:
+        """Expects the one line of a wrong command, which has each of `shown`, in this order."""
+        self.assertEqual(result.exit_code, 2, result)
+        (line,) = result.stderr.splitlines()
+        self.assert_shown(["error: ", *shown], line)
+
+    def assert_named(self, result: command_line.Result, *files: tuple) -> None:
+        """Expects a line for each of the files, in this order, and their number."""
+        self.assertEqual(result.exit_code, 1, result)
+        *lines, count = result.stderr.splitlines()
+        self.assertLen(lines, len(files), result.stderr)
+        for line, shown in zip(lines, files):
+            self.assertStartsWith(line, f"error: {shown[0]}: ")
+            self.assert_shown(shown, line)
+        self.assertStartsWith(count, f"{len(files)} could not be used")
+
+    def assert_shown(self, shown, text: str) -> None:
+        """Expects each of `shown` in a text, in this order."""
+        self.assertRegex(text, "(?s)" + ".*".join(re.escape(str(part)) for part in shown))
+
+
 def photo(*, width: int = 24, height: int = 16, seed: int = 0) -> np.ndarray:
     """Returns a picture that changes slowly, in colours: uint8 `[height, width, 3]`."""
     coarse = np.random.default_rng(seed).integers(0, 256, [4, 4, 3], dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
+
+
+def aligned(seed: int, **size: int) -> np.ndarray:
+    """Returns two pictures side by side."""
+    return np.concatenate([photo(seed=seed, **size), photo(seed=seed + 1000, **size)], axis=1)
 
 
 def save(path: pathlib.Path, pixels: np.ndarray, **settings) -> pathlib.Path:
@@ -38,14 +88,7 @@ def save_shallow(path: pathlib.Path, indexes: np.ndarray, *, bits: int) -> pathl
     height, width = indexes.shape
     places = indexes[..., np.newaxis] >> np.arange(bits - 1, -1, -1) & 1
     rows = np.packbits(places.reshape(height, width * bits).astype(bool), axis=1)
-    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
-    scanlines = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    chunks = ((b"IHDR", header), (b"IDAT", scanlines), (b"IEND", b""))
-    encoded = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    ]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(encoded))
+    path.write_bytes(hostile_files.png(width, height, rows.tobytes(), bits=bits, colour=0))
     return path
 
 

@@ -9,8 +9,10 @@ the columnar form of REST only, which is what the client sends.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
+import functools
 import http.server
 import json
 import pathlib
@@ -38,23 +40,54 @@ _HTTP_STATUSES = dict(
 )
 
 
-@contextlib.contextmanager
-def start(version_folder: pathlib.Path):
-    """Runs the server in a process of its own, so that what ends it does not end the tests.
+@functools.cache
+def shared() -> dict[str, str]:
+    """Returns the addresses, by protocol, of a server of `tiny_runs.shared_version`.
 
-    Yields:
-        The gRPC address and the REST address.
+    It has a process of its own, so that what ends it does not end the tests.
     """
-    process = subprocess.Popen(
-        [sys.executable, __file__, str(version_folder)], stdout=subprocess.PIPE, text=True
-    )
-    try:
+    import tiny_runs
+
+    command = [sys.executable, __file__, str(tiny_runs.shared_version())]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    atexit.register(process.wait)
+    atexit.register(process.terminate)  # Comes first.
+    with process.stdout:
         ports = json.loads(process.stdout.readline())
-        yield f"localhost:{ports['grpc']}", f"http://localhost:{ports['rest']}"
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+    return dict(grpc=f"localhost:{ports['grpc']}", rest=f"http://localhost:{ports['rest']}")
+
+
+@contextlib.contextmanager
+def scripted_rest(answers: list[tuple[int, bytes]]):
+    """Runs an HTTP server that gives these answers in turn; yields address and requests."""
+    requests = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):  # noqa: N802
+            requests.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.answer()
+
+        def do_GET(self):  # noqa: N802
+            requests.append(self.path)
+            self.answer()
+
+        def answer(self):
+            status, contents = answers[min(len(requests), len(answers)) - 1]
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(contents)
+
+        def log_message(self, *unused):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01))
+        thread.start()
+        try:
+            yield f"http://localhost:{server.server_address[1]}", requests
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def check_model(name: str) -> None:
@@ -74,12 +107,7 @@ def start_grpc(session: CppSession):
             try:
                 check_model(request.model_spec.name)
                 inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-                signature = request.model_spec.signature_name or "serving_default"
-                if signature not in session.signatures:
-                    raise CppError(
-                        "FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.'
-                    )
-                outputs = session.run(signature, **inputs)
+                outputs = session.run(request.model_spec.signature_name, **inputs)
             except CppError as error:
                 context.abort(grpc.StatusCode[error.code], error.message)
             except ValueError as error:  # A tensor whose shape and contents do not agree.
@@ -109,27 +137,14 @@ def start_rest(session: CppSession):
                 self.answer(_HTTP_STATUSES.get(error.code, 500), dict(error=error.message))
 
         def predict(self, body: bytes):
-            match = re.fullmatch("/v1/models/([^/:]+):predict", self.path)
-            if not match:
-                raise CppError("INVALID_ARGUMENT", f"Malformed request: POST {self.path}")
-            check_model(match[1])
-            try:
-                request = json.loads(body)
-            except ValueError as error:
-                raise CppError("INVALID_ARGUMENT", f"JSON Parse error: {error}") from None
-            signature = request.get("signature_name", "serving_default")
-            if signature not in session.signatures:
-                raise CppError(
-                    "INVALID_ARGUMENT",
-                    f'Serving signature name: "{signature}" not found in signature def',
-                )
-            known = session.signatures[signature].inputs
+            check_model(re.fullmatch("/v1/models/([^/:]+):predict", self.path)[1])
+            request = json.loads(body)
+            signature = request["signature_name"]
+            known = session.signatures[signature].inputs if signature in session.signatures else {}
             inputs = {}
             for name, value in request["inputs"].items():
-                if name not in known:
-                    raise CppError("INVALID_ARGUMENT", f"'{name}' is no input")
                 try:
-                    inputs[name] = from_json(value, known[name].dtype)
+                    inputs[name] = from_json(value, known[name].dtype if name in known else None)
                 except (ValueError, TypeError) as error:
                     raise CppError("INVALID_ARGUMENT", f"'{name}': {error}") from None
             (output,) = session.run(signature, **inputs).values()
@@ -156,13 +171,13 @@ def start_rest(session: CppSession):
     return server
 
 
-def from_json(value, dtype: np.dtype) -> np.ndarray:
-    """Returns a tensor of the type that the signature has for it."""
-    if dtype.kind == "O":
-        array = np.empty(len(value), dtype=object)
-        array[:] = [base64.b64decode(item["b64"]) for item in value]
-        return array
-    return np.array(value, dtype=dtype)
+def from_json(value, dtype: np.dtype | None) -> np.ndarray:
+    """Returns a tensor of the type that the signature has for it, if it has it."""
+    if dtype is None or dtype.kind != "O":
+        return np.array(value, dtype=dtype)
+    array = np.empty(len(value), dtype=object)
+    array[:] = [base64.b64decode(item["b64"]) for item in value]
+    return array
 
 
 def main() -> None:

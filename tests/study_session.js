@@ -3,18 +3,14 @@
 //
 //     node study_session.js REQUEST.json
 //
-// REQUEST.json: {"playwright": folder of playwright-core, "chromium": program, "paper": address of
-//   a study with the paper's exposure, "quick": of one with a shorter, "broken": of one that lacks
-//   pictures, "folder": where to put downloads}.
+// REQUEST.json, beside what session_tools.js needs: {"long": address of a study of 2 + 2 pairs,
+//   "short": of one of 1 + 2, "broken": of one that lacks pictures, "folder": where to put downloads}.
 // Prints a JSON object, one entry a session.
 
 'use strict';
-const fs = require('fs');
 const path = require('path');
-const request = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
-const {chromium} = require(request.playwright);
-
-const TIMEOUT = 120000;  // Milliseconds; the machine may be busy with other tests.
+const tools = require('./session_tools.js');
+const {request} = tools;
 
 // Runs in the page: writes down when each picture appears and disappears, without asking the page.
 function watch() {
@@ -38,12 +34,7 @@ function watch() {
 }
 
 async function open(browser, options, report) {
-  const context = await browser.newContext({acceptDownloads: true, ...options});
-  const page = await context.newPage();
-  page.setDefaultTimeout(TIMEOUT);
-  page.on('request', (made) => report.requests.push(made.url()));
-  page.on('pageerror', (error) => report.errors.push(error.message));
-  page.on('console', (line) => line.type() === 'error' && report.errors.push(line.text()));
+  const page = await tools.open(browser, options, report);
   await page.addInitScript(watch);
   return page;
 }
@@ -83,7 +74,7 @@ async function save(page, name, press) {
 async function byKeyboard(browser, report) {
   const page = await open(browser, {viewport: {width: 1100, height: 900}}, report);
   const moments = {focus: [], feedback: [], fakes: []};
-  await page.goto(`${request.paper}?seed=7&algorithm=good`);
+  await page.goto(`${request.long}?seed=7&algorithm=good`);
   await page.locator('#start:enabled').waitFor();
   moments.intro = await page.locator('#intro').innerText();
   moments.tree = await page.locator('body').ariaSnapshot();
@@ -141,7 +132,6 @@ async function byKeyboard(browser, report) {
   await page.keyboard.press('Tab');
   moments.name = await save(page, 'keyboard.json', () => page.keyboard.press('Enter'));
   await save(page, 'keyboard_again.json', () => page.locator('#download').click());
-  moments.status = await page.locator('#status').innerText();
   moments.text = await page.locator('#text').inputValue();
   await page.context().close();
   return moments;
@@ -152,7 +142,7 @@ async function onPhone(browser, report) {
   const page = await open(
     browser, {viewport: {width: 390, height: 844}, hasTouch: true, isMobile: true}, report);
   const moments = {overflow: []};
-  await page.goto(`${request.quick}?seed=7`);
+  await page.goto(`${request.short}?seed=7`);
   moments.overflow.push(await overflow(page));
   await page.locator('#start').tap();
   await untilAsked(page, 'Practice 1 of 1');
@@ -179,7 +169,7 @@ async function interrupted(browser, report) {
     Object.defineProperty(document, 'hidden', {value, configurable: true});
     document.dispatchEvent(new Event('visibilitychange'));
   }, isHidden);
-  await page.goto(`${request.quick}?algorithm=bad`);
+  await page.goto(`${request.short}?algorithm=bad`);
   // At once when the first picture appears: waiting from here could miss it.
   await page.evaluate(() => {
     const observer = new MutationObserver(() => {
@@ -213,7 +203,6 @@ async function interrupted(browser, report) {
   await page.getByRole('button', {name: 'Continue'}).click();
   await page.getByRole('button', {name: 'The first'}).click();
   await untilAsked(page, 'Pair 2 of 2');
-  moments.seen = await page.evaluate(() => window.seen);
   // Left before the end: the browser asks.
   const asked = page.waitForEvent('dialog');
   await page.close({runBeforeUnload: true});
@@ -230,7 +219,7 @@ async function interrupted(browser, report) {
 
 // What the page says where a session cannot start.
 async function refused(browser, address) {
-  const page = await open(browser, {}, {requests: [], errors: []});
+  const page = await open(browser);
   await page.goto(address);
   await page.locator('#message:not([hidden])').waitFor();
   const text = await page.textContent('#message');
@@ -239,48 +228,23 @@ async function refused(browser, address) {
   return {text, canStart};
 }
 
-async function inColors(browser, colorScheme, report) {
-  const page = await open(browser, {colorScheme}, report);
-  await page.goto(request.quick);
-  const colors = await page.evaluate(() => ({
-    page: getComputedStyle(document.body).backgroundColor,
-    ink: getComputedStyle(document.body).color,
-    frame: getComputedStyle(document.querySelector('.frame')).backgroundColor,
-  }));
-  await page.context().close();
-  return colors;
+async function everything(browser) {
+  const report = {requests: [], errors: []};
+  // Most of a session is waiting for pictures, so that the long one runs beside the others; of
+  // these one at a time, since its times are looked at.
+  const [keyboard, short, refusals] = await Promise.all([
+    byKeyboard(browser, report),
+    (async () => ({
+      phone: await onPhone(browser, report),
+      interruption: await interrupted(browser, report),
+    }))(),
+    (async () => [
+      await refused(browser, request.broken),
+      await refused(browser, `${request.short}?algorithm=none`),
+      await refused(browser, `${request.short}?seed=4294967296`),
+    ])(),
+  ]);
+  return {keyboard, refusals, ...short, ...report};
 }
 
-async function main() {
-  const browser = await chromium.launch(
-    {executablePath: request.chromium, args: ['--no-sandbox', '--disable-gpu']});
-  try {
-    const report = {requests: [], errors: []};
-    // Most of a session is waiting for pictures, so that the long one runs beside the others; of
-    // these one at a time, since its times are looked at.
-    const [keyboard, short, looks] = await Promise.all([
-      byKeyboard(browser, report),
-      (async () => ({
-        phone: await onPhone(browser, report),
-        interruption: await interrupted(browser, report),
-      }))(),
-      (async () => ({
-        light: await inColors(browser, 'light', report),
-        dark: await inColors(browser, 'dark', report),
-        refusals: [
-          await refused(browser, request.broken),
-          await refused(browser, `${request.quick}?algorithm=none`),
-          await refused(browser, `${request.quick}?seed=4294967296`),
-        ],
-      }))(),
-    ]);
-    console.log(JSON.stringify({keyboard, ...short, ...looks, ...report}));
-  } finally {
-    await browser.close();
-  }
-}
-
-main().then(() => process.exit(0), (error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+tools.run(everything, '--disable-gpu');

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import lzma
+import os
 import pathlib
 import re
 import struct
@@ -15,9 +17,10 @@ import tensorflow as tf
 import tifffile
 from absl.testing import parameterized
 from PIL import Image
+from refusals import refused
 
 from pix2pix_tf.data import arrays
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import MissingInputError
 
 
 def random_values(*shape: int, dtype="float32") -> np.ndarray:
@@ -39,17 +42,25 @@ class _FolderTest(tf.test.TestCase, parameterized.TestCase):
         np.save(path, values)
         return path
 
-    def assert_refused(self, path: pathlib.Path, pattern: str) -> None:
+    def assert_refused(self, path: pathlib.Path, *shown) -> None:
         for function in (arrays.inspect, arrays.read):
-            with self.assertRaisesRegex(InputError, pattern) as raised:
+            with refused(f"'{path}'", *shown):
                 function(path)
-            self.assertStartsWith(str(raised.exception), f"'{path}' ")
+
+
+@dataclasses.dataclass
+class _Harm:
+    """Makes a folder where it is unpickled."""
+
+    folder: pathlib.Path
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
 
 
 class NpyTest(_FolderTest):
     @parameterized.product(
-        dtype=("uint8", "uint16", "int16", "uint32", "float16", "float32", "float64"),
-        channels=(1, 2, 5, 16),
+        dtype=("uint8", "uint16", "int16", "float16", "float32", "float64"), channels=(1, 5, 16)
     )
     def test_values_are_those_of_the_file(self, dtype, channels):
         values = random_values(4, 7, channels, dtype=dtype)
@@ -71,70 +82,50 @@ class NpyTest(_FolderTest):
             self.assertTrue(read.dtype.isnative)
 
     @parameterized.named_parameters(
-        ("one_axis", np.zeros(5, "f4"), r"has the shape \(5,\)\. Write it as \[height, width\]"),
-        ("four_axes", np.zeros((1, 4, 4, 3), "f4"), r"has the shape \(1, 4, 4, 3\)\. Write"),
-        ("complex", np.zeros((4, 4), "c8"), "holds values of type complex64"),
-        ("bool", np.zeros((4, 4), "?"), "holds values of type bool"),
-        ("text", np.full((4, 4), "a"), "holds values of type <U1"),
-        ("no_rows", np.zeros((0, 4, 3), "f4"), "cannot be read as an array|is empty"),
+        ("one_axis", np.zeros(5, "f4"), "(5,)"),
+        ("four_axes", np.zeros((1, 4, 4, 3), "f4"), "(1, 4, 4, 3)"),
+        ("complex", np.zeros((4, 4), "c8"), "complex64"),
+        ("bool", np.zeros((4, 4), "?"), "bool"),
+        ("text", np.full((4, 4), "a"), "<U1"),
+        ("no_rows", np.zeros((0, 4, 3), "f4"), ""),
     )
-    def test_refuses_what_is_no_picture(self, values, pattern):
-        self.assert_refused(self.save("1.npy", values), pattern)
+    def test_refuses_what_is_no_picture(self, values, shown):
+        self.assert_refused(self.save("1.npy", values), shown)
 
     @parameterized.named_parameters(("nan", np.nan), ("inf", np.inf), ("minus_inf", -np.inf))
     def test_refuses_values_that_are_no_numbers(self, value):
         values = random_values(4, 7, 2)
         values[1, 2, 0] = values[3, 3, 1] = value
         path = self.save("1.npy", values)
-        with self.assertRaisesRegex(InputError, "'.*1.npy' has 2 values that are NaN or infinite"):
+        with refused(path, "2 values", "NaN"):
             arrays.read(path)
 
-    def test_refuses_pickles_unread(self):
+    def test_refuses_pickles_unread_and_archives(self):
         path = self.folder / "1.npy"
-        np.save(path, np.array([[print, 1]], object), allow_pickle=True)
-        self.assert_refused(path, "cannot be read as an array")
-
-    def test_refuses_an_archive(self):
-        path = self.folder / "1.npy"
+        harm = _Harm(self.folder / "unpickled")
+        np.save(path, np.array([[harm, 1]], object), allow_pickle=True)
+        self.assert_refused(path)
+        self.assertFalse(harm.folder.exists())
         with path.open("wb") as file:
             np.savez(file, a=np.zeros((4, 4)))
-        self.assert_refused(path, "it is an archive of arrays")
+        self.assert_refused(path, "archive")
 
     def test_a_header_that_claims_terabytes_is_refused_at_once(self):
         path = self.save("1.npy", np.zeros((4, 4), "f4"))
         claimed = path.read_bytes().replace(b"(4, 4)", b"(999999, 9999999)")
         path.write_bytes(claimed.replace(b"\x76\x00{", struct.pack("<H", 118) + b"{"))
-        self.assert_refused(path, "cannot be read as an array")
+        self.assert_refused(path)
 
     def test_more_values_than_are_read(self):
         path = self.save("1.npy", random_values(4, 7, 2))
         with mock.patch.object(arrays, "MAX_VALUES", 55):
-            self.assert_refused(path, r"7x4 pixels of 2 channel\(s\), more than 55 values")
+            self.assert_refused(path, "7x4", "2 channel(s)", "55")
         with mock.patch.object(arrays, "MAX_VALUES", 56):
             arrays.read(path)
 
-    def test_any_damage_is_the_users_error(self):
-        contents = self.save("1.npy", random_values(4, 7, 2)).read_bytes()
-        random = np.random.default_rng(0)
-        path = self.folder / "damaged.npy"
-        refused = 0
-        for _ in range(150):
-            damaged = bytearray(contents)
-            if random.integers(2):
-                damaged[random.integers(128)] = random.integers(256)
-            else:
-                del damaged[random.integers(len(damaged)) :]
-            path.write_bytes(damaged)
-            try:
-                self.assertEqual(arrays.read(path).shape, arrays.inspect(path)[0])
-            except InputError as error:  # Anything else is a defect and ends the test.
-                self.assertIn(str(path), str(error))
-                refused += 1
-        self.assertBetween(refused, 75, 149)
-
     def test_missing(self):
         for name in ("1.npy", "1.tif"):
-            with self.assertRaisesRegex(MissingInputError, "There is no file '.*1.*'. Check"):
+            with refused(self.folder / name, kind=MissingInputError):
                 arrays.inspect(self.folder / name)
 
 
@@ -144,7 +135,7 @@ class TiffTest(_FolderTest):
         tifffile.imwrite(path, values, **{"photometric": "minisblack", **options})
         return path
 
-    @parameterized.product(dtype=("uint8", "uint16", "int16", "float32"), channels=(1, 2, 5, 16))
+    @parameterized.product(dtype=("uint8", "int16", "float32"), channels=(1, 2, 5))
     def test_the_layouts(self, dtype, channels):
         values = random_values(20, 24, channels, dtype=dtype)
         planes = np.moveaxis(values, -1, 0)
@@ -162,60 +153,27 @@ class TiffTest(_FolderTest):
             self.assertEqual(arrays.inspect(path), ((20, 24, channels), np.dtype(dtype)), msg=name)
             self.assertAllEqual(arrays.read(path), values, msg=name)
 
-    def test_equals_pillow(self):
-        pixels = random_values(20, 24, 3, dtype="uint8")
-        path = self.folder / "1.tiff"
-        Image.fromarray(pixels).save(path)
-        self.assertAllEqual(arrays.read(path), pixels)
-
-    @parameterized.named_parameters(
-        ("white_is_zero", "miniswhite", "MINISWHITE"), ("cmyk", "separated", "SEPARATED")
-    )
-    def test_refuses_values_that_are_no_brightnesses(self, photometric, shown):
+    def test_refuses_values_that_are_no_brightnesses(self):
         values = random_values(20, 24, 4, dtype="uint8")
-        stored = values if photometric == "separated" else values[..., 0]
-        path = self.write(stored, photometric=photometric)
-        self.assert_refused(path, f"is a TIFF of kind {shown}, whose values are no brightnesses")
-
-    def test_refuses_palettes(self):
+        self.assert_refused(self.write(values[..., 0], photometric="miniswhite"), "MINISWHITE")
+        self.assert_refused(self.write(values, photometric="separated"), "SEPARATED")
         path = self.folder / "1.tif"
         Image.new("P", (24, 20)).save(path)
-        self.assert_refused(path, "is a TIFF of kind PALETTE")
+        self.assert_refused(path, "PALETTE")
 
     def test_refuses_what_is_not_upright(self):
         path = self.write(random_values(20, 24), extratags=[(274, "H", 1, 6, True)])
-        self.assert_refused(path, r"is not stored upright \(its orientation is 6\)")
+        self.assert_refused(path, "6")
 
     def test_refuses_pages_that_are_no_channels(self):
-        values = random_values(2, 3, 20, 24)
-        self.assert_refused(self.write(values), "pages of shape .* not the channels of one picture")
-
-    def test_any_damage_is_the_users_error(self):
-        values = random_values(20, 24, 3, dtype="uint8")
-        contents = self.write(values, planarconfig="contig", compression="zlib").read_bytes()
-        random = np.random.default_rng(0)
-        path = self.folder / "damaged.tif"
-        refused = 0
-        for _ in range(150):
-            damaged = bytearray(contents)
-            if random.integers(2):
-                damaged[random.integers(min(len(damaged), 300))] = random.integers(256)
-            else:
-                del damaged[random.integers(len(damaged)) :]
-            path.write_bytes(damaged)
-            try:
-                self.assertEqual(arrays.read(path).shape, arrays.inspect(path)[0])
-            except InputError as error:
-                self.assertIn(str(path), str(error))
-                refused += 1
-        self.assertBetween(refused, 75, 149)
+        self.assert_refused(self.write(random_values(2, 3, 20, 24)), "pages")
 
     def test_refuses_parts_that_inflate_to_more_than_the_picture(self):
         bomb = hostile_files.tiff(16, 8, hostile_files.deflate_zeros(2**28), compression=8)
         (self.folder / "bomb.tif").write_bytes(bomb)
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
-        with self.assertRaisesRegex(InputError, "bomb.tif.*it inflates to more than its picture"):
+        with refused("bomb.tif'", "inflates"):
             arrays.read(self.folder / "bomb.tif")
         self.assertLess(tracemalloc.get_traced_memory()[1], 2**24)
 
@@ -227,7 +185,7 @@ class TiffTest(_FolderTest):
     def test_refuses_lzma_which_inflates_without_a_limit(self):
         bomb = hostile_files.tiff(16, 8, lzma.compress(bytes(128)), compression=34925)
         (self.folder / "1.tif").write_bytes(bomb)
-        self.assert_refused(self.folder / "1.tif", "is compressed by LZMA")
+        self.assert_refused(self.folder / "1.tif", "LZMA")
 
     def test_reads_no_other_file_that_is_named_inside(self):
         values = random_values(20, 24, dtype="uint8")
@@ -253,19 +211,17 @@ class TiffTest(_FolderTest):
         struct.pack_into("<I", contents, first + 2 + 12 * num_tags, endless)
         contents += struct.pack("<HI", 0, endless)
         path.write_bytes(contents)
-        self.assert_refused(path, "more than 256 pages, or a page that is followed by itself")
+        self.assert_refused(path, "256")
 
     def test_without_tifffile(self):
         path = self.write(random_values(20, 24))
         with mock.patch.dict("sys.modules", tifffile=None):
-            self.assert_refused(path, "is a TIFF, for which tifffile has to be installed. Run: ")
+            self.assert_refused(path, "tifffile", "install")
 
 
 class EncodeTest(_FolderTest):
     @parameterized.product(
-        suffix=(".npy", ".tif", ".TIFF"),
-        dtype=("uint8", "uint16", "float32"),
-        channels=(1, 2, 3, 4, 5, 16),
+        suffix=(".npy", ".TIFF"), dtype=("uint8", "uint16", "float32"), channels=(1, 2, 4, 16)
     )
     def test_is_read_back(self, suffix, dtype, channels):
         values = random_values(20, 24, channels, dtype=dtype)
@@ -274,7 +230,3 @@ class EncodeTest(_FolderTest):
         read = arrays.read(path)
         self.assertEqual(read.dtype, np.dtype(dtype))
         self.assertAllEqual(read, values)
-
-
-if __name__ == "__main__":
-    tf.test.main()

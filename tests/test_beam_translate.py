@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 from unittest import mock
 
 import command_line
 import numpy as np
+import pytest
 import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
@@ -87,48 +87,56 @@ GOOD = {
     "photo.gz": encode(seed=6),  # Is what it holds, not what its name says.
 }
 RESULTS = [*(name for name in GOOD if name != "photo.gz"), "photo.gz.png"]
-BAD = {
-    "empty.png": b"",
-    "truncated.jpg": encode("jpg", width=64, height=64)[:-300],
-    "cut.png": encode()[:-100],
-    "text.png": b"no image",
-    "deep/bomb.png": bomb(),
-    "deep/large.png": encode(width=65, height=65),
+BAD = {  # Files, and why they are not translated.
+    "empty.png": (b"", "neither a PNG nor a JPEG"),
+    "truncated.jpg": (encode("jpg", width=64, height=64)[:-300], "cannot be decoded"),
+    "cut.png": (encode()[:-100], "cannot be decoded"),
+    "deep/bomb.png": (bomb(), "50000 x 50000 pixels"),
+    "deep/large.png": (encode(width=65, height=65), "65 x 65 pixels"),
 }
-REASONS = {
-    "empty.png": "is neither a PNG nor a JPEG file",
-    "truncated.jpg": "cannot be decoded: it is truncated or damaged",
-    "cut.png": "cannot be decoded: it is truncated or damaged",
-    "text.png": "is neither a PNG nor a JPEG file",
-    "bomb.png": "has 50000 x 50000 pixels padded to multiples of 32; the limit is 4096 pixels in "
-    "all",
-    "large.png": "has 65 x 65 pixels padded to multiples of 32; the limit is 4096 pixels in all",
-}
+REASONS = {pathlib.PurePath(name).name: reason for name, (_, reason) in BAD.items()}
+FILES = {**GOOD, **{name: contents for name, (contents, _) in BAD.items()}}
 
 
-@functools.cache
-def exported_model() -> tuple[pathlib.Path, pathlib.Path]:
-    """Returns a run folder and its export, made once for all tests."""
-    folder = tempfile.TemporaryDirectory(prefix="pix2pix_tf_")
-    atexit.register(folder.cleanup)
-    run, model = pathlib.Path(folder.name) / "run", pathlib.Path(folder.name) / "exported"
-    tiny_runs.write_run(run)
-    serving.save_version(run, model)
-    return run, model
+class FakeModel:
+    """Stands for an exported model, and is made in no time."""
+
+    def __init__(self, folder: pathlib.Path):
+        card = serving.read_model_card(serving.find_version(pathlib.Path(folder)))
+        self.config = TrainConfig.from_dict(card["config"])
+
+    def translate_with_noise(self, image: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Returns an output that shows which image, and which noise, went in."""
+        factor = 1.0 - z[:, :1].sum(axis=1)
+        channels = np.repeat(image[..., :1], self.config.output_channels, axis=-1)
+        return channels * factor[:, np.newaxis, np.newaxis, np.newaxis]
+
+
+_DECODERS = {}
+_trace_decoder = beam_pipeline._Read.setup
+
+
+def setup_once(reader: beam_pipeline._Read) -> None:
+    """Stands for `_Read.setup`: what decodes is traced for the first pipeline of all tests."""
+    key = repr(reader._job.config), reader._job.max_pixels
+    if key not in _DECODERS:
+        _trace_decoder(reader)
+        _DECODERS[key] = reader._decode
+    reader._decode = _DECODERS[key]
 
 
 class BeamTest(tf.test.TestCase, parameterized.TestCase):
-    """Has an exported model, and a new folder for each test."""
+    """Has an exported model, which is not loaded, and a new folder for each test."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.run_folder, cls.model = exported_model()
+    load_model = FakeModel
 
     def setUp(self):
         super().setUp()
+        self.run_folder, self.model = tiny_runs.shared_run(), tiny_runs.shared_version().parent
         self.folder = tiny_runs.temporary_folder(self)
         self.input, self.output = self.folder / "in", self.folder / "out" / "put"
+        self.enter_context(mock.patch.object(exported, "load", type(self).load_model))
+        self.enter_context(mock.patch.object(beam_pipeline._Read, "setup", setup_once))
 
     def flags(self, *more: str) -> list[str]:
         flags = [f"--model={self.model}", f"--input={self.input}/**", f"--output={self.output}"]
@@ -144,12 +152,26 @@ class BeamTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(f"passed over {counts['skipped']:,} that were finished", result.stdout)
         self.assertIn(f"; {counts['failed']:,} failed", result.stdout)
 
+    def assert_dead_letters(self, reasons: dict[str, str]) -> None:
+        letters = dead_letters(self.output)
+        self.assertEqual(letters.keys(), reasons.keys())
+        for name, reason in reasons.items():
+            self.assertIn(reason, letters[name])
+
     def assert_same_picture(self, found: np.ndarray, expected: np.ndarray) -> None:
         """As pixels: the last bit of a float32 may decide how a value is rounded."""
         self.assertEqual(found.shape, expected.shape)
         difference = np.abs(found.astype(int) - expected)
         self.assertLessEqual(difference.max(), 1)
         self.assertLess(difference.mean(), 0.01)
+
+    def copy_model(self, *, config: dict | None = None, **changes) -> pathlib.Path:
+        """Returns a copy of the export, whose card says something else."""
+        model = pathlib.Path(shutil.copytree(self.model, self.folder / "copied"))
+        card = json.loads((model / "1" / serving.MODEL_CARD).read_text())
+        card.update(changes, config={**card["config"], **(config or {})})
+        (model / "1" / serving.MODEL_CARD).write_text(json.dumps(card))
+        return model
 
     def job(self, **changes) -> beam_pipeline.Job:
         card = serving.read_model_card(self.model / "1")
@@ -167,59 +189,40 @@ class BeamTest(tf.test.TestCase, parameterized.TestCase):
         )
         return beam_pipeline.Job(**{**settings, **changes})
 
+    def picture(self, name: str, *, height: int = 1, width: int = 1) -> beam_pipeline.Picture:
+        """Returns a picture of so many crops, less three pixels each way."""
+        sides = (SIZE * height, SIZE * width)
+        seed = sum(name.encode())
+        image = tiny_runs.random_image(*sides, 3, seed=seed)
+        z = translator.draw_noise(self.job().config, *sides, entropy=[seed])
+        return beam_pipeline.Picture(name, image, z, sides[0] - 3, sides[1] - 3)
 
-class WorkersTest(BeamTest):
-    """The command in a process of its own, with two workers in theirs."""
 
-    def test_good_and_bad_files_then_a_restart(self):
-        write_files(self.input, {**GOOD, **BAD})
-        result = self.run_process()
-        self.assertEqual(result.returncode, 4, result.stderr)
-        self.assertEqual(
-            result.stdout,
-            f"Translated 6 files to '{self.output}', passed over 0 that were finished; 6 failed, "
-            f"see '{self.output}/failed.jsonl'.\n",
-        )
-        self.assertEqual(files_in(self.output), sorted(RESULTS))
-        self.assertEqual(dead_letters(self.output), REASONS)
+class RealModelTest(BeamTest):
+    """What a network has a part in."""
 
-        # One result is lost, and one bad file is mended; the second run has one process.
-        first = {name: (self.output / name).read_bytes() for name in RESULTS}
-        (self.output / "deep" / "wide.png").unlink()
-        times = {name: os.stat(self.output / name).st_mtime_ns for name in files_in(self.output)}
-        write_files(self.input, {"cut.png": encode(seed=7)})
-        self.assert_counts(self.run_command(), translated=2, skipped=5, failed=5)
-        self.assertEqual(files_in(self.output), sorted([*RESULTS, "cut.png"]))
-        left = {name: reason for name, reason in REASONS.items() if name != "cut.png"}
-        self.assertEqual(dead_letters(self.output), left)
-        for name, time in times.items():
-            self.assertEqual(os.stat(self.output / name).st_mtime_ns, time, name)
-        # Another process, another neighbourhood in the batch, and the same picture.
-        again = read(self.output / "deep" / "wide.png")
-        self.assert_same_picture(
-            again, tf.io.decode_png(first["deep/wide.png"], channels=3).numpy()
-        )
+    load_model = staticmethod(functools.cache(exported.load))
 
-    def run_process(self) -> subprocess.CompletedProcess:
-        beams = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    def run_process(self, *more: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, "-m", "export.beam_translate", *self.flags(), "--", *beams],
+            [sys.executable, "-m", "export.beam_translate", *self.flags(*more)],
             cwd=_REPOSITORY,
             capture_output=True,
             text=True,
             check=False,
         )
 
-
-class PicturesTest(BeamTest):
-    """What is in the results."""
-
-    def test_same_noise_gives_what_translate_gives(self):
-        write_files(self.input, GOOD)
-        threads = ["--", "--direct_num_workers=2", "--direct_running_mode=multi_threading"]
-        result = self.run_command("--noise=same", "--seed=3", *threads)
-        self.assert_counts(result, translated=6)
-        translate = translator.load(self.model)
+    def test_in_a_process_same_noise_gives_what_translate_gives(self):
+        write_files(self.input, FILES)
+        result = self.run_process(
+            *("--noise=same", "--seed=3"),
+            *("--", "--direct_num_workers=2", "--direct_running_mode=multi_threading"),
+        )
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertIn(f"5 failed, see '{self.output}/failed.jsonl'", result.stdout)
+        self.assertEqual(files_in(self.output), sorted(RESULTS))
+        self.assert_dead_letters(REASONS)
+        translate = translator.load(self.model / "1")
         for name in ("a.png", "deep/wide.png"):
             expected = translate.translate_file(self.input / name, seed=3)
             self.assert_same_picture(read(self.output / name), expected)
@@ -227,36 +230,19 @@ class PicturesTest(BeamTest):
         self.assertEqual(read(self.output / "größe (1).JPEG").shape, (31, 20, 3))
         self.assertTrue(tf.io.is_jpeg((self.output / "b.jpg").read_bytes()))
 
-    def test_colorization_makes_the_photos_that_translate_makes(self):
-        self.run_folder, self.model = self.folder / "lab", self.folder / "lab_model"
-        tiny_runs.write_run(self.run_folder, color_space="lab", dropout=0.0)
-        serving.save_version(self.run_folder, self.model)
-        smooth = np.linspace(64, 192, 40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
-        grey = images.encode_image(tf.constant(smooth[..., :1]), ".png")
-        colour = images.encode_image(tf.constant(smooth), ".png")
-        write_files(self.input, {"grey.png": grey, "colour.png": colour})
-        self.assert_counts(self.run_command(), translated=2)
-        translate = translator.load(self.run_folder)
-        for name in ("grey.png", "colour.png"):
-            expected = translate.translate_file(self.input / name)
-            self.assertEqual(expected.shape, (40, 50, 3))
-            self.assert_same_picture(read(self.output / name), expected)
-
-    def test_noise_follows_from_seed_and_name_alone(self):
-        same = encode(seed=1)
-        write_files(self.input, {"a.png": same, "b.png": same, "c/a.png": same})
-        self.assert_counts(self.run_command(), translated=3)
-        first = [read(self.output / name) for name in ("a.png", "b.png", "c/a.png")]
-        for one, other in ((0, 1), (0, 2), (1, 2)):
-            self.assertGreater(np.abs(first[one].astype(int) - first[other]).mean(), 1)
-        # Moved, and with another batch size.
-        self.input = self.input.rename(self.folder / "moved")
-        self.output = self.folder / "second"
-        self.run_command("--batch_size=1")
-        self.assert_same_picture(read(self.output / "a.png"), first[0])
-        self.output = self.folder / "third"
-        self.run_command("--seed=1")
-        self.assertGreater(np.abs(read(self.output / "a.png").astype(int) - first[0]).mean(), 1)
+    @pytest.mark.slow
+    def test_two_workers(self):
+        write_files(self.input, FILES)
+        beams = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+        result = self.run_process("--", *beams)
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertEqual(files_in(self.output), sorted(RESULTS))
+        self.assert_dead_letters(REASONS)
+        # In another process, with other neighbours in the batch: the same picture.
+        first = read(self.output / "deep" / "wide.png")
+        (self.output / "deep" / "wide.png").unlink()
+        self.assert_counts(self.run_command(), translated=1, skipped=5, failed=5)
+        self.assert_same_picture(read(self.output / "deep" / "wide.png"), first)
 
     def test_what_else_is_in_a_batch_changes_nothing(self):
         pictures = [
@@ -279,6 +265,42 @@ class PicturesTest(BeamTest):
             self.assertEqual(translation.pixels.shape, (picture.height, picture.width, 3))
             self.assertAllClose(together[picture.name], translation.pixels, rtol=0, atol=1e-6)
 
+
+class PicturesTest(BeamTest):
+    """What is in the results."""
+
+    def test_colorization_makes_the_photos_that_translate_makes(self):
+        lab = dict(color_space="lab", dropout=0.0, input_channels=1, output_channels=2)
+        self.model = self.copy_model(config=lab)
+        smooth = np.linspace(64, 192, 40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
+        grey = images.encode_image(tf.constant(smooth[..., :1]), ".png")
+        colour = images.encode_image(tf.constant(smooth), ".png")
+        write_files(self.input, {"grey.png": grey, "colour.png": colour})
+        self.assert_counts(self.run_command(), translated=2)
+        model = FakeModel(self.model)
+        translate = translator.Translator(model.config, model.translate_with_noise)
+        for name in ("grey.png", "colour.png"):
+            expected = translate.translate_file(self.input / name)
+            self.assertEqual(expected.shape, (40, 50, 3))
+            self.assertGreater(np.ptp(expected.astype(int), axis=-1).max(), 10)  # It has colours.
+            self.assert_same_picture(read(self.output / name), expected)
+
+    def test_noise_follows_from_seed_and_name_alone(self):
+        same = encode(seed=1)
+        write_files(self.input, {"a.png": same, "b.png": same, "c/a.png": same})
+        self.assert_counts(self.run_command(), translated=3)
+        first = [read(self.output / name) for name in ("a.png", "b.png", "c/a.png")]
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            self.assertGreater(np.abs(first[one].astype(int) - first[other]).mean(), 1)
+        # Moved, and with another batch size.
+        self.input = self.input.rename(self.folder / "moved")
+        self.output = self.folder / "second"
+        self.run_command("--batch_size=1")
+        self.assert_same_picture(read(self.output / "a.png"), first[0])
+        self.output = self.folder / "third"
+        self.run_command("--seed=1")
+        self.assertGreater(np.abs(read(self.output / "a.png").astype(int) - first[0]).mean(), 1)
+
     def test_a_batch_is_counted_in_crops(self):
         batching = beam_pipeline.SavedModelHandler(self.job()).batch_elements_kwargs()
         size_of = batching["element_size_fn"]
@@ -290,7 +312,7 @@ class PicturesTest(BeamTest):
 
     def test_statistics_of_the_batch_mean_one_image_at_a_time(self):
         handler = beam_pipeline.SavedModelHandler(self.job(is_batch_independent=False))
-        model = exported.load(self.model)
+        model = handler.load_model()
         pictures = [self.picture(name) for name in ("a", "b", "c")]
         with mock.patch.object(
             model, "translate_with_noise", wraps=model.translate_with_noise
@@ -299,24 +321,32 @@ class PicturesTest(BeamTest):
         self.assertEqual(names, ["a", "b", "c"])
         self.assertEqual([len(call.args[0]) for call in network.call_args_list], [1, 1, 1])
 
-    def picture(self, name: str, *, height: int = 1, width: int = 1) -> beam_pipeline.Picture:
-        """Returns a picture of so many crops, less three pixels each way."""
-        sides = (SIZE * height, SIZE * width)
-        seed = sum(name.encode())
-        image = tiny_runs.random_image(*sides, 3, seed=seed)
-        z = translator.draw_noise(self.job().config, *sides, entropy=[seed])
-        return beam_pipeline.Picture(name, image, z, sides[0] - 3, sides[1] - 3)
-
 
 class RestartTest(BeamTest):
+    def test_good_and_bad_files_then_a_restart(self):
+        write_files(self.input, FILES)
+        self.assert_counts(self.run_command(), translated=6, failed=5)
+        self.assertEqual(files_in(self.output), sorted(RESULTS))
+        self.assert_dead_letters(REASONS)
+
+        # One result is lost, and one bad file is mended.
+        (self.output / "deep" / "wide.png").unlink()
+        times = {name: os.stat(self.output / name).st_mtime_ns for name in files_in(self.output)}
+        write_files(self.input, {"cut.png": encode(seed=7)})
+        self.assert_counts(self.run_command(), translated=2, skipped=5, failed=4)
+        self.assertEqual(files_in(self.output), sorted([*RESULTS, "cut.png"]))
+        self.assert_dead_letters({k: v for k, v in REASONS.items() if k != "cut.png"})
+        for name, time in times.items():
+            self.assertEqual(os.stat(self.output / name).st_mtime_ns, time, name)
+
     def test_a_run_that_dies_leaves_only_whole_results(self):
         write_files(self.input, {f"{index}.png": encode(seed=index) for index in range(5)})
-        write = beam_pipeline.FileSystems.create
+        create = FileSystems.create
         written = []
 
-        def die_half_way(path, **settings):
-            file = write(path, **settings)
-            if ".unfinished" in path:
+        def die_half_way(path, *arguments, **settings):
+            file = create(path, *arguments, **settings)
+            if not re.search(f"{beam_pipeline.DEAD_LETTERS}|{beam_translate.SETTINGS}", path):
                 written.append(path)
                 if len(written) == 3:
                     file.write(b"\x89PNG")
@@ -324,7 +354,7 @@ class RestartTest(BeamTest):
                     raise KeyError("the worker dies")
             return file
 
-        with mock.patch.object(beam_pipeline.FileSystems, "create", die_half_way):
+        with mock.patch.object(FileSystems, "create", die_half_way):
             with self.assertRaisesRegex(Exception, "the worker dies"):
                 self.run_command()
         finished = files_in(self.output)
@@ -332,46 +362,32 @@ class RestartTest(BeamTest):
         for name in finished:
             self.assertEqual(read(self.output / name).shape, (SIZE, SIZE, 3))
         self.assert_counts(self.run_command(), translated=3, skipped=2)
-        self.assert_counts(self.run_command(), skipped=5)
 
     def test_an_output_below_the_inputs_is_no_input(self):
-        write_files(self.input, {"a.png": encode(), "b.png": b""})
+        write_files(self.input, {"results of old/a.png": encode(), "b.png": b""})
         self.output = self.input / "results"
         for counts in (dict(translated=1, failed=1), dict(skipped=1, failed=1)):
             self.assert_counts(self.run_command(), **counts)
-            self.assertEqual(files_in(self.output), ["a.png"])
+            self.assertEqual(files_in(self.output), ["results of old/a.png"])
 
-    def test_another_seed_or_model_does_not_go_on(self):
-        write_files(self.input, {"a.png": encode()})
-        self.assert_counts(self.run_command(), translated=1)
-        result = self.run_command("--seed=1", "--noise=same")
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn(
-            f"error: '{self.output}' holds results of another noise and seed", result.stderr
-        )
-        self.model = pathlib.Path(shutil.copytree(self.model, self.folder / "other"))
-        with open(self.model / "1" / "variables" / "variables.index", "ab") as file:
-            file.write(b"other weights")
-        result = self.run_command()
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("holds results of another model_digest", result.stderr)
-
-    def test_another_export_of_the_run_does_not_go_on(self):
-        write_files(self.input, {"a.png": encode()})
-        self.assert_counts(self.run_command(), translated=1)
-        self.model = self.folder / "other"
-        serving.save_version(self.run_folder, self.model, statistics="batch")
-        result = self.run_command()
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("holds results of another model_digest", result.stderr)
-
-    def test_another_folder_of_the_same_names_does_not_go_on(self):
-        # Its pictures would be taken for finished.
+    def test_results_of_other_settings_are_not_gone_on_with(self):
         write_files(self.folder, {"in/a.png": encode(seed=1), "other/a.png": encode(seed=2)})
         self.assert_counts(self.run_command(), translated=1)
-        result = self.run_command(f"--input={self.folder}/other/**")
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("holds results of another folder", result.stderr)
+        # An export of the same weights that takes other statistics makes other pictures.
+        other_statistics = self.copy_model(statistics="batch")
+        other_weights = pathlib.Path(shutil.copytree(self.model, self.folder / "weights"))
+        with open(other_weights / "1" / "variables" / "variables.index", "ab") as file:
+            file.write(b"other weights")
+        for flags, changed in (
+            (["--seed=1", "--noise=same"], "noise and seed"),
+            ([f"--model={other_weights}"], "model_digest"),
+            ([f"--model={other_statistics}"], "model_digest"),
+            # Its pictures have the same names, and would be taken for finished.
+            ([f"--input={self.folder}/other/**"], "folder"),
+        ):
+            result = self.run_command(*flags)
+            self.assertEqual(result.exit_code, 2)
+            self.assertIn(f"'{self.output}' holds results of another {changed} ", result.stderr)
         self.assert_counts(self.run_command(f"--input={self.input}/*.png"), skipped=1)
 
     def test_a_store_that_does_not_replace(self):
@@ -394,27 +410,23 @@ class FilesTest(BeamTest):
         write_files(self.input, {"a": encode(), "a.png": encode(), "b.png": encode()})
         self.assert_counts(self.run_command(), translated=1, failed=2)
         self.assertEqual(files_in(self.output), ["b.png"])
-        reason = f"'{self.input}/a' and '{self.input}/a.png' would both be written to 'a.png'"
-        self.assertEqual(dead_letters(self.output), {"a": reason, "a.png": reason})
+        reason = f"'{self.input}/a' and '{self.input}/a.png'"
+        self.assert_dead_letters({"a": reason, "a.png": reason})
 
     def test_names_are_relative_to_the_first_wildcard(self):
         for pattern, folder in (
             ("/d/*.png", "/d/"),
             ("/d/e/x*/**", "/d/e/"),
             ("/d/e?/[ab]/*", "/d/"),
-            ("/d/a.png", "/d/"),
             ("gs://bucket/d/**.jpg", "gs://bucket/d/"),
         ):
             self.assertEqual(beam_pipeline.fixed_folder(pattern), folder)
         write_files(self.input, {"x1/a.png": encode(), "x2/a.png": encode(), "y/a.png": b""})
-        result = self.run_command(f"--input={self.input}/x*/*.png")
-        self.assert_counts(result, translated=2)
-        self.assertEqual(files_in(self.output), ["x1/a.png", "x2/a.png"])
-
-    def test_one_file(self):
-        write_files(self.input, {"a.png": encode(), "b.png": encode()})
-        self.assert_counts(self.run_command(f"--input={self.input}/a.png"), translated=1)
-        self.assertEqual(files_in(self.output), ["a.png"])
+        for pattern, names in (("x*/*.png", ["x1/a.png", "x2/a.png"]), ("x1/a.png", ["a.png"])):
+            self.output = self.folder / f"out_{len(names)}"
+            result = self.run_command(f"--input={self.input}/{pattern}")
+            self.assert_counts(result, translated=len(names))
+            self.assertEqual(files_in(self.output), names)
 
     @parameterized.parameters(
         (10, "cannot be read: .*No such file"),
@@ -480,9 +492,6 @@ class StoreFileSystem(localfilesystem.LocalFileSystem):
     def exists(self, path):
         return self._local(path).exists()
 
-    def metadata(self, path):
-        return FileMetadata(path, self._local(path).stat().st_size)
-
     def mkdirs(self, path):
         self._local(path).mkdir(parents=True)
 
@@ -513,19 +522,15 @@ class RefusedTest(BeamTest):
         self.assertFalse(self.output.exists())
 
     def test_inputs(self):
-        self.assert_refused(
-            [f"--input={self.input}/*.jpg"], "/*.jpg', which no file matches", "Check the glob"
-        )
-        self.assert_refused([f"--input={self.input}/b.png"], "which no file matches")
+        for pattern in (f"{self.input}/*.jpg", f"{self.input}/b.png"):
+            self.assert_refused([f"--input={pattern}"], f"'{pattern}', which no file matches")
         self.assert_refused([f"--input={self.input}"], "a folder", f"--input='{self.input}/**'")
-        self.assert_refused(
-            ["--input=nostore://in/**"], "nostore", "cannot be used", "Name another"
-        )
+        self.assert_refused(["--input=nostore://in/**"], "nostore", "cannot be used")
 
     def test_outputs(self):
         for output in (self.input, self.folder):
             self.assert_refused([f"--output={output}"], f"'{output}', which the inputs are in")
-        self.assert_refused([f"--output={self.input}/a.png/b"], "cannot be used", "Name another")
+        self.assert_refused([f"--output={self.input}/a.png/b"], "cannot be used")
 
     def test_models(self):
         self.assert_refused([f"--model={self.folder}/none"], "There is no folder")
@@ -536,14 +541,14 @@ class RefusedTest(BeamTest):
         self.assert_refused([f"--model={self.folder}/plain"], "has no assets.extra/model_card.json")
 
     def test_options_of_beam(self):
-        self.assert_refused(["word"], "'word' is no flag", "after a --")
-        self.assert_refused(["--", "--direct_num_workers=many"], "direct_num_workers", "Mend")
-        self.assert_refused(["--", "--runner=NoRunner"], "--runner is 'NoRunner'", "Name another")
+        self.assert_refused(["word"], "'word' is no flag")
+        self.assert_refused(["--", "--direct_num_workers=many"], "direct_num_workers")
+        self.assert_refused(["--", "--runner=NoRunner"], "--runner is 'NoRunner'")
         self.assert_refused(["--runner=FlinkRunner"], "Unknown command line flag 'runner'")
 
     def test_without_beam(self):
         with mock.patch.dict(sys.modules, apache_beam=None):
-            self.assert_refused([], "Apache Beam is not installed", "pip install")
+            self.assert_refused([], "Apache Beam is not installed")
 
 
 if __name__ == "__main__":

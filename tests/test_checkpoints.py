@@ -35,19 +35,6 @@ def all_variables(state: TrainState) -> list[tf.Variable]:
     return list({id(variable): variable for variable in found}.values())
 
 
-def expected_variables(state: TrainState) -> list[tf.Variable]:
-    """Returns the variables that must be among them, by name."""
-    found = [state.step, state.examples_seen, state.seed, state.first_bad_step]
-    for network in (state.generator, state.discriminator):
-        found += keras_compat.tf_variables(network)
-    for scaled in (state.generator_optimizer, state.discriminator_optimizer):
-        for optimizer in (scaled.optimizer, scaled.optimizer.inner_optimizer):
-            variables = optimizer.variables
-            for variable in variables() if callable(variables) else variables:
-                found.append(variable.value if keras_compat.IS_KERAS_3 else variable)
-    return found
-
-
 def fill(state: TrainState, *, seed: int) -> None:
     """Gives every variable another value."""
     random = np.random.RandomState(seed)
@@ -63,11 +50,12 @@ def values(state: TrainState) -> list[np.ndarray]:
 
 
 class CheckpointTestCase(tf.test.TestCase, parameterized.TestCase):
-    """Has one state for all tests, and a new run folder for each."""
+    """Has one state, of networks of two layers, for all tests; a new run folder for each."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.enter_context(tiny_training.stub_networks())
         cls.state = TrainState(_CONFIG)
 
     def setUp(self):
@@ -112,19 +100,23 @@ class CheckpointTestCase(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(found, wanted)
 
 
-class SaveTest(CheckpointTestCase):
+class WholeStateTest(tf.test.TestCase):
+    """On networks with all that they may have: statistics, vectors of spectral norm, scales."""
+
     def test_a_new_object_gets_every_variable(self):
-        state = TrainState(_CONFIG)
+        workdir = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        self.enter_context(tiny_training.plain_convolutions())
+        config = dataclasses.replace(_CONFIG, spectral_norm=True)
+        state = TrainState(config)
         variables = all_variables(state)
-        self.assertLessEqual(set(map(id, expected_variables(state))), set(map(id, variables)))
         weights = state.generator.trainable_variables + state.discriminator.trainable_variables
         self.assertGreaterEqual(len(variables), 3 * len(weights) + 4)
         fill(state, seed=1)
         state.step.assign(7)
-        CheckpointManager(state, self.workdir, keep=1).save()
-        other = TrainState(_CONFIG)
+        CheckpointManager(state, workdir, keep=1).save()
+        other = TrainState(config)
         fill(other, seed=2)
-        self.assertEqual(CheckpointManager(other, self.workdir, keep=1).restore_newest(), 7)
+        self.assertEqual(CheckpointManager(other, workdir, keep=1).restore_newest(), 7)
         for found, wanted in zip(values(other), values(state)):
             self.assertAllEqual(found, wanted)
         for found, wanted in (
@@ -133,24 +125,19 @@ class SaveTest(CheckpointTestCase):
         ):
             self.assertEqual(found.loss_scale, wanted.loss_scale)
             self.assertNotEqual(found.loss_scale, 2.0**15)  # A new optimizer's.
-        entries = [
-            name
-            for name, _ in tf.train.list_variables(str(self.folder(7) / "state"))
-            if name.endswith("VARIABLE_VALUE")
-        ]
+        path = workdir / "checkpoints" / "step_00000007" / "state"
+        names = [name for name, _ in tf.train.list_variables(str(path))]
+        entries = [name for name in names if name.endswith("VARIABLE_VALUE")]
         self.assertLen(entries, len(variables))
 
+
+class SaveTest(CheckpointTestCase):
     def test_a_new_run_has_nothing_to_restore(self):
         self.assertIsNone(self.manager().restore_newest())
         self.assertEmpty(list(self.workdir.iterdir()))
 
-    def test_the_newest_are_kept(self):
-        self.save(10, 20, 30, 40, keep=2)
-        self.assertEqual(self.steps(), [30, 40])
-        self.assert_restores(40)
-
     def test_the_order_is_that_of_the_steps_not_of_their_names(self):
-        self.save(99_999_998, 99_999_999, 100_000_000, keep=2)
+        self.save(99_999_998, 99_999_999, 100_000_000, keep=2)  # The newest are kept.
         self.assertEqual(self.steps(), [99_999_999, 100_000_000])
         self.assert_restores(100_000_000)
         # A damaged one that is later goes.
@@ -169,17 +156,14 @@ class SaveTest(CheckpointTestCase):
         best = checkpoints.read_best(self.workdir)
         self.assertEqual((best["step"], best["metric"], best["value"]), (20, "l1", metrics[20]))
 
-    def test_another_metric_starts_anew(self):
-        self.save(10, metrics={10: 0.1})
-        self.state.step.assign(20)
-        self.manager().save(Measure("psnr", "val", 0.01, larger_is_better=True))
-        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 20)
-
-    def test_other_pairs_start_anew(self):
+    def test_another_metric_and_other_pairs_start_anew(self):
         self.save(10, metrics={10: 0.1}, split="test")
         self.save(20, metrics={20: 0.2}, split="val")
         best = checkpoints.read_best(self.workdir)
         self.assertEqual((best["step"], best["split"]), (20, "val"))
+        self.state.step.assign(30)
+        self.manager().save(Measure("psnr", "val", 0.01, larger_is_better=True))
+        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 30)
 
     @parameterized.named_parameters(("cut", "{"), ("of_another_kind", "[]"), ("without", "{}"))
     def test_a_damaged_note_of_the_best_stops_nothing(self, text):
@@ -191,12 +175,6 @@ class SaveTest(CheckpointTestCase):
 
     def test_run_folder_has_the_newest_networks(self):
         self.save(10, 20)
-        digests = tiny_training.read_folder(self.workdir)
-        of_step = {
-            step: digests[f"checkpoints/step_{step:08d}/generator.weights.h5"] for step in (10, 20)
-        }
-        self.assertEqual(digests["generator.weights.h5"], of_step[20])
-        self.assertNotEqual(digests["generator.weights.h5"], of_step[10])
         wanted = {
             name: getattr(self.state, name).get_weights() for name in ("generator", "discriminator")
         }
@@ -209,36 +187,16 @@ class SaveTest(CheckpointTestCase):
         left = [path.name for path in self.workdir.iterdir() if path.name.startswith(".")]
         self.assertEmpty(left)
 
-    def test_info_says_what_wrote_it(self):
-        self.save(10, metrics={10: 0.25})
-        info = json.loads((self.folder(10) / "info.json").read_text(encoding="utf-8"))
-        expected = dict(
-            step=10,
-            keras=keras.__version__,
-            tensorflow=tf.__version__,
-            metric="l1",
-            split="val",
-            value=0.25,
-            larger_is_better=False,
-        )
-        self.assertEqual(info, expected)
+    def test_the_disk_has_all_files_before_the_folder_has_its_name(self):
+        synced = []
 
-    def test_a_death_while_writing_leaves_the_old_ones(self):
-        self.save(10)
-        before = tiny_training.read_folder(self.workdir)
-        with mock.patch.object(keras_compat, "weights_file", side_effect=KeyboardInterrupt):
-            with self.assertRaises(KeyboardInterrupt):
-                self.save(20)
-        after = tiny_training.read_folder(self.workdir)
-        self.assertLessEqual(before.items(), after.items())
-        self.assertEqual(self.steps(), [10])
-        self.assert_restores(10)
-        # What the dead process left is cleared away by the next.
-        unfinished = self.workdir / "checkpoints" / ".unfinished_step_00000020"
-        self.assertTrue(unfinished.is_dir())
-        self.save(30)
-        self.assertFalse(unfinished.exists())
-        self.assertEqual(self.steps(), [10, 30])
+        def note(path):
+            self.assertEqual(self.steps(), [])
+            synced.append(path.name)
+
+        with mock.patch.object(files, "sync", side_effect=note):
+            self.save(10)
+        self.assertCountEqual(synced, [path.name for path in self.folder(10).iterdir()])
 
 
 class KilledTest(CheckpointTestCase):
@@ -298,47 +256,25 @@ class KilledTest(CheckpointTestCase):
 
 
 class FullDiskTest(CheckpointTestCase):
-    def setUp(self):
-        super().setUp()
-        self.disk = self.workdir / "disk"
-        self.disk.mkdir()
-        self.workdir = self.disk / "run"
-
-    def assert_fails_and_keeps(self, step: int, pattern: str) -> None:
+    def assert_fails_and_keeps(self, reason: str) -> None:
         """Asserts that `save` fails with one line, and that the checkpoint of step 20 is whole."""
-        with self.assertRaisesRegex(WriteError, pattern) as caught:
-            self.save(step)
+        with self.assertRaisesRegex(WriteError, f"step_00000030' .*{reason}") as caught:
+            self.save(30)
         self.assertNotIn("\n", str(caught.exception))
         self.assertEmpty(list(self.workdir.rglob(".unfinished*")))  # Its room is free again.
         self.assertEqual(self.steps()[-1], 20)
         self.assert_restores(20)
 
-    def test_no_room_for_a_part_of_it(self):
-        with file_faults.small_disk(self.disk, 4) as is_mounted:
-            if not is_mounted:
-                self.skipTest("This process may not mount a disk.")
-            self.workdir.mkdir()
-            self.save(10, 20)
-            size = sum(path.stat().st_size for path in self.folder(20).iterdir())
-            for share in (0, 0.2, 0.5, 0.7, 0.9):
-                file_faults.fill(self.disk, leave=int(share * size))
-                self.assert_fails_and_keeps(30, "step_00000030' cannot be written: No space left")
-            (self.disk / "filling").unlink()
-            self.save(30)
-            self.assert_restores(30)
-
-    @parameterized.parameters(10, 1_000, 20_000, 100_000)
+    @parameterized.parameters(10, 20_000)
     def test_a_limit_on_the_size_of_files(self, size):
         # What any user may have: the system refuses to write, whoever asks.
-        self.workdir.mkdir()
         self.save(10, 20)
         with file_faults.files_limited_to(size):
-            self.assert_fails_and_keeps(30, "step_00000030' cannot be written: .*File too large")
+            self.assert_fails_and_keeps("File too large")
         self.save(30)
         self.assert_restores(30)
 
     def test_no_room_at_any_operation(self):
-        self.workdir.mkdir()
         number, steps = 0, []
         self.save(10, 20, keep=1)
         self.keep_copy()
@@ -351,7 +287,7 @@ class FullDiskTest(CheckpointTestCase):
                     failed = False
                 except WriteError as error:
                     failed = True
-                    self.assertIn("No space left on device. Make room on that disk", str(error))
+                    self.assertIn("No space left on device", str(error))
             if operations.count < number:
                 break
             steps.append((self.manager().restore_newest(), failed))
@@ -380,19 +316,17 @@ def write_info(text: str):
     return lambda folder: (folder / "info.json").write_text(text, encoding="utf-8")
 
 
-_DAMAGES = (
-    ("cut_data", cut_data),
-    ("flipped_data", flip_data),
-    ("no_data", lambda folder: next(folder.glob("state.data*")).unlink()),
-    ("no_index", lambda folder: (folder / "state.index").unlink()),
-    ("no_info", lambda folder: (folder / "info.json").unlink()),
-    ("garbage_info", write_info("\x00{")),
-    ("empty_info", write_info("")),
-    ("info_is_a_list", write_info("[]")),
-    ("info_is_null", write_info("null")),
-    ("info_without_a_step", write_info(json.dumps(dict(keras=keras.__version__)))),
-    ("info_of_a_word", write_info(json.dumps(dict(keras=keras.__version__, step="ten")))),
-    ("info_of_another_step", write_info(json.dumps(dict(keras=keras.__version__, step=21)))),
+_DAMAGES = dict(
+    cut_data=cut_data,
+    flipped_data=flip_data,
+    no_data=lambda folder: next(folder.glob("state.data*")).unlink(),
+    no_index=lambda folder: (folder / "state.index").unlink(),
+    no_info=lambda folder: (folder / "info.json").unlink(),
+    garbage_info=write_info("\x00{"),
+    info_is_a_list=write_info("[]"),
+    info_without_a_step=write_info(json.dumps(dict(keras=keras.__version__))),
+    info_of_a_word=write_info(json.dumps(dict(keras=keras.__version__, step="ten"))),
+    info_of_another_step=write_info(json.dumps(dict(keras=keras.__version__, step=21))),
 )
 
 
@@ -409,19 +343,14 @@ class FindWeightsTest(CheckpointTestCase):
         path, step = checkpoints.find_weights(self.workdir)
         self.assertEqual((path, step), (self.workdir / checkpoints.GENERATOR_WEIGHTS, None))
 
-    def test_other_folders_beside_them_are_passed_over(self):
-        self.save(10)
-        for name in ("step_old", "step_00000020_copy"):
-            (self.workdir / "checkpoints" / name).mkdir()
-        self.assertEqual(checkpoints.find_weights(self.workdir)[1], 10)
-
-    @parameterized.parameters("best", "15", "newst", "-1", "")
-    def test_what_is_not_there_is_refused_naming_what_is(self, asked):
+    def test_what_is_not_there_is_refused_naming_what_is(self):
         self.save(10, 20)
-        with self.assertRaisesRegex(
-            InputError, f"no checkpoint '{asked}'. Steps kept: 10, 20; best: none measured. Use"
-        ):
-            checkpoints.find_weights(self.workdir, asked)
+        for name in ("step_old", "step_00000015_copy"):  # Are passed over.
+            (self.workdir / "checkpoints" / name).mkdir()
+        for asked in ("best", "15", "newst", "-1", ""):
+            with self.subTest(asked):
+                with self.assertRaisesRegex(InputError, f"'{asked}'.* 10, 20; best: none"):
+                    checkpoints.find_weights(self.workdir, asked)
 
 
 class DamageTest(CheckpointTestCase):
@@ -429,14 +358,16 @@ class DamageTest(CheckpointTestCase):
         super().setUp()
         self.save(10, 20)
 
-    @parameterized.named_parameters(*_DAMAGES)
-    def test_the_one_before_is_taken_and_it_is_said(self, damage):
-        damage(self.folder(20))
-        with self.assertLogs("absl", "WARNING") as logs:
-            self.assert_restores(10)
-        text = "\n".join(logs.output)
-        self.assertIn(f"Checkpoint '{self.folder(20)}' cannot be read", text)
-        self.assertIn(f"Continuing from '{self.folder(10)}' instead.", text)
+    def test_the_one_before_is_taken_and_it_is_said(self):
+        self.keep_copy()
+        for name, damage in _DAMAGES.items():
+            with self.subTest(name):
+                self.put_copy_back()
+                damage(self.folder(20))
+                with self.assertLogs("absl", "WARNING") as logs:
+                    self.assert_restores(10)
+                for step in (20, 10):
+                    self.assertIn(f"'{self.folder(step)}'", "\n".join(logs.output))
 
     def test_nothing_is_said_of_whole_ones(self):
         with self.assertNoLogs("absl", "WARNING"):
@@ -446,12 +377,10 @@ class DamageTest(CheckpointTestCase):
         cut_data(self.folder(10))
         (self.folder(20) / "info.json").unlink()
         with self.assertLogs("absl", "WARNING"):
-            with self.assertRaisesRegex(InputError, "No checkpoint of") as caught:
+            with self.assertRaises(InputError) as caught:
                 self.manager().restore_newest()
-        message = str(caught.exception)
-        self.assertIn(str(self.folder(10)), message)
-        self.assertIn(f"'{self.folder(20)}': info.json is missing or damaged", message)
-        self.assertIn("start again in another --workdir", message)
+        for step in (10, 20):
+            self.assertIn(f"'{self.folder(step)}'", str(caught.exception))
 
     def test_a_damaged_one_never_counts_as_the_newest(self):
         cut_data(self.folder(20))
@@ -494,33 +423,23 @@ class DamageTest(CheckpointTestCase):
         other = "2.15.0" if keras_compat.IS_KERAS_3 else "3.15.0"
         write_info(json.dumps(dict(step=20, keras=other)))(self.folder(20))
         before = values(self.state)
-        expected = (
-            f"'{self.folder(20)}' was written with Keras {other}, and this is Keras "
-            f"{keras.__version__}: the optimizers' state does not travel between them. Go on with "
-            f"Keras {other}."
-        )
-        with self.assertRaisesRegex(InputError, re.escape(expected)):
+        expected = f"'{self.folder(20)}'.* Keras {other}.* Keras {keras.__version__}"
+        with self.assertRaisesRegex(InputError, expected):
             self.manager().restore_newest()
         for found, wanted in zip(values(self.state), before):
             self.assertAllEqual(found, wanted)
 
-    def assert_not_taken(self, state: TrainState) -> None:
-        with self.assertLogs("absl", "WARNING"):
-            with self.assertRaisesRegex(InputError, "No checkpoint of"):
-                CheckpointManager(state, self.workdir, keep=1).restore_newest()
-
-    @parameterized.named_parameters(
-        ("filters", dict(base_filters=3)),
-        ("norm", dict(norm="none")),
-        ("precision", dict(precision="float32")),
-    )
-    def test_that_of_another_network_is_not_taken(self, settings):
-        self.assert_not_taken(TrainState(dataclasses.replace(_CONFIG, **settings)))
-
-    def test_one_that_lacks_something_or_has_too_much_is_not_taken(self):
-        state = TrainState(_CONFIG)
-        state.another = tf.Variable(0)
-        self.assert_not_taken(state)
-        state = TrainState(_CONFIG)
-        del state.examples_seen
-        self.assert_not_taken(state)
+    def test_that_of_another_network_is_not_taken(self):
+        lacking, superfluous = TrainState(_CONFIG), TrainState(_CONFIG)
+        lacking.another = tf.Variable(0)
+        del superfluous.examples_seen
+        others = dict(
+            shapes=TrainState(dataclasses.replace(_CONFIG, input_channels=4)),
+            precision=TrainState(dataclasses.replace(_CONFIG, precision="float32")),
+            lacking=lacking,
+            superfluous=superfluous,
+        )
+        for name, state in others.items():
+            with self.subTest(name), self.assertLogs("absl", "WARNING"):
+                with self.assertRaisesRegex(InputError, re.escape(str(self.folder(10)))):
+                    CheckpointManager(state, self.workdir, keep=1).restore_newest()

@@ -37,24 +37,19 @@ class ClassMapsTest(tf.test.TestCase):
             self.assertAllEqual(self.read("few"), indexes)
 
     def test_missing_maps_and_splits_are_named(self):
-        with self.assertRaisesRegex(MissingInputError, r"2 of 3 pictures.*two\.png', '.*three"):
+        with self.assertRaisesRegex(MissingInputError, r"2 of 3 .*two\.png', '.*three"):
             ClassMaps(self.folder, "test", ["one", "two", "three"], THREE_CLASSES)
-        with self.assertRaisesRegex(MissingInputError, "no folder '.*val' of class maps"):
+        with self.assertRaisesRegex(MissingInputError, "val"):
             ClassMaps(self.folder, "val", ["one"], THREE_CLASSES)
 
-    def test_another_size_is_refused(self):
-        with self.assertRaisesRegex(InputError, r"one\.png' is 4x2 pixels, but 8x4 are needed"):
+    def test_what_is_no_map_is_refused(self):
+        with self.assertRaisesRegex(InputError, r"one\.png' is 4x2 .* 8x4"):
             self.read("one", size=(4, 8))
-
-    def test_values_that_are_no_class_are_refused(self):
-        self.write("bad", np.array([[0, 3]], np.uint8))
-        with self.assertRaisesRegex(InputError, r"bad\.png' holds the value 3.* are 0 to 2"):
-            self.read("bad")
-
-    def test_colours_are_refused(self):
-        self.write("color", np.zeros([2, 2, 3], np.uint8))
-        with self.assertRaisesRegex(InputError, r"color\.png' is no class map: it has 3 channels"):
-            self.read("color")
-        Image.fromarray(np.zeros([2, 2], np.uint16)).save(self.folder / "test" / "deep.png")
-        with self.assertRaisesRegex(InputError, r"deep\.png' is no class map.* of 16 bits"):
-            self.read("deep")
+        for pixels, message in (
+            (np.array([[0, 3]], np.uint8), "3.* are 0 to 2"),  # 3 is no class.
+            (np.zeros([2, 2, 3], np.uint8), "3 channels"),
+            (np.zeros([2, 2], np.uint16), "16 bits"),
+        ):
+            self.write("bad", pixels)
+            with self.assertRaisesRegex(InputError, rf"bad\.png'.*{message}"):
+                self.read("bad")

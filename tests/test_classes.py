@@ -24,7 +24,7 @@ class ClassesTest(tf.test.TestCase):
 
     def test_a_folder_goes_by_its_last_name(self):
         self.assertEqual(classes.find("/some/where/cityscapes/").name, "cityscapes")
-        with self.assertRaisesRegex(InputError, "'/data/maps'.*facades, cityscapes, demo"):
+        with self.assertRaisesRegex(InputError, "'/data/maps'"):
             classes.find("/data/maps")
 
     def test_nearest_colours(self):

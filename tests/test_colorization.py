@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import pathlib
+from unittest import mock
 
 import command_line
 import data_folder
 import numpy as np
+import pytest
 import tensorflow as tf
 import tiny_runs
 import tiny_training
@@ -20,7 +23,7 @@ from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, lab, photos, readers
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import colour, reference
+from pix2pix_tf.evaluation import colour, reference, runner
 from pix2pix_tf.inference import exported, tiles, translator
 from pix2pix_tf.training import loop
 
@@ -49,6 +52,18 @@ def lightness(pixels: np.ndarray) -> np.ndarray:
     return colour.rgb_to_lab(image)[..., 0]
 
 
+def evaluate_by(output: pathlib.Path, *flags: str) -> dict:
+    """Returns what the command has measured; nobody looks at its plots here."""
+    plots = {name: (section, lambda result: b"") for name, (section, _) in runner.PLOTS.items()}
+    with mock.patch.dict(runner.PLOTS, plots):
+        result = command_line.run(
+            *(evaluate, f"--output={output}", "--split=val", "--feature_weights=none"), *flags
+        )
+    if result.exit_code:
+        raise AssertionError(result.stderr)
+    return json.loads((output / "evaluation.json").read_text())
+
+
 class PhotosTest(tf.test.TestCase, parameterized.TestCase):
     """Which files are photos, and what the network gets of them."""
 
@@ -73,6 +88,9 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         save(self.folder / "train" / "2.png", colored(width=60, height=40, seed=1))
         self.assert_is_of(self.read(), colored())
         self.assert_is_of(self.read(index=1), colored(width=60, height=40, seed=1))
+        deep = colored().astype(np.uint16) * 257 + 100
+        (self.folder / "train" / "1.png").write_bytes(tf.io.encode_png(deep).numpy())
+        self.assert_is_of(self.read(), deep)
 
     @parameterized.parameters("pairs", "folders")
     def test_pairs_of_prepare_colorize(self, layout):
@@ -102,12 +120,6 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         expected = colour.rgb_to_lab(colored(width=width, seed=1) / 127.5 - 1.0)
         self.assertLess(np.abs(target * 110 - expected[..., 1:]).mean(), 5)
 
-    def test_16_bits(self):
-        deep = colored().astype(np.uint16) * 257 + 100
-        (self.folder / "train").mkdir()
-        (self.folder / "train" / "1.png").write_bytes(tf.io.encode_png(deep).numpy())
-        self.assert_is_of(self.read(), deep)
-
     def test_drawn_scenes(self):
         scenes = photos.open_photos("demo", "train", scene_size=32)
         first, second = scenes.read(0)
@@ -116,18 +128,14 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_a_grey_file_is_refused_by_name(self):
         save(self.folder / "train" / "1.png", colored()[..., 0])
-        with self.assertRaisesRegex(InputError, "1.png' is grey, so no colours can be learnt"):
+        with self.assertRaisesRegex(InputError, "1.png' is grey"):
             self.read()
-
-    @parameterized.parameters(".png", ".jpg")
-    def test_a_grey_photo_in_three_channels_is_refused_by_name(self, suffix):
+        # Also one in three channels.
         save(self.folder / "train" / "0.png", colored())
-        grey = np.repeat(colored()[..., :1], 3, axis=-1)
-        save(self.folder / "train" / f"1{suffix}", grey)
-        with self.assertRaisesRegex(InputError, f"1{suffix}' is grey, so no colours can be learnt"):
-            readers.open_reader(
-                TrainConfig(dataset=str(self.folder), **_LAB), "train", size=40
-            ).read_all()
+        (self.folder / "train" / "1.png").unlink()
+        save(self.folder / "train" / "1.jpg", np.repeat(colored()[..., :1], 3, axis=-1))
+        with self.assertRaisesRegex(InputError, "1.jpg' is grey"):
+            self.read(index=1)
 
     def test_no_photo_is_lost_on_the_way_to_training(self):
         """Of odd widths and upright, through split, check, tfrecord, check and training."""
@@ -154,7 +162,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
             found = sorted(reader.read_unscaled(index)[1].shape[:2] for index in range(len(sizes)))
             self.assertEqual(found, sorted((height, width) for width, height in sizes))
         settings = dict(tiny_training.SETTINGS, color_space="lab", num_steps=1)
-        with contextlib.redirect_stdout(io.StringIO()) as stdout:
+        with contextlib.redirect_stdout(io.StringIO()) as stdout, tiny_training.stub_networks():
             loop.train(TrainConfig(**dict(settings, dataset=str(packed))), self.folder / "run")
         self.assertIn("4 training pairs", stdout.getvalue())
 
@@ -165,7 +173,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         first = reader.read(0)
         (self.folder / "train" / "1.png").unlink()
         self.assertAllEqual(reader.read(0)[1], first[1])
-        self.assertEqual(reader._bytes_left, 2**20 - 40 * 40 * 3)
+        self.assertEqual(reader._bytes_left, 2**20 - 40 * 40 * 3)  # Of 8 bits.
 
 
 class ModelTest(tf.test.TestCase, parameterized.TestCase):
@@ -185,6 +193,7 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         )
         cls.version = serving.save_version(cls.run_folder, cls.folder / "exported")
         cls.model = exported.load(cls.version)
+        cls.translate = translator.Translator(cls.config, cls.model.translate_with_noise)
 
     def test_encoded_takes_grey_and_colour_and_gives_colour_of_the_same_size(self):
         pixels = colored(width=50, height=35)
@@ -210,55 +219,45 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(decode(contents).astype(int), expected.astype(int), rtol=0, atol=1)
 
     def test_card_says_what_goes_in_and_out(self):
-        card = json.loads((self.version / serving.MODEL_CARD).read_text())
-        plain = card["signatures"]["serving_default"]
-        self.assertEqual(plain["inputs"]["image"]["shape"][-1], 1)
-        self.assertIn("L* / 50 - 1", plain["inputs"]["image"]["values"])
-        self.assertEqual(plain["outputs"]["output"]["shape"][-1], 2)
-        self.assertIn("a* / 110 and b* / 110", plain["outputs"]["output"]["values"])
-        encoded = card["signatures"]["encoded"]
-        self.assertIn("grey or in colours", encoded["inputs"]["image_bytes"]["values"])
-        self.assertIn("clipped", encoded["outputs"]["image_bytes"]["values"])
-        self.assertEqual(card["config"]["color_space"], "lab")
+        signatures = self.model.card["signatures"]
+        image = signatures["serving_default"]["inputs"]["image"]
+        output = signatures["serving_default"]["outputs"]["output"]
+        self.assertEqual((image["shape"][-1], output["shape"][-1]), (1, 2))
+        self.assertIn("L* / 50 - 1", image["values"])
+        self.assertIn("a* / 110 and b* / 110", output["values"])
 
     def test_translate_writes_photos_of_the_same_size(self):
         save(self.folder / "in" / "grey.png", colored(width=45)[..., 0])
         save(self.folder / "in" / "photo.jpg", colored(width=70, height=33))
-        for model in (self.run_folder, self.version):
-            output = tiny_runs.temporary_folder(self)
-            result = command_line.run(
-                translate, f"--model={model}", f"--input={self.folder / 'in'}", f"--output={output}"
-            )
-            self.assertEqual(result.exit_code, 0, result)
-            for name, size in (("grey.png", (45, 40)), ("photo.jpg", (70, 33))):
-                with Image.open(output / name) as picture:
-                    self.assertEqual((picture.mode, picture.size), ("RGB", size))
-                    self.assertGreater(np.ptp(np.asarray(picture).astype(int), axis=-1).mean(), 10)
+        output = self.folder / "translated"
+        result = command_line.run(
+            *(translate, f"--model={self.version}", f"--input={self.folder / 'in'}"),
+            f"--output={output}",
+        )
+        self.assertEqual(result.exit_code, 0, result)
+        for name, size in (("grey.png", (45, 40)), ("photo.jpg", (70, 33))):
+            with Image.open(output / name) as picture:
+                self.assertEqual((picture.mode, picture.size), ("RGB", size))
+                self.assertGreater(np.ptp(np.asarray(picture).astype(int), axis=-1).mean(), 10)
 
-    @parameterized.parameters(np.uint8, np.uint16)
-    def test_tiles_make_the_same_photo(self, dtype):
-        pixels = colored(width=150, height=290).astype(dtype)
-        path = self.folder / f"large_{np.dtype(dtype).name}.png"
-        if dtype == np.uint16:
-            pixels = pixels * 257
-        path.write_bytes(tf.io.encode_png(pixels).numpy())
-        whole = translator.load(self.run_folder).translate_file(path, seed=2)
-        tiled = tiles.load(self.run_folder, tile=64).translate_file(path, seed=2)
-        self.assertEqual((tiled.shape, tiled.dtype), (whole.shape, whole.dtype))
-        difference = np.abs(tiled.astype(int) - whole.astype(int))
-        self.assertLess(difference.mean(), 0.1)
-        self.assertLess((difference > 2).mean(), 1e-3)
+    def test_tiles_make_the_same_photo(self):
+        by_tiles = tiles.load(self.run_folder, tile=64)
+        path = self.folder / "large.png"
+        pixels = colored(width=100, height=150)
+        for contents in (pixels, pixels.astype(np.uint16) * 257):
+            path.write_bytes(tf.io.encode_png(contents).numpy())
+            whole = self.translate.translate_file(path, seed=2)
+            tiled = by_tiles.translate_file(path, seed=2)
+            self.assertEqual((tiled.shape, tiled.dtype), (whole.shape, whole.dtype))
+            difference = np.abs(tiled.astype(int) - whole.astype(int))
+            self.assertLess(difference.mean(), 0.1)
+            self.assertLess((difference > 2).mean(), 1e-3)
 
     def test_evaluation_measures_photos_and_the_grey_they_came_from(self):
         output = self.folder / "evaluation"
-        result = command_line.run(
-            *(evaluate, f"--model={self.run_folder}", f"--output={output}", "--split=val"),
-            "--feature_weights=none",
-        )
-        self.assertEqual(result.exit_code, 0, result)
-        measured = json.loads((output / "evaluation.json").read_text())
-        scores = measured["scores"]
-        self.assertLess(scores["grey_colour_intersection"]["value"], 0.7)
+        with mock.patch.object(translator, "load", return_value=self.translate):
+            measured = evaluate_by(output, f"--model={self.run_folder}")
+        self.assertLess(measured["scores"]["grey_colour_intersection"]["value"], 0.7)
         # By hand, from the pictures that were written.
         counts = {axis: [0, 0] for axis in colour.AXES}
         for name in ("3.png", "4.png"):
@@ -279,25 +278,22 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(np.abs(lightness(grey) - lightness(target)).max(), 0.3)
 
     def test_classes_are_not_told_by_grey(self):
-        with self.assertRaisesRegex(InputError, "^The inputs of colorization do not tell classes"):
+        with self.assertRaisesRegex(InputError, "colorization"):
             reference.open_reference(self.config, split="val", size=32, segmenter="anything")
 
     def test_evaluation_of_other_programs_photos(self):
-        output, given = self.folder / "of_folder", self.folder / "given"
+        given = self.folder / "given"
         for seed in (3, 4):
             save(given / f"{seed}.png", colored(width=32, height=32, seed=seed))
-        result = command_line.run(
-            *(evaluate, f"--outputs={given}", f"--output={output}", "--color_space=lab"),
-            *(f"--dataset={self.folder / 'data'}", "--split=val", "--feature_weights=none"),
-        )
-        self.assertEqual(result.exit_code, 0, result)
-        scores = json.loads((output / "evaluation.json").read_text())["scores"]
+        flags = (f"--outputs={given}", "--color_space=lab", f"--dataset={self.folder / 'data'}")
+        scores = evaluate_by(self.folder / "of_folder", *flags)["scores"]
         # But for values at the border of two bins, since the targets were to Lab and back.
         self.assertGreater(scores["colour_intersection"]["value"], 0.999)
         self.assertLess(scores["l1"]["value"], 1e-6)
         self.assertLess(scores["grey_colour_intersection"]["value"], 0.7)
 
 
+@pytest.mark.slow
 class RealPhotosTest(tf.test.TestCase):
     def test_colours_learnt_beat_grey(self):
         found = sorted(data_folder.require("bsds_sample").glob("*.jpg"))
@@ -306,25 +302,9 @@ class RealPhotosTest(tf.test.TestCase):
             (folder / "data" / split).mkdir(parents=True)
             for path in chosen:
                 (folder / "data" / split / path.name).symlink_to(path)
-        config = TrainConfig(
-            dataset=str(folder / "data"),
-            color_space="lab",
-            crop_size=32,
-            base_filters=8,
-            receptive_field=16,
-            precision="float32",
-            batch_size=4,
-            num_steps=60,
-            num_evaluated=1,
-            sample_every=60,
-        )
-        loop.train(config, folder / "run")
-        result = command_line.run(
-            *(evaluate, f"--model={folder / 'run'}", f"--output={folder / 'out'}"),
-            "--feature_weights=none",
-        )
-        self.assertEqual(result.exit_code, 0, result)
-        scores = json.loads((folder / "out" / "evaluation.json").read_text())["scores"]
+        settings = dict(tiny_training.SETTINGS, base_filters=8, batch_size=4, num_steps=60)
+        loop.train(TrainConfig(dataset=str(folder / "data"), **_LAB, **settings), folder / "run")
+        scores = evaluate_by(folder / "out", f"--model={folder / 'run'}")["scores"]
         self.assertGreater(
             scores["colour_intersection"]["value"],
             scores["grey_colour_intersection"]["value"] + 0.05,
@@ -333,7 +313,3 @@ class RealPhotosTest(tf.test.TestCase):
 
 def encode_16_bits(grey: np.ndarray) -> bytes:
     return tf.io.encode_png(grey.astype(np.uint16)[..., np.newaxis] * 257).numpy()
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable
 
 import command_line
+import pytest
 import tiny_runs
 import tiny_training
 from absl.testing import absltest, parameterized
@@ -98,7 +99,8 @@ class StopTest(_SignalsTest, parameterized.TestCase):
 
         result = run_main(main)
         self.assertEqual(result.exit_code, 2)
-        self.assertRegex(result.stderr, r"^error: 'run/\\n.json' .*\(Permission denied\)\. .*\n$")
+        (line,) = result.stderr.splitlines()
+        self.assertStartsWith(line, r"error: 'run/\n.json'")
 
     def test_what_names_no_file_is_not_taken_for_one_of_somebody_else(self):
         def main(unused_arguments):
@@ -137,26 +139,32 @@ class StoppedProcessTest(_SignalsTest):
             process.kill()
         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
+    @pytest.mark.slow
     def test_translate(self):
-        tiny_runs.write_run(self.folder / "run")
         tiny_training.write_pairs(self.folder / "data", train=2)
         output = self.folder / "out"
         result = self.stop(
             signal.SIGTERM,
             lambda: output.is_dir() and any(output.iterdir()),
             "pix2pix_tf.translate",
-            f"--model={self.folder / 'run'}",
+            f"--model={tiny_runs.shared_run()}",
             f"--input={self.folder / 'data' / 'train'}",
             f"--output={output}",
             "--samples=100000",
         )
         self.assertEqual(result.returncode, 143, result.stderr)
         self.assertEqual(result.stderr, "Stopped.\n")
-        self.assertNotIn("Traceback", result.stderr)
         self.assertEqual([*self.temporary.iterdir()], [])
         self.assertEqual([path for path in output.iterdir() if path.suffix != ".png"], [])
 
+    def test_prepare(self):
+        self.check_prepare(processes=1)
+
+    @pytest.mark.slow
     def test_prepare_with_its_workers(self):
+        self.check_prepare(processes=2)
+
+    def check_prepare(self, *, processes: int) -> None:
         tiny_training.write_pairs(self.folder / "data", train=1)
         source = next((self.folder / "data" / "train").iterdir())
         photos = self.folder / "photos"
@@ -171,7 +179,7 @@ class StoppedProcessTest(_SignalsTest):
             "colorize",
             f"--input={photos}",
             f"--output={output}",
-            "--processes=2",
+            f"--processes={processes}",
         )
         self.assertEqual(result.returncode, 129, result.stderr)
         self.assertEqual(result.stderr, "Stopped. Run the same command again to resume.\n")
@@ -242,7 +250,3 @@ class TemporaryFolderTest(absltest.TestCase):
             "commands.run(main)"
         )
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -27,37 +27,20 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = tiny_runs.temporary_folder(cls) / "größe (1)"
-        tiny_runs.write_run(cls.folder / "run", output_channels=1)
-        cls.version = serving.save_version(cls.folder / "run", cls.folder / "exported")
+        cls.folder = tiny_runs.temporary_folder(cls)
+        cls.version = tiny_runs.shared_version()
         cls.noise_size = serving.read_model_card(cls.version)["noise_size"]
-        cls.session = CppSession(cls.version)
-        cls.addClassCleanup(cls.session.close)
+        cls.session = tiny_runs.shared_session()
         cls.image = tiny_runs.random_image(2, SIZE, SIZE, 3)
         cls.z = tiny_runs.random_noise(2, cls.noise_size)
 
-    def test_signatures(self):
-        signatures = self.session.signatures
-        self.assertEqual(sorted(signatures), ["encoded", "serving_default", "with_noise"])
-        with_noise = signatures["with_noise"]
-        self.assertEqual(sorted(with_noise.inputs), ["image", "z"])
-        self.assertEqual(with_noise.inputs["image"].shape, (-1, -1, -1, 3))
-        self.assertEqual(with_noise.inputs["image"].dtype, np.float32)
-        self.assertEqual(with_noise.inputs["z"].shape, (-1, -1))
-        self.assertEqual(with_noise.outputs["output"].shape[-1], 1)
-        (image_bytes,) = signatures["encoded"].inputs.values()
-        self.assertEqual((image_bytes.dtype, image_bytes.shape), (np.dtype(object), (-1,)))
-
     def test_floats_are_those_of_python(self):
-        loaded = tf.saved_model.load(str(self.version))
-        expected = loaded.signatures["with_noise"](
-            image=tf.constant(self.image), z=tf.constant(self.z)
-        )["output"]
+        expected = tiny_runs.shared_model().translate_with_noise(self.image, self.z)
         # A view whose numbers do not follow each other in memory.
         mirrored = np.ascontiguousarray(self.image[:, :, ::-1])[:, :, ::-1]
         for image in (self.image, mirrored):
             output = self.session.run("with_noise", image=image, z=self.z)["output"]
-            self.assertEqual((output.dtype, output.shape), (np.float32, (2, SIZE, SIZE, 1)))
+            self.assertEqual((output.dtype, output.shape), (np.float32, (2, SIZE, SIZE, 3)))
             self.assertAllClose(output, expected, rtol=0, atol=1e-6)
         output[:] = 0  # It is the caller's.
 
@@ -72,49 +55,30 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
             outputs = self.session.run("encoded", image_bytes=batch)["image_bytes"]
             self.assertEqual((outputs.dtype, outputs.shape), (object, (2,)))
             for output, size in zip(outputs, sizes):
-                self.assertEqual(tf.io.decode_png(output).shape, (*size, 1))
-
-    def test_strings_arrive_whole(self):
-        # Short strings and long ones are held in different ways.
-        contents = [b"", b"a\0b\0", b"x" * 22, b"y" * 23, b"\0" * 100_000]
-        tensor = self.session._tensor_from_array(contents)
-        self.addCleanup(self.session._library.TF_DeleteTensor, tensor)
-        self.assertEqual(list(self.session._array_from_tensor(tensor)), contents)
-
-    def test_noise_is_alive(self):
-        first, second = (
-            self.session.run("serving_default", image=self.image)["output"] for _ in range(2)
-        )
-        self.assertGreater(np.abs(first - second).mean(), 1e-3)
+                self.assertEqual(tf.io.decode_png(output).shape, (*size, 3))
 
     @parameterized.named_parameters(
         ("type", dict(image=np.zeros((1, SIZE, SIZE, 3))), "float but double"),
-        ("channels", dict(image=np.zeros((1, SIZE, SIZE, 4), np.float32)), ".+"),
+        ("channels", dict(image=np.zeros((1, SIZE, SIZE, 4), np.float32)), ""),
         ("string", dict(image=[b"a"]), "float but string"),
         ("name", dict(picture=np.zeros((1, SIZE, SIZE, 3), np.float32)), "image.*picture"),
-        ("missing", {}, r"\['image'\], not \[\]"),
+        ("missing", {}, "image"),
+        ("contents", dict(image_bytes=[b"no image"]), "image", "encoded"),
+        ("signature", dict(image=[b"a"]), "'decoded'", "decoded", "FAILED_PRECONDITION"),
+        ("numbers", dict(image=np.zeros(1, "c8")), "complex64", "serving_default", "UNIMPLEMENTED"),
     )
-    def test_refused_inputs(self, inputs, message):
-        with self.assertRaisesRegex(CppError, message) as caught:
-            self.session.run("serving_default", **inputs)
-        self.assertEqual(caught.exception.code, "INVALID_ARGUMENT")
-        self.assertEqual(
-            self.session.run("serving_default", image=self.image)["output"].shape[0], 2
-        )
-
-    def test_other_errors(self):
-        with self.assertRaisesRegex(CppError, "FAILED_PRECONDITION: there is no .*'decoded'"):
-            self.session.run("decoded", image=self.image)
-        with self.assertRaisesRegex(CppError, "UNIMPLEMENTED: arrays of complex64"):
-            self.session.run("serving_default", image=self.image.astype(np.complex64))
-        with self.assertRaisesRegex(CppError, "INVALID_ARGUMENT: .*image"):
-            self.session.run("encoded", image_bytes=[b"no image"])
+    def test_refused(self, inputs, said, signature="serving_default", code="INVALID_ARGUMENT"):
+        with self.assertRaisesRegex(CppError, f"{code}: .*{said}") as caught:
+            self.session.run(signature, **inputs)
+        self.assertEqual(caught.exception.code, code)
+        output = self.session.run("serving_default", image=self.image)["output"]  # It lives on.
+        self.assertEqual(output.shape, self.image.shape)
 
     def test_what_cannot_be_loaded(self):
         empty = tiny_runs.temporary_folder(self)
         with self.assertRaisesRegex(CppError, f"NOT_FOUND: .*{empty}"):
             CppSession(empty)
-        damaged = empty / "damaged"
+        damaged = empty / "größe (1)"
         shutil.copytree(self.version, damaged)
         (path,) = (damaged / "variables").glob("*.data-*")
         path.write_bytes(path.read_bytes()[:1000])
@@ -130,12 +94,12 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
             return self.session.run("with_noise", image=self.image[row], z=self.z[row])["output"]
 
         with futures.ThreadPoolExecutor(4) as pool:
-            for number, output in enumerate(pool.map(ask, range(40))):
+            for number, output in enumerate(pool.map(ask, range(12))):
                 self.assertAllClose(output[0], expected[number % 2], rtol=0, atol=1e-6)
 
     def test_closing(self):
         with CppSession(self.version) as session:
-            session.run("serving_default", image=self.image)
+            self.assertIn("encoded", session.signatures)
         session.close()
         with self.assertRaisesRegex(CppError, "FAILED_PRECONDITION: the session is closed"):
             session.run("serving_default", image=self.image)
@@ -166,7 +130,3 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
         with mock.patch("importlib.util.find_spec", return_value=None):
             with self.assertRaisesRegex(ImportError, "TensorFlow is not installed"):
                 CppSession(self.version)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -17,6 +17,7 @@ import types
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tiny_training
 from absl.testing import parameterized
@@ -26,6 +27,7 @@ from pix2pix_tf.training import distribution
 from pix2pix_tf.training.checkpoints import list_checkpoints
 
 _SCRIPT = pathlib.Path(__file__).with_name("mirrored_script.py")
+_PATHS = {"PYTHONPATH": f"{_SCRIPT.parent.parent}{os.pathsep}{_SCRIPT.parent}"}
 _TIMEOUT_SECONDS = 240
 
 
@@ -60,7 +62,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
                 os.environ.pop("TF_CONFIG", None)
                 if value is not None:
                     os.environ["TF_CONFIG"] = value
-                with self.assertRaisesRegex(InputError, "TF_CONFIG is not set"):
+                with self.assertRaisesRegex(InputError, "TF_CONFIG"):
                     distribution.build_strategy("multiworker")
 
     def test_tpu_that_is_not_there(self):
@@ -68,12 +70,27 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
         # What it says on a machine without; asking for real may wait for the network.
         fault = ValueError("Please provide a TPU Name to connect to.")
         with mock.patch.object(resolver, "connect", side_effect=fault):
-            with self.assertRaisesRegex(InputError, "no TPU was found .*TPU Name to connect to"):
+            with self.assertRaisesRegex(InputError, "TPU Name to connect to"):
                 distribution.build_strategy("tpu")
 
     def test_unknown_name(self):
-        with self.assertRaisesRegex(InputError, "'mirorred'. Use default, mirrored, multiworker"):
+        with self.assertRaisesRegex(InputError, "'mirorred'"):
             distribution.build_strategy("mirorred")
+
+    def test_a_worker_that_waits_for_others_ends_at_a_signal(self):
+        """Waiting in C++, where no handler of Python's would run."""
+        self.enter_context(mock.patch.dict(os.environ, TF_CONFIG="{}"))
+        usual = signal.signal(signal.SIGHUP, signal.default_int_handler)  # nohup ignores it.
+        self.addCleanup(signal.signal, signal.SIGHUP, usual)
+        seen = []
+        with mock.patch.object(
+            tf.distribute,
+            "MultiWorkerMirroredStrategy",
+            lambda: seen.append(signal.getsignal(signal.SIGHUP)),
+        ):
+            distribution.build_strategy("multiworker")
+        self.assertEqual(seen, [signal.SIG_DFL])
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.default_int_handler)
 
     @parameterized.named_parameters(
         ("first_worker", worker("worker", 0, worker=2), True, (0, 2)),
@@ -96,7 +113,7 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
         self.workdir = self.folder / "run"
         self.workers = [f"localhost:{port}" for port in free_ports(2)]
 
-    def start(self, index: int, **settings) -> subprocess.Popen:
+    def start(self, index: int, *command: str, **settings) -> subprocess.Popen:
         """Starts a worker, whose output is appended to a file; see `output`."""
         task = dict(cluster=dict(worker=self.workers), task=dict(type="worker", index=index))
         settings = dict(
@@ -105,14 +122,17 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
             workdir=self.workdir,
             batch_size=2,
             num_steps=10**6,
+            num_samples=1,
+            best_metric="none",
+            norm="none",
             **settings,
         )
         with open(self.folder / f"worker_{index}.txt", "ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pix2pix_tf.train"]
+                [sys.executable, *(command or ["-m", "pix2pix_tf.train"])]
                 + [f"--{name}={value}" for name, value in settings.items()],
                 cwd=_SCRIPT.parent.parent,
-                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                env={**os.environ, **_PATHS, "TF_CONFIG": json.dumps(task)},
                 stdout=output,
                 stderr=output,
             )
@@ -144,22 +164,11 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
             for index, reason in enumerate(reasons)
         ]
 
-    def test_a_worker_that_waits_for_another_ends_when_told(self):
-        # As nohup ignores it. SIGTERM is caught by TensorFlow itself, which goes on waiting.
-        self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_DFL))
-        process = self.start(0)
-        self.wait_until(lambda: self.is_listening(0), [process])
-        process.send_signal(signal.SIGHUP)
-        self.assertEqual(process.wait(timeout=60), -signal.SIGHUP)
-
-    def is_listening(self, index: int) -> bool:
-        """Whether a worker takes connections, which it does before it waits for the others."""
-        host, port = self.workers[index].split(":")
-        with socket.socket() as connection:
-            return connection.connect_ex((host, int(port))) == 0
-
     def test_a_signal_to_one_stops_both_after_the_same_step(self):
-        processes = [self.start(index) for index in range(2)]
+        processes = [
+            self.start(index, "-c", tiny_training.TRAIN_PLAIN, gan_loss="none")
+            for index in range(2)
+        ]
         metrics = self.workdir / "metrics.jsonl"
         self.wait_until(lambda: metrics.is_file() and metrics.stat().st_size, processes)
         steps = self.stop(processes)
@@ -172,12 +181,11 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(
         ("the_second_after_it_was_missed", 1, False), ("the_first_at_once", 0, True)
     )
+    @pytest.mark.slow
     def test_a_killed_worker_that_is_started_again_costs_the_steps_since_a_checkpoint(
         self, killed, is_at_once
     ):
-        settings = dict(
-            checkpoint_every=20, log_every=10, num_samples=1, best_metric="none", norm="none"
-        )
+        settings = dict(checkpoint_every=20, log_every=10)
 
         def newest() -> int:
             return max((int(x.name[5:]) for x in list_checkpoints(self.workdir)), default=0)
@@ -234,14 +242,10 @@ class MirroredTest(tf.test.TestCase, parameterized.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             result = subprocess.run(
                 [sys.executable, str(_SCRIPT), os.path.join(folder, "run")],
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(_SCRIPT.parent.parent),
-                    "TF_CPP_MIN_LOG_LEVEL": "3",
-                },
+                env={**os.environ, **_PATHS, "TF_CPP_MIN_LOG_LEVEL": "3"},
                 capture_output=True,
                 text=True,
-                timeout=600,  # Seconds; alone on two cores it takes 100.
+                timeout=600,
             )
         if result.returncode:
             raise AssertionError(f"{_SCRIPT.name} failed:\n{result.stderr[-4000:]}")
@@ -252,13 +256,18 @@ class MirroredTest(tf.test.TestCase, parameterized.TestCase):
         self.assertTrue(self.found["is_chief"])
         self.assertEqual(self.found["shard"], [0, 1])
 
-    @parameterized.named_parameters(("at_once", "mirrored"), ("in_parts", "in_parts"))
-    def test_the_update_is_that_of_one_device_on_the_joined_batch(self, name):
-        mirrored, one_device = self.found[name], self.found["one_device"]
+    @parameterized.parameters(
+        ("mirrored", "one_device"), ("in_parts_of_stubs", "one_device_of_stubs")
+    )
+    def test_the_update_is_that_of_one_device_on_the_joined_batch(self, name, reference):
+        mirrored, one_device = self.found[name], self.found[reference]
         for losses, expected in zip(mirrored["losses"], one_device["losses"]):
             self.assertAllClose(losses, expected, rtol=1e-5)
         for weight, expected in zip(mirrored["weights"], one_device["weights"]):
             self.assertAllClose(weight, expected, rtol=0, atol=1e-5)
+        self.assertNotEmpty(one_device["moments"])
+        for moment, expected in zip(mirrored["moments"], one_device["moments"]):
+            self.assertAllClose(moment, expected, rtol=1e-3, atol=1e-6)
         for name in ("step", "examples_seen", "traces"):
             self.assertEqual(mirrored[name], one_device[name])
         self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, 8))
@@ -279,12 +288,7 @@ class MirroredTest(tf.test.TestCase, parameterized.TestCase):
         self.assertTrue(all(np.isfinite(x) for x in found["losses"][-1].values()))
         self.assertEqual(found["loss_scale"], 2.0**15)
 
-    def test_a_run_goes_on_with_other_devices(self):
+    def test_a_run_goes_on_with_other_devices_and_refuses_a_batch_that_cannot_be_shared(self):
         self.assertEqual(self.found["trained"]["steps"], [3, 6])
-
-    def test_a_batch_that_cannot_be_shared_is_refused(self):
-        self.assertEqual(
-            self.found["trained"]["refusal"],
-            "batch_size is 3, which 2 devices cannot share evenly. Use a multiple of 2.",
-        )
+        self.assertRegex(self.found["trained"]["refusal"], "batch_size is 3.* 2 ")
         self.assertFalse(self.found["trained"]["odd_was_started"])

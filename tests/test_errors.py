@@ -70,7 +70,3 @@ class CommandTest(absltest.TestCase):
         self.assertEqual(result.exit_code, 2)
         (line,) = result.stderr.splitlines()
         self.assertIn(r"new\nline\x1b[31m", line)
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import os
 import pathlib
@@ -16,28 +15,16 @@ from unittest import mock
 import command_line
 import file_faults
 import numpy as np
-import tensorflow as tf
 import tiny_training
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
+from matplotlib.figure import Figure
 
 from pix2pix_tf import train
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import WriteError
 from pix2pix_tf.training import locking, loop, progress, recorder, reports
-from pix2pix_tf.training.checkpoints import list_checkpoints
 
-_PACKAGE = pathlib.Path(loop.__file__).resolve().parent.parent
 _STEPS = 6
-# Prepare takes a result that is newer than what it was made from for done, as make does; a run
-# of training never reads these times.
-_MAY_ASK_WHICH_FILE_IS_NEWER = {"prepare/folders.py"}
-
-
-def weights_of(run: pathlib.Path) -> list[np.ndarray]:
-    """Returns the weights, optimizers and counters in the newest checkpoint of a run."""
-    reader = tf.train.load_checkpoint(str(list_checkpoints(run)[-1] / "state"))
-    names = sorted(reader.get_variable_to_shape_map())
-    return [reader.get_tensor(name) for name in names if name.endswith("VARIABLE_VALUE")]
 
 
 class RunTest(parameterized.TestCase):
@@ -46,11 +33,10 @@ class RunTest(parameterized.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.root = pathlib.Path(folder.name)
-        cls.data = tiny_training.write_pairs(cls.root / "data", train=3, val=1)
-        cls.undisturbed = cls.root / "undisturbed"
+        cls.enter_context(tiny_training.stub_networks())
+        root = pathlib.Path(cls.enter_context(tempfile.TemporaryDirectory()))
+        cls.data = tiny_training.write_pairs(root / "data", train=3, val=1)
+        cls.undisturbed = root / "undisturbed"
         result = cls.train(cls.undisturbed)
         if result.exit_code:
             raise AssertionError(result.stderr)
@@ -65,8 +51,6 @@ class RunTest(parameterized.TestCase):
         """Trains in this process as the command does; `before_step` is called with each number."""
         settings = dict(
             tiny_training.SETTINGS,
-            norm="none",
-            gan_loss="none",  # Which is compiled faster.
             dataset=cls.data,
             workdir=workdir,
             num_samples=1,
@@ -87,23 +71,31 @@ class RunTest(parameterized.TestCase):
 
             return step
 
+        flags = [f"--{name}={value}" for name, value in settings.items()]
         with mock.patch.object(loop, "make_train_step", make_watched_step):
-            flags = [f"--{name}={value}" for name, value in settings.items()]
-            return command_line.run(train, *flags)
+            with mock.patch.object(reports, "plot_losses"):  # Takes a second.
+                return command_line.run(train, *flags)
 
     def assert_one_line(self, result: command_line.Result, pattern: str) -> None:
         self.assertEqual(result.exit_code, 2)
         (line,) = result.stderr.splitlines()
         self.assertRegex(line, f"^error: .*{pattern}")
 
+    def assert_is_as_undisturbed(self) -> None:
+        found, expected = (
+            tiny_training.saved_variables(self.workdir),
+            tiny_training.saved_variables(self.undisturbed),
+        )
+        self.assertNotEmpty(expected)
+        self.assertEqual(len(found), len(expected))
+        for one, other in zip(found, expected):
+            np.testing.assert_array_equal(one, other)
+
     def assert_goes_on_to_the_same_end(self) -> None:
         result = self.train(self.workdir)
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
         self.assertIn("after step 4.", result.stdout)
-        found, expected = weights_of(self.workdir), weights_of(self.undisturbed)
-        self.assertEqual(len(found), len(expected))
-        for one, other in zip(found, expected):
-            np.testing.assert_array_equal(one, other)
+        self.assert_is_as_undisturbed()
         steps = [record["step"] for record in reports.read_metrics(self.workdir)]
         self.assertEqual(steps, list(range(1, _STEPS + 1)))
 
@@ -114,10 +106,10 @@ class RunTest(parameterized.TestCase):
 
             def fill(step):
                 if step == 6:
-                    file_faults.fill(self.folder, leave=100_000)
+                    file_faults.fill(self.folder, leave=30_000)
 
             result = self.train(self.workdir, before_step=fill)
-            self.assert_one_line(result, r"step_00000006' cannot be written: No space left on")
+            self.assert_one_line(result, r"step_00000006' .*No space left on")
             (self.folder / "filling").unlink()
             self.assert_goes_on_to_the_same_end()
 
@@ -130,7 +122,7 @@ class RunTest(parameterized.TestCase):
 
         result = self.train(self.workdir, before_step=reach_limit)
         limit(None)
-        self.assert_one_line(result, r"metrics\.jsonl' cannot be written: File too large")
+        self.assert_one_line(result, r"metrics\.jsonl' .*File too large")
         self.assert_goes_on_to_the_same_end()
 
     def test_a_run_folder_that_vanishes(self):
@@ -139,7 +131,7 @@ class RunTest(parameterized.TestCase):
                 shutil.rmtree(self.workdir)
 
         result = self.train(self.workdir, before_step=take_away)
-        self.assert_one_line(result, "is no longer the folder that this run started in")
+        self.assert_one_line(result, re.escape(f"'{self.workdir}'"))
         self.assertFalse(self.workdir.exists())  # A disk may be missing there.
 
     def test_a_read_only_folder_is_refused_before_networks_are_built(self):
@@ -151,13 +143,13 @@ class RunTest(parameterized.TestCase):
                     self.skipTest("This process may write everywhere, but not mount a disk.")
             with mock.patch.object(loop, "TrainState", side_effect=AssertionError):
                 result = self.train(self.workdir)
-            self.assert_one_line(result, r"/run' cannot be written: .*[Mm]ake that")
+            self.assert_one_line(result, r"/run' cannot be written")
 
     def test_a_folder_that_cannot_be_made_is_refused_before_data_are_read(self):
         (self.folder / "file").touch()
         with mock.patch.object(loop, "open_reader", side_effect=AssertionError):
             result = self.train(self.folder / "file" / "run")
-        self.assert_one_line(result, "/file/run' cannot be made: a file is in its place")
+        self.assert_one_line(result, "/file/run' cannot be made")
 
     def test_a_second_run_is_refused_and_changes_nothing(self):
         shutil.copytree(self.undisturbed, self.workdir)
@@ -165,7 +157,7 @@ class RunTest(parameterized.TestCase):
             before = tiny_training.read_folder(self.workdir)
             with mock.patch.object(loop, "TrainState", side_effect=AssertionError):
                 result = self.train(self.workdir)
-            self.assert_one_line(result, rf"is being trained in by process {os.getpid()} on ")
+            self.assert_one_line(result, rf"process {os.getpid()} on ")
             self.assertEqual(tiny_training.read_folder(self.workdir), before)
 
     def test_clocks_that_jump_and_stand_still(self):
@@ -179,91 +171,64 @@ class RunTest(parameterized.TestCase):
         rates = [record["images_per_second"] for record in reports.read_metrics(self.workdir)]
         self.assertLen(rates, _STEPS)
         self.assertTrue(all(0 < rate < math.inf for rate in rates), rates)
-        for one, other in zip(weights_of(self.workdir), weights_of(self.undisturbed)):
-            np.testing.assert_array_equal(one, other)
+        self.assert_is_as_undisturbed()
 
 
-class ClockTest(absltest.TestCase):
-    def test_nothing_asks_for_the_time_of_day(self):
-        # Of `time` only what never jumps, and no times of files.
-        for path in _PACKAGE.rglob("*.py"):
-            name = path.relative_to(_PACKAGE).as_posix()
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Attribute):
-                    text = ast.unparse(node)
-                    self.assertNotRegex(text, r"^time\.(?!monotonic|perf_counter|sleep)", path)
-                    self.assertNotRegex(text, r"datetime\.(now|today|utcnow)", path)
-                    if name not in _MAY_ASK_WHICH_FILE_IS_NEWER:
-                        self.assertNotRegex(text, r"st_[acm]time(_ns)?$|get[acm]time$", path)
+def write_metrics(workdir: pathlib.Path, value: float) -> None:
+    reports.MetricsLog(workdir, step=0).write(dict(step=1, l1_loss=value))
+
+
+def draw_losses(workdir: pathlib.Path, value: float) -> None:
+    """Draws them for nobody to look at: test_reports.py does."""
+    records = [dict(step=1, l1_loss=value)]
+    with (
+        mock.patch.object(Figure, "savefig", lambda *to, **unused: to[1].write(b"%f" % value)),
+        mock.patch.object(reports, "read_metrics", return_value=records),
+    ):
+        reports.plot_losses(workdir, gan_loss="none")
+
+
+def write_sample(workdir: pathlib.Path, value: float) -> None:
+    reports.write_sample_grid(workdir, 1, np.full([8, 8, 3], int(value), np.uint8))
 
 
 class ReportsTest(parameterized.TestCase):
     """Each file that a run writes, where there is no room for it."""
 
-    def setUp(self):
-        super().setUp()
-        self.workdir = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.config = TrainConfig()
-
-    def write(self, name: str, value: float) -> None:
-        if name == "config.json":
-            TrainConfig(lambda_l1=value).save(self.workdir)
-        elif name == "metrics.jsonl":
-            log = reports.MetricsLog(self.workdir, step=0)
-            log.write(dict(step=1, l1_loss=value))
-        elif name == "losses.png":
-            records = [dict(step=1, l1_loss=value), dict(step=2, l1_loss=0.0)]
-            with mock.patch.object(reports, "read_metrics", return_value=records):
-                reports.plot_losses(self.workdir, gan_loss="none")
-        elif name == "index.html":
-            reports.write_page(self.workdir, TrainConfig(lambda_l1=value))
-        else:
-            reports.write_sample_grid(self.workdir, 1, np.full([8, 8, 3], int(value), np.uint8))
-
-    def error_of_writing(self, name: str, value: float) -> str | None:
-        try:
-            self.write(name, value)
-        except WriteError as error:
-            return str(error)
-        return None
-
-    def test_a_grid_that_cannot_be_removed_is_one_line(self):
-        self.write("samples/step_00000001.png", 1.0)
-        with file_faults.fail_at(1, self.workdir):
-            with self.assertRaisesRegex(
-                WriteError, r"step_00000001\.png' cannot be written: No sp"
-            ):
-                reports.remove_later_samples(self.workdir, step=0)
-        reports.remove_later_samples(self.workdir, step=0)
-        self.assertEmpty(list((self.workdir / "samples").iterdir()))
-
     @parameterized.parameters(
-        "config.json", "metrics.jsonl", "losses.png", "index.html", "samples/step_00000001.png"
+        ("config.json", lambda workdir, value: TrainConfig(lambda_l1=value).save(workdir)),
+        ("metrics.jsonl", write_metrics),
+        ("losses.png", draw_losses),
+        (
+            "index.html",
+            lambda workdir, value: reports.write_page(workdir, TrainConfig(lambda_l1=value)),
+        ),
+        ("samples/step_00000001.png", write_sample),
     )
-    def test_the_old_file_stays_and_one_line_names_it(self, name):
-        path = self.workdir / name
-        self.write(name, 1.0)
+    def test_the_old_file_stays_and_one_line_names_it(self, name, write):
+        workdir = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        path = workdir / name
+        write(workdir, 1.0)
         before = path.read_bytes()
-        expected = rf"^'{re.escape(str(path))}' cannot be written: No space left on device\. Make"
         number = 0
         while True:
             number += 1
+            error = None
             with file_faults.fail_at(number, path.parent) as operations:
-                error = self.error_of_writing(name, 2.0)
+                try:
+                    write(workdir, 2.0)
+                except WriteError as caught:
+                    error = str(caught)
             if operations.count < number:
                 break
             if error is None:  # A folder that is there need not be made.
                 self.assertNotEqual(path.read_bytes(), before)
-                self.write(name, 1.0)
+                write(workdir, 1.0)
             else:
-                self.assertRegex(error, expected)
+                self.assertRegex(error, rf"^'{re.escape(str(path))}' .*No space left on device")
             if name != "metrics.jsonl":  # Which begins anew at step 0.
                 self.assertEqual(path.read_bytes(), before)
             left = [other.name for other in path.parent.iterdir() if other.name[0] == "."]
             self.assertEmpty(left)
         self.assertGreater(number, 2)
         self.assertNotEqual(path.read_bytes(), before)
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from unittest import mock
 
 import file_faults
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from pix2pix_tf import files, serving, translate
 from pix2pix_tf.config import TrainConfig
@@ -35,12 +36,6 @@ class WriteAtomicallyTest(parameterized.TestCase):
 
     def names(self) -> list[str]:
         return [path.name for path in self.folder.iterdir()]
-
-    def test_writes_and_leaves_nothing_beside(self):
-        files.write_atomically(self.path, b"first")
-        files.write_atomically(self.path, b"second, longer")
-        self.assertEqual(self.path.read_bytes(), b"second, longer")
-        self.assertEqual(self.names(), ["picture.png"])
 
     @parameterized.parameters((0o077, 0o600), (0o022, 0o644), (0o002, 0o664))
     def test_the_umask_says_who_may_read_and_write(self, umask, expected):
@@ -69,12 +64,18 @@ class WriteAtomicallyTest(parameterized.TestCase):
 
     def test_the_name_appears_only_when_the_file_is_whole(self):
         seen = []
-        with mock.patch.object(files.os, "fsync", side_effect=lambda _: seen.extend(self.names())):
+
+        def look(descriptor: int) -> None:
+            seen.extend(self.names())
+            self.assertEqual(os.fstat(descriptor).st_size, len(b"contents"))
+
+        with mock.patch.object(files.os, "fsync", side_effect=look):
             files.write_atomically(self.path, b"contents")
+        self.assertEqual(self.path.read_bytes(), b"contents")
+        self.assertEqual(self.names(), ["picture.png"])
         self.assertLen(seen, 1)
         # Beside it, so that the renaming stays on one disk; hidden, so that nothing lists it.
         self.assertStartsWith(seen[0], ".picture.png.")
-        self.assertEqual(images.list_images(self.folder), [self.path])
 
     def test_names_as_long_as_they_can_be(self):
         for name in ("l" * 251 + ".png", "ä" * 125 + ".png"):  # 255 and 254 bytes.
@@ -145,11 +146,9 @@ class ReadingFoldersTest(parameterized.TestCase):
         super().setUp()
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory())) / "in"
 
-    def assert_refused(self, function: Callable, path: pathlib.Path, start: str, end: str):
-        with self.assertRaises(InputError) as raised:
+    def assert_refused(self, function: Callable, path: pathlib.Path, named: str, reason: str):
+        with self.assertRaisesRegex(InputError, f"^'{named}.* cannot be {reason}"):
             function(path)
-        self.assertStartsWith(str(raised.exception), f"'{start}")
-        self.assertEndsWith(str(raised.exception), f" cannot be {end}.")
 
     def test_answers(self):
         self.folder.mkdir()
@@ -170,8 +169,8 @@ class ReadingFoldersTest(parameterized.TestCase):
         ("versions", _while_unreadable(serving.list_versions), ""),
     )
     def test_that_may_not_be_read(self, function, name):
-        end = "read (Permission denied). Make it readable, or name another"
-        self.assert_refused(function, self.folder, f"{self.folder / name}'", end)
+        reason = r"read \(Permission denied\)"
+        self.assert_refused(function, self.folder, f"{self.folder / name}'", reason)
 
     @parameterized.named_parameters(
         ("pairs", _find_pairs, "train"),
@@ -182,8 +181,8 @@ class ReadingFoldersTest(parameterized.TestCase):
     )
     def test_that_may_not_be_entered(self, function, name):
         """Whatever is looked for below it."""
-        end = "entered (Permission denied). Permit it (chmod +x), or name another folder"
-        self.assert_refused(function, self.folder, f"{self.folder / name}'", end)
+        reason = r"entered \(Permission denied\)"
+        self.assert_refused(function, self.folder, f"{self.folder / name}'", reason)
 
     def test_the_folder_behind_a_link_that_may_not_be_entered(self):
         (self.folder / "closed" / "run").mkdir(parents=True)
@@ -198,8 +197,7 @@ class ReadingFoldersTest(parameterized.TestCase):
     @parameterized.named_parameters(_LOCATE.items())
     def test_names_that_are_too_long(self, function):
         path = self.folder.parent / ("l" * 300)
-        end = "read (File name too long). Make it readable, or name another"
-        self.assert_refused(function, path, str(path), end)
+        self.assert_refused(function, path, str(path), r"read \(File name too long\)")
 
 
 class UnfinishedFolderTest(parameterized.TestCase):
@@ -210,19 +208,13 @@ class UnfinishedFolderTest(parameterized.TestCase):
     def names(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
 
-    def test_is_hidden_and_renamed(self):
-        with files.unfinished_folder(self.folder, "site") as unfinished:
-            unfinished.mkdir()
-            self.assertStartsWith(unfinished.name, ".")
-            self.assertEqual(self.names(), [unfinished.name])
-            unfinished.rename(self.folder / "site")
-        self.assertEqual(self.names(), ["site"])
-
-    def test_failure_leaves_nothing(self):
+    def test_is_hidden_and_failure_leaves_nothing(self):
         with self.assertRaises(KeyboardInterrupt):
             with files.unfinished_folder(self.folder, "site") as unfinished:
                 unfinished.mkdir()
                 (unfinished / "half").touch()
+                self.assertStartsWith(unfinished.name, ".")
+                self.assertEqual(self.names(), [unfinished.name])
                 raise KeyboardInterrupt
         self.assertEmpty(self.names())
 
@@ -261,6 +253,8 @@ class FoldersTest(parameterized.TestCase):
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def test_makes_folders_above_and_accepts_those_there(self):
+        files.check_output_folder(self.folder / "a" / "b")
+        self.assertEmpty(list(self.folder.iterdir()))  # Not made yet.
         for _ in range(2):
             files.make_output_folder(self.folder / "a" / "b")
         self.assertTrue((self.folder / "a" / "b").is_dir())
@@ -268,23 +262,14 @@ class FoldersTest(parameterized.TestCase):
     @parameterized.parameters("file", "file/below")
     def test_a_file_in_its_place_is_refused(self, name):
         (self.folder / "file").write_bytes(b"")
-        with self.assertRaisesRegex(InputError, "a file is in its place. Name another folder"):
-            files.make_output_folder(self.folder / name)
+        for function in (files.make_output_folder, files.check_output_folder):
+            with self.assertRaisesRegex(InputError, f"{name}' cannot be made: a file is in its"):
+                function(self.folder / name)
 
     def test_a_folder_that_may_not_be_made_is_refused(self):
         with mock.patch.object(pathlib.Path, "mkdir", side_effect=PermissionError("not yours")):
             with self.assertRaisesRegex(InputError, r"cannot be made \(not yours\)"):
                 files.make_output_folder(self.folder / "new")
-
-    def test_what_could_be_made_is_not_made_yet(self):
-        files.check_output_folder(self.folder / "a" / "b")
-        self.assertEmpty(list(self.folder.iterdir()))
-
-    @parameterized.parameters("file", "file/below")
-    def test_what_could_not_be_made_for_a_file(self, name):
-        (self.folder / "file").write_bytes(b"")
-        with self.assertRaisesRegex(InputError, f"{name}' cannot be made: a file is in its place"):
-            files.check_output_folder(self.folder / name)
 
     @parameterized.parameters("link", "link/below", "circle")
     def test_what_could_not_be_made_for_a_link_that_leads_nowhere(self, name):
@@ -304,41 +289,18 @@ class FoldersTest(parameterized.TestCase):
             with self.assertRaisesRegex(WriteError, f"may not write in '{self.folder}'"):
                 files.check_output_folder(self.folder / "a" / "b")
 
-    def test_a_full_disk_is_found(self):
+    def test_a_folder_that_cannot_be_written_in_is_found(self):
         with file_faults.files_limited_to(0):
-            with self.assertRaisesRegex(WriteError, "cannot be written: File too large"):
+            with self.assertRaisesRegex(WriteError, f"'{self.folder}' .*File too large"):
                 files.make_output_folder(self.folder)
-
-    def test_a_folder_that_is_there_but_not_to_be_written_in_is_refused(self):
-        fault = OSError(errno.EROFS, os.strerror(errno.EROFS))
-        with mock.patch.object(os, "fsync", side_effect=fault) as fsync:
-            with self.assertRaisesRegex(
-                WriteError, rf"'{self.folder}' cannot be written: Read-only"
-            ):
+        fault = OSError(errno.EROFS, os.strerror(errno.EROFS))  # Only once it is on the disk.
+        with mock.patch.object(os, "fsync", side_effect=fault):
+            with self.assertRaisesRegex(WriteError, f"'{self.folder}' .*Read-only"):
                 files.make_output_folder(self.folder)
-        fsync.assert_called_once()
-        self.assertEmpty(list(self.folder.iterdir()))
-
-    def test_others_do_not_take_what_is_tried_for_a_result(self):
-        names = []
-        unlink = pathlib.Path.unlink
-
-        def see(path):
-            names.extend(other.name for other in self.folder.iterdir())
-            unlink(path)
-
-        with mock.patch.object(pathlib.Path, "unlink", see):
-            files.make_output_folder(self.folder)
-        self.assertLen(names, 1)
-        self.assertStartsWith(names[0], ".")
         self.assertEmpty(list(self.folder.iterdir()))
 
     @parameterized.parameters("a*b", "a?", "run[1]")
     def test_a_path_that_reads_as_a_pattern_is_refused(self, name):
-        with self.assertRaisesRegex(InputError, "takes for a pattern"):
+        with self.assertRaisesRegex(InputError, re.escape(name)):
             files.check_no_pattern(self.folder / name)
         files.check_no_pattern(self.folder)
-
-
-if __name__ == "__main__":
-    absltest.main()

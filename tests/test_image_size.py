@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from export import image_size
 from pix2pix_tf.errors import InputError
@@ -25,7 +25,3 @@ class ParseTest(parameterized.TestCase):
     def test_a_size_beyond_the_memory(self):
         with self.assertRaisesRegex(InputError, "'9000x9000', more than the 67108864 pixels"):
             image_size.parse("9000x9000")
-
-
-if __name__ == "__main__":
-    absltest.main()

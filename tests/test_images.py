@@ -6,9 +6,7 @@ import functools
 import io
 import os
 import pathlib
-import re
 import struct
-import zlib
 from unittest import mock
 
 import data_folder
@@ -16,10 +14,12 @@ import hostile_files
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from hostile_files import chunk, png_header, save
 from PIL import Image, ImageCms
+from refusals import refused
 
 from pix2pix_tf.data import images
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import MissingInputError
 
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # Of the PNG header, by number of channels.
 
@@ -27,29 +27,10 @@ _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # Of the PNG header, by number of chann
 def png_bytes(pixels: np.ndarray) -> bytes:
     """Returns a PNG of uint8 or uint16 pixels; Pillow cannot write 16-bit colour."""
     height, width, channels = pixels.shape
-    rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1)
-    raw = b"".join(b"\0" + row.tobytes() for row in rows)
-    return (
-        png_header(width, height, bits=8 * pixels.itemsize, color_type=_COLOR_TYPES[channels])
-        + _chunk(b"IDAT", zlib.compress(raw))
-        + _chunk(b"IEND", b"")
+    values = pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
+    return hostile_files.png(
+        width, height, values, bits=8 * pixels.itemsize, colour=_COLOR_TYPES[channels]
     )
-
-
-def png_header(width: int, height: int, *, bits: int = 8, color_type: int = 2) -> bytes:
-    """Returns the signature and the first chunk of a PNG."""
-    values = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", values)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def pillow_bytes(picture: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def random_pixels(channels: int, dtype=np.uint8, *, height: int = 6, width: int = 9) -> np.ndarray:
@@ -129,60 +110,45 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
         expected = expected_values(pixels, channels, dtype.max)
         self.assertAllClose(decoded.numpy().astype(np.float64), expected, rtol=0, atol=0.51)
 
-    @parameterized.product(channels=(1, 3, 4), dtype=(tf.uint8, tf.uint16))
-    def test_bmp(self, channels, dtype):
-        for found in (1, 3):
-            pixels = random_pixels(found)
-            picture = Image.fromarray(pixels[..., 0] if found == 1 else pixels)
-            contents = pillow_bytes(picture, "BMP")
-            decoded = images.decode_pixels(contents, channels=channels, dtype=dtype)
-            expected = expected_values(pixels, channels, dtype.max)
-            self.assertAllClose(decoded.numpy().astype(np.float64), expected, rtol=0, atol=0.51)
+    @parameterized.product(found=(1, 3), channels=(1, 3, 4))
+    def test_bmp(self, found, channels):
+        pixels = random_pixels(found)
+        contents = save(np.squeeze(pixels), "BMP")
+        decoded = images.decode_pixels(contents, channels=channels, dtype=tf.uint16)
+        expected = expected_values(pixels, channels, 65535)
+        self.assertAllClose(decoded.numpy().astype(np.float64), expected, rtol=0, atol=0.51)
 
-    @parameterized.product(found=(1, 2, 3, 4), channels=(1, 3, 4), in_graph=(False, True))
-    def test_large_pictures_change_channels_in_parts(self, found, channels, in_graph):
-        contents = tf.constant(png_bytes(random_pixels(found, height=13, width=9)))
-        decode = functools.partial(images.decode_pixels, channels=channels)
-        whole = decode(contents)
+    @parameterized.product(channels=(1, 3, 4), in_graph=(False, True))
+    def test_large_pictures_change_channels_in_parts(self, channels, in_graph):
+        files = [tf.constant(png_bytes(random_pixels(n, height=13, width=9))) for n in range(1, 5)]
         # 13 rows are then 4 parts of 3 and one row more; or parts of a row, which is too much.
-        for at_once in (30, 1):
+        for at_once in (30,) if in_graph else (30, 1):
+            decode = functools.partial(images.decode_pixels, channels=channels)
+            whole = [decode(file) for file in files]
             with mock.patch.object(images, "_PIXELS_AT_ONCE", at_once):
-                parts = (tf.function(decode) if in_graph else decode)(contents)
-            self.assertAllEqual(parts, whole)
-
-    def test_16_bits_are_kept(self):
-        pixels = np.arange(60_000, 60_060, dtype=np.uint16).reshape(6, 10, 1)
-        decoded = images.decode_pixels(png_bytes(pixels), channels=1, dtype=tf.uint16)
-        self.assertAllEqual(decoded, pixels)
+                decode = tf.function(decode) if in_graph else decode
+                for file, expected in zip(files, whole):
+                    self.assertAllEqual(decode(file), expected)
 
     def test_palette(self):
         picture = smooth_picture().quantize(16)
-        decoded = images.decode_pixels(pillow_bytes(picture, "PNG"), channels=3)
+        decoded = images.decode_pixels(save(picture, "PNG"), channels=3)
         self.assertAllEqual(decoded, np.asarray(picture.convert("RGB")))
 
-    def test_transparent_pixels_are_white(self):
-        pixels = np.array([[[200, 0, 0, 0], [200, 0, 0, 255]]], np.uint8)
-        decoded = images.decode_pixels(png_bytes(pixels), channels=3)
-        self.assertAllEqual(decoded, [[[255, 255, 255], [200, 0, 0]]])
-
     @parameterized.named_parameters(
-        ("subsampled", {"subsampling": 2}),
-        ("not_subsampled", {"subsampling": 0}),
-        ("progressive", {"progressive": True}),
+        ("subsampled", "RGB", {"subsampling": 2}),
+        ("not_subsampled", "RGB", {"subsampling": 0}),
+        ("progressive", "RGB", {"progressive": True}),
+        ("grey", "L", {}),
     )
-    def test_color_jpeg_equals_pillow(self, options):
-        contents = pillow_bytes(smooth_picture(), "JPEG", quality=90, **options)
-        decoded = images.decode_pixels(contents, channels=3)
-        self.assertAllEqual(decoded, np.asarray(Image.open(io.BytesIO(contents))))
-
-    def test_grey_jpeg_equals_pillow(self):
-        contents = pillow_bytes(smooth_picture().convert("L"), "JPEG", quality=90)
-        decoded = images.decode_pixels(contents, channels=1)
-        self.assertAllEqual(decoded[..., 0], np.asarray(Image.open(io.BytesIO(contents))))
+    def test_jpeg_equals_pillow(self, mode, options):
+        contents = save(smooth_picture().convert(mode), "JPEG", quality=90, **options)
+        decoded = images.decode_pixels(contents, channels=len(mode))
+        self.assertAllEqual(np.squeeze(decoded), np.asarray(Image.open(io.BytesIO(contents))))
 
     def test_cmyk_jpeg_is_read_as_color(self):
         # Adobe's CMYK is inverted: the mistake to make is a negative.
-        contents = pillow_bytes(smooth_picture().convert("CMYK"), "JPEG", quality=90)
+        contents = save(smooth_picture().convert("CMYK"), "JPEG", quality=90)
         expected = np.asarray(Image.open(io.BytesIO(contents)).convert("RGB"))
         self.assertAllEqual(images.decode_pixels(contents, channels=3), expected)
         with_alpha = images.decode_pixels(contents, channels=4)
@@ -191,7 +157,7 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(kind=("JPEG", "PNG", "BMP"), channels=(1, 3, 4))
     def test_white_stays_white_in_16_bits(self, kind, channels):
-        contents = pillow_bytes(Image.new("RGB", (16, 8), "white"), kind)
+        contents = save(Image.new("RGB", (16, 8), "white"), kind)
         decoded = images.decode_pixels(contents, channels=channels, dtype=tf.uint16)
         self.assertAllEqual(decoded, np.full((8, 16, channels), 65535))
 
@@ -203,43 +169,23 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
             with Image.open(path) as picture:
                 self.assertAllEqual(pixels, np.asarray(picture))
 
-    @parameterized.named_parameters(("grey", 1), ("color", 3), ("alpha", 4))
-    def test_in_a_data_set(self, channels):
+    def test_in_a_data_set(self):
         contents = [
             png_bytes(random_pixels(4)),
-            pillow_bytes(smooth_picture(), "JPEG"),
-            pillow_bytes(smooth_picture().convert("L"), "BMP"),
+            save(smooth_picture(), "JPEG"),
+            save(smooth_picture().convert("L"), "BMP"),
             png_bytes(random_pixels(2, np.uint16)),
         ]
         dataset = tf.data.Dataset.from_tensor_slices(contents).map(
-            lambda one: images.decode_pixels(one, channels=channels)
+            lambda one: images.decode_pixels(one, channels=3)
         )
-        self.assertEqual(dataset.element_spec.shape.as_list(), [None, None, channels])
+        self.assertEqual(dataset.element_spec.shape.as_list(), [None, None, 3])
         for decoded, one in zip(dataset, contents):
-            self.assertAllEqual(decoded, images.decode_pixels(one, channels=channels))
+            self.assertAllEqual(decoded, images.decode_pixels(one, channels=3))
 
-    @parameterized.named_parameters(("uint8", tf.uint8), ("uint16", tf.uint16))
-    def test_in_a_graph_for_a_batch_of_unknown_size(self, dtype):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def decode_all(contents):
-            return tf.map_fn(
-                lambda one: images.decode_pixels(one, channels=3, dtype=dtype),
-                contents,
-                fn_output_signature=tf.TensorSpec([None, None, 3], dtype),
-            )
-
-        for size in (1, 3):
-            contents = [png_bytes(random_pixels(found)) for found in range(1, size + 1)]
-            expected = [images.decode_pixels(one, channels=3, dtype=dtype) for one in contents]
-            self.assertAllEqual(decode_all(tf.constant(contents)), tf.stack(expected))
-
-    @parameterized.named_parameters(("two", 2), ("none", 0), ("five", 5))
+    @parameterized.parameters(0, 2, 5)
     def test_refuses_channels_that_files_do_not_have(self, channels):
-        sentence = (
-            f"Images are read as 1 (grey), 3 (colour) or 4 (with alpha) channels, not {channels}. "
-            "Set input_channels and output_channels accordingly."
-        )
-        with self.assertRaisesRegex(InputError, f"^{re.escape(sentence)}$"):
+        with refused("1 (grey), 3 (colour) or 4", f"not {channels}"):
             images.decode_pixels(png_bytes(random_pixels(3)), channels=channels)
 
 
@@ -253,11 +199,6 @@ class _FolderTest(tf.test.TestCase, parameterized.TestCase):
         path.write_bytes(contents)
         return path
 
-    def assert_refused(self, function, sentence: str) -> None:
-        with self.assertRaises(InputError) as raised:
-            function()
-        self.assertEqual(str(raised.exception), sentence)
-
 
 class FileTest(_FolderTest):
     @parameterized.named_parameters(
@@ -268,14 +209,14 @@ class FileTest(_FolderTest):
         ("grey_png_16", png_bytes(random_pixels(1, np.uint16)), 1, 16),
         ("color_png_16", png_bytes(random_pixels(3, np.uint16)), 3, 16),
         ("color_alpha_png_16", png_bytes(random_pixels(4, np.uint16)), 4, 16),
-        ("one_bit_png", pillow_bytes(Image.new("1", (9, 6)), "PNG"), 1, 8),
-        ("palette_png", pillow_bytes(Image.new("P", (9, 6)), "PNG"), 3, 8),
-        ("palette_alpha_png", pillow_bytes(Image.new("P", (9, 6)), "PNG", transparency=0), 4, 8),
-        ("grey_jpeg", pillow_bytes(Image.new("L", (9, 6)), "JPEG"), 1, 8),
-        ("color_jpeg", pillow_bytes(Image.new("RGB", (9, 6)), "JPEG"), 3, 8),
-        ("cmyk_jpeg", pillow_bytes(Image.new("CMYK", (9, 6)), "JPEG"), 3, 8),
-        ("color_bmp", pillow_bytes(Image.new("RGB", (9, 6)), "BMP"), 3, 8),
-        ("grey_bmp", pillow_bytes(Image.new("L", (9, 6)), "BMP"), 1, 8),
+        ("one_bit_png", save(Image.new("1", (9, 6)), "PNG"), 1, 8),
+        ("palette_png", save(Image.new("P", (9, 6)), "PNG"), 3, 8),
+        ("palette_alpha_png", save(Image.new("P", (9, 6)), "PNG", transparency=0), 4, 8),
+        ("grey_jpeg", save(Image.new("L", (9, 6)), "JPEG"), 1, 8),
+        ("color_jpeg", save(Image.new("RGB", (9, 6)), "JPEG"), 3, 8),
+        ("cmyk_jpeg", save(Image.new("CMYK", (9, 6)), "JPEG"), 3, 8),
+        ("color_bmp", save(Image.new("RGB", (9, 6)), "BMP"), 3, 8),
+        ("grey_bmp", save(Image.new("L", (9, 6)), "BMP"), 1, 8),
     )
     def test_inspect(self, contents, channels, bits):
         # The contents decide, not the suffix: both decoders go by the first bytes.
@@ -289,69 +230,38 @@ class FileTest(_FolderTest):
         ("text", b"not a picture\n"),
         ("signature_only", b"\x89PNG\r\n\x1a\n"),
         ("half_a_header", png_bytes(random_pixels(3))[:20]),
-    )
-    def test_inspect_refuses_what_is_no_image(self, contents):
-        path = self.write("1.png", contents)
-        with self.assertRaises(InputError) as raised:
-            images.inspect_image(path)
-        self.assertNotIsInstance(raised.exception, MissingInputError)
-        message = str(raised.exception)
-        self.assertStartsWith(message, f"'{path}' cannot be read as an image (")
-        self.assertEndsWith(message, "). Replace it, or take it out of the folder.")
-
-    @parameterized.named_parameters(("gif", "GIF"), ("tiff", "TIFF"), ("webp", "WEBP"))
-    def test_inspect_refuses_another_format_under_a_wrong_suffix(self, kind):
-        path = self.write("1.png", pillow_bytes(Image.new("RGB", (4, 4)), kind))
-        self.assert_refused(
-            lambda: images.inspect_image(path),
-            f"'{path}' is a {kind} file. Convert it to PNG or JPEG.",
-        )
-
-    @parameterized.named_parameters(
-        ("palette", smooth_picture().quantize(16)),
-        ("one_bit", Image.new("1", (9, 6))),
-        ("32_bits", Image.new("RGBA", (9, 6))),
-    )
-    def test_inspect_refuses_a_bmp_that_is_decoded_wrongly(self, picture):
+        ("gif", save(Image.new("RGB", (4, 4)), "GIF"), "GIF"),
+        ("tiff", save(Image.new("RGB", (4, 4)), "TIFF"), "TIFF"),
+        ("webp", save(Image.new("RGB", (4, 4)), "WEBP"), "WEBP"),
         # TensorFlow takes palette indices for grey, and the fourth byte for alpha.
-        path = self.write("1.bmp", pillow_bytes(picture, "BMP"))
-        self.assert_refused(
-            lambda: images.inspect_image(path),
-            f"'{path}' is a BMP that is neither grey with 8 bits nor colour with 24. "
-            "Convert it to PNG or JPEG.",
-        )
-
-    @parameterized.named_parameters(
-        ("by_a_row", 8192, 8193),
-        ("where_pillow_warns", 10_000, 10_000),
-        ("where_pillow_refuses", 30_000, 30_000),
+        ("bmp_palette", save(smooth_picture().quantize(16), "BMP"), "BMP"),
+        ("bmp_one_bit", save(Image.new("1", (9, 6)), "BMP"), "BMP"),
+        ("bmp_32_bits", save(Image.new("RGBA", (9, 6)), "BMP"), "BMP"),
+        ("too_large_by_a_row", png_header(8192, 8193) + chunk(b"IDAT", b""), images.MAX_PIXELS),
+        ("where_pillow_warns", png_header(10_000, 10_000) + chunk(b"IDAT", b""), "pixels"),
+        ("where_pillow_refuses", png_header(30_000, 30_000) + chunk(b"IDAT", b""), "pixels"),
     )
-    def test_inspect_refuses_an_oversized_header(self, width, height):
-        path = self.write("1.png", png_header(width, height) + _chunk(b"IDAT", b""))
-        self.assert_refused(
-            lambda: images.inspect_image(path),
-            f"'{path}' has more than 67108864 pixels, the limit of what is decoded. "
-            "Make it smaller.",
-        )
+    def test_inspect_refuses_what_is_no_image(self, contents, shown=""):
+        path = self.write("1.png", contents)
+        with refused(path, shown):
+            images.inspect_image(path)
 
     def test_inspect_takes_the_largest_image(self):
-        path = self.write("1.png", png_header(8192, 8192) + _chunk(b"IDAT", b""))
+        path = self.write("1.png", png_header(8192, 8192) + chunk(b"IDAT", b""))
         self.assertEqual(images.inspect_image(path), images.ImageInfo(8192, 8192, 3, 8))
 
     @parameterized.named_parameters(
         ("truncated_png", png_bytes(random_pixels(3))[:-40]),
-        ("truncated_jpeg", pillow_bytes(smooth_picture(), "JPEG")[:-200]),
-        ("truncated_bmp", pillow_bytes(smooth_picture(), "BMP")[:-1000]),
+        ("truncated_jpeg", save(smooth_picture(), "JPEG")[:-200]),
+        ("palette_of_16_bits", hostile_files.png(9, 6, bytes(108), bits=16, colour=3)),
+        ("truncated_bmp", save(smooth_picture(), "BMP")[:-1000]),
         ("empty", b""),
         ("text", b"not a picture\n"),
     )
     def test_read_refuses_damaged_files(self, contents):
         path = self.write("1.png", contents)
-        self.assert_refused(
-            lambda: images.read_pixels(path, channels=3),
-            f"'{path}' cannot be decoded: it is truncated or damaged ({len(contents):,} bytes). "
-            "Replace it, or take it out of the folder.",
-        )
+        with refused(path, f"{len(contents):,} bytes"):
+            images.read_pixels(path, channels=3)
 
     @parameterized.named_parameters(
         ("inspect", images.inspect_image),
@@ -359,34 +269,9 @@ class FileTest(_FolderTest):
     )
     def test_missing_file(self, function):
         path = self.folder / "missing.png"
-        with self.assertRaises(MissingInputError) as raised:
+        with refused(path, kind=MissingInputError) as caught:
             function(path)
-        self.assertEqual(str(raised.exception), f"There is no file '{path}'. Check the name.")
-        self.assertIsInstance(raised.exception, FileNotFoundError)
-
-    @parameterized.named_parameters(
-        ("png", png_bytes(random_pixels(3))),
-        ("jpeg", pillow_bytes(smooth_picture(20, 16), "JPEG")),
-        ("bmp", pillow_bytes(smooth_picture(20, 16), "BMP")),
-    )
-    def test_any_damage_is_the_users_error(self, contents):
-        generator = np.random.default_rng(0)
-        refused = 0
-        for _ in range(60):
-            damaged = bytearray(contents)
-            if generator.integers(2):
-                damaged[generator.integers(min(len(damaged), 64))] = generator.integers(256)
-            else:
-                del damaged[generator.integers(1, 2 * len(damaged)) :]  # Or nothing.
-            path = self.write("1.png", bytes(damaged))
-            try:
-                info = images.inspect_image(path)
-                pixels = images.read_pixels(path, channels=3)
-                self.assertEqual(pixels.shape[:2], (info.height, info.width))
-            except InputError as error:  # Anything else is a defect and ends the test.
-                self.assertIn(str(path), str(error))
-                refused += 1
-        self.assertBetween(refused, 10, 59)
+        self.assertIsInstance(caught.value, FileNotFoundError)
 
     def test_a_jpeg_of_very_many_scans_is_refused(self):
         """Each takes some bytes, and passes over all of the picture."""
@@ -395,7 +280,7 @@ class FileTest(_FolderTest):
             if is_read:
                 self.assertEqual(images.read_pixels(path, channels=3).shape, (32, 64, 3))
             else:
-                with self.assertRaisesRegex(InputError, "1.jpg' has 501 scans; 500 are the limit"):
+                with refused(path, "501", "500"):
                     images.read_pixels(path, channels=3)
 
     @parameterized.parameters("pipe.png", "pipe.npy", "pipe.tif")
@@ -406,14 +291,14 @@ class FileTest(_FolderTest):
             functools.partial(images.read_pixels, channels=3),
             functools.partial(images.read_image, channels=3),
         ):
-            with self.assertRaisesRegex(InputError, f"{name}' is no file, but a folder, a pipe"):
+            with refused(name):
                 function(self.folder / name)
 
     @parameterized.parameters(KeyError, struct.error, MemoryError, RecursionError, AssertionError)
     def test_whatever_pillow_raises_is_the_users_error(self, error):
-        path = self.write("1.png", pillow_bytes(smooth_picture(), "PNG"))
+        path = self.write("1.png", save(smooth_picture(), "PNG"))
         with mock.patch.object(images.Image, "open", side_effect=error):
-            with self.assertRaisesRegex(InputError, f"1.png' cannot be read.*{error.__name__}"):
+            with refused(path, error.__name__):
                 images.inspect_image(path)
 
     def test_list_images(self):
@@ -428,35 +313,32 @@ class HeaderTest(_FolderTest):
 
     def test_an_animated_png_is_refused(self):
         frames = [Image.new("RGB", (9, 6), color) for color in ("red", "green", "blue")]
-        contents = pillow_bytes(frames[0], "PNG", save_all=True, append_images=frames[1:])
+        contents = save(frames[0], "PNG", save_all=True, append_images=frames[1:])
         path = self.write("1.png", contents)
-        self.assert_refused(
-            lambda: images.inspect_image(path),
-            f"'{path}' is animated, with 3 frames. Save the frame that is meant as a PNG of its "
-            "own.",
-        )
+        with refused(path, "3 frames"):
+            images.inspect_image(path)
 
     def test_a_png_that_is_not_upright_is_refused(self):
         exif = Image.Exif()
         exif[0x0112] = 6
-        path = self.write("1.png", pillow_bytes(Image.new("RGB", (9, 6)), "PNG", exif=exif))
-        with self.assertRaisesRegex(InputError, r"not stored upright \(its Exif orientation is 6"):
+        path = self.write("1.png", save(Image.new("RGB", (9, 6)), "PNG", exif=exif))
+        with refused(path, "6"):
             images.inspect_image(path)
         exif[0x0112] = 1
-        self.write("1.png", pillow_bytes(Image.new("RGB", (9, 6)), "PNG", exif=exif))
+        self.write("1.png", save(Image.new("RGB", (9, 6)), "PNG", exif=exif))
         self.assertEqual(images.inspect_image(path).width, 9)
 
     @parameterized.parameters("JPEG", "PNG")
     def test_a_damaged_exif_is_passed_over(self, kind):  # Of whose warnings pytest makes errors.
         cut = b"Exif\0\0MM\0*\0\0\0\x08\0\xff"
-        path = self.write("1", pillow_bytes(Image.new("RGB", (9, 6)), kind, exif=cut))
+        path = self.write("1", save(Image.new("RGB", (9, 6)), kind, exif=cut))
         self.assertEqual(images.inspect_image(path).width, 9)
 
     def test_size_of_a_jpeg_is_that_of_the_picture_upright(self):
         exif = Image.Exif()
         for stated, size in ((1, (67, 45)), (3, (67, 45)), (6, (45, 67)), (8, (45, 67))):
             exif[0x0112] = stated
-            path = self.write("1.jpg", pillow_bytes(smooth_picture(), "JPEG", exif=exif))
+            path = self.write("1.jpg", save(smooth_picture(), "JPEG", exif=exif))
             info = images.inspect_image(path)
             self.assertEqual((info.width, info.height), size)
             self.assertEqual(images.read_pixels(path, channels=3).shape, (*size[::-1], 3))
@@ -467,8 +349,8 @@ class HeaderTest(_FolderTest):
         name = "sRGB".encode("utf-16-be")
         self.assertIn(name, profile)
         profile = profile.replace(name, description[:4].encode("utf-16-be"))
-        path = self.write("1.png", pillow_bytes(smooth_picture(), kind, icc_profile=profile))
-        plain = self.write("2.png", pillow_bytes(smooth_picture(), kind))
+        path = self.write("1.png", save(smooth_picture(), kind, icc_profile=profile))
+        plain = self.write("2.png", save(smooth_picture(), kind))
         infos = {x: images.inspect_image(x) for x in (path, plain)}
         self.assertFalse(infos[plain].has_other_colours)
         self.assertEqual(infos[path].has_other_colours, description != "sRGB")
@@ -489,29 +371,14 @@ class HeaderTest(_FolderTest):
 
     def test_interlaced_png(self):
         # One pass of Adam7 holds all there is of a single pixel.
-        header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 1)
-        raw = zlib.compress(b"\0" + bytes([10, 20, 30]))
-        parts = [_chunk(b"IHDR", header), _chunk(b"IDAT", raw), _chunk(b"IEND", b"")]
-        path = self.write("1.png", b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+        path = self.write("1.png", hostile_files.png(1, 1, bytes([10, 20, 30]), lace=1))
         self.assertAllEqual(images.read_pixels(path, channels=3), [[[10, 20, 30]]])
-
-    def test_a_palette_of_16_bits_which_there_is_not_is_refused(self):
-        parts = [
-            png_header(2, 2, bits=16, color_type=3),
-            _chunk(b"PLTE", bytes(768)),
-            _chunk(b"IDAT", zlib.compress(bytes(10))),
-            _chunk(b"IEND", b""),
-        ]
-        path = self.write("1.png", b"".join(parts))
-        with self.assertRaisesRegex(InputError, "1.png'"):
-            images.inspect_image(path)
-            images.read_pixels(path, channels=3)
 
     def test_transparent_palette(self):
         picture = Image.new("P", (4, 2))
         picture.putpalette([200, 0, 0, 0, 0, 200])
         picture.putpixel((1, 0), 1)
-        path = self.write("1.png", pillow_bytes(picture, "PNG", transparency=0))
+        path = self.write("1.png", save(picture, "PNG", transparency=0))
         pixels = images.read_pixels(path, channels=3)
         self.assertAllEqual(pixels[0, :2], [[255, 255, 255], [0, 0, 200]])
         self.assertAllEqual(images.read_pixels(path, channels=4)[0, :2, 3], [0, 255])
@@ -520,16 +387,13 @@ class HeaderTest(_FolderTest):
 class ReadImageTest(_FolderTest):
     """Files as images in [-1, 1]."""
 
-    @parameterized.named_parameters(
-        ("uint8", np.array([0, 51, 255], np.uint8), [-1, -0.6, 1]),
-        ("uint16", np.array([0, 13107, 65535], np.uint16), [-1, -0.6, 1]),
-    )
-    def test_without_a_range_all_of_the_type(self, values, expected):
+    @parameterized.parameters((np.uint8, 51, 255), (np.uint16, 13107, 65535))
+    def test_without_a_range_all_of_the_type(self, dtype, fifth, white):
         path = self.folder / "1.npy"
-        np.save(path, values[np.newaxis])
+        np.save(path, np.array([[0, fifth, white]], dtype))
         image = images.read_image(path, channels=1)
         self.assertEqual(image.dtype, np.float32)
-        self.assertAllClose(image[0, :, 0], expected, rtol=0, atol=1e-6)
+        self.assertAllClose(image[0, :, 0], [-1, -0.6, 1], rtol=0, atol=1e-6)
 
     @parameterized.named_parameters(("float64", "f8"), ("int32", "i4"), ("int16", "i2"))
     def test_a_range_is_mapped_and_what_lies_beyond_is_clipped(self, dtype):
@@ -548,7 +412,7 @@ class ReadImageTest(_FolderTest):
     def test_a_range_that_most_values_miss_is_refused(self):
         path = self.folder / "1.npy"
         np.save(path, np.array([[0.5, 7.0, 8.0]]))
-        with self.assertRaisesRegex(InputError, "67% of its values beyond .* 0,1: .* 0.5 to 8"):
+        with refused(path, "67%", "0,1", "0.5", "8"):
             images.read_image(path, channels=1, value_range=(0.0, 1.0))
 
     @parameterized.product(
@@ -582,9 +446,5 @@ class WriteTest(tf.test.TestCase, parameterized.TestCase):
             difference = np.asarray(written, np.float32).reshape(45, 67, -1) - pixels[..., :3]
             tables = written.quantization
         self.assertLess(np.abs(difference).mean(), 4.0)
-        with Image.open(io.BytesIO(pillow_bytes(picture, "JPEG", quality=95))) as same_quality:
+        with Image.open(io.BytesIO(save(picture, "JPEG", quality=95))) as same_quality:
             self.assertEqual(tables[0], same_quality.quantization[0])
-
-
-if __name__ == "__main__":
-    tf.test.main()

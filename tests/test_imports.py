@@ -7,7 +7,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "pix2pix_tf"
 _MAPS = (
@@ -78,7 +78,3 @@ class ImportsTest(parameterized.TestCase):
         for name in sum(lines, []):
             roots = {x.split(".")[0] for x in _imported(_PACKAGE / f"{name}.py", only_at_once=True)}
             self.assertEmpty(roots & {"tensorflow", "keras"}, name)
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -42,7 +42,7 @@ class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
     def weight(self):
         return tiny_training.weights(self.layer)[0]
 
-    @parameterized.named_parameters(("scaled", True), ("plain", False))
+    @parameterized.parameters(True, False)
     def test_the_update_is_by_the_gradient_of_the_unscaled_loss(self, loss_scaling):
         gradient = np.arange(6, dtype=np.float32).reshape(2, 3)
         scaled, step = self.optimize(gradient, loss_scaling=loss_scaling)
@@ -63,7 +63,7 @@ class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(self.weight(), np.full((2, 3), 0.5))
         self.assertEqual(scaled.loss_scale, 2.0**13)
 
-    @parameterized.named_parameters(("scaled", True), ("plain", False))
+    @parameterized.parameters(True, False)
     def test_learning_rate_is_that_of_the_next_step(self, loss_scaling):
         schedule = LinearDecay(1.0, num_steps=4, decay_steps=4)
         scaled, step = self.optimize(
@@ -78,7 +78,7 @@ class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
             expected -= rate
             self.assertAllClose(self.weight(), np.full((2, 3), expected))
 
-    @parameterized.named_parameters(("scaled", True), ("plain", False))
+    @parameterized.parameters(True, False)
     def test_nothing_is_created_by_the_first_step(self, loss_scaling):
         scaled, step = self.optimize(
             np.ones((2, 3), np.float32),
@@ -104,11 +104,7 @@ class TfVariablesTest(tf.test.TestCase):
 
 
 class FusedAdamTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.named_parameters(
-        ("plain", False, 0.01),
-        ("scaled", True, 0.01),
-        ("decaying", False, LinearDecay(0.01, num_steps=6, decay_steps=4)),
-    )
+    @parameterized.parameters((True, 0.01), (False, LinearDecay(0.01, num_steps=6, decay_steps=4)))
     def test_updates_like_keras_own(self, loss_scaling, rate):
         gradients = np.random.RandomState(0).normal(0.0, 3.0, [5, 7, 3]).astype(np.float32)
         histories = []

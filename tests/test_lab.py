@@ -70,17 +70,8 @@ class LabTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(grey[..., 0], grey[..., 2], atol=1e-5)
         self.assertAllClose(lab.lightness_of(grey), lab.lightness_of(image), atol=1e-4)
 
-    def test_rgb_is_left_alone(self):
-        image = np.float32([[[0.25, -3.0]]])
-        self.assertIs(lab.source_of(image, "rgb"), image)
-        self.assertIs(lab.picture_of(None, image, "rgb"), image)
-
     @parameterized.parameters(-3.0, 3.0)
     def test_is_finite_for_whatever_a_network_gives(self, value):
         photo = lab.photo_of(np.full([4, 4, 1], value), np.full([4, 4, 2], value))
         self.assertAllInRange(photo, -1.0, 1.0)  # NaN is in no range.
         self.assertTrue(np.isfinite(lab.rgb_to_lab(np.full([2, 2, 3], value))).all())
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 from pair_folders import LEFT, RIGHT, FolderTest, aligned, picture
+from refusals import refused
 
 from pix2pix_tf.data import layouts
 from pix2pix_tf.errors import MissingInputError
@@ -61,28 +62,25 @@ class FindPairsTest(FolderTest):
         self.save("train/1.png", aligned())
         self.save("A/test/1.png", picture())
         self.save("unrelated/1.png", picture())
-        self.assert_refused(
-            lambda: layouts.find_pairs(self.folder, "val"),
-            f"'{self.folder}' has no split 'val'. Splits found: train, test. Expected "
-            f"'{self.folder}/val' with images that hold A and B side by side; or one image a "
-            f"file, paired by name, in '{self.folder}/val/A' and '{self.folder}/val/B', or in "
-            f"'{self.folder}/A/val' and '{self.folder}/B/val', or in '{self.folder}/valA' and "
-            f"'{self.folder}/valB'.",
-            error=MissingInputError,
-        )
+        expected = ("val", "val/A", "val/B", "A/val", "B/val", "valA", "valB")
+        with refused(
+            *(self.folder, "'val'", "train, test."),
+            *(f"'{self.folder}/{x}'" for x in expected),
+            kind=MissingInputError,
+        ):
+            layouts.find_pairs(self.folder, "val")
 
-    def test_missing_split_of_an_empty_folder(self):
-        with self.assertRaisesRegex(MissingInputError, "Splits found: none. Expected "):
+    def test_nothing_there(self):
+        with refused(self.folder, "none", kind=MissingInputError):
             layouts.find_pairs(self.folder, "train")
-
-    def test_empty_split(self):
         self.save("train/notes.txt", b"no picture")
-        self.assert_refused(
-            lambda: layouts.find_pairs(self.folder, "train"),
-            f"'{self.folder}/train' holds no images (0 files that end in .png, .jpg, .jpeg, "
-            ".bmp, .npy, .tif, .tiff). Put the pairs there.",
-            error=MissingInputError,
-        )
+        suffixes = ".png, .jpg, .jpeg, .bmp, .npy, .tif, .tiff"
+        with refused(self.folder / "train", suffixes, kind=MissingInputError):
+            layouts.find_pairs(self.folder, "train")
+        for side in "AB":
+            (self.folder / f"val{side}").mkdir()
+        with refused(self.folder / "valA", self.folder / "valB", kind=MissingInputError):
+            layouts.find_pairs(self.folder, "val")
 
     @parameterized.named_parameters(
         ("aligned", "train", "2.webp"),
@@ -95,31 +93,15 @@ class FindPairsTest(FolderTest):
             partner = {"A": "B", "B": "A"}[folder[-1]]
             self.save(f"{folder[:-1]}{partner}/1.png", aligned())
         self.save(f"{folder}/{name}", b"whatever it holds")
-        self.assert_refused(
-            lambda: layouts.find_pairs(self.folder, "train"),
-            f"'{self.folder}/{folder}' holds 1 pictures of a kind that is not read, such as "
-            f"'{name}'. Convert them to PNG or JPEG, or take them out.",
-        )
+        with refused(self.folder / folder, "1 pictures", name):
+            layouts.find_pairs(self.folder, "train")
 
-    def test_two_empty_folders(self):
-        for side in "AB":
-            (self.folder / f"train{side}").mkdir()
-        self.assert_refused(
-            lambda: layouts.find_pairs(self.folder, "train"),
-            f"'{self.folder}/trainA' and '{self.folder}/trainB' hold no images. "
-            "Put the pairs there.",
-            error=MissingInputError,
-        )
-
-    @parameterized.named_parameters(("a", "A", "B"), ("b", "B", "A"))
+    @parameterized.parameters(("A", "B"), ("B", "A"))
     def test_one_of_two_folders(self, there, missing):
         self.save(f"train{there}/1.png", picture())
-        self.assert_refused(
-            lambda: layouts.find_pairs(self.folder, "train"),
-            f"There is '{self.folder}/train{there}' but no '{self.folder}/train{missing}'. "
-            "Put the partners there, with the same names.",
-            error=MissingInputError,
-        )
+        there, missing = self.folder / f"train{there}", self.folder / f"train{missing}"
+        with refused(there, missing, kind=MissingInputError):
+            layouts.find_pairs(self.folder, "train")
 
     @parameterized.named_parameters(("in_b", "A", "B"), ("in_a", "B", "A"))
     def test_missing_partner(self, complete, lacking):
@@ -127,43 +109,29 @@ class FindPairsTest(FolderTest):
             self.save(f"train/{complete}/{name}.png", picture())
         self.save(f"train/{lacking}/2.png", picture())
         there, missing = self.folder / "train" / complete, self.folder / "train" / lacking
-        self.assert_refused(
-            lambda: layouts.find_pairs(self.folder, "train"),
-            f"'{there}/1.png' has no partner in '{missing}'; "
-            f"'{there}/3.png' has no partner in '{missing}'. Pairs have the same name in both "
-            "folders, the suffix may differ: add the missing files or take these out.",
-            error=MissingInputError,
-        )
+        shown = (there / "1.png", missing, there / "3.png", missing)
+        with refused(*shown, kind=MissingInputError) as caught:
+            layouts.find_pairs(self.folder, "train")
+        self.assertNotIn("2.png", str(caught.value))
 
     def test_missing_partners_both_ways(self):
         for name in "AB":  # Each file is named after the folder that it is in.
             self.save(f"train/{name}/{name}.png", picture())
-        with self.assertRaisesRegex(
-            MissingInputError, r"A/A\.png' has no partner in '.*B/B\.png' has no partner in '"
-        ):
+        with refused("A/A.png", "B/B.png", kind=MissingInputError):
             layouts.find_pairs(self.folder, "train")
 
     def test_many_missing_partners_are_counted(self):
         for number in range(25):
             self.save(f"trainA/{number}.png", b"")
         self.save("trainB/0.png", b"")
-        with self.assertRaises(MissingInputError) as raised:
+        with refused("14 more", kind=MissingInputError) as caught:
             layouts.find_pairs(self.folder, "train")
-        message = str(raised.exception)
-        self.assertEqual(message.count("has no partner"), 10)
-        self.assertIn("; and 14 more. Pairs have", message)
+        self.assertEqual(str(caught.value).count(".png'"), 10)
 
     @parameterized.named_parameters(("aligned", "train"), ("a", "trainA"), ("b", "trainB"))
     def test_same_name_twice(self, where):
         for folder in ("trainA", "trainB") if where != "train" else ("train",):
             self.save(f"{folder}/1.png", aligned())
         self.save(f"{where}/1.jpg", aligned())
-        self.assert_refused(
-            lambda: layouts.find_pairs(self.folder, "train"),
-            f"'{self.folder}/{where}/1.jpg' and '{self.folder}/{where}/1.png' have the same name "
-            "but for the suffix, so which one is meant is not clear. Take one of them out.",
-        )
-
-
-if __name__ == "__main__":
-    absltest.main()
+        with refused(self.folder / where / "1.jpg", self.folder / where / "1.png"):
+            layouts.find_pairs(self.folder, "train")

@@ -29,7 +29,3 @@ class QuotedTest(absltest.TestCase):
             ]
             expected = f"{before} {', '.join(quoted[:-1])} or {quoted[-1]}"
             self.assertIn(expected, " ".join(text.split()))
-
-
-if __name__ == "__main__":
-    absltest.main()

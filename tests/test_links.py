@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 import re
 
-import tiny_runs
 from absl.testing import absltest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -50,15 +49,3 @@ class LinksTest(absltest.TestCase):
             if (found := broken_links(path))
         }
         self.assertEqual(broken, {})
-
-    def test_those_that_do_not_are_found(self):
-        document = tiny_runs.temporary_folder(self) / "page.md"
-        document.write_text(
-            "# Two words, here\n[a](page.md) [b](#two-words-here) [c](https://x.org/y) `[d](e)`\n"
-            "![f](no.png) [g](page.md#other) [`h`](no/folder)\n"
-        )
-        self.assertEqual(broken_links(document), ["no.png", "page.md#other", "no/folder"])
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -58,7 +58,7 @@ class RunLockTest(absltest.TestCase):
 
     def test_a_second_process_is_refused_naming_the_first_and_a_killed_one_blocks_nobody(self):
         process = self.hold()
-        with self.assertRaisesRegex(InputError, f"trained in by process {process.pid} on "):
+        with self.assertRaisesRegex(InputError, f"process {process.pid} on "):
             with RunLock(self.workdir):
                 self.fail("Two have it.")
         process.send_signal(signal.SIGKILL)
@@ -67,15 +67,18 @@ class RunLockTest(absltest.TestCase):
             text = (self.workdir / locking.LOCK_FILE).read_text(encoding="utf-8")
             self.assertStartsWith(text, f"process {os.getpid()} on ")
 
-    def test_is_released_at_the_end_and_by_an_error(self):
+    def test_is_released_by_an_error(self):
         self.workdir.mkdir()
         with self.assertRaises(KeyError):
             with RunLock(self.workdir):
-                with self.assertRaisesRegex(InputError, f"process {os.getpid()} on"):
-                    RunLock(self.workdir).acquire()
+                self.assert_is_held()
                 raise KeyError
         with RunLock(self.workdir):
             pass
+
+    def assert_is_held(self) -> None:
+        with self.assertRaisesRegex(InputError, f"process {os.getpid()} on "):
+            RunLock(self.workdir).acquire()
 
     def test_other_programs_do_not_inherit_it(self):
         with RunLock(self.workdir) as lock:
@@ -96,13 +99,11 @@ class RunLockTest(absltest.TestCase):
         with RunLock(self.workdir) as lock:
             lock.acquire()
             shutil.rmtree(self.workdir)
-            with self.assertRaisesRegex(
-                WriteError, "is no longer the folder that this run started in, with its train.lock"
-            ):
+            with self.assertRaisesRegex(WriteError, f"'{self.workdir}'"):
                 lock.check()
             self.workdir.mkdir()
             (self.workdir / locking.LOCK_FILE).touch()
-            with self.assertRaisesRegex(WriteError, "is no longer the folder"):
+            with self.assertRaisesRegex(WriteError, f"'{self.workdir}'"):
                 lock.check()
 
     def test_a_lock_that_was_deleted_or_replaced_alone_is_taken_again(self):
@@ -112,8 +113,7 @@ class RunLockTest(absltest.TestCase):
             for disturb in (path.unlink, lambda: (path.unlink(), path.touch())):
                 disturb()
                 lock.check()
-                with self.assertRaisesRegex(InputError, f"trained in by process {os.getpid()} on"):
-                    RunLock(self.workdir).acquire()
+                self.assert_is_held()
         with RunLock(self.workdir):
             pass  # Nothing is left open.
 
@@ -122,7 +122,7 @@ class RunLockTest(absltest.TestCase):
         with RunLock(self.workdir) as lock:
             (self.workdir / locking.LOCK_FILE).unlink()
             process = self.hold()
-            with self.assertRaisesRegex(InputError, f"trained in by process {process.pid} on"):
+            with self.assertRaisesRegex(InputError, f"process {process.pid} on "):
                 lock.check()
 
     def test_a_mount_that_numbers_files_anew_ends_no_run(self):
@@ -130,9 +130,7 @@ class RunLockTest(absltest.TestCase):
             lock.acquire()
             with mock.patch.object(locking.os.path, "samestat", return_value=False):
                 lock.check()
-                lock.check()
-            with self.assertRaisesRegex(InputError, f"trained in by process {os.getpid()} on"):
-                RunLock(self.workdir).acquire()
+            self.assert_is_held()
 
     def test_a_file_system_without_locks_keeps_nobody_out(self):
         fault = OSError(95, "Operation not supported")
@@ -140,7 +138,3 @@ class RunLockTest(absltest.TestCase):
             with RunLock(self.workdir) as lock:
                 lock.acquire()
                 lock.check()
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -26,12 +26,9 @@ def noisy(amount: float, *, seed: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class MetricsTest(tf.test.TestCase, parameterized.TestCase):
-    def test_l1_by_hand(self):
-        fake = flat(0.25, -1.0, 0.0)
-        target = flat(-0.5, 1.0, 0.0)
-        self.assertAllClose(metrics.l1(fake, target), [0.75, 2.0, 0.0])
-
     def test_l1_is_a_mean_over_pixels_and_channels_of_each_pair(self):
+        found = metrics.l1(flat(0.25, -1.0, 0.0), flat(-0.5, 1.0, 0.0))
+        self.assertAllClose(found, [0.75, 2.0, 0.0])
         fake = np.zeros((2, 2, 2, 3), np.float32)
         fake[1, 0, 1, 2] = -1.2  # One of 12 values.
         self.assertAllClose(metrics.l1(tf.constant(fake), tf.zeros([2, 2, 2, 3])), [0.0, 0.1])
@@ -60,20 +57,14 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
             metrics.ssim(*scaled), tf.image.ssim(fake, target, max_val=255), rtol=1e-3
         )
 
-    def test_ssim_of_identical_and_of_opposite_images(self):
-        _, target = noisy(0.0)
-        self.assertAllClose(metrics.ssim(target, target), [1.0, 1.0])
-        self.assertAllLess(metrics.ssim(-target, target), -0.5)
-
     @parameterized.parameters(
         *((11, 1), (21, 1), (22, 2), (43, 2), (44, 3), (87, 3), (88, 4), (175, 4), (176, 5)),
-        (256, 5),
         (4096, 5),
     )
     def test_ms_ssim_takes_the_scales_that_fit(self, size, expected):
         self.assertEqual(metrics.num_scales(size, 2 * size), expected)
         self.assertEqual(metrics.num_scales(2 * size, size), expected)
-        if size <= 176:
+        if size in (11, 22, 44, 88, 176):
             image = tf.random.stateless_uniform([1, size, size, 1], seed=[0, size])
             # One scale more would not fit; tf.image checks.
             self.assertAllClose(metrics.ms_ssim(image, image), [1.0])
@@ -92,16 +83,13 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
             rtol=1e-4,
         )
 
-    @parameterized.named_parameters(*((name, name) for name in metrics.METRICS))
+    @parameterized.parameters(*metrics.METRICS)
     def test_knows_which_way_it_points(self, name):
         measure = metrics.METRICS[name]
         better, worse = (measure(*noisy(amount)) for amount in (0.1, 0.8))
         self.assertEqual(better.shape, (2,))
         self.assertEqual(better.dtype, tf.float32)
-        if metrics.LARGER_IS_BETTER[name]:
-            self.assertAllGreater(better - worse, 0.0)
-        else:
-            self.assertAllLess(better - worse, 0.0)
+        self.assertAllEqual(better > worse, [metrics.LARGER_IS_BETTER[name]] * 2)
 
     def test_the_configuration_offers_each(self):
         choices = config.TrainConfig.__dataclass_fields__["best_metric"].metadata["choices"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+import tiny_training
 from absl.testing import parameterized
 from PIL import Image
 
@@ -58,8 +59,10 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         write_pairs(cls.folder / "data")
         cls.config = TrainConfig(dataset=str(cls.folder / "data"), **_SETTINGS)
         cls.run_folder = cls.folder / "run"
-        loop.train(cls.config, cls.run_folder)
-        cls.version = serving.save_version(cls.run_folder, cls.folder / "exported")
+        tiny_runs.write_run(cls.run_folder, **dataclasses.asdict(cls.config))
+        version = serving.save_version(cls.run_folder, cls.folder / "exported")
+        cls.model = exported.load(version)
+        cls.translate = translator.Translator(cls.config, cls.model.translate_with_noise)
 
     def test_training_reads_the_values_of_both_sides(self):
         reader = readers.open_reader(self.config, "val", size=(40, 70))
@@ -74,8 +77,11 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         height, width, _ = reader.read(0)[0].shape
         self.assertEqual((height, width), (41, 72))  # Covers 36x72 in the shape of 40x70.
 
-    def test_samples_show_the_first_channels(self):
-        with Image.open(self.run_folder / "samples" / "step_00000002.png") as grid:
+    def test_samples_of_training_show_the_first_channels(self):
+        run = self.folder / "trained"
+        with tiny_training.stub_networks():
+            loop.train(self.config, run)
+        with Image.open(run / "samples" / "step_00000002.png") as grid:
             self.assertEqual(grid.mode, "RGB")
             pixels = np.asarray(grid)
         target = pixels[22 : 22 + 32, -64:]
@@ -83,75 +89,53 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(target[..., :2].std(), 20)
 
     def test_translations_are_values_in_the_stated_range(self):
-        path = self.folder / "data/val/A/0.npy"
-        values = [
-            translator.load(model).translate_file(path, seed=3)
-            for model in (self.run_folder, self.version)
-        ]
-        self.assertEqual((values[0].shape, values[0].dtype), ((40, 70, 2), np.dtype("uint16")))
-        self.assertLessEqual(values[0].max(), 4095)
-        # After two steps outputs are near 0, the middle of the range.
-        self.assertBetween(values[0].mean(), 1500, 2600)
-        self.assertAllClose(values[0].astype(float), values[1].astype(float), atol=1)
+        values = np.load(self.folder / "data/val/A/0.npy")
+        found = self.translate.translate_file(self.folder / "data/val/A/0.npy", seed=3)
+        self.assertEqual((found.shape, found.dtype), ((40, 70, 2), np.dtype("uint16")))
+        output = self.translate((values / 50).astype(np.float32), seed=3)
+        self.assertAllClose(found, (output + 1) * 4095 / 2, rtol=0, atol=1)
+        self.assertGreater(np.ptp(found), 2000)
 
     def test_tiles_give_what_one_piece_gives(self):
         random = np.random.default_rng(1)
         coarse = random.uniform(-50, 50, (5, 9, 5)).astype("f4").repeat(8, 0).repeat(8, 1)
-        folder = tiny_runs.temporary_folder(self)
-        np.save(folder / "in.npy", coarse)
-        (folder / "in.tif").write_bytes(arrays.encode(coarse, ".tif"))
-        for settings, dtype, span, most in (  # One, where a value lies between two integers.
-            (dict(output_channels=2, output_range="0,4095"), "uint16", 4095, 1),
-            (dict(output_channels=6, output_range="-3,5"), "float32", 8, 8 * 0.01 / 255),
-            (dict(output_channels=3), "uint8", 255, 1),
-        ):
-            run = folder / dtype
-            settings = dict(input_channels=5, input_range="-50,50", norm="instance", **settings)
-            config = tiny_runs.write_run(run, **settings)
-            self.assertEqual(config.output_dtype, dtype)
-            whole = translator.load(run)
-            tiled = tiles.load(run, tile=tiny_runs.CROP_SIZE)
-            for name in ("in.npy", "in.tif"):
-                expected = whole.translate_file(folder / name, seed=3)
-                found = tiled.translate_file(folder / name, seed=3)
-                self.assertEqual((found.shape, found.dtype), (expected.shape, np.dtype(dtype)))
-                self.assertGreater(np.ptp(expected), 0.4 * span)
-                self.assertLessEqual(np.abs(found.astype(float) - expected).max(), most)
+        path = tiny_runs.temporary_folder(self) / "in.tif"
+        path.write_bytes(arrays.encode(coarse, ".tif"))
+        expected = self.translate.translate_file(path, seed=3)
+        found = tiles.load(self.run_folder, tile=32).translate_file(path, seed=3)
+        self.assertEqual((found.shape, found.dtype), (expected.shape, np.dtype("uint16")))
+        self.assertGreater(np.ptp(expected), 0.4 * 4095)
+        # One, where a value lies between two integers.
+        self.assertLessEqual(np.abs(found.astype(float) - expected).max(), 1)
 
     def test_export_has_no_signature_for_files(self):
-        card = json.loads((self.version / serving.MODEL_CARD).read_text())
-        self.assertEqual(list(card["signatures"]), ["serving_default", "with_noise"])
-        taken = card["signatures"]["with_noise"]["inputs"]["image"]
+        signatures = self.model.card["signatures"]
+        self.assertEqual(list(signatures), ["serving_default", "with_noise"])
+        taken = signatures["with_noise"]["inputs"]["image"]
         self.assertEqual((taken["shape"][-1], taken["values"]), (5, "-50,50"))
-        model = exported.load(self.version)
-        self.assertEqual(model.translate(np.zeros((1, 20, 70, 5), "f4")).shape, (1, 20, 70, 2))
-        with self.assertRaisesRegex(InputError, "^The model takes 5 channel.* 2 of type uint16"):
-            model.translate_encoded([b""])
+        output = self.model.translate(np.zeros((1, 20, 70, 5), "f4"))
+        self.assertEqual(output.shape, (1, 20, 70, 2))
+        with self.assertRaisesRegex(InputError, "5 channel.* 2 of type uint16"):
+            self.model.translate_encoded([b""])
 
     def test_evaluation_says_what_it_leaves_out(self):
         pairs = reference.open_reference(self.config, split="val", size=(32, 64))
-        made = outputs.ModelOutputs(
-            translator.load(self.run_folder), name="run", num_pairs=1, num_samples=2
-        )
+        made = outputs.ModelOutputs(self.translate, name="run", num_pairs=1, num_samples=2)
         result = runner.evaluate(made, pairs, self.folder / "evaluation")
         self.assertEqual(result["size"], (32, 64))
         self.assertContainsSubset({"l1", "psnr", "ssim", "draws_l1"}, result["scores"])
         self.assertNotIn("colour_intersection", result["scores"])
         self.assertNotIn("sharpness", result["scores"])
-        self.assertTrue(any("have 2 channels: colour, sharp" in x for x in result["notes"]))
-        page = (self.folder / "evaluation" / "index.html").read_text()
-        self.assertIn("64x32 pixels", page)
-        self.assertNotIn("colour.png", page)
+        self.assertIn("2 channels", " ".join(result["notes"]))
         for folder in ("inputs", "outputs", "targets", "samples/2"):
             with Image.open(self.folder / "evaluation" / folder / "0.png") as picture:
                 self.assertEqual((picture.size, picture.mode), ((64, 32), "RGB"))
 
     def test_the_score_of_a_network_for_photos_is_refused(self):
-        with self.assertRaisesRegex(InputError, "^The FCN-score is of square pictures of 1, 3"):
+        with self.assertRaisesRegex(InputError, "FCN-score"):
             reference.open_reference(self.config, split="val", size=(32, 64), segmenter="anything")
 
     @parameterized.named_parameters(
-        ("png_8_bits", "a.png", {}, "a.png"),
         ("jpeg_8_bits", "a.JPG", {}, "a.JPG"),
         ("array_8_bits", "a.npy", {}, "a.npy.png"),
         ("png_16_bits", "a.png", dict(output_range="0,65535"), "a.png"),
@@ -159,7 +143,6 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         ("png_float", "a.png", dict(output_range="0,1"), "a.png.npy"),
         ("tiff_float", "a.tif", dict(output_range="0,1"), "a.tif"),
         ("tiff_channels", "a.TIFF", dict(output_channels=7), "a.TIFF"),
-        ("array_channels", "a.npy", dict(output_channels=2), "a.npy"),
         ("tiff_8_bits", "a.tif", {}, "a.tif.png"),
     )
     def test_name_of_a_translation(self, name, settings, expected):
@@ -167,13 +150,13 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(translate.output_name(pathlib.Path("in", name), None, config), expected)
 
     @parameterized.named_parameters(
-        ("channels", dict(input_channels=6), r"5 channel\(s\) of 70x40 pixels, but 6 were asked"),
-        ("no_range", dict(input_range=""), "32 bits that are no unsigned 8 or 16 bits"),
-        ("wrong_range", dict(input_range="400,500"), "100% of its values beyond .* 400,500"),
+        ("channels", dict(input_channels=6), "5 channel.* 6 "),
+        ("no_range", dict(input_range=""), "32 bits"),
+        ("wrong_range", dict(input_range="400,500"), "100%.* 400,500"),
     )
     def test_data_that_do_not_fit_the_settings(self, changed, message):
         config = TrainConfig(dataset=str(self.folder / "data"), **{**_SETTINGS, **changed})
-        with self.assertRaisesRegex(InputError, message):
+        with self.assertRaisesRegex(InputError, f"0.npy.*{message}"):
             readers.open_reader(config, "val", size=(40, 70)).read_all()
 
     def test_side_by_side_arrays(self):
@@ -189,7 +172,3 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         source, target = reader.read(0)
         self.assertAllEqual(source, values[:, 8:])
         self.assertAllEqual(target, values[:, :8])
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from pix2pix_tf.inference import noise
 from pix2pix_tf.inference.windows import Window
@@ -33,7 +33,3 @@ class NoiseTest(parameterized.TestCase):
             )
             self.assertEqual(drawn.dtype, np.float32)
             np.testing.assert_array_equal(drawn, layer[window.rows, window.columns])
-
-
-if __name__ == "__main__":
-    absltest.main()

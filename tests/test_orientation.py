@@ -40,8 +40,13 @@ def decode_in_graph(contents):
     return images.decode_pixels(contents, channels=3)
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def of_jpeg_in_graph(contents):
+    return orientation.of_jpeg(contents)
+
+
 class OrientationTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.product(stated=tuple(range(1, 9)), write=(jpeg, little_endian))
+    @parameterized.parameters(*((stated, jpeg) for stated in range(1, 9)), (6, little_endian))
     def test_equals_pillow(self, stated, write):
         contents = write(stated)
         self.assertEqual(orientation.of_jpeg(tf.constant(contents)), stated)
@@ -62,8 +67,7 @@ class OrientationTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_all_else_is_upright(self, contents):
         self.assertEqual(orientation.of_jpeg(tf.constant(contents)), 1)
-        in_graph = tf.function(orientation.of_jpeg)
-        self.assertEqual(in_graph(tf.constant(contents)), 1)
+        self.assertEqual(of_jpeg_in_graph(contents), 1)
 
     def test_exif_after_other_segments(self):
         comment = b"\xff\xfe" + struct.pack(">H", 1002) + b"Exif\0\0".ljust(1000, b"x")
@@ -83,7 +87,3 @@ class OrientationTest(tf.test.TestCase, parameterized.TestCase):
             found.add(int(orientation.of_jpeg(tf.constant(bytes(damaged)))))
         self.assertContainsSubset({1, 6}, found)
         self.assertContainsSubset(found, set(range(1, 9)))
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -8,10 +8,10 @@ import tensorflow as tf
 import tiny_runs
 from PIL import Image
 
+from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation.outputs import FolderOutputs, ModelOutputs
-from pix2pix_tf.inference import translator
 
 
 def example(name: str, *, seed: int = 0, channels: int = 3) -> Example:
@@ -21,9 +21,7 @@ def example(name: str, *, seed: int = 0, channels: int = 3) -> Example:
 
 class ModelOutputsTest(tf.test.TestCase):
     def test_every_draw_of_every_pair_has_noise_of_its_own(self):
-        folder = tiny_runs.temporary_folder(self) / "run"
-        tiny_runs.write_run(folder)
-        translate = translator.load(folder)
+        translate = measured_pairs.FakeTranslator(TrainConfig(crop_size=32), step=5)
         outputs = ModelOutputs(translate, name="run", num_pairs=5, seed=7, num_samples=3)
         one = example("one")
         draws = outputs.draws(one, 2)
@@ -33,6 +31,7 @@ class ModelOutputsTest(tf.test.TestCase):
             self.assertAllClose(draws[draw], (expected + 1) * 127.5, atol=0.51)
         self.assertGreater(np.abs(draws[0].astype(int) - draws[1]).max(), 0)
         self.assertEqual((outputs.size, outputs.names), (32, None))
+        self.assertEqual(outputs.about, dict(kind="model", name="run", step=5))
 
 
 class FolderOutputsTest(tf.test.TestCase):
@@ -61,14 +60,14 @@ class FolderOutputsTest(tf.test.TestCase):
             (outputs.about["missing"], outputs.about["extra"]), (["b", "c"], ["other.png"])
         )
         missing, extra = outputs.notes
-        self.assertIn("2 of 3 pairs have no picture and are left out: 'b', 'c'.", missing)
-        self.assertIn("1 files belong to no pair: 'other.png'.", extra)
+        self.assertRegex(missing, "2 of 3 pairs .*: 'b', 'c'")
+        self.assertRegex(extra, "1 files .*: 'other.png'")
 
     def test_control_characters_in_names_are_escaped(self):
         self.write("a.png", "\x1b[2J.png")
         missing, extra = FolderOutputs(self.folder, pairs=["a", "\n"]).notes
-        self.assertIn(r"left out: '\n'.", missing)
-        self.assertIn(r"belong to no pair: '\x1b[2J.png'.", extra)
+        self.assertIn(r"'\n'", missing)
+        self.assertIn(r"'\x1b[2J.png'", extra)
 
     def test_a_suffix_tells_outputs_from_other_pictures(self):
         self.write("1_fake_B.png", "1_real_A.png", "11_fake_B.png")
@@ -84,7 +83,7 @@ class FolderOutputsTest(tf.test.TestCase):
         self.assertEqual(draws.dtype, np.uint16)
         self.assertAllEqual(draws, [values])
         (note,) = outputs.notes
-        self.assertIn("1 of 1 pictures have 16 bits, of which 0 counts as black and 65535", note)
+        self.assertRegex(note, "1 of 1 pictures have 16 bits.*65535")
         outputs = FolderOutputs(self.folder, pairs=["a"], value_range=(0.0, 4095.0))
         draws = outputs.draws(example("a"), 0)
         self.assertAllClose(draws, [values / 2047.5 - 1], atol=1e-6)
@@ -92,40 +91,30 @@ class FolderOutputsTest(tf.test.TestCase):
 
     def test_values_that_do_not_go_with_the_range(self):
         self.write("a.png")
-        with self.assertRaisesRegex(InputError, "a.png' has 8 bits, which hold no values up to 4"):
+        with self.assertRaisesRegex(InputError, "a.png' has 8 bits.* 4095"):
             FolderOutputs(self.folder, pairs=["a"], value_range=(0.0, 4095.0))
         (self.folder / "a.png").unlink()
         np.save(self.folder / "a.npy", np.zeros([32, 32, 3], "f4"))
-        with self.assertRaisesRegex(InputError, "32 bits that are no .* with --outputs_range"):
+        with self.assertRaisesRegex(InputError, "a.npy.* 32 bits.*--outputs_range"):
             FolderOutputs(self.folder, pairs=["a"])
         outputs = FolderOutputs(self.folder, pairs=["a"], value_range=(-1.0, 3.0))
         self.assertAllClose(outputs.draws(example("a"), 0), np.full([1, 32, 32, 3], -0.5))
 
     def test_refuses_what_cannot_be_compared(self):
-        cases = {
-            "has 'x.png', and the pairs are called 'a'": dict(files=["x.png"]),
-            "it holds no pictures": dict(files=[]),
-            "have the same name but for the suffix": dict(files=["a.png", "a.bmp"]),
-            "is 32x16 pixels, and pairs are compared on": dict(files=["a.png"], size=(32, 16)),
-            "too small for SSIM": dict(files=["a.png"], size=(8, 8)),
-        }
-        for message, case in cases.items():
+        cases = (  # The files, their sizes, and what the message names.
+            (["x.png"], [32], "'x.png'.*'a'"),
+            ([], [], "no pictures"),
+            (["a.png", "a.bmp"], [32, 32], "a.bmp' and .*a.png'|a.png' and .*a.bmp'"),
+            (["a.png"], [(32, 16)], "a.png' is 32x16"),
+            (["a.png"], [8], "a.png' is 8x8"),
+            (["a.png", "b.png"], [32, 16], "32x32.*b.png' 16x16"),
+        )
+        for names, sizes, message in cases:
             for path in self.folder.iterdir():
                 path.unlink()
-            self.write(*case["files"], size=case.get("size", (32, 32)))
+            for name, size in zip(names, sizes):
+                self.write(name, size=size if isinstance(size, tuple) else (size, size))
             with self.subTest(message), self.assertRaisesRegex(InputError, message):
-                FolderOutputs(self.folder, pairs=["a"])
-
-    def test_refuses_different_sizes(self):
-        self.write("a.png")
-        self.write("b.png", size=(16, 16))
-        with self.assertRaisesRegex(InputError, "32x32 pixels and .*b.png' 16x16"):
-            FolderOutputs(self.folder, pairs=["a", "b"])
-
-    def test_refuses_a_folder_that_is_not_there(self):
-        with self.assertRaisesRegex(MissingInputError, "There is no folder"):
+                FolderOutputs(self.folder, pairs=["a", "b"])
+        with self.assertRaisesRegex(MissingInputError, "none"):
             FolderOutputs(self.folder / "none", pairs=["a"])
-
-
-if __name__ == "__main__":
-    tf.test.main()

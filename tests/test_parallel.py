@@ -15,7 +15,3 @@ class MapAllTest(absltest.TestCase):
         # A defect of the project must keep its traceback.
         with self.assertRaises(ZeroDivisionError):
             parallel.map_all(lambda x: 1 // x, [1, 0])
-
-
-if __name__ == "__main__":
-    absltest.main()

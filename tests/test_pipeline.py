@@ -11,6 +11,7 @@ from unittest import mock
 
 import data_folder
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
@@ -108,18 +109,12 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
         # Seeded by epoch, a whole epoch would have one.
         self.assertGreater(len({tuple(jitter) for _, *jitter in found[:7]}), 3)
         self.assertEqual({flipped for *_, flipped in found}, {False, True})
+        found = examples(self.batches(mirror=False, cache_megabytes=cache_megabytes), 40)
+        self.assertEqual({flipped for *_, flipped in found}, {False})
 
     def test_source_and_target_stay_together(self):
         for source, target in take(self.batches(batch_size=4), 8):
             self.assertAllClose(target, -source, rtol=0, atol=1e-6)
-
-    def test_mirror_is_passed_on(self):
-        found = examples(self.batches(mirror=False), 40)
-        self.assertFalse(any(flipped for *_, flipped in found))
-
-    def test_same_seed_repeats(self):
-        first, second = (take(self.batches(seed=3, batch_size=2), 12) for _ in range(2))
-        self.assert_same_batches(first, second)
 
     def test_order_and_jitter_have_streams_of_their_own(self):
         with mock.patch.object(seeds, "stream", wraps=seeds.stream) as stream:
@@ -128,8 +123,9 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
             [call.args for call in stream.call_args_list], [(3, seeds.ORDER), (3, seeds.JITTER)]
         )
 
-    def test_another_seed_differs_in_order_and_jitter(self):
-        first, second = (examples(self.batches(seed=seed), 14) for seed in (3, 4))
+    def test_the_seed_decides_order_and_jitter(self):
+        first, again, second = (examples(self.batches(seed=seed), 14) for seed in (3, 3, 4))
+        self.assertEqual(first, again)
         self.assertNotEqual([number for number, *_ in first], [number for number, *_ in second])
         self.assertNotEqual([jitter for _, *jitter in first], [jitter for _, *jitter in second])
 
@@ -158,9 +154,7 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
         resumed = take(self.batches(batch_size=batch_size, start=num_done * batch_size), 9)
         self.assert_same_batches(resumed, uninterrupted)
 
-    @parameterized.named_parameters(
-        ("two_shards", 2, 2, 0), ("three_shards", 3, 1, 0), ("resumed", 2, 2, 8)
-    )
+    @parameterized.named_parameters(("three_shards", 3, 1, 0), ("resumed", 2, 2, 8))
     def test_shards_together_are_one_run(self, num_shards, batch_size, start):
         options = {"batch_size": batch_size, "start": start}
         whole = take(self.batches(**options), 4 * num_shards)
@@ -171,20 +165,6 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
         # Batch i of all is the next one of shard i % num_shards.
         interleaved = [shard[number] for number in range(4) for shard in shards]
         self.assert_same_batches(interleaved, whole)
-
-    @parameterized.named_parameters(("a_to_b", "AtoB", 1, 3), ("b_to_a", "BtoA", 3, 1))
-    def test_direction(self, direction, input_channels, output_channels):
-        batches = self.batches(
-            OneSidedPairs(),
-            direction=direction,
-            input_channels=input_channels,
-            output_channels=output_channels,
-        )
-        for source, target in take(batches, 7):
-            grey, color = (source, target) if direction == "AtoB" else (target, source)
-            self.assertEqual((grey.shape[-1], color.shape[-1]), (1, 3))
-            self.assertBetween(grey.max(), -1.0, -0.9)  # The number, at most 6 of 255.
-            self.assertBetween(color.min(), 0.8, 1.0)
 
     @parameterized.named_parameters(("square", 12, 12), ("wide", 12, 30), ("tall", 40, 24))
     def test_static_and_actual_shapes(self, height, width):
@@ -212,13 +192,6 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(source, -np.ones_like(source))
             self.assertAllEqual(target, np.ones_like(target))
 
-    def test_cached_run_reads_each_pair_once(self):
-        counted = CountedPairs()
-        reader = pipeline.PairReader(counted, size=_LOAD_SIZE, cache_megabytes=1)
-        reader.read_all()
-        take(pipeline.training_batches(reader, batch_size=2, crop_size=_CROP_SIZE), 12)
-        self.assertEqual(counted.reads, {number: 1 for number in range(7)})
-
     def test_cache_changes_nothing_but_speed(self):
         cached, read_again = (
             take(self.batches(cache_megabytes=megabytes), 21) for megabytes in (1, 0)
@@ -231,13 +204,6 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class PairReaderTest(tf.test.TestCase, parameterized.TestCase):
-    def test_without_cache_reads_again(self):
-        counted = CountedPairs()
-        reader = pipeline.PairReader(counted, size=_LOAD_SIZE, cache_megabytes=0)
-        for index in (2, 2, 5, 2):
-            reader.read(index)
-        self.assertEqual(counted.reads, {2: 3, 5: 1})
-
     def test_cache_keeps_what_fits(self):
         # A pair takes 2 * 3 * 300 * 300 bytes: one fits in a megabyte, two do not.
         counted = CountedPairs(height=300, width=300)
@@ -291,15 +257,10 @@ class PairReaderTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(pair[1 - index_of_a], b)
 
     @parameterized.named_parameters(
-        ("removed", pathlib.Path.unlink, MissingInputError, "There is no file '{}'. "),
-        (
-            "damaged",
-            lambda path: path.write_bytes(path.read_bytes()[:-30]),
-            InputError,
-            "'{}' cannot be decoded: it is truncated or damaged ",
-        ),
+        ("removed", pathlib.Path.unlink, MissingInputError),
+        ("damaged", lambda path: path.write_bytes(path.read_bytes()[:-30]), InputError),
     )
-    def test_error_of_a_file_that_changes_after_the_check(self, change, error, start):
+    def test_error_of_a_file_that_changes_after_the_check(self, change, error):
         folder = pathlib.Path(self.get_temp_dir())
         (folder / "train").mkdir()
         noise = np.random.default_rng(0).integers(0, 256, (8, 16, 3), dtype=np.uint8)
@@ -315,7 +276,7 @@ class PairReaderTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaises(tf.errors.OpError):  # Its type and text are TensorFlow's.
             take(batches, 3)
         self.assertIs(type(reader.error), error)
-        self.assertStartsWith(str(reader.error), start.format(paths[1]))
+        self.assertStartsWith(str(reader.error).partition("'")[2], f"{paths[1]}'")
 
 
 class EvaluationExamplesTest(tf.test.TestCase, parameterized.TestCase):
@@ -345,21 +306,15 @@ class EvaluationExamplesTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllEqual(pixels[0, :, 0, 1], np.arange(row, row + crop_size))
                 self.assertAllEqual(pixels[0, 0, :, 2], np.arange(col, col + crop_size))
 
-    def test_is_deterministic(self):
-        for first, second in zip(self.evaluate(crop_size=8), self.evaluate(crop_size=8)):
-            self.assertEqual(first.name, second.name)
-            self.assertAllEqual(first.source, second.source)
-            self.assertAllEqual(first.target, second.target)
-
-    @parameterized.named_parameters(
-        ("none", 0, []),
-        ("one", 1, [0]),
-        ("two", 2, [0, 6]),
-        ("three", 3, [0, 3, 6]),
-        ("four", 4, [0, 2, 4, 6]),
-        ("all_but_one", 6, [0, 1, 2, 4, 5, 6]),
-        ("all", 7, list(range(7))),
-        ("more", 100, list(range(7))),
+    @parameterized.parameters(
+        (0, []),
+        (1, [0]),
+        (2, [0, 6]),
+        (3, [0, 3, 6]),
+        (4, [0, 2, 4, 6]),
+        (6, [0, 1, 2, 4, 5, 6]),
+        (7, list(range(7))),
+        (100, list(range(7))),
     )
     def test_limit_is_spread_evenly(self, limit, expected):
         counted = CountedPairs()
@@ -375,6 +330,7 @@ class EvaluationExamplesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(sorted(counted.reads), [1])
 
 
+@pytest.mark.slow  # Reads all of it.
 class FacadesTest(tf.test.TestCase):
     """The paper's data and two guesses at it, the floor of every result on it."""
 
@@ -399,17 +355,3 @@ class FacadesTest(tf.test.TestCase):
         of_grey, of_mean_photo = np.mean(errors, axis=0)
         self.assertAlmostEqual(of_grey, 0.3975, delta=5e-5)
         self.assertAlmostEqual(of_mean_photo, 0.3595, delta=5e-5)
-
-    def test_training_batches_of_the_paper(self):
-        opened = pairs.open_pairs(str(data_folder.require("facades")), "train")
-        reader = pipeline.PairReader(opened, size=286, direction="BtoA")
-        batches = pipeline.training_batches(reader, batch_size=2, crop_size=256)
-        for source, target in take(batches, 2):
-            self.assertEqual((source.shape, target.shape), ((2, 256, 256, 3), (2, 256, 256, 3)))
-            # Labels are saturated everywhere, photos of houses nowhere.
-            self.assertGreater(np.ptp(source, axis=-1).mean(), 180 / 127.5)
-            self.assertLess(np.ptp(target, axis=-1).mean(), 100 / 127.5)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -43,28 +43,20 @@ def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False) -> str:
 class ResolvePrecisionTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(
         ("volta", "float16", dict(capabilities=[(7, 0)])),
-        ("ampere", "float16", dict(capabilities=[(8, 6)])),
         ("two_digits", "float16", dict(capabilities=[(10, 0)])),
-        ("pascal", "float32", dict(capabilities=[(6, 1)])),
         ("old_one_beside_a_new_one", "float32", dict(capabilities=[(8, 0), (6, 1)])),
         ("gpu_that_does_not_say", "float32", dict(capabilities=[None])),
-        (
-            "old_gpu_in_a_new_machine",
-            "float32",
-            dict(capabilities=[(5, 0)], cpu_flags=["amx_bf16"]),
-        ),
+        ("old_gpu", "float32", dict(capabilities=[(5, 0)], cpu_flags=["amx_bf16"])),
         ("avx512", "bfloat16", dict(cpu_flags=["sse", "avx512_bf16"])),
         ("amx", "bfloat16", dict(cpu_flags=["amx_bf16", "avx2"])),
         ("plain_cpu", "float32", dict(cpu_flags=["sse", "avx2", "avx512f"])),
-        ("unknown_cpu", "float32", dict()),
         ("tpu", "bfloat16", dict(has_tpu=True)),
     )
     def test_auto(self, expected, machine):
         self.assertEqual(resolve_auto(**machine), expected)
 
-    @parameterized.named_parameters(*((name, name) for name in precision.POLICIES))
-    def test_a_named_precision_stays(self, name):
-        with mock.patch.object(precision, "_cpu_flags", lambda: {"amx_bf16"}):
+    def test_a_named_precision_stays(self):
+        for name in precision.POLICIES:
             self.assertEqual(precision.resolve_precision(name), name)
 
     def test_every_choice_has_a_policy_with_float32_weights(self):

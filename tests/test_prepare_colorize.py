@@ -5,9 +5,8 @@ from __future__ import annotations
 import data_folder
 import numpy as np
 import tensorflow as tf
-import tiny_runs
 from absl.testing import parameterized
-from preparing import photo, prepare, read, save
+from preparing import TaskTest, photo, read, save
 from skimage import color
 
 from pix2pix_tf.data import pairs
@@ -27,7 +26,9 @@ def all_colors(count: int = 40_000) -> np.ndarray:
     return colors
 
 
-class ColorizeTest(parameterized.TestCase):
+class ColorizeTest(TaskTest):
+    task = "colorize"
+
     # Half a level of 8 bits is up to 0.25 of L, where L is steepest; scikit-image's own constants
     # are the reason that 16 bits leave as much as 0.01.
     @parameterized.parameters((np.uint8, 1, 0.26), (np.uint16, 257, 0.01))
@@ -49,30 +50,21 @@ class ColorizeTest(parameterized.TestCase):
         self.assertLess(np.abs(lightness(grey) - lightness(colors)).max(), 0.26)
 
     def test_training_reads_the_very_photo_and_its_grey(self):
-        folder = tiny_runs.temporary_folder(self)
         deep = photo(seed=1).astype(np.uint16) * 200  # No 8 bits hold it.
-        (folder / "in" / "train").mkdir(parents=True)
-        (folder / "in" / "train" / "1.png").write_bytes(tf.io.encode_png(deep).numpy())
-        save(folder / "in" / "val" / "1.png", photo())
-        result = prepare("colorize", folder)
-        self.assertEqual(result.exit_code, 0, result)
+        (self.input / "train").mkdir(parents=True)
+        (self.input / "train" / "1.png").write_bytes(tf.io.encode_png(deep).numpy())
+        self.save("val/1.png")
+        self.assert_done(self.run_task())
         for split, original in (("train", deep), ("val", photo())):
-            a, b = pairs.open_pairs(str(folder / "out"), split, a_channels=1).read(0)
+            a, b = pairs.open_pairs(str(self.output), split, a_channels=1).read(0)
             np.testing.assert_array_equal(b, original)
             np.testing.assert_array_equal(a, colorize.make_grey(original, ""))
 
     def test_a_photo_without_colours_is_named(self):
-        folder = tiny_runs.temporary_folder(self)
-        save(folder / "in" / "1.png", photo()[..., 0])
-        save(folder / "in" / "2.png", np.repeat(photo()[..., :1], 3, axis=-1))
-        save(folder / "in" / "3.png", photo())
-        result = prepare("colorize", folder)
-        self.assertEqual(result.exit_code, 1)
-        problem = "has no colours, so there is nothing to learn from it. Take it out."
-        self.assertEqual(
-            result.stderr,
-            f"error: 1.png: {problem}\nerror: 2.png: {problem}\n2 could not be used.\n",
-        )
+        save(self.input / "1.png", photo()[..., 0])
+        save(self.input / "2.png", np.repeat(photo()[..., :1], 3, axis=-1))
+        self.save("3.png")
+        self.assert_named(self.run_task(), ("1.png", "colours"), ("2.png", "colours"))
 
     def test_lightness_and_colours_of_a_real_photo_give_it_back(self):
         """L of A, with a and b of B, is the photo to the rounding of A."""

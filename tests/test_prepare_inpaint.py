@@ -5,9 +5,8 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
-import tiny_runs
 from absl.testing import parameterized
-from preparing import photo, prepare, read, save
+from preparing import TaskTest, photo
 from scipy import ndimage
 
 from pix2pix_tf.data import pairs
@@ -81,36 +80,22 @@ class HolesTest(parameterized.TestCase):
         self.assertEqual(set(np.unique(result[..., 3])), {0, 65535})
 
 
-class InpaintCommandTest(parameterized.TestCase):
+class InpaintCommandTest(TaskTest):
+    task = "inpaint"
+
     def setUp(self):
         super().setUp()
-        self.folder = tiny_runs.temporary_folder(self)
-        save(self.folder / "in" / "train" / "1.png", photo())
+        self.save("train/1.png")
 
     def test_training_reads_it_with_and_without_alpha(self):
-        result = prepare("inpaint", self.folder, "--holes=boxes", "--hole_area=0.2", "--seed=3")
-        self.assertEqual(result.exit_code, 0, result)
+        self.assert_done(self.run_task("--holes=boxes", "--hole_area=0.2", "--seed=3"))
         expected = inpaint.cut_holes(photo(), "train/1.png", holes="boxes", hole_area=0.2, seed=3)
         for channels in (3, 4):
-            source = pairs.open_pairs(str(self.folder / "out"), "train", a_channels=channels)
+            source = pairs.open_pairs(str(self.output), "train", a_channels=channels)
             a, b = source.read(0)
             np.testing.assert_array_equal(a, expected[..., :channels])
             np.testing.assert_array_equal(b, photo())
 
-    def test_the_same_seed_gives_the_same_whatever_else_there_is(self):
-        prepare("inpaint", self.folder, "--holes=strokes")
-        save(self.folder / "in" / "train" / "0.png", photo(seed=1))
-        other = self.folder / "other"
-        prepare("inpaint", self.folder, "--holes=strokes", f"--output={other}")
-        np.testing.assert_array_equal(
-            read(self.folder / "out" / "train" / "1.png"), read(other / "train" / "1.png")
-        )
-
     @parameterized.parameters(0.0, 0.91, -1.0)
     def test_an_area_that_makes_no_sense(self, area):
-        result = prepare("inpaint", self.folder, f"--hole_area={area}")
-        self.assertEqual(result.exit_code, 2)
-        self.assertEqual(
-            result.stderr,
-            f"error: hole_area is {area}, but is a share of the photo: above 0, and at most 0.9.\n",
-        )
+        self.assert_refused(self.run_task(f"--hole_area={area}"), "hole_area", area, "0.9")

@@ -12,13 +12,14 @@ from unittest import mock
 
 import data_folder
 import numpy as np
-import tiny_runs
 from absl.testing import parameterized
 from PIL import Image
-from preparing import files_below, photo, prepare, save
+from preparing import TaskTest, files_below, photo, save
 
 from pix2pix_tf.data import arrays, images, layouts, pairs
 from pix2pix_tf.prepare import near_duplicates, split
+
+_HALVES = ("train", "val")
 
 
 def forms_of(pixels: np.ndarray) -> np.ndarray:
@@ -97,15 +98,6 @@ class NearDuplicatesTest(parameterized.TestCase):
             found = near_duplicates.clusters(bits, hash_distance=most)
             self.assertEqual(found, expected)
 
-    def test_more_than_are_compared_at_a_time(self):
-        random = np.random.default_rng(0)
-        count = 2 * near_duplicates._ROWS + 5
-        bits = random.choice([-1, 1], [count, 3, near_duplicates.HASH_BITS]).astype(np.int8)
-        bits[count - 1] = bits[3]
-        found = near_duplicates.clusters(bits, hash_distance=30)
-        self.assertEqual([group for group in found if len(group) > 1], [[3, count - 1]])
-        self.assertLen(found, count - 1)
-
     def test_groups_that_are_linked_later_are_joined(self):
         """Each is like those whose bits are set almost as far."""
         random = np.random.default_rng(0)
@@ -170,24 +162,29 @@ class AssignTest(parameterized.TestCase):
         self.assertNotEqual(first, sorted(first, key=layouts.SPLITS.index))  # Not by name.
 
 
-class SplitCommandTest(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = tiny_runs.temporary_folder(self)
-        self.input, self.output = self.folder / "in", self.folder / "out"
+class SplitCommandTest(TaskTest):
+    task = "split"
 
     def write(self, count: int, *, below: str = "") -> None:
         for number in range(count):
             save(self.input / below / f"{number}.png", detailed(number))
 
+    def assert_pairs(self, expected: dict[str, int], *splits: str) -> None:
+        """Expects pairs by their names, and the seeds of A and, less 100, of B."""
+        found = {}
+        for name in splits:
+            source = pairs.open_pairs(str(self.output), name)
+            found.update({key: source.read(index) for index, key in enumerate(source.names)})
+        self.assertEqual(found.keys(), expected.keys())
+        for name, (a, b) in found.items():
+            np.testing.assert_array_equal(a, detailed(expected[name]))
+            np.testing.assert_array_equal(b, detailed(100 + expected[name]))
+
     def test_files_are_copied_as_they_are(self):
         self.write(20)
         (self.input / "0.png").rename(self.input / "0.jpg")  # What it is called, not what it is.
-        result = prepare("split", self.folder, "--shares=0.5,0.25,0.25")
-        self.assertEqual(result.exit_code, 0, result)
-        self.assertEqual(
-            result.stdout, f"Wrote 20 images to '{self.output}'. 10 train, 5 val, 5 test.\n"
-        )
+        result = self.run_task("--shares=0.5,0.25,0.25")
+        self.assert_done(result, "20 images", self.output, "10 train, 5 val, 5 test")
         copies = {path.name: path for path in self.output.rglob("[0-9]*.*")}
         self.assertLen(copies, 20)
         for path in self.input.iterdir():
@@ -203,9 +200,7 @@ class SplitCommandTest(parameterized.TestCase):
             (self.input / f"again_{number}.jpg").write_bytes(
                 images.encode_image(saved_again(detailed(number))[:, ::-1], ".jpg")
             )
-        result = prepare("split", self.folder, "--shares=0.4,0.3,0.3")
-        self.assertEqual(result.exit_code, 0, result)
-        self.assertEndsWith(result.stdout, "; 12 groups look alike and were kept together.\n")
+        self.assert_done(self.run_task("--shares=0.4,0.3,0.3"), "12 groups")
         plan = json.loads((self.output / "split.json").read_text())
         for name in layouts.SPLITS:
             originals = {pathlib.Path(x).stem for x in plan[name] if "again" not in x}
@@ -215,7 +210,7 @@ class SplitCommandTest(parameterized.TestCase):
         self.assertLen(plan["look_alike"], 12)
         # Nothing is alike to the last bit.
         other = self.folder / "other"
-        result = prepare("split", self.folder, "--hash_distance=0", f"--output={other}")
+        result = self.run_task("--hash_distance=0", f"--output={other}")
         self.assertNotIn("alike", result.stdout)
 
     def test_two_folders_stay_pairs(self):
@@ -223,21 +218,11 @@ class SplitCommandTest(parameterized.TestCase):
         for number in range(8):
             save(self.input / "B" / f"{number}.bmp", detailed(100 + number))
         save(self.input / "B" / "lonely.png", detailed(0))
-        result = prepare("split", self.folder, "--shares=0.5,0.25,0.25")
-        self.assertEqual(result.exit_code, 1)
-        self.assertEqual(
-            result.stderr.splitlines()[0],
-            f"error: B/lonely.png: has no partner in '{self.input}/A'. Add it, or take this out.",
-        )
-        counts = []
-        for name in layouts.SPLITS:
-            source = pairs.open_pairs(str(self.output), name)
-            counts.append(len(source.names))
-            for index, number in enumerate(source.names):
-                a, b = source.read(index)
-                np.testing.assert_array_equal(a, detailed(int(number)))
-                np.testing.assert_array_equal(b, detailed(100 + int(number)))
+        result = self.run_task("--shares=0.5,0.25,0.25")
+        self.assert_named(result, ("B/lonely.png", f"'{self.input}/A'"))
+        counts = [len(files_below(self.output / name / "A")) for name in layouts.SPLITS]
         self.assertEqual(counts, [4, 2, 2])
+        self.assert_pairs({str(number): number for number in range(8)}, *layouts.SPLITS)
 
     def test_two_folders_below_others_stay_pairs(self):
         for season, first in (("summer", 0), ("winter/dark", 10)):
@@ -246,34 +231,18 @@ class SplitCommandTest(parameterized.TestCase):
                 save(self.input / season / "B" / f"{number % 10}.bmp", detailed(100 + number))
         save(self.input / "winter" / "alone.png", detailed(50))
         (self.input / "winter" / "pipe.png").symlink_to("nowhere")
-        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
-        self.assertEqual(result.exit_code, 1)
-        self.assertEqual(
-            result.stdout, f"Wrote 8 pairs to '{self.output}'. 4 train, 4 val, 0 test.\n"
-        )
-        lines = result.stderr.splitlines()
-        self.assertLen(lines, 3)
-        self.assertStartsWith(lines[0], "error: winter/alone.png: is in neither A nor B, where")
-        self.assertStartsWith(lines[1], "error: winter/pipe.png: is no file")
-        names = []
-        for name in ("train", "val"):
-            source = pairs.open_pairs(str(self.output), name)
-            names += source.names
-            for index, found in enumerate(source.names):
-                number = int(found[-1]) + (10 if "winter" in found else 0)
-                a, b = source.read(index)
-                np.testing.assert_array_equal(a, detailed(number))
-                np.testing.assert_array_equal(b, detailed(100 + number))
-        expected = [f"{x}_{y}" for x in ("summer", "winter_dark") for y in range(4)]
-        self.assertEqual(sorted(names), expected)
+        result = self.run_task("--shares=0.5,0.5,0")
+        self.assert_shown(("8 pairs", self.output, "4 train, 4 val, 0 test"), result.stdout)
+        self.assert_named(result, ("winter/alone.png", "A nor B"), ("winter/pipe.png",))
+        expected = {f"summer_{x}": x for x in range(4)}
+        self.assert_pairs({**expected, **{f"winter_dark_{x}": 10 + x for x in range(4)}}, *_HALVES)
 
     def test_turned_pairs_of_two_folders_stay_together(self):
         for number in range(6):
             for side, seed in (("A", number), ("B", 100 + number)):
                 save(self.input / side / f"{number}.png", detailed(seed))
                 save(self.input / side / f"turned_{number}.png", np.rot90(detailed(seed)))
-        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
-        self.assertEqual(result.exit_code, 0, result)
+        self.assert_done(self.run_task("--shares=0.5,0.5,0"))
         alike = json.loads((self.output / "split.json").read_text())["look_alike"]
         expected = [[f"A/{x}.png", f"A/turned_{x}.png"] for x in range(6)]
         self.assertEqual(sorted(map(sorted, alike)), expected)
@@ -282,31 +251,17 @@ class SplitCommandTest(parameterized.TestCase):
         for number, name in enumerate(("train", "val", "test", "sea/train")):
             save(self.input / f"{name}A" / "1.png", detailed(number))
             save(self.input / f"{name}B" / "1.bmp", detailed(100 + number))
-        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
-        self.assertEqual((result.exit_code, result.stderr), (0, ""))
-        self.assertStartsWith(result.stdout, f"Wrote 4 pairs to '{self.output}'. 2 train, 2 val")
-        found = {}
-        for name in ("train", "val"):
-            source = pairs.open_pairs(str(self.output), name)
-            found.update({key: source.read(index) for index, key in enumerate(source.names)})
-        self.assertEqual(sorted(found), ["sea_train_1", "test_1", "train_1", "val_1"])
-        for number, name in enumerate(("train_1", "val_1", "test_1", "sea_train_1")):
-            for side, expected in zip(found[name], (detailed(number), detailed(100 + number))):
-                np.testing.assert_array_equal(side, expected)
+        result = self.run_task("--shares=0.5,0.5,0")
+        self.assert_done(result, "4 pairs", "2 train, 2 val")
+        self.assert_pairs(dict(train_1=0, val_1=1, test_1=2, sea_train_1=3), *_HALVES)
 
     @parameterized.parameters(
         ("A", "B"), ("B", "A"), ("trainA", "trainB"), ("testB", "testA"), ("sea/valA", "sea/valB")
     )
     def test_one_of_two_folders_is_refused(self, there, missing):
         self.write(3, below=there)
-        result = prepare("split", self.folder)
-        self.assertEqual(result.exit_code, 2)
-        self.assertEqual(
-            result.stderr,
-            f"error: There is '{self.input}/{there}' but no '{self.input}/{missing}'. Put the "
-            "partners there, with the same names; or rename the folder if it holds no side of "
-            "pairs.\n",
-        )
+        result = self.run_task()
+        self.assert_refused(result, f"'{self.input}/{there}'", f"'{self.input}/{missing}'")
         self.assertFalse(self.output.exists())
 
     def test_two_folders_elsewhere(self):
@@ -315,29 +270,21 @@ class SplitCommandTest(parameterized.TestCase):
         self.input.mkdir()
         for side in "AB":
             (self.input / side).symlink_to(self.folder / "elsewhere" / side)
-        result = prepare("split", self.folder, "--shares=1,0,0")
-        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assert_done(self.run_task("--shares=1,0,0"))
         self.assertLen(pairs.open_pairs(str(self.output), "train").names, 1)
 
     def test_two_empty_folders(self):
         for side in "AB":
             (self.input / side).mkdir(parents=True)
-        result = prepare("split", self.folder)
-        self.assertEqual(
-            result.stderr,
-            f"error: A and B of '{self.input}' hold no images. Put the pairs there.\n",
-        )
+        self.assert_refused(self.run_task(), f"'{self.input}'")
 
     def test_pairs_that_would_have_one_name_are_not_written_over_each_other(self):
         for number, name in enumerate(("A/sea/1.png", "A/sea_1.png")):
             save(self.input / name, detailed(number))
             save(self.input / name.replace("A", "B"), detailed(10 + number))
-        result = prepare("split", self.folder, "--shares=1,0,0")
-        self.assertStartsWith(result.stdout, f"Wrote 1 pair to '{self.output}'.")
-        self.assertStartsWith(
-            result.stderr,
-            "error: A/sea_1.png: would have the same name in one folder as 'A/sea/1.png'. Rename",
-        )
+        result = self.run_task("--shares=1,0,0")
+        self.assertStartsWith(result.stdout, "Wrote 1 pair ")
+        self.assert_named(result, ("A/sea_1.png", "'A/sea/1.png'"))
 
     @parameterized.parameters(1e-6, 1.0, 5e305)
     def test_arrays_of_any_type_and_channels(self, scale):
@@ -351,8 +298,7 @@ class SplitCommandTest(parameterized.TestCase):
                 noisy = values + random.normal(0, 0.01 * scale, values.shape)
                 np.save(self.input / name, noisy.astype("f8" if scale > 1e30 else "f4"))
         np.save(self.input / "plain.npy", np.full([64, 96, 12], -3.0, np.float32))
-        result = prepare("split", self.folder, "--shares=0.5,0.5,0")
-        self.assertEqual(result.exit_code, 0, result)
+        self.assert_done(self.run_task("--shares=0.5,0.5,0"))
         alike = json.loads((self.output / "split.json").read_text())["look_alike"]
         self.assertEqual(
             sorted(map(sorted, alike)), [[f"{x}.npy", f"again_{x}.npy"] for x in range(6)]
@@ -363,76 +309,49 @@ class SplitCommandTest(parameterized.TestCase):
         self.input.mkdir()
         for number in range(3):
             (self.input / f"{number}.tif").write_bytes(arrays.encode(detailed(number), ".tif"))
-        result = prepare("split", self.folder, "--shares=1,0,0")
-        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assert_done(self.run_task("--shares=1,0,0"))
         self.assertLen(files_below(self.output / "train"), 3)
 
     def test_subfolders_become_part_of_the_name(self):
         self.write(3, below="sea")
         self.write(2)
         save(self.input / "sea_0.png", detailed(9))
-        result = prepare("split", self.folder, "--shares=1,0,0")
-        self.assertEqual(result.exit_code, 1)
-        self.assertStartsWith(
-            result.stderr,
-            "error: sea_0.png: would have the same name in one folder as 'sea/0.png'. Rename it.",
-        )
+        result = self.run_task("--shares=1,0,0")
+        self.assert_named(result, ("sea_0.png", "'sea/0.png'"))
         self.assertEqual(
             files_below(self.output / "train"),
             ["0.png", "1.png", "sea_0.png", "sea_1.png", "sea_2.png"],
         )
 
     def test_a_bad_file_is_in_no_split(self):
-        self.write(3)
-        (self.input / "bad.png").write_bytes(b"no")
-        result = prepare("split", self.folder)
-        self.assertEqual(result.exit_code, 1)
-        self.assertStartsWith(result.stderr, "error: bad.png: cannot be read as an image")
-        self.assertFalse([name for name in files_below(self.output) if "bad" in name])
-
-    def test_nothing_but_bad_files(self):
         self.input.mkdir()
         (self.input / "bad.png").write_bytes(b"no")
-        result = prepare("split", self.folder)
-        self.assertEqual((result.exit_code, result.stdout), (1, "There is nothing to split.\n"))
+        result = self.run_task()
+        self.assert_named(result, ("bad.png",))
+        self.assertIn("nothing", result.stdout)
+        self.write(3)
+        self.assert_named(self.run_task(), ("bad.png",))
+        names = files_below(self.output)
+        self.assertLen(names, 3 + 2)
+        self.assertFalse([name for name in names if "bad" in name])
 
     def test_it_goes_on_and_is_the_same_again(self):
         self.write(10)
-        prepare("split", self.folder)
+        self.run_task()
         before = files_below(self.output)
-        (next(iter((self.output / "train").iterdir()))).unlink()
-        result = prepare("split", self.folder)
-        self.assertStartsWith(
-            result.stdout, f"Wrote 1 image to '{self.output}'; 9 were already there."
-        )
+        next(iter((self.output / "train").iterdir())).unlink()
+        self.assert_done(self.run_task(), "1 image", self.output, "; 9 ")
         self.assertEqual(files_below(self.output), before)
-
-    def test_files_that_come_later_would_move_others(self):
-        self.write(10)
-        prepare("split", self.folder)
+        # Files that come later would move others.
         save(self.input / "new.png", detailed(99))
-        result = prepare("split", self.folder)
-        self.assertEqual(result.exit_code, 2)
-        self.assertEqual(
-            result.stderr,
-            f"error: The files of --input have changed since '{self.output}/split.json' was "
-            "written, which would move some from one split to another. Name a new folder.\n",
-        )
+        self.assert_refused(self.run_task(), f"'{self.output}/split.json'")
 
     @parameterized.parameters("1", "0.5,0.5", "a,b,c", "0.5,0.6,0.1", "1.1,0,-0.1", "nan,0,1", "")
     def test_shares_that_make_no_sense(self, shares):
         save(self.input / "1.png", photo())
-        result = prepare("split", self.folder, f"--shares={shares}")
-        self.assertEqual(result.exit_code, 2)
-        self.assertEqual(
-            result.stderr,
-            f"error: shares is {shares!r}, but has three numbers, of train, val and test, that sum "
-            "to 1. Such as --shares=0.8,0.1,0.1.\n",
-        )
+        self.assert_refused(self.run_task(f"--shares={shares}"), repr(shares), "0.8,0.1,0.1")
 
     @parameterized.parameters(-1, 127)
     def test_a_distance_that_makes_no_sense(self, distance):
         save(self.input / "1.png", photo())
-        result = prepare("split", self.folder, f"--hash_distance={distance}")
-        self.assertEqual(result.exit_code, 2)
-        self.assertStartsWith(result.stderr, f"error: hash_distance is {distance}, but is from 0")
+        self.assert_refused(self.run_task(f"--hash_distance={distance}"), distance)

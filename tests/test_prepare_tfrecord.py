@@ -8,32 +8,22 @@ import io
 import json
 import os
 import pathlib
-import subprocess
-import sys
-import time
+import pickle
 import unittest
 from unittest import mock
 
 import command_line
-import data_folder
 import file_faults
 import numpy as np
 import tensorflow as tf
-import tiny_runs
 import tiny_training
 from absl.testing import parameterized
-from preparing import files_below, photo, prepare, save
+from preparing import TaskTest, aligned, files_below, photo, prepare, save
+from refusals import refused
 
 from pix2pix_tf.data import arrays, pairs, pipeline, records
-from pix2pix_tf.prepare import tfrecord
+from pix2pix_tf.prepare import tfrecord, work
 from pix2pix_tf.training import loop
-
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-
-
-def aligned(seed: int, **size: int) -> np.ndarray:
-    """Returns two pictures side by side."""
-    return np.concatenate([photo(seed=seed, **size), photo(seed=seed + 1000, **size)], axis=1)
 
 
 def contents_of(folder: pathlib.Path) -> dict[str, bytes]:
@@ -42,17 +32,17 @@ def contents_of(folder: pathlib.Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-class _TfrecordTest(parameterized.TestCase):
+class _TfrecordTest(TaskTest):
+    task = "tfrecord"
+
     def setUp(self):
         super().setUp()
-        self.folder = tiny_runs.temporary_folder(self)
-        self.input, self.output = self.folder / "in", self.folder / "out"
         self.train = self.input / "train"
 
     def write(self, *flags: str, shard_bytes: int = 10**6) -> command_line.Result:
         """Writes the records, with so many bytes of files in a shard."""
         with mock.patch.object(tfrecord, "_MEGABYTE", shard_bytes):
-            return prepare("tfrecord", self.folder, "--shard_megabytes=1", *flags)
+            return self.run_task("--shard_megabytes=1", *flags)
 
     def save_train(self, count: int) -> None:
         for number in range(count):
@@ -60,9 +50,6 @@ class _TfrecordTest(parameterized.TestCase):
 
     def shards(self) -> list[str]:
         return [name for name in files_below(self.output) if records.is_shard_name(name)]
-
-    def assert_refused(self, result: command_line.Result, sentence: str) -> None:
-        self.assertEqual((result.exit_code, result.stderr), (2, f"error: {sentence}\n"))
 
 
 class RoundTripTest(_TfrecordTest):
@@ -82,11 +69,7 @@ class RoundTripTest(_TfrecordTest):
             save(self.train / f"größe {number}.{suffix}", aligned(number, width=20 + number))
         # A name that is no Unicode.
         save(self.input / "test" / os.fsdecode(b"\xff.png"), aligned(9))
-        result = self.write()
-        self.assertEqual(
-            (result.exit_code, result.stdout),
-            (0, f"Wrote 2 shards with 5 pairs to '{self.output}'.\n"),
-        )
+        self.assert_done(self.write(), "2 shards", "5 pairs", self.output)
         source = self.assert_same("train")
         self.assertEqual(source.dtype, tf.uint8)
         self.assert_same("train", a_channels=1)
@@ -101,7 +84,7 @@ class RoundTripTest(_TfrecordTest):
         grey = photo(seed=3)[..., 0].astype(np.uint16) * 200
         save(self.input / a / "3.png", grey)
         save(self.input / b / "3.bmp", photo(seed=4))
-        self.assertEqual(self.write().exit_code, 0)
+        self.assert_done(self.write())
         source = self.assert_same("train")
         self.assertEqual(source.dtype, tf.uint16)
         values = json.loads((self.output / records.INDEX).read_bytes())["splits"]["train"]["values"]
@@ -116,7 +99,7 @@ class RoundTripTest(_TfrecordTest):
                 path = self.train / side / f"{number}.npy"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 np.save(path, random.normal(0, 9, [16, 24, channels]).astype(np.float32))
-        self.assertEqual(self.write().exit_code, 0)
+        self.assert_done(self.write())
         settings = dict(a_channels=5, b_channels=2, a_range=(-30.0, 30.0), b_range=(-30.0, 30.0))
         self.assertEqual(self.assert_same("train", **settings).dtype, tf.float32)
         values = json.loads((self.output / records.INDEX).read_bytes())["splits"]["train"]["values"]
@@ -129,7 +112,7 @@ class RoundTripTest(_TfrecordTest):
                 range=[float(everything.min()), float(everything.max())],
             ),
         )
-        with self.assertRaisesRegex(pairs.InputError, "State their range with --input_range"):
+        with refused("--input_range"):
             pairs.open_pairs(str(self.output), "train", a_channels=5, b_channels=2)
 
     @unittest.skipUnless(importlib.util.find_spec("tifffile"), "tifffile is not installed")
@@ -140,7 +123,7 @@ class RoundTripTest(_TfrecordTest):
             path.parent.mkdir(parents=True)
             pixels = random.integers(0, 2**16, [16, 24, 6], np.uint16)
             path.write_bytes(arrays.encode(pixels, ".tif"))
-        self.assertEqual(self.write().exit_code, 0)
+        self.assert_done(self.write())
         source = self.assert_same("train", a_channels=6, b_channels=6)
         self.assertEqual(source.dtype, tf.uint16)
 
@@ -176,49 +159,42 @@ class RoundTripTest(_TfrecordTest):
         config = tiny_training.make_config(
             dataset=str(self.output), norm="none", gan_loss="none", num_steps=1, num_samples=1
         )
-        with contextlib.redirect_stdout(io.StringIO()) as stdout:
+        with tiny_training.stub_networks(), contextlib.redirect_stdout(io.StringIO()) as stdout:
             loop.train(config, self.folder / "run")
         self.assertIn("3 training pairs", stdout.getvalue())
         (name,) = [name for name in self.shards() if name.startswith("val")]
         (self.output / name).write_bytes(b"")
-        with contextlib.redirect_stdout(io.StringIO()):
-            with self.assertRaisesRegex(pairs.InputError, f"{name}' has 0 bytes instead of"):
-                loop.train(config, self.folder / "refused")
+        with contextlib.redirect_stdout(io.StringIO()), refused(name, "0 bytes"):
+            loop.train(config, self.folder / "refused")
         self.assertFalse((self.folder / "refused").exists())
-
-    def test_real_pairs(self):
-        folder = data_folder.require("facades", "val")
-        self.input.mkdir()
-        (self.input / "val").symlink_to(folder)
-        self.assertEqual(self.write().exit_code, 0)
-        expected = pairs.open_pairs(str(self.input), "val")
-        found = pairs.open_pairs(str(self.output), "val")
-        self.assertEqual(found.names, expected.names)
-        for index in (0, 57, len(found.names) - 1):
-            for one, other in zip(expected.read(index), found.read(index)):
-                np.testing.assert_array_equal(one, other)
 
 
 class WritingTest(_TfrecordTest):
     def write_undisturbed(self, **settings) -> dict[str, bytes]:
         """Returns the records that an undisturbed command writes, to another folder."""
-        result = self.write(f"--output={self.folder / 'undisturbed'}", **settings)
-        self.assertEqual(result.exit_code, 0, result)
+        self.assert_done(self.write(f"--output={self.folder / 'undisturbed'}", **settings))
         return contents_of(self.folder / "undisturbed")
 
     def test_the_number_of_processes_changes_nothing(self):
+        """Where what goes to and from them is pickled, and comes back in any order."""
+
+        def run(function, items, processes):
+            function, items = pickle.loads(pickle.dumps((function, list(items))))
+            for item in reversed(items):
+                yield pickle.loads(pickle.dumps((item, *work._attempt(function, item))))
+
         self.save_train(9)
         expected = self.write_undisturbed(shard_bytes=3000)
         self.assertGreater(len(expected), 4)
         with mock.patch.object(tfrecord, "_PAIRS_PER_PROCESS", 1):
-            result = self.write("--processes=2", shard_bytes=3000)
-        self.assertEqual(result.exit_code, 0, result)
+            with mock.patch.object(work, "_run_in_processes", run):
+                self.assert_done(self.write("--processes=2", shard_bytes=3000))
         self.assertEqual(contents_of(self.output), expected)
 
     def test_few_pairs_are_not_worth_a_process(self):
         self.save_train(3)
-        with mock.patch.object(tfrecord.work, "_run_in_processes", side_effect=AssertionError):
-            self.assertEqual(self.write("--processes=8", shard_bytes=1).exit_code, 0)
+        with mock.patch.object(work, "_run_in_processes", side_effect=AssertionError):
+            self.assert_done(self.write("--processes=8", shard_bytes=1))
 
     def test_killed_at_every_operation(self):
         """Nothing in the folder is ever taken for whole that is not, and nothing stays behind."""
@@ -246,61 +222,25 @@ class WritingTest(_TfrecordTest):
                 path.unlink()
         self.assertBetween(number, 15, 98)
 
-    def test_killed_by_a_signal(self):
-        random = np.random.default_rng(0)
-        for number in range(24):
-            noise = random.integers(0, 256, [256, 512, 3], np.uint8)
-            save(self.train / f"{number}.png", noise)
-        flags = [f"--input={self.input}", f"--output={self.output}", "--shard_megabytes=1"]
-        command = [sys.executable, "-m", "pix2pix_tf.prepare", "tfrecord", *flags]
-        with subprocess.Popen(command, cwd=_REPOSITORY, stderr=subprocess.DEVNULL) as process:
-            deadline = time.monotonic() + 120
-            while not any(self.output.glob("train-00001-*")):
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.002)
-            process.kill()
-        with self.assertRaisesRegex(pairs.InputError, "is not complete"):
-            pairs.open_pairs(str(self.output), "train")
-        written = []
-        with mock.patch.object(tfrecord, "write_shard", _noting(written)):
-            self.assertEqual(self.write().exit_code, 0)
-        self.assertNotIn("train-00000-of-00012.tfrecord", written)
-        self.assertIn("train-00011-of-00012.tfrecord", written)
-        self.assertEqual(contents_of(self.output), self.write_undisturbed())
-
-    def test_only_what_is_missing_is_written(self):
-        self.save_train(4)
+    def test_only_what_is_missing_or_damaged_is_written(self):
+        self.save_train(5)
         expected = self.write_undisturbed(shard_bytes=1)
-        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assert_done(self.write(shard_bytes=1))
         names = self.shards()
         (self.output / names[0]).unlink()
         with open(self.output / names[1], "ab") as file:
             file.write(b"\0")
         newer = os.stat(self.output / names[2]).st_mtime + 10
         os.utime(self.train / "2.png", (newer, newer))
+        # Of the right size and newer than its files: only the checksum tells.
+        damaged = bytearray(expected[names[3]])
+        damaged[len(damaged) // 2] ^= 1
+        (self.output / names[3]).write_bytes(damaged)
         written = []
         with mock.patch.object(tfrecord, "write_shard", _noting(written)):
             result = self.write(shard_bytes=1)
-        self.assertEqual(written, names[:3])
-        self.assertEqual(
-            result.stdout,
-            f"Wrote 3 shards with 3 pairs to '{self.output}'; 1 was already there.\n",
-        )
-        self.assertEqual(contents_of(self.output), expected)
-
-    def test_a_damaged_shard_is_written_again(self):
-        """Of the right size and newer than its files: only the checksum tells."""
-        self.save_train(3)
-        self.write(shard_bytes=1)
-        expected = contents_of(self.output)
-        name = self.shards()[1]
-        damaged = bytearray(expected[name])
-        damaged[len(damaged) // 2] ^= 1
-        (self.output / name).write_bytes(damaged)
-        written = []
-        with mock.patch.object(tfrecord, "write_shard", _noting(written)):
-            self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
-        self.assertEqual(written, [name])
+        self.assertEqual(written, names[:4])
+        self.assert_done(result, "4 shards", "4 pairs", self.output, "; 1 ")
         self.assertEqual(contents_of(self.output), expected)
 
     def test_an_index_that_says_something_else_is_mended_as_its_message_says(self):
@@ -310,25 +250,21 @@ class WritingTest(_TfrecordTest):
         index = json.loads(expected[records.INDEX])
         index["splits"]["train"]["shards"][0]["pairs"][1][1] -= 1
         (self.output / records.INDEX).write_text(json.dumps(index))
-        with self.assertRaisesRegex(pairs.InputError, "Restore both; or delete records.json and"):
+        with refused("delete records.json"):
             pairs.open_pairs(str(self.output), "train").read(1)
         (self.output / records.INDEX).unlink()
-        self.assertEqual(self.write().exit_code, 0)
+        self.assert_done(self.write())
         self.assertEqual(contents_of(self.output), expected)
-
-    def test_a_damaged_index_is_written_again(self):
-        self.save_train(2)
-        self.write()
-        expected = contents_of(self.output)
+        # One that is damaged is written again at once.
         (self.output / records.INDEX).write_text("{")
-        self.assertEqual(self.write().exit_code, 0)
+        self.assert_done(self.write())
         self.assertEqual(contents_of(self.output), expected)
 
     def test_other_pairs_need_other_shards(self):
         self.save_train(2)
         self.write(shard_bytes=1)
         self.save_train(3)
-        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assert_done(self.write(shard_bytes=1))
         self.assertEqual(self.shards(), [f"train-0000{n}-of-00003.tfrecord" for n in range(3)])
         self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
 
@@ -338,11 +274,11 @@ class WritingTest(_TfrecordTest):
             with mock.patch.object(tfrecord, "write_shard", _noting([], stop_at=count)):
                 result = self.write(shard_bytes=1)
             self.assertEqual(result.exit_code, 130)
-            with self.assertRaisesRegex(pairs.InputError, "is not complete"):
+            with refused(self.output, "not complete"):
                 pairs.open_pairs(str(self.output), "train")
             there = records.read_index(self.output, must_be_complete=False)
             self.assertLen(there, count)
-        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assert_done(self.write(shard_bytes=1))
         self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
 
     def test_a_disk_without_room(self):
@@ -351,15 +287,10 @@ class WritingTest(_TfrecordTest):
         save(self.train / "2.png", random.integers(0, 256, [256, 512, 3], np.uint8))
         with file_faults.files_limited_to(100_000):
             result = self.write(shard_bytes=1)
-        self.assertEqual(result.exit_code, 2)
-        self.assertRegex(
-            result.stderr,
-            r"^error: '.*/train-00002-of-00003.tfrecord' cannot be written \(.*\)\. What was "
-            r"finished is kept: make room .*\n$",
-        )
+        self.assert_refused(result, self.output / "train-00002-of-00003.tfrecord")
         self.assertEqual(files_below(self.output), ["prepare.json", "records.json", *self.shards()])
         self.assertLen(self.shards(), 2)
-        self.assertEqual(self.write(shard_bytes=1).exit_code, 0)
+        self.assert_done(self.write(shard_bytes=1))
         self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
 
 
@@ -384,91 +315,66 @@ class BadInputTest(_TfrecordTest):
         (self.train / "loop.png").symlink_to(self.train / "loop.png")
         os.mkfifo(self.train / "pipe.png")
         result = self.write()
-        self.assertEqual(result.exit_code, 1)
-        lines = result.stderr.splitlines()
-        starts = [
-            "error: train/1.png: cannot be decoded: it is truncated",
-            "error: train/loop.png: is no file, or a link to none.",
-            "error: train/pipe.png: is no file, or a link to none.",
-            "3 could not be used.",
-        ]
-        self.assertLen(lines, len(starts))
-        for line, start in zip(lines, starts):
-            self.assertStartsWith(line, start)
-        self.assertEqual(result.stdout, f"Wrote 1 shard with 2 pairs to '{self.output}'.\n")
+        self.assert_named(
+            result, ("train/1.png", "truncated"), ("train/loop.png",), ("train/pipe.png",)
+        )
+        self.assert_shown(("1 shard ", "2 pairs", self.output), result.stdout)
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "2"])
         # Named again, and taken in when they are mended.
         (self.train / "loop.png").unlink()
-        self.assertLen(self.write().stderr.splitlines(), 3)
+        self.assert_named(self.write(), ("train/1.png",), ("train/pipe.png",))
         (self.train / "1.png").write_bytes(whole)
-        self.assertLen(self.write().stderr.splitlines(), 2)
+        self.assert_named(self.write(), ("train/pipe.png",))
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1", "2"])
 
     def test_a_name_that_reading_refuses_is_named_and_left_out(self):
         self.save_train(2)
         save(self.train / "a\\b.png", aligned(2))
+        save(self.input / "val" / "A" / "1.png", photo())
+        save(self.input / "val" / "B" / "1.png", photo(width=25))
         result = self.write()
-        self.assertEqual(
-            (result.exit_code, result.stderr),
-            (
-                1,
-                "error: train/a\\b.png: has a backslash in its name, which records refuse. Rename "
-                "it.\n1 could not be used.\n",
-            ),
+        self.assert_named(
+            result, ("train/a\\b.png", "backslash"), ("val/A/1.png", "24x16", "25x16")
         )
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1"])
-
-    def test_two_folders_of_other_sizes(self):
-        save(self.train / "A" / "1.png", photo())
-        save(self.train / "B" / "1.png", photo(width=25))
-        self.assertStartsWith(self.write().stderr, "error: train/A/1.png: is 24x16 pixels and its")
 
     def test_what_is_no_pair_side_by_side_is_refused_on_opening(self):
         """As records it may be photos; to training on pairs it is as wrong as in the folder."""
         self.save_train(1)
         save(self.train / "odd.png", photo(width=25))
         save(self.train / "upright.png", photo(width=10))
-        self.assertEqual(self.write().exit_code, 0)
-        with self.assertRaises(pairs.InputError) as caught:
+        self.assert_done(self.write())
+        with refused("odd.png'", "25", "upright.png'", "10x16"):
             pairs.open_pairs(str(self.output), "train")
-        self.assertIn("odd.png' is 25 pixels wide, which is odd.", str(caught.exception))
-        self.assertIn("upright.png' is 10x16 pixels, too narrow", str(caught.exception))
 
     def test_nothing_that_can_be_read(self):
         (self.train).mkdir(parents=True)
         (self.train / "1.png").write_bytes(b"no")
-        self.assertEqual(self.write().exit_code, 1)
-        with self.assertRaisesRegex(pairs.MissingInputError, "has no records of the split 'train'"):
+        self.assert_named(self.write(), ("train/1.png",))
+        with refused("'train'", kind=pairs.MissingInputError):
             pairs.open_pairs(str(self.output), "train")
 
     def test_what_is_not_clear_is_refused_before_anything_is_written(self):
         self.save_train(1)
         save(self.train / "0.bmp", aligned(1))
         result = self.write()
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("have the same name but for the suffix", result.stderr)
+        self.assert_refused(result, "0.bmp", "0.png")
         self.assertFalse(self.output.exists())
 
     def test_inputs_that_are_none(self):
-        self.assert_refused(
-            self.write("--input=demo"),
-            "The demo set is drawn as it is read: there are no files of it to store.",
-        )
-        self.assertIn("No data set", self.write().stderr)
+        self.assert_refused(self.write("--input=demo"), "demo")
+        self.assert_refused(self.write(), self.input)
         self.input.mkdir()
-        self.assertIn("has no split 'train'. Splits found: none.", self.write().stderr)
+        self.assert_refused(self.write(), self.input, "'train'")
         self.save_train(1)
-        self.assertEqual(self.write().exit_code, 0)
-        self.assert_refused(
-            self.write(f"--input={self.output}", f"--output={self.folder / 'again'}"),
-            f"'{self.output}' holds records already. Pass the folder that they were made of, or "
-            "copy it.",
-        )
+        self.assert_done(self.write())
+        again = f"--output={self.folder / 'again'}"
+        self.assert_refused(self.write(f"--input={self.output}", again), self.output, "records")
 
     def test_a_published_set_by_its_name(self):
         self.save_train(1)
         with mock.patch.object(tfrecord.registry, "locate", return_value=self.input) as locate:
-            self.assertEqual(self.write("--input=facades").exit_code, 0)
+            self.assert_done(self.write("--input=facades"))
         locate.assert_called_once_with("facades")
         self.assertLen(self.shards(), 1)
 
@@ -503,7 +409,7 @@ class CheckTest(_TfrecordTest):
         (self.output / name).write_bytes(contents)
         status, wrong, splits = self.check(self.output)
         self.assertEqual((status, list(wrong)), (1, [name]))
-        self.assertStartsWith(wrong[name], "is damaged: its SHA-256 is not that in records.json.")
+        self.assertIn("SHA-256", wrong[name])
         self.assertEqual(splits["train"]["readable"], 2)
 
     def test_a_pair_in_two_splits(self):
@@ -513,9 +419,7 @@ class CheckTest(_TfrecordTest):
         status, wrong, _ = self.check(self.output)
         name = "test-00000-of-00001.tfrecord/9.png"
         self.assertEqual((status, list(wrong)), (1, [name]))
-        self.assertStartsWith(
-            wrong[name], "is the same as 'train-00000-of-00001.tfrecord/0.png': what is measured"
-        )
+        self.assertIn("'train-00000-of-00001.tfrecord/0.png'", wrong[name])
 
     def test_an_index_that_cannot_be_used(self):
         self.save_train(1)
@@ -523,8 +427,3 @@ class CheckTest(_TfrecordTest):
         (self.output / records.INDEX).write_text("{")
         status, wrong, _ = self.check(self.output)
         self.assertEqual((status, list(wrong)), (1, ["records.json"]))
-        self.assertStartsWith(wrong["records.json"], "is damaged (")
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import re
-import subprocess
-import sys
 from unittest import mock
 
 import command_line
 import data_folder
-import numpy as np
 import preparing
 import tiny_runs
 import tiny_training
 from absl.testing import absltest, parameterized
+from refusals import refused
 
 from pix2pix_tf import presets, train
 from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.data import pairs as pair_data
 from pix2pix_tf.data import registry
-from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import loop, recorder, reports
+from pix2pix_tf.training import loop, recorder
 
-_TINY = dict(
-    tiny_training.SETTINGS, num_samples=1, sample_every=99, checkpoint_every=99, num_evaluated=1
-)
-_NAMES = list(presets.PRESETS)
+_TINY = dict(tiny_training.SETTINGS, num_steps=2, num_samples=1, num_evaluated=1)
 
 
 def flags_of(**settings) -> list[str]:
@@ -50,10 +43,6 @@ class TableTest(parameterized.TestCase):
     def test_length_on_the_papers_own_set(self, name, expected):
         self.assertEqual(presets.settings(name, dict(dataset="x"))["num_steps"], expected)
 
-    @parameterized.parameters(*_NAMES)
-    def test_is_a_configuration(self, name):
-        TrainConfig(**{"dataset": "x", **presets.settings(name, dict(dataset="x"))})
-
     @parameterized.parameters(*(name for name, preset in presets.PRESETS.items() if preset.dataset))
     def test_agrees_with_the_published_set(self, name):
         preset = presets.PRESETS[name]
@@ -74,33 +63,13 @@ class TableTest(parameterized.TestCase):
         self.assertNotIn("num_steps", presets.settings("facades", dict(num_steps=3)))
 
     def test_unknown_name(self):
-        with self.assertRaisesRegex(InputError, "no preset 'facade'. Did you mean 'facades'. Use"):
+        with refused("'facade'", "'facades'"):
             presets.find("facade")
 
     @parameterized.parameters("colorization", "inpainting", "thermal2color")
     def test_what_is_not_published_asks_for_a_folder(self, name):
-        with self.assertRaisesRegex(InputError, "not published as a set. Pass --dataset with a"):
+        with refused(name, "--dataset"):
             presets.settings(name, {})
-
-    def test_table_is_frozen(self):
-        with self.assertRaises(dataclasses.FrozenInstanceError):
-            presets.PRESETS["facades"].epochs = 1
-
-    def test_imports_no_tensorflow(self):
-        code = "import sys, pix2pix_tf.presets; assert 'tensorflow' not in sys.modules"
-        subprocess.run([sys.executable, "-c", code], check=True)
-
-    def test_every_task_is_described_with_its_source(self):
-        paragraphs = presets.describe().split("\n\n")
-        self.assertLen(paragraphs, len(presets.PRESETS))
-        for paragraph, (name, preset) in zip(paragraphs, presets.PRESETS.items()):
-            self.assertStartsWith(paragraph, f"{name}: {preset.task}\n")
-            self.assertIn(f" {preset.data} (", paragraph)
-            self.assertIn(f" {preset.epochs} epochs, batch {preset.batch_size}, ", paragraph)
-            self.assertIn("the paper's appendix 6.2, as others quote it", paragraph)
-            self.assertEqual("not verified: " in paragraph, bool(preset.unverified))
-            for setting in preset.unverified:
-                self.assertRegex(paragraph, f"not verified: .*{setting}")
 
 
 class DocumentTest(absltest.TestCase):
@@ -141,7 +110,10 @@ class FlagTest(parameterized.TestCase):
     def test_help_needs_no_run_folder(self):
         result = command_line.run(train, "--preset=help")
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
-        self.assertEqual(result.stdout, presets.describe() + "\n")
+        for name, preset in presets.PRESETS.items():
+            self.assertRegex(result.stdout, f"(?m)^{name}: ")
+            for setting in preset.unverified:
+                self.assertRegex(result.stdout, f"not verified: .*{setting}")
 
     def test_steps_are_those_of_the_data_set_at_hand(self):
         data = tiny_training.write_pairs(self.folder / "data", train=7)
@@ -150,7 +122,7 @@ class FlagTest(parameterized.TestCase):
             config,
             TrainConfig(dataset=str(data), batch_size=4, mirror=False, load_size=256, num_steps=27),
         )
-        self.assertIn("Preset edges2shoes: ", result.stdout)
+        self.assertIn("edges2shoes", result.stdout)
         self.assertIn("num_steps=27", result.stdout)
 
     def test_steps_are_those_of_the_records_at_hand(self):
@@ -160,17 +132,10 @@ class FlagTest(parameterized.TestCase):
         result, config = self.run_command("--preset=edges2shoes", f"--dataset={data}")
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
         self.assertEqual(config.num_steps, 27)
-
-    def test_records_without_the_split(self):
-        tiny_training.write_pairs(self.folder / "in", train=1)
-        (self.folder / "in" / "train").rename(self.folder / "in" / "test")
-        preparing.prepare("tfrecord", self.folder)
-        data = self.folder / "out"
-        result, _ = self.run_command("--preset=edges2shoes", f"--dataset={data}")
-        self.assertEqual(
-            result.stderr,
-            f"error: '{data}' has no records of the split 'train'. Splits found: test.\n",
-        )
+        (data / "records.json").write_text("{")
+        result, config = self.run_command("--preset=edges2shoes", f"--dataset={data}")
+        self.assertEqual((result.exit_code, config), (2, None))
+        self.assertIn(f"'{data}/records.json'", result.stderr)
 
     def test_flags_win(self):
         _, config = self.run_command(
@@ -221,71 +186,48 @@ class FlagTest(parameterized.TestCase):
         _, again = self.run_command(f"--preset={first}")
         check_resumable(config, again)
         _, other = self.run_command(f"--preset={second}", "--num_steps=1")
-        with self.assertRaisesRegex(InputError, rf"other settings: .*\b{setting} \(was "):
+        with refused(f"{setting} (was "):
             check_resumable(config, other)
 
     @parameterized.parameters(
-        (("--preset=maps",), "error: There is no preset 'maps'."),
-        (("--preset=colorization",), "error: The pictures of preset colorization (ImageNet"),
-        (("--preset=facades", "--dataset=nowhere"), "error: No data set 'nowhere'"),
-        (("--preset=facades", "--dropout=2"), "error: dropout is 2.0."),
+        (("--preset=maps",), "'maps'"),
+        (("--preset=colorization",), "colorization"),
+        (("--preset=facades", "--dataset=nowhere"), "'nowhere'"),
+        (("--preset=facades", "--dropout=2"), "dropout is 2.0"),
     )
-    def test_wrong_input_is_one_line(self, arguments, expected):
+    def test_wrong_input_is_one_line(self, arguments, shown):
         result, config = self.run_command(*arguments)
-        self.assertIsNone(config)
-        self.assertEqual(result.exit_code, 2)
+        self.assertEqual((result.exit_code, config), (2, None))
         (line,) = result.stderr.splitlines()
-        self.assertStartsWith(line, expected)
+        self.assertStartsWith(line, "error: ")
+        self.assertIn(shown, line)
+
+    @parameterized.parameters(*presets.PRESETS)
+    def test_each_on_drawn_scenes(self, name):
+        flags = flags_of(preset=name, dataset="demo", crop_size=32)
+        result, config = self.run_command(*flags)
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        preset = presets.PRESETS[name]
+        self.assertEqual(
+            (config.direction, config.batch_size, config.mirror, config.color_space),
+            (preset.direction, preset.batch_size, preset.mirror, preset.color_space),
+        )
+        self.assertEqual(config.load_size, 36 if preset.jitter else 32)
 
 
 class RunTest(parameterized.TestCase):
-    """Trains each task for some steps."""
-
-    def train(self, name: str, data: pathlib.Path | str, **settings) -> pathlib.Path:
-        workdir = tiny_runs.temporary_folder(self) / "run"
-        flags = flags_of(workdir=workdir, preset=name, dataset=data, **{**_TINY, **settings})
-        with mock.patch.object(recorder, "write_page"):  # Half of the time, and none of the task.
+    @parameterized.parameters(
+        ("edges2shoes", "edges2shoes_sample"), ("colorization", "bsds_sample")
+    )
+    def test_trains_on_real_pictures(self, name, where):
+        folder = tiny_runs.temporary_folder(self)
+        for number, path in enumerate(sorted(data_folder.require(where).glob("*.jpg"))[:6]):
+            split = folder / "data" / ("train" if number else "val")
+            split.mkdir(parents=True, exist_ok=True)
+            (split / path.name).symlink_to(path)
+        flags = flags_of(workdir=folder / "run", preset=name, dataset=folder / "data", **_TINY)
+        with tiny_training.stub_networks(), mock.patch.object(recorder, "write_page"):
             result = command_line.run(train, *flags)
         self.assertEqual((result.exit_code, result.stderr), (0, ""), result)
-        self.assertIn(f"Saved step {settings['num_steps']}: l1 ", result.stdout)
-        return workdir
-
-    @parameterized.parameters(*_NAMES)
-    def test_each_trains_on_drawn_scenes(self, name):
-        workdir = self.train(name, "demo", num_steps=2)
-        config, preset = TrainConfig.load(workdir), presets.PRESETS[name]
-        self.assertEqual(config.direction, preset.direction)
-        self.assertEqual(config.batch_size, preset.batch_size)
-        self.assertEqual(config.mirror, preset.mirror)
-        self.assertEqual(config.load_size, 36 if preset.jitter else 32)
-        self.assertEqual(config.color_space, preset.color_space)
-        self.assertTrue((workdir / "generator.weights.h5").is_file())
-
-    def test_edges_on_real_shoes(self):
-        photos = data_folder.require("edges2shoes_sample")
-        data = tiny_runs.temporary_folder(self)
-        link_splits(sorted(photos.glob("*.jpg"))[:6], data)
-        workdir = self.train("edges2shoes", data, num_steps=2)
-        self.assertEqual(TrainConfig.load(workdir).load_size, 32)
-
-    def test_colorization_of_real_photos_learns(self):
-        photos = data_folder.require("bsds_sample")
-        data = tiny_runs.temporary_folder(self)
-        link_splits(sorted(photos.glob("*.jpg"))[:6], data)
-        workdir = self.train(
-            "colorization", data, num_steps=20, base_filters=8, log_every=1, learning_rate=0.002
-        )
-        losses = [record["l1_loss"] for record in reports.read_metrics(workdir)]
-        self.assertLess(np.mean(losses[-5:]), 0.8 * np.mean(losses[:3]))
-
-
-def link_splits(photos: list[pathlib.Path], folder: pathlib.Path) -> None:
-    """Puts the last photo into val, the others into train, as links."""
-    for number, photo in enumerate(photos):
-        split = folder / ("val" if number == len(photos) - 1 else "train")
-        split.mkdir(exist_ok=True)
-        (split / photo.name).symlink_to(photo)
-
-
-if __name__ == "__main__":
-    absltest.main()
+        self.assertEqual(TrainConfig.load(folder / "run").load_size, 32)
+        self.assertTrue((folder / "run" / "generator.weights.h5").is_file())

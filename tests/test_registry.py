@@ -8,15 +8,12 @@ import http.server
 import io
 import os
 import pathlib
-import re
-import signal
-import subprocess
-import sys
 import tarfile
 import threading
 import zlib
 
 import pytest
+from refusals import refused
 
 from pix2pix_tf import errors
 from pix2pix_tf.data import registry
@@ -104,77 +101,33 @@ def everything_in(folder: pathlib.Path) -> set[str]:
     return found - {".facades.lock"}
 
 
-def refused(*fragments):
-    """Expects an InputError that has each of `fragments`, in this order."""
-    pattern = "(?s)" + ".*".join(re.escape(str(fragment)) for fragment in fragments)
-    return pytest.raises(errors.InputError, match=pattern)
+def test_published_facts():
+    # All six of the authors' script; the numbers are compared with those of the presets.
+    published, b_to_a = registry.PUBLISHED, {"facades", "cityscapes", "night2day"}
+    assert set(published) == b_to_a | {"maps", "edges2shoes", "edges2handbags"}
+    assert {name for name in published if published[name].direction == "BtoA"} == b_to_a
+    assert {x for x in published if "test" in published[x].splits} == {"facades", "night2day"}
+    for name, each in published.items():
+        assert each.url == f"http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/{name}.tar.gz"
+        assert (each.name, each.splits[:2], each.sha256) == (name, ("train", "val"), None)
 
 
-# The table.
-
-
-@pytest.mark.parametrize(
-    "name, direction, num_train, splits",
-    [
-        ("facades", "BtoA", 400, "train val test"),
-        ("cityscapes", "BtoA", 2975, "train val"),
-        ("maps", "AtoB", 1096, "train val"),
-        ("edges2shoes", "AtoB", 50_000, "train val"),
-        ("edges2handbags", "AtoB", 137_000, "train val"),
-        ("night2day", "BtoA", 17_823, "train val test"),
-    ],
-)
-def test_published_facts(name, direction, num_train, splits):
-    published = registry.PUBLISHED[name]
-    assert published.name == name
-    assert published.url == f"http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/{name}.tar.gz"
-    assert published.direction == direction
-    assert published.num_train == num_train
-    assert published.splits == tuple(splits.split())
-    assert published.download_megabytes >= 30
-    assert published.description and "\n" not in published.description
-    assert re.search(r"(19|20)\d\d$", published.citation)
-    assert published.sha256 is None
-
-
-def test_all_six_sets_of_the_authors_script():
-    expected = {"facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day"}
-    assert set(registry.PUBLISHED) == expected
-
-
-def test_entries_are_immutable():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        registry.PUBLISHED["facades"].url = "http://elsewhere"
-
-
-# locate: what a user may type.
-
-
-def test_a_folder_is_returned_as_given(tmp_path):
+def test_a_folder_is_returned_as_given_and_tilde_is_home(tmp_path, monkeypatch):
     assert registry.locate(str(tmp_path)) == tmp_path
-
-
-def test_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / "mine").mkdir()
     assert registry.locate("~/mine") == tmp_path / "mine"
-    with refused("~no_such_user_here"):
+    with refused("~no_such_user_here", kind=errors.MissingInputError):
         registry.locate("~no_such_user_here/mine")
 
 
-def test_bare_name_prefers_the_data_folder_to_the_working_folder(tmp_path, monkeypatch, server):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "facades" / "train").mkdir(parents=True)
-    (tmp_path / "data" / "facades" / "val").mkdir(parents=True)  # One split is enough.
-    assert registry.locate("facades", "data") == pathlib.Path("data/facades")
-    assert registry.locate("./facades", "data") == pathlib.Path("facades")
-    assert registry.locate("facades", "elsewhere") == pathlib.Path("facades")
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("inside", ["A/train/", "B/val/", "trainA/", "test/A/", "records.json"])
-def test_bare_name_is_found_in_every_layout_that_is_read(tmp_path, monkeypatch, server, inside):
+@pytest.mark.parametrize(
+    "inside", ["train/", "A/train/", "B/val/", "trainA/", "test/A/", "records.json"]
+)
+def test_bare_name_is_found_in_every_layout_and_first_in_the_data_folder(
+    tmp_path, monkeypatch, server, inside
+):
     monkeypatch.chdir(tmp_path)
     for folder in ("facades", "data/facades"):
         path = tmp_path / folder / inside
@@ -182,6 +135,7 @@ def test_bare_name_is_found_in_every_layout_that_is_read(tmp_path, monkeypatch, 
         if not inside.endswith("/"):
             path.write_text("damaged")  # Which reading says better than other data would.
     assert registry.locate("facades", "elsewhere") == pathlib.Path("facades")
+    assert registry.locate("./facades", "data") == pathlib.Path("facades")
     assert registry.locate("facades", "data") == pathlib.Path("data/facades")
     assert registry.download("facades", "data") == pathlib.Path("data/facades")
     assert server.requests == []
@@ -218,52 +172,40 @@ def test_empty_data_dir_is_the_keras_cache(tmp_path, monkeypatch, server, keras_
         ("edges2shoe", "edges2shoes"),
         ("dmeo", "demo"),
         ("some/other/data/facades/", "facades"),
+        ("", None),
+        ("zebra/crossing", None),
     ],
 )
-def test_near_misses_get_a_suggestion(tmp_path, monkeypatch, given, meant):
+def test_what_is_not_there_gets_the_list_and_near_misses_a_suggestion(
+    tmp_path, monkeypatch, given, meant
+):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(errors.MissingInputError) as caught:
+    hint = [f"'{meant}'?"] if meant else []
+    with refused(f"'{given}'", *hint, *registry.PUBLISHED, "demo", kind=errors.MissingInputError):
         registry.locate(given)
-    message = str(caught.value)
-    assert f"'{given}'" in message
-    assert f"Did you mean '{meant}'?" in message
-    for name in [*registry.PUBLISHED, "demo"]:
-        assert name in message.rpartition("one of:")[2]
+    with refused("'map'", "'maps'", kind=errors.MissingInputError):
+        registry.download("map", tmp_path)
 
 
-@pytest.mark.parametrize("given", ["", "zebra/crossing"])
-def test_far_misses_get_the_list_only(tmp_path, monkeypatch, given):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(errors.MissingInputError) as caught:
-        registry.locate(given)
-    assert "Did you mean" not in str(caught.value)
-    assert "night2day, demo" in str(caught.value)
-
-
-def test_a_file_is_not_a_folder(tmp_path):
-    path = tmp_path / "facades.tar.gz"
+def test_a_file_is_not_a_folder(tmp_path, server):
+    path = tmp_path / "data"
     path.write_bytes(b"")
-    with refused(path, "is a file, not a folder") as caught:
+    with refused(path):
         registry.locate(str(path))
-    assert not isinstance(caught.value, errors.MissingInputError)
-
-
-# download: the good cases.
+    with refused(path, "--data_dir"):
+        registry.locate("facades", str(path))
+    assert server.requests == []
 
 
 def test_download_leaves_the_set_and_nothing_else(tmp_path, server):
     folder = registry.locate("facades", str(tmp_path / "new" / "data"))
+    assert registry.locate("facades", str(folder.parent)) == folder
+    assert registry.download("facades", folder.parent) == folder
+    assert len(server.requests) == 1
     assert folder == tmp_path / "new" / "data" / "facades"
     assert (folder / "train" / "1.jpg").read_bytes() == PICTURE
-    assert everything_in(folder.parent) == {
-        "facades",
-        "facades/train",
-        "facades/train/1.jpg",
-        "facades/val",
-        "facades/val/1.jpg",
-        "facades/test",
-        "facades/test/1.jpg",
-    }
+    splits = {f"facades/{split}" for split in ("train", "val", "test")}
+    assert everything_in(folder.parent) == {"facades", *splits, *(f"{x}/1.jpg" for x in splits)}
 
 
 def test_other_users_may_read_the_result(tmp_path, server):
@@ -271,15 +213,9 @@ def test_other_users_may_read_the_result(tmp_path, server):
     # all where the archive brings no folder of its own.
     server.body = make_archive([("train/1.jpg", b"x")])
     (tmp_path / "plain").mkdir()
+    (tmp_path / "facades").mkdir()  # An empty one is filled.
     folder = registry.download("facades", tmp_path)
     assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def test_second_call_does_not_download(tmp_path, server):
-    first = registry.locate("facades", str(tmp_path))
-    assert registry.locate("facades", str(tmp_path)) == first
-    assert registry.download("facades", tmp_path) == first
-    assert len(server.requests) == 1
 
 
 def test_file_url_and_archive_without_top_folder(tmp_path, monkeypatch):
@@ -288,11 +224,6 @@ def test_file_url_and_archive_without_top_folder(tmp_path, monkeypatch):
     point_at(monkeypatch, archive.as_uri())
     folder = registry.download("facades", tmp_path / "data")
     assert everything_in(folder) == {"train", "train/1.jpg", "val", "val/1.jpg"}
-
-
-def test_empty_folder_is_filled(tmp_path, server):
-    (tmp_path / "facades").mkdir()
-    assert (registry.download("facades", tmp_path) / "train" / "1.jpg").is_file()
 
 
 def test_links_to_earlier_files_become_copies(tmp_path, server):
@@ -311,12 +242,9 @@ def test_links_to_earlier_files_become_copies(tmp_path, server):
 
 def test_known_digest_is_checked(tmp_path, monkeypatch, server):
     point_at(monkeypatch, server.url, sha256="0" * 64)
-    with refused(server.url, "hash does not match"):
+    with refused(server.url, "hash"):
         registry.download("facades", tmp_path)
     assert everything_in(tmp_path) == set()
-
-
-# download: interrupted, concurrent.
 
 
 def test_left_overs_of_an_interrupted_attempt_are_swept_not_used(tmp_path, server):
@@ -344,33 +272,16 @@ def test_interruption_by_the_user_leaves_nothing(tmp_path, monkeypatch, server):
     assert (registry.download("facades", tmp_path) / "train" / "1.jpg").is_file()
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL.")
-def test_kill_while_unpacking_leaves_no_half_set(tmp_path, monkeypatch):
-    # A process killed without notice, at the worst moment: a split is on disk already.
-    archive = tmp_path / "facades.tar.gz"
-    archive.write_bytes(make_archive(GOOD))
-    data = tmp_path / "data"
-    program = (
-        "import dataclasses, os, signal\n"
-        "from pix2pix_tf.data import registry\n"
-        "registry.PUBLISHED['facades'] = dataclasses.replace(\n"
-        f"    registry.PUBLISHED['facades'], url={archive.as_uri()!r})\n"
-        "registry.shutil.copyfileobj = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"registry.download('facades', {str(data)!r})\n"
-    )
-    root = pathlib.Path(registry.__file__).parents[2]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", program]
-    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    assert not (data / "facades").exists()
-    (leftover,) = data.glob(".facades-*.part")
-    assert (leftover / "unpacked" / "facades" / "train").is_dir()
+def test_nothing_is_in_place_before_all_is_unpacked(tmp_path, monkeypatch, server):
+    copy, looks = registry.shutil.copyfileobj, []
 
-    point_at(monkeypatch, archive.as_uri())
-    folder = registry.download("facades", data)
-    assert (folder / "train" / "1.jpg").read_bytes() == PICTURE
-    assert not leftover.exists()
+    def look_and_copy(*arguments):
+        looks.append((tmp_path / "facades").exists())  # As a kill at this moment would leave it.
+        copy(*arguments)
+
+    monkeypatch.setattr(registry.shutil, "copyfileobj", look_and_copy)
+    assert (registry.download("facades", tmp_path) / "train" / "1.jpg").read_bytes() == PICTURE
+    assert looks == [False] * 3
 
 
 def test_concurrent_downloads_share_one(tmp_path, server):
@@ -422,22 +333,15 @@ def test_without_locks_the_first_to_finish_wins(tmp_path, monkeypatch, server):
     assert len(list(tmp_path.glob(".facades-*.part"))) == 1
 
 
-# download: what must be refused.
-
-
-def test_server_error_says_how_to_do_it_by_hand(tmp_path, server):
-    server.status = 404
-    with refused("'facades'", server.url, "404", tmp_path / "facades" / "train" / "*.jpg"):
+@pytest.mark.parametrize("status", [404, None])
+def test_server_error_says_how_to_do_it_by_hand(tmp_path, monkeypatch, server, status):
+    server.status, url = status, server.url
+    if status is None:
+        url = "http://127.0.0.1:1/facades.tar.gz"  # Port 1: nobody listens.
+        point_at(monkeypatch, url)
+    with refused("'facades'", url, status or "", tmp_path / "facades" / "train" / "*.jpg"):
         registry.download("facades", tmp_path)
     assert everything_in(tmp_path) == set()
-
-
-def test_no_network(tmp_path, monkeypatch):
-    url = "http://127.0.0.1:1/facades.tar.gz"  # Port 1: nobody listens.
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    point_at(monkeypatch, url)
-    with refused(url, "by hand"):
-        registry.download("facades", tmp_path)
 
 
 def test_connection_cut_in_the_middle(tmp_path, server):
@@ -465,7 +369,7 @@ def test_truncated_or_damaged_archive(tmp_path, server):
         "wrong checksum": whole[:-8] + bytes(4) + whole[-4:],
     }
     for label, server.body in damaged.items():
-        with refused("facades.tar.gz", server.url, "could not be unpacked", "retry"):
+        with refused("facades", server.url):
             registry.download("facades", tmp_path)
         assert everything_in(tmp_path) == set(), label
     server.body = whole
@@ -481,7 +385,7 @@ def test_empty_answer(tmp_path, server):
 
 def test_archive_of_something_else(tmp_path, server):
     server.body = make_archive([("horses/trainA/1.jpg", b"x")])
-    with refused(server.url, "none of the folders train, val, test"):
+    with refused(server.url, "train, val, test"):
         registry.download("facades", tmp_path)
     assert everything_in(tmp_path) == set()
 
@@ -490,6 +394,7 @@ def test_archive_of_something_else(tmp_path, server):
     "member",
     [
         ("../evil", b"x"),
+        ("{absolute}/evil", b"x"),
         ("facades/train/../../../evil", b"x"),
         ("facades/..\\..\\evil", b"x"),
         ("C:/evil", b"x"),
@@ -510,27 +415,21 @@ def test_archive_of_something_else(tmp_path, server):
 )
 def test_unsafe_member_is_refused(tmp_path, server, member):
     (tmp_path / "evil").write_bytes(b"untouched")
+    if not isinstance(member, tarfile.TarInfo):
+        member = (member[0].format(absolute=tmp_path), member[1])
     server.body = make_archive([*GOOD, member])
     name = member.name if isinstance(member, tarfile.TarInfo) else member[0]
-    with refused("unsafe member", f"'{name}'"):
+    with refused(f"'{name}'"):
         registry.download("facades", tmp_path / "data")
     assert everything_in(tmp_path) == {"evil", "data", "data/.facades.lock"}
     assert (tmp_path / "evil").read_bytes() == b"untouched"
-
-
-def test_absolute_member_is_refused(tmp_path, server):
-    target = tmp_path / "evil"
-    server.body = make_archive([*GOOD, (str(target), b"x")])
-    with refused("unsafe member", str(target)):
-        registry.download("facades", tmp_path / "data")
-    assert not target.exists()
 
 
 def test_writing_through_a_link_is_refused(tmp_path, server):
     (tmp_path / "outside").mkdir()
     link = special("facades/link", tarfile.SYMTYPE, str(tmp_path / "outside"))
     server.body = make_archive([*GOOD, link, ("facades/link/evil", b"x")])
-    with refused("unsafe member", "'facades/link'"):
+    with refused("'facades/link'"):
         registry.download("facades", tmp_path / "data")
     assert everything_in(tmp_path / "outside") == set()
 
@@ -538,20 +437,7 @@ def test_writing_through_a_link_is_refused(tmp_path, server):
 def test_foreign_folder_is_not_touched(tmp_path, server):
     (tmp_path / "facades").mkdir()
     (tmp_path / "facades" / "notes.txt").write_text("mine")
-    with refused(tmp_path / "facades", "train, val, test", "Move it away"):
+    with refused(tmp_path / "facades", "train, val, test"):
         registry.locate("facades", str(tmp_path))
     assert server.requests == []  # Refused before the gigabytes.
     assert everything_in(tmp_path) == {"facades", "facades/notes.txt"}
-
-
-def test_data_dir_that_is_a_file(tmp_path, server):
-    path = tmp_path / "data"
-    path.write_bytes(b"")
-    with refused("Cannot store", path, "--data_dir"):
-        registry.locate("facades", str(path))
-    assert server.requests == []
-
-
-def test_unknown_name(tmp_path):
-    with pytest.raises(errors.MissingInputError, match="Did you mean 'maps'"):
-        registry.download("map", tmp_path)

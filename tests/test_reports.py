@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tiny_training
 from absl.testing import absltest
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
 from pix2pix_tf.training import reports
@@ -51,36 +51,21 @@ class SampleGridTest(tf.test.TestCase):
         white[:22] = False
         self.assertAllEqual(np.unique(grid[white]), [255])
 
-    def test_a_title_that_is_too_long_is_in_smaller_letters(self):
-        image = flat(1.0, width=100)
-
-        def right_edge(title):
-            header = reports.sample_grid([[image] * 2], titles=[title, ""])[:22]
-            return np.flatnonzero((header < 255).any(axis=(0, 2))).max()
-
-        self.assertBetween(right_edge("Encoder-decoder, L1"), 90, 99)
-        self.assertBetween(right_edge("Encoder-decoder, L1+GAN"), 80, 101)
-
     def test_the_pixels_of_an_image_keep_their_order(self):
         image = np.linspace(-1, 1, 16 * 16 * 3, dtype=np.float32).reshape(16, 16, 3)
         grid = reports.sample_grid([[image, -image]], titles=["a", "b"])
         self.assertAllClose(grid[22:38, :16], (image + 1) * 127.5, atol=1)
         self.assertAllClose(grid[22:38, 20:36], (1 - image) * 127.5, atol=1)
 
-    def test_each_column_has_its_title(self):
-        image = flat(0.0, 0.0, 0.0, height=8, width=64)
-
-        def header(*titles):
-            return reports.sample_grid([[image] * 3], titles=titles)[:22]
-
-        named = header("input", "output", "target")
-        self.assertAllEqual(reports.sample_grid([[image] * 3])[:22], named)
-        blank = header("", "", "")
-        for column in range(3):
-            area = np.s_[:, column * 68 : column * 68 + 64]
-            self.assertAllEqual(np.unique(blank[area]), [255])
-            self.assertLess(named[area].min(), 64)
-        self.assertAllEqual(header("input", "", "")[:, :64], named[:, :64])
+    def test_each_column_has_its_title_in_letters_that_fit(self):
+        blank, titled = (
+            reports.sample_grid([[flat(1.0, width=100)] * 2], titles=titles)[:22]
+            for titles in (["", ""], ["Encoder-decoder, L1+GAN", "target"])
+        )
+        self.assertAllEqual(np.unique(blank), [255])
+        columns = np.flatnonzero((titled < 255).any(axis=(0, 2)))
+        self.assertBetween(max(columns[columns < 104]), 60, 99)
+        self.assertGreater(max(columns), 110)
 
     def test_a_row_for_a_notebook_is_the_grid_of_its_pictures(self):
         row = {"input": flat(0.5, -0.5, 0.0), "grey": flat(-1.0)}
@@ -88,13 +73,6 @@ class SampleGridTest(tf.test.TestCase):
             self.assertAllEqual(
                 np.asarray(picture), reports.sample_grid([[*row.values()]], titles=[*row])
             )
-
-    def test_the_file_holds_the_grid(self):
-        grid = reports.sample_grid([[flat(0.5, -0.5, 0.0)] * 3])
-        with tempfile.TemporaryDirectory() as folder:
-            reports.write_sample_grid(pathlib.Path(folder), 1234, grid)
-            with Image.open(pathlib.Path(folder, "samples", "step_00001234.png")) as picture:
-                self.assertAllEqual(np.asarray(picture), grid)
 
 
 class ReportTestCase(absltest.TestCase):
@@ -135,41 +113,33 @@ class MetricsTest(ReportTestCase):
 
 class PlotTest(ReportTestCase):
     def plot(self, *records, gan_loss="vanilla"):
-        """Returns what was drawn: label to (steps, values), and the titles."""
+        """Returns the curves by panel, label to (steps, values), and the lines across them."""
         self.write_metrics(*records)
-        drawn, titles = {}, []
-        plot, set_title = Axes.plot, Axes.set_title
+        panels = []
 
-        def note_plot(axes, steps, values, *, label, **arguments):
-            drawn[label] = (list(steps), list(values))
-            return plot(axes, steps, values, label=label, **arguments)
+        def note(figure, file, **unused):
+            file.write(b"drawn")
+            for axes in figure.axes:
+                curves = {
+                    line.get_label(): tuple(map(list, line.get_data())) for line in axes.get_lines()
+                }
+                panels.append((axes.get_title(loc="left"), curves))
 
-        def note_title(axes, title, **arguments):
-            titles.append(title)
-            return set_title(axes, title, **arguments)
-
-        with (
-            mock.patch.object(Axes, "plot", note_plot),
-            mock.patch.object(Axes, "set_title", note_title),
-            mock.patch.object(Axes, "axhline", autospec=True) as line,
-        ):
+        with mock.patch.object(Figure, "savefig", note):
             reports.plot_losses(self.workdir, gan_loss=gan_loss)
-        self.lines = [call.args[1] for call in line.call_args_list]
-        return drawn, titles
-
-    def assert_picture(self):
-        with Image.open(self.workdir / "losses.png") as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-        self.assertGreater(len(np.unique(pixels.reshape(-1, 3), axis=0)), 5)
-        return pixels.shape
+        self.assertEqual((self.workdir / "losses.png").read_bytes(), b"drawn")
+        return panels
 
     def test_all_terms(self):
-        drawn, titles = self.plot(
+        (adversarial, curves), (reconstruction, others) = self.plot(
             dict(step=1, discriminator_loss=0.7, adversarial_loss=0.8, l1_loss=0.3, l2_loss=0.2),
             dict(step=5, discriminator_loss=0.6, adversarial_loss=0.9, l1_loss=0.2, l2_loss=0.1),
         )
+        self.assertEqual((adversarial, reconstruction), ("adversarial", "reconstruction"))
+        (undecided,) = [name for name in curves if "log 2" in name]
+        self.assertEqual(curves.pop(undecided)[1], [math.log(2)] * 2)
         self.assertEqual(
-            drawn,
+            {**curves, **others},
             {
                 "discriminator": ([1, 5], [0.7, 0.6]),
                 "generator": ([1, 5], [0.8, 0.9]),
@@ -177,45 +147,39 @@ class PlotTest(ReportTestCase):
                 "L2": ([1, 5], [0.2, 0.1]),
             },
         )
-        self.assertEqual(titles, ["adversarial", "reconstruction"])
-        self.assertEqual(self.lines, [math.log(2)])
 
-    def test_l1_alone_is_one_panel(self):
-        drawn, titles = self.plot(dict(step=1, l1_loss=0.3), dict(step=2, l1_loss=0.2))
-        self.assertEqual(drawn, {"L1": ([1, 2], [0.3, 0.2])})
-        self.assertEqual(titles, ["reconstruction"])
-        height, width, _ = self.assert_picture()
-        self.assertGreater(width, 2 * height)
-
-    def test_the_measure_of_checkpoints_is_drawn_where_there_is_one(self):
-        drawn, titles = self.plot(
-            dict(step=1, l1_loss=0.3),
-            dict(step=2, l1_loss=0.2, held_out_psnr=9.5),
-            dict(step=3, l1_loss=0.2),
-            dict(step=4, l1_loss=0.1, held_out_psnr=9.75),
+    def test_only_what_was_logged_is_drawn(self):
+        ((title, curves),) = self.plot(
+            dict(step=1, discriminator_loss=0.5, adversarial_loss=0.5), gan_loss="lsgan"
         )
-        self.assertEqual(drawn["psnr"], ([2, 4], [9.5, 9.75]))
-        self.assertEqual(titles, ["reconstruction", "psnr of the checkpoints, held-out pairs"])
+        # An undecided discriminator scores log 2 with vanilla only.
+        self.assertEqual((title, set(curves)), ("adversarial", {"discriminator", "generator"}))
+        records = [dict(step=1, l1_loss=0.3), dict(step=2, l1_loss=0.2, held_out_psnr=9.5)]
+        (_, curves), (title, measures) = self.plot(*records, dict(step=3, l1_loss=0.1))
+        self.assertEqual(curves, {"L1": ([1, 2, 3], [0.3, 0.2, 0.1])})
+        self.assertEqual(measures, {"psnr": ([2], [9.5])})
 
-    def test_adversarial_alone_is_one_panel(self):
-        record = dict(step=1, discriminator_loss=0.5, adversarial_loss=0.5)
-        _, titles = self.plot(record, gan_loss="lsgan")
-        self.assertEqual(titles, ["adversarial"])
-        self.assertEqual(self.lines, [])  # Undecided is log 2 with vanilla only.
-        self.assert_picture()
-
-    def test_without_metrics_there_is_no_picture(self):
+    def test_the_picture(self):
         reports.plot_losses(self.workdir, gan_loss="vanilla")
-        self.assertFalse((self.workdir / "losses.png").exists())
+        self.assertFalse((self.workdir / "losses.png").exists())  # There are no metrics.
+        self.write_metrics(dict(step=1, l1_loss=0.3), dict(step=2, l1_loss=0.2))
+        reports.plot_losses(self.workdir, gan_loss="vanilla")
+        with Image.open(self.workdir / "losses.png") as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        self.assertGreater(len(np.unique(pixels.reshape(-1, 3), axis=0)), 5)
+        self.assertGreater(pixels.shape[1], 2 * pixels.shape[0])  # One panel.
 
 
 class PageTest(ReportTestCase):
-    def write(self, **settings) -> str:
-        reports.write_page(self.workdir, tiny_training.make_config(num_steps=12345, **settings))
+    def write(self, *, best=None, held_out=None, **settings) -> str:
+        config = tiny_training.make_config(num_steps=12345, **settings)
+        reports.write_page(self.workdir, config, best=best, held_out=held_out)
         return (self.workdir / "index.html").read_text(encoding="utf-8")
 
-    def test_names_are_escaped(self):
+    def test_names_are_escaped_and_the_folder_is_quoted(self):
         dataset = "a<script>alert('x')</script>&b"
+        self.workdir = self.workdir / "a run"
+        self.workdir.mkdir()
         page = self.write(dataset=dataset)
         self.assertNotIn("<script", page)
         self.assertNotIn("alert('x')", page)
@@ -223,51 +187,43 @@ class PageTest(ReportTestCase):
         self.assertEqual(html.unescape(title), f"pix2pix: {dataset}, AtoB")
         settings = html.unescape(re.search("</summary><pre>(.*?)</pre>", page, re.DOTALL).group(1))
         self.assertEqual(json.loads(settings)["dataset"], dataset)
-
-    def test_a_new_run_links_to_nothing(self):
-        page = self.write()
-        self.assertEqual(re.findall("(?:src|href)=", page), [])
-        self.assertIn("Step 0 of 12,345.", page)
-        self.assertIn("No metrics yet.", page)
-        self.assertIn("None yet.", page)
+        self.assertIn(f"--model='{self.workdir}' --input=", html.unescape(page))
 
     def test_the_best_checkpoint_and_whose_pairs_told_it(self):
-        config = tiny_training.make_config()
-        self.assertNotIn("best checkpoint,", self.write())
-        self.assertIn("<p>Training pairs, with the same", self.write())
-        self.assertNotIn("checkpoint=best", self.write())
-        self.assertNotIn("pix2pix_tf.evaluate", self.write())  # There is nothing to measure.
+        page = self.write()  # There is nothing yet, and nothing to measure.
+        self.assertEqual(re.findall("(?:src|href)=", page), [])
+        self.assertIn("Step 0 of 12,345.", page)
+        self.assertIn("<p>Training pairs", page)
+        self.assertNotIn("checkpoint=best", page)
+        self.assertNotIn("pix2pix_tf.evaluate", page)
         best = dict(metric="l1", split="val", value=0.36401, step=2000)
-        reports.write_page(self.workdir, config, best=best, held_out="val")
-        page = (self.workdir / "index.html").read_text(encoding="utf-8")
-        self.assertIn("best checkpoint, by l1 on val</th><td>0.3640 at step 2,000<", page)
-        self.assertIn("<p>Pairs of val, never trained on, with the same", page)
+        page = self.write(best=best, held_out="val")
+        self.assertIn("by l1 on val</th><td>0.3640 at step 2,000<", page)
+        self.assertIn("<p>Pairs of val, never trained on", page)
         self.assertIn("checkpoint=best", page)
         self.assertIn(f"pix2pix_tf.evaluate  --model={self.workdir} ", page)
 
-    def test_a_folder_with_a_space_is_quoted_in_the_commands(self):
-        folder = self.workdir / "a run"
-        folder.mkdir()
-        reports.write_page(folder, tiny_training.make_config())
-        page = html.unescape((folder / "index.html").read_text(encoding="utf-8"))
-        self.assertIn(f"--model='{folder}' --input=", page)
+    def write_samples(self, *steps) -> str:
+        """Writes grids, and returns the name of a copy that somebody has made of one."""
+        for step in steps:
+            reports.write_sample_grid(self.workdir, step, np.full([4, 4, 3], step % 256, np.uint8))
+        copy = self.workdir / "samples" / "step_00000005 copy.png"
+        copy.write_bytes(b"")
+        return copy.name
 
     def test_later_samples_are_removed_and_nothing_else(self):
-        for step in (5, 50, 10**8):
-            reports.write_sample_grid(self.workdir, step, np.zeros([4, 4, 3], np.uint8))
-        copy = self.workdir / "samples" / "step_00000050 copy.png"
-        copy.write_bytes(b"")
+        copy = self.write_samples(5, 50, 10**8)
         reports.remove_later_samples(self.workdir, step=5)
         names = sorted(path.name for path in (self.workdir / "samples").iterdir())
-        self.assertEqual(names, ["step_00000005.png", copy.name])
+        self.assertEqual(names, sorted(["step_00000005.png", copy]))
+        with Image.open(self.workdir / "samples" / names[1]) as picture:
+            self.assertEqual((picture.size, picture.getpixel((0, 0))), ((4, 4), (5, 5, 5)))
 
     def test_newest_samples_come_first_and_newest_numbers_are_shown(self):
         self.write_metrics({"step": 5, "l1_loss": 0.5}, {"step": 1200, "l1_loss": 0.123456})
-        reports.plot_losses(self.workdir, gan_loss="none")
-        for step in (5, 10**8, 1200, 50):  # By number: the name of one has a digit more.
-            reports.write_sample_grid(self.workdir, step, np.zeros([4, 4, 3], np.uint8))
+        (self.workdir / "losses.png").touch()
+        self.write_samples(5, 10**8, 1200, 50)  # By number: the name of one has a digit more.
         (self.workdir / "samples" / ".step_00000077.png.half").write_bytes(b"")
-        (self.workdir / "samples" / "step_00000005 copy.png").write_bytes(b"")
         page = self.write()
         self.assertEqual(
             re.findall('src="([^"]*)"', page),

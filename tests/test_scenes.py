@@ -5,15 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import hashlib
-import unittest
 
 import numpy as np
 from absl.testing import parameterized
+from refusals import refused
 
-from pix2pix_tf import errors
 from pix2pix_tf.data import scenes
-
-_CLASS_INDEX = {scene_class.name: number for number, scene_class in enumerate(scenes.CLASSES)}
 
 
 @functools.cache
@@ -28,9 +25,7 @@ def _digest(scene: scenes.Scene) -> str:
 
 
 class DrawSceneTest(parameterized.TestCase):
-    @parameterized.named_parameters(
-        ("32", 32), ("64", 64), ("128", 128), ("256", 256), ("no_power_of_two", 100)
-    )
+    @parameterized.parameters(32, 256, 100)
     def test_shapes_and_dtypes(self, size):
         scene = scenes.draw_scene(size, seed=1, index=2)
         self.assertEqual(scene.class_index.shape, (size, size))
@@ -39,37 +34,20 @@ class DrawSceneTest(parameterized.TestCase):
         for array in scene:
             self.assertEqual(array.dtype, np.uint8)
 
-    @parameterized.named_parameters(("64", 64), ("128", 128))
-    def test_equal_arguments_give_equal_bytes(self, size):
-        first = scenes.draw_scene(size, seed=3, index=4)
-        np.random.random(5)  # The global generator must not matter.
-        second = scenes.draw_scene(np.int64(size), seed=np.int64(3), index=np.int64(4))
-        self.assertEqual(_digest(first), _digest(second))
-
-    def test_global_random_state_is_left_alone(self):
+    def test_equal_arguments_give_equal_bytes_whatever_is_random_elsewhere(self):
+        first = scenes.draw_scene(64, seed=3, index=4)
         np.random.seed(0)
         expected = np.random.random()
         np.random.seed(0)
-        scenes.draw_scene(32, seed=0, index=0)
+        second = scenes.draw_scene(np.int64(64), seed=np.int64(3), index=np.int64(4))
         self.assertEqual(np.random.random(), expected)
+        self.assertEqual(_digest(first), _digest(second))
 
-    @parameterized.named_parameters(
-        ("index", {"seed": 0, "index": 1}),
-        ("seed", {"seed": 1, "index": 0}),
-    )
-    def test_another_number_is_another_scene(self, other):
-        first = scenes.draw_scene(64, seed=0, index=0)
-        second = scenes.draw_scene(64, **other)
-        self.assertFalse(np.array_equal(first.class_index, second.class_index))
-        self.assertFalse(np.array_equal(first.photo, second.photo))
-
-    def test_all_scenes_of_a_series_differ(self):
-        self.assertLen({scene.class_index.tobytes() for scene in _scenes()}, len(_scenes()))
-
-    def test_seed_and_index_are_not_interchangeable(self):
-        first = scenes.draw_scene(64, seed=1, index=2)
-        second = scenes.draw_scene(64, seed=2, index=1)
-        self.assertFalse(np.array_equal(first.class_index, second.class_index))
+    def test_another_number_is_another_scene(self):
+        numbers = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1)]
+        drawn = [scenes.draw_scene(64, seed=seed, index=index) for seed, index in numbers]
+        for arrays in zip(*drawn):
+            self.assertLen({array.tobytes() for array in arrays}, len(numbers))
 
     def test_threads_do_not_disturb_each_other(self):
         draw = functools.partial(scenes.draw_scene, 64, seed=0)
@@ -85,7 +63,7 @@ class DrawSceneTest(parameterized.TestCase):
             digest.update(scene.class_index.tobytes())
         self.assertEqual(digest.hexdigest()[:16], "dad011a47904e482")
 
-    @parameterized.named_parameters(("index_0", 0), ("index_1", 1), ("index_5", 5))
+    @parameterized.parameters(0, 5)
     def test_layout_is_the_same_at_every_size(self, index):
         small = scenes.draw_scene(64, seed=0, index=index).class_index
         large = scenes.draw_scene(256, seed=0, index=index).class_index
@@ -93,27 +71,15 @@ class DrawSceneTest(parameterized.TestCase):
         # pairs of different scenes, none agrees on more than 0.78.
         self.assertGreater(np.mean(large[2::4, 2::4] == small), 0.9)
 
-    @parameterized.named_parameters(("one_under", 31), ("zero", 0), ("negative", -64))
-    def test_too_small_a_size_is_refused(self, size):
-        with self.assertRaisesRegex(
-            errors.InputError, rf"of {size}x{size} pixels is too small .* Pass a size of 32 or more"
-        ):
-            scenes.draw_scene(size, seed=0, index=0)
-
-    @parameterized.named_parameters(("seed", -1, 0), ("index", 0, -1))
-    def test_negative_numbers_are_refused(self, seed, index):
-        with self.assertRaisesRegex(
-            errors.InputError, rf"seed={seed} and index={index} were given.* not negative"
-        ):
-            scenes.draw_scene(64, seed=seed, index=index)
+    @parameterized.parameters((31, 0, 0, "31x31"), (-64, 0, 0, "-64"), (64, -1, 0, "-1"))
+    def test_numbers_that_cannot_be(self, size, seed, index, shown):
+        with refused(shown):
+            scenes.draw_scene(size, seed=seed, index=index)
+        with refused("index=-1"):
+            scenes.draw_scene(64, seed=0, index=-1)
 
 
 class LabelsTest(parameterized.TestCase):
-    def test_classes_have_different_names_and_colors(self):
-        self.assertLen(scenes.CLASSES, 12)
-        self.assertLen({scene_class.name for scene_class in scenes.CLASSES}, 12)
-        self.assertLen({scene_class.color for scene_class in scenes.CLASSES}, 12)
-
     def test_labels_are_the_class_colors(self):
         for scene in _scenes()[:16]:
             expected = np.zeros_like(scene.labels)
@@ -121,15 +87,13 @@ class LabelsTest(parameterized.TestCase):
                 expected[scene.class_index == number] = scene_class.color
             np.testing.assert_array_equal(scene.labels, expected)
 
-    def test_every_class_occurs(self):
-        found = set(np.unique([scene.class_index for scene in _scenes()]))
-        self.assertEqual(found, set(range(len(scenes.CLASSES))))
-
     def test_every_scene_is_a_house(self):
         for index, scene in enumerate(_scenes()):
             found = {scenes.CLASSES[number].name for number in np.unique(scene.class_index)}
             self.assertContainsSubset({"background", "facade", "window"}, found, msg=index)
             self.assertTrue(found & {"door", "shop"}, msg=index)
+        found = set(np.unique([scene.class_index for scene in _scenes()]))
+        self.assertEqual(found, set(range(len(scenes.CLASSES))))
 
     def test_parts_are_two_pixels_thick_at_64(self):
         # Measured: 0.009 of the runs are shorter, where an arch or the slope of a
@@ -157,14 +121,7 @@ class PhotoTest(parameterized.TestCase):
         ]
         return sum(squares) / photo.size
 
-    def test_one_color_per_class_does_not_explain_the_photo(self):
-        # Mean absolute error, in grey levels: measured 29.8.
-        best = np.zeros_like(self.photo)
-        for mask in self._class_masks():
-            best[mask] = self.photo[mask].mean(axis=0)
-        self.assertGreater(np.mean(np.abs(self.photo - best)), 24.0)
-
-    def test_one_color_per_class_and_scene_does_not_explain_the_photo(self):
+    def test_labels_do_not_explain_all_of_the_photo(self):
         errors_by_scene = []
         for class_index, photo in zip(self.class_index, self.photo):
             best = np.zeros_like(photo)
@@ -191,43 +148,3 @@ class PhotoTest(parameterized.TestCase):
         for step in (distance, -distance):
             moved = self._variance_within_classes(np.roll(self.photo, step, axis=axis))
             self.assertGreater(moved / in_place, least_ratio)
-
-    def test_windows_are_darker_than_walls(self):
-        brightness = self.photo.mean(axis=-1)
-        window = brightness[self.class_index == _CLASS_INDEX["window"]].mean()
-        wall = brightness[self.class_index == _CLASS_INDEX["facade"]].mean()
-        self.assertGreater(wall - window, 20.0)  # Measured: 30.
-
-    def test_walls_have_several_colors_but_not_any_color(self):
-        walls = np.stack(
-            [
-                photo[class_index == _CLASS_INDEX["facade"]].mean(axis=0)
-                for class_index, photo in zip(self.class_index, self.photo)
-            ]
-        )
-        spread = walls.std(axis=0).mean()
-        self.assertBetween(spread, 15.0, 50.0)  # Measured: 32.
-        # Brick, sand and grey: no wall is bluish.
-        self.assertGreater((walls[:, 0] - walls[:, 2]).min(), -10.0)
-
-    def test_photo_is_neither_flat_nor_burnt_out(self):
-        for index, scene in enumerate(_scenes()):
-            self.assertGreater(scene.photo.std(), 25.0, msg=index)
-            self.assertLess(np.mean(scene.photo == 255), 0.1, msg=index)
-
-    def test_light_comes_from_both_sides(self):
-        # The near end of a front is the brighter one.
-        differences = []
-        for class_index, photo in zip(self.class_index, self.photo):
-            is_wall = class_index == _CLASS_INDEX["facade"]
-            brightness = photo.mean(axis=-1)
-            left = brightness[:, :32][is_wall[:, :32]].mean()
-            right = brightness[:, 32:][is_wall[:, 32:]].mean()
-            differences.append(left - right)
-        share = np.mean(np.array(differences) > 0)
-        self.assertBetween(share, 0.25, 0.75)
-        self.assertGreater(np.mean(np.abs(differences)), 6.0)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -81,15 +81,8 @@ class SegmentationTest(tf.test.TestCase):
         self.assertEqual(set(result["ground_truth"].values()), {1.0})
         self.assertEqual(result["most_frequent_class"], dict(name="light", share=0.75))
         self.assertEqual(result["confusion_matrix"], [[8, 0], [8, 16]])
-        self.assertEqual(
-            result["segmenter"],
-            dict(
-                weights="from scratch",
-                step=2500,
-                weights_sha256="a1b2",
-                classes=["dark", "light"],
-            ),
-        )
+        about = dict(weights="from scratch", step=2500, weights_sha256="a1b2")
+        self.assertEqual(result["segmenter"], dict(about, classes=["dark", "light"]))
         scores = {x.name: (x.value, x.ground_truth) for x in measure.scores(result)}
         self.assertEqual(scores["per_pixel_accuracy"], (0.75, 1.0))
         self.assertIn("nearest colours", self.notes[1])
@@ -101,12 +94,10 @@ class SegmentationTest(tf.test.TestCase):
         own = measure.add(measured_pairs.make_pair(_BLACK, _WHITE))
         self.assertEqual(own, {"per_pixel_accuracy": 0.0})
         self.assertEqual(sum(map(sum, measure.result()["confusion_matrix"])), 4)
-
-    def test_a_picture_that_is_ignored_altogether_has_no_score(self):
-        measure = self.make(pair=np.zeros_like(_WHITE) + np.array([255, 0, 0], np.uint8))
+        source[:] = (255, 0, 0)
+        measure = self.make(pair=source)  # Nothing of which counts.
         own = measure.add(measured_pairs.make_pair(_BLACK, _WHITE))
-        self.assertEqual(own, {"per_pixel_accuracy": None})
-        self.assertIsNone(measure.result())
+        self.assertEqual((own, measure.result()), ({"per_pixel_accuracy": None}, None))
 
     def test_labels_are_read_before_they_are_scaled(self):
         # 1 pixel dark, 2 void, 5 light: scaled to 4 pixels, the borders would have other colours.
@@ -117,7 +108,6 @@ class SegmentationTest(tf.test.TestCase):
         measure.add(measured_pairs.make_pair(_WHITE, _WHITE))
         self.assertEqual(self.segmenter.size, (8, 8))
         self.assertEqual(measure.result()["confusion_matrix"], [[0, 8], [0, 40]])
-        self.assertIn("before these are scaled", self.notes[1])
 
     def test_labels_of_a_wide_pair_count_where_its_square_is(self):
         source = np.zeros([8, 16, 3], np.uint8)
@@ -161,19 +151,12 @@ class SegmentationTest(tf.test.TestCase):
     def test_wide_pictures_with_maps_of_another_shape_are_refused(self):
         folder = self.write_map(np.zeros([8, 16], np.uint8))
         measure = self.make(class_maps=folder, one=np.zeros([20, 30, 3], np.uint8))
-        message = "class map of 'one' is 16x8 pixels and its pictures are 30x20, of another shape"
-        with self.assertRaisesRegex(InputError, message):
+        with self.assertRaisesRegex(InputError, "'one' is 16x8 .* 30x20"):
             measure.add(measured_pairs.make_pair(_BLACK, _BLACK, name="one"))
 
-    def test_missing_class_maps_are_refused_at_once(self):
+    def test_what_cannot_be_judged_is_refused_at_once(self):
         folder = self.write_map(np.zeros([8, 8], np.uint8))
-        with self.assertRaisesRegex(MissingInputError, "1 of 2 pictures have no class map"):
+        with self.assertRaisesRegex(MissingInputError, "two.png"):
             self.make(class_maps=folder, one=_BLACK, two=_BLACK)
-
-    def test_outputs_that_are_no_photos_are_refused(self):
-        with self.assertRaisesRegex(InputError, "direction is AtoB, whose outputs are no photos"):
+        with self.assertRaisesRegex(InputError, "AtoB"):  # The outputs are no photos.
             self.make(direction="AtoB")
-
-
-if __name__ == "__main__":
-    tf.test.main()

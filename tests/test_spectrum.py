@@ -32,13 +32,14 @@ def blur(pixels: np.ndarray) -> np.ndarray:
 
 
 class RadialPowerTest(parameterized.TestCase):
-    @parameterized.parameters((4, 0.0), (20, 0.0), (20, np.pi / 2), (15, 0.9))
-    def test_a_wave_is_at_its_frequency_whatever_its_direction(self, cycles, angle):
-        power = spectrum.radial_power(wave(cycles, angle=angle))
-        self.assertLen(power, _SIZE // 2)
+    @parameterized.parameters((4, 0.0), (20, 0.0), (20, np.pi / 2), (15, 0.9), (10, 0.0, 51))
+    def test_a_wave_is_at_its_frequency_whatever_its_direction(self, cycles, angle, size=_SIZE):
+        power = spectrum.radial_power(wave(cycles, angle=angle, size=size))
+        self.assertLen(power, size // 2)
         self.assertEqual(np.argmax(power), cycles - 1)
-        self.assertAlmostEqual(spectrum.frequencies(_SIZE)[cycles - 1], cycles / _SIZE)
-        far = np.abs(np.arange(1, _SIZE // 2 + 1) - cycles) > 3
+        self.assertLen(spectrum.frequencies(size), size // 2)
+        self.assertAlmostEqual(spectrum.frequencies(size)[cycles - 1], cycles / size)
+        far = np.abs(np.arange(1, size // 2 + 1) - cycles) > 3
         self.assertLess(power[far].max(), 1e-3 * power.max())
 
     def test_power_of_the_window_by_hand(self):
@@ -50,31 +51,12 @@ class RadialPowerTest(parameterized.TestCase):
         expected = _SIZE**2 * (3 / 8 * _SIZE) ** 2 / 2
         self.assertAlmostEqual((power * counts).sum() / expected, 1.0, places=2)
 
-    def test_twice_the_contrast_is_four_times_the_power(self):
-        image = measured_pairs.random_pixels(_SIZE, _SIZE, 3) / 255.0
-        ratio = spectrum.radial_power(image) / spectrum.radial_power(image / 2 + 0.1)
-        np.testing.assert_allclose(ratio, 4.0, rtol=1e-6)
-
-    def test_white_noise_is_flat(self):
-        noise = [
-            spectrum.radial_power(np.random.RandomState(seed).normal(size=[_SIZE, _SIZE, 3]))
-            for seed in range(30)
-        ]
-        power = np.mean(noise, axis=0)
-        np.testing.assert_allclose(power[2:] / power[2:].mean(), 1.0, atol=0.3)
-
     def test_borders_that_do_not_match_leave_no_trace(self):
         # A ramp has a jump from right to left, which would be power at all frequencies.
         rows = np.linspace(-1, 1, _SIZE)
         ramp = np.broadcast_to(rows[:, np.newaxis, np.newaxis], [_SIZE, _SIZE, 3])
         power = spectrum.radial_power(ramp)
         self.assertLess(power[_SIZE // 4 :].max(), 1e-6 * power.max())
-
-    def test_odd_sizes(self):
-        power = spectrum.radial_power(wave(10, size=51))
-        self.assertLen(power, 25)
-        self.assertLen(spectrum.frequencies(51), 25)
-        self.assertEqual(np.argmax(power), 9)
 
 
 class MeasureTest(absltest.TestCase):
@@ -117,7 +99,3 @@ class MeasureTest(absltest.TestCase):
             measure.add(measured_pairs.make_pair(output, target))
         self.assertAlmostEqual(measure.result()["high_frequency_ratio"], 0.5, delta=0.01)
         self.assertStartsWith(spectrum.plot(measure.result()), b"\x89PNG")
-
-
-if __name__ == "__main__":
-    absltest.main()

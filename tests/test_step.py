@@ -62,7 +62,25 @@ def reference_steps(config, source, target, num_steps: int):
     return state, adam_g, adam_d, reported
 
 
+class StubTestCase(tf.test.TestCase, parameterized.TestCase):
+    """On networks of two layers: what a step does with them is the same."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.enter_context(tiny_training.stub_networks(keeps_discriminator=cls.keeps_discriminator))
+        cls.enter_context(tiny_training.plain_convolutions())
+
+    keeps_discriminator = False
+
+
 class UpdateTest(tf.test.TestCase):
+    """On the real networks."""
+
+    def setUp(self):
+        super().setUp()
+        self.enter_context(tiny_training.plain_convolutions())
+
     def test_equals_the_update_written_out(self):
         # lambda_l1 near 1 so that an error in the adversarial gradient is not drowned.
         config = tiny_training.make_config(
@@ -97,67 +115,77 @@ class UpdateTest(tf.test.TestCase):
         self.assertLess(np.mean(l1[-5:]), np.mean(l1[:3]) / 2)
 
 
-class OrderAndPartsTest(tf.test.TestCase, parameterized.TestCase):
-    def _step(self, batch, **settings):
-        """Returns the losses of one step, and the first moments of both networks."""
-        state, train_step = tiny_training.build(
-            tiny_training.make_config(batch_size=len(batch[0]), lambda_l1=0.5, **settings)
-        )
-        losses = train_step(batch)
-        moments = [
-            moment
-            for optimizer in (state.generator_optimizer, state.discriminator_optimizer)
-            for moment in tiny_training.optimizer_variables(optimizer.optimizer)
-            if moment.ndim
-        ]
-        return losses, moments
+def take_step(batch, **settings):
+    """Returns the losses of one step, and the first moments of both networks."""
+    state, train_step = tiny_training.build(
+        tiny_training.make_config(batch_size=len(batch[0]), lambda_l1=0.5, **settings)
+    )
+    losses = train_step(batch)
+    moments = [
+        moment
+        for optimizer in (state.generator_optimizer, state.discriminator_optimizer)
+        for moment in tiny_training.optimizer_variables(optimizer.optimizer)
+        if moment.ndim
+    ]
+    return losses, moments
 
+
+class OrderAndPartsTest(StubTestCase):
     def test_simultaneous_is_against_the_discriminator_before(self):
         # A rate so small that D hardly moves makes both orders one.
         batch = tiny_training.random_batch(2)
-        expected, expected_moments = self._step(batch, learning_rate=1e-9)
+        expected, expected_moments = take_step(batch, learning_rate=1e-9)
         # A rate that moves D in this step changes nothing: G learns against the D before.
         for rate in (1e-9, 0.1):
-            losses, moments = self._step(batch, update_order="simultaneous", learning_rate=rate)
+            losses, moments = take_step(batch, update_order="simultaneous", learning_rate=rate)
             self.assertAllClose(losses, expected, rtol=1e-5)
             for moment, wanted in zip(moments, expected_moments):
                 self.assertAllClose(moment, wanted, rtol=1e-3, atol=1e-6)
-        losses, _ = self._step(batch, learning_rate=0.1)
+        losses, _ = take_step(batch, learning_rate=0.1)
         self.assertNotAllClose(losses["adversarial_loss"], expected["adversarial_loss"], rtol=0.01)
 
     @parameterized.parameters("sequential", "simultaneous")
     def test_parts_without_batch_statistics_make_the_whole(self, update_order):
         batch = tiny_training.random_batch(6)
         common = dict(norm="none", update_order=update_order, learning_rate=1e-2)
-        whole, moments = self._step(batch, **common)
-        losses, moments_of_parts = self._step(batch, accumulate=3, **common)
+        whole, moments = take_step(batch, **common)
+        losses, moments_of_parts = take_step(batch, accumulate=3, **common)
         self.assertAllClose(losses, whole, rtol=1e-5)
         for moment, wanted in zip(moments_of_parts, moments):
             self.assertAllClose(moment, wanted, rtol=1e-3, atol=1e-6)
+
+
+class DiscriminatorInPartsTest(StubTestCase):
+    """With the layers of the real discriminator that know of the batch or the step."""
+
+    keeps_discriminator = True
 
     @parameterized.parameters("sequential", "simultaneous")
     def test_spectral_norm_rescales_once_a_step(self, update_order):
         batch = [tf.concat([x] * 2, axis=0) for x in tiny_training.random_batch(1)]
         settings = dict(spectral_norm=True, norm="none", dropout=0.0, update_order=update_order)
-        found, moments = self._step(batch, accumulate=2, **settings)
+        found, moments = take_step(batch, accumulate=2, **settings)
         # Both halves are the same pair, so the parts make what one of them makes alone.
-        expected, expected_moments = self._step([x[:1] for x in batch], **settings)
+        expected, expected_moments = take_step([x[:1] for x in batch], **settings)
         self.assertAllClose(found, expected, rtol=1e-5)
         for moment, wanted in zip(moments, expected_moments):
             self.assertAllClose(moment, wanted, rtol=1e-3, atol=1e-6)
 
     def test_each_part_is_normalised_by_itself(self):
-        batch = tiny_training.random_batch(4)
-        losses, _ = self._step(batch, accumulate=4, dropout=0.0)
-        alone = [self._step([x[i : i + 1] for x in batch], dropout=0.0)[0] for i in range(4)]
+        batch = tiny_training.random_batch(2)
+        losses, _ = take_step(batch, accumulate=2, dropout=0.0)
+        _, train_step = tiny_training.build(
+            tiny_training.make_config(lambda_l1=0.5, dropout=0.0, learning_rate=0.0)
+        )
+        alone = [train_step([x[i : i + 1] for x in batch]) for i in range(2)]
+        whole, _ = take_step(batch, dropout=0.0)
         # The losses before the first update, that of the discriminator.
         for name in ("discriminator_loss", "l1_loss"):
             self.assertAllClose(losses[name], np.mean([x[name] for x in alone]), rtol=1e-5)
-        whole, _ = self._step(batch, dropout=0.0)
-        self.assertNotAllClose(whole["l1_loss"], losses["l1_loss"], rtol=3e-5)
+        self.assertNotAllClose(whole["discriminator_loss"], losses["discriminator_loss"], rtol=3e-5)
 
 
-class WiringTest(tf.test.TestCase, parameterized.TestCase):
+class WiringTest(StubTestCase):
     @parameterized.named_parameters(
         ("discriminator", "generator", "discriminator"),
         ("generator", "discriminator", "generator"),
@@ -235,7 +263,7 @@ def variables_in_graph(train_step, batch) -> set[int]:
     return {id(tensor) for tensor in graph.external_captures}
 
 
-class CountersAndNoiseTest(tf.test.TestCase):
+class CountersAndNoiseTest(StubTestCase):
     """On one compiled step whose rate is 0, so that only the noise changes its losses."""
 
     @classmethod
@@ -282,7 +310,9 @@ class CountersAndNoiseTest(tf.test.TestCase):
         self.assertNotAllClose(float(self.train_step(self.batch)["l1_loss"]), losses[2], rtol=1e-6)
 
 
-class MixedPrecisionTest(tf.test.TestCase, parameterized.TestCase):
+class MixedPrecisionTest(StubTestCase):
+    keeps_discriminator = True
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -316,7 +346,12 @@ class MixedPrecisionTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(state.generator_optimizer.loss_scale, expected_scale)
 
 
-class StateTest(tf.test.TestCase):
+class StateTest(StubTestCase):
+    def test_no_two_streams_of_random_numbers_meet(self):
+        purposes = (seeds.ORDER, seeds.JITTER, seeds.NOISE, seeds.SAMPLES)
+        streams = {seeds.stream(seed, purpose) for seed in range(9) for purpose in purposes}
+        self.assertLen(streams, 9 * len(purposes))
+
     def test_the_seed_decides_the_initial_weights(self):
         def initial(seed):
             state = TrainState(tiny_training.make_config(seed=seed))
@@ -346,21 +381,12 @@ class StateTest(tf.test.TestCase):
         self.assertAllClose(rates, [1.0, 1.0, 0.5])
         self.assertAllClose(state.generator_optimizer.learning_rate, 0.0)
 
-    def test_adam_is_the_papers(self):
-        state = TrainState(tiny_training.make_config())
-        for scaled in (state.generator_optimizer, state.discriminator_optimizer):
-            values = scaled.optimizer.get_config()
-            self.assertAllClose(
-                [values[name] for name in ("learning_rate", "beta_1", "beta_2")],
-                [2e-4, 0.5, 0.999],
-            )
-            self.assertAllClose(values["epsilon"], 1e-8, rtol=1e-6, atol=0)
-
-    def test_settings_reach_adam(self):
-        state = TrainState(
-            tiny_training.make_config(learning_rate=0.01, adam_beta_1=0.25, adam_beta_2=0.75)
-        )
-        values = state.discriminator_optimizer.optimizer.get_config()
-        self.assertAllClose(
-            [values[name] for name in ("learning_rate", "beta_1", "beta_2")], [0.01, 0.25, 0.75]
-        )
+    def test_adam_is_the_papers_unless_the_settings_are_others(self):
+        others = dict(learning_rate=0.01, adam_beta_1=0.25, adam_beta_2=0.75)
+        for settings, expected in (({}, [2e-4, 0.5, 0.999]), (others, [0.01, 0.25, 0.75])):
+            state = TrainState(tiny_training.make_config(**settings))
+            for scaled in (state.generator_optimizer, state.discriminator_optimizer):
+                values = scaled.optimizer.get_config()
+                found = [values[name] for name in ("learning_rate", "beta_1", "beta_2")]
+                self.assertAllClose(found, expected)
+                self.assertAllClose(values["epsilon"], 1e-8, rtol=1e-6, atol=0)

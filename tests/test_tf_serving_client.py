@@ -8,27 +8,30 @@ that it serves if PIX2PIX_SERVING_MODEL names that.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.server
+import json
 import os
 import pathlib
-import struct
+import re
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
-import zlib
+from collections.abc import Sequence
 from concurrent import futures
 from unittest import mock
 
 import command_line
 import grpc
+import hostile_files
 import numpy as np
 import serving_server
 import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
+from serving_server import scripted_rest
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export.cpp_session import CppSession
@@ -48,9 +51,7 @@ class Served:
 
     addresses: dict[str, str]  # By protocol.
     version: pathlib.Path | None  # The folder that is served there, if it is known.
-
-
-_CLEANUP = contextlib.ExitStack()
+    session = staticmethod(tiny_runs.shared_session)  # Of that folder.
 
 
 def setUpModule():  # noqa: N802
@@ -60,16 +61,9 @@ def setUpModule():  # noqa: N802
         Served.addresses = dict(grpc=address, rest=os.environ["PIX2PIX_SERVING_REST"])
         folder = os.environ.get("PIX2PIX_SERVING_MODEL")
         Served.version = folder and pathlib.Path(folder, str(serving.list_versions(folder)[-1]))
+        Served.session = functools.cache(lambda: CppSession(Served.version))
         return
-    folder = pathlib.Path(_CLEANUP.enter_context(tempfile.TemporaryDirectory()))
-    tiny_runs.write_run(folder / "run")
-    Served.version = serving.save_version(folder / "run", folder / "exported")
-    grpc_address, rest_address = _CLEANUP.enter_context(serving_server.start(Served.version))
-    Served.addresses = dict(grpc=grpc_address, rest=rest_address)
-
-
-def tearDownModule():  # noqa: N802
-    _CLEANUP.close()
+    Served.addresses, Served.version = serving_server.shared(), tiny_runs.shared_version()
 
 
 def png_file(height: int, width: int, *, seed: int = 0) -> bytes:
@@ -94,20 +88,12 @@ class AnswersTest(tf.test.TestCase, parameterized.TestCase):
         size = card["config"]["crop_size"]
         image = tiny_runs.random_image(2, size, size, 3)
         z = tiny_runs.random_noise(2, card["noise_size"])
-        with CppSession(Served.version) as session:
-            expected = session.run("with_noise", image=image, z=z)["output"]
+        expected = Served.session().run("with_noise", image=image, z=z)["output"]
         with Client(Served.addresses[protocol]) as asking:
-            output = asking.translate(image, z)
+            output, first, second = (asking.translate(image, noise) for noise in (z, None, None))
         self.assertEqual(output.dtype, np.float32)
         self.assertAllClose(output, expected, rtol=0, atol=1e-4)
-
-    @parameterized.parameters(*BOTH)
-    def test_the_server_draws_noise(self, protocol):
-        image = tiny_runs.random_image(1, SIZE, SIZE, 3)
-        with Client(Served.addresses[protocol]) as asking:
-            first, second = (asking.translate(image) for _ in range(2))
-        self.assertEqual(first.shape, image.shape)
-        self.assertGreater(np.abs(first - second).mean(), 1e-4)
+        self.assertGreater(np.abs(first - second).mean(), 1e-4)  # The server draws noise.
 
     def test_answers_larger_than_grpc_takes_by_default(self):
         image = tiny_runs.random_image(1, 640, 640, 3)
@@ -138,38 +124,19 @@ def malformed_requests() -> dict[str, tuple[str, dict]]:
     image = tiny_runs.random_image(2, SIZE, SIZE, 3)
     return dict(
         type=("serving_default", dict(image=np.full(image.shape, "text"))),
-        rank_1=("serving_default", dict(image=image[0, 0, 0])),
         rank_3=("serving_default", dict(image=image[0])),
         rank_5=("serving_default", dict(image=image[np.newaxis])),
-        one_channel=("serving_default", dict(image=image[..., :1])),
         four_channels=("serving_default", dict(image=image[..., [0, 1, 2, 0]])),
-        six_channels=("serving_default", dict(image=np.tile(image, 2))),
         empty_batch=("serving_default", dict(image=image[:0])),
         no_height=("serving_default", dict(image=image[:, :0])),
         other_name=("serving_default", dict(picture=image)),
         no_noise=("with_noise", dict(image=image)),
         short_noise=("with_noise", dict(image=image, z=np.zeros((2, 3), np.float32))),
         long_noise=("with_noise", dict(image=image, z=np.zeros((2, 99_999), np.float32))),
-        noise_of_rank_1=("with_noise", dict(image=image, z=np.zeros([500], np.float32))),
         no_image=("encoded", dict(image_bytes=[b"not an image"])),
-        empty_file=("encoded", dict(image_bytes=[b""])),
         truncated=("encoded", dict(image_bytes=[png_file(SIZE, SIZE)[:200]])),
-        bomb=("encoded", dict(image_bytes=[bomb()])),
+        bomb=("encoded", dict(image_bytes=[hostile_files.png_header(30_000, 30_000)])),
         one_of_two=("encoded", dict(image_bytes=[png_file(SIZE, SIZE), b"not an image"])),
-    )
-
-
-def bomb() -> bytes:
-    """Returns a PNG of 104 bytes whose header promises 2.7 GB of pixels."""
-
-    def chunk(name: bytes, contents: bytes) -> bytes:
-        check = zlib.crc32(name + contents)
-        return struct.pack(">I", len(contents)) + name + contents + struct.pack(">I", check)
-
-    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    rows = zlib.compress(bytes(30_000))
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     )
 
 
@@ -209,36 +176,34 @@ class MalformedRequestsTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertGreater(other.result(), 1)
         codes = {name: error.code for name, error in errors.items()}
         self.assertEqual(codes, dict.fromkeys(malformed_requests(), "INVALID_ARGUMENT"))
-        for name, error in errors.items():
-            self.assertNotEmpty(error.message, name)
+        self.assertNotIn("", [error.message for error in errors.values()])
 
     @parameterized.parameters(*BOTH)
-    def test_100_megabytes(self, protocol):
-        large = [b"x" * 100_000_000]
-        with Client(Served.addresses[protocol]) as asking:
-            with self.assertRaisesRegex(ServingError, r"larger than .*\(1\d{8} vs\. 67108864"):
+    def test_requests_have_a_limit(self, protocol):
+        large = [b"x" * 2**20]
+        with Client(Served.addresses[protocol], max_message_bytes=2**20) as asking:
+            with self.assertRaisesRegex(ServingError, r"larger than .*\(1\d{6} vs\. 1048576"):
                 asking.translate_files(large)
             self.assertLen(asking.translate_files([png_file(SIZE, SIZE)]), 1)
-        with Client(Served.addresses[protocol], max_message_bytes=2**28) as asking:
+        with Client(Served.addresses[protocol], max_message_bytes=2**21) as asking:
             with self.assertRaisesRegex(ServingError, "INVALID_ARGUMENT: .*image"):
                 asking.translate_files(large)
-            self.assertLen(asking.translate_files([png_file(SIZE, SIZE)]), 1)
 
     def test_what_the_client_refuses_itself(self):
         image = tiny_runs.random_image(2, SIZE, SIZE, 3)
         with Client("localhost:1") as asking:
             for wrong in (image.astype(np.float64), image[0], image[:0], image.astype(np.uint8)):
-                with self.assertRaisesRegex(InputError, rf"image is {wrong.dtype} \[.*Pass float"):
+                with self.assertRaisesRegex(InputError, re.escape(f"{wrong.dtype} [")):
                     asking.translate(wrong)
-            with self.assertRaisesRegex(InputError, "0 files"):
+            with self.assertRaises(InputError):
                 asking.translate_files([])
         for address in ("localhost", "grpc://localhost:8500", ""):
-            with self.assertRaisesRegex(InputError, f"'{address}' is no address"):
+            with self.assertRaisesRegex(InputError, f"'{address}'"):
                 Client(address)
 
 
 @contextlib.contextmanager
-def scripted_grpc(codes: list[str], answer: list[bytes]):
+def scripted_grpc(codes: list[str], answer: Sequence[bytes] = (), *, message="as in the script"):
     """Runs a gRPC server that answers by these codes in turn; yields address and requests."""
     requests = []
 
@@ -247,9 +212,9 @@ def scripted_grpc(codes: list[str], answer: list[bytes]):
             requests.append(request)
             code = codes[min(len(requests), len(codes)) - 1]
             if code != "OK":
-                context.abort(grpc.StatusCode[code], "as in the script")
+                context.abort(grpc.StatusCode[code], message)
             response = predict_pb2.PredictResponse()
-            response.outputs["image_bytes"].CopyFrom(tf.make_tensor_proto(answer, tf.string))
+            response.outputs["image_bytes"].CopyFrom(tf.make_tensor_proto(list(answer), tf.string))
             return response
 
     server = grpc.server(futures.ThreadPoolExecutor(1))
@@ -262,32 +227,6 @@ def scripted_grpc(codes: list[str], answer: list[bytes]):
         server.stop(None).wait()
 
 
-@contextlib.contextmanager
-def scripted_rest(answers: list[tuple[int, bytes]]):
-    """Runs an HTTP server that gives these answers in turn; yields address and requests."""
-    requests = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802
-            requests.append(self.rfile.read(int(self.headers["Content-Length"])))
-            status, contents = answers[min(len(requests), len(answers)) - 1]
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(contents)
-
-        def log_message(self, *unused):
-            pass
-
-    with http.server.HTTPServer(("localhost", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01))
-        thread.start()
-        try:
-            yield f"http://localhost:{server.server_address[1]}", requests
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 class RetriesTest(tf.test.TestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
@@ -297,31 +236,28 @@ class RetriesTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_unavailable_is_tried_again_with_growing_delays(self):
         codes = ["UNAVAILABLE"] * 3 + ["OK"]
-        with scripted_grpc(codes, [b"picture"]) as (address, requests), Client(address) as asking:
-            self.assertEqual(asking.translate_files([b"file"]), [b"picture"])
-        self.assertLen(requests, 4)
-        self.assertEqual(requests[0], requests[3])
-        delays = [call.args[0] for call in self.sleep.call_args_list]
-        self.assertLen(delays, 3)
-        for delay, longest in zip(delays, (0.2, 0.4, 0.8)):
-            self.assertBetween(delay, longest / 2, longest)
-
-    def test_unavailable_for_ever(self):
-        with scripted_grpc(["UNAVAILABLE"], []) as (address, requests):
+        with scripted_grpc(codes, [b"picture"]) as (address, requests):
+            with Client(address) as asking:
+                self.assertEqual(asking.translate_files([b"file"]), [b"picture"])
+            self.assertLen(requests, 4)
+            self.assertEqual(requests[0], requests[3])
+            delays = [call.args[0] for call in self.sleep.call_args_list]
+            self.assertLen(delays, 3)
+            for delay, longest in zip(delays, (0.2, 0.4, 0.8)):
+                self.assertBetween(delay, longest / 2, longest)
+        with scripted_grpc(["UNAVAILABLE"]) as (address, requests):
             with Client(address, attempts=3) as asking:
                 with self.assertRaisesRegex(ServingError, "UNAVAILABLE: as in the script"):
                     asking.translate_files([b"file"])
         self.assertLen(requests, 3)
-        self.assertEqual(self.sleep.call_count, 2)  # Nobody waits after the last.
+        self.assertEqual(self.sleep.call_count, 3 + 2)  # Nobody waits after the last.
 
-    @parameterized.parameters(
-        "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL", "ABORTED", "DEADLINE_EXCEEDED"
-    )
-    def test_other_codes_are_final(self, code):
-        with scripted_grpc([code, "OK"], [b""]) as (address, requests), Client(address) as asking:
-            with self.assertRaisesRegex(ServingError, code):
-                asking.translate_files([b"file"])
-        self.assertLen(requests, 1)
+    def test_other_codes_are_final(self):
+        for code in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL", "DEADLINE_EXCEEDED"):
+            with scripted_grpc([code, "OK"]) as (address, requests), Client(address) as asking:
+                with self.assertRaisesRegex(ServingError, code):
+                    asking.translate_files([b"file"])
+            self.assertLen(requests, 1)
 
     def test_rest(self):
         busy = (503, b'{"error": "queue is full"}')
@@ -334,51 +270,40 @@ class RetriesTest(tf.test.TestCase, parameterized.TestCase):
             b'{"signature_name": "encoded", "inputs": {"image_bytes": [{"b64": "ZmlsZQ=="}]}}',
         )
 
-    @parameterized.parameters(
-        (400, b'{"error": "no image"}', "INVALID_ARGUMENT: no image"),
-        (429, b"", "RESOURCE_EXHAUSTED: HTTP 429"),
-        (500, b"<html>", "INTERNAL: HTTP 500"),
-        (502, b"", "INTERNAL: HTTP 502"),
-        (200, b"<html>", "INTERNAL: .* did not answer as"),
-        (200, b'{"predictions": []}', "INTERNAL: .* did not answer as"),
-        (200, b'{"outputs": [{"text": ""}]}', "INTERNAL: .* did not answer as"),
-    )
-    def test_other_answers_of_rest_are_final(self, status, contents, message):
-        with scripted_rest([(status, contents)]) as (address, requests):
-            with Client(address) as asking, self.assertRaisesRegex(ServingError, message):
-                asking.translate_files([b"file"])
-        self.assertLen(requests, 1)
-
-    def test_answers_of_rest_have_a_limit_too(self):
+    def test_other_answers_of_rest_are_final(self):
+        for status, contents, message in (
+            (400, b'{"error": "no image"}', "INVALID_ARGUMENT: no image"),
+            (429, b"", "RESOURCE_EXHAUSTED: HTTP 429"),
+            (500, b"<html>", "INTERNAL: HTTP 500"),
+            (200, b"<html>", "INTERNAL: "),
+            (200, b'{"predictions": []}', "INTERNAL: "),
+            (200, b'{"outputs": [{"text": ""}]}', "INTERNAL: "),
+        ):
+            with scripted_rest([(status, contents)]) as (address, requests):
+                with Client(address) as asking, self.assertRaisesRegex(ServingError, message):
+                    asking.translate_files([b"file"])
+            self.assertLen(requests, 1)
         long_answer = b'{"outputs": [{"b64": "' + b"A" * 4000 + b'"}]}'
         with scripted_rest([(200, long_answer)]) as (address, _):
             with Client(address, max_message_bytes=1000) as asking:
-                with self.assertRaisesRegex(ServingError, "RESOURCE_EXHAUSTED: the answer is"):
+                with self.assertRaisesRegex(ServingError, "RESOURCE_EXHAUSTED: "):
                     asking.translate_files([b"file"])
 
-    @parameterized.parameters("localhost:{}", "http://localhost:{}")
-    def test_no_server(self, address):
+    def test_no_server_and_one_that_comes_later(self):
         with http.server.HTTPServer(("localhost", 0), None) as server:
             port = server.server_address[1]  # Free again after this.
-        with Client(address.format(port), attempts=2) as asking:
-            with self.assertRaisesRegex(ServingError, f"UNAVAILABLE: .*{port}"):
-                asking.translate_files([b"file"])
-        self.assertEqual(self.sleep.call_count, 1)
-
-    def test_a_server_that_comes_later(self):
-        self.sleep.side_effect = lambda seconds: threading.Event().wait(seconds)
-        with http.server.HTTPServer(("localhost", 0), None) as server:
-            port = server.server_address[1]
+        for address in (f"localhost:{port}", f"http://localhost:{port}"):
+            with Client(address, attempts=2) as asking:
+                with self.assertRaisesRegex(ServingError, f"UNAVAILABLE: .*{port}"):
+                    asking.translate_files([b"file"])
+        self.assertEqual(self.sleep.call_count, 2)
         late = grpc.server(futures.ThreadPoolExecutor(1))
+        late.add_insecure_port(f"localhost:{port}")
         self.addCleanup(lambda: late.stop(None).wait())
-
-        def start():
-            late.add_insecure_port(f"localhost:{port}")
-            late.start()
-
-        starting = threading.Timer(1.0, start)
+        starting = threading.Timer(1.0, late.start)
         starting.start()
         self.addCleanup(starting.join)
+        self.sleep.side_effect = lambda seconds: threading.Event().wait(seconds)
         # It has no such method, which only a server can say.
         with Client(f"localhost:{port}", attempts=6) as asking:
             with self.assertRaisesRegex(ServingError, "UNIMPLEMENTED"):
@@ -393,13 +318,8 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.input.mkdir()
 
     def run_client(self, address: str, *flags: str) -> command_line.Result:
-        return command_line.run(
-            client,
-            f"--address={address}",
-            f"--input={self.input}",
-            f"--output={self.output}",
-            *flags,
-        )
+        paths = (f"--input={self.input}", f"--output={self.output}")
+        return command_line.run(client, f"--address={address}", *paths, *flags)
 
     @parameterized.parameters(*BOTH)
     def test_a_folder_with_a_file_that_is_no_image(self, protocol):
@@ -421,108 +341,76 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         output = tf.io.decode_png((self.output / "a.JPG.png").read_bytes())
         self.assertEqual(output.shape, (9, 8, 3))
 
-    @parameterized.parameters("localhost:", "http://localhost:")
-    def test_a_server_that_has_too_much_to_do(self, kind):
+    def test_a_server_that_has_too_much_to_do(self):
         (self.input / "a.png").touch()
-        is_rest = kind.startswith("http")
-        scripted = (
-            scripted_rest([(429, b"")]) if is_rest else scripted_grpc(["RESOURCE_EXHAUSTED"], [])
-        )
-        with scripted as (address, requests):
-            result = self.run_client(address)
-        self.assertLen(requests, 1)  # Not tried again.
-        self.assertEqual(result.exit_code, 1)
-        said = "HTTP 429 Too Many Requests" if is_rest else "as in the script"
-        self.assertEqual(
-            result.stderr,
-            f"error: '{self.input}/a.png' was refused (RESOURCE_EXHAUSTED: {said}). Pass a smaller "
-            "image, or try again when the server has less to do.\n",
-        )
+        for scripted in (scripted_grpc(["RESOURCE_EXHAUSTED"]), scripted_rest([(429, b"")])):
+            with scripted as (address, requests):
+                result = self.run_client(address)
+            self.assertLen(requests, 1)  # Not tried again.
+            self.assertEqual(result.exit_code, 1)
+            self.assertRegex(result.stderr, f"^error: '{self.input}/a.png' .*RESOURCE_EXHAUSTED: ")
 
-    def test_a_folder_with_the_name_of_an_image(self):
-        self.input = self.input / "x.png"
-        self.input.mkdir()
-        (self.input / "inner.png").mkdir()
-        self.assertIn("holds no images (0 files", self.run_client("localhost:1").stderr)
-        (self.input / "a.png").touch()
-        self.assertEqual(client.find_inputs(self.input), [self.input / "a.png"])
-
-    def test_one_image(self):
+    def test_one_image_and_nothing_half_written(self):
         self.input = self.input / "a.png"
         self.input.write_bytes(png_file(SIZE, SIZE))
+        with mock.patch.object(os, "replace", side_effect=KeyboardInterrupt):
+            result = self.run_client(Served.addresses["rest"])
+        self.assertEqual(result.exit_code, 130)
+        self.assertEmpty(list(self.output.iterdir()))
         result = self.run_client(Served.addresses["grpc"])
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
         self.assertEqual([path.name for path in self.output.iterdir()], ["a.png"])
 
-    def test_nothing_is_half_written(self):
-        (self.input / "a.png").write_bytes(png_file(SIZE, SIZE))
-        with mock.patch.object(os, "replace", side_effect=KeyboardInterrupt):
-            result = self.run_client(Served.addresses["rest"])
-        self.assertEqual((result.exit_code, result.stderr), (130, "Stopped.\n"))
-        self.assertEmpty(list(self.output.iterdir()))
-
     @parameterized.parameters(
-        ("UNAVAILABLE", "Start the server, or correct --address."),
-        ("DEADLINE_EXCEEDED", "Pass a larger --timeout."),
-        ("NOT_FOUND", "Correct --model"),
-        ("INTERNAL", "The server's log may say more."),
+        ("UNAVAILABLE", "--address"),
+        ("DEADLINE_EXCEEDED", "--timeout"),
+        ("NOT_FOUND", "--model"),
+        ("INTERNAL", "log"),
     )
     def test_what_no_file_is_to_blame_for_ends_the_command(self, code, advice):
         for name in ("a.png", "b.png"):
             (self.input / name).touch()
         with mock.patch.object(time, "sleep"):
-            with scripted_grpc([code], []) as (address, requests):
+            with scripted_grpc([code]) as (address, requests):
                 result = self.run_client(address)
         self.assertEqual((result.exit_code, result.stdout), (2, ""))
-        self.assertStartsWith(
-            result.stderr, f"error: '{address}' does not translate ({code}: as in the script)."
-        )
-        self.assertIn(advice, result.stderr)
-        self.assertLen(result.stderr.splitlines(), 1)
+        self.assertRegex(result.stderr, f"^error: '{address}' .*{code}.*{advice}.*\n$")
         self.assertLen(requests, 5 if code == "UNAVAILABLE" else 1)
 
-    def test_a_model_that_takes_no_files_is_said_once(self):
+    @parameterized.parameters(*BOTH)
+    def test_a_model_that_takes_no_files_is_said_once(self, protocol):
         for name in ("a.png", "b.png"):
-            (self.input / name).write_bytes(png_file(SIZE, SIZE))
-        tiny_runs.write_run(self.folder / "run", input_channels=5)
-        version = serving.save_version(self.folder / "run", self.folder / "exported")
-        with serving_server.start(version) as addresses:
-            for address in addresses:
-                expected = f"error: '{address}' serves a model that takes arrays, and no files: "
-                for result in (
-                    self.run_client(address),
-                    command_line.run(
-                        load_test, f"--address={address}", f"--input={self.input / 'a.png'}"
-                    ),
-                ):
-                    self.assertEqual((result.exit_code, result.stdout), (2, ""))
-                    (line,) = result.stderr.splitlines()
-                    self.assertStartsWith(line, expected)
-                with Client(address) as asking:
-                    image = tiny_runs.random_image(1, SIZE, SIZE, 5)
-                    self.assertEqual(asking.translate(image).shape, (1, SIZE, SIZE, 3))
+            (self.input / name).touch()
+        # As the official server says it.
+        said = 'Serving signature key "encoded" not found.'
+        scripted = scripted_grpc(["FAILED_PRECONDITION"], message=said)
+        if protocol == "rest":
+            said = 'Serving signature name: "encoded" not found in signature def'
+            scripted = scripted_rest([(400, json.dumps(dict(error=said)).encode())])
+        with scripted as (address, requests):
+            image = f"--input={self.input / 'a.png'}"
+            load_result = command_line.run(load_test, f"--address={address}", image)
+            for result in (self.run_client(address), load_result):
+                self.assertEqual((result.exit_code, result.stdout), (2, ""))
+                self.assertRegex(result.stderr, f"^error: '{address}' .* takes arrays.*\n$")
+        self.assertLen(requests, 2)
 
     def test_flags_that_cannot_be_used(self):
-        result = self.run_client("localhost:1")
-        self.assertIn(f"error: '{self.input}' holds no images", result.stderr)
+        self.assert_refused("localhost:1", f"'{self.input}'")  # There is no image in it.
         (self.input / "a.png").touch()
-        result = self.run_client("nowhere")
-        self.assertIn("error: 'nowhere' is no address", result.stderr)
-        self.output = self.input
-        result = self.run_client("localhost:1")
-        self.assertIn("where the inputs are", result.stderr)
-        self.input = self.folder / "missing"
-        result = self.run_client("localhost:1")
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn(f"error: There is no '{self.input}'", result.stderr)
-
-    def test_grpc_without_its_packages(self):
-        (self.input / "a.png").touch()
+        self.assert_refused("nowhere", "'nowhere'")
         with mock.patch.dict(sys.modules, {"grpc": None}):
-            result = self.run_client("somewhere:8500")
+            self.assert_refused("somewhere:8500", "pix2pix_tf[serving]", "http://somewhere:8501")
+        self.output = self.input
+        self.assert_refused("localhost:1", f"'{self.output}'", "overwritten")
+        self.input = self.folder / "missing"
+        self.assert_refused("localhost:1", f"'{self.input}'")
+
+    def assert_refused(self, address: str, *parts: str) -> None:
+        result = self.run_client(address)
         self.assertEqual(result.exit_code, 2)
-        self.assertIn("pip install 'pix2pix_tf[serving]'", result.stderr)
-        self.assertIn("http://somewhere:8501", result.stderr)
+        for part in parts:
+            self.assertIn(part, result.stderr)
 
     def test_rest_needs_no_tensorflow(self):
         (self.input / "a.png").write_bytes(png_file(SIZE, SIZE))
@@ -542,7 +430,3 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         ]
         subprocess.run([sys.executable, "-c", program, *flags], cwd=_REPOSITORY, check=True)
         self.assertEqual([path.name for path in self.output.iterdir()], ["a.png"])
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -1,4 +1,4 @@
-"""Tests of the TF.js export: the files, and that TF.js in Node gives what the SavedModel gives."""
+"""Tests of the TF.js export: the files, and that TF.js gives what the SavedModel gives."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 from unittest import mock
 
@@ -17,24 +18,26 @@ import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
 
-from export import frozen_graph, image_size, subpixel, tfjs, tfjs_model, tfjs_node, tfjs_weights
-from pix2pix_tf import serving
+from export import (
+    frozen_graph,
+    image_size,
+    subpixel,
+    tfjs,
+    tfjs_browser,
+    tfjs_model,
+    tfjs_node,
+    tfjs_weights,
+)
+from pix2pix_tf import networks, serving
+from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
-from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+from pix2pix_tf.inference import exported
+from pix2pix_tf.models import convolutions
 
 SIZE = tiny_runs.CROP_SIZE
 # Largest difference from the SavedModel. float32: the order of sums. The others: kernels of this
 # network, of all sizes alike, rounded to 11 bits and to 8; tanh's output goes from -1 to 1.
 LIMITS = {"none": 1e-4, "float16": 5e-3, "uint8": 0.2}
-
-
-def export(folder: pathlib.Path, **settings) -> pathlib.Path:
-    """Returns an exported version whose kernels are no multiples of a power of two."""
-    tiny_runs.write_run(folder / "run", **settings)
-    generator = tiny_runs.read_generator(folder / "run")
-    generator.set_weights([weight / 1.1 for weight in generator.get_weights()])
-    generator.save_weights(str(folder / "run" / GENERATOR_WEIGHTS))
-    return serving.save_version(folder / "run", folder / "saved_model")
 
 
 def read_model(folder: pathlib.Path, signature: str) -> dict:
@@ -45,6 +48,11 @@ def ops_of(model: dict) -> set[str]:
     return {node["op"] for node in model["modelTopology"]["node"]}
 
 
+def sizes_of(folder: pathlib.Path) -> list[int]:
+    """Returns the sizes of the shards, in bytes."""
+    return [path.stat().st_size for path in sorted((folder / "weights").iterdir())]
+
+
 class ConvertTest(tf.test.TestCase, parameterized.TestCase):
     """One model in all forms."""
 
@@ -52,17 +60,24 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.folder = tiny_runs.temporary_folder(cls)
-        cls.version = export(cls.folder)
+        cls.version = tiny_runs.shared_version()
         cls.card = serving.read_model_card(cls.version)
         cls.converted = dict(none=tfjs_model.convert(cls.version, cls.folder / "none"))
+        # Traced once for all conversions that differ in what is written.
+        cls.graphs = tfjs_model._freeze(cls.version, cls.card, None, ["with_noise"])
         for quantize in ("float16", "uint8"):
-            cls.converted[quantize] = tfjs_model.convert(
-                cls.version, cls.folder / quantize, quantize=quantize, signatures=["with_noise"]
-            )
+            cls.converted[quantize] = cls.convert_again(cls.folder / quantize, quantize=quantize)
         cls.any_size = tfjs_model.convert(
-            cls.folder / "saved_model", cls.folder / "any", size=image_size.DYNAMIC
+            *(cls.version.parent, cls.folder / "any"),
+            size=image_size.DYNAMIC,
+            signatures=["with_noise"],
         )
         cls.signatures = tf.saved_model.load(str(cls.version)).signatures
+
+    @classmethod
+    def convert_again(cls, output: pathlib.Path, **options) -> pathlib.Path:
+        with mock.patch.object(tfjs_model, "_freeze", return_value=cls.graphs):
+            return tfjs_model.convert(cls.version, output, **options)
 
     def inputs(self, *, batch: int = 1, height: int = SIZE, width: int = SIZE) -> dict:
         crops = -(-height // SIZE) * -(-width // SIZE)
@@ -71,52 +86,66 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
             z=tiny_runs.random_noise(batch, crops * self.card["noise_size"]),
         )
 
-    def assert_same(self, folder: pathlib.Path, inputs: dict, *, backend: str, limit: float):
-        expected = self.signatures["with_noise"](
-            **{name: tf.constant(value) for name, value in inputs.items()}
-        )["output"]
+    def expected(self, inputs: dict) -> np.ndarray:
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        expected = self.signatures["with_noise"](**tensors)["output"]
+        self.assertGreater(np.std(expected), 0.1)
+        return expected
+
+    def assert_same(
+        self, folder: pathlib.Path, inputs: dict, *, backend: str = "wasm", limit=LIMITS["none"]
+    ):
         result = tfjs_node.run(folder, "with_noise", inputs, backend)
         self.assertEqual(list(result.outputs), ["output"])
-        self.assertAllClose(result.outputs["output"], expected, rtol=0, atol=limit)
-        self.assertGreater(np.std(expected), 0.1)
-        return np.abs(result.outputs["output"] - expected).max()
+        self.assertAllClose(result.outputs["output"], self.expected(inputs), rtol=0, atol=limit)
 
-    @parameterized.product(quantize=tfjs_weights.QUANTIZATIONS, backend=tfjs_node.BACKENDS)
-    def test_the_same_picture_in_tfjs(self, quantize, backend):
+    @parameterized.parameters(("none", "wasm"), ("float16", "wasm"), ("uint8", "cpu"))
+    def test_the_same_picture_in_node(self, quantize, backend):
         browser_tools.node()
-        error = self.assert_same(
+        self.assert_same(
             self.converted[quantize], self.inputs(), backend=backend, limit=LIMITS[quantize]
         )
-        if quantize != "none":  # Or it was not quantised at all.
-            self.assertGreater(error, LIMITS["none"] / 10)
+
+    def test_the_same_picture_in_chromium_run_by_run(self):
+        browser_tools.chromium()
+        browser_tools.node()
+        inputs = self.inputs()
+        outputs, milliseconds = tfjs_browser.run(
+            self.converted["none"], "with_noise", inputs, repeat=2
+        )
+        self.assertEqual((outputs.shape, len(milliseconds)), ((2, 1, SIZE, SIZE, 3), 2))
+        for output in outputs:
+            self.assertAllClose(output, self.expected(inputs), rtol=0, atol=LIMITS["none"])
+        with self.assertRaisesRegex(tfjs_browser.BrowserError, "TF.js in Chromium: .*image"):
+            tfjs_browser.run(self.converted["none"], "serving_default", {})
+        with self.assertRaisesRegex(MissingInputError, "'nothing'"):
+            tfjs_browser.run(self.converted["none"], "nothing", {})
 
     def test_a_batch_of_another_size(self):
         browser_tools.node()
-        inputs = self.inputs(batch=2, height=40, width=70)
-        self.assert_same(self.any_size, inputs, backend="wasm", limit=LIMITS["none"])
+        self.assert_same(self.any_size, self.inputs(batch=2, height=40, width=70))
 
-    def test_another_size_known_beforehand(self):
+    def test_another_size_known_beforehand_in_shards(self):
         browser_tools.node()
         folder = tiny_runs.temporary_folder(self)  # An empty folder may be there.
-        tfjs_model.convert(self.version, folder, size=(40, 70), signatures=["with_noise"])
+        with mock.patch.object(tfjs_weights, "SHARD_BYTES", 5000):
+            tfjs_model.convert(self.version, folder, size=(40, 70), signatures=["with_noise"])
         names = sorted(path.name for path in folder.iterdir())
         self.assertEqual(names, ["weights", "with_noise"])
+        self.assertGreater(len(sizes_of(folder)), 3)
+        self.assertEqual(max(sizes_of(folder)), 5000)
         self.assertNoCommonElements(
             ops_of(read_model(folder, "with_noise")), ["Shape", "Range", "FloorMod"]
         )
-        inputs = self.inputs(height=40, width=70)
-        self.assert_same(folder, inputs, backend="wasm", limit=LIMITS["none"])
+        self.assert_same(folder, self.inputs(height=40, width=70))
 
     def test_serving_default_draws_its_noise(self):
         browser_tools.node()
-        image = self.inputs()["image"]
-        for folder in (self.converted["none"], self.any_size):
-            first, second = (
-                tfjs_node.run(folder, "serving_default", dict(image=image)).outputs["output"]
-                for _ in range(2)
-            )
-            self.assertEqual(first.shape, (1, SIZE, SIZE, 3))
-            self.assertGreater(np.abs(first - second).max(), 0.1)
+        inputs = dict(image=self.inputs()["image"])
+        result = tfjs_node.run(self.converted["none"], "serving_default", inputs, repeat=2)
+        first, second = result.runs["output"]
+        self.assertEqual(first.shape, (1, SIZE, SIZE, 3))
+        self.assertGreater(np.abs(first - second).max(), 0.1)
 
     def test_model_json_names_what_goes_in_and_out(self):
         for folder, batch, size, noise in (
@@ -133,30 +162,14 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
             image = [batch, size, size, 3]
             self.assertEqual(shapes, dict(image=image, z=[batch, noise], output=image))
             self.assertEqual(model["signature"]["inputs"]["z"]["dtype"], "DT_FLOAT")
-            self.assertEqual(
-                list(read_model(folder, "serving_default")["signature"]["inputs"]), ["image"]
-            )
+        default = read_model(self.converted["none"], "serving_default")
+        self.assertEqual(list(default["signature"]["inputs"]), ["image"])
 
     def test_the_model_card_goes_along(self):
         for quantize, folder in self.converted.items():
             metadata = read_model(folder, "with_noise")["userDefinedMetadata"]
             self.assertEqual(metadata.pop("tfjs"), dict(quantize=quantize))
             self.assertEqual(metadata, self.card)
-
-    def test_the_graph_is_small(self):
-        model = read_model(self.converted["none"], "with_noise")
-        self.assertNoCommonElements(
-            ops_of(model),
-            ["Shape", "GatherV2", "Range", "Pack", "FloorMod", "StopGradient", "NoOp"]
-            + ["Conv2DBackpropInput", "FusedBatchNormV3", "RandomUniform", "PartitionedCall"],
-        )
-        for node in model["modelTopology"]["node"]:
-            self.assertNotIn("value", node.get("attr", {}), node["name"])  # Weights are in shards.
-            for source in node.get("input", []):
-                self.assertNotIn("^", source)
-        self.assertIn(
-            "RandomUniform", ops_of(read_model(self.converted["none"], "serving_default"))
-        )
 
     def test_signatures_share_their_weights(self):
         folder = self.converted["none"]
@@ -168,55 +181,34 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
             for group in manifest[1:]:
                 self.assertLess(sum(np.prod(entry["shape"]) for entry in group["weights"]), 50)
         self.assertEqual(*shared)
-        weights = sum(path.stat().st_size for path in (folder / "weights").iterdir())
-        parameters = sum(
-            w.size for w in tiny_runs.read_generator(self.folder / "run").get_weights()
-        )
-        self.assertBetween(weights, 4 * parameters, 4 * parameters + 4096)
+        parameters = sum(weight.size for weight in exported.read_weights(self.version))
+        self.assertBetween(sum(sizes_of(folder)), 4 * parameters, 4 * parameters + 4096)
 
-    def test_quantised_files_are_smaller(self):
-        sizes = {
-            quantize: sum(path.stat().st_size for path in (folder / "weights").iterdir())
-            for quantize, folder in self.converted.items()
-        }
+    def test_kernels_are_quantised_and_nothing_else(self):
+        sizes = {quantize: sum(sizes_of(folder)) for quantize, folder in self.converted.items()}
         self.assertLess(sizes["float16"], 0.6 * sizes["none"])
         self.assertLess(sizes["uint8"], 0.35 * sizes["none"])
-
-    def test_only_kernels_are_quantised(self):
         for group in read_model(self.converted["uint8"], "with_noise")["weightsManifest"]:
             for entry in group["weights"]:
                 self.assertEqual("quantization" in entry, len(entry["shape"]) == 4, entry)
 
-    def test_shards_are_joined(self):
-        browser_tools.node()
-        folder = self.folder / "shards"
-        with mock.patch.object(tfjs_weights, "SHARD_BYTES", 5000):
-            tfjs_model.convert(self.version, folder, signatures=["with_noise"])
-        names = sorted(path.name for path in (folder / "weights").iterdir())
-        self.assertGreater(len(names), 3)
-        sizes = {path.stat().st_size for path in (folder / "weights").iterdir()}
-        self.assertEqual(max(sizes), 5000)
-        self.assert_same(folder, self.inputs(), backend="wasm", limit=LIMITS["none"])
-
-    def test_failing_leaves_nothing(self):
+    @parameterized.parameters(
+        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), WriteError, "'{output}'.*No space"),
+    )
+    def test_failing_leaves_nothing(self, fault, expected, message):
         output = tiny_runs.temporary_folder(self) / "model"
-        with mock.patch.object(json, "dumps", side_effect=KeyboardInterrupt):
-            with self.assertRaises(KeyboardInterrupt):
-                tfjs_model.convert(self.version, output, signatures=["with_noise"])
-        self.assertEqual(list(output.parent.iterdir()), [])
-
-    def test_a_full_disk(self):
-        output = tiny_runs.temporary_folder(self) / "model"
-        fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with mock.patch.object(json, "dumps", side_effect=fault):
-            with self.assertRaisesRegex(WriteError, f"^'{output}' cannot be written: No space"):
-                tfjs_model.convert(self.version, output, signatures=["with_noise"])
+            with self.assertRaisesRegex(expected, message.format(output=re.escape(str(output)))):
+                self.convert_again(output)
         self.assertEqual(list(output.parent.iterdir()), [])
 
     def test_what_tfjs_would_compute_wrongly_is_refused(self):
+        # The first with other statistics, or as NaN; the other slower than `subpixel` has it.
+        self.assertNoCommonElements(tfjs_model._RUNS, ["FusedBatchNormV3", "Conv2DBackpropInput"])
         output = tiny_runs.temporary_folder(self) / "out"
         with mock.patch.object(tfjs_model, "_RUNS", tfjs_model._RUNS - {"Tanh", "Mean"}):
-            with self.assertRaisesRegex(InputError, "computes Mean, Tanh in with_noise"):
+            with self.assertRaisesRegex(InputError, "Mean, Tanh in with_noise"):
                 tfjs_model.convert(self.version, output, signatures=["with_noise"])
         self.assertFalse(output.exists())
 
@@ -235,18 +227,25 @@ class OtherModelsTest(tf.test.TestCase, parameterized.TestCase):
     def test_the_same_picture_in_tfjs(self, **settings):
         browser_tools.node()
         folder = tiny_runs.temporary_folder(self)
-        version = export(folder, **settings)
-        card = serving.read_model_card(version)
-        size, channels = card["config"]["crop_size"], card["config"]["input_channels"]
-        inputs = dict(
-            image=tiny_runs.random_image(1, size, size, channels),
-            z=tiny_runs.random_noise(1, card["noise_size"]),
+        config = TrainConfig(crop_size=SIZE, base_filters=2, **settings)
+        generator = networks.build_generator(config)
+        tiny_runs.set_weights(generator, seed=0)
+        model = serving.ServingModel(
+            config, generator.get_weights(), formulation=convolutions.PORTABLE
         )
-        converted = tfjs_model.convert(version, folder / "tfjs", signatures=["with_noise"])
-        loaded = tf.saved_model.load(str(version))
-        expected = loaded.signatures["with_noise"](
-            **{name: tf.constant(value) for name, value in inputs.items()}
-        )["output"]
+        inputs = dict(
+            image=tiny_runs.random_image(1, SIZE, SIZE, config.input_channels),
+            z=tiny_runs.random_noise(1, model.noise_size),
+        )
+        # As it would be read from an export, which takes longer.
+        card = serving._model_card(model, folder, None)
+        with mock.patch.object(exported, "portable_model", return_value=model):
+            with mock.patch.object(serving, "find_version"):
+                with mock.patch.object(serving, "read_model_card", return_value=card):
+                    converted = tfjs_model.convert(
+                        folder, folder / "tfjs", signatures=["with_noise"]
+                    )
+        expected = generator([inputs["image"], inputs["z"]], training=True)
         output = tfjs_node.run(converted, "with_noise", inputs).outputs["output"]
         self.assertAllClose(output, expected, rtol=0, atol=LIMITS["none"])
 
@@ -274,26 +273,22 @@ class CommandTest(tf.test.TestCase):
             self.assertEqual(result.stdout, f"Wrote '{self.folder}', 0.0 MB.\n")
 
     def test_what_cannot_be_used(self):
-        for prepare, message in (
-            (lambda: None, "There is no folder"),
-            (lambda: (self.folder / "in").mkdir(), "is no SavedModel: it has no saved_model.pb"),
-            (lambda: (self.folder / "in" / "saved_model.pb").touch(), "has no assets.extra"),
-            (lambda: (self.folder / "out").touch(), "is there already. Delete it"),
+        folder, output = self.folder / "in", self.folder / "out"
+        card = json.dumps(dict(config=dict(crop_size=SIZE), step=None, noise_size=0))
+        for prepare, part in (
+            (lambda: None, f"'{folder}'"),
+            (folder.mkdir, "saved_model.pb"),
+            (lambda: (folder / "saved_model.pb").write_bytes(b"damaged"), "assets.extra"),
+            (output.touch, f"'{output}'"),
+            (output.unlink, "assets.extra"),
+            ((folder / serving.MODEL_CARD).parent.mkdir, "assets.extra"),
+            (lambda: (folder / serving.MODEL_CARD).write_text(card), f"'{folder}'"),
         ):
             prepare()
             result = self.convert()
             self.assertEqual(result.exit_code, 2)
             self.assertStartsWith(result.stderr, "error: ")
-            self.assertIn(message, result.stderr)
-
-    def test_a_damaged_saved_model(self):
-        card = self.folder / "in" / serving.MODEL_CARD
-        card.parent.mkdir(parents=True)
-        card.write_text(json.dumps(dict(config=dict(crop_size=SIZE), step=None, noise_size=0)))
-        (self.folder / "in" / "saved_model.pb").write_bytes(b"damaged")
-        result = self.convert()
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("cannot be loaded as a SavedModel", result.stderr)
+            self.assertIn(part, result.stderr)
 
 
 class WeightsTest(tf.test.TestCase):
@@ -393,7 +388,7 @@ class SubpixelTest(tf.test.TestCase, parameterized.TestCase):
 class NodeTest(tf.test.TestCase):
     def test_says_what_is_missing(self):
         with mock.patch.object(shutil, "which", return_value=None):
-            with self.assertRaisesRegex(MissingInputError, "no program 'node'"):
+            with self.assertRaisesRegex(MissingInputError, "'node'"):
                 tfjs_node.find_node()
         with mock.patch.object(shutil, "which", return_value="/usr/bin/node"):
             runner = tiny_runs.temporary_folder(self) / "with space"  # As a wheel may be put.
@@ -423,7 +418,3 @@ class NodeTest(tf.test.TestCase):
         (folder / "with_noise" / "model.json").write_text("{}")
         with self.assertRaisesRegex(tfjs_node.NodeError, "model.json' on cpu: .+"):
             tfjs_node.run(folder, "with_noise", {}, "cpu")
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -13,7 +13,7 @@ from export import litert, tflite_graph
 SHAPE = (1, 4, 6, 2)
 
 
-def to_tflite(function, *, shape=SHAPE, quantize: bool = False) -> bytes:
+def to_tflite(function, *, shape=SHAPE, allow_custom: bool = False) -> bytes:
     spec = tf.TensorSpec(shape, tf.float32, name="x")
     module = tf.Module()
     module.f = tf.function(function, input_signature=[spec])
@@ -22,9 +22,7 @@ def to_tflite(function, *, shape=SHAPE, quantize: bool = False) -> bytes:
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [module.f.get_concrete_function()], module
         )
-        if quantize:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: iter([[np.ones(shape, np.float32)]])
+        converter.allow_custom_ops = allow_custom
         return converter.convert()
 
 
@@ -81,29 +79,6 @@ class SimplifyTest(tf.test.TestCase, parameterized.TestCase):
         x = np.random.RandomState(0).uniform(-1, 1, (1, 3, 6, 2)).astype(np.float32)
         self.assertAllClose(run(simple, x), np.tanh(x[:, :1]), rtol=0, atol=1e-6)
 
-    def test_equal_weights_are_held_once_and_are_aligned(self):
-        kernel = np.random.RandomState(0).normal(size=[64, 64]).astype(np.float32)
-        contents = to_tflite(lambda x: (x @ kernel) + tf.tanh(x @ kernel), shape=(1, 64))
-        model = tflite_graph._unpack(contents)
-        largest = max(range(len(model.buffers)), key=lambda i: len(_data(model, i)))
-        model.buffers.append(model.buffers[largest])  # As the quantiser leaves them.
-        tensors = [t for t in model.subgraphs[0].tensors if t.buffer == largest]
-        tensors[-1].buffer = len(model.buffers) - 1
-        builder = tflite_graph._AlignedBuilder(0)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        doubled = bytes(builder.Output())
-        self.assertGreater(len(doubled), 2 * kernel.nbytes)
-        simple = tflite_graph.simplify(doubled)
-        self.assertLess(len(simple), 1.5 * kernel.nbytes)
-        self.assertEqual(simple.find(_data(model, largest)) % 16, 0)
-        x = np.random.RandomState(1).normal(size=[1, 64]).astype(np.float32)
-        self.assertAllClose(run(simple, x), run(contents, x))
-
-
-def _data(model, index: int) -> bytes:
-    data = model.buffers[index].data
-    return b"" if data is None else np.asarray(data, np.uint8).tobytes()
-
 
 class OperatorsTest(tf.test.TestCase):
     def test_counts_by_signature(self):
@@ -114,20 +89,6 @@ class OperatorsTest(tf.test.TestCase):
         self.assertEqual(tflite_graph.custom_operators(contents), [])
 
     def test_operators_that_are_not_builtin_are_found(self):
-        spec = tf.TensorSpec([4], tf.float32, name="x")
-        function = tf.function(tf.math.asin, input_signature=[spec])
-        module = tf.Module()
-        module.f = function
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            converter = tf.lite.TFLiteConverter.from_concrete_functions(
-                [function.get_concrete_function()], module
-            )
-            converter.allow_custom_ops = True
-            contents = converter.convert()
+        contents = to_tflite(tf.math.asin, allow_custom=True)
         self.assertEqual(tflite_graph.custom_operators(contents), ["Asin"])
         self.assertEqual(count(contents, "Asin"), 1)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import pathlib
+import re
 import subprocess
 import sys
 from unittest import mock
 
 import command_line
-import keras
 import label_data
 import numpy as np
 import tensorflow as tf
 import tiny_runs
+import tiny_segmenter
 
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import train_segmenter
@@ -38,18 +38,15 @@ class TrainSegmenterTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         self.output = tiny_runs.temporary_folder(self) / "out"
+        stub = mock.patch.object(fcn, "build_fcn", tiny_segmenter.build_stub)
+        stub.start()
+        self.addCleanup(stub.stop)
 
     def run_command(self, *flags: str) -> command_line.Result:
         return command_line.run(train_segmenter, f"--output={self.output}", *flags)
 
-    def test_a_folder_that_cannot_be_made_is_refused_first(self):
-        self.output.touch()
-        result = self.train("--dataset=/not/on/this/machine/facades")
-        self.assertEqual(result.exit_code, 2)
-        self.assertStartsWith(result.stderr, f"error: '{self.output}' cannot be made: a file is")
-
-    def train(self, *flags: str, num_steps: int = 4) -> command_line.Result:
-        return self.run_command(
+    def flags(self, num_steps: int) -> list[str]:
+        return [
             f"--dataset={self.folder / 'facades'}",
             f"--class_maps={self.folder / 'maps'}",
             "--crop_size=32",
@@ -58,14 +55,29 @@ class TrainSegmenterTest(tf.test.TestCase):
             "--validate_every=2",
             f"--num_steps={num_steps}",
             "--precision=float32",
-            *flags,
-        )
+        ]
+
+    def train(self, *flags: str, num_steps: int = 4) -> command_line.Result:
+        return self.run_command(*self.flags(num_steps), *flags)
+
+    def test_a_folder_that_cannot_be_made_is_refused_first(self):
+        self.output.touch()
+        result = self.train("--dataset=/not/on/this/machine/facades")
+        self.assertEqual(result.exit_code, 2)
+        self.assertStartsWith(result.stderr, f"error: '{self.output}'")
 
     def test_learns_and_says_what_it_learned(self):
-        result = self.train("--validate_every=100", "--learning_rate=0.01", num_steps=100)
-        self.assertEqual(result.exit_code, 0, result.stderr)
+        """The real network, in a process of its own."""
+        command = [sys.executable, "-m", "pix2pix_tf.evaluation.train_segmenter"]
+        command += [f"--output={self.output}", *self.flags(num_steps=100)]
+        result = subprocess.run(
+            [*command, "--validate_every=100", "--learning_rate=0.01"],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
         info = segmenter.read_info(self.output)
-        self.assertEqual(info["origin"], "from scratch")
+        self.assertEqual((info["origin"], info["step"]), ("from scratch", 100))
         # The classes have colours of their own: better than one class everywhere.
         frequent = info["test"]["most_frequent_class"]
         self.assertGreater(info["test"]["per_pixel_accuracy"], frequent["share"] + 0.05)
@@ -73,16 +85,7 @@ class TrainSegmenterTest(tf.test.TestCase):
             result.stdout, rf"test +per pixel accuracy {info['test']['per_pixel_accuracy']:.3f}"
         )
         self.assertIn(f"{frequent['name']}, the most frequent class", result.stdout)
-        # And the folder gives the very scores.
-        photos = segmenter_data.read_photos(
-            str(self.folder / "facades"),
-            "test",
-            label_data.TABLE,
-            size=32,
-            class_maps=str(self.folder / "maps"),
-        )
-        matrix = segmenter_training.score_photos(segmenter.load(self.output), photos)
-        self.assertAllEqual(matrix, info["test"]["confusion_matrix"])
+        matrix = np.array(info["test"]["confusion_matrix"])
         self.assertEqual(matrix.sum(), 3 * 32 * 32)
         expected = confusion.scores(matrix)
         self.assertAllClose({name: info["test"][name] for name in expected}, expected)
@@ -101,10 +104,13 @@ class TrainSegmenterTest(tf.test.TestCase):
             score.side_effect = [np.eye(12, dtype=np.int64), MemoryError]
             with self.assertRaises(MemoryError):
                 self.train()
-        result = self.run_command()  # The settings are those of the folder.
+        batches = mock.Mock(wraps=segmenter_data.training_batches)
+        with mock.patch.object(segmenter_data, "training_batches", batches):
+            result = self.run_command()  # The settings are those of the folder.
         self.assertEqual(result.exit_code, 0, result.stderr)
         self.assertIn("after step 2.", result.stdout)
         self.assertIn("step 4/4", result.stdout)
+        self.assertEqual(batches.call_args.kwargs["start"], 2 * 4)  # Steps of four examples.
 
     def test_stops_when_asked_and_goes_on(self):
         def stopped(self):
@@ -131,7 +137,7 @@ class TrainSegmenterTest(tf.test.TestCase):
                 result = self.train(*flags)
             self.assertEqual(result.exit_code, 0, result.stderr)
             rate = segmenter_training.read_training(self.output)["learning_rate"]
-            self.assertIn(f"; learning rate {rate:g}; ", result.stdout)
+            self.assertIn(f"learning rate {rate:g}", result.stdout)
             return rate, decay.call_args.args[0]
 
         self.assertEqual(train("--body_weights=none"), (1e-3, 1e-3))
@@ -164,30 +170,29 @@ class TrainSegmenterTest(tf.test.TestCase):
         result = self.run_command("--learning_rate=0.5", "--seed=3")
         self.assertEqual(result.exit_code, 2)
         self.assertRegex(
-            result.stderr, r"^error: .*learning_rate \(was 0.001, now 0.5\); seed \(was 0, now 3\)"
+            result.stderr, r"learning_rate \(was 0.001, now 0.5\); seed \(was 0, now 3\)"
         )
         path = self.output / segmenter_training.TRAINING
         path.write_text(json.dumps({**json.loads(path.read_text()), "keras": "1.0"}))
         result = self.run_command()
-        self.assertRegex(result.stderr, "was written with Keras 1.0")
+        self.assertIn("Keras 1.0", result.stderr)
         path.write_text("{}")
-        self.assertRegex(self.run_command().stderr, "^error: .*training.json' is damaged")
+        self.assertRegex(self.run_command().stderr, "^error: .*training.json'")
 
     def test_what_cannot_be_used_is_said_in_a_line(self):
         cases = {
-            "--dataset=/data/maps": "classes of '/data/maps' are not known",
-            "--crop_size=40": "crop_size is 40. Use a multiple of 32",
-            "--body_weights=imagenet": "base_filters 2 is not the width of VGG-16",
-            f"--class_maps={self.folder}": "no folder '.*train' of class maps",
-            "--class_weight_power=2": "class_weight_power is 2.0. Use a number from 0.0 to 1.0",
+            "--dataset=/data/maps": "'/data/maps'",
+            "--crop_size=40": "crop_size is 40",
+            "--body_weights=imagenet": "base_filters 2",
+            f"--class_maps={self.folder}": f"'{self.folder / 'train'}'",
+            "--class_weight_power=2": "class_weight_power is 2.0",
         }
-        for flag, message in cases.items():
+        for flag, named in cases.items():
             result = self.train(flag)
             self.assertEqual(result.exit_code, 2, flag)
-            self.assertRegex(result.stderr, f"^error: .*{message}")
-            self.assertLen(result.stderr.splitlines(), 1)
+            self.assertRegex(result.stderr, f"^error: .*{re.escape(named)}.*\n$")
         result = self.train("--base_filters=64", "--body_weights=/no/file.h5")
-        self.assertRegex(result.stderr, "there is no such file")
+        self.assertRegex(result.stderr, "^error: .*'/no/file.h5'")
 
     def test_a_loss_that_is_not_finite_ends_it(self):
         result = self.train("--learning_rate=1e38")
@@ -203,41 +208,30 @@ class TrainSegmenterTest(tf.test.TestCase):
 
 
 class BodyWeightsTest(tf.test.TestCase):
-    """Where the body starts, with a network of 2 filters in place of 64."""
+    """Where the body starts; a network that does not normalise expects ImageNet's weights."""
 
-    def build(self, weights: str, load) -> tuple[keras.Model, str]:
+    def build(self, weights: str, load) -> tuple[bool, str]:
+        """Returns (whether the network normalises, the origin of its weights)."""
         config = SegmenterConfig(base_filters=2, body_weights=weights)
         with (
+            mock.patch.object(fcn, "build_fcn", tiny_segmenter.build_stub),
             mock.patch.object(fcn, "can_take_imagenet", return_value=True),
             mock.patch.object(fcn, "load_imagenet_body", side_effect=load),
         ):
-            return segmenter_training._build_model(config, label_data.TABLE, "float32", origin=None)
+            model, origin = segmenter_training._build_model(
+                config, label_data.TABLE, "float32", origin=None
+            )
+        return any("norm" in layer.name for layer in model.layers), origin
 
-    def has_norm(self, model: keras.Model) -> bool:
-        return any("norm" in layer.name for layer in model.layers)
-
-    def test_imagenet_where_it_can_be_had(self):
-        given = []
-        model, origin = self.build("auto", lambda model, weights: given.append(weights))
-        self.assertEqual((origin, given), ("ImageNet", ["imagenet"]))
-        self.assertFalse(self.has_norm(model))
+    def test_imagenet_where_it_can_be_had_or_a_file(self):
+        for asked, loaded in (("auto", "imagenet"), (__file__, __file__)):
+            load = mock.Mock()
+            self.assertEqual(self.build(asked, load), (False, "ImageNet"))
+            self.assertEqual(load.call_args.args[1], loaded)
 
     def test_else_from_scratch_with_normalisation(self):
-        def fail(model, weights):
-            raise Exception("URL fetch failure")
-
-        model, origin = self.build("auto", fail)
-        self.assertEqual(origin, "from scratch")
-        self.assertTrue(self.has_norm(model))
-        with self.assertRaisesRegex(InputError, r"'imagenet', which could not.*URL fetch failure"):
+        fail = mock.Mock(side_effect=Exception("URL fetch failure"))
+        self.assertEqual(self.build("auto", fail), (True, "from scratch"))
+        with self.assertRaisesRegex(InputError, "'imagenet'.*URL fetch failure"):
             self.build("imagenet", fail)
-
-    def test_a_file(self):
-        path = str(pathlib.Path(__file__))
-        given = []
-        _, origin = self.build(path, lambda model, weights: given.append(weights))
-        self.assertEqual((origin, given), ("ImageNet", [path]))
-
-    def test_none_asks_nobody(self):
-        _, origin = self.build("none", AssertionError)
-        self.assertEqual(origin, "from scratch")
+        self.assertEqual(self.build("none", AssertionError), (True, "from scratch"))

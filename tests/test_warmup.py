@@ -5,25 +5,17 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 import tiny_runs
-from absl.testing import parameterized
 from tensorflow_serving.apis import prediction_log_pb2
 
-from export.cpp_session import CppSession
-from pix2pix_tf import serving, warmup
+from pix2pix_tf import warmup
+from pix2pix_tf.config import TrainConfig
 
 
-class WarmupTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.named_parameters(
-        ("colour", dict()),
-        ("grey_without_dropout", dict(input_channels=1, dropout=0.0)),
-    )
-    def test_requests_are_what_the_signatures_take(self, settings):
-        run = tiny_runs.temporary_folder(self) / "run"
-        tiny_runs.write_run(run, **settings)
-        version = serving.save_version(run, run.with_name("exported"))
-        session = self.enter_context(CppSession(version))
+class WarmupTest(tf.test.TestCase):
+    def test_requests_are_what_the_signatures_take(self):
+        session = tiny_runs.shared_session()
         replayed = []
-        for record in tf.data.TFRecordDataset(str(version / warmup.REQUESTS)):
+        for record in tf.data.TFRecordDataset(str(tiny_runs.shared_version() / warmup.REQUESTS)):
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
             self.assertEqual(log.WhichOneof("log_type"), "predict_log")
             request = log.predict_log.request
@@ -34,6 +26,22 @@ class WarmupTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertTrue(np.isfinite(output).all())
             replayed.append(request.model_spec.signature_name)
         self.assertCountEqual(replayed, session.signatures)
+
+    def test_requests_follow_the_channels_and_the_signatures(self):
+        path = tiny_runs.temporary_folder(self) / "requests"
+        for settings, signatures in (
+            (dict(input_channels=1), ["serving_default", "with_noise", "encoded"]),
+            (dict(input_channels=5), ["serving_default", "with_noise"]),
+        ):
+            config = TrainConfig(crop_size=32, **settings)
+            warmup.write_requests(path, config, noise_size=0)
+            logs = [
+                prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+                for record in tf.data.TFRecordDataset(str(path))
+            ]
+            self.assertEqual([log.model_spec.signature_name for log in logs], signatures)
+            shapes = [tf.make_ndarray(logs[1].inputs[name]).shape for name in ("image", "z")]
+            self.assertEqual(shapes, [(1, 32, 32, config.input_channels), (1, 0)])
 
     def test_a_length_takes_as_many_bytes_as_it_needs(self):
         for length in (0, 1, 127, 128, 16383, 16384, 2**21):

@@ -12,22 +12,17 @@ from pix2pix_tf.inference.windows import Window
 
 
 class WindowTest(absltest.TestCase):
-    def test_what_a_convolution_reads(self):
-        for top, bottom in itertools.combinations(range(-3, 6), 2):
-            read = {2 * row - 1 + tap for row in range(top, bottom) for tap in range(4)}
-            window = Window(top, bottom, 0, 1).read_by_convolution()
-            self.assertEqual(set(range(window.top, window.bottom)), read)
-            window = Window(0, 1, top, bottom).read_by_convolution()
-            self.assertEqual(set(range(window.left, window.right)), read)
-
-    def test_what_goes_into_a_transposed_convolution(self):
+    def test_what_is_read_by_a_convolution_and_a_transposed_one(self):
         for top, bottom in itertools.combinations(range(-3, 6), 2):
             wanted = set(range(top, bottom))
-            read = {r for r in range(-9, 9) if wanted & {2 * r - 1 + tap for tap in range(4)}}
-            window = Window(top, bottom, 0, 1).read_by_transposed()
-            self.assertEqual(set(range(window.top, window.bottom)), read)
-            window = Window(0, 1, top, bottom).read_by_transposed()
-            self.assertEqual(set(range(window.left, window.right)), read)
+            read = {2 * row - 1 + tap for row in wanted for tap in range(4)}
+            transposed = {r for r in range(-9, 9) if wanted & {2 * r - 1 + tap for tap in range(4)}}
+            rows, columns = Window(top, bottom, 0, 1), Window(0, 1, top, bottom)
+            for method, expected in (("convolution", read), ("transposed", transposed)):
+                window = getattr(rows, f"read_by_{method}")()
+                self.assertEqual(set(range(window.top, window.bottom)), expected)
+                window = getattr(columns, f"read_by_{method}")()
+                self.assertEqual(set(range(window.left, window.right)), expected)
 
     def test_slices_and_paddings_place_one_window_in_another(self):
         outer, inner = Window(-2, 5, 1, 9), Window(0, 3, 4, 9)
@@ -52,7 +47,3 @@ class WindowTest(absltest.TestCase):
                 self.assertLessEqual(max(window.height, window.width), side)
                 count[window.rows, window.columns] += 1
             np.testing.assert_array_equal(count, 1)
-
-
-if __name__ == "__main__":
-    absltest.main()

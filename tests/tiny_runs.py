@@ -15,8 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from export import cpp_session
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.inference import exported
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 
 CROP_SIZE = 32
@@ -74,6 +76,18 @@ def shared_run() -> pathlib.Path:
 def shared_version() -> pathlib.Path:
     """Returns the exported version, number 1 of a model folder, of `shared_run`."""
     return serving.save_version(shared_run(), shared_folder() / "exported")
+
+
+@functools.cache
+def shared_model() -> exported.ExportedModel:
+    """Returns `shared_version`, loaded."""
+    return exported.load(shared_version())
+
+
+@functools.cache
+def shared_session() -> cpp_session.CppSession:
+    """Returns `shared_version` as the server's C++ code loads it."""
+    return cpp_session.CppSession(shared_version())
 
 
 def serving_model(folder: pathlib.Path, **options) -> serving.ServingModel:

@@ -17,13 +17,19 @@ import tiny_runs
 from PIL import Image
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.models import discriminator, generator, layers
-from pix2pix_tf.training import loop
+from pix2pix_tf.models import convolutions, discriminator, generator, layers
+from pix2pix_tf.training import checkpoints, loop
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 
 CROP_SIZE = 32
 SETTINGS = dict(crop_size=CROP_SIZE, base_filters=2, receptive_field=16, precision="float32")
+# For `python -c`: the command, with networks that compile in a third of the time.
+TRAIN_PLAIN = """
+import runpy, tiny_training
+with tiny_training.plain_convolutions():
+    runpy.run_module("pix2pix_tf.train", run_name="__main__", alter_sys=True)
+"""
 
 
 def make_config(**settings) -> TrainConfig:
@@ -81,6 +87,13 @@ def read_folder(folder: pathlib.Path) -> dict[str, str]:
     }
 
 
+def saved_variables(run: pathlib.Path) -> list[np.ndarray]:
+    """Returns the weights, optimizers and counters in the newest checkpoint of a run."""
+    reader = tf.train.load_checkpoint(str(checkpoints.list_checkpoints(run)[-1] / "state"))
+    names = sorted(reader.get_variable_to_shape_map())
+    return [reader.get_tensor(name) for name in names if name.endswith("VARIABLE_VALUE")]
+
+
 @functools.cache
 def shared_trained_run() -> pathlib.Path:
     """Returns the folder of a run of 4 steps, trained once a process; not to be written to.
@@ -103,19 +116,25 @@ def shared_trained_run() -> pathlib.Path:
     return folder / "run"
 
 
+def plain_convolutions():
+    """Has networks built of Keras' own convolutions, which trace in a third of the time."""
+    return mock.patch.object(convolutions, "is_cpu_alone", return_value=False)
+
+
 @contextlib.contextmanager
-def stub_networks() -> Iterator[None]:
-    """Puts networks of two layers in the place of G and D.
+def stub_networks(*, keeps_discriminator: bool = False) -> Iterator[None]:
+    """Puts networks of two layers in the place of G and D, or of G alone.
 
     For tests whose subject is what is done around the networks: files, signals, locks, pages.
-    They trace in a tenth of the time, and as G does, the stub depends on its noise.
+    They trace in a tenth of the time, and as G does, the stub depends on its noise, if it has any.
     """
 
-    def build_generator(kind, *, crop_size, input_channels, output_channels, dtype, **unused):
+    def build_generator(kind, *, input_channels, output_channels, dropout, dtype, **unused):
         image = keras.Input([None, None, input_channels], name="image")
         z = keras.Input([None], name="z")
         x = keras.layers.Conv2D(4, 8, strides=8, padding="same", dtype=dtype)(image)
-        x, _ = layers.NoiseDropout(0.5, dtype=dtype)(x, z)
+        if dropout:
+            x, _ = layers.NoiseDropout(dropout, dtype=dtype)(x, z)
         x = keras.layers.Conv2DTranspose(output_channels, 8, strides=8, dtype=dtype)(x)
         output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
         return keras.Model([image, z], output, name=kind)
@@ -125,6 +144,8 @@ def stub_networks() -> Iterator[None]:
         x = keras.layers.Conv2D(1, 8, strides=8, dtype=dtype)(pair)
         return keras.Model(pair, keras.layers.Activation("linear", dtype="float32")(x))
 
+    if keeps_discriminator:
+        patchgan = discriminator.patchgan
     with mock.patch.object(generator, "build_generator", build_generator):
         with mock.patch.object(discriminator, "patchgan", patchgan):
             yield

@@ -2,8 +2,7 @@
 //
 //     node worker_session.js worker.js
 //
-// TF.js is an imitation whose webgl computes nonsense. Asks for any backend, then for cpu, and
-// prints {"events": [text], "ready": [the worker's messages]}.
+// TF.js is an imitation whose webgl computes nonsense. Asks for any backend, then for cpu.
 
 'use strict';
 const fs = require('fs');
