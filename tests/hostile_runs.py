@@ -111,12 +111,11 @@ def check_few(folder: pathlib.Path, *, seed: int, num_each: int) -> Report:
             if file not in chosen:
                 _take_out(folder / "data" / "train" / file.name)
     trial = _Trial(folder, files)
+    exported_model = tiny_runs.shared_version().parent  # Of the network itself.
     with tiny_training.stub_networks():
-        worker = _Worker(
-            *(folder, files, trial.note), run=tiny_runs.shared_run(),
-            exported_model=tiny_runs.shared_version().parent,
-        )  # fmt: skip
-        worker.run(0)
+        run = folder / "stub_run"
+        tiny_runs.write_run(run)
+        _Worker(folder, files, trial.note, run=run, exported_model=exported_model).run(0)
     return trial.judge()
 
 

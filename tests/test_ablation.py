@@ -277,7 +277,3 @@ class ProcessTest(absltest.TestCase):
         with mock.patch.object(runs, "_call"):
             with self.assertRaisesRegex(runs.StoppedError, "L1, seed 0 .* step 3"):
                 runs.train(run)
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -549,7 +549,3 @@ class RefusedTest(BeamTest):
     def test_without_beam(self):
         with mock.patch.dict(sys.modules, apache_beam=None):
             self.assert_refused([], "Apache Beam is not installed")
-
-
-if __name__ == "__main__":
-    tf.test.main()

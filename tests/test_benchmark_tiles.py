@@ -7,7 +7,6 @@ from unittest import mock
 
 import benchmark_fakes
 import command_line
-import pytest
 import tiny_runs
 from absl.testing import absltest
 
@@ -38,26 +37,8 @@ class TilesTest(absltest.TestCase):
         self.assertEqual((whole["width"], whole["height"], whole["crop_size"]), (150, 70, 32))
         self.assertGreater(item["seconds"], 0)
 
-    @pytest.mark.slow
-    def test_an_untrained_picture_in_one_piece_takes_memory_by_the_pixel(self):
-        sizes = ("--width=2040", "--height=1020", "--crop_size=32", "--base_filters=8")
-        result = self.run_command("--whole", *sizes)
-        self.assertEqual(result.exit_code, 0, result)
-        self.assertIn("| in one piece | ", result.stdout)
-        _, item = self.read()
-        # 2048 x 1024 pixels, padded.
-        num_bytes = 1e9 * item["above_idle_gigabytes"]
-        self.assertAlmostEqual(item["bytes_per_pixel"], num_bytes / 2**21, places=3)
-        self.assertAlmostEqual(item["bytes_per_pixel_and_filter"], item["bytes_per_pixel"] / 8)
-        # At least three maps of 8 filters at half of the size, in float32.
-        self.assertGreater(num_bytes, 3 * 2**21 / 4 * 8 * 4)
-
     def test_a_model_that_takes_no_pictures(self):
         tiny_runs.write_run(self.folder / "run", input_channels=5)
         result = self.run_command(f"--model={self.folder / 'run'}")
         self.assertEqual((result.exit_code, result.stdout), (2, ""))
         self.assertIn("takes 5 channel(s)", result.stderr)
-
-
-if __name__ == "__main__":
-    absltest.main()

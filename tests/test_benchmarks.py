@@ -27,7 +27,6 @@ from benchmarks import (
     input_pipeline,
     interpreters,
     limits,
-    machine,
     memory,
     operations,
     rounds,
@@ -236,12 +235,6 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
 class ReadingsTest(tf.test.TestCase):
     """How the numbers of a benchmark come from what was measured."""
 
-    def test_times_are_of_their_products(self):
-        cases = [dict(product="a"), dict(product="b")]
-        first, second = convolutions._by_product(cases, [1.0, 10.0, 3.0, 30.0])
-        self.assertEqual((first["product"], first["seconds"]["median"]), ("a", 2.0))
-        self.assertEqual((second["product"], second["seconds"]["median"]), ("b", 20.0))
-
     def test_what_is_no_operation_is_not_counted(self):
         from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -261,14 +254,6 @@ class ReadingsTest(tf.test.TestCase):
         found = agreement.differences(run(2.0, 4.0, 3.0), run(2.5, 2.5, 2.5))["l1_loss"]
         self.assertAllClose(found, dict(first=0.2, largest=0.6, of_the_means=0.2))
 
-    def test_ratios_of_translation(self):
-        ours = dict(name="SavedModel", seconds=dict(median=0.5, p95=0.6))
-        peer = dict(name="tutorial", seconds=dict(median=1.0, p95=3.0))
-        self.assertAllClose(
-            inference.ratios([ours, peer]), {"tutorial, p50": 2.0, "tutorial, p95": 5.0}
-        )
-        self.assertEqual(inference.ratios([dict(name="SavedModel", error="lost"), peer]), {})
-
     def test_efficiency_of_two_workers(self):
         rates = {"one worker": 1.0, "two workers": 1.5, "one process": 3.0}
         measured = [dict(name=name, images_per_second=rate) for name, rate in rates.items()]
@@ -279,22 +264,6 @@ class ReadingsTest(tf.test.TestCase):
 
 
 class PageTest(tf.test.TestCase):
-    def test_page(self):
-        measured = {
-            title: dict(groups=[dict(stack="TF", contenders=[dict(result(name), **rate)])])
-            for title, name, rate in (
-                ("Training step", "project", dict(images_per_second=4.0)),
-                ("Input pipeline", "project, from memory", dict(images_per_second=100.0)),
-            )
-        }
-        for number, section in enumerate(measured.values()):
-            section.update(commit=f"c{number}", date="2026-01-01", load_before=0.1)
-        tables = {"Training step": "table", "Input pipeline": "more"}
-        page = all_benchmarks.write_page(machine.describe(), _TINY, measured, tables)
-        self.assertRegex(page, "## Input pipeline\n\n.* c1, .*\n\nmore")
-        self.assertIn("library 1.0", page)
-        self.assertRegex(page, r"uses 4\.00 images a second.* project, from memory \(TF\) 25x")
-
     def test_one_benchmark_run_again_keeps_the_others(self):
         folder = pathlib.Path(self.get_temp_dir())
         options = types.SimpleNamespace(

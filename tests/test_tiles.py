@@ -178,7 +178,3 @@ class TiledTranslatorTest(tf.test.TestCase):
                 else:
                     with self.assertRaisesRegex(InputError, "take about 8 GB of memory"):
                         translate_file.check_size("a.png")
-
-
-if __name__ == "__main__":
-    tf.test.main()

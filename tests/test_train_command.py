@@ -27,12 +27,11 @@ _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _TIMEOUT_SECONDS = 240
 
 
-def start(*arguments: str, how=("-m", "pix2pix_tf.train")) -> subprocess.Popen:
+def start(*arguments: str) -> subprocess.Popen:
     """Starts the command in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, *how, *arguments],
+        [sys.executable, "-m", "pix2pix_tf.train", *arguments],
         cwd=_REPOSITORY,
-        env={**os.environ, "PYTHONPATH": f"{_REPOSITORY}{os.pathsep}{_REPOSITORY / 'tests'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -179,13 +178,7 @@ class ResumedRunTest(absltest.TestCase):
         )
         flags = [f"--{name}={value}" for name, value in settings.items()]
         result = self.stop_by_sigterm(
-            start(
-                f"--workdir={stopped}",
-                "--num_steps=1000000",
-                *flags,
-                how=("-c", tiny_training.TRAIN_PLAIN),
-            ),
-            stopped,
+            start(f"--workdir={stopped}", "--num_steps=1000000", *flags), stopped
         )
         self.assertEqual(result.exit_code, 0, result.stderr)
         pattern = r"^Stopped by SIGTERM after step (\d+); everything is saved\."
@@ -193,7 +186,6 @@ class ResumedRunTest(absltest.TestCase):
 
         num_steps = step + 4
         self.enter_context(mock.patch.object(reports, "plot_losses"))  # Takes a second.
-        self.enter_context(tiny_training.plain_convolutions())
         # The one that goes on has all but the number of steps in its folder.
         result = command_line.run(train, f"--workdir={stopped}", f"--num_steps={num_steps}")
         self.assertIn(f"after step {step}.", result.stdout)

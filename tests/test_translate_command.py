@@ -320,7 +320,3 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn(": caf\\udce9.txt.\n", result.stdout)
         self.assertNotIn("Traceback", result.stderr)
         self.assertEqual(names_in(self.folder / "out"), ["a_0.png", "a_1.png"])  # Whole ones only.
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -19,9 +19,11 @@ from export import cpp_session
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.inference import exported
+from pix2pix_tf.models import generator
 from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 
 CROP_SIZE = 32
+_BUILD_GENERATOR = generator.build_generator
 
 
 def write_run(folder: pathlib.Path, *, seed: int = 0, **settings) -> TrainConfig:
@@ -68,6 +70,8 @@ def shared_folder() -> pathlib.Path:
 def shared_run() -> pathlib.Path:
     """Returns the run folder of `write_run` as it is without settings."""
     folder = shared_folder() / "run"
+    if generator.build_generator is not _BUILD_GENERATOR:
+        raise RuntimeError("Under stub_networks() it would hold stubs for all tests that follow.")
     write_run(folder)
     return folder
 
