@@ -241,7 +241,8 @@ def _run(job: tflite_conversion.Job) -> dict[str, float]:
         The differences that it has measured.
 
     Raises:
-        InputError: If it fails, with the last that it said, or does not end.
+        InputError: If the SavedModel cannot be loaded; or if the converter fails, with the last
+            that it said, or does not end.
     """
     path = pathlib.Path(job.output).with_name("job.json")
     path.write_text(json.dumps(dataclasses.asdict(job)), encoding="utf-8")
@@ -272,7 +273,10 @@ def _run(job: tflite_conversion.Job) -> dict[str, float]:
             f"{job.quantize} ({lines[-1] if lines else 'it said nothing'}). Nothing was written. "
             "Try another --quantize; SIGKILL usually means that the memory was not enough."
         )
-    return json.loads(path.with_suffix(".result.json").read_text(encoding="utf-8"))
+    result = json.loads(path.with_suffix(".result.json").read_text(encoding="utf-8"))
+    if "refused" in result:
+        raise InputError(result["refused"])
+    return result
 
 
 def _describe(

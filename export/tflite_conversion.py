@@ -73,10 +73,14 @@ def convert(job: Job) -> dict[str, float]:
         SavedModel and of the file, both given the same images and the same noise.
 
     Raises:
+        InputError: If the SavedModel cannot be loaded.
         RuntimeError: If the file needs operators that LiteRT has not.
     """
     from export import tflite_graph
+    from pix2pix_tf.inference import exported
 
+    # First of all, since a conversion that ends with a damaged model may take many minutes.
+    model = exported.load(job.saved_model)
     with tempfile.TemporaryDirectory(dir=pathlib.Path(job.output).parent) as folder:
         _save_with_shapes(job, folder)
         contents = _convert(folder, job)
@@ -84,7 +88,7 @@ def convert(job: Job) -> dict[str, float]:
     if custom:
         raise RuntimeError(f"The graph has operators that LiteRT has not: {', '.join(custom)}.")
     pathlib.Path(job.output).write_bytes(tflite_graph.simplify(contents))
-    return _compare(job)
+    return _compare(model, job)
 
 
 def _save_with_shapes(job: Job, folder: str) -> None:
@@ -141,26 +145,27 @@ def _examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.array(image)[np.newaxis], z
 
 
-def _compare(job: Job) -> dict[str, float]:
-    import tensorflow as tf
-
+def _compare(model, job: Job) -> dict[str, float]:
     from export import litert
 
-    loaded = tf.saved_model.load(job.saved_model)
-    model = litert.LiteRtModel(job.output)
+    file = litert.LiteRtModel(job.output)
     differences = []
     for image, z in itertools.islice(_examples(job), job.compared):
-        expected = loaded.signatures["with_noise"](image=tf.constant(image), z=tf.constant(z))
-        output = model.run("with_noise", image=image, z=z)["output"]
-        differences.append(np.abs(output - expected["output"].numpy()))
+        output = file.run("with_noise", image=image, z=z)["output"]
+        differences.append(np.abs(output - model.translate_with_noise(image, z)))
     return dict(mean=float(np.mean(differences)), max=float(np.max(differences)))
 
 
 def main(path: str) -> None:
-    """Converts the job of a file, and writes the differences beside it."""
+    """Converts the job of a file, and writes beside it the differences, or why it cannot be."""
+    from pix2pix_tf.errors import InputError
+
     job = Job(**json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
-    differences = convert(job)
-    pathlib.Path(path).with_suffix(".result.json").write_text(json.dumps(differences))
+    try:
+        result = convert(job)
+    except InputError as error:
+        result = dict(refused=str(error))
+    pathlib.Path(path).with_suffix(".result.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class ServingModel(tf.Module):
         generator.set_weights(weights)
         image = tf.TensorSpec([None, None, None, config.input_channels], tf.float32, name="image")
         z = tf.TensorSpec([None, None], tf.float32, name="z")
-        # One trace, which all signatures call: the network is in a SavedModel once.
+        # One trace, for any size, which all signatures call: a SavedModel holds the network once.
         generate = tf.function(
             lambda image, z: generator([image, z]), input_signature=[image, z], autograph=False
         )

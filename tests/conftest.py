@@ -13,6 +13,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.update(TF_NUM_INTRAOP_THREADS="1", OMP_NUM_THREADS="1")
 
 
+_GIGABYTES_A_PROCESS = 3  # Measured, at the most; see BUILD.md.
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Returns how many processes `--numprocesses=auto` starts: as many as the memory holds."""
+    cores = len(os.sched_getaffinity(0))
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return max(1, min(cores, int(available // _GIGABYTES_A_PROCESS)))
+
+
 def pytest_collection_modifyitems(items):
     """Leaves out `tf.test.TestCase.test_session`, a helper that pytest takes for a test."""
     items[:] = [item for item in items if item.name != "test_session"]
@@ -29,7 +39,8 @@ def _seed_once_a_class():
     """Sets TensorFlow's seed once a class, where `tf.test.TestCase` would before each test.
 
     With the seed TensorFlow forgets all that it has compiled: up to two seconds a test where a
-    network is called.
+    network is called. So what a test draws depends on those before it in its class: one that needs
+    certain numbers seeds a generator of its own.
     """
     seeds = sys.modules.get("tensorflow.python.framework.random_seed")
     if seeds is None:

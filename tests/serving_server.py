@@ -2,7 +2,7 @@
 
     python tests/serving_server.py MODEL_VERSION_FOLDER
 
-Prints its two ports as a line of JSON, then serves until it is ended. What it leaves
+Prints its two ports as a line of JSON, then serves until its input ends. What it leaves
 to the C++ side, as the official server does: whether types and shapes fit. It takes
 the columnar form of REST only, which is what the client sends.
 """
@@ -49,9 +49,10 @@ def shared() -> dict[str, str]:
     import tiny_runs
 
     command = [sys.executable, __file__, str(tiny_runs.shared_version())]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # It ends when its input does, and so however this process ends.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(process.wait)
-    atexit.register(process.terminate)  # Comes first.
+    atexit.register(process.stdin.close)  # Comes first.
     with process.stdout:
         ports = json.loads(process.stdout.readline())
     return dict(grpc=f"localhost:{ports['grpc']}", rest=f"http://localhost:{ports['rest']}")
@@ -187,7 +188,9 @@ def main() -> None:
         rest_server = start_rest(session)
         ports = dict(grpc=grpc_port, rest=rest_server.server_address[1])
         print(json.dumps(ports), flush=True)
-        grpc_server.wait_for_termination()
+        sys.stdin.read()  # Until the tests end, in whatever way.
+        grpc_server.stop(None)
+        rest_server.shutdown()
 
 
 if __name__ == "__main__":

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
-import types
 from unittest import mock
 
 import benchmark_fakes
@@ -17,7 +15,6 @@ import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
 
-from benchmarks import __main__ as all_benchmarks
 from benchmarks import (
     agreement,
     agreement_run,
@@ -87,24 +84,6 @@ class TrainStepTest(tf.test.TestCase):
     def test_a_step_that_computes_nonsense_is_no_result(self):
         with self.assertRaisesRegex(ArithmeticError, "L1 is nan"):
             train_step_contenders._check(float("nan"))
-
-    def test_each_setting_of_a_peer_is_tried_on_top_of_the_best(self):
-        def alternate(contenders, **unused):
-            (contender,) = contenders
-            chosen = contender["settings"]
-            if chosen["adam"] == "plain":
-                return [dict(name="x", settings=chosen, error="lost")]
-            median = 1.0 + chosen["channels_last"] + (chosen["adam"] == "fused")
-            return [dict(name="x", settings=chosen, seconds=dict(median=median))]
-
-        with mock.patch.object(rounds, "alternate", alternate):
-            with mock.patch.object(train_step, "available_cpus", lambda: [0, 1, 2, 3]):
-                (best,), tried = train_step.best_pytorch(
-                    "python", dict(batch_size=1, precision="bfloat16")
-                )
-        found = {key: best["settings"][key] for key in ("channels_last", "adam", "is_compiled")}
-        self.assertEqual(found, dict(channels_last=False, adam="foreach", is_compiled=False))
-        self.assertEqual([x["settings"]["threads"] for x in tried], [4, 4, 4, 4, 4, 2])
 
     def test_rates_and_ratios(self):
         bounds = dict(
@@ -230,62 +209,3 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
         with mock.patch.object(state, "ADAM_EPSILON", 1.0):
             other = agreement_run.train("project", _RUN)
         self.assertGreater(abs(other[-1]["l1_loss"] - plain[-1]["l1_loss"]), 1e-4)
-
-
-class ReadingsTest(tf.test.TestCase):
-    """How the numbers of a benchmark come from what was measured."""
-
-    def test_what_is_no_operation_is_not_counted(self):
-        from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
-        space = xplane_pb2.XSpace()
-        plane = space.planes.add()
-        line = plane.lines.add()
-        for number, name in enumerate(["train", "x/Conv2D:Conv2D", "y:Conv2D", "file.py:12 f"]):
-            plane.event_metadata[number].name = name
-            line.events.add(metadata_id=number, duration_ps=2 * 10**9)
-        found = operations.read_profile(space.SerializeToString())
-        self.assertEqual(found, {"Conv2D": 4.0})
-
-    def test_how_far_losses_are_apart(self):
-        def run(*values):
-            return [dict.fromkeys(agreement._LOSSES, value) for value in values]
-
-        found = agreement.differences(run(2.0, 4.0, 3.0), run(2.5, 2.5, 2.5))["l1_loss"]
-        self.assertAllClose(found, dict(first=0.2, largest=0.6, of_the_means=0.2))
-
-    def test_efficiency_of_two_workers(self):
-        rates = {"one worker": 1.0, "two workers": 1.5, "one process": 3.0}
-        measured = [dict(name=name, images_per_second=rate) for name, rate in rates.items()]
-        expected = dict(efficiency=0.75, share_of_one_process=0.5)
-        self.assertEqual(scaling.efficiency(measured), expected)
-        measured[0] = dict(name="one worker", error="lost")
-        self.assertEqual(scaling.efficiency(measured), dict(expected, efficiency=None))
-
-
-class PageTest(tf.test.TestCase):
-    def test_one_benchmark_run_again_keeps_the_others(self):
-        folder = pathlib.Path(self.get_temp_dir())
-        options = types.SimpleNamespace(
-            **dict(output=str(folder / "page.md"), pythons=[sys.executable], torch_python=""),
-            **dict(dataset="demo", direction="AtoB", num_rounds=0, crop_size=256, base_filters=64),
-        )
-        namespace = types.SimpleNamespace(FLAGS=options)
-        self.enter_context(mock.patch.object(all_benchmarks, "flags", namespace))
-
-        def run(only, error):
-            options.only = only
-            with mock.patch.object(all_benchmarks, "_measure", lambda _: dict(error=error)):
-                self.assertEqual(all_benchmarks.main([]), all_benchmarks.EXIT_FAILED)
-            return (folder / "page.md").read_text(encoding="utf-8")
-
-        page = run([], "first")
-        self.assertEqual(page.count("Failed: first"), 9)
-        page = run(["Translation"], "second")
-        self.assertEqual(page.count("Failed: first"), 8)
-        self.assertRegex(page, "## Translation\n\n.*\n\nFailed: second\n\n## Input pipeline")
-        with self.assertRaisesRegex(InputError, "--only is 'Taste'"):
-            run(["Taste"], "")
-        options.crop_size = 32
-        with self.assertRaisesRegex(InputError, "is of other sizes: .*256"):
-            run(["Translation"], "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -190,6 +192,15 @@ class DefaultsTest(parameterized.TestCase):
             self.assertRegex(field.metadata["help"], r"^['A-Z0-9].*\.$", msg=name)
             if field.metadata["choices"]:
                 self.assertIn(field.default, field.metadata["choices"], msg=name)
+
+    def test_every_field_is_read_somewhere(self):
+        # Some are read through a property, such as crop_shape.
+        properties = [x.fget for x in vars(TrainConfig).values() if isinstance(x, property)]
+        texts = [inspect.getsource(x).replace("self.", "config.") for x in properties]
+        paths = pathlib.Path(config.__file__).parent.rglob("*.py")
+        texts += [path.read_text(encoding="utf-8") for path in paths if path.name != "config.py"]
+        read = {name for text in texts for name in re.findall(r"config\.(\w+)", text)}
+        self.assertContainsSubset(_FIELDS, read)
 
     def test_imports_no_tensorflow(self):
         # A command can then refuse a flag, or print its help, at once.

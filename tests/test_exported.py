@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.inference import exported
+from pix2pix_tf.inference import exported, translator
 
 
 class ExportedModelTest(tf.test.TestCase):
@@ -110,6 +110,8 @@ class ExportedModelTest(tf.test.TestCase):
         mixed = self.copy(config={**config, "base_filters": 4})
         with self.assertRaisesRegex(InputError, f"'{mixed}'"):
             exported.portable_model(mixed)
+        with self.assertRaisesRegex(InputError, f"'{mixed}'"):
+            translator.load_generator(mixed)
 
     def test_what_is_no_exported_model(self):
         folder = tiny_runs.temporary_folder(self)

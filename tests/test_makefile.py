@@ -75,6 +75,12 @@ class MakefileTest(absltest.TestCase):
         path.unlink(missing_ok=True)
         return [line.split(" --")[0] for line in lines]
 
+    def test_slow_tests_are_for_the_targets_that_run_all(self):
+        for name in ("test", "test-current", "test-all", "test-all-current"):
+            self.assertEqual(self.make(name, NO_REGISTRY="1").returncode, 0)
+            last = (self.folder / "calls.txt").read_text().splitlines()[-1]
+            self.assertEqual(last.endswith(" -m not slow"), "all" not in name, last)
+
     def test_tests_run_after_tfjs_is_installed_once(self):
         for target in ("test", "test-current"):
             self.assertEqual(self.make(target).returncode, 0)

@@ -7,12 +7,14 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
 from unittest import mock
 
 import command_line
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -260,17 +262,26 @@ class OtherNetworksTest(ComparingTestCase):
         self.folder = tiny_runs.temporary_folder(self)
         self.path = self.folder / "model.tflite"
 
-    def test_another_generator_with_other_channels_and_a_size_that_needs_padding(self):
-        settings = dict(generator="encoder_decoder", input_channels=1, output_channels=4)
+    def write_model(self, **settings) -> tuple[pathlib.Path, TrainConfig, keras.Model]:
+        """Writes card and weights, without the graph, which takes long to save."""
         folder = write_card(self.folder, **settings)
         config = TrainConfig.from_dict(serving.read_model_card(folder / "1")["config"])
         generator = networks.build_generator(config)
         tiny_runs.set_weights(generator, seed=0)
         weights = keras_compat.tf_variables(generator)
         tf.train.Checkpoint(_tracked=weights).write(str(folder / "1" / serving.VARIABLES))
-        # Its graph, which takes long to save, is for the comparison alone.
-        with mock.patch.object(tflite_conversion, "_compare", return_value=dict(mean=0, max=0)):
-            metadata = tiny_tflite.convert(folder, self.path, size=(40, 70))
+        return folder, config, generator
+
+    def convert(self, folder: pathlib.Path, **options) -> dict:
+        """Converts without the comparison, which is what the graph is for."""
+        compare = mock.patch.object(tflite_conversion, "_compare", return_value=dict(mean=0, max=0))
+        with compare, mock.patch.object(exported, "load"):
+            return tiny_tflite.convert(folder, self.path, **options)
+
+    def test_another_generator_with_other_channels_and_a_size_that_needs_padding(self):
+        settings = dict(generator="encoder_decoder", input_channels=1, output_channels=4)
+        folder, config, generator = self.write_model(**settings)
+        metadata = self.convert(folder, size=(40, 70))
         noise_size = 2 * 3 * networks.noise_size(config)  # Of so many tiles.
         self.assertEqual((metadata["size"], metadata["noise_size"]), ([40, 70], noise_size))
         outputs = metadata["signatures"]["serving_default"]["outputs"]
@@ -284,14 +295,14 @@ class OtherNetworksTest(ComparingTestCase):
         count = tflite_graph.count_operators(self.path.read_bytes())["with_noise"]
         self.assertEqual((count["GATHER"], count["SHAPE"]), (2, 0))
 
-    @pytest.mark.slow
     def test_without_dropout(self):
-        version = export(self.folder, dropout=False)
-        tiny_tflite.convert(version, self.path)
+        folder, _, generator = self.write_model(dropout=0.0)
+        self.convert(folder)
         model = litert.LiteRtModel(self.path)
         self.assertEqual(model.input_shapes("with_noise")["z"], [1, 0])
-        expected = exported.load(version).translate_with_noise
-        self.assert_same(expected, self.path, 1, SIZE, SIZE, 3, noise_size=0)
+        self.assert_same(
+            lambda image, z: generator([image, z]), self.path, 1, SIZE, SIZE, 3, noise_size=0
+        )
         image = tiny_runs.random_image(1, SIZE, SIZE, 3)
         first, second = (model.run("serving_default", image=image)["output"] for _ in range(2))
         self.assertAllEqual(first, second)
@@ -466,13 +477,21 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
             result = self.run_command()
         self.assert_refused(result, f"'{self.path}' cannot be written: No space")
 
+    def test_a_damaged_model_is_named_by_the_other_process(self):
+        damaged = tiny_runs.temporary_folder(self) / "1"
+        shutil.copytree(tiny_runs.shared_version(), damaged)
+        (damaged / "saved_model.pb").write_bytes(b"no model")
+        result = self.run_command(exported=damaged)
+        self.assert_refused(result, f"'{damaged}'", "Export the run again")
+        self.assertNotIn("converter", result.stderr)
+
     def test_several_images_are_compared(self):
         """A file that is right for the first image alone does not pass for the model."""
         outputs, given = iter([0.0, 0.25, 0.5]), []
 
         def run_model(image, z):
             given.append((int(image[0, 0, 0, 0]), float(z[0, 0])))
-            return dict(output=tf.zeros([1, 2, 2, 3]))
+            return np.zeros([1, 2, 2, 3], np.float32)
 
         def run_file(signature, image, z):
             return dict(output=np.full([1, 2, 2, 3], next(outputs), np.float32))
@@ -481,10 +500,9 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
         np.save(images, np.arange(5 * 12, dtype=np.float32).reshape(5, 2, 2, 3))
         shapes = ([1, 2, 2, 3], [1, 4])
         job = tflite_conversion.Job("", "", "none", *shapes, str(images), 4, tflite.COMPARED_IMAGES)
-        loaded = mock.Mock(signatures=dict(with_noise=run_model))
+        model = mock.Mock(translate_with_noise=run_model)
         with mock.patch.object(litert, "LiteRtModel", return_value=mock.Mock(run=run_file)):
-            with mock.patch.object(tf.saved_model, "load", return_value=loaded):
-                found = tflite_conversion._compare(job)
+            found = tflite_conversion._compare(model, job)
         self.assertEqual(found, dict(mean=0.25, max=0.5))
         self.assertEqual([image for image, _ in given], [0, 12, 24])
         self.assertNotEqual(given[0][1], given[1][1])
@@ -492,7 +510,8 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
     def test_operators_that_litert_lacks_are_refused(self):
         slow = dict(_save_with_shapes=mock.DEFAULT, _convert=mock.DEFAULT)
         operators = mock.patch.object(tflite_graph, "custom_operators", return_value=["FlexErf"])
-        with operators, mock.patch.multiple(tflite_conversion, **slow):
+        load = mock.patch.object(exported, "load")
+        with load, operators, mock.patch.multiple(tflite_conversion, **slow):
             with self.assertRaisesRegex(RuntimeError, "FlexErf"):
                 tiny_tflite.convert(self.exported, self.path)
         self.assertEqual(names_in(self.folder), [])

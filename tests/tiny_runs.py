@@ -1,7 +1,8 @@
 """Run folders of tiny generators, made without training, and what is made of them.
 
 What `shared_*` functions return is made once a process, for all tests that only need a
-model. It must not be written to: copy it, or make your own, to change anything.
+model. It must not be written to: copy it, or make your own, to change anything. No gradient is
+taken through it: `conftest.py` forgets those after each module.
 """
 
 from __future__ import annotations
@@ -58,6 +59,11 @@ def read_generator(folder: pathlib.Path) -> keras.Model:
     return generator
 
 
+def _check_no_stubs() -> None:
+    if generator.build_generator is not _BUILD_GENERATOR:
+        raise RuntimeError("Under stub_networks() all tests that follow would share stubs.")
+
+
 @functools.cache
 def shared_folder() -> pathlib.Path:
     """Returns a folder for what is made once a process; it goes away with the process."""
@@ -70,8 +76,7 @@ def shared_folder() -> pathlib.Path:
 def shared_run() -> pathlib.Path:
     """Returns the run folder of `write_run` as it is without settings."""
     folder = shared_folder() / "run"
-    if generator.build_generator is not _BUILD_GENERATOR:
-        raise RuntimeError("Under stub_networks() it would hold stubs for all tests that follow.")
+    _check_no_stubs()
     write_run(folder)
     return folder
 
@@ -79,6 +84,7 @@ def shared_run() -> pathlib.Path:
 @functools.cache
 def shared_version() -> pathlib.Path:
     """Returns the exported version, number 1 of a model folder, of `shared_run`."""
+    _check_no_stubs()
     return serving.save_version(shared_run(), shared_folder() / "exported")
 
 

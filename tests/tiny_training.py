@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import io
 import pathlib
 from collections.abc import Iterator
 from unittest import mock
@@ -13,12 +11,11 @@ from unittest import mock
 import keras
 import numpy as np
 import tensorflow as tf
-import tiny_runs
 from PIL import Image
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.models import convolutions, discriminator, generator, layers
-from pix2pix_tf.training import checkpoints, loop
+from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 
@@ -92,28 +89,6 @@ def saved_variables(run: pathlib.Path) -> list[np.ndarray]:
     reader = tf.train.load_checkpoint(str(checkpoints.list_checkpoints(run)[-1] / "state"))
     names = sorted(reader.get_variable_to_shape_map())
     return [reader.get_tensor(name) for name in names if name.endswith("VARIABLE_VALUE")]
-
-
-@functools.cache
-def shared_trained_run() -> pathlib.Path:
-    """Returns the folder of a run of 4 steps, trained once a process; not to be written to.
-
-    Beside it lies its data set, `pairs`, with the splits train, val and test.
-    """
-    folder = tiny_runs.shared_folder() / "trained"
-    data = write_pairs(folder / "pairs", train=3, val=2, test=2)
-    config = make_config(
-        dataset=str(data),
-        num_steps=4,
-        load_size=36,
-        log_every=2,
-        sample_every=4,
-        checkpoint_every=2,
-        num_samples=2,
-    )
-    with contextlib.redirect_stdout(io.StringIO()):
-        loop.train(config, folder / "run")
-    return folder / "run"
 
 
 def plain_convolutions():

@@ -94,6 +94,11 @@ def read_weights(version: pathlib.Path) -> list[np.ndarray]:
         weights = []
         while (name := serving.VARIABLE_NAME.format(len(weights))) in names:
             weights.append(reader.get_tensor(name))
+    if not weights:
+        raise InputError(
+            f"'{version}' does not hold the weights of each layer, so it was not exported by this "
+            "project. Export the run again, or pass the run folder."
+        )
     return weights
 
 

@@ -17,7 +17,12 @@ from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.models import convolutions
-from pix2pix_tf.networks import build_generator, noise_size, read_generator_weights
+from pix2pix_tf.networks import (
+    build_generator,
+    load_weights,
+    noise_size,
+    read_generator_weights,
+)
 from pix2pix_tf.training import checkpoints
 
 MAX_BYTES = 4 * 2**30  # Of an image that is translated in one piece.
@@ -166,18 +171,20 @@ def load_generator(
         checkpoint: As of `load`.
 
     Raises:
-        InputError: As `load`; or if an export hides the weights of its layers.
+        InputError: As `load`; or if an export does not hold the weights of the network
+            that its card describes.
     """
     folder = pathlib.Path(model)
     if is_run_folder(folder, checkpoint):
         config = TrainConfig.load(folder)
-        weights = read_generator_weights(config, checkpoints.find_weights(folder, checkpoint)[0])
-    else:
-        version = serving.find_version(folder)
-        config = TrainConfig.from_dict(serving.read_model_card(version)["config"])
-        weights = exported.read_weights(version)
+        generator = build_generator(config)
+        load_weights(generator, checkpoints.find_weights(folder, checkpoint)[0])
+        return config, generator
+    version = serving.find_version(folder)
+    config = TrainConfig.from_dict(serving.read_model_card(version)["config"])
     generator = build_generator(config)
-    generator.set_weights(weights)
+    with exported.loading(version):
+        generator.set_weights(exported.read_weights(version))
     return config, generator
 
 

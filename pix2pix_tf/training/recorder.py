@@ -67,7 +67,7 @@ class Recorder:
         self._window: list[dict[str, tf.Tensor]] = []  # Losses since the last line.
         self._first_step = int(state.step.numpy()) + 1
         self._last_time, self._last_step = time.monotonic(), self._first_step - 1
-        self._curves_due = time.monotonic()
+        self._curves_due = time.monotonic()  # The first are due at once.
         if lock:
             self._log = reports.MetricsLog(workdir, step=self._last_step)
             reports.remove_later_samples(workdir, step=self._last_step)
@@ -191,9 +191,7 @@ class Recorder:
             self._events.flush()
 
     def _write_page(self, *, draws_curves: bool) -> None:
-        write_page(
-            self._config, self._workdir, held_out=self._held_out, draws_curves=draws_curves
-        )
+        write_page(self._config, self._workdir, held_out=self._held_out, draws_curves=draws_curves)
         if draws_curves:
             self._curves_due = time.monotonic() + _SECONDS_BETWEEN_CURVES
 
