@@ -58,7 +58,8 @@ node-for-tests:
 	$(MAKE) --no-print-directory node && exit; \
 	[ -z "$$PIX2PIX_REQUIRE_PROGRAMS" ] && echo "TF.js could not be installed: its tests will be skipped."
 
-# One process a core; the tests of a class, which share what it sets up, stay together.
+# One process for each core, if the memory allows (tests/conftest.py). The tests of a class stay in
+# one process, since they share its set-up.
 PYTEST := -m pytest --numprocesses=auto --dist=loadscope
 
 test: setup node-for-tests  ## Runs the fast tests on the Python at hand: 8 minutes on two cores.

@@ -51,8 +51,8 @@ def convert(
         `output`.
 
     Raises:
-        InputError: If `saved_model` is none, or has operations that TF.js lacks; or if
-            there is something in the place of `output`.
+        InputError: If `saved_model` is not an exported model, or has operations that TF.js
+            lacks; or if `output` exists and is not an empty folder.
         WriteError: If it cannot be written; nothing is left of it then.
     """
     saved_model, output = pathlib.Path(saved_model), pathlib.Path(output)

@@ -47,8 +47,8 @@ class Job:
         quantize: One of `QUANTIZATIONS`.
         image_shape: `[batch, height, width, channels]`, None for any size.
         noise_shape: `[batch, units]`, likewise.
-        images: A .npy file, float32 `[count, height, width, channels]` in [-1, 1]: what
-            int8 is calibrated with, and the first of them the differences are measured on.
+        images: A .npy file, float32 `[count, height, width, channels]` in [-1, 1]. int8 is
+            calibrated with all of them; the differences are measured on the first `compared`.
         noise_size: Numbers that z has for one of these.
         compared: On how many images the differences are measured.
         seed: Of the noise that goes with them.
@@ -74,7 +74,7 @@ def convert(job: Job) -> dict[str, float]:
 
     Raises:
         InputError: If the SavedModel cannot be loaded.
-        RuntimeError: If the file needs operators that LiteRT has not.
+        RuntimeError: If the file needs operators that LiteRT does not have.
     """
     from export import tflite_graph
     from pix2pix_tf.inference import exported
@@ -86,13 +86,15 @@ def convert(job: Job) -> dict[str, float]:
         contents = _convert(folder, job)
     custom = tflite_graph.custom_operators(contents)
     if custom:
-        raise RuntimeError(f"The graph has operators that LiteRT has not: {', '.join(custom)}.")
+        raise RuntimeError(
+            f"The graph has operators that LiteRT does not have: {', '.join(custom)}."
+        )
     pathlib.Path(job.output).write_bytes(tflite_graph.simplify(contents))
     return _compare(model, job)
 
 
 def _save_with_shapes(job: Job, folder: str) -> None:
-    """Saves the model anew, its signatures traced for the shapes of the job.
+    """Saves the model again, with signatures traced for the shapes of the job.
 
     With sizes that are known, the converter computes the padding and the cropping
     once and for all.

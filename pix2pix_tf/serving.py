@@ -43,7 +43,8 @@ class ServingModel(tf.Module):
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
         max_pixels: Of an encoded image, padded; larger ones are refused.
-        formulation: See `models.convolutions`. An export is made for the CPU of a server.
+        formulation: How convolutions are computed, see `models.convolutions`. The default is
+            for exports, which are made for the CPU of a server; converters need `PORTABLE`.
 
     Raises:
         InputError: If `max_pixels` is less than one crop.
@@ -243,7 +244,7 @@ def save_version(
         The new version's folder.
 
     Raises:
-        InputError: If `workdir` is no run folder, or has no weights yet; or if
+        InputError: If `workdir` is not a run folder, or has no weights yet; or if
             `output` is a file, or a name that TensorFlow cannot read from.
         WriteError: If it cannot be written; nothing is left of it then.
     """
@@ -301,8 +302,8 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
     versions = list_versions(folder)
     if not versions:
         raise InputError(
-            f"'{folder}' is no SavedModel: it has no {SAVED_MODEL} and no numbered versions. Pass "
-            "the --output of python -m export.saved_model."
+            f"'{folder}' is not a SavedModel: it has no {SAVED_MODEL} and no numbered versions. "
+            "Pass the --output of python -m export.saved_model."
         )
     return folder / str(versions[-1])
 
@@ -324,10 +325,10 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
         card = json.loads(path.read_text(encoding="utf-8"))
         missing = {"config", "step", "noise_size"} - card.keys()
     except (ValueError, AttributeError) as error:
-        raise InputError(f"'{path}' is no model card ({error}). Export the run again.") from None
+        raise InputError(f"'{path}' is not a model card ({error}). Export the run again.") from None
     if missing:
         raise InputError(
-            f"'{path}' is no model card: it lacks {', '.join(sorted(missing))}. Export the run "
+            f"'{path}' is not a model card: it lacks {', '.join(sorted(missing))}. Export the run "
             "again."
         )
     return card

@@ -12,7 +12,7 @@ from pix2pix_tf.errors import InputError
 class refused:
     """Expects an error of exactly a type, whose message has each of `fragments`, in this order.
 
-    No generator, whose frame would keep the error, and with it sockets and files.
+    A class, since the frame of a generator would keep the error, and with it sockets and files.
 
     Args:
         *fragments: What a user needs to find the mistake: the file, the value, the flag.

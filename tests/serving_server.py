@@ -2,9 +2,9 @@
 
     python tests/serving_server.py MODEL_VERSION_FOLDER
 
-Prints its two ports as a line of JSON, then serves until its input ends. What it leaves
-to the C++ side, as the official server does: whether types and shapes fit. It takes
-the columnar form of REST only, which is what the client sends.
+Prints its two ports as a line of JSON, then serves until its input ends. As in the
+official server, the C++ side checks types and shapes. Only the columnar form of REST is
+accepted, which is what the client sends.
 """
 
 from __future__ import annotations

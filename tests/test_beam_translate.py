@@ -534,7 +534,7 @@ class RefusedTest(BeamTest):
 
     def test_models(self):
         self.assert_refused([f"--model={self.folder}/none"], "There is no folder")
-        self.assert_refused([f"--model={self.run_folder}"], "is no SavedModel")
+        self.assert_refused([f"--model={self.run_folder}"], f"'{self.run_folder}'")
         self.assert_refused(["--model=nostore://model"], "nostore", "cannot be used")
         shutil.copytree(self.model / "1", self.folder / "plain")
         shutil.rmtree(self.folder / "plain" / "assets.extra")

@@ -113,7 +113,7 @@ class ExportedModelTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, f"'{mixed}'"):
             translator.load_generator(mixed)
 
-    def test_what_is_no_exported_model(self):
+    def test_not_an_exported_model(self):
         folder = tiny_runs.temporary_folder(self)
         with self.assertRaisesRegex(MissingInputError, f"'{folder}/nowhere'"):
             exported.load(folder / "nowhere")
@@ -133,7 +133,7 @@ class ExportedModelTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, f"'{mixed}'"):
             exported.load(mixed)
 
-    def test_an_operation_that_there_is_not(self):
+    def test_an_unknown_operation(self):
         damaged = self.copy()
         graph = (damaged / serving.SAVED_MODEL).read_bytes()
         (damaged / serving.SAVED_MODEL).write_bytes(graph.replace(b"Conv2D", b"Conv2X"))

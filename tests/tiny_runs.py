@@ -1,8 +1,8 @@
 """Run folders of tiny generators, made without training, and what is made of them.
 
 What `shared_*` functions return is made once a process, for all tests that only need a
-model. It must not be written to: copy it, or make your own, to change anything. No gradient is
-taken through it: `conftest.py` forgets those after each module.
+model. Do not write to it: copy it, or make your own. Do not take gradients through it either:
+`conftest.py` forgets the registered gradients after each module, so a later test would fail.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def write_run(folder: pathlib.Path, *, seed: int = 0, **settings) -> TrainConfig
     config = TrainConfig(**{"crop_size": CROP_SIZE, "base_filters": 2, **settings})
     folder.mkdir(parents=True)
     config.save(folder)
-    generator = networks.build_generator(config)
-    set_weights(generator, seed=seed)
-    generator.save_weights(str(folder / GENERATOR_WEIGHTS))
+    network = networks.build_generator(config)
+    set_weights(network, seed=seed)
+    network.save_weights(str(folder / GENERATOR_WEIGHTS))
     return config
 
 
@@ -61,7 +61,10 @@ def read_generator(folder: pathlib.Path) -> keras.Model:
 
 def _check_no_stubs() -> None:
     if generator.build_generator is not _BUILD_GENERATOR:
-        raise RuntimeError("Under stub_networks() all tests that follow would share stubs.")
+        raise RuntimeError(
+            "shared_* must not be called for the first time inside stub_networks(): later tests "
+            "would get the stubs. Call it before."
+        )
 
 
 @functools.cache

@@ -27,7 +27,7 @@ def run_here(job: tflite_conversion.Job) -> dict[str, float]:
 
 
 def load_example(test):
-    """Returns the example for devices as a module, or skips the test where LiteRT is not."""
+    """Returns the example for devices as a module, or skips the test if LiteRT is not installed."""
     if not litert.Interpreter.__module__.startswith("ai_edge_litert"):
         test.skipTest("ai-edge-litert is not installed, which the example imports.")
     spec = importlib.util.spec_from_file_location("translate_tflite", EXAMPLE)

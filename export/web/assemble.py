@@ -53,7 +53,7 @@ def assemble(
         `output`.
 
     Raises:
-        InputError: If `workdir` is no run folder, TF.js is not installed, or there is
+        InputError: If `workdir` is not a run folder, TF.js is not installed, or there is
             something in the place of `output`.
         WriteError: If it cannot be written; nothing is left of it then.
     """

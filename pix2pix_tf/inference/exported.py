@@ -51,8 +51,8 @@ class ExportedModel:
 
         Args:
             image: As for `translate`.
-            z: float32 in [0, 1), `[batch, noise_size]` for images of one crop and as
-                often `noise_size` for larger ones as crops fill them.
+            z: float32 in [0, 1), `[batch, noise_size]`; `noise_size` times the number of crops
+                that cover the image, if it is larger than one.
 
         Returns:
             As `translate`.
@@ -103,10 +103,14 @@ def read_weights(version: pathlib.Path) -> list[np.ndarray]:
 
 
 def portable_model(version: pathlib.Path) -> serving.ServingModel:
-    """Returns the model of a version anew, in the operations that converters know.
+    """Returns the model of a version in the operations that converters know.
 
-    The signatures of an export are made for the CPU of a server; phones and browsers
-    have convolutions of their own, which a converter has to recognise.
+    The graph of an export is made for the CPU of a server; phones and browsers have
+    convolutions of their own, which a converter has to recognise. So the model is built
+    again, from the card and the weights: an argument of `ServingModel` that changes outputs
+    has to be in the card (`serving._model_card`) and be passed here. Two are not passed:
+    `dropout`, since `config` in the card holds 0 where it was switched off; and `max_pixels`,
+    since the signatures that take tensors have no limit.
 
     Args:
         version: A version folder; its card and its weights are read, its graph is not.
@@ -147,21 +151,24 @@ def load(folder: str | pathlib.Path) -> ExportedModel:
 
 @contextlib.contextmanager
 def loading(version: pathlib.Path) -> Iterator[None]:
-    """Takes what loads a version, for its errors to name it and say what to do.
+    """Turns the errors of its block into an InputError that names the version.
 
     Raises:
-        InputError: In place of what TensorFlow raises of damaged files.
+        InputError: In place of what TensorFlow raises for damaged files; one that the block
+            raises itself is passed on.
     """
     files.check_no_pattern(version)
     try:
         yield
+    except InputError:
+        raise
     except (
         OSError,
         ValueError,
         LookupError,
         tf.errors.OpError,
-        AssertionError,  # Variables of another network.
-        RuntimeError,  # An operation that there is not.
+        AssertionError,  # The variables belong to another network.
+        RuntimeError,  # The graph has an unknown operation.
     ) as error:
         raise InputError(
             f"'{version}' cannot be loaded as a SavedModel ({first_line(error)}). Export the run "
