@@ -54,23 +54,6 @@ class ArithmeticTest(tf.test.TestCase):
         # Adam moves seven times the weights.
         self.assertAlmostEqual(arithmetic.adam_gigabytes(54_413_955 + 2_768_705), 1.601, places=3)
 
-    def test_limits_are_the_best_of_what_was_measured(self):
-        measured = [
-            dict(settings=settings, facts=facts, seconds=dict(minimum=minimum))
-            for settings, minimum, facts in (
-                (dict(precision="float32"), 0.1, dict(gflop=10.0)),
-                (dict(precision="float32"), 0.05, dict(gflop=10.0)),
-                (dict(precision="bfloat16"), 0.02, dict(gflop=10.0)),
-                ({}, 0.25, dict(gigabytes=4.0)),
-            )
-        ]
-        summary = limits.summarize([*measured, dict(name="x", settings={}, error="lost")])
-        self.assertAllClose(summary["gflop_per_second"], dict(float32=200.0, bfloat16=500.0))
-        self.assertEqual(summary["copy_gigabytes_per_second"], 16.0)
-        step = dict(precision="float32", gflop=80.0, num_parameters=10**9 // 28)
-        self.assertAllClose(limits.step_seconds(summary, **step), 80 / 200 + 1 / 16)
-        self.assertIsNone(limits.step_seconds(limits.summarize([]), **step))
-
 
 class TrainStepTest(tf.test.TestCase):
     def test_wrong_interpreters_are_refused(self):
