@@ -2,6 +2,8 @@
 
 import gc
 import os
+import pathlib
+import re
 import sys
 from unittest import mock
 
@@ -13,14 +15,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.update(TF_NUM_INTRAOP_THREADS="1", OMP_NUM_THREADS="1")
 
 
-_GIGABYTES_A_PROCESS = 3  # Measured, at the most; see BUILD.md.
+_GIGABYTES_A_PROCESS = 3  # With what it starts; see BUILD.md.
 
 
 def pytest_xdist_auto_num_workers(config):
     """Returns how many processes `--numprocesses=auto` starts: as many as the memory holds."""
-    cores = len(os.sched_getaffinity(0))
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    return max(1, min(cores, int(available // _GIGABYTES_A_PROCESS)))
+    # What the system would free on demand counts too: of free memory alone little is left.
+    memory = re.search(r"MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text())
+    most = int(memory[1]) * 1024 / 1e9 // _GIGABYTES_A_PROCESS
+    return max(1, min(len(os.sched_getaffinity(0)), int(most)))
 
 
 def pytest_collection_modifyitems(items):
