@@ -22,6 +22,14 @@ class Result:
     stdout: str
     stderr: str
 
+    def check_refused(self, *parts) -> None:
+        """Expects what a command says that cannot be done: one line, which has each of `parts`."""
+        assert self.exit_code == 2, self
+        (line,) = self.stderr.splitlines()
+        assert line.startswith("error: "), line
+        for part in parts:
+            assert str(part) in line, (part, line)
+
 
 def run(module, *arguments: str, takes_arguments: bool = False) -> Result:
     """Runs `module.main` under absl, with its flags defined for this call alone."""

@@ -45,9 +45,8 @@ class TaskTest(parameterized.TestCase):
 
     def assert_refused(self, result: command_line.Result, *shown) -> None:
         """Expects the one line of a wrong command, which has each of `shown`, in this order."""
-        self.assertEqual(result.exit_code, 2, result)
-        (line,) = result.stderr.splitlines()
-        self.assert_shown(["error: ", *shown], line)
+        result.check_refused()
+        self.assert_shown(shown, result.stderr)
 
     def assert_named(self, result: command_line.Result, *files: tuple) -> None:
         """Expects a line for each of the files, in this order, and their number."""

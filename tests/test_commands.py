@@ -98,9 +98,7 @@ class StopTest(_SignalsTest, parameterized.TestCase):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "run/\n.json")
 
         result = run_main(main)
-        self.assertEqual(result.exit_code, 2)
-        (line,) = result.stderr.splitlines()
-        self.assertStartsWith(line, r"error: 'run/\n.json'")
+        result.check_refused(r"error: 'run/\n.json'")
 
     def test_what_names_no_file_is_not_taken_for_one_of_somebody_else(self):
         def main(unused_arguments):

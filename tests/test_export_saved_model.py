@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
+from tiny_runs import names_in
 
 from export import cpp_session, saved_model
 from pix2pix_tf import networks, serving, version
@@ -32,10 +33,6 @@ from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
 SIZE = tiny_runs.CROP_SIZE
-
-
-def names_in(folder: pathlib.Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def write_checkpoint_notes(run: pathlib.Path, step: int) -> None:

@@ -77,9 +77,8 @@ class RunTest(parameterized.TestCase):
                 return command_line.run(train, *flags)
 
     def assert_one_line(self, result: command_line.Result, pattern: str) -> None:
-        self.assertEqual(result.exit_code, 2)
-        (line,) = result.stderr.splitlines()
-        self.assertRegex(line, f"^error: .*{pattern}")
+        result.check_refused()
+        self.assertRegex(result.stderr, pattern)
 
     def assert_is_as_undisturbed(self) -> None:
         found, expected = (

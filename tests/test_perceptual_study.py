@@ -401,9 +401,7 @@ class BuildTest(tf.test.TestCase, parameterized.TestCase):
         """Returns the one line of a refusal; nothing is left behind."""
         before = sorted(self.folder.rglob("*"))
         result = self.run_command(*flags, **arguments)
-        self.assertEqual(result.exit_code, 2)
-        self.assertStartsWith(result.stderr, "error: ")
-        self.assertLen(result.stderr.splitlines(), 1)
+        result.check_refused()
         self.assertEqual(sorted(self.folder.rglob("*")), before)
         return result.stderr
 

@@ -63,5 +63,4 @@ class StripTest(parameterized.TestCase):
     )
     def test_wrong_input_is_one_line(self, options, arguments, expected):
         result = self.run_command(*arguments, **options)
-        self.assertEqual(result.exit_code, 2)
-        self.assertRegex(result.stderr, rf"^error: .*{expected}.*\n$")
+        result.check_refused(expected)

@@ -68,12 +68,9 @@ class ServedTest(tf.test.TestCase):
         path = self.folder / "text.png"
         path.write_bytes(b"no image")
         result = self.run_load_test(self.addresses["grpc"], path)
-        self.assertEqual((result.exit_code, result.stdout), (2, ""))
-        self.assertRegex(result.stderr, "^error: '.*' .*--input.*\n$")
+        result.check_refused("--input")
         path.unlink()
-        result = self.run_load_test(self.addresses["grpc"], path)
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn(f"'{path}'", result.stderr)
+        self.run_load_test(self.addresses["grpc"], path).check_refused(f"'{path}'")
 
 
 class ErrorsTest(tf.test.TestCase):

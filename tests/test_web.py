@@ -246,11 +246,9 @@ class SessionTest(_PageTest):
         broken = self.folder / "broken"
         shutil.copytree(self.site, broken, ignore=shutil.ignore_patterns("model-*"))
         result = command_line.run(page, f"--site={broken}")
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("The model does not run here", result.stderr)
+        result.check_refused("The model does not run here")
         result = command_line.run(page, f"--site={self.folder}")
-        self.assertEqual(result.exit_code, 2)
-        self.assertIn("it has no site.json", result.stderr)
+        result.check_refused("it has no site.json")
 
     def test_asks_no_other_host(self):
         self.assertNotEmpty(self.report["seen"]["requests"])
@@ -400,9 +398,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_what_cannot_be_used(self):
         def assert_refused(part: str):
-            result = self.run_command(self.folder)
-            self.assertEqual(result.exit_code, 2)
-            self.assertIn(part, result.stderr)
+            self.run_command(self.folder).check_refused(part)
 
         assert_refused("config.json")
         self.write_config(self.folder / "run")

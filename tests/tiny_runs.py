@@ -52,6 +52,11 @@ def temporary_folder(test) -> pathlib.Path:
     return pathlib.Path(folder.name)
 
 
+def names_in(folder: pathlib.Path) -> list[str]:
+    """Returns what is in a folder, by name."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def read_generator(folder: pathlib.Path) -> keras.Model:
     """Returns the generator of a run as Keras has it in training."""
     generator = networks.build_generator(TrainConfig.load(folder))
