@@ -19,7 +19,7 @@ from absl import flags
 
 from benchmarks import interpreters, results, rounds
 from benchmarks.contenders import Work, timed
-from pix2pix_tf import commands
+from pix2pix_tf import commands, run_folder
 
 _CONTENDERS = ("SavedModel", "tutorial", "tutorial, compiled")
 
@@ -120,7 +120,6 @@ def saved_model(settings: dict) -> tuple[Work, dict]:
     from pix2pix_tf import networks, serving
     from pix2pix_tf.config import TrainConfig
     from pix2pix_tf.inference import exported
-    from pix2pix_tf.training import checkpoints
 
     with tempfile.TemporaryDirectory() as folder:
         path = settings["saved_model"]
@@ -131,7 +130,7 @@ def saved_model(settings: dict) -> tuple[Work, dict]:
                 crop_size=settings["crop_size"], base_filters=settings["base_filters"]
             )
             config.save(run)
-            weights = run / checkpoints.GENERATOR_WEIGHTS
+            weights = run / run_folder.GENERATOR_WEIGHTS
             networks.build_generator(config).save_weights(str(weights))
             serving.save_version(run, path)
         model = exported.load(path)

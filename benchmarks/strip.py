@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from pix2pix_tf import commands, files
+from pix2pix_tf import commands, files, grids
 from pix2pix_tf.errors import InputError, MissingInputError
 
 _COLUMNS = ("inputs", "outputs", "targets")  # As the evaluation calls their folders.
@@ -81,7 +81,6 @@ def draw(evaluation: pathlib.Path, names: Sequence[str]):
         InputError: If a picture is missing or damaged, naming it.
     """
     from pix2pix_tf.data import images
-    from pix2pix_tf.training import reports
 
     rows = [
         [
@@ -92,7 +91,7 @@ def draw(evaluation: pathlib.Path, names: Sequence[str]):
         ]
         for name in names
     ]
-    return reports.sample_grid(rows)
+    return grids.sample_grid(rows)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from absl import flags
 
 from benchmarks import interpreters, results, rounds
 from benchmarks.contenders import Work
-from pix2pix_tf import commands, files
+from pix2pix_tf import commands, files, run_folder
 from pix2pix_tf.config import PICTURE_CHANNELS, TrainConfig
 from pix2pix_tf.errors import InputError
 
@@ -191,13 +191,12 @@ def _resident_bytes() -> int:
 def _write_untrained(run: pathlib.Path, *, crop_size: int, base_filters: int) -> None:
     from pix2pix_tf import keras_compat
     from pix2pix_tf.networks import build_generator
-    from pix2pix_tf.training import checkpoints
 
     config = TrainConfig(crop_size=crop_size, base_filters=base_filters)
     run.mkdir()
     config.save(run)
     weights = keras_compat.weights_file(build_generator(config))
-    files.write_atomically(run / checkpoints.GENERATOR_WEIGHTS, weights)
+    files.write_atomically(run / run_folder.GENERATOR_WEIGHTS, weights)
 
 
 def _read_config(run: pathlib.Path) -> TrainConfig:

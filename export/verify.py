@@ -43,7 +43,7 @@ from export import (
     tfjs_node,
 )
 from export.runtimes import Inputs, Run, Runtime
-from pix2pix_tf import commands, files
+from pix2pix_tf import commands, files, grids, run_folder
 from pix2pix_tf.errors import InputError, MissingInputError
 
 EXIT_DIFFERS = 1
@@ -264,9 +264,8 @@ def _held_out_images(config, count: int) -> tuple[str, list[np.ndarray]]:
 
 def _keras(workdir: pathlib.Path, config, checkpoint: str) -> Runtime:
     """Returns the reference: the generator as it is trained, called with training=True."""
-    from pix2pix_tf.training import checkpoints
 
-    weights, _ = checkpoints.find_weights(workdir, checkpoint)
+    weights, _ = run_folder.find_weights(workdir, checkpoint)
 
     @contextlib.contextmanager
     def opened() -> Iterator[Run]:
@@ -493,7 +492,6 @@ def _write_picture(path: pathlib.Path, inputs: list[Inputs], pictures: dict) -> 
     import tensorflow as tf
 
     from pix2pix_tf.data import images
-    from pix2pix_tf.training import reports
 
     reference = next(iter(pictures.values()))
     num_columns = min(len(pictures), _RUNTIMES_IN_A_ROW)
@@ -509,7 +507,7 @@ def _write_picture(path: pathlib.Path, inputs: list[Inputs], pictures: dict) -> 
             differences = [np.clip(10 * (x - expected), -1, 1) for x in outputs]
             rows.append([np.zeros_like(expected), *differences, *blank])
         titles = ["input; below: difference x 10", *names, *[""] * len(blank)]
-        bands.append(reports.sample_grid(rows, titles))
+        bands.append(grids.sample_grid(rows, titles))
     grid = np.concatenate(bands)
     files.write_atomically(path, images.encode_image(tf.constant(grid), ".png"))
 

@@ -93,6 +93,8 @@ import zipfile
 
 from IPython.display import Image, display
 
+from pix2pix_tf import grids
+
 try:
     from google.colab import drive, files
 except ImportError:  # Not in Colab.
@@ -127,7 +129,6 @@ from pix2pix_tf import serving
 from pix2pix_tf.data import examples, images
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import exported, forms, translator
-from pix2pix_tf.training import reports
 
 output = pathlib.Path(OUTPUT)
 
@@ -167,7 +168,7 @@ one_draw = model.translate(image)
 pictures = {"input": example.source_picture[0]}
 for title, values in {"one draw": one_draw, "another": served}.items():
     pictures[title] = example.picture_of(values)[0]
-display(Image(reports.row_as_png(pictures)))
+display(Image(grids.row_as_png(pictures)))
 
 # %% [markdown]
 """
@@ -215,7 +216,7 @@ print(f"Differs from the SavedModel by {abs(phone - served).max():.1e} at most."
 pictures = {"input": example.source_picture[0]}
 for title, values in {"SavedModel": served, "TFLite": phone}.items():
     pictures[title] = example.picture_of(values)[0]
-display(Image(reports.row_as_png(pictures)))
+display(Image(grids.row_as_png(pictures)))
 
 # %% [markdown]
 """

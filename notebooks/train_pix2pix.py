@@ -97,6 +97,8 @@ import sys
 
 from IPython.display import Image, display
 
+from pix2pix_tf import run_folder
+
 try:
     from google.colab import drive, files
 except ImportError:  # Not in Colab.
@@ -128,7 +130,7 @@ from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import examples, images, registry
 from pix2pix_tf.files import write_atomically
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import loop, reports
+from pix2pix_tf.training import loop
 
 print(f"TensorFlow {tf.__version__}")
 if not tf.config.list_physical_devices("GPU"):
@@ -194,7 +196,7 @@ Each grid shows input, output and target: before training, halfway through, and 
 """
 
 # %%
-grids = list(reports.list_sample_grids(workdir).values())
+grids = list(run_folder.list_sample_grids(workdir).values())
 for path in dict.fromkeys([grids[0], grids[len(grids) // 2], grids[-1]]):
     print(path.stem)
     display(Image(filename=str(path)))
@@ -217,7 +219,7 @@ No loss tells you how good a picture looks. Trust the grids.
 """
 
 # %%
-display(Image(filename=str(workdir / reports.LOSSES_PICTURE)))
+display(Image(filename=str(workdir / run_folder.LOSSES_PICTURE)))
 
 # %% [markdown]
 """
@@ -253,7 +255,7 @@ for example in inputs:
         path = translations / translate.output_name(pathlib.Path(example.name), sample, config)
         write_atomically(path, images.encode_image(trained.file_values(picture), path.suffix))
     print(example.name)
-    display(Image(reports.row_as_png(pictures)))
+    display(Image(grids.row_as_png(pictures)))
 
 # %% [markdown]
 """
@@ -281,7 +283,7 @@ pictures = {"input": example.source_picture[0]}
 for title in ("served", "served again"):
     output = model.signatures["serving_default"](image=example.source)["output"]
     pictures[title] = example.picture_of(output)[0]
-display(Image(reports.row_as_png(pictures)))
+display(Image(grids.row_as_png(pictures)))
 
 source = example.source[0].numpy()
 difference = abs(translator.load(version)(source) - trained(source)).max()

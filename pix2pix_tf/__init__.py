@@ -3,16 +3,19 @@
 Imports run one way. A module imports from its own package, from lines above its own, and
 from what stands before it in its line:
 
-    version, seeds, errors, files               what all may use; no TensorFlow
-    quiet_import                                TensorFlow's start-up notes taken out
+    version, seeds, errors, files, signals      what all may use; no TensorFlow
+    progress, html_page                         progress bars; the shell of all pages
     config, presets, commands                   settings of a run, as flags; no TensorFlow
+    run_folder                                  what lies where in a run folder; no TensorFlow
     data                                        files and drawn scenes to tf.data batches
+    grids                                       pictures side by side
     addons, keras_compat                        what the two stacks have in different places
+    precision, optimizers                       arithmetic by name; the paper's Adam
     models, losses, metrics                     networks and objectives from plain arguments
     networks                                    the networks of a configuration
-    training                                    state, step, loop, checkpoints, reports
     warmup, serving, inference                  the signatures, and translating with them
     evaluation                                  measures, the segmenter, the perceptual study
+    training                                    state, step, loop, checkpoints, reports
     prepare, train, translate, evaluate, demo   commands: python -m pix2pix_tf.train --help
 """
 

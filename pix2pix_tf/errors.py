@@ -46,6 +46,10 @@ class WriteError(InputError, OSError):
     """A result cannot be written: the disk is full, the folder read-only or gone."""
 
 
+class NonFiniteLossError(RuntimeError):
+    """A loss or a weight became NaN or infinite; the training cannot go on."""
+
+
 def printable(text: str) -> str:
     r"""Returns a text on one line: what ends a line or moves a cursor is escaped, as in \n."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -1,4 +1,11 @@
-"""Writing results: whole files, and folders that a user names; and what may be read."""
+"""Writing results whole or not at all, one process at a time; and what may be read.
+
+What is written gets another name first, hidden and beside its final one:
+
+    .NAME.unfinished.MACHINE.PROCESS.LETTERS
+
+and is then renamed. A process that is killed leaves such a file or folder behind: `sweep`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +18,12 @@ import secrets
 import shutil
 import socket
 import stat
+import sys
 from collections.abc import Callable, Iterator
 
-from pix2pix_tf.errors import InputError, MissingInputError, WriteError
+import filelock
+
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError, first_line
 
 _REMEDIES = {
     errno.ENOSPC: "Make room on that disk",
@@ -26,8 +36,11 @@ _REMEDIES = {
     errno.ESTALE: "Bring that folder back",
 }
 _TRIED_BYTES = 4096  # A block of most file systems.
-# Between the name of a file and random letters, in the name it has while it is written.
 _UNFINISHED = ".unfinished."
+# Begins the letters of this process, whose number an earlier one may have had.
+_OWN = secrets.token_hex(4)
+# Of file systems of the network, some of which do not lock.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 def make_folder(folder: pathlib.Path) -> None:
@@ -54,7 +67,7 @@ def make_output_folder(folder: pathlib.Path) -> None:
     make_folder(folder)
     # As `write_atomically` writes: some file systems have no files without a name, or cannot remove
     # those that are open. A full disk may still take a name, and zeros.
-    trial = pathlib.Path(folder) / f".trial{_UNFINISHED}{secrets.token_hex(8)}"
+    trial = _unfinished(pathlib.Path(folder), "trial")
     with writing(folder):
         try:
             with open(trial, "xb") as file:
@@ -112,7 +125,8 @@ def require_file(path: pathlib.Path) -> None:
         raise InputError(f"'{path}' cannot be read ({error.strerror}). Take it out.") from None
     if not stat.S_ISREG(mode):
         raise InputError(
-            f"'{path}' is no file, but a folder, a pipe or a device. Take it out, or name a file."
+            f"'{path}' is not a file, but a folder, a pipe or a device. Take it out, or name "
+            "another."
         )
 
 
@@ -188,11 +202,49 @@ def check_no_pattern(folder: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
+def locked(path: pathlib.Path, *, refusal: str) -> Iterator[None]:
+    """Keeps other processes out while this one is in the block.
+
+    The system takes the lock back when the process ends, however it ends; the file stays, and
+    means nothing then. Where the file system cannot lock, nobody is kept out.
+
+    Args:
+        path: File to lock; made if it is not there.
+        refusal: What to say if another process has the lock; empty: wait for it.
+
+    Raises:
+        InputError: If another process has it, and there is a refusal.
+        WriteError: If the file cannot be made.
+    """
+    lock = filelock.FileLock(path, timeout=0 if refusal else -1, mode=0o666)
+    with writing(path):
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise InputError(refusal) from None
+        except (OSError, NotImplementedError) as error:
+            if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
+                raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unfinished(parent: pathlib.Path, name: str) -> pathlib.Path:
+    """Returns a new name for what will be `parent / name`, which `sweep` can tell from others."""
+    # Most file systems allow a name 255 bytes, which this one must not exceed.
+    start = os.fsencode(name)[:150].decode(errors="ignore")
+    process = f"{socket.gethostname()[:50]}.{os.getpid()}.{_OWN}{secrets.token_hex(4)}"
+    return pathlib.Path(parent) / f".{start}{_UNFINISHED}{process}"
+
+
+@contextlib.contextmanager
 def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
     """Gives a folder a place to be written in, from which it is then renamed.
 
-    What an earlier process of this machine was killed over is removed, as is this one if it
-    ends in an exception.
+    It is removed if the block ends in an exception. What an earlier process was killed over is
+    removed first.
 
     Args:
         parent: Where it will be renamed, so that a rename is enough; is there already.
@@ -201,16 +253,8 @@ def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]
     Yields:
         The path, hidden and not there yet.
     """
-    # With the machine's name: a process of another one, in a shared folder, may be at work.
-    prefix = f".{name}.unfinished.{socket.gethostname()}."
-    for left in pathlib.Path(parent).iterdir():
-        process = left.name[len(prefix) :]
-        if not left.name.startswith(prefix) or not process.isdecimal():
-            continue
-        # In containers a later process often has the number of an earlier one.
-        if int(process) == os.getpid() or not is_alive(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
-    unfinished = pathlib.Path(parent) / f"{prefix}{os.getpid()}"
+    sweep(parent, name)
+    unfinished = _unfinished(parent, name)
     try:
         yield unfinished
     except BaseException:
@@ -218,7 +262,37 @@ def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]
         raise
 
 
-def is_alive(process: int) -> bool:
+def sweep(folder: pathlib.Path, pattern: str = "*", *, is_alone: bool = False) -> None:
+    """Removes unfinished files and folders that processes have left which were killed.
+
+    Args:
+        folder: Where to look; need not be there.
+        pattern: Of the names that they should have got.
+        is_alone: Whether no other process writes in the folder, since this one holds its lock:
+            then all of them go. Else those of other machines stay, and of processes at work.
+
+    Raises:
+        WriteError: If one cannot be removed, and `is_alone`.
+    """
+    for left in pathlib.Path(folder).glob(f".{pattern}{_UNFINISHED}*"):
+        if not (is_alone or _is_left_behind(left.name)):
+            continue
+        with writing(left) if is_alone else contextlib.suppress(OSError):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _is_left_behind(name: str) -> bool:
+    """Returns whether a name is of a process of this machine that is no more."""
+    machine, _, rest = name.rpartition(_UNFINISHED)[2].rpartition(".")[0].rpartition(".")
+    letters = name.rpartition(".")[2]
+    if machine != socket.gethostname()[:50] or not rest.isdecimal():
+        return False
+    if int(rest) == os.getpid():  # In containers a later process often has an earlier one's.
+        return not letters.startswith(_OWN)
+    return not _is_alive(int(rest))
+
+
+def _is_alive(process: int) -> bool:
     """Returns whether a process of that number may be running."""
     if os.name != "posix":
         return True  # Nobody knows; signal 0 would end it on Windows.
@@ -226,7 +300,7 @@ def is_alive(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # Of another user.
+    except PermissionError:  # It belongs to another user.
         return True
     return True
 
@@ -236,18 +310,34 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     """Takes what writes a file or folder, for its errors to name it and say what to do.
 
     Raises:
-        WriteError: In place of an OSError.
+        WriteError: In place of an OSError, or an error of an operation of TensorFlow.
     """
     try:
         yield
-    except InputError:  # Of which some are OSErrors.
+    except InputError:  # Some of these are OSErrors too.
         raise
-    except OSError as error:
-        remedy = _REMEDIES.get(error.errno, "Make sure that it can be written")
+    except Exception as error:
+        number, reason = _reason(error)
+        if reason is None:
+            raise
+        remedy = _REMEDIES.get(number, "Make sure that it can be written")
         raise WriteError(
-            f"'{path}' cannot be written: {error.strerror or error}. {remedy}, then give the same "
-            "command again; what was written before is untouched."
+            f"'{path}' cannot be written: {reason}. {remedy}, then give the same command again; "
+            "what was written before is untouched."
         ) from error
+
+
+def _reason(error: Exception) -> tuple[int | None, str | None]:
+    """Returns the number of an error of writing and what it says; None for other errors."""
+    if isinstance(error, OSError):
+        return error.errno, error.strerror or str(error)
+    tensorflow = sys.modules.get("tensorflow")  # Nothing here needs it.
+    if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+        return None, None
+    is_full = isinstance(error, tensorflow.errors.ResourceExhaustedError)
+    # "{{node}} PATH; REASON [Op:SaveV2]", for events with more lines.
+    reason = first_line(error).split("; ")[-1].split(" [Op:")[0]
+    return errno.ENOSPC if is_full else None, reason
 
 
 def write_atomically(path: pathlib.Path, contents: bytes) -> None:
@@ -257,9 +347,7 @@ def write_atomically(path: pathlib.Path, contents: bytes) -> None:
         WriteError: If it cannot be written; a file that was there before still is.
     """
     path = pathlib.Path(path)
-    # Most file systems allow a name 255 bytes, which this one must not exceed.
-    start = os.fsencode(path.name)[:200].decode(errors="ignore")
-    temporary = path.parent / f".{start}{_UNFINISHED}{secrets.token_hex(8)}"
+    temporary = _unfinished(path.parent, path.name)
     with writing(path):
         try:
             # By the umask, which tempfile.mkstemp passes over.
@@ -273,19 +361,6 @@ def write_atomically(path: pathlib.Path, contents: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-
-
-def remove_unfinished(folder: pathlib.Path, pattern: str) -> None:
-    """Removes what processes that were killed in `write_atomically` have left.
-
-    Args:
-        folder: Where to look; need not be there.
-        pattern: Of the names of the files, which nobody else may be writing.
-    """
-    for path in pathlib.Path(folder).glob(f".{pattern}{_UNFINISHED}*"):
-        if path.is_file():  # Not one of `unfinished_folder`.
-            with writing(path):
-                path.unlink()
 
 
 def sync(path: pathlib.Path) -> None:

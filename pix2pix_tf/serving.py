@@ -17,13 +17,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, keras_compat, version, warmup
+from pix2pix_tf import files, keras_compat, run_folder, version, warmup
 from pix2pix_tf.config import LAB, MAX_SERVED_PIXELS, TrainConfig
 from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
 from pix2pix_tf.networks import build_generator, noise_size, read_generator_weights
-from pix2pix_tf.training import checkpoints, reports, write_errors
 
 MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
@@ -222,7 +221,7 @@ def save_version(
     workdir: pathlib.Path,
     output: pathlib.Path,
     *,
-    checkpoint: str = checkpoints.NEWEST,
+    checkpoint: str = run_folder.NEWEST,
     statistics: str = "image",
     dropout: bool = True,
     max_pixels: int = MAX_SERVED_PIXELS,
@@ -251,7 +250,7 @@ def save_version(
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     files.check_no_pattern(output)
     config = TrainConfig.load(workdir)
-    path, step = checkpoints.find_weights(workdir, checkpoint)
+    path, step = run_folder.find_weights(workdir, checkpoint)
     model = ServingModel(
         config,
         read_generator_weights(config, path),
@@ -261,7 +260,7 @@ def save_version(
     )
     model_card = json.dumps(_model_card(model, workdir, step), indent=2)
     files.make_output_folder(output)
-    with write_errors.writing(output), files.unfinished_folder(output, "version") as unfinished:
+    with files.writing(output), files.unfinished_folder(output, "version") as unfinished:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
@@ -349,7 +348,7 @@ def published_card(card: dict) -> dict:
 def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:
     """Returns what a user of the model has to know, without the code that trained it."""
     config = model.config
-    records = reports.read_metrics(workdir)
+    records = run_folder.read_metrics(workdir)
     if step is not None:
         # The run may have gone on since the checkpoint; these are not of its weights.
         records = [record for record in records if record["step"] <= step]
@@ -383,7 +382,7 @@ def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) ->
         step=step,
         data=dict(dataset=config.dataset, direction=config.direction),
         metrics=records[-1] if records else {},
-        best=checkpoints.read_best(workdir),
+        best=run_folder.read_best(workdir),
         versions=dict(
             pix2pix_tf=version.__version__, tensorflow=tf.__version__, keras=keras.__version__
         ),

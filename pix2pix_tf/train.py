@@ -20,7 +20,7 @@ from absl import flags
 
 from pix2pix_tf import commands, files, presets
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, NonFiniteLossError
 
 # Variable that tells a process in place of which one it is: the newest checkpoint then.
 _RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
@@ -60,12 +60,12 @@ def main(unused_arguments: list[str]) -> int:
     else:
         config = commands.config_from_flags(TrainConfig, saved=saved)
     # After the flags are known to be right: TensorFlow takes seconds to import.
+    from pix2pix_tf.run_folder import list_checkpoints
     from pix2pix_tf.training import loop
-    from pix2pix_tf.training.checkpoints import list_checkpoints
 
     try:
         loop.train(config, workdir)
-    except loop.NonFiniteLossError as error:
+    except NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
         return commands.EXIT_NON_FINITE
     except loop.WorkerLostError as error:
@@ -83,7 +83,6 @@ def main(unused_arguments: list[str]) -> int:
             flush=True,
         )
         os.environ[_RESTARTED_AT] = newest
-        commands.remove_temporary_files()  # What comes at the end of a process is passed over.
         # In place of this process, which can join no other cluster: the same for whoever
         # waits for it, or signals it.
         os.execv(sys.executable, [sys.executable, "-m", "pix2pix_tf.train", *sys.argv[1:]])

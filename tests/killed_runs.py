@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 import tiny_training
 
-from pix2pix_tf.training import checkpoints
+from pix2pix_tf import run_folder
 
 # Two of the moments are in the 50 ms or so between the appearance of a folder and its end.
 MOMENTS = ("writing a checkpoint", "just after a checkpoint", "between steps", "starting")
@@ -144,7 +144,7 @@ def _wait_for(
     moment: str, run: pathlib.Path, generator: random.Random, seconds_to_start: float | None
 ) -> Iterator[bool]:
     """Yields while a moment has not come; True once it can come at any time."""
-    folder = run / checkpoints.FOLDER
+    folder = run / run_folder.CHECKPOINTS_FOLDER
     if moment == "starting":
         yield from _sleep(generator.uniform(0, seconds_to_start or 5))
         return
@@ -183,7 +183,7 @@ def _sleep(seconds: float) -> Iterator[bool]:
 
 def _place(run: pathlib.Path) -> str:
     """Returns what a killed run was doing, from what it left: no clock can tell so exactly."""
-    folder = run / checkpoints.FOLDER
+    folder = run / run_folder.CHECKPOINTS_FOLDER
     unfinished = [path.name for path in folder.glob(".unfinished_*/*")]
     if any(folder.glob(".unfinished_*")):
         parts = {name.split(".")[0] for name in unfinished if "temp" not in name}
@@ -192,8 +192,8 @@ def _place(run: pathlib.Path) -> str:
         return "removing an old checkpoint"
     newest = _newest_step(run)
     if newest:
-        name = checkpoints.GENERATOR_WEIGHTS
-        weights = checkpoints.list_checkpoints(run)[-1] / name
+        name = run_folder.GENERATOR_WEIGHTS
+        weights = run_folder.list_checkpoints(run)[-1] / name
         if not (run / name).is_file() or (run / name).read_bytes() != weights.read_bytes():
             return "after a checkpoint, before its networks were published"
     if any(run.glob("**/.*.unfinished.*")):
@@ -202,7 +202,7 @@ def _place(run: pathlib.Path) -> str:
 
 
 def _newest_step(run: pathlib.Path) -> int:
-    return max((int(path.name[5:]) for path in checkpoints.list_checkpoints(run)), default=0)
+    return max((int(path.name[5:]) for path in run_folder.list_checkpoints(run)), default=0)
 
 
 def _num_lines(run: pathlib.Path) -> int:
@@ -249,8 +249,8 @@ def differences(run: pathlib.Path, expected: pathlib.Path) -> list[str]:
         metrics.append([{**json.loads(line), "images_per_second": 0} for line in lines])
     if metrics[0] != metrics[1]:
         found.append("metrics.jsonl differs")
-    for folder in checkpoints.list_checkpoints(expected):
-        other = run / checkpoints.FOLDER / folder.name
+    for folder in run_folder.list_checkpoints(expected):
+        other = run / run_folder.CHECKPOINTS_FOLDER / folder.name
         if other.is_dir() and not _same_state(other, folder):
             found.append(f"the state in {folder.name} differs")
     return found

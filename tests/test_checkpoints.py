@@ -17,9 +17,8 @@ import tensorflow as tf
 import tiny_training
 from absl.testing import parameterized
 
-from pix2pix_tf import files, keras_compat
+from pix2pix_tf import files, keras_compat, run_folder
 from pix2pix_tf.errors import InputError, WriteError
-from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.state import TrainState
 
@@ -84,7 +83,7 @@ class CheckpointTestCase(tf.test.TestCase, parameterized.TestCase):
 
     def steps(self) -> list[int]:
         """Returns the steps of the checkpoints that are there."""
-        return [int(path.name[5:]) for path in checkpoints.list_checkpoints(self.workdir)]
+        return [int(path.name[5:]) for path in run_folder.list_checkpoints(self.workdir)]
 
     def folder(self, step: int) -> pathlib.Path:
         return self.workdir / "checkpoints" / f"step_{step:08d}"
@@ -153,25 +152,25 @@ class SaveTest(CheckpointTestCase):
     def test_the_best_is_kept_beside_the_newest(self, larger_is_better, metrics):
         self.save(*metrics, keep=1, metrics=metrics, larger_is_better=larger_is_better)
         self.assertEqual(self.steps(), [20, 40])
-        best = checkpoints.read_best(self.workdir)
+        best = run_folder.read_best(self.workdir)
         self.assertEqual((best["step"], best["metric"], best["value"]), (20, "l1", metrics[20]))
 
     def test_another_metric_and_other_pairs_start_anew(self):
         self.save(10, metrics={10: 0.1}, split="test")
         self.save(20, metrics={20: 0.2}, split="val")
-        best = checkpoints.read_best(self.workdir)
+        best = run_folder.read_best(self.workdir)
         self.assertEqual((best["step"], best["split"]), (20, "val"))
         self.state.step.assign(30)
         self.manager().save(Measure("psnr", "val", 0.01, larger_is_better=True))
-        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 30)
+        self.assertEqual(run_folder.read_best(self.workdir)["step"], 30)
 
     @parameterized.named_parameters(("cut", "{"), ("of_another_kind", "[]"), ("without", "{}"))
     def test_a_damaged_note_of_the_best_stops_nothing(self, text):
         self.save(10, metrics={10: 0.1})
         (self.workdir / "checkpoints" / "best.json").write_text(text, encoding="utf-8")
-        self.assertIsNone(checkpoints.read_best(self.workdir))
+        self.assertIsNone(run_folder.read_best(self.workdir))
         self.save(20, metrics={20: 0.5})
-        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 20)
+        self.assertEqual(run_folder.read_best(self.workdir)["step"], 20)
 
     def test_run_folder_has_the_newest_networks(self):
         self.save(10, 20)
@@ -223,7 +222,7 @@ class KilledTest(CheckpointTestCase):
                     pass
             if operations.count < number:
                 break  # It came to its end.
-            for folder in checkpoints.list_checkpoints(self.workdir):
+            for folder in run_folder.list_checkpoints(self.workdir):
                 self.assertLen(list(folder.iterdir()), 4, folder)  # None of them is a part.
             fill(self.state, seed=99)
             step = self.manager(keep=1).restore_newest()
@@ -234,7 +233,7 @@ class KilledTest(CheckpointTestCase):
         self.save(30, keep=1, metrics=metrics)
         expected = {20: old, 30: self.saved_files()}
         self.assertEqual(self.steps(), [30])
-        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 30)
+        self.assertEqual(run_folder.read_best(self.workdir)["step"], 30)
         for step, found in seen:
             self.assertEqual(found, expected[step], f"after step {step}")
         # A good many of both, or it was not `save` that was killed.
@@ -334,14 +333,14 @@ class FindWeightsTest(CheckpointTestCase):
     def test_newest_best_and_a_step(self):
         self.save(10, 20, 30, metrics={10: 0.2, 20: 0.3, 30: 0.4})
         for asked, step in (("newest", 30), ("best", 10), ("20", 20), ("30", 30)):
-            path, found = checkpoints.find_weights(self.workdir, asked)
-            self.assertEqual(path, self.folder(step) / checkpoints.GENERATOR_WEIGHTS)
+            path, found = run_folder.find_weights(self.workdir, asked)
+            self.assertEqual(path, self.folder(step) / run_folder.GENERATOR_WEIGHTS)
             self.assertEqual(found, step)
             self.assertTrue(path.is_file())
 
     def test_a_copy_without_checkpoints_has_a_newest_of_unknown_step(self):
-        path, step = checkpoints.find_weights(self.workdir)
-        self.assertEqual((path, step), (self.workdir / checkpoints.GENERATOR_WEIGHTS, None))
+        path, step = run_folder.find_weights(self.workdir)
+        self.assertEqual((path, step), (self.workdir / run_folder.GENERATOR_WEIGHTS, None))
 
     def test_what_is_not_there_is_refused_naming_what_is(self):
         self.save(10, 20)
@@ -350,7 +349,7 @@ class FindWeightsTest(CheckpointTestCase):
         for asked in ("best", "15", "newst", "-1", ""):
             with self.subTest(asked):
                 with self.assertRaisesRegex(InputError, f"'{asked}'.* 10, 20; best: none"):
-                    checkpoints.find_weights(self.workdir, asked)
+                    run_folder.find_weights(self.workdir, asked)
 
 
 class DamageTest(CheckpointTestCase):
@@ -401,7 +400,7 @@ class DamageTest(CheckpointTestCase):
         self.manager(keep=1).finish()
         hidden.rename(path)
         self.assertEqual(tiny_training.read_folder(self.workdir), whole)
-        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 20)
+        self.assertEqual(run_folder.read_best(self.workdir)["step"], 20)
         self.assert_restores(20)
 
     def test_a_damaged_one_is_replaced_when_its_step_comes_again(self):
@@ -412,12 +411,12 @@ class DamageTest(CheckpointTestCase):
     def test_a_damaged_best_is_best_no_more(self):
         self.save(10, 20, metrics={10: 0.3, 20: 0.2})
         self.save(15, metrics={15: 0.4})  # Fell back to 10; step 20 is gone.
-        self.assertEqual(checkpoints.read_best(self.workdir)["step"], 15)
+        self.assertEqual(run_folder.read_best(self.workdir)["step"], 15)
         self.save(20, metrics={20: 0.35})
-        best = checkpoints.read_best(self.workdir)
+        best = run_folder.read_best(self.workdir)
         self.assertEqual((best["step"], best["value"]), (20, 0.35))
         self.save(20)  # Came again, and was stopped before it was measured.
-        self.assertIsNone(checkpoints.read_best(self.workdir))
+        self.assertIsNone(run_folder.read_best(self.workdir))
 
     def test_that_of_the_other_keras_is_refused(self):
         other = "2.15.0" if keras_compat.IS_KERAS_3 else "3.15.0"

@@ -23,8 +23,8 @@ import tiny_training
 from absl.testing import parameterized
 
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.run_folder import list_checkpoints
 from pix2pix_tf.training import distribution
-from pix2pix_tf.training.checkpoints import list_checkpoints
 
 _SCRIPT = pathlib.Path(__file__).with_name("mirrored_script.py")
 _PATHS = {"PYTHONPATH": f"{_SCRIPT.parent.parent}{os.pathsep}{_SCRIPT.parent}"}

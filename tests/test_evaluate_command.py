@@ -19,13 +19,12 @@ import tiny_segmenter
 import tiny_training
 from PIL import Image
 
-from pix2pix_tf import evaluate, translate
+from pix2pix_tf import evaluate, run_folder, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features, runner
 from pix2pix_tf.evaluation.fcn_score import segmenter
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import checkpoints
 
 _SIZE = tiny_runs.CROP_SIZE
 
@@ -41,9 +40,9 @@ def write_pairs(folder: pathlib.Path, **splits: int) -> pathlib.Path:
 
 
 def add_checkpoint(run: pathlib.Path, step: int, *, weights: pathlib.Path) -> None:
-    folder = run / checkpoints.FOLDER / f"step_{step:08d}"
+    folder = run / run_folder.CHECKPOINTS_FOLDER / f"step_{step:08d}"
     folder.mkdir(parents=True)
-    shutil.copy(weights, folder / checkpoints.GENERATOR_WEIGHTS)
+    shutil.copy(weights, folder / run_folder.GENERATOR_WEIGHTS)
 
 
 def read(output: pathlib.Path, name: str = "evaluation.json") -> dict:
@@ -65,7 +64,7 @@ class ModelTest(tf.test.TestCase):
         cls.data = write_pairs(folder / "data", train=1, val=2, test=3)
         cls.run_folder, cls.output = folder / "run", folder / "out"
         tiny_runs.write_run(cls.run_folder, dataset=str(cls.data), seed=1)
-        shared = tiny_runs.shared_run() / checkpoints.GENERATOR_WEIGHTS
+        shared = tiny_runs.shared_run() / run_folder.GENERATOR_WEIGHTS
         add_checkpoint(cls.run_folder, 20, weights=shared)
         command = [sys.executable, "-m", "pix2pix_tf.evaluate", f"--model={cls.run_folder}"]
         flags = ["--checkpoint=20", "--seed=5", "--samples=3", "--feature_weights=none"]
@@ -384,7 +383,7 @@ class CheckpointsTest(FakeModelTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        weights = cls.run_folder / checkpoints.GENERATOR_WEIGHTS
+        weights = cls.run_folder / run_folder.GENERATOR_WEIGHTS
         weights.touch()
         for step in (10, 20, 90):
             add_checkpoint(cls.run_folder, step, weights=weights)

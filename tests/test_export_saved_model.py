@@ -24,11 +24,10 @@ from absl.testing import parameterized
 from tiny_runs import names_in
 
 from export import cpp_session, saved_model
-from pix2pix_tf import networks, serving, version
+from pix2pix_tf import networks, run_folder, serving, version
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.training import checkpoints
-from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
@@ -37,9 +36,9 @@ SIZE = tiny_runs.CROP_SIZE
 
 def write_checkpoint_notes(run: pathlib.Path, step: int) -> None:
     """Writes what a checkpoint folder holds, as far as the model card looks."""
-    folder = run / checkpoints.FOLDER / f"step_{step:08d}"
+    folder = run / run_folder.CHECKPOINTS_FOLDER / f"step_{step:08d}"
     folder.mkdir(parents=True)
-    (folder / checkpoints.INFO).write_text(json.dumps(dict(step=step, keras="3.0.0")))
+    (folder / run_folder.INFO).write_text(json.dumps(dict(step=step, keras="3.0.0")))
     shutil.copyfile(run / GENERATOR_WEIGHTS, folder / GENERATOR_WEIGHTS)
 
 
@@ -65,7 +64,7 @@ class ExportTest(tf.test.TestCase):
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (cls.run_folder / "metrics.jsonl").write_text(lines)
         best = dict(step=200, metric="l1", split="val", value=0.125)
-        (cls.run_folder / checkpoints.FOLDER / "best.json").write_text(json.dumps(best))
+        (cls.run_folder / run_folder.CHECKPOINTS_FOLDER / "best.json").write_text(json.dumps(best))
         cls.exported = folder / "with space" / "größe (1)"
         cls.version = cls.exported / "1"
         command = (sys.executable, "-m", "export.saved_model")

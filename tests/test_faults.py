@@ -19,10 +19,10 @@ import tiny_training
 from absl.testing import parameterized
 from matplotlib.figure import Figure
 
-from pix2pix_tf import train
+from pix2pix_tf import progress, run_folder, train
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import WriteError
-from pix2pix_tf.training import locking, loop, progress, recorder, reports
+from pix2pix_tf.training import locking, loop, recorder, reports
 
 _STEPS = 6
 
@@ -95,7 +95,7 @@ class RunTest(parameterized.TestCase):
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
         self.assertIn("after step 4.", result.stdout)
         self.assert_is_as_undisturbed()
-        steps = [record["step"] for record in reports.read_metrics(self.workdir)]
+        steps = [record["step"] for record in run_folder.read_metrics(self.workdir)]
         self.assertEqual(steps, list(range(1, _STEPS + 1)))
 
     def test_a_disk_that_becomes_full(self):
@@ -167,7 +167,7 @@ class RunTest(parameterized.TestCase):
             with mock.patch.object(progress, "time", stopped):
                 result = self.train(self.workdir)
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
-        rates = [record["images_per_second"] for record in reports.read_metrics(self.workdir)]
+        rates = [record["images_per_second"] for record in run_folder.read_metrics(self.workdir)]
         self.assertLen(rates, _STEPS)
         self.assertTrue(all(0 < rate < math.inf for rate in rates), rates)
         self.assert_is_as_undisturbed()

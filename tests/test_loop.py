@@ -26,12 +26,12 @@ import tiny_training
 from absl.testing import parameterized
 from PIL import Image
 
-from pix2pix_tf import metrics
+from pix2pix_tf import metrics, run_folder
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, NonFiniteLossError
+from pix2pix_tf.run_folder import list_checkpoints, read_best
+from pix2pix_tf.signals import StopRequest
 from pix2pix_tf.training import loop, reports
-from pix2pix_tf.training.checkpoints import list_checkpoints, read_best
-from pix2pix_tf.training.stopping import StopRequest
 
 
 def train(config: TrainConfig, workdir: pathlib.Path, *, before_step=None):
@@ -70,7 +70,7 @@ def make_config(**settings) -> TrainConfig:
 
 
 def logged_steps(workdir: pathlib.Path) -> list[int]:
-    return [record["step"] for record in reports.read_metrics(workdir)]
+    return [record["step"] for record in run_folder.read_metrics(workdir)]
 
 
 def saved_steps(workdir: pathlib.Path) -> list[int]:
@@ -205,7 +205,7 @@ class FinishedRunTest(LoopTestCase):
     def test_tensorboard_has_the_same_numbers(self):
         found, pictures = read_events(self.finished)
         self.assertEqual(pictures, [0, 3, 6])
-        for record in reports.read_metrics(self.finished):
+        for record in run_folder.read_metrics(self.finished):
             for name, value in record.items():
                 if name != "step":
                     self.assertAllClose(found[record["step"], name], value)
@@ -320,7 +320,7 @@ class DivergedTest(LoopTestCase):
                 return source, target * float("nan")
 
         # Found at step 8, where a checkpoint is due.
-        with self.assertRaisesRegex(loop.NonFiniteLossError, r"step 6\b"):
+        with self.assertRaisesRegex(NonFiniteLossError, r"step 6\b"):
             train(self.config, self.workdir, before_step=spoil)
         self.assertEqual(saved_steps(self.workdir), [4])
         self.assertEqual(logged_steps(self.workdir), [1, 4])
@@ -349,7 +349,7 @@ class DivergedTest(LoopTestCase):
             return self.state
 
         with mock.patch.object(loop, "TrainState", keep_state):
-            with self.assertRaisesRegex(loop.NonFiniteLossError, r"step 8\b"):
+            with self.assertRaisesRegex(NonFiniteLossError, r"step 8\b"):
                 train(config, self.workdir, before_step=spoil)
         self.assertEqual(saved_steps(self.workdir), [4])
 

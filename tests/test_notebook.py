@@ -35,6 +35,7 @@ import tiny_training
 from PIL import Image
 
 from export import litert, tfjs_model, tflite
+from pix2pix_tf import grids
 from pix2pix_tf.data import pairs, registry
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.training import loop, reports
@@ -356,7 +357,7 @@ def test_both_run_in_a_kernel(kernel, tmp_path):
 def test_colorization_is_shown_as_photos(stubs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     colorizes = dict(color_space="lab", input_channels=1, output_channels=2, num_steps=1)
-    with mock.patch.object(reports, "row_as_png", wraps=reports.row_as_png) as row_as_png:
+    with mock.patch.object(reports, "row_as_png", wraps=grids.row_as_png) as row_as_png:
         names = run_cells("difference =", SETTINGS={**_TINY, **colorizes}, NUM_SAMPLES=1)
     shown = [call.args[0] for call in row_as_png.call_args_list]
     titles = [*4 * [["input", "target", "sample 1"]], ["input", "served", "served again"]]
@@ -445,7 +446,7 @@ class TestExport:
         self, settings, channels, shown, stubs, tmp_path, capsys
     ):
         tiny_runs.write_run(tmp_path / "runs" / "demo", dataset="/not/here", **settings)
-        with mock.patch.object(reports, "row_as_png", wraps=reports.row_as_png) as row_as_png:
+        with mock.patch.object(reports, "row_as_png", wraps=grids.row_as_png) as row_as_png:
             names = self.run("translate_encoded(")
         assert "drawn scene" in capsys.readouterr().out  # Since the pairs are not here.
         assert names["image"].shape[-1] == channels

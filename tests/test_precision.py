@@ -10,8 +10,7 @@ import keras
 import tensorflow as tf
 from absl.testing import parameterized
 
-from pix2pix_tf import config
-from pix2pix_tf.training import precision
+from pix2pix_tf import config, precision
 
 
 def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False) -> str:

@@ -242,7 +242,7 @@ class OutputFolderTest(_ColorizeTest):
         unfinished.write_bytes(b"half")
         # A lock is the file's, not the process', so that this one may hold two.
         with mock.patch.object(folders, "_held", None):
-            with mock.patch.object(folders, "_remove_unfinished"):
+            with mock.patch.object(folders, "_sweep"):
                 settings = dict(size=0, layout="pairs")
                 folders.open_output(self.output, [self.input], "colorize", settings)
             other = folders._held

@@ -9,8 +9,8 @@ from unittest import mock
 
 from absl.testing import absltest
 
-from pix2pix_tf.training import progress as progress_module
-from pix2pix_tf.training.progress import Progress
+from pix2pix_tf import progress as progress_module
+from pix2pix_tf.progress import Progress
 
 _LOSSES = {"discriminator_loss": 0.5, "generator_loss": 12.3456, "l1_loss": 0.1}
 

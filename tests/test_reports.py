@@ -18,6 +18,7 @@ from absl.testing import absltest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pix2pix_tf import grids, run_folder
 from pix2pix_tf.training import reports
 
 
@@ -32,7 +33,7 @@ class SampleGridTest(tf.test.TestCase):
             [flat(-1.0, 1.0, -1.0), flat(1.0), flat(1.0, -1.0, -1.0, -1.0)],
             [flat(-1.0), flat(0.0, 0.0, 0.0), flat(-1.0, -1.0, 1.0)],
         ]
-        grid = reports.sample_grid(rows)
+        grid = grids.sample_grid(rows)
         self.assertEqual(grid.dtype, np.uint8)
         # 22 for the titles, 2 rows of 3 and 3 columns of 5, with gaps of 4.
         self.assertEqual(grid.shape, (22 + 2 * 3 + 4, 3 * 5 + 2 * 4, 3))
@@ -53,13 +54,13 @@ class SampleGridTest(tf.test.TestCase):
 
     def test_the_pixels_of_an_image_keep_their_order(self):
         image = np.linspace(-1, 1, 16 * 16 * 3, dtype=np.float32).reshape(16, 16, 3)
-        grid = reports.sample_grid([[image, -image]], titles=["a", "b"])
+        grid = grids.sample_grid([[image, -image]], titles=["a", "b"])
         self.assertAllClose(grid[22:38, :16], (image + 1) * 127.5, atol=1)
         self.assertAllClose(grid[22:38, 20:36], (1 - image) * 127.5, atol=1)
 
     def test_each_column_has_its_title_in_letters_that_fit(self):
         blank, titled = (
-            reports.sample_grid([[flat(1.0, width=100)] * 2], titles=titles)[:22]
+            grids.sample_grid([[flat(1.0, width=100)] * 2], titles=titles)[:22]
             for titles in (["", ""], ["Encoder-decoder, L1+GAN", "target"])
         )
         self.assertAllEqual(np.unique(blank), [255])
@@ -69,9 +70,9 @@ class SampleGridTest(tf.test.TestCase):
 
     def test_a_row_for_a_notebook_is_the_grid_of_its_pictures(self):
         row = {"input": flat(0.5, -0.5, 0.0), "grey": flat(-1.0)}
-        with Image.open(io.BytesIO(reports.row_as_png(row))) as picture:
+        with Image.open(io.BytesIO(grids.row_as_png(row))) as picture:
             self.assertAllEqual(
-                np.asarray(picture), reports.sample_grid([[*row.values()]], titles=[*row])
+                np.asarray(picture), grids.sample_grid([[*row.values()]], titles=[*row])
             )
 
 
@@ -89,19 +90,19 @@ class ReportTestCase(absltest.TestCase):
 
 class MetricsTest(ReportTestCase):
     def test_no_file_is_no_records(self):
-        self.assertEqual(reports.read_metrics(self.workdir), [])
+        self.assertEqual(run_folder.read_metrics(self.workdir), [])
 
     def test_a_last_line_that_was_cut_is_left_out(self):
         whole = [{"step": 1, "l1_loss": 0.5}, {"step": 2, "l1_loss": 0.25}]
         for tail in ("", '{"step": 3, "l1_lo', "{", "\x00\x00"):
             self.write_metrics(*whole, tail=tail)
-            self.assertEqual(reports.read_metrics(self.workdir), whole)
+            self.assertEqual(run_folder.read_metrics(self.workdir), whole)
 
     def test_the_log_goes_on_after_the_step_that_the_run_goes_on_from(self):
         self.write_metrics(*({"step": step} for step in (1, 10, 20, 30)), tail='{"step": 4')
         log = reports.MetricsLog(self.workdir, step=20)
         log.write({"step": 25, "l1_loss": 0.125})
-        steps = [record["step"] for record in reports.read_metrics(self.workdir)]
+        steps = [record["step"] for record in run_folder.read_metrics(self.workdir)]
         self.assertEqual(steps, [1, 10, 20, 25])
         text = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8")
         self.assertTrue(text.endswith('{"step": 25, "l1_loss": 0.125}\n'))

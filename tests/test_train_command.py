@@ -19,8 +19,9 @@ import numpy as np
 import tiny_training
 from absl.testing import absltest, parameterized
 
-from pix2pix_tf import commands, train
+from pix2pix_tf import commands, run_folder, train
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import NonFiniteLossError
 from pix2pix_tf.training import loop, reports
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -153,7 +154,7 @@ class CommandTest(parameterized.TestCase):
             )
 
     def test_a_loss_that_is_not_finite_is_one_line_and_exit_status_3(self):
-        fault = loop.NonFiniteLossError("A loss was not finite at step 7.")
+        fault = NonFiniteLossError("A loss was not finite at step 7.")
         with mock.patch.object(loop, "train", side_effect=fault) as started:
             result = command_line.run(train, f"--workdir={self.workdir}", "--num_steps=9")
         started.assert_called_once_with(TrainConfig(num_steps=9), self.workdir)
@@ -197,7 +198,7 @@ class ResumedRunTest(absltest.TestCase):
         picture = f"samples/step_{num_steps:08d}.png"
         self.assertEqual((stopped / picture).read_bytes(), (straight / picture).read_bytes())
         metrics = [
-            [{**record, "images_per_second": 0.0} for record in reports.read_metrics(run)]
+            [{**record, "images_per_second": 0.0} for record in run_folder.read_metrics(run)]
             for run in (stopped, straight)
         ]
         self.assertEqual([x["step"] for x in metrics[1]], list(range(1, num_steps + 1)))
@@ -207,7 +208,7 @@ class ResumedRunTest(absltest.TestCase):
         """Sends the signal once four steps are logged, and returns what the process left."""
         deadline = time.monotonic() + _TIMEOUT_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
-            if len(reports.read_metrics(workdir)) >= 4:
+            if len(run_folder.read_metrics(workdir)) >= 4:
                 process.send_signal(signal.SIGTERM)
                 break
             time.sleep(0.01)

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tiny_runs
 import tiny_segmenter
 
+from pix2pix_tf import signals
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import train_segmenter
 from pix2pix_tf.evaluation.fcn_score import (
@@ -24,7 +25,6 @@ from pix2pix_tf.evaluation.fcn_score import (
     segmenter_training,
 )
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
-from pix2pix_tf.training import stopping
 
 
 class TrainSegmenterTest(tf.test.TestCase):
@@ -115,7 +115,7 @@ class TrainSegmenterTest(tf.test.TestCase):
             self.is_requested, self.reason = True, "SIGTERM"
             return self
 
-        with mock.patch.object(stopping.StopRequest, "__enter__", stopped):
+        with mock.patch.object(signals.StopRequest, "__enter__", stopped):
             result = self.train()
         self.assertIn("Stopped by SIGTERM after step 1;", result.stdout)
         self.assertFalse((self.output / segmenter.INFO).exists())

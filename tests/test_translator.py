@@ -15,13 +15,12 @@ from absl.testing import parameterized
 from PIL import Image
 from refusals import refused
 
-from pix2pix_tf import networks, serving
+from pix2pix_tf import networks, run_folder, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import examples
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import checkpoints
-from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 
 SIZE = tiny_runs.CROP_SIZE
 
@@ -36,7 +35,7 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         cls.run_folder, cls.exported = folder / "run", folder / "exported"
         shutil.copytree(tiny_runs.shared_run(), cls.run_folder)
         cls.config = TrainConfig.load(cls.run_folder)
-        newest = cls.run_folder / checkpoints.FOLDER / "step_00000007"
+        newest = cls.run_folder / run_folder.CHECKPOINTS_FOLDER / "step_00000007"
         newest.mkdir(parents=True)
         shutil.copyfile(cls.run_folder / GENERATOR_WEIGHTS, newest / GENERATOR_WEIGHTS)
         for older in ("2", "9"):  # 10 is newer than 9; these cannot be loaded.

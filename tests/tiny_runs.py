@@ -21,7 +21,7 @@ from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.inference import exported
 from pix2pix_tf.models import generator
-from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 
 CROP_SIZE = 32
 _BUILD_GENERATOR = generator.build_generator

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from pix2pix_tf import run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.models import convolutions, discriminator, generator, layers
-from pix2pix_tf.training import checkpoints
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 
@@ -86,7 +86,7 @@ def read_folder(folder: pathlib.Path) -> dict[str, str]:
 
 def saved_variables(run: pathlib.Path) -> list[np.ndarray]:
     """Returns the weights, optimizers and counters in the newest checkpoint of a run."""
-    reader = tf.train.load_checkpoint(str(checkpoints.list_checkpoints(run)[-1] / "state"))
+    reader = tf.train.load_checkpoint(str(run_folder.list_checkpoints(run)[-1] / "state"))
     names = sorted(reader.get_variable_to_shape_map())
     return [reader.get_tensor(name) for name in names if name.endswith("VARIABLE_VALUE")]
 

@@ -20,11 +20,10 @@ from matplotlib.figure import Figure
 from benchmarks.ablation import claims
 from benchmarks.ablation.grids import GRID_TITLES, GRIDS, VARIANTS
 from benchmarks.ablation.runs import Outcome
-from pix2pix_tf import files
+from pix2pix_tf import files, grids
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.evaluation import colour, runner, score, spectrum
-from pix2pix_tf.training import reports
 
 JSON_FILE, MARKDOWN_FILE, PAGE = "ablation.json", "ablation.md", "ablation.html"
 NUM_SAMPLES = 3  # Draws of the noise for each input, for their diversity.
@@ -362,7 +361,7 @@ def _write_picture(path: pathlib.Path, grid: str, outcomes: Sequence[Outcome]) -
     ]
     titles = ["input", "ground truth"]
     titles += [_title(grid, outcome.run.variant) for outcome in outcomes]
-    picture = reports.sample_grid(rows, titles)
+    picture = grids.sample_grid(rows, titles)
     files.write_atomically(path, images.encode_image(tf.constant(picture), ".jpg"))
 
 

@@ -15,11 +15,10 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.ablation.grids import Run
-from pix2pix_tf import files
+from pix2pix_tf import files, run_folder
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
-from pix2pix_tf.training import checkpoints, reports
 
 _ARGUMENTS_FILE = "arguments.json"
 
@@ -128,13 +127,13 @@ def read_outcome(run: Run) -> Outcome:
 
 def steps_done(folder: pathlib.Path) -> int:
     """Returns the step of the newest checkpoint, 0 without any."""
-    return checkpoints.find_weights(folder)[1] or 0
+    return run_folder.find_weights(folder)[1] or 0
 
 
 def training_seconds(run: Run) -> float:
     """Returns the wall time of all steps of a run, without start-up and saving."""
     seconds, before = 0.0, 0
-    for record in reports.read_metrics(run.folder):
+    for record in run_folder.read_metrics(run.folder):
         if "images_per_second" in record:
             num_images = (record["step"] - before) * run.config.batch_size
             seconds += num_images / record["images_per_second"]

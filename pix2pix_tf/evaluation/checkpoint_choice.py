@@ -6,14 +6,13 @@ import json
 import pathlib
 from collections.abc import Iterable
 
-from pix2pix_tf import files
+from pix2pix_tf import files, run_folder
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import page, runner
 from pix2pix_tf.evaluation.outputs import ModelOutputs
 from pix2pix_tf.evaluation.reference import Reference
 from pix2pix_tf.evaluation.score import DISTANCES, badness
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import checkpoints
 
 RESULT_FILE = "checkpoints.json"
 
@@ -42,7 +41,7 @@ def choose(
     Raises:
         InputError: If the run has no checkpoints, or the metric is not measured.
     """
-    folders = checkpoints.list_checkpoints(workdir)
+    folders = run_folder.list_checkpoints(workdir)
     if not folders:
         raise InputError(
             f"'{workdir}' has no checkpoints. Pass a run folder, and leave --checkpoints out for "
@@ -55,7 +54,7 @@ def choose(
     files.make_output_folder(output)
     scores: dict[int, dict] = {}
     for folder in folders:
-        step = checkpoints.step_of(folder)
+        step = run_folder.step_of(folder)
         print(f"Step {step:,} ...", flush=True)
         outputs = _open(workdir, step, reference, num_samples)
         scores[step] = runner.measure(outputs, reference)["scores"]

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm.auto
 
-from pix2pix_tf import files, version
+from pix2pix_tf import files, grids, version
 from pix2pix_tf.config import LAB, PICTURE_CHANNELS
 from pix2pix_tf.data import images, pipeline
 from pix2pix_tf.evaluation import colour, features, page, spectrum
@@ -22,7 +22,6 @@ from pix2pix_tf.evaluation.full_reference import FullReferenceMeasure
 from pix2pix_tf.evaluation.measure import Measure, MeasuredPair
 from pix2pix_tf.evaluation.outputs import Outputs
 from pix2pix_tf.evaluation.reference import Reference
-from pix2pix_tf.training import reports
 
 RESULT_FILE = "evaluation.json"
 GRID_FILE = "grid.png"
@@ -185,7 +184,7 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
 
         result = measure(outputs, reference, keep=keep)
         _replace_pictures(output, unfinished, folders)
-    grid = tf.constant(reports.sample_grid(rows))
+    grid = tf.constant(grids.sample_grid(rows))
     files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
     plots = {name: plot for name, plot in PLOTS.items() if plot[0] in result}
     for name, (section, plot) in plots.items():

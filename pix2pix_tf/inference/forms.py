@@ -9,10 +9,9 @@ import tempfile
 import zipfile
 import zlib
 
-from pix2pix_tf import files, serving
+from pix2pix_tf import files, run_folder, serving
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import checkpoints
 
 _ADDED_BY_MACOS = "__MACOSX"
 
@@ -21,7 +20,7 @@ def save_version(
     model: str | pathlib.Path,
     output: str | pathlib.Path,
     *,
-    checkpoint: str = checkpoints.NEWEST,
+    checkpoint: str = run_folder.NEWEST,
 ) -> pathlib.Path:
     """Saves a model as the next version in a model folder; what is there stays.
 

@@ -26,13 +26,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pix2pix_tf import run_folder
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import augment, images, lab
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import noise, stages, translator, windows
 from pix2pix_tf.inference.windows import Window
 from pix2pix_tf.models.layers import LEAKY_RELU_SLOPE
-from pix2pix_tf.training import checkpoints
 
 # Of the maps that are kept. More would be faster: fewer levels are computed anew.
 MAX_KEPT_BYTES = 2**30
@@ -104,7 +104,7 @@ class TiledTranslator:
 
 
 def load(
-    model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST, **arguments
+    model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST, **arguments
 ) -> TiledTranslator:
     """Returns the tiled translator of a run folder or an export.
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, serving
+from pix2pix_tf import files, run_folder, serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import examples, images, lab
 from pix2pix_tf.data.pipeline import Example
@@ -23,7 +23,6 @@ from pix2pix_tf.networks import (
     noise_size,
     read_generator_weights,
 )
-from pix2pix_tf.training import checkpoints
 
 MAX_BYTES = 4 * 2**30  # Of an image that is translated in one piece.
 BYTES_PER_PIXEL_AND_FILTER = 5  # Measured: 310 bytes a pixel of the padded image, 64 filters.
@@ -132,7 +131,7 @@ def draw_noise(config: TrainConfig, height: int, width: int, *, entropy: list[in
     return noise.draw(size, entropy=entropy)
 
 
-def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> Translator:
+def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> Translator:
     """Returns the translator of a run folder, a model folder or one of its versions.
 
     Args:
@@ -148,7 +147,7 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
         model = exported.load(folder)
         return Translator(model.config, model.translate_with_noise, step=model.step)
     config = TrainConfig.load(folder)
-    path, step = checkpoints.find_weights(folder, checkpoint)
+    path, step = run_folder.find_weights(folder, checkpoint)
     is_cpu = convolutions.is_cpu_alone()
     formulation = convolutions.INFERENCE if is_cpu else convolutions.PLAIN
     weights = read_generator_weights(config, path)
@@ -162,7 +161,7 @@ def load(model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST) -> 
 
 
 def load_generator(
-    model: str | pathlib.Path, *, checkpoint: str = checkpoints.NEWEST
+    model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST
 ) -> tuple[TrainConfig, keras.Model]:
     """Returns a model's configuration and its generator, as training builds it.
 
@@ -178,7 +177,7 @@ def load_generator(
     if is_run_folder(folder, checkpoint):
         config = TrainConfig.load(folder)
         generator = build_generator(config)
-        load_weights(generator, checkpoints.find_weights(folder, checkpoint)[0])
+        load_weights(generator, run_folder.find_weights(folder, checkpoint)[0])
         return config, generator
     version = serving.find_version(folder)
     config = TrainConfig.from_dict(serving.read_model_card(version)["config"])
@@ -212,7 +211,7 @@ def is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
             f"'{folder}' is neither a run folder (no {CONFIG_FILE}) nor a SavedModel (no "
             f"{serving.SAVED_MODEL} and no numbered versions). Pass one of these."
         )
-    if checkpoint != checkpoints.NEWEST:
+    if checkpoint != run_folder.NEWEST:
         raise InputError(
             f"checkpoint is {checkpoint!r}, but '{folder}' is a SavedModel, which holds one only. "
             "Name the run folder, or leave the checkpoint out."

@@ -137,7 +137,7 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
             output, {"task": task, "inputs": [str(folder) for folder in inputs], **settings}
         )
         if is_alone:
-            _remove_unfinished(output)
+            _sweep(output)
     finally:
         if is_alone:
             fcntl.flock(_held, fcntl.LOCK_SH)  # From here on another may come.
@@ -195,11 +195,11 @@ def _hold(output: pathlib.Path) -> bool:
     return False
 
 
-def _remove_unfinished(output: pathlib.Path) -> None:
+def _sweep(output: pathlib.Path) -> None:
     """Removes what commands that were killed have left in a folder and those below it."""
     for parent, subfolders, _ in os.walk(output):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        files.remove_unfinished(pathlib.Path(parent), "*")
+        files.sweep(pathlib.Path(parent))
 
 
 def is_finished(outputs: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path]) -> bool:

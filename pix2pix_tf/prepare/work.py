@@ -10,14 +10,13 @@ import multiprocessing.connection
 import os
 import pathlib
 import signal
-import tempfile
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 import tqdm.auto
 
-from pix2pix_tf import quiet_import
 from pix2pix_tf.errors import InputError, printable
 
 # Files given out ahead of the workers, for each of them: enough that none waits.
@@ -173,7 +172,6 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
         max_workers=processes,
         mp_context=context,
         initializer=_start_worker,
-        initargs=(tempfile.gettempdir(),),
     )
     remaining, given = iter(items), {}
     try:
@@ -196,13 +194,9 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(temporary: str) -> None:
-    """Makes a new process a worker.
-
-    Args:
-        temporary: Where libraries write temporary files; goes away with the first process.
-    """
-    tempfile.tempdir = temporary
+def _start_worker() -> None:
+    """Makes a new process a worker."""
+    sys.dont_write_bytecode = True  # See `commands.run`.
     # Ctrl-C, and the end of a terminal, is for the first process, which then ends the others.
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has but the first.
@@ -211,8 +205,6 @@ def _start_worker(temporary: str) -> None:
     os.environ.update(
         TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="-1"
     )
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3":  # See `commands.run`.
-        quiet_import.install()
     # A worker whose parent is killed would wait for work for ever.
     parent = multiprocessing.parent_process().sentinel
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()

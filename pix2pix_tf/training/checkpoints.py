@@ -17,26 +17,27 @@ import json
 import math
 import os
 import pathlib
-import re
 import shutil
 
 import keras
 import tensorflow as tf
 from absl import logging
 
-from pix2pix_tf import files, keras_compat
+from pix2pix_tf import files, keras_compat, run_folder
 from pix2pix_tf.errors import InputError, first_line
-from pix2pix_tf.files import write_atomically
+from pix2pix_tf.files import write_atomically, writing
+from pix2pix_tf.run_folder import (
+    DISCRIMINATOR_WEIGHTS,
+    GENERATOR_WEIGHTS,
+    INFO,
+    list_checkpoints,
+    read_best,
+    step_of,
+)
 from pix2pix_tf.training.state import TrainState
-from pix2pix_tf.training.write_errors import writing
 
-FOLDER = "checkpoints"
-GENERATOR_WEIGHTS = "generator.weights.h5"
-DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
-INFO = "info.json"
-NEWEST, BEST = "newest", "best"  # What may be asked for, beside a step.
-_STATE, _BEST = "state", "best.json"
-_UNFINISHED, _REMOVED = ".unfinished_", ".removed_"  # Folders that are not whole, by their names.
+_STATE = "state"
+_REMOVED = ".removed_"  # Begins the name of a folder that is being removed.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ class CheckpointManager:
     def __init__(self, state: TrainState, workdir: pathlib.Path, *, keep: int):
         self._state = state
         self._workdir = pathlib.Path(workdir)
-        self._folder = self._workdir / FOLDER
+        self._folder = self._workdir / run_folder.CHECKPOINTS_FOLDER
         self._keep = keep
         self._checkpoint = tf.train.Checkpoint(state=state)
 
@@ -86,11 +87,11 @@ class CheckpointManager:
         info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
         if measure is not None:
             info.update(dataclasses.asdict(measure))
-        unfinished = self._folder / f"{_UNFINISHED}{_name(step)}"
         with writing(final):
             self._folder.mkdir(exist_ok=True)
             self._remove_leftovers()
-            try:
+            # If it fails it goes, since the room that it takes is needed.
+            with files.unfinished_folder(self._folder, final.name) as unfinished:
                 unfinished.mkdir()
                 self._checkpoint.write(str(unfinished / _STATE))
                 weights = keras_compat.weights_file(self._state.generator)
@@ -98,12 +99,9 @@ class CheckpointManager:
                 (unfinished / INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
                 for path in unfinished.iterdir():
                     files.sync(path)
-            except (OSError, tf.errors.OpError):
-                shutil.rmtree(unfinished, ignore_errors=True)  # The room that it takes is needed.
-                raise
-            if final.exists():
-                self._remove(final)  # A damaged one that the run fell back from.
-            os.replace(unfinished, final)
+                if final.exists():
+                    self._remove(final)  # A damaged one that the run fell back from.
+                os.replace(unfinished, final)
             self._forget_best_since(step)
             for later in list_checkpoints(self._workdir):
                 if step_of(later) > step:
@@ -186,10 +184,9 @@ class CheckpointManager:
 
     def _remove_leftovers(self) -> None:
         """Removes what a process has left that was killed while writing or removing."""
-        for kind in (_UNFINISHED, _REMOVED):
-            for leftover in self._folder.glob(f"{kind}*"):
-                shutil.rmtree(leftover)
-        files.remove_unfinished(self._folder, _BEST)
+        files.sweep(self._folder, is_alone=True)
+        for leftover in self._folder.glob(f"{_REMOVED}*"):
+            shutil.rmtree(leftover)
 
     def _remove(self, folder: pathlib.Path) -> None:
         """Removes a checkpoint, which is never seen half-removed."""
@@ -201,7 +198,7 @@ class CheckpointManager:
         """Forgets a best checkpoint that is of `step` or later, and so was a damaged one."""
         best = read_best(self._workdir)
         if best is not None and best["step"] >= step:
-            (self._folder / _BEST).unlink()
+            (self._folder / run_folder.BEST_FILE).unlink()
 
     def _complete(self, info: dict) -> None:
         """Notes and removes what follows from a new checkpoint, of which `info` tells."""
@@ -231,7 +228,7 @@ class CheckpointManager:
             gain = info["value"] - best["value"]
             if (gain if info["larger_is_better"] else -gain) <= 0:
                 return
-        write_atomically(self._folder / _BEST, json.dumps(info, indent=2).encode())
+        write_atomically(self._folder / run_folder.BEST_FILE, json.dumps(info, indent=2).encode())
 
     def _remove_old(self) -> None:
         best = read_best(self._workdir)
@@ -239,58 +236,6 @@ class CheckpointManager:
         for folder in list_checkpoints(self._workdir):
             if folder not in kept and (best is None or folder.name != _name(best["step"])):
                 self._remove(folder)
-
-
-def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the folders of the checkpoints of a run, oldest first."""
-    folders = (pathlib.Path(workdir) / FOLDER).glob("step_*")
-    found = (path for path in folders if re.fullmatch(r"step_\d{8,}", path.name))
-    return sorted(found, key=step_of)
-
-
-def step_of(folder: pathlib.Path) -> int:
-    """Returns the step of a checkpoint, by its folder's name: names of 9 digits sort wrongly."""
-    return int(folder.name.split("_")[1])
-
-
-def find_weights(
-    workdir: pathlib.Path, checkpoint: str = NEWEST
-) -> tuple[pathlib.Path, int | None]:
-    """Returns the generator's weights of a checkpoint, and for how many steps they were trained.
-
-    Args:
-        workdir: The run folder. One that holds weights but no checkpoints, such
-            as a copy, has a newest one of unknown step.
-        checkpoint: "newest", "best", or a step.
-
-    Raises:
-        InputError: If there is no such checkpoint, naming those there are.
-    """
-    folders = {step_of(path): path for path in list_checkpoints(workdir)}
-    if checkpoint == NEWEST:
-        step = max(folders, default=None)
-        folder = folders.get(step, pathlib.Path(workdir))
-        return folder / GENERATOR_WEIGHTS, step
-    best = read_best(workdir)
-    step = best["step"] if checkpoint == BEST and best else checkpoint
-    folder = folders.get(int(step)) if str(step).isdecimal() else None
-    if folder is None:
-        known = ", ".join(map(str, folders)) or "none"
-        raise InputError(
-            f"'{workdir}' has no checkpoint {checkpoint!r}. Steps kept: {known}; best: "
-            f"{best['step'] if best else 'none measured'}. Use newest, best or one of these steps."
-        )
-    return folder / GENERATOR_WEIGHTS, int(step)
-
-
-def read_best(workdir: pathlib.Path) -> dict | None:
-    """Returns step, metric, split and value of the best checkpoint, or None if there is none."""
-    path = pathlib.Path(workdir) / FOLDER / _BEST
-    try:
-        best = json.loads(path.read_text(encoding="utf-8"))
-        return best if {"step", "metric", "split", "value"} <= best.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None  # None yet, or damaged: the next measure counts as best.
 
 
 def _are_equal(a: pathlib.Path, b: pathlib.Path) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from pix2pix_tf import signals
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import stopping
 
 
 def build_strategy(name: str) -> tf.distribute.Strategy:
@@ -33,11 +33,11 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
                 "strategy is multiworker, but TF_CONFIG is not set. Set it on each machine to the "
                 "addresses of all workers and the index of this one; BUILD.md has an example."
             )
-        with stopping.at_once():  # It waits for the other workers.
+        with signals.at_once():  # It waits for the other workers.
             return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
         try:
-            with stopping.at_once():
+            with signals.at_once():
                 resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
         except (ValueError, tf.errors.NotFoundError) as error:
             raise InputError(

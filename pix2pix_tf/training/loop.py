@@ -10,36 +10,25 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 import tensorflow as tf
 
-from pix2pix_tf import files
-from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable, first_and_last_step
+from pix2pix_tf import files, run_folder
+from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.data.readers import open_reader
 from pix2pix_tf.errors import InputError, first_line, join_lines
-from pix2pix_tf.training import distribution, reports
-from pix2pix_tf.training.checkpoints import (
-    DISCRIMINATOR_WEIGHTS,
-    GENERATOR_WEIGHTS,
-    CheckpointManager,
-    list_checkpoints,
-)
+from pix2pix_tf.precision import resolve_precision
+from pix2pix_tf.progress import Progress
+from pix2pix_tf.run_folder import list_checkpoints
+from pix2pix_tf.signals import StopRequest
+from pix2pix_tf.training import distribution
+from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.locking import RunLock
-from pix2pix_tf.training.precision import resolve_precision
 from pix2pix_tf.training.profiling import Profiler
-from pix2pix_tf.training.progress import Progress
-from pix2pix_tf.training.recorder import NonFiniteLossError, Recorder, write_page
+from pix2pix_tf.training.recorder import Recorder, write_page
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
-from pix2pix_tf.training.stopping import StopRequest
 from pix2pix_tf.training.summary import describe_run
 
-__all__ = ["NonFiniteLossError", "WorkerLostError", "train"]
-
 _HELD_OUT_SPLITS = ("val", "test")
-# Files beside the checkpoints and samples.
-_WRITTEN = (
-    *(CONFIG_FILE, reports.METRICS_FILE, reports.LOSSES_PICTURE, reports.PAGE),
-    *(GENERATOR_WEIGHTS, DISCRIMINATOR_WEIGHTS),
-)
 
 
 class WorkerLostError(RuntimeError):
@@ -110,8 +99,7 @@ def _train(
 
     if lock:
         lock.acquire()
-        for name in _WRITTEN:
-            files.remove_unfinished(workdir, name)
+        files.sweep(workdir, is_alone=True)
     with strategy.scope(), _together(strategy):
         state = TrainState(config)
         manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
@@ -150,7 +138,7 @@ def _train(
         if training_reader.error is not None:  # A file went bad during the run.
             raise training_reader.error from None
         raise
-    print(f"Open '{workdir / reports.PAGE}' for the curves and the samples.", flush=True)
+    print(f"Open '{workdir / run_folder.PAGE}' for the curves and the samples.", flush=True)
     return state
 
 

@@ -7,7 +7,7 @@ import pathlib
 
 import tensorflow as tf
 
-from pix2pix_tf.training.write_errors import writing
+from pix2pix_tf.files import writing
 
 
 class Profiler:

@@ -9,24 +9,22 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import metrics, seeds
+from pix2pix_tf import grids, metrics, run_folder, seeds
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pipeline
+from pix2pix_tf.errors import NonFiniteLossError
+from pix2pix_tf.files import writing
 from pix2pix_tf.networks import crop_noise_size
+from pix2pix_tf.progress import Progress
+from pix2pix_tf.run_folder import read_best
 from pix2pix_tf.training import reports
-from pix2pix_tf.training.checkpoints import CheckpointManager, Measure, read_best
+from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.locking import RunLock
-from pix2pix_tf.training.progress import Progress
 from pix2pix_tf.training.state import TrainState
-from pix2pix_tf.training.write_errors import writing
 
 # Drawing the curves takes a second, of which a short run with many checkpoints had too many.
 _SECONDS_BETWEEN_CURVES = 60
 _SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON has not.
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss or a weight became NaN or infinite; the run cannot go on."""
 
 
 class Recorder:
@@ -167,7 +165,7 @@ class Recorder:
     def _log_record(self, step: int, record: dict, measured: float | None) -> None:
         """Writes a line of metrics, with the measure of the checkpoint if there is one."""
         if measured is not None and math.isfinite(measured):  # JSON has no infinity.
-            record[reports.HELD_OUT_PREFIX + self._best_metric] = measured
+            record[run_folder.HELD_OUT_PREFIX + self._best_metric] = measured
         self._log.write(record)
         with writing(self._events_folder), self._events.as_default(step=step):
             for name, value in record.items():
@@ -184,7 +182,7 @@ class Recorder:
             )
             for number, example in enumerate(self._samples)
         ]
-        grid = reports.sample_grid(rows)
+        grid = grids.sample_grid(rows)
         reports.write_sample_grid(self._workdir, step, grid)
         with writing(self._events_folder), self._events.as_default(step=step):
             tf.summary.image("input | output | target", grid[np.newaxis])

@@ -7,25 +7,22 @@ import io
 import json
 import math
 import pathlib
-import re
 import shlex
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw, ImageFont
 
-from pix2pix_tf import files
+from pix2pix_tf import files, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
-
-METRICS_FILE = "metrics.jsonl"
-LOSSES_PICTURE = "losses.png"
-SAMPLES_FOLDER = "samples"
-PAGE = "index.html"
-HELD_OUT_PREFIX = "held_out_"  # Of the measure of a checkpoint, in the metrics.
-_GAP_PX, _HEADER_PX = 4, 22
-_FONT_SIZES_PX = (10, 9, 8, 7)
+from pix2pix_tf.run_folder import (
+    LOSSES_PICTURE,
+    METRICS_FILE,
+    PAGE,
+    SAMPLES_FOLDER,
+    list_sample_grids,
+    read_metrics,
+)
 
 
 class MetricsLog:
@@ -53,71 +50,6 @@ class MetricsLog:
             file.write(json.dumps(record) + "\n")
 
 
-def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-    """Returns the records of a run's metrics; a last line that was cut short is left out."""
-    path = pathlib.Path(workdir) / METRICS_FILE
-    if not path.is_file():
-        return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break  # Written while the machine went down: only the end can be like this.
-    return records
-
-
-def sample_grid(
-    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = ("input", "output", "target")
-) -> np.ndarray:
-    """Returns one picture, rows of images side by side under their titles.
-
-    Args:
-        rows: For each row its images, float `[height, width, channels]` in
-            [-1, 1], all of one size; channels may differ, see `images.in_colour`.
-        titles: Of the columns; in smaller letters if one is wider than its column.
-
-    Returns:
-        uint8 `[height, width, 3]`.
-    """
-    height, width = rows[0][0].shape[:2]
-    picture = Image.new(
-        "RGB",
-        (
-            len(titles) * (width + _GAP_PX) - _GAP_PX,
-            _HEADER_PX + len(rows) * (height + _GAP_PX) - _GAP_PX,
-        ),
-        "white",
-    )
-    draw = ImageDraw.Draw(picture)
-    font = _font_that_fits(titles, width)
-    for column, title in enumerate(titles):
-        left = column * (width + _GAP_PX)
-        draw.text((left + 2, 5), title, fill="black", font=font)
-        for row, row_images in enumerate(rows):
-            pixels = images.in_colour(images.denormalize_image(row_images[column]).numpy())
-            picture.paste(Image.fromarray(pixels), (left, _HEADER_PX + row * (height + _GAP_PX)))
-    return np.asarray(picture)
-
-
-def _font_that_fits(titles: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
-    for size in _FONT_SIZES_PX:
-        font = ImageFont.load_default(size)
-        if all(font.getlength(title) <= width - 2 for title in titles):
-            break
-    return font
-
-
-def row_as_png(pictures: Mapping[str, np.ndarray]) -> bytes:
-    """Returns a PNG file, as a notebook shows it: images side by side under their names.
-
-    Args:
-        pictures: By name, images as of `sample_grid`.
-    """
-    grid = sample_grid([list(pictures.values())], titles=list(pictures))
-    return images.encode_image(grid, ".png")
-
-
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
     """Writes `samples/step_NNNNNNNN.png`."""
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
@@ -130,19 +62,11 @@ def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> Non
 def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
     """Removes grids beyond `step`, of a part of the run that was cut off and comes again."""
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
-    files.remove_unfinished(folder, "step_*.png")
+    files.sweep(folder, is_alone=True)
     for later, path in list_sample_grids(workdir).items():
         if later > step:
             with files.writing(path):
                 path.unlink()
-
-
-def list_sample_grids(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
-    """Returns the grids of a run by their steps, the oldest first."""
-    found = (pathlib.Path(workdir) / SAMPLES_FOLDER).glob("step_*.png")
-    # Not the copies that a person or a file manager makes beside them.
-    names = ((re.fullmatch(r"step_(\d+)", path.stem), path) for path in found)
-    return dict(sorted((int(match[1]), path) for match, path in names if match))
 
 
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
@@ -162,9 +86,9 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         ("reconstruction", {"l1_loss": "L1", "l2_loss": "L2"}),
     ]
     known = sorted({name for record in records for name in record})
-    measures = [name for name in known if name.startswith(HELD_OUT_PREFIX)]
+    measures = [name for name in known if name.startswith(run_folder.HELD_OUT_PREFIX)]
     for name in measures:  # More than one where a run was continued with another.
-        label = name.removeprefix(HELD_OUT_PREFIX)
+        label = name.removeprefix(run_folder.HELD_OUT_PREFIX)
         panels.append((f"{label} of the checkpoints, held-out pairs", {name: label}))
     panels = [
         (title, {name: label for name, label in curves.items() if name in known})
@@ -201,7 +125,7 @@ def write_page(
     Args:
         workdir: The run folder, with its metrics, curves and samples.
         config: The settings of the run.
-        best: What `checkpoints.read_best` says.
+        best: What `run_folder.read_best` says.
         held_out: The split of the samples; None if there is but that of the training.
     """
     workdir = pathlib.Path(workdir)

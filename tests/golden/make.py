@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from pix2pix_tf import networks
-from pix2pix_tf.training.checkpoints import GENERATOR_WEIGHTS
+from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 from tests import tiny_runs
 
 _FOLDER = pathlib.Path(__file__).resolve().parent

@@ -15,10 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, keras_compat
+from pix2pix_tf import files, keras_compat, precision
 from pix2pix_tf.data import classes, images, pairs
 from pix2pix_tf.data.classes import ClassTable
-from pix2pix_tf.errors import InputError, first_line
+from pix2pix_tf.errors import InputError, NonFiniteLossError, first_line
 from pix2pix_tf.evaluation.fcn_score import confusion, fcn, segmenter_data
 from pix2pix_tf.evaluation.fcn_score.segmenter import (
     FROM_SCRATCH,
@@ -32,11 +32,9 @@ from pix2pix_tf.evaluation.fcn_score.segmenter import (
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 from pix2pix_tf.evaluation.fcn_score.segmenter_data import Photos
 from pix2pix_tf.keras_compat import ScaledOptimizer
-from pix2pix_tf.training import precision
-from pix2pix_tf.training.progress import Progress
-from pix2pix_tf.training.recorder import NonFiniteLossError
-from pix2pix_tf.training.state import LinearDecay
-from pix2pix_tf.training.stopping import StopRequest
+from pix2pix_tf.optimizers import LinearDecay
+from pix2pix_tf.progress import Progress
+from pix2pix_tf.signals import StopRequest
 
 TRAINING = "training.json"
 BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.

@@ -1,0 +1,107 @@
+"""The folder of a run: what lies where, and how it is read. Training alone writes it.
+
+config.json                             the settings, see `config`
+checkpoints/step_00001000/state.*       the whole state of the run
+                          generator.weights.h5, info.json
+checkpoints/best.json                   which checkpoint is best, and why
+generator.weights.h5, discriminator.weights.h5   of the newest checkpoint
+metrics.jsonl                           a JSON object a line, in the order of the steps
+samples/step_00000500.png               input, output and target
+losses.png, index.html                  the curves; a page of all
+tensorboard/                            events
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+
+from pix2pix_tf.errors import InputError
+
+CHECKPOINTS_FOLDER = "checkpoints"
+GENERATOR_WEIGHTS = "generator.weights.h5"
+DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
+INFO = "info.json"
+BEST_FILE = "best.json"
+NEWEST, BEST = "newest", "best"  # What may be asked for, beside a step.
+METRICS_FILE = "metrics.jsonl"
+HELD_OUT_PREFIX = "held_out_"  # Before the name of a checkpoint's measure, in the metrics.
+LOSSES_PICTURE = "losses.png"
+SAMPLES_FOLDER = "samples"
+EVENTS_FOLDER = "tensorboard"
+PAGE = "index.html"
+
+
+def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the folders of the checkpoints of a run, oldest first."""
+    folders = (pathlib.Path(workdir) / CHECKPOINTS_FOLDER).glob("step_*")
+    found = (path for path in folders if re.fullmatch(r"step_\d{8,}", path.name))
+    return sorted(found, key=step_of)
+
+
+def step_of(folder: pathlib.Path) -> int:
+    """Returns the step of a checkpoint, by its folder's name: names of 9 digits sort wrongly."""
+    return int(folder.name.split("_")[1])
+
+
+def find_weights(
+    workdir: pathlib.Path, checkpoint: str = NEWEST
+) -> tuple[pathlib.Path, int | None]:
+    """Returns the generator's weights of a checkpoint, and for how many steps they were trained.
+
+    Args:
+        workdir: The run folder. One that holds weights but no checkpoints, such
+            as a copy, has a newest one of unknown step.
+        checkpoint: "newest", "best", or a step.
+
+    Raises:
+        InputError: If there is no such checkpoint, naming those there are.
+    """
+    folders = {step_of(path): path for path in list_checkpoints(workdir)}
+    if checkpoint == NEWEST:
+        step = max(folders, default=None)
+        folder = folders.get(step, pathlib.Path(workdir))
+        return folder / GENERATOR_WEIGHTS, step
+    best = read_best(workdir)
+    step = best["step"] if checkpoint == BEST and best else checkpoint
+    folder = folders.get(int(step)) if str(step).isdecimal() else None
+    if folder is None:
+        known = ", ".join(map(str, folders)) or "none"
+        raise InputError(
+            f"'{workdir}' has no checkpoint {checkpoint!r}. Steps kept: {known}; best: "
+            f"{best['step'] if best else 'none measured'}. Use newest, best or one of these steps."
+        )
+    return folder / GENERATOR_WEIGHTS, int(step)
+
+
+def read_best(workdir: pathlib.Path) -> dict | None:
+    """Returns step, metric, split and value of the best checkpoint, or None if there is none."""
+    path = pathlib.Path(workdir) / CHECKPOINTS_FOLDER / BEST_FILE
+    try:
+        best = json.loads(path.read_text(encoding="utf-8"))
+        return best if {"step", "metric", "split", "value"} <= best.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None  # None yet, or damaged: the next measure counts as best.
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
+    """Returns the records of a run's metrics; a last line that was cut short is left out."""
+    path = pathlib.Path(workdir) / METRICS_FILE
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break  # Written while the machine went down: only the end can be like this.
+    return records
+
+
+def list_sample_grids(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Returns the grids of a run by their steps, the oldest first."""
+    found = (pathlib.Path(workdir) / SAMPLES_FOLDER).glob("step_*.png")
+    # Not the copies that a person or a file manager makes beside them.
+    names = ((re.fullmatch(r"step_(\d+)", path.stem), path) for path in found)
+    return dict(sorted((int(match[1]), path) for match, path in names if match))

@@ -1,0 +1,97 @@
+"""Ctrl-C, SIGTERM and SIGHUP: as an interrupt, as a wish to stop, or as the end at once.
+
+Signals that are ignored stay so: SIGHUP under nohup, SIGINT in what a script starts with "&".
+Python allows handlers in the main thread only; elsewhere nothing changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows does not have it.
+_TO_END = (signal.SIGTERM, *([_HANGUP] if _HANGUP else []))
+_ALL = (signal.SIGINT, *_TO_END)
+
+
+@contextlib.contextmanager
+def handled(handler: Callable | int, numbers=_ALL) -> Iterator[dict]:
+    """Gives signals a handler while the block runs.
+
+    Args:
+        handler: What `signal.signal` takes.
+        numbers: Of the signals.
+
+    Yields:
+        The handlers that there were, by the numbers of the signals that got the new one.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in numbers:
+            if signal.getsignal(number) not in (None, signal.SIG_IGN):  # None: not Python's.
+                before[number] = signal.signal(number, handler)
+    try:
+        yield before
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _give_back(before: dict, numbers) -> None:
+    """Lets the next of these signals act as usual, but no SIGHUP: it often comes twice."""
+    for number in numbers:
+        if number in before:
+            signal.signal(number, signal.SIG_IGN if number == _HANGUP else before[number])
+
+
+@contextlib.contextmanager
+def as_interrupts() -> Iterator[None]:
+    """Turns SIGTERM and SIGHUP into KeyboardInterrupt, with the number of the signal.
+
+    So temporary files are removed and workers ended. A second SIGTERM acts as usual.
+    """
+
+    def interrupt(number, unused_frame):
+        _give_back(before, {number, _HANGUP})
+        raise KeyboardInterrupt(int(number))
+
+    with handled(interrupt, _TO_END) as before:
+        yield
+
+
+def at_once() -> contextlib.AbstractContextManager:
+    """Lets these signals end the process at once, even while it waits in C++.
+
+    Python's own handlers run between two of its instructions, so not before such a call returns.
+    TensorFlow catches SIGTERM itself while it waits for other workers; the others end it.
+    """
+    return handled(signal.SIG_DFL)
+
+
+class StopRequest:
+    """Turns the first of these signals into a request; a second one acts as usual.
+
+    Attributes:
+        is_requested: Whether one has come.
+        reason: Which.
+    """
+
+    def __init__(self):
+        self.is_requested = False
+        self.reason = ""
+        self._scope = contextlib.ExitStack()
+        self._before = {}
+
+    def __enter__(self) -> StopRequest:
+        self._before = self._scope.enter_context(handled(self._request))
+        return self
+
+    def __exit__(self, *unused):
+        self._scope.close()
+
+    def _request(self, number, unused_frame):
+        self.is_requested = True
+        self.reason = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        _give_back(self._before, _ALL)
