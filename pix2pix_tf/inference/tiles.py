@@ -148,8 +148,7 @@ class TiledGenerator:
         self.value_range = value_range
         self.max_kept_bytes = max_kept_bytes
         self.track = track
-        self.encoder, self.decoder = stages.take_apart(generator)
-        self.has_skips = generator.name == "unet"
+        self.encoder, self.decoder, self.has_skips = stages.take_apart(generator)
 
     def __call__(self, pixels: np.ndarray, *, entropy: list[int]) -> np.ndarray:
         """Returns the translation of an image, as values of a file.
