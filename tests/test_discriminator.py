@@ -119,7 +119,7 @@ class LogitsTest(tf.test.TestCase, parameterized.TestCase):
         model = _build(norm=norm, dtype=f"mixed_{computed_in}")
         model.set_weights(reference.get_weights())
         for layer in _convolutions(model):
-            self.assertEqual(layer.compute_dtype, computed_in)
+            self.assertEqual(layer.arithmetic, computed_in)
         for weight in model.get_weights():
             self.assertEqual(weight.dtype, np.float32)
         logits, expected = model(_image()), reference(_image())

@@ -34,8 +34,8 @@ def _image(batch: int = 1, height: int = 32, width: int = 32, channels: int = 3,
     return np.random.default_rng(seed).uniform(-1.0, 1.0, shape).astype(np.float32)
 
 
-def _noise(batch: int = 1, *, seed: int = 0, dropout: float = 0.5, **sizes) -> np.ndarray:
-    size = generator.noise_size(**{"crop_size": 32, "base_filters": 2, "dropout": dropout, **sizes})
+def _noise(batch: int = 1, *, height: int = 32, width: int = 32, seed: int = 0, **settings):
+    size = generator.noise_size(_tiny(**settings), height=height, width=width)
     return np.random.default_rng(seed).uniform(size=(batch, size)).astype(np.float32)
 
 
@@ -162,15 +162,15 @@ class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
 
 class NoiseTest(tf.test.TestCase, parameterized.TestCase):
     def test_size_is_the_papers_dropout_units(self):
-        # 512 channels at 2x2, 4x4 and 8x8.
-        size = generator.noise_size(crop_size=256, base_filters=64, dropout=0.5)
-        self.assertEqual(size, 512 * (4 + 16 + 64))
+        # With an eighth of its filters, 64 channels at 2x2, 4x4 and 8x8.
+        size = generator.noise_size(_build(crop_size=256, base_filters=8), height=256, width=256)
+        self.assertEqual(size, 64 * (4 + 16 + 64))
 
-    @parameterized.parameters((32, 0, 0), (64, 64, 64), (32, 64, 32), (32, 32, 96))
+    @parameterized.parameters((32, 32, 32), (64, 64, 64), (32, 64, 32), (32, 32, 96))
     def test_size_is_what_the_model_takes(self, crop_size, height, width):
         model = _tiny(crop_size=crop_size)
         z = _noise(2, crop_size=crop_size, height=height, width=width)
-        image = _image(2, height or crop_size, width or crop_size)
+        image = _image(2, height, width)
         dropouts = _layers_of(model, layers.NoiseDropout)
         self.assertLen(dropouts, 3)
         last_features = keras.Model(model.inputs, dropouts[-1].output)
@@ -188,7 +188,7 @@ class NoiseTest(tf.test.TestCase, parameterized.TestCase):
         model = _tiny(crop_size=64, dropout=0.3)
         dropouts = _layers_of(model, layers.NoiseDropout)
         features = keras.Model(model.inputs, [layer.output[0] for layer in dropouts])
-        values = features([_image(1, 64, 64), _noise(crop_size=64)])
+        values = features([_image(1, 64, 64), _noise(crop_size=64, height=64, width=64)])
         self.assertEqual([value.shape[1:3] for value in values], [(2, 2), (4, 4), (8, 8)])
         self.assertEqual([layer.rate for layer in dropouts], [0.3, 0.3, 0.3])
 
@@ -261,7 +261,7 @@ class FunctionTest(tf.test.TestCase, parameterized.TestCase):
         model = _build(norm=norm, dtype=f"mixed_{computed_in}")
         model.set_weights(reference.get_weights())
         for layer in _convolutions(model) + _transposed(model):
-            self.assertEqual(layer.compute_dtype, computed_in)
+            self.assertEqual(layer.arithmetic, computed_in)
         for weight in model.get_weights():
             self.assertEqual(weight.dtype, np.float32)
         y = model([_image(), _noise()])

@@ -10,7 +10,7 @@ from absl.testing import parameterized
 
 from pix2pix_tf import keras_compat
 from pix2pix_tf.keras_compat import ScaledOptimizer
-from pix2pix_tf.training.state import LinearDecay
+from pix2pix_tf.optimizers import LinearDecay
 
 _INITIAL_SCALE = 2.0**15
 

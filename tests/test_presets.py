@@ -18,7 +18,7 @@ from pix2pix_tf import presets, train
 from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.data import pairs as pair_data
 from pix2pix_tf.data import registry
-from pix2pix_tf.training import loop, recorder
+from pix2pix_tf.training import loop, reports
 
 _TINY = dict(tiny_training.SETTINGS, num_steps=2, num_samples=1, num_evaluated=1)
 
@@ -226,7 +226,7 @@ class RunTest(parameterized.TestCase):
             split.mkdir(parents=True, exist_ok=True)
             (split / path.name).symlink_to(path)
         flags = flags_of(workdir=folder / "run", preset=name, dataset=folder / "data", **_TINY)
-        with tiny_training.stub_networks(), mock.patch.object(recorder, "write_page"):
+        with tiny_training.stub_networks(), mock.patch.object(reports, "write_page"):
             result = command_line.run(train, *flags)
         self.assertEqual((result.exit_code, result.stderr), (0, ""), result)
         self.assertEqual(TrainConfig.load(folder / "run").load_size, 32)

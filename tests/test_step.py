@@ -9,7 +9,7 @@ import tiny_training
 from absl.testing import parameterized
 
 from pix2pix_tf import keras_compat, networks, seeds
-from pix2pix_tf.training import state as state_module
+from pix2pix_tf.optimizers import LinearDecay
 from pix2pix_tf.training.state import TrainState
 
 
@@ -365,7 +365,7 @@ class StateTest(StubTestCase):
                 self.assertNotAllEqual(weight, other)
 
     def test_linear_decay_falls_to_zero_over_the_last_steps(self):
-        rate = state_module.LinearDecay(0.5, num_steps=10, decay_steps=4)
+        rate = LinearDecay(0.5, num_steps=10, decay_steps=4)
         rates = [float(rate(tf.constant(step, tf.int64))) for step in range(12)]
         self.assertAllClose(rates, [0.5] * 7 + [0.375, 0.25, 0.125, 0.0, 0.0])
 
