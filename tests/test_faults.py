@@ -19,10 +19,10 @@ import tiny_training
 from absl.testing import parameterized
 from matplotlib.figure import Figure
 
-from pix2pix_tf import progress, run_folder, train
+from pix2pix_tf import files, progress, run_folder, train
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import WriteError
-from pix2pix_tf.training import locking, loop, recorder, reports
+from pix2pix_tf.training import actions, inputs, loop, reports
 
 _STEPS = 6
 
@@ -146,24 +146,24 @@ class RunTest(parameterized.TestCase):
 
     def test_a_folder_that_cannot_be_made_is_refused_before_data_are_read(self):
         (self.folder / "file").touch()
-        with mock.patch.object(loop, "open_reader", side_effect=AssertionError):
+        with mock.patch.object(inputs, "open_inputs", side_effect=AssertionError):
             result = self.train(self.folder / "file" / "run")
         self.assert_one_line(result, "/file/run' cannot be made")
 
     def test_a_second_run_is_refused_and_changes_nothing(self):
         shutil.copytree(self.undisturbed, self.workdir)
-        with locking.RunLock(self.workdir):
+        with files.locked(self.workdir / loop.LOCK_FILE, refusal="mine"):
             before = tiny_training.read_folder(self.workdir)
             with mock.patch.object(loop, "TrainState", side_effect=AssertionError):
                 result = self.train(self.workdir)
-            self.assert_one_line(result, rf"process {os.getpid()} on ")
+            self.assert_one_line(result, rf"'{self.workdir}' is being trained in by another")
             self.assertEqual(tiny_training.read_folder(self.workdir), before)
 
     def test_clocks_that_jump_and_stand_still(self):
         random = np.random.RandomState(0)
         jumping = mock.patch.object(time, "time", lambda: random.uniform(-1e9, 4e9))
         stopped = types.SimpleNamespace(monotonic=lambda: 7.0)
-        with jumping, mock.patch.object(recorder, "time", stopped):
+        with jumping, mock.patch.object(actions, "time", stopped):
             with mock.patch.object(progress, "time", stopped):
                 result = self.train(self.workdir)
         self.assertEqual((result.exit_code, result.stderr), (0, ""))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from unittest import mock
 
 import file_faults
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 from pix2pix_tf import files, serving, translate
 from pix2pix_tf.config import TrainConfig
@@ -200,6 +200,63 @@ class ReadingFoldersTest(parameterized.TestCase):
         self.assert_refused(function, path, str(path), r"read \(File name too long\)")
 
 
+_HOLD = """
+import pathlib, sys, time
+from pix2pix_tf import files
+with files.locked(pathlib.Path(sys.argv[1]), refusal="It is held."):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+class LockedTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory())) / "lock"
+
+    def lock(self):
+        return files.locked(self.path, refusal="It is held.")
+
+    def assert_is_held(self) -> None:
+        with self.assertRaisesRegex(InputError, "^It is held.$"), self.lock():
+            self.fail("Two have it.")
+
+    def test_a_second_process_is_refused_and_a_killed_one_blocks_nobody(self):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _HOLD, str(self.path)], cwd=_REPOSITORY, stdout=subprocess.PIPE
+        )
+        with process:
+            self.assertEqual(process.stdout.readline(), b"held\n")
+            self.assert_is_held()
+            process.kill()
+        with self.lock():
+            self.assert_is_held()
+
+    def test_is_released_by_an_error(self):
+        with self.assertRaises(KeyError), self.lock():
+            raise KeyError
+        with self.lock():
+            pass
+
+    def test_other_programs_do_not_inherit_it(self):
+        with self.lock():
+            child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        with self.lock():
+            pass  # Though that one still runs.
+        child.communicate(b"\n")
+
+    def test_whoever_may_write_in_the_folder_by_the_umask_may_take_it(self):
+        self.addCleanup(os.umask, os.umask(0o002))
+        with self.lock():
+            self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o664)
+
+    def test_a_file_system_without_locks_keeps_nobody_out(self):
+        for number in (errno.ENOLCK, errno.EOPNOTSUPP):
+            fault = OSError(number, os.strerror(number))
+            with mock.patch("fcntl.flock", side_effect=fault), self.lock():
+                pass
+
+
 class UnfinishedFolderTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
@@ -237,14 +294,24 @@ class UnfinishedFolderTest(parameterized.TestCase):
     def test_what_somebody_may_be_writing_is_left_alone(self):
         with files.unfinished_folder(self.folder, "site") as unfinished:
             pass
-        prefix = unfinished.name.removesuffix(str(os.getpid()))
-        elsewhere = f".site.unfinished.another-host.{2**22 + 1}"  # No process has that number.
-        for name in (f"{prefix}{os.getppid()}", elsewhere, f"{prefix}notes"):
+        start, number, letters = unfinished.name.rsplit(".", 2)
+        no_process = 2**22 + 1  # None has such a number.
+        for name in (
+            unfinished.name,  # Of this process.
+            f"{start}.{os.getppid()}.{letters}",
+            f".site.unfinished.another-host.{no_process}.{letters}",
+            f"{start}.notes.{letters}",
+        ):
             (self.folder / name).mkdir()
         before = self.names()
-        (self.folder / unfinished.name).mkdir()  # Of an earlier process with this number.
+        # Of one that is no more, and of an earlier one that had this one's number.
+        for name in (f"{start}.{no_process}.{letters}", f"{start}.{number}.0123456789abcdef"):
+            (self.folder / name).mkdir()
         with files.unfinished_folder(self.folder, "site"):
             self.assertEqual(self.names(), before)
+        # Whoever holds a lock is alone.
+        files.sweep(self.folder, is_alone=True)
+        self.assertEmpty(self.names())
 
 
 class FoldersTest(parameterized.TestCase):
