@@ -33,6 +33,7 @@ MOMENTS = ("writing a checkpoint", "just after a checkpoint", "between steps", "
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _TIMEOUT_SECONDS = 300
 _CHECKPOINT_EVERY = 4
+_UNFINISHED = ".step_*.unfinished.*"
 
 
 @dataclasses.dataclass
@@ -157,7 +158,7 @@ def _wait_for(
         yield from _sleep(generator.uniform(0, 0.05))
         return
     if moment == "writing a checkpoint":
-        yield from _until(lambda: any(folder.glob(".unfinished_*")))
+        yield from _until(lambda: any(folder.glob(_UNFINISHED)))
     else:
         newest = _newest_step(run)
         yield from _until(lambda: _newest_step(run) > newest)
@@ -184,8 +185,8 @@ def _sleep(seconds: float) -> Iterator[bool]:
 def _place(run: pathlib.Path) -> str:
     """Returns what a killed run was doing, from what it left: no clock can tell so exactly."""
     folder = run / run_folder.CHECKPOINTS_FOLDER
-    unfinished = [path.name for path in folder.glob(".unfinished_*/*")]
-    if any(folder.glob(".unfinished_*")):
+    unfinished = [path.name for path in folder.glob(f"{_UNFINISHED}/*")]
+    if any(folder.glob(_UNFINISHED)):
         parts = {name.split(".")[0] for name in unfinished if "temp" not in name}
         return f"in a checkpoint, of which was there: {', '.join(sorted(parts)) or 'nothing'}"
     if any(folder.glob(".removed_*")):

@@ -260,7 +260,7 @@ class FullDiskTest(CheckpointTestCase):
         with self.assertRaisesRegex(WriteError, f"step_00000030' .*{reason}") as caught:
             self.save(30)
         self.assertNotIn("\n", str(caught.exception))
-        self.assertEmpty(list(self.workdir.rglob(".unfinished*")))  # Its room is free again.
+        self.assertEmpty(list(self.workdir.rglob("*.unfinished*")))  # Its room is free again.
         self.assertEqual(self.steps()[-1], 20)
         self.assert_restores(20)
 

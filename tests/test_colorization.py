@@ -193,7 +193,9 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         )
         cls.version = serving.save_version(cls.run_folder, cls.folder / "exported")
         cls.model = exported.load(cls.version)
-        cls.translate = translator.Translator(cls.config, cls.model.translate_with_noise)
+        cls.translate = translator.Translator(
+            cls.config, cls.model.translate_with_noise, block=cls.model.block
+        )
 
     def test_encoded_takes_grey_and_colour_and_gives_colour_of_the_same_size(self):
         pixels = colored(width=50, height=35)

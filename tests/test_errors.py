@@ -16,7 +16,7 @@ from pix2pix_tf.errors import (
     join_lines,
     list_faults,
 )
-from pix2pix_tf.training import loop
+from pix2pix_tf.training import inputs
 
 # Each of these ends a line for some program, or is obeyed by a terminal.
 _CONTROLS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029"]
@@ -59,7 +59,7 @@ class MessageTest(parameterized.TestCase):
             raise InputError(list_faults(messages, num_items=9, what="pairs"))
 
         with self.assertRaises(InputError) as caught:
-            loop._do_all([lambda: refuse("a\n", "b"), lambda: refuse("c")])
+            inputs._do_all([lambda: refuse("a\n", "b"), lambda: refuse("c")])
         lines = ["2 of 9 pairs cannot be used:", r"a\n", "b", "c"]
         self.assertEqual(str(caught.exception).splitlines(), lines)
 

@@ -238,7 +238,9 @@ def saving_by(save):
 
     def model(config, weights, **options):
         given.append(options)
-        return types.SimpleNamespace(config=config, noise_size=1, signatures=dict, **options)
+        return types.SimpleNamespace(
+            config=config, block=networks.Block(SIZE, 1), signatures=dict, **options
+        )
 
     with mock.patch.object(tf.saved_model, "save", save):
         with mock.patch.object(serving, "ServingModel", model):

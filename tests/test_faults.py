@@ -130,7 +130,7 @@ class RunTest(parameterized.TestCase):
                 shutil.rmtree(self.workdir)
 
         result = self.train(self.workdir, before_step=take_away)
-        self.assert_one_line(result, re.escape(f"'{self.workdir}'"))
+        self.assert_one_line(result, re.escape(f"'{self.workdir}/metrics.jsonl'"))
         self.assertFalse(self.workdir.exists())  # A disk may be missing there.
 
     def test_a_read_only_folder_is_refused_before_networks_are_built(self):

@@ -172,9 +172,9 @@ class PlotTest(ReportTestCase):
 
 
 class PageTest(ReportTestCase):
-    def write(self, *, best=None, held_out=None, **settings) -> str:
+    def write(self, *, held_out=None, **settings) -> str:
         config = tiny_training.make_config(num_steps=12345, **settings)
-        reports.write_page(self.workdir, config, best=best, held_out=held_out)
+        reports.write_page(self.workdir, config, held_out=held_out)
         return (self.workdir / "index.html").read_text(encoding="utf-8")
 
     def test_names_are_escaped_and_the_folder_is_quoted(self):
@@ -198,7 +198,9 @@ class PageTest(ReportTestCase):
         self.assertNotIn("checkpoint=best", page)
         self.assertNotIn("pix2pix_tf.evaluate", page)
         best = dict(metric="l1", split="val", value=0.36401, step=2000)
-        page = self.write(best=best, held_out="val")
+        (self.workdir / "checkpoints").mkdir()
+        (self.workdir / "checkpoints" / "best.json").write_text(json.dumps(best))
+        page = self.write(held_out="val")
         self.assertIn("by l1 on val</th><td>0.3640 at step 2,000<", page)
         self.assertIn("<p>Pairs of val, never trained on", page)
         self.assertIn("checkpoint=best", page)

@@ -195,7 +195,7 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_equals_the_generator_as_trained_one_by_one(self):
         image = tiny_runs.random_image(2, SIZE, SIZE, 3)
-        z = tiny_runs.random_noise(2, self.model.noise_size)
+        z = tiny_runs.random_noise(2, self.model.block.noise_size)
         output = self.model.translate(image, z).numpy()
         for one in (slice(0, 1), slice(1, 2)):
             expected = self.trained([image[one], z[one]], training=True)
@@ -208,7 +208,7 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
         tiny_runs.set_weights(trained, seed=0)
         model = serving.ServingModel(config, trained.get_weights(), statistics="batch")
         image = tiny_runs.random_image(3, SIZE, SIZE, 3)
-        z = tiny_runs.random_noise(3, model.noise_size)
+        z = tiny_runs.random_noise(3, model.block.noise_size)
         output = model.translate(image, z)
         self.assertAllClose(output, trained([image, z], training=True), rtol=0, atol=1e-5)
         image[1:] *= 0.1
@@ -221,7 +221,7 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
         padding = ((0, 0), (0, rows * SIZE - height), (0, columns * SIZE - width), (0, 0))
         # NumPy reflects as often as needed, too, and repeats an axis of one pixel.
         padded = np.pad(image, padding, mode="reflect")
-        z = tiny_runs.random_noise(1, rows * columns * self.model.noise_size)
+        z = tiny_runs.random_noise(1, rows * columns * self.model.block.noise_size)
         expected = self.trained([padded, z], training=True)[:, :height, :width]
         output = self.model.translate(tf.constant(image), tf.constant(z))
         self.assertAllClose(output, expected, rtol=0, atol=1e-5)
@@ -245,7 +245,7 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
             for _ in range(2):
                 keras.utils.set_random_seed(3)  # The noise does not follow from it.
                 draws.append(self.model.draw_noise(image).numpy())
-            self.assertEqual(draws[0].shape, (batch, blocks * self.model.noise_size))
+            self.assertEqual(draws[0].shape, (batch, blocks * self.model.block.noise_size))
             self.assertAllInRange(draws[0], 0.0, 1.0, open_upper_bound=True)
             self.assertNear(draws[0].mean(), 0.5, 0.1)
             self.assertNear(draws[0].std(), 12**-0.5, 0.05)
@@ -276,7 +276,7 @@ class EncodedPixelsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(difference.max(), 0.6)  # Rounding is 0.5; sums differ a little.
 
     def test_there_is_no_noise(self):
-        self.assertEqual((self.model.noise_size, self.model.config.dropout), (0, 0.0))
+        self.assertEqual((self.model.block.noise_size, self.model.config.dropout), (0, 0.0))
         contents = png(random_pixels(37, 50, 3))
         self.assertAllEqual(self.translated(contents), self.translated(contents))
 

@@ -52,7 +52,8 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
         """Returns the translation of a whole image in levels of 255, not rounded."""
         height, width, _ = pixels.shape
         image = augment.pad_to_multiple(images.normalize_image(pixels)[tf.newaxis], SIZE)
-        z = translator.draw_noise(config, height, width, entropy=list(entropy))[np.newaxis]
+        block = networks.block_of(config, self.generator)
+        z = translator.draw_noise(block, height, width, entropy=list(entropy))[np.newaxis]
         output = self.generator([image, tf.constant(z)])[0, :height, :width]
         return (output.numpy() + 1.0) * 127.5
 
@@ -169,7 +170,7 @@ class TiledTranslatorTest(tf.test.TestCase):
     def test_limit_in_one_piece(self):
         """A photo of 12 million pixels is translated at 64 filters, one of 24 is not."""
         config = TrainConfig(base_filters=64)
-        translate_file = translator.Translator(config, None)
+        translate_file = translator.Translator(config, None, block=networks.Block(256, 0))
         for size, fits in (((4000, 3000), True), ((6000, 4000), False)):
             info = images.ImageInfo(*size, channels=3, bits=8)
             with mock.patch.object(images, "inspect_image", return_value=info):

@@ -116,7 +116,9 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         config = dataclasses.replace(self.config, **settings)
         channels = config.output_channels
         translate = translator.Translator(
-            config, lambda image, z: np.tanh(image[..., :1] + z[0, :channels]) / 2
+            config,
+            lambda image, z: np.tanh(image[..., :1] + z[0, :channels]) / 2,
+            block=networks.Block(SIZE, channels),
         )
         path = self.folder / "a photo.png"
         pixels = np.random.RandomState(0).randint(0, 256, (21, 35, 3)).astype(np.uint8)
