@@ -104,7 +104,7 @@ def find(name: str) -> Preset:
     """Returns a preset.
 
     Raises:
-        InputError: If there is none of that name, listing those there are.
+        InputError: If that name is unknown, listing the known ones.
     """
     if name in PRESETS:
         return PRESETS[name]
