@@ -224,7 +224,7 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
         print(printable(text))
     if not paths:
         raise InputError(
-            f"'{path}' does not hold images (0 files that end in {', '.join(images.IMAGE_SUFFIXES)})."
+            f"'{path}' does not hold images: 0 files end in {', '.join(images.IMAGE_SUFFIXES)}."
         )
     return paths
 

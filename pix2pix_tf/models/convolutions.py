@@ -231,7 +231,8 @@ class _Convolution:
             inputs: What `call` was given.
             choose: Returns for which products matrices win, of the cast input.
             product: Function of input and kernel; takes `as_matrices`.
-            product_with_gradients: The same function with gradients of its own; takes what `choose` gives.
+            product_with_gradients: The same function with gradients of its own; takes what
+                `choose` gives.
         """
         inputs = tf.cast(inputs, self.arithmetic)
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.arithmetic)
