@@ -279,7 +279,7 @@ class TrainConfig:
                     "is left."
                 )
         for name in ("input_range", "output_range"):
-            value_range(getattr(self, name), name=name)  # Refuses what is no range.
+            value_range(getattr(self, name), name=name)  # Refuses what is not a range.
         if self.color_space == LAB:
             self._settle_lab()
         weights = [self.lambda_l1, self.lambda_l2, *self.extra_weights.values()]
@@ -390,7 +390,7 @@ class TrainConfig:
 
         Raises:
             MissingInputError: If `folder` holds no `config.json`.
-            InputError: If it is no JSON object, or names a field that there is not.
+            InputError: If it is not a JSON object, or names an unknown field.
         """
         path = pathlib.Path(folder) / CONFIG_FILE
         if not is_file(path):
@@ -479,7 +479,7 @@ def value_range(text: str, *, name: str) -> tuple[float, float] | None:
         name: The setting's name, for the error message.
 
     Raises:
-        InputError: If the text is no such range.
+        InputError: If the text is not such a range.
     """
     if not text:
         return None

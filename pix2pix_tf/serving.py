@@ -36,12 +36,12 @@ class ServingModel(tf.Module):
     """A trained generator behind the three signatures.
 
     Args:
-        config: Of the run.
+        config: Settings of the run.
         weights: Arrays of the generator, in the order of `keras.Model.get_weights`.
         statistics: "image": what else is in a batch changes nothing. "batch": the
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
-        max_pixels: Of an encoded image, padded; larger ones are refused.
+        max_pixels: Limit for an encoded image, padded; larger ones are refused.
         formulation: How convolutions are computed, see `models.convolutions`. The default is
             for exports, which are made for the CPU of a server; converters need `PORTABLE`.
 
@@ -166,7 +166,7 @@ class ServingModel(tf.Module):
         """Returns the signatures that take tensors, traced for tensors of the given shapes.
 
         Args:
-            image: `[batch, height, width, input_channels]`, of which the first three may be
+            image: `[batch, height, width, input_channels]`; the first three may be
                 None, for any size.
             z: `[batch, units]`, likewise.
         """
@@ -291,7 +291,7 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
 
     Raises:
         MissingInputError: If there is no such folder.
-        InputError: If it holds no SavedModel.
+        InputError: If it does not hold a SavedModel.
     """
     folder = pathlib.Path(folder)
     if not files.is_folder(folder):
@@ -364,7 +364,7 @@ def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) ->
     if config.color_space == LAB:
         image["values"] = "CIE L* of sRGB with D65, as L* / 50 - 1"
         output["values"] = f"CIE a* and b*, as a* / {lab.AB_SCALE:g} and b* / {lab.AB_SCALE:g}"
-        taken["values"] = "a PNG or JPEG photo, grey or in colours, of which L* is taken"
+        taken["values"] = "a PNG or JPEG photo, grey or in colours; its L* is taken"
         given["values"] = "a colour PNG of that L*; colours beyond sRGB are clipped"
     else:
         image["values"] = config.input_range or _ALL_VALUES

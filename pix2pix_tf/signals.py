@@ -22,7 +22,7 @@ def handled(handler: Callable | int, numbers=_ALL) -> Iterator[dict]:
 
     Args:
         handler: What `signal.signal` takes.
-        numbers: Of the signals.
+        numbers: Signals by number.
 
     Yields:
         The handlers that there were, by the numbers of the signals that got the new one.

@@ -21,7 +21,7 @@ class Stage:
     """One 4x4 convolution of stride 2, or a transposed one, and what follows it.
 
     Attributes:
-        is_transposed: Which of the two.
+        is_transposed: Whether it is a transposed one.
         kernel: `[4, 4, in, out]`, or `[4, 4, out, in]` of a transposed one.
         bias: `[out]`, or None.
         gamma: Scale of the normalisation, `[out]`; None if there is none.

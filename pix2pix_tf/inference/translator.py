@@ -24,7 +24,7 @@ from pix2pix_tf.networks import (
     read_generator_weights,
 )
 
-MAX_BYTES = 4 * 2**30  # Of an image that is translated in one piece.
+MAX_BYTES = 4 * 2**30  # For an image that is translated in one piece.
 BYTES_PER_PIXEL_AND_FILTER = 5  # Measured: 310 bytes a pixel of the padded image, 64 filters.
 
 
@@ -59,8 +59,8 @@ class Translator:
 
         Args:
             image: float32 `[height, width, input_channels]` in [-1, 1].
-            seed: Of the noise.
-            sample: Which draw of that seed.
+            seed: Seed of the noise.
+            sample: Number of the draw with that seed.
 
         Returns:
             float32 `[height, width, output_channels]` in [-1, 1].
@@ -138,7 +138,7 @@ def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> T
     Args:
         model: A `--workdir` of training; or a folder of exported versions, whose
             newest is taken; or one such version.
-        checkpoint: Of a run folder: "newest", "best", or a step.
+        checkpoint: Checkpoint of a run folder: "newest", "best", or a step.
 
     Raises:
         InputError: If it is none of these.

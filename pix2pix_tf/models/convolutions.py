@@ -50,7 +50,7 @@ def to_small(large, kernel, *, stride: int, as_matrices: bool):
 
     Args:
         large: At stride 2, even sides, padded by 1 pixel; at stride 1, not padded.
-        kernel: Of the same type.
+        kernel: Has the same type.
         stride: 1 or 2.
         as_matrices: Whether by a product of matrices; also a tensor that says so.
     """
@@ -228,11 +228,12 @@ class _Convolution:
         """Returns the output: the product of cast input and kernel, and the bias added.
 
         Args:
-            inputs: Of `call`.
+            inputs: What `call` was given.
             choose: Returns for which products matrices win, of the cast input; None where only
                 the operation of TensorFlow will do.
-            product: Of input and kernel; takes `as_matrices`.
-            product_with_gradients: The same with gradients of its own; takes what `choose` gives.
+            product: Function of input and kernel; takes `as_matrices`.
+            product_with_gradients: The same function with gradients of its own; takes what
+                `choose` gives.
         """
         inputs = tf.cast(inputs, self.arithmetic)
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.arithmetic)
@@ -317,7 +318,7 @@ def set_formulation(
         size: (height, width) of the images that it is made for; None where every size is known
             when it is traced.
     """
-    layers = [getattr(layer, "layer", layer) for layer in model.layers]  # Of spectral norm.
+    layers = [getattr(layer, "layer", layer) for layer in model.layers]  # Wrapped.
     layers = [layer for layer in layers if hasattr(layer, "formulation")]
     for layer in layers:
         layer.formulation = formulation
@@ -369,7 +370,7 @@ def _choose(shape: list, typical_height: int | None, *, stride: int, dtype) -> d
         typical_height: See `_Convolution`.
         stride: 1 or 2; matrices for maps are for stride 2 alone, since the layer of
             stride 1 is large in all sizes that are trained.
-        dtype: Of the inputs.
+        dtype: Type of the inputs.
     """
     name = tf.as_dtype(dtype).name
     for_maps, for_kernel = (

@@ -136,7 +136,7 @@ class NoiseDropout(keras.layers.Layer):
     Takes the first `height * width * channels` numbers of the noise, drops the
     units whose number is under `rate`, scales the others by `1 / (1 - rate)`,
     and returns the noise that is left for the next such layer. With `rate` 0
-    it takes no noise.
+    it does not take noise.
 
     Shapes:
         features: `[batch, height, width, channels]`.

@@ -15,7 +15,7 @@ def output_shapes(
     Args:
         model: A functional model, whose first input is `[batch, height, width, channels]`; the
             others are `[batch, n]`.
-        layers: Of the model, each called once. Of several outputs the first is meant.
+        layers: Layers of the model, each called once. Of several outputs the first counts.
         size: (height, width) of the image.
     """
     if not layers:

@@ -32,7 +32,7 @@ from pix2pix_tf.training.inputs import Inputs
 from pix2pix_tf.training.state import TrainState
 
 _SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON lacks.
-# Drawing the curves takes a second, of which a short run with many checkpoints had too many.
+# Drawing the curves takes a second, too often for a short run with many checkpoints.
 _SECONDS_BETWEEN_CURVES = 60
 
 

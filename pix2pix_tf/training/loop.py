@@ -163,13 +163,14 @@ def _train(
     if lock.writes:
         config.save(workdir)
         called = [*build_actions(config, workdir, state, given, manager), *actions]
+        if config.profile_steps:
+            steps = first_and_last_step(config.profile_steps)
+            called.append(Profiler(workdir, steps, next_step=int(state.step.numpy()) + 1))
 
     batches = _distributed_batches(config, given, strategy, int(state.examples_seen.numpy()))
     try:
         train_step = make_train_step(state, config, strategy)
-        profiled = first_and_last_step(config.profile_steps)
-        with Profiler(workdir, profiled, writes=lock.writes) as profiler:
-            _run_steps(config, workdir, state, strategy, train_step, batches, called, profiler)
+        _run_steps(config, workdir, state, strategy, train_step, batches, called)
     except tf.errors.OpError as error:
         cause = given.cause_of(error)
         if cause is None:
@@ -215,7 +216,6 @@ def _run_steps(
     train_step,
     batches: Iterator,
     actions: Sequence[Action],
-    profiler: Profiler,
 ) -> None:
     """Runs the steps that are left; `actions` do what is due after each."""
     steps_done = int(state.step.numpy())
@@ -228,8 +228,7 @@ def _run_steps(
         for step in range(steps_done + 1, config.num_steps + 1):
             try:
                 with _together(strategy):
-                    with profiler.step(step):
-                        losses = train_step(next(batches))  # The only compiled call.
+                    losses = train_step(next(batches))  # The only compiled call.
                     # A machine that went on alone would wait for the others for ever.
                     is_stopped = agree(stop.is_requested) and step < config.num_steps
             except WorkerLostError as error:

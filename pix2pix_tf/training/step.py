@@ -80,7 +80,7 @@ def _update_in_parts(run: _Run, source, target, noise):
     """Does the same with one part of the batch in memory at a time.
 
     The generator runs once more for each part, since the forward pass that the
-    discriminator has learned from is no longer there.
+    discriminator has learned from has been dropped.
     """
 
     def of_discriminator(source, target, noise, *, is_first):
