@@ -131,10 +131,6 @@ class WholeStateTest(tf.test.TestCase):
 
 
 class SaveTest(CheckpointTestCase):
-    def test_a_new_run_has_nothing_to_restore(self):
-        self.assertIsNone(self.manager().restore_newest())
-        self.assertEmpty(list(self.workdir.iterdir()))
-
     def test_the_order_is_that_of_the_steps_not_of_their_names(self):
         self.save(99_999_998, 99_999_999, 100_000_000, keep=2)  # The newest are kept.
         self.assertEqual(self.steps(), [99_999_999, 100_000_000])
@@ -338,10 +334,6 @@ class FindWeightsTest(CheckpointTestCase):
             self.assertEqual(found, step)
             self.assertTrue(path.is_file())
 
-    def test_a_copy_without_checkpoints_has_a_newest_of_unknown_step(self):
-        path, step = run_folder.find_weights(self.workdir)
-        self.assertEqual((path, step), (self.workdir / run_folder.GENERATOR_WEIGHTS, None))
-
     def test_what_is_not_there_is_refused_naming_what_is(self):
         self.save(10, 20)
         for name in ("step_old", "step_00000015_copy"):  # Are passed over.
@@ -367,10 +359,6 @@ class DamageTest(CheckpointTestCase):
                     self.assert_restores(10)
                 for step in (20, 10):
                     self.assertIn(f"'{self.folder(step)}'", "\n".join(logs.output))
-
-    def test_nothing_is_said_of_whole_ones(self):
-        with self.assertNoLogs("absl", "WARNING"):
-            self.assert_restores(20)
 
     def test_all_damaged_is_an_error_that_names_each(self):
         cut_data(self.folder(10))
@@ -401,11 +389,6 @@ class DamageTest(CheckpointTestCase):
         hidden.rename(path)
         self.assertEqual(tiny_training.read_folder(self.workdir), whole)
         self.assertEqual(run_folder.read_best(self.workdir)["step"], 20)
-        self.assert_restores(20)
-
-    def test_a_damaged_one_is_replaced_when_its_step_comes_again(self):
-        cut_data(self.folder(20))
-        self.save(20)
         self.assert_restores(20)
 
     def test_a_damaged_best_is_best_no_more(self):

@@ -108,18 +108,6 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         other = "BtoA" if direction == "AtoB" else "AtoB"
         self.assertEqual(self.read(direction=other)[0].shape, (40, 80, 1))  # A photo, then.
 
-    def test_pairs_saved_as_jpeg(self):
-        # The middle is in no block of its own: the grey gets some of the colours beside it.
-        width = 36
-        grey = np.repeat(colored(width=width)[..., 1:2], 3, axis=-1)
-        pair = np.concatenate([grey, colored(width=width, seed=1)], axis=1)
-        (self.folder / "train").mkdir()
-        (self.folder / "train" / "1.jpg").write_bytes(jpeg(pair))
-        source, target = self.read(size=width)
-        self.assertEqual(source.shape[:2], (40, width))
-        expected = colour.rgb_to_lab(colored(width=width, seed=1) / 127.5 - 1.0)
-        self.assertLess(np.abs(target * 110 - expected[..., 1:]).mean(), 5)
-
     def test_drawn_scenes(self):
         scenes = photos.open_photos("demo", "train", scene_size=32)
         first, second = scenes.read(0)
@@ -166,15 +154,6 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
             loop.train(TrainConfig(**dict(settings, dataset=str(packed))), self.folder / "run")
         self.assertIn("4 training pairs", stdout.getvalue())
 
-    def test_what_is_kept_in_memory_is_the_photo_alone(self):
-        save(self.folder / "train" / "1.png", colored())
-        config = TrainConfig(dataset=str(self.folder), **_LAB)
-        reader = readers.open_reader(config, "train", size=40, cache_megabytes=1)
-        first = reader.read(0)
-        (self.folder / "train" / "1.png").unlink()
-        self.assertAllEqual(reader.read(0)[1], first[1])
-        self.assertEqual(reader._bytes_left, 2**20 - 40 * 40 * 3)  # Of 8 bits.
-
 
 class ModelTest(tf.test.TestCase, parameterized.TestCase):
     """A run, translated, exported and evaluated."""
@@ -210,23 +189,6 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(inside.mean(), 0.05)
             difference = np.abs(lightness(result) - lightness(source))[inside]
             self.assertLess(np.median(difference), 1.0)
-
-    def test_encoded_is_serving_default_between_conversions(self):
-        pixels = colored(width=33, height=50)
-        image = lab.lightness_of(images.normalize_image(pixels))[tf.newaxis]
-        ab = self.model.translate(image)
-        self.assertEqual(ab.shape, (1, 50, 33, 2))
-        expected = images.denormalize_image(lab.photo_of(image, ab)[0]).numpy()
-        (contents,) = self.model.translate_encoded([tf.io.encode_png(pixels).numpy()])
-        self.assertAllClose(decode(contents).astype(int), expected.astype(int), rtol=0, atol=1)
-
-    def test_card_says_what_goes_in_and_out(self):
-        signatures = self.model.card["signatures"]
-        image = signatures["serving_default"]["inputs"]["image"]
-        output = signatures["serving_default"]["outputs"]["output"]
-        self.assertEqual((image["shape"][-1], output["shape"][-1]), (1, 2))
-        self.assertIn("L* / 50 - 1", image["values"])
-        self.assertIn("a* / 110 and b* / 110", output["values"])
 
     def test_translate_writes_photos_of_the_same_size(self):
         save(self.folder / "in" / "grey.png", colored(width=45)[..., 0])
@@ -278,10 +240,6 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         grey = decode((output / "inputs" / "3.png").read_bytes())
         self.assertAllEqual(grey, np.repeat(grey[..., :1], 3, axis=-1))
         self.assertLess(np.abs(lightness(grey) - lightness(target)).max(), 0.3)
-
-    def test_classes_are_not_told_by_grey(self):
-        with self.assertRaisesRegex(InputError, "colorization"):
-            reference.open_reference(self.config, split="val", size=32, segmenter="anything")
 
     def test_evaluation_of_other_programs_photos(self):
         given = self.folder / "given"

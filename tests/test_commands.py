@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 import command_line
 import pytest
-import tiny_runs
 import tiny_training
 from absl.testing import absltest, parameterized
 
@@ -79,13 +78,6 @@ class StopTest(_SignalsTest, parameterized.TestCase):
         self.assertEqual(run_main(main).exit_code, _ENDING[first])
         self.assertEqual(cleaned, [True])
 
-    def test_what_is_to_outlive_the_terminal_does(self):
-        """As under nohup."""
-        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self.addCleanup(signal.signal, signal.SIGHUP, before)
-        result = run_main(lambda _: os.kill(os.getpid(), signal.SIGHUP))
-        self.assertEqual(result.exit_code, 0)
-
     def test_a_wrong_input_stays_one(self):
         def main(unused_arguments):
             raise InputError("There is no picture.")
@@ -99,13 +91,6 @@ class StopTest(_SignalsTest, parameterized.TestCase):
 
         result = run_main(main)
         result.check_refused(r"error: 'run/\n.json'")
-
-    def test_what_names_no_file_is_not_taken_for_one_of_somebody_else(self):
-        def main(unused_arguments):
-            raise PermissionError("A fault of the program.")
-
-        with self.assertRaisesRegex(PermissionError, "A fault"):
-            run_main(main)
 
 
 class StoppedProcessTest(_SignalsTest):
@@ -136,24 +121,6 @@ class StoppedProcessTest(_SignalsTest):
         finally:
             process.kill()
         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
-
-    @pytest.mark.slow
-    def test_translate(self):
-        tiny_training.write_pairs(self.folder / "data", train=2)
-        output = self.folder / "out"
-        result = self.stop(
-            signal.SIGTERM,
-            lambda: output.is_dir() and any(output.iterdir()),
-            "pix2pix_tf.translate",
-            f"--model={tiny_runs.shared_run()}",
-            f"--input={self.folder / 'data' / 'train'}",
-            f"--output={output}",
-            "--samples=100000",
-        )
-        self.assertEqual(result.returncode, 143, result.stderr)
-        self.assertEqual(result.stderr, "Stopped.\n")
-        self.assertEqual([*self.temporary.iterdir()], [])
-        self.assertEqual([path for path in output.iterdir() if path.suffix != ".png"], [])
 
     def test_prepare(self):
         self.check_prepare(processes=1)

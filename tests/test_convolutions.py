@@ -155,13 +155,6 @@ class LayerTest(tf.test.TestCase, parameterized.TestCase):
                 found = tf.function(layer, input_signature=spec)(inputs)
                 self.assertAllClose(found, plain(inputs), rtol=_ROUNDING, atol=_ROUNDING)
 
-    @parameterized.parameters(convolutions.Conv2D, convolutions.Conv2DTranspose)
-    def test_a_layer_is_made_again_from_its_config(self, layer_class):
-        layer = layer_class(3, 4, strides=2, padding="same", dtype="mixed_bfloat16")
-        again = layer_class.from_config(layer.get_config())
-        self.assertEqual(again.get_config(), layer.get_config())
-        self.assertEqual(again.arithmetic, "bfloat16")
-
 
 class NetworkTest(tf.test.TestCase, parameterized.TestCase):
     """Whole networks, plain and fast, with the same weights."""

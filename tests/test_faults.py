@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import pathlib
 import re
 import shutil
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 from pix2pix_tf import files, progress, run_folder, train
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import WriteError
-from pix2pix_tf.training import actions, inputs, loop, reports
+from pix2pix_tf.training import actions, loop, reports
 
 _STEPS = 6
 
@@ -132,23 +131,6 @@ class RunTest(parameterized.TestCase):
         result = self.train(self.workdir, before_step=take_away)
         self.assert_one_line(result, re.escape(f"'{self.workdir}/metrics.jsonl'"))
         self.assertFalse(self.workdir.exists())  # A disk may be missing there.
-
-    def test_a_read_only_folder_is_refused_before_networks_are_built(self):
-        self.workdir.mkdir()
-        with file_faults.small_disk(self.workdir, 1, ",ro") as is_mounted:
-            if not is_mounted:
-                self.workdir.chmod(0o500)
-                if os.access(self.workdir, os.W_OK):
-                    self.skipTest("This process may write everywhere, but not mount a disk.")
-            with mock.patch.object(loop, "TrainState", side_effect=AssertionError):
-                result = self.train(self.workdir)
-            self.assert_one_line(result, r"/run' cannot be written")
-
-    def test_a_folder_that_cannot_be_made_is_refused_before_data_are_read(self):
-        (self.folder / "file").touch()
-        with mock.patch.object(inputs, "open_inputs", side_effect=AssertionError):
-            result = self.train(self.folder / "file" / "run")
-        self.assert_one_line(result, "/file/run' cannot be made")
 
     def test_a_second_run_is_refused_and_changes_nothing(self):
         shutil.copytree(self.undisturbed, self.workdir)

@@ -64,21 +64,6 @@ class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(scaled.loss_scale, 2.0**13)
 
     @parameterized.parameters(True, False)
-    def test_learning_rate_is_that_of_the_next_step(self, loss_scaling):
-        schedule = LinearDecay(1.0, num_steps=4, decay_steps=4)
-        scaled, step = self.optimize(
-            np.ones((2, 3), np.float32),
-            loss_scaling=loss_scaling,
-            optimizer=keras.optimizers.SGD(schedule),
-        )
-        expected = 1.0
-        for rate in (1.0, 0.75, 0.5):
-            self.assertAllClose(scaled.learning_rate, rate)
-            step(tf.constant(1.0))
-            expected -= rate
-            self.assertAllClose(self.weight(), np.full((2, 3), expected))
-
-    @parameterized.parameters(True, False)
     def test_nothing_is_created_by_the_first_step(self, loss_scaling):
         scaled, step = self.optimize(
             np.ones((2, 3), np.float32),

@@ -212,12 +212,6 @@ class FinishedRunTest(LoopTestCase):
         # On the disk at once, for who watches a run.
         self.assertIn((4, "held_out_l1"), self.early_scalars)
 
-    def test_what_is_printed(self):
-        for expected in ("BtoA; 3 training pairs, 2 held out", "step 6/6: ", "Saved step 6: l1 0."):
-            self.assertIn(expected, self.printed)
-        last = self.printed.splitlines()[-1]
-        self.assertIn(f"'{self.finished / 'index.html'}'", last)
-
     def test_a_finished_run_has_nothing_to_do(self):
         workdir = self.copy()
         train(self.config, workdir)  # The page names the folder, which is another one now.
@@ -274,11 +268,6 @@ class FinishedRunTest(LoopTestCase):
 
 
 class RefusedTest(LoopTestCase):
-    def test_data_that_are_not_there(self):
-        missing = str(self.folder / "nowhere")
-        self.assert_refused(make_config(dataset=missing), re.escape(missing))
-        self.assertFalse(self.workdir.exists())
-
     def test_all_that_is_wrong_with_both_splits_is_said_at_once(self):
         """A wrong header in one and damage in both: three files, in one message."""
         data = tiny_training.write_pairs(self.folder / "data", train=3, val=2)
@@ -395,12 +384,6 @@ class StoppedTest(LoopTestCase):
         self.assertEqual(int(state.step), 8)
         self.assertEqual(logged_steps(self.workdir), [1, 3, 4, 5, 6, 8])
 
-    def test_a_closed_terminal_stops_after_the_step(self):
-        # One of the shell, and one of the terminal that it is in.
-        _, printed = self.stop(signal.SIGHUP, before=2, times=2)
-        self.assertIn("Stopped by SIGHUP after step 2; everything is saved.", printed)
-        self.assertEqual(saved_steps(self.workdir), [2])
-
     def test_a_second_signal_acts_as_usual(self):
         with self.assertRaises(KeyboardInterrupt):
             self.stop(signal.SIGINT, before=2, times=2)
@@ -491,11 +474,6 @@ class StopRequestTest(parameterized.TestCase):
             os.kill(os.getpid(), number)
             self.assertFalse(stop.is_requested)
         self.assertEqual(signal.getsignal(number), signal.SIG_IGN)
-
-    def test_handlers_that_are_not_pythons_stay(self):
-        with mock.patch.object(signal, "getsignal", return_value=None):
-            with mock.patch.object(signal, "signal", side_effect=AssertionError), StopRequest():
-                pass
 
 
 class SettingsTest(LoopTestCase):

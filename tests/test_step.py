@@ -347,11 +347,6 @@ class MixedPrecisionTest(StubTestCase):
 
 
 class StateTest(StubTestCase):
-    def test_no_two_streams_of_random_numbers_meet(self):
-        purposes = (seeds.ORDER, seeds.JITTER, seeds.NOISE, seeds.SAMPLES)
-        streams = {seeds.stream(seed, purpose) for seed in range(9) for purpose in purposes}
-        self.assertLen(streams, 9 * len(purposes))
-
     def test_the_seed_decides_the_initial_weights(self):
         def initial(seed):
             state = TrainState(tiny_training.make_config(seed=seed))

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
-from PIL import Image
 
 from pix2pix_tf import networks
 from pix2pix_tf.config import TrainConfig
@@ -90,20 +89,6 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
         difference = np.abs(output - self.untiled(config, pixels))
         self.assertLess(difference.max(), 0.5 + MAX_ERROR)
 
-    def test_seams_are_like_any_other_place(self):
-        config = self.build()
-        pixels = uneven_pixels(100, 135)
-        error = np.abs(
-            self.tiled(max_kept_bytes=0, **LEVELS)(pixels, entropy=[0, 0])
-            - self.untiled(config, pixels)
-        )
-        rows, columns = (np.arange(side) % SIZE % (SIZE - 1) == 0 for side in error.shape[:2])
-        at_seams = rows[:, np.newaxis] | columns
-        # The first row and column are no seam.
-        at_seams[0] = at_seams[:, 0] = False
-        self.assertGreater(at_seams.sum(), 1000)
-        self.assertLess(error[at_seams].mean(), 1.1 * error[~at_seams].mean())
-
     def test_odd_sizes(self):
         config = self.build()
         for height, width in ((1, 1), (1, 70), (33, 1), (SIZE, SIZE), (65, 31)):
@@ -157,16 +142,6 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class TiledTranslatorTest(tf.test.TestCase):
-    def test_a_picture_that_cannot_be_read_is_named(self):
-        folder = tiny_runs.temporary_folder(self)
-        run = folder / "run"
-        tiny_runs.write_run(run, input_channels=2)
-        path = folder / "grey_and_alpha.png"
-        Image.fromarray(np.zeros([9, 9, 2], np.uint8), "LA").save(path)
-        tiled = tiles.load(run, tile=SIZE)
-        with self.assertRaisesRegex(InputError, "grey_and_alpha.png"):
-            tiled.translate_file(path)
-
     def test_limit_in_one_piece(self):
         """A photo of 12 million pixels is translated at 64 filters, one of 24 is not."""
         config = TrainConfig(base_filters=64)
