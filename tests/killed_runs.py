@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
-import json
 import os
 import pathlib
 import random
@@ -235,19 +234,18 @@ def differences(run: pathlib.Path, expected: pathlib.Path) -> list[str]:
     found = []
     ignored = re.compile(r"tensorboard/|train\.lock$|index\.html$|metrics\.jsonl$|.*/state\.")
     digests = [
-        {name: digest for name, digest in tiny_training.read_folder(folder).items()
-         if not ignored.match(name)}
+        {x: y for x, y in tiny_training.read_folder(folder).items() if not ignored.match(x)}
         for folder in (run, expected)
-    ]  # fmt: skip
+    ]
     for name in sorted({**digests[0], **digests[1]}):
         if digests[0].get(name) != digests[1].get(name):
             there = [name in names for names in digests]
             kind = "differs" if all(there) else "is too much" if there[0] else "is missing"
             found.append(f"{name} {kind}")
-    metrics = []
-    for folder in (run, expected):
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        metrics.append([{**json.loads(line), "images_per_second": 0} for line in lines])
+    metrics = [
+        [{**record, "images_per_second": 0} for record in run_folder.read_metrics(folder)]
+        for folder in (run, expected)
+    ]
     if metrics[0] != metrics[1]:
         found.append("metrics.jsonl differs")
     for folder in run_folder.list_checkpoints(expected):

@@ -9,9 +9,7 @@ import pathlib
 from unittest import mock
 
 import command_line
-import data_folder
 import numpy as np
-import pytest
 import tensorflow as tf
 import tiny_runs
 import tiny_training
@@ -21,9 +19,9 @@ from preparing import photo, prepare, save
 
 from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, lab, photos, readers
+from pix2pix_tf.data import images, photos, readers
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import colour, reference, runner
+from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.inference import exported, tiles, translator
 from pix2pix_tf.training import loop
 
@@ -251,24 +249,6 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(scores["colour_intersection"]["value"], 0.999)
         self.assertLess(scores["l1"]["value"], 1e-6)
         self.assertLess(scores["grey_colour_intersection"]["value"], 0.7)
-
-
-@pytest.mark.slow
-class RealPhotosTest(tf.test.TestCase):
-    def test_colours_learnt_beat_grey(self):
-        found = sorted(data_folder.require("bsds_sample").glob("*.jpg"))
-        folder = tiny_runs.temporary_folder(self)
-        for split, chosen in (("train", found[:24]), ("val", found[24:28])):
-            (folder / "data" / split).mkdir(parents=True)
-            for path in chosen:
-                (folder / "data" / split / path.name).symlink_to(path)
-        settings = dict(tiny_training.SETTINGS, base_filters=8, batch_size=4, num_steps=60)
-        loop.train(TrainConfig(dataset=str(folder / "data"), **_LAB, **settings), folder / "run")
-        scores = evaluate_by(folder / "out", f"--model={folder / 'run'}")["scores"]
-        self.assertGreater(
-            scores["colour_intersection"]["value"],
-            scores["grey_colour_intersection"]["value"] + 0.05,
-        )
 
 
 def encode_16_bits(grey: np.ndarray) -> bytes:

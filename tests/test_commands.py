@@ -8,13 +8,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import types
 from collections.abc import Callable
 
 import command_line
-import pytest
+import tiny_runs
 import tiny_training
 from absl.testing import absltest, parameterized
 
@@ -94,60 +93,33 @@ class StopTest(_SignalsTest, parameterized.TestCase):
 
 
 class StoppedProcessTest(_SignalsTest):
-    """Commands in processes of their own, told to stop while they work."""
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.temporary = self.folder / "temporary"
-        self.temporary.mkdir()
-
-    def stop(self, number: signal.Signals, is_at_work: Callable[[], bool], *command: str):
-        """Starts a command, signals it once it is at work; returns its result."""
+    def test_prepare_in_a_process_of_its_own(self):
+        folder = tiny_runs.temporary_folder(self)
+        tiny_training.write_pairs(folder / "data", train=1)
+        (source,) = (folder / "data" / "train").iterdir()
+        photos, output, temporary = (folder / name for name in ("photos", "out", "temporary"))
+        photos.mkdir()
+        temporary.mkdir()
+        for index in range(5000):
+            os.link(source, photos / f"{index}.png")
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [sys.executable, "-m", "pix2pix_tf.prepare", "colorize", "--processes=1"]
+            + [f"--input={photos}", f"--output={output}"],
             cwd=_REPOSITORY,
-            env={**os.environ, "TMPDIR": str(self.temporary)},
-            stdout=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": str(temporary)},
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.addCleanup(process.kill)
         deadline = time.monotonic() + _TIMEOUT_SECONDS
-        while time.monotonic() < deadline and process.poll() is None and not is_at_work():
+        while (
+            time.monotonic() < deadline and process.poll() is None and not any(output.glob("*.png"))
+        ):
             time.sleep(0.01)
-        process.send_signal(number)
-        try:
-            stdout, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
-        finally:
-            process.kill()
-        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
-
-    def test_prepare(self):
-        self.check_prepare(processes=1)
-
-    @pytest.mark.slow
-    def test_prepare_with_its_workers(self):
-        self.check_prepare(processes=2)
-
-    def check_prepare(self, *, processes: int) -> None:
-        tiny_training.write_pairs(self.folder / "data", train=1)
-        source = next((self.folder / "data" / "train").iterdir())
-        photos = self.folder / "photos"
-        photos.mkdir()
-        for index in range(5000):
-            os.link(source, photos / f"{index}.png")
-        output = self.folder / "out"
-        result = self.stop(
-            signal.SIGHUP,
-            lambda: any(output.glob("*.png")),
-            "pix2pix_tf.prepare",
-            "colorize",
-            f"--input={photos}",
-            f"--output={output}",
-            f"--processes={processes}",
-        )
-        self.assertEqual(result.returncode, 129, result.stderr)
-        self.assertEqual(result.stderr, "Stopped. Run the same command again to resume.\n")
-        self.assertEqual([*self.temporary.iterdir()], [])
+        process.send_signal(signal.SIGHUP)
+        _, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
+        self.assertEqual(process.returncode, 129, stderr)
+        self.assertEqual(stderr, "Stopped. Run the same command again to resume.\n")
+        self.assertEqual([*temporary.iterdir()], [])
         self.assertEqual([*output.glob(".*")], [])
         self.assertLess(len([*output.glob("*.png")]), 5000)

@@ -14,7 +14,7 @@ import tempfile
 from absl.testing import parameterized
 from refusals import refused
 
-from pix2pix_tf import config, errors, losses
+from pix2pix_tf import config, losses
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.models import discriminator, layers
 

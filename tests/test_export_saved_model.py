@@ -26,7 +26,7 @@ from tiny_runs import names_in
 from export import cpp_session, saved_model
 from pix2pix_tf import networks, run_folder, serving, version
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent

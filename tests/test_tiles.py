@@ -126,20 +126,6 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(peaks[0], 3 * of_level_1)
         self.assertBetween(peaks[1] - peaks[0], 2 * of_level_1, 4 * of_level_1)
 
-    def test_passes_can_be_watched(self):
-        self.build()
-        seen = []
-
-        def track(passes):
-            seen.append(len(passes))
-            for one in passes:
-                seen.append(one)
-                yield one
-
-        self.tiled(track=track)(uneven_pixels(9, 9), entropy=[0, 0])
-        self.assertEqual(seen[0], len(seen) - 1)
-        self.assertEqual(seen[0], 5 + 4 + 1)  # All maps of the encoder, of the decoder, the image.
-
 
 class TiledTranslatorTest(tf.test.TestCase):
     def test_limit_in_one_piece(self):
