@@ -1,10 +1,10 @@
 r"""Gives a corpus of hostile files to training, translation, `prepare check` and an export.
 
-    python tests/hostile_runs.py
+    PYTHONPATH=. python tests/hostile_runs.py
 
-Prints what was tried and found; the exit status is 1 if anything was lost: if a process died or
-hung, if an error was no message that names the file, if a good file was not processed, or if
-the memory grew beyond the bound. The work is done in a process of its own.
+Prints what was tried and found; the exit status is 1 if anything was lost: if an error was not a
+message that names the file, if a good file was not processed, or if the memory grew beyond the
+bound. A file that ends the process, or over which it hangs, is the last that is named.
 """
 
 from __future__ import annotations
@@ -13,23 +13,28 @@ import argparse
 import collections
 import dataclasses
 import faulthandler
-import itertools
 import json
 import os
 import pathlib
 import re
 import resource
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 
+import command_line
 import hostile_files
+import tensorflow as tf
+import tiny_runs
+import tiny_training
 from hostile_files import HostileFile
 
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(_REPOSITORY))
-
-from pix2pix_tf.errors import printable  # noqa: E402
+from pix2pix_tf import run_folder, serving, train, translate
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import layouts, pairs, pipeline, stores
+from pix2pix_tf.errors import InputError, printable
+from pix2pix_tf.inference import exported, translator
+from pix2pix_tf.prepare import __main__ as prepare_command
 
 SECONDS_AT_MOST = 300  # For a file or a command; longer, and the process hangs.
 # Above what the process has with a model loaded and one file read; see `images.MAX_PIXELS`.
@@ -65,46 +70,28 @@ class Report:
         return "\n".join([*lines, *(f"  {line}" for line in self.lost)])
 
 
-def check(folder: pathlib.Path, *, seed: int) -> Report:
-    """Writes the corpus and gives it to everything that reads files, in a process of its own.
+def check(
+    folder: pathlib.Path, *, seed: int, say: Callable[[str], None] = lambda text: None
+) -> Report:
+    """Writes the corpus and gives it to everything that reads files.
 
     Args:
         folder: An empty one.
-        seed: Of the corpus.
+        seed: Seed of the corpus.
+        say: Called with what is about to be done.
     """
     files = hostile_files.write(folder / "data" / "train", seed=seed)
-    entries = [dataclasses.asdict(file) for file in files]
-    (folder / "files.json").write_text(json.dumps(entries))
-    with open(folder / "worker.jsonl", "wb") as said:
-        process = subprocess.run(
-            [sys.executable, __file__, f"--worker={folder}"],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(_REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdout=said,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    trial = _Trial(folder, files)
-    for line in (folder / "worker.jsonl").read_text().splitlines():
-        trial.note(**json.loads(line))
-    report = trial.judge()
-    if process.returncode:
-        # The last thing said is what it died or hung over.
-        report.lost.insert(0, f"{trial.doing}: status {process.returncode}")
-        report.lost.append(process.stderr.decode(errors="replace")[-2000:])
-    if report.megabytes[0] > MAX_MEGABYTES:
-        report.lost.append(f"the memory grew by more than {MAX_MEGABYTES} MB")
-    return report
+    # So many filters that the largest pictures are refused in one piece.
+    tiny_runs.write_run(folder / "run", base_filters=16)
+    version = serving.save_version(folder / "run", folder / "exported")
+    return _Trial(folder, files, folder / "run", version, say).run()
 
 
 def check_few(folder: pathlib.Path, *, seed: int, num_each: int) -> Report:
-    """Does the same with some files of each kind, in this process and with networks at hand.
+    """Does the same with some files of each kind, and with networks at hand.
 
-    The largest are left out: they take a gigabyte each. Tests have tiny networks already.
+    The largest are left out: they take a gigabyte each.
     """
-    import tiny_runs
-    import tiny_training
-
     kinds = collections.defaultdict(list)
     for file in hostile_files.write(folder / "data" / "train", seed=seed):
         kinds[file.kind].append(file)
@@ -115,39 +102,10 @@ def check_few(folder: pathlib.Path, *, seed: int, num_each: int) -> Report:
         for file in found:
             if file not in chosen:
                 _take_out(folder / "data" / "train" / file.name)
-    trial = _Trial(folder, files)
-    exported_model = tiny_runs.shared_version().parent  # Of the network itself.
+    version = tiny_runs.shared_version()  # With the network itself.
     with tiny_training.stub_networks():
-        run = folder / "stub_run"
-        tiny_runs.write_run(run)
-        _Worker(folder, files, trial.note, run=run, exported_model=exported_model).run()
-    return trial.judge()
-
-
-class _Trial:
-    """Notes what a worker says of the files, and judges it."""
-
-    def __init__(self, folder: pathlib.Path, files: list[HostileFile]):
-        self.folder, self.files = folder, files
-        self.report = Report(collections.Counter(file.kind for file in files))
-        self.doing = "starting"
-        self._outcomes: dict[str, dict[str, str]] = {way: {} for way in WAYS_IN}
-
-    def note(self, doing: str, name: str = "", outcome: str = "", megabytes: int = 0) -> None:
-        """Takes what is about to be done or, with an outcome, what came of it."""
-        self.doing = f"{doing} of {name!r}"
-        if outcome:
-            self._outcomes[doing][name] = outcome
-            # The peak stays: the first has made it.
-            self.report.megabytes = max(self.report.megabytes, (megabytes, self.doing))
-
-    def judge(self) -> Report:
-        """Returns the report."""
-        for way, found in self._outcomes.items():
-            for file in self.files:
-                _judge(file, way, found.get(file.name), self.folder, self.report)
-        _judge_commands(self.folder, self.files, self._outcomes, self.report)
-        return self.report
+        tiny_runs.write_run(folder / "stub_run")
+        return _Trial(folder, files, folder / "stub_run", version, lambda text: None).run()
 
 
 def _take_out(path: pathlib.Path) -> None:
@@ -188,14 +146,10 @@ def _judge_commands(
     folder: pathlib.Path,
     files: list[HostileFile],
     outcomes: dict[str, dict[str, str]],
+    results: dict,
     report: Report,
 ) -> None:
     """Notes what is wrong with how the commands took all files at once."""
-    path = folder / "commands.json"
-    if not path.is_file():
-        report.lost.append("the commands were not run")
-        return
-    results = json.loads(path.read_text())
     names = {file.name for file in files}
     refused, untranslated = (
         {name for name in names if outcomes[way].get(name) != "read"}
@@ -240,54 +194,62 @@ def _judge_commands(
             report.lost.append(f"{what}: {found!r}, not {expected!r}")
 
 
-class _Worker:
-    """Reads files, and says before each what it is about to do."""
+class _Trial:
+    """Reads files, runs commands on them, and judges what came of it."""
 
-    def __init__(self, folder: pathlib.Path, files: list[HostileFile], say, *, run, exported_model):
-        import tensorflow as tf
-
-        from pix2pix_tf.data import layouts, pairs, pipeline, stores
-        from pix2pix_tf.errors import InputError
-        from pix2pix_tf.inference import exported, translator
-
-        self._tf, self._pairs, self._pipeline = tf, pairs, pipeline
-        self._layouts, self._stores = layouts, stores
-        self._refusal = InputError
-        self._folder, self._files, self._say = folder, files, say
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        files: list[HostileFile],
+        run: pathlib.Path,
+        version: pathlib.Path,
+        say: Callable[[str], None],
+    ):
+        self._folder, self._files, self._model, self._say = folder, files, run, say
         self._data = folder / "data" / "train"
-        self._model = run
         self._translator = translator.load(run)
-        self._exported = exported.load(exported_model)
+        self._exported = exported.load(version)
 
-    def run(self) -> None:
+    def run(self) -> Report:
         """Gives each file to each way in, then all of them to the commands."""
+        report = Report(collections.Counter(file.kind for file in self._files))
         good = next(file for file in self._files if file.kind == "good")
         for way in WAYS_IN:  # What is made at the first call is not the files' doing.
             self._attempt(way, self._data / good.name)
         at_start = _peak_megabytes()
-        for file, way in itertools.product(self._files, WAYS_IN):
-            self._say(doing=way, name=file.name)
-            outcome = self._attempt(way, self._data / file.name)
-            if outcome is not None:
-                megabytes = _peak_megabytes() - at_start
-                self._say(doing=way, name=file.name, outcome=outcome, megabytes=megabytes)
-        self._run_commands()
+        outcomes = {way: {} for way in WAYS_IN}
+        for file in self._files:
+            for way, found in outcomes.items():
+                self._say(f"{way} of {file.name!r}")
+                outcome = self._attempt(way, self._data / file.name)
+                if outcome is not None:
+                    found[file.name] = outcome
+                # The peak stays: the first has made it.
+                grown = _peak_megabytes() - at_start, f"{way} of {file.name!r}"
+                report.megabytes = max(report.megabytes, grown, key=lambda pair: pair[0])
+        for way, found in outcomes.items():
+            for file in self._files:
+                _judge(file, way, found.get(file.name), self._folder, report)
+        _judge_commands(self._folder, self._files, outcomes, self._run_commands(), report)
+        if report.megabytes[0] > MAX_MEGABYTES:
+            report.lost.append(f"the memory grew by more than {MAX_MEGABYTES} MB")
+        return report
 
     def _attempt(self, way: str, path: pathlib.Path) -> str | None:
         """Returns "read", "refused: " and why, or what else came; None if it does not apply."""
         try:
             return getattr(self, f"_{way}")(path)
-        except self._refusal as error:
+        except InputError as error:
             return f"refused: {error}"
         except Exception as error:  # noqa: BLE001 - Whatever it is, it is to be told.
             return f"{type(error).__name__}: {str(error)[:300]}"
 
     def _train(self, path: pathlib.Path) -> str:
-        source = self._stores.EncodedPairs(
-            self._stores.FileStore([self._layouts.PairFiles(path, None)]),
-            self._pairs.PairDecoder(a_channels=3, b_channels=3, scaled_to=36),
+        source = stores.EncodedPairs(
+            stores.FileStore([layouts.PairFiles(path, None)]),
+            pairs.PairDecoder(a_channels=3, b_channels=3, scaled_to=36),
         )
-        reader = self._pipeline.PairReader(source, size=36)
+        reader = pipeline.PairReader(source, size=36)
         for side in reader.read(0):
             if min(side.shape[:2]) != 36 or side.shape[2] != 3:
                 return f"has the shape {side.shape}"
@@ -305,40 +267,32 @@ class _Worker:
             return None
         try:
             (png,) = self._exported.translate_encoded([path.read_bytes()])
-        except self._tf.errors.InvalidArgumentError as error:
+        except tf.errors.InvalidArgumentError as error:
             return f"refused: {error}"
         return "read" if png.startswith(hostile_files.PNG_SIGNATURE) else "became no PNG"
 
-    def _run_commands(self) -> None:
-        """Runs the command lines on the whole folder, and writes what they gave."""
-        import command_line
-        import tiny_training
-
-        from pix2pix_tf import run_folder, train, translate
-        from pix2pix_tf.prepare import __main__ as prepare_command
-
+    def _run_commands(self) -> dict:
+        """Runs the command lines on the whole folder, and returns what they gave."""
         results = {"commands": {}}
+        folder, data = self._folder, self._folder / "data"
 
         def run(name: str, module, *arguments: str, **options) -> None:
-            self._say(doing=name)
+            self._say(name)
             result = command_line.run(module, *arguments, **options)
             found = dict(status=result.exit_code, stderr=result.stderr)
             results["commands"][name] = found
 
-        folder, data = self._folder, self._folder / "data"
         run(
-            "prepare check", prepare_command,
-            *("check", f"--input={data}", f"--output={folder / 'checked'}", "--processes=1",
-              "--load_size=36"),
+            *("prepare check", prepare_command, "check", f"--input={data}"),
+            *(f"--output={folder / 'checked'}", "--processes=1", "--load_size=36"),
             takes_arguments=True,
-        )  # fmt: skip
+        )
         report = json.loads((folder / "checked" / "check.json").read_text())
         results["wrong"] = [entry["file"].removeprefix("train/") for entry in report["wrong"]]
         run(
-            "translate", translate,
-            f"--model={self._model}", f"--input={self._data}",
-            f"--output={folder / 'translated'}", "--keep_going",
-        )  # fmt: skip
+            *("translate", translate, f"--model={self._model}", f"--input={self._data}"),
+            *(f"--output={folder / 'translated'}", "--keep_going"),
+        )
         results["translated"] = self._sources_of(folder / "translated")
         settings = dict(
             tiny_training.SETTINGS, dataset=data, load_size=36, num_steps=2, log_every=1
@@ -350,18 +304,15 @@ class _Worker:
                 (self._data / file.name).unlink()
         run("train on all", train, f"--workdir={folder / 'on_all'}", *settings)
         for entry in report["wrong"]:
-            _take_out(folder / "data" / entry["file"])
+            _take_out(data / entry["file"])
         run("train on good", train, f"--workdir={folder / 'on_good'}", *settings)
         results["steps"] = [
             len(run_folder.read_metrics(folder / name)) for name in ("on_all", "on_good")
         ]
-        (folder / "commands.json").write_text(json.dumps(results))
+        return results
 
     def _sources_of(self, folder: pathlib.Path) -> list[str]:
         """Returns the names of the files whose translations a folder holds."""
-        from pix2pix_tf import translate
-        from pix2pix_tf.config import TrainConfig
-
         config = TrainConfig.load(self._model)
         names = {
             translate.output_name(pathlib.Path(file.name), None, config): file.name
@@ -370,44 +321,26 @@ class _Worker:
         return [names.get(name, name) for name in os.listdir(folder)]
 
 
-def _work(folder: pathlib.Path) -> None:
-    """Is the process that `check` starts."""
-    import tiny_runs
-
-    from pix2pix_tf import serving
-
-    # What is written to stdout by anything else must not get between the messages.
-    output = os.dup(1)
-    os.dup2(2, 1)
-    files = [HostileFile(**entry) for entry in json.loads((folder / "files.json").read_text())]
-    run, exported_model = folder / "run", folder / "exported"
-    # So many filters that the largest pictures are refused in one piece.
-    tiny_runs.write_run(run, base_filters=16)
-    serving.save_version(run, exported_model)
-
-    def say(**message) -> None:
-        os.write(output, json.dumps(message).encode() + b"\n")
-        faulthandler.dump_traceback_later(SECONDS_AT_MOST, exit=True)
-
-    _Worker(folder, files, say, run=run, exported_model=exported_model).run()
-
-
 def _peak_megabytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _say(text: str) -> None:
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    faulthandler.dump_traceback_later(SECONDS_AT_MOST, exit=True)
 
 
 def main() -> int:
     """Runs the check as the command line says; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="Seed of the corpus.")
-    parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        _work(options.worker)
-        return 0
+    faulthandler.enable()
     with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as folder:
-        report = check(pathlib.Path(folder), seed=options.seed)
-    print(report)
+        os.chdir(folder)  # Where what is hostile would leave its mark.
+        report = check(pathlib.Path(folder), seed=options.seed, say=_say)
+    faulthandler.cancel_dump_traceback_later()
+    print(f"\n{report}")
     return 1 if report.lost else 0
 
 

@@ -17,7 +17,7 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import photo, prepare, save
 
-from pix2pix_tf import evaluate, serving, translate
+from pix2pix_tf import evaluate, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, photos, readers
 from pix2pix_tf.errors import InputError
@@ -187,20 +187,6 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(inside.mean(), 0.05)
             difference = np.abs(lightness(result) - lightness(source))[inside]
             self.assertLess(np.median(difference), 1.0)
-
-    def test_translate_writes_photos_of_the_same_size(self):
-        save(self.folder / "in" / "grey.png", colored(width=45)[..., 0])
-        save(self.folder / "in" / "photo.jpg", colored(width=70, height=33))
-        output = self.folder / "translated"
-        result = command_line.run(
-            *(translate, f"--model={self.version}", f"--input={self.folder / 'in'}"),
-            f"--output={output}",
-        )
-        self.assertEqual(result.exit_code, 0, result)
-        for name, size in (("grey.png", (45, 40)), ("photo.jpg", (70, 33))):
-            with Image.open(output / name) as picture:
-                self.assertEqual((picture.mode, picture.size), ("RGB", size))
-                self.assertGreater(np.ptp(np.asarray(picture).astype(int), axis=-1).mean(), 10)
 
     def test_tiles_make_the_same_photo(self):
         by_tiles = tiles.load(self.run_folder, tile=64)

@@ -87,10 +87,7 @@ class DerivedTest(parameterized.TestCase):
         ("square", {}, (256, 256), (286, 286)),
         ("wide", dict(crop_width=512), (256, 512), (286, 572)),
         ("tall", dict(crop_size=64, crop_height=192, load_size=64), (192, 64), (192, 64)),
-        ("no_jitter", dict(load_size=256), (256, 256), (256, 256)),
-        ("small", dict(crop_size=32), (32, 32), (36, 36)),
         ("rounded", dict(crop_size=128), (128, 128), (143, 143)),
-        ("large", dict(crop_size=1024), (1024, 1024), (1144, 1144)),
     )
     def test_shapes(self, settings, crop_shape, load_shape):
         config = TrainConfig(**settings)
@@ -101,12 +98,9 @@ class DerivedTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("none", "", "uint8"),
         ("8_bits", "0,255", "uint8"),
-        ("part_of_8_bits", "16,255", "uint8"),
         ("12_bits", "0,4095", "uint16"),
         ("16_bits", "0,65535", "uint16"),
-        ("percent", "0,100", "float32"),
         ("negative", "-1,255", "float32"),
-        ("fraction", "0,4095.5", "float32"),
         ("more_than_16_bits", "0,65536", "float32"),
     )
     def test_type_of_outputs(self, output_range, dtype):
@@ -114,9 +108,7 @@ class DerivedTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("default", {}, True),
-        ("16_bits_out", dict(output_range="0,65535"), True),
         ("alpha", dict(input_channels=4, output_channels=1), True),
-        ("five_in", dict(input_channels=5), False),
         ("two_out", dict(output_channels=2), False),
         ("range_in", dict(input_range="0,4095"), False),
         ("float_out", dict(output_range="0,1"), False),
@@ -222,37 +214,25 @@ class ValuesTest(parameterized.TestCase):
     @parameterized.parameters(
         # Of another type.
         ("batch_size", "4", "int"),
-        ("batch_size", 4.0, "int"),
         ("batch_size", True, "int"),
         ("lambda_l1", True, "float"),
-        ("lambda_l1", "100", "float"),
         ("mirror", 1, "bool"),
-        ("mirror", "true", "bool"),
         ("dataset", 3, "str"),
-        ("seed", None, "int"),
         ("receptive_field", [70], "int"),
-        ("input_channels", True, "int"),
         # No choice.
         ("direction", "BA", "AtoB, BtoA"),
         ("receptive_field", 71, "1, 16, 34, 70, 142, 286"),
-        ("norm", "layer", "batch, instance, none"),
-        ("gan_loss", "wgan", "vanilla, lsgan, hinge, none"),
         # Out of range.
         ("lambda_gan", -1.0, "from 0.0"),
         ("dropout", 1.0, "from 0.0 to 0.95"),
         ("adam_beta_1", 1.0, "from 0.0 to 0.9999"),
         ("num_steps", 0, "from 1"),
-        ("batch_size", 0, "from 1"),
-        ("seed", -1, "from 0 to 2147483647"),
         ("seed", 2**31, "from 0 to 2147483647"),
         ("crop_size", 16, "from 32 to 1024"),
         ("crop_size", 2048, "from 32 to 1024"),
         ("crop_size", 96, "power of two from 32 to 1024"),
-        ("crop_size", 255, "power of two"),
         ("load_size", 8193, "from 0 to 8192"),
-        ("load_size", -1, "from 0 to 8192"),
         ("input_channels", 0, "from 1 to 16"),
-        ("output_channels", 17, "from 1 to 16"),
     )
     def test_a_value_that_cannot_be(self, name, value, allowed):
         with refused(f"{name} is {value!r}", allowed):
@@ -350,15 +330,12 @@ class FileTest(parameterized.TestCase):
     @parameterized.parameters(
         (b'{"seed": 3', "config.json", "JSON"),
         (b"", "config.json", "JSON"),
-        (b"seed: 3", "config.json", "JSON"),
         (b"\xff\xfe{", "config.json", "JSON"),
         (b"[]", "config.json", "JSON object"),
-        (b"null", "config.json", "JSON object"),
         (b'{"seed": "3"}', "seed is '3'"),
         (b'{"lambda_l1": NaN}', "lambda_l1 is nan"),
         (b'{"norm": "layer"}', "norm is 'layer'"),
         (b'{"seed": 1, "lamda_l1": 1}', "'lamda_l1'", "'lambda_l1'"),
-        (b'{"num_step": 1}', "'num_step'", "'num_steps'"),
         (b'{"xyz": 1}', "'xyz'"),
     )
     def test_a_file_that_holds_no_settings(self, contents, *shown):

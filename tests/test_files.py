@@ -303,23 +303,12 @@ class FoldersTest(parameterized.TestCase):
             with self.assertRaisesRegex(InputError, f"{name}' cannot be made: a file is in its"):
                 function(self.folder / name)
 
-    def test_a_folder_that_may_not_be_made_is_refused(self):
-        with mock.patch.object(pathlib.Path, "mkdir", side_effect=PermissionError("not yours")):
-            with self.assertRaisesRegex(InputError, r"cannot be made \(not yours\)"):
-                files.make_output_folder(self.folder / "new")
-
     @parameterized.parameters("link", "link/below", "circle")
     def test_what_could_not_be_made_for_a_link_that_leads_nowhere(self, name):
         (self.folder / "link").symlink_to(self.folder / "unplugged" / "disk")
         (self.folder / "circle").symlink_to(self.folder / "circle")
         with self.assertRaisesRegex(InputError, f"{name}' cannot be made"):
             files.check_output_folder(self.folder / name)
-
-    def test_what_could_not_be_made_where_the_working_folder_is_gone(self):
-        gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        with mock.patch.object(os, "getcwd", side_effect=gone):
-            with self.assertRaisesRegex(InputError, "'runs' cannot be made .*No such file"):
-                files.check_output_folder(pathlib.Path("runs"))
 
     def test_what_could_not_be_made_for_lack_of_permission(self):
         with mock.patch.object(os, "access", return_value=False):

@@ -76,18 +76,6 @@ class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(tiny_training.optimizer_variables(scaled.optimizer), before)
 
 
-class TfVariablesTest(tf.test.TestCase):
-    def test_returns_every_weight_as_a_tensorflow_variable(self):
-        model = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])
-        variables = keras_compat.tf_variables(model)
-        self.assertLen(variables, 2)
-        for variable, weight in zip(variables, model.get_weights()):
-            self.assertIsInstance(variable, tf.Variable)
-            self.assertAllEqual(variable, weight)
-        variables[0].assign(tf.ones([2, 3]))  # The variable itself, not a copy.
-        self.assertAllEqual(model.get_weights()[0], np.ones((2, 3)))
-
-
 class FusedAdamTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((True, 0.01), (False, LinearDecay(0.01, num_steps=6, decay_steps=4)))
     def test_updates_like_keras_own(self, loss_scaling, rate):

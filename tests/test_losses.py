@@ -43,15 +43,6 @@ class AdversarialLossTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(loss, expected)
         self.assertAllInRange(tape.gradient(loss, logits), -1e5, 1e5)
 
-    def test_default_is_vanilla_in_the_form_that_does_not_saturate(self):
-        # A discriminator that is sure of the fake: log(1 - D) has gradient 0 there.
-        logits = _logits(-20.0)
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            loss = losses.adversarial_loss(logits)
-        self.assertAllClose(loss, _softplus(20.0))
-        self.assertAllClose(tape.gradient(loss, logits), _logits(-1.0))
-
 
 class DiscriminatorLossTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
@@ -70,17 +61,6 @@ class DiscriminatorLossTest(tf.test.TestCase, parameterized.TestCase):
     def test_is_half_the_sum_of_the_two_means(self, gan_loss, real, fake, expected):
         loss = losses.discriminator_loss(_logits(*real), _logits(*fake), gan_loss=gan_loss)
         self.assertAllClose(loss, expected)
-
-    @parameterized.parameters(("vanilla", 1e4), ("lsgan", 1e8 + 1e4 + 0.5), ("hinge", 10001))
-    def test_extreme_logits(self, gan_loss, expected):
-        real_logits, fake_logits = _logits(-1e4), _logits(1e4)  # Wrong on both.
-        with tf.GradientTape() as tape:
-            tape.watch([real_logits, fake_logits])
-            loss = losses.discriminator_loss(real_logits, fake_logits, gan_loss=gan_loss)
-        self.assertAllClose(loss, expected)
-        real, fake = tape.gradient(loss, [real_logits, fake_logits])
-        self.assertAllInRange(real, -1.1e4, -0.4)
-        self.assertAllInRange(fake, 0.4, 1.1e4)
 
     def test_default_is_vanilla_and_its_gradient_is_halved_too(self):
         real_logits, fake_logits = _logits(0.0), _logits(0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import math
 import pathlib
@@ -61,13 +60,6 @@ class SampleGridTest(tf.test.TestCase):
         columns = np.flatnonzero((titled < 255).any(axis=(0, 2)))
         self.assertBetween(max(columns[columns < 104]), 60, 99)
         self.assertGreater(max(columns), 110)
-
-    def test_a_row_for_a_notebook_is_the_grid_of_its_pictures(self):
-        row = {"input": flat(0.5, -0.5, 0.0), "grey": flat(-1.0)}
-        with Image.open(io.BytesIO(grids.row_as_png(row))) as picture:
-            self.assertAllEqual(
-                np.asarray(picture), grids.sample_grid([[*row.values()]], titles=[*row])
-            )
 
 
 class ReportTestCase(absltest.TestCase):

@@ -192,15 +192,6 @@ class ServingModelTest(tf.test.TestCase, parameterized.TestCase):
         cls.model = tiny_runs.serving_model(tiny_runs.shared_run())
         cls.trained = tiny_runs.read_generator(tiny_runs.shared_run())
 
-    def test_equals_the_generator_as_trained_one_by_one(self):
-        image = tiny_runs.random_image(2, SIZE, SIZE, 3)
-        z = tiny_runs.random_noise(2, self.model.block.noise_size)
-        output = self.model.translate(image, z).numpy()
-        for one in (slice(0, 1), slice(1, 2)):
-            expected = self.trained([image[one], z[one]], training=True)
-            self.assertAllClose(output[one], expected, rtol=0, atol=1e-5)
-        self.assertGreater(output.std(), 0.05)  # Weights that say something.
-
     def test_batch_statistics_are_the_rule_to_the_letter(self):
         config = TrainConfig(crop_size=SIZE, base_filters=2, bottleneck_norm=True)
         trained = networks.build_generator(config)
@@ -276,8 +267,3 @@ class EncodedPixelsTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_translates(
             png(pixels), np.where(pixels[..., -1:] > 0, color, np.ones_like(color))
         )
-
-    def test_jpeg(self):
-        contents = tf.io.encode_jpeg(random_pixels(37, 50, 3)).numpy()
-        pixels = tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE").numpy()
-        self.assert_translates(contents, pixels / 255)

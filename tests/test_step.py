@@ -375,13 +375,3 @@ class StateTest(StubTestCase):
             train_step(tiny_training.random_batch())
         self.assertAllClose(rates, [1.0, 1.0, 0.5])
         self.assertAllClose(state.generator_optimizer.learning_rate, 0.0)
-
-    def test_adam_is_the_papers_unless_the_settings_are_others(self):
-        others = dict(learning_rate=0.01, adam_beta_1=0.25, adam_beta_2=0.75)
-        for settings, expected in (({}, [2e-4, 0.5, 0.999]), (others, [0.01, 0.25, 0.75])):
-            state = TrainState(tiny_training.make_config(**settings))
-            for scaled in (state.generator_optimizer, state.discriminator_optimizer):
-                values = scaled.optimizer.get_config()
-                found = [values[name] for name in ("learning_rate", "beta_1", "beta_2")]
-                self.assertAllClose(found, expected)
-                self.assertAllClose(values["epsilon"], 1e-8, rtol=1e-6, atol=0)
