@@ -1,4 +1,4 @@
-r"""What is measured, each in a process of its own that stays alive between its turns.
+r"""Contenders: each a process that stays alive between its turns.
 
 A contender is made in the interpreter that it needs, says that it is ready, and then
 works only while it is asked to, so that several can take turns and no two compute at
@@ -7,7 +7,7 @@ once. This module is both ends: `Contender` starts and asks, `main` answers.
     PYTHON -m benchmarks.contenders MODULE:FUNCTION SETTINGS_AS_JSON
 
 FUNCTION makes the work from the settings: it returns (work, facts), where `work(count)`
-does it `count` times and returns the seconds of each, and `facts` are things to report.
+does it `count` times and returns the seconds of each, and `facts` is a dict to report.
 Nothing but the standard library is imported here: one contender has TensorFlow, another
 PyTorch.
 """
@@ -31,13 +31,12 @@ from typing import Any
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _REPLY_FD_VARIABLE = "PIX2PIX_BENCHMARK_REPLY_FD"
-_STARTED_VARIABLE = "PIX2PIX_BENCHMARK_STARTED"
 
 Work = Callable[[int], Sequence[float]]
 
 
 class ContenderError(RuntimeError):
-    """A contender died, or took too long; the text is the last that it said."""
+    """A contender died or took too long; the text is its last line of output."""
 
 
 class Contender:
@@ -47,9 +46,8 @@ class Contender:
         name: For tables.
         python: Its interpreter.
         make: "module:function", see above.
-        settings: What the function is given; also reported.
-        environment: Variables beside those of this process.
-        cpus: The cores it may use; None for all.
+        settings: Argument of the function; also reported.
+        environment: Variables in addition to those of this process.
         timeout_seconds: For becoming ready, and for each turn.
 
     Attributes:
@@ -66,7 +64,6 @@ class Contender:
         settings: dict,
         *,
         environment: dict[str, str] | None = None,
-        cpus: Sequence[int] | None = None,
         timeout_seconds: float = 600.0,
     ):
         self.name = name
@@ -88,13 +85,11 @@ class Contender:
                     "TF_CPP_MIN_LOG_LEVEL": "3",
                     **(environment or {}),
                     _REPLY_FD_VARIABLE: str(reply_fd),
-                    _STARTED_VARIABLE: str(self._started),
                 },
                 stdin=subprocess.PIPE,
                 stdout=self._errors,
                 stderr=self._errors,
                 pass_fds=[reply_fd],
-                preexec_fn=None if cpus is None else lambda: os.sched_setaffinity(0, cpus),
             )
         except OSError as error:
             os.close(self._replies)
@@ -169,12 +164,6 @@ def available_cpus() -> list[int]:
     if hasattr(os, "sched_getaffinity"):  # Not on macOS.
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
-
-
-def seconds_since_start() -> float:
-    """Returns, in a contender, the seconds since its process was started."""
-    # The monotonic clock is one for all processes of a machine.
-    return time.monotonic() - float(os.environ[_STARTED_VARIABLE])
 
 
 def timed(do: Callable[[], Any]) -> Work:

@@ -9,8 +9,8 @@ the last checkpoint counts, never a chosen one. What is done is not done again: 
 command resumes after a stop.
 
 Writes `ablation.json`, `ablation.md`, `ablation.html` and a picture for each grid, with
-the paper's claims held against the numbers; anew after each run, so a report of what
-there is so far is always there.
+the paper's claims compared with the numbers; anew after each run, so that there is always a
+report of what is done.
 """
 
 from __future__ import annotations
@@ -59,49 +59,35 @@ def main(unused_arguments: list[str]) -> None:
 
     for run in planned:
         runs.check_folder(run)
-    arguments = [f"--samples={report.NUM_SAMPLES}"]
-    arguments += [
-        f"--{name}={options[name].value}" for name in _OF_EVALUATION if options[name].value
-    ]
-    digests = _check_evaluation(planned[0].config)
+    _check_evaluation(planned[0].config)
     files.make_output_folder(output)
+    settings = {name: options[name].value for name in _OF_EVALUATION if options[name].value}
     outcomes, text = [], ""
     for number, run in enumerate(planned, start=1):
         print(f"[{number}/{len(planned)}] {run.name}", flush=True)
         runs.train(run)
-        runs.evaluate(run, arguments, digests=digests)
+        runs.evaluate(run, dict(settings, samples=report.NUM_SAMPLES))
         outcomes.append(runs.read_outcome(run))
         text = report.write(outcomes, output, wanted=options.grids, command=_command_line())
     print(f"{text}\nOpen '{output / report.PAGE}' for the pictures.")
 
 
-def _check_evaluation(config: TrainConfig) -> dict[str, str]:
+def _check_evaluation(config: TrainConfig) -> None:
     """Opens what the evaluations need, so that a wrong flag is not found after hours of training.
 
-    Returns:
-        SHA-256 of the files that the scores depend on, by flag.
+    Raises:
+        InputError: If one cannot be opened.
     """
     from pix2pix_tf.data import pairs
     from pix2pix_tf.evaluation import reference
-    from pix2pix_tf.evaluation.fcn_score import segmenter
 
-    options = flags.FLAGS
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
     reference.open_reference(
         config,
         split=split or "test",  # Which is refused, naming what there is.
         size=config.crop_size,
-        **{name: options[name].value for name in _OF_EVALUATION},
+        **{name: flags.FLAGS[name].value for name in _OF_EVALUATION},
     )
-    judges = dict(
-        segmenter=pathlib.Path(options.segmenter, segmenter.WEIGHTS),
-        feature_weights=pathlib.Path(options.feature_weights),
-    )
-    return {
-        name: files.sha256(path)
-        for name, path in judges.items()
-        if options[name].value and path.is_file()
-    }
 
 
 def _command_line() -> str:
@@ -117,15 +103,11 @@ def _command_line() -> str:
 
 
 def _read_seeds(texts: list[str]) -> list[int]:
-    try:
-        seeds = [int(text) for text in texts]
-    except ValueError:
+    if not texts or len(set(texts)) < len(texts) or not all(text.isdecimal() for text in texts):
         raise InputError(
-            f"seeds is {','.join(texts)!r}. Write whole numbers with commas, as 0,1."
-        ) from None
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds is {','.join(texts)!r}. Give at least one, each once.")
-    return seeds
+            f"--seeds is '{','.join(texts)}'. Write different whole numbers with commas, as 0,1."
+        )
+    return list(map(int, texts))
 
 
 if __name__ == "__main__":

@@ -54,10 +54,10 @@ GRIDS = {
 }
 GRID_TITLES = {
     "losses": "Losses (the paper's table 1)",
-    "generators": "Generators (table 2)",
+    "generators": "Generators (table 2, which has batch size 10)",
     "receptive_fields": "Receptive fields of the discriminator (table 3)",
 }
-# What a grid decides; everything else is the user's choice.
+# The settings that a grid decides; all others are the user's choice.
 DECIDED = {"seed"}.union(*(variant.settings for variant in VARIANTS.values()))
 # The two headline claims are compared with every seed, the others with the first.
 HEADLINE = ("l1", "gan", "l1_cgan", "encoder_decoder_l1", "encoder_decoder_l1_cgan")
