@@ -25,8 +25,8 @@ _OWN = "SavedModel"
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    results.define_flags(num_rounds=5)
-    results.define_json_flag()
+    results.define_flags()
+    flags.DEFINE_string("json", "", "File for the results; empty for none.")
     flags.DEFINE_string(
         "saved_model", "", "Exported model of colour pictures. Empty: one of untrained weights."
     )
@@ -40,13 +40,8 @@ def main(unused_arguments: list[str]) -> None:
     """Measures, prints the tables and writes the JSON."""
     options = flags.FLAGS
     result = measure(
-        machine.find_pythons(options.pythons),
-        machine.find_torch(options.torch_python),
+        **results.settings_from_flags(),
         saved_model=options.saved_model,
-        crop_size=options.crop_size,
-        base_filters=options.base_filters,
-        without_onednn=options.without_onednn,
-        num_rounds=options.num_rounds,
         num_images=options.num_images,
     )
     print(table(result))
@@ -54,14 +49,14 @@ def main(unused_arguments: list[str]) -> None:
 
 
 def measure(
+    *,
     pythons: dict[str, str],
     torch_python: str | None,
-    *,
+    crop_size: int,
+    base_filters: int,
+    num_rounds: int,
+    without_onednn: bool,
     saved_model: str = "",
-    crop_size: int = 256,
-    base_filters: int = 64,
-    without_onednn: bool = False,
-    num_rounds: int = 5,
     num_images: int = 20,
 ) -> dict[str, Any]:
     """Returns the times of all contenders.
@@ -69,11 +64,11 @@ def measure(
     Args:
         pythons: Interpreters with TensorFlow, by the name of their stack.
         torch_python: One with PyTorch, or None.
-        saved_model: An exported model; empty to make one, in each stack its own.
         crop_size: Pixels of the image.
         base_filters: Filters of the peers' generators, and of the model made here.
-        without_onednn: Whether the SavedModel is also measured without oneDNN.
         num_rounds: Turns of each contender.
+        without_onednn: Whether the SavedModel is also measured without oneDNN.
+        saved_model: An exported model; empty to make one, in each stack its own.
         num_images: Images timed in a turn.
     """
     described = machine.describe()

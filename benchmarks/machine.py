@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from benchmarks.contenders import REPOSITORY, available_cpus
+from benchmarks.contenders import REPOSITORY
 from benchmarks.rounds import say
 from pix2pix_tf.errors import InputError
 
@@ -26,7 +26,7 @@ def describe() -> dict:
     return dict(
         processor=_cpu_field("model name") or platform.processor(),
         instructions=[flag for flag in _TELLING_FLAGS if flag in instructions],
-        cores=len(available_cpus()),
+        cores=os.cpu_count(),
         memory_gigabytes=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         system=f"{platform.system()} {platform.release().split('-')[0]}",
         load_before=round(os.getloadavg()[0], 1),

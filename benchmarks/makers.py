@@ -79,14 +79,12 @@ def pytorch_step(settings: dict) -> tuple[Work, dict]:
     """Makes the step of the PyTorch reference.
 
     Args:
-        settings: Also `threads`, `channels_last`, `adam` and `is_compiled`.
+        settings: Also `channels_last` and `is_compiled`.
     """
     import torch
 
     from benchmarks import pytorch_recipe
 
-    if settings["threads"]:
-        torch.set_num_threads(settings["threads"])
     torch.manual_seed(0)
     layout = torch.channels_last if settings["channels_last"] else torch.contiguous_format
     networks = (
@@ -100,9 +98,7 @@ def pytorch_step(settings: dict) -> tuple[Work, dict]:
         network.to(memory_format=layout)
         if settings["is_compiled"]:
             network.compile()
-    train_step = pytorch_recipe.make_train_step(
-        *networks, adam=settings["adam"], precision=settings["precision"]
-    )
+    train_step = pytorch_recipe.make_train_step(*networks, precision=settings["precision"])
     source, target = (
         torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout)
         for x in synthetic_batch(settings)

@@ -1,4 +1,4 @@
-"""What all benchmarks share: their flags, tables for people, JSON for programs."""
+"""What the benchmarks share: their flags, tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import Any
 
 from absl import flags
 
+from benchmarks import machine
 from pix2pix_tf.files import write_atomically
 
-_LINE_LENGTH = 400  # A contender fits in a line of the JSON, so that two files can be compared.
+_LINE_LENGTH = 500  # A contender fits in a line of the JSON, so that two files can be compared.
 _DIGITS = 4
 
 
-def define_flags(*, num_rounds: int | None) -> None:
-    """Defines the flags of a benchmark that compares networks with those of peers.
-
-    Args:
-        num_rounds: The default of that flag.
-    """
+def define_flags() -> None:
+    """Defines the flags of a benchmark that compares networks with those of peers."""
     flags.DEFINE_list(
         "pythons",
         [],
@@ -34,15 +31,25 @@ def define_flags(*, num_rounds: int | None) -> None:
     )
     flags.DEFINE_integer("crop_size", 256, "Pixels; the paper's are 256.")
     flags.DEFINE_integer("base_filters", 64, "Filters of all networks; the paper's are 64.")
+    flags.DEFINE_integer("num_rounds", 4, "Turns of each contender.", lower_bound=1)
     flags.DEFINE_boolean(
         "without_onednn", False, "Also measures this project without oneDNN, TensorFlow's default."
     )
-    flags.DEFINE_integer("num_rounds", num_rounds, "Turns of each contender.", lower_bound=1)
 
 
-def define_json_flag() -> None:
-    """Defines the flag that names the file of `write`."""
-    flags.DEFINE_string("json", "", "File for the results; empty for none.")
+def settings_from_flags() -> dict[str, Any]:
+    """Returns the arguments of `measure` that the flags above give.
+
+    Raises:
+        InputError: If an interpreter cannot be used.
+    """
+    options = flags.FLAGS
+    names = ("crop_size", "base_filters", "num_rounds", "without_onednn")
+    return dict(
+        pythons=machine.find_pythons(options.pythons),
+        torch_python=machine.find_torch(options.torch_python),
+        **{name: options[name].value for name in names},
+    )
 
 
 def write(result: dict, path: str) -> None:
@@ -52,29 +59,24 @@ def write(result: dict, path: str) -> None:
         WriteError: If the file cannot be written.
     """
     if path:
-        write_atomically(pathlib.Path(path), (_as_json(_rounded(result)) + "\n").encode())
-
-
-def _rounded(value: Any) -> Any:
-    """Returns a value in which all numbers have few significant digits."""
-    if isinstance(value, dict):
-        return {key: _rounded(x) for key, x in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(x) for x in value]
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+        write_atomically(pathlib.Path(path), (_as_json(result) + "\n").encode())
 
 
 def _as_json(value: Any, indent: str = "") -> str:
-    """Returns JSON in which whatever fits in a line is one."""
-    line = json.dumps(value, allow_nan=False)
-    if len(line) <= _LINE_LENGTH or not isinstance(value, (dict, list)):
-        return line
+    """Returns JSON in which whatever fits in a line is one, and numbers have few digits."""
+    if isinstance(value, float):
+        value = float(f"{value:.{_DIGITS}g}")
+    if not isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, allow_nan=False)
     deeper = f"{indent} "
     if isinstance(value, dict):
+        opening, closing = "{}"
         parts = [f"{json.dumps(key)}: {_as_json(x, deeper)}" for key, x in value.items()]
     else:
+        opening, closing = "[]"
         parts = [_as_json(x, deeper) for x in value]
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    if sum(map(len, parts)) <= _LINE_LENGTH:
+        return f"{opening}{', '.join(parts)}{closing}"
     inner = f",\n{deeper}".join(parts)
     return f"{opening}\n{deeper}{inner}\n{indent}{closing}"
 

@@ -63,8 +63,7 @@ def alternate(
             say(f"  round {number + 1} of {num_rounds} ...")
             for name in list(contenders)[:: -1 if number % 2 else 1]:
                 try:
-                    contenders[name].ask(num_warmup + count)
-                    seconds[name] += contenders[name].answer()[num_warmup:]
+                    seconds[name] += contenders[name].work(num_warmup + count)[num_warmup:]
                 except ContenderError as error:
                     fail(name, error)
     finally:

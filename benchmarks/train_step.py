@@ -11,22 +11,29 @@ and each TensorFlow. All get the same synthetic batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
 from benchmarks import machine, results, rounds
-from benchmarks.contenders import available_cpus
 from pix2pix_tf import commands
 
 _PRECISIONS = ("float32", "bfloat16")
+# Settings of the peers to try; each adds to the best before.
+_TUTORIAL_VARIATIONS = [dict(is_compiled=False), dict(is_compiled=True)]
+_PYTORCH_VARIATIONS = [
+    dict(channels_last=True, is_compiled=False),
+    dict(channels_last=False),
+    dict(is_compiled=True),
+]
 WITHOUT_ONEDNN = dict(TF_ENABLE_ONEDNN_OPTS="0")  # Environment.
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    results.define_flags(num_rounds=4)
-    results.define_json_flag()
+    results.define_flags()
+    flags.DEFINE_string("json", "", "File for the results; empty for none.")
     flags.DEFINE_multi_integer("batch_size", [1, 4], "Images a step.", lower_bound=1)
     flags.DEFINE_integer(
         "accumulate", 1, "Parts in which this project takes a batch, as of pix2pix_tf.train."
@@ -41,14 +48,9 @@ def main(unused_arguments: list[str]) -> None:
     """Measures, prints the tables and writes the JSON."""
     options = flags.FLAGS
     result = measure(
-        machine.find_pythons(options.pythons),
-        machine.find_torch(options.torch_python),
+        **results.settings_from_flags(),
         batch_sizes=options.batch_size,
-        crop_size=options.crop_size,
-        base_filters=options.base_filters,
         accumulate=options.accumulate,
-        without_onednn=options.without_onednn,
-        num_rounds=options.num_rounds,
         num_steps=options.num_steps,
     )
     print(table(result))
@@ -56,15 +58,15 @@ def main(unused_arguments: list[str]) -> None:
 
 
 def measure(
+    *,
     pythons: dict[str, str],
     torch_python: str | None,
-    *,
-    batch_sizes: tuple[int, ...] = (1, 4),
-    crop_size: int = 256,
-    base_filters: int = 64,
+    crop_size: int,
+    base_filters: int,
+    num_rounds: int,
+    without_onednn: bool,
+    batch_sizes: Sequence[int] = (1, 4),
     accumulate: int = 1,
-    without_onednn: bool = False,
-    num_rounds: int = 4,
     num_steps: int = 2,
 ) -> dict[str, Any]:
     """Returns the times of all contenders.
@@ -72,31 +74,25 @@ def measure(
     Args:
         pythons: Interpreters with TensorFlow, by the name of their stack.
         torch_python: One with PyTorch, or None.
-        batch_sizes: Images a step.
         crop_size: Pixels.
         base_filters: Filters of both networks.
-        accumulate: Parts in which this project takes a batch.
-        without_onednn: Whether this project is also measured without oneDNN.
         num_rounds: Turns of each contender.
+        without_onednn: Whether this project is also measured without oneDNN.
+        batch_sizes: Images a step.
+        accumulate: Parts in which this project takes a batch.
         num_steps: Steps timed in a turn.
     """
     described = machine.describe()
     groups, trials = [], []
     for batch_size in batch_sizes:
         sizes = dict(crop_size=crop_size, base_filters=base_filters, batch_size=batch_size)
-        all_settings = [dict(sizes, precision=precision) for precision in _PRECISIONS]
-        pytorch = []
-        for settings in all_settings if torch_python else []:
-            pytorch += _best(_pytorch(torch_python, settings), _pytorch_variations(), trials)
+        pytorch = _in_both_precisions("pytorch", torch_python, sizes) if torch_python else []
+        pytorch = _best(pytorch, _PYTORCH_VARIATIONS, trials)
         for stack, python in pythons.items():
-            tutorial = []
-            for settings in all_settings:
-                variations = [dict(), dict(is_compiled=True)]
-                tutorial += _best(_tutorial(python, settings), variations, trials)
+            tutorial = _in_both_precisions("tutorial", python, sizes)
+            tutorial = _best(tutorial, _TUTORIAL_VARIATIONS, trials)
+            own = _project(python, sizes, accumulate=accumulate, without_onednn=without_onednn)
             rounds.say(f"Training step, batch {batch_size}, {stack}:")
-            own = _project(
-                python, all_settings, accumulate=accumulate, without_onednn=without_onednn
-            )
             contenders = rounds.alternate(
                 [*own, *tutorial, *pytorch], num_rounds=num_rounds, count=num_steps
             )
@@ -121,84 +117,60 @@ def measure(
     )
 
 
-def _project(
-    python: str, all_settings: list[dict], *, accumulate: int, without_onednn: bool
-) -> list[dict]:
+def _project(python: str, sizes: dict, *, accumulate: int, without_onednn: bool) -> list[dict]:
     """Returns arguments of `Contender` for this project's steps."""
-    more = dict(accumulate=accumulate) if accumulate > 1 else {}
-    common = dict(python=python, make="benchmarks.makers:project_step")
-    steps = [
-        dict(common, name=f"project, {settings['precision']}", settings=dict(settings, **more))
-        for settings in all_settings
-    ]
+    if accumulate > 1:
+        sizes = dict(sizes, accumulate=accumulate)
+    steps = _in_both_precisions("project", python, sizes)
     # The tutorial's order of updates: the same work as it does.
-    simultaneous = dict(steps[-1]["settings"], update_order="simultaneous")
+    simultaneous = dict(steps[-1], name=f"{steps[-1]['name']}, simultaneous")
+    simultaneous["settings"] = dict(simultaneous["settings"], update_order="simultaneous")
     plain = [
         dict(step, name=f"{step['name']}, no oneDNN", environment=WITHOUT_ONEDNN) for step in steps
     ]
+    return [*steps, simultaneous, *(plain if without_onednn else [])]
+
+
+def _in_both_precisions(kind: str, python: str, sizes: dict) -> list[dict]:
+    """Returns arguments of `Contender` for steps of one kind, see `makers`."""
     return [
-        *steps,
-        dict(steps[-1], name=f"{steps[-1]['name']}, simultaneous", settings=simultaneous),
-        *(plain if without_onednn else []),
+        dict(
+            name=f"{kind}, {precision}",
+            python=python,
+            make=f"benchmarks.makers:{kind}_step",
+            settings=dict(sizes, precision=precision),
+        )
+        for precision in _PRECISIONS
     ]
 
 
-def _tutorial(python: str, settings: dict) -> dict:
-    return dict(
-        name=f"tutorial, {settings['precision']}",
-        python=python,
-        make="benchmarks.makers:tutorial_step",
-        settings=dict(settings, is_compiled=False),
-    )
-
-
-def _pytorch(python: str, settings: dict) -> dict:
-    own = dict(channels_last=True, adam="fused", is_compiled=False, threads=len(available_cpus()))
-    return dict(
-        name=f"pytorch, {settings['precision']}",
-        python=python,
-        make="benchmarks.makers:pytorch_step",
-        settings=dict(settings, **own),
-    )
-
-
-def _pytorch_variations() -> list[dict]:
-    variations = [
-        dict(),
-        dict(channels_last=False),
-        dict(adam="foreach"),
-        dict(adam="plain"),
-        dict(is_compiled=True),
-    ]
-    threads = len(available_cpus())
-    # Where two logical cores share one, half of them are often faster.
-    return [*variations, dict(threads=threads // 2)] if threads >= 4 else variations
-
-
-def _best(contender: dict, variations: list[dict], trials: list[dict]) -> list[dict]:
-    """Tries variations of a contender's settings in turn, each on top of the best before.
+def _best(contenders: list[dict], variations: list[dict], trials: list[dict]) -> list[dict]:
+    """Tries variations of the settings of contenders in turn, each on top of the best before.
 
     Args:
-        contender: Arguments of `Contender`.
-        variations: Changes to its settings; the name tells them.
+        contenders: Arguments of `Contender`, each.
+        variations: Changes to their settings; the names tell them.
         trials: Gets what each took.
 
     Returns:
-        The best, or nothing if none works.
+        The best of each contender that works.
     """
-    best, best_seconds = None, float("inf")
-    told = {name for variation in variations for name in variation}
-    rounds.say(f"Settings of {contender['name']}, batch {contender['settings']['batch_size']}:")
-    for variation in variations:
-        settings = dict((best or contender)["settings"], **variation)
-        texts = [f"{name}={value}" for name, value in settings.items() if name in told]
-        name = f"{contender['name']} ({', '.join(texts)})"
-        candidate = dict(contender, name=name, settings=settings)
-        (result,) = rounds.alternate([candidate], num_rounds=2, count=3)
-        trials.append(result)
-        if "error" not in result and result["seconds"]["median"] < best_seconds:
-            best, best_seconds = candidate, result["seconds"]["median"]
-    return [best] if best else []
+    found = []
+    for contender in contenders:
+        rounds.say(f"Settings of {contender['name']}:")
+        best, best_seconds = contender, float("inf")
+        for variation in variations:
+            settings = dict(best["settings"], **variation)
+            texts = [f"{x}={settings[x]}" for x in variations[0]]
+            name = f"{contender['name']} ({', '.join(texts)})"
+            candidate = dict(contender, name=name, settings=settings)
+            (result,) = rounds.alternate([candidate], num_rounds=2, count=3)
+            trials.append(result)
+            if "error" not in result and result["seconds"]["median"] < best_seconds:
+                best, best_seconds = candidate, result["seconds"]["median"]
+        if best is not contender:
+            found.append(best)
+    return found
 
 
 def ratios(contenders: list[dict]) -> dict[str, float]:

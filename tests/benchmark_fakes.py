@@ -11,20 +11,7 @@ import time
 def steady(settings: dict):
     """Takes `settings["seconds"]`, each number once around; the first is the warm-up's."""
     times = iter(settings["seconds"] * 1000)
-    return lambda count: [next(times) for _ in range(count)], dict(pid=os.getpid(), gflop=10.0)
-
-
-def noting(settings: dict):
-    """Writes a line when it starts and stops to work."""
-
-    def work(count):
-        for text in ("starts", "stops"):
-            with open(settings["path"], "a", encoding="utf-8") as file:
-                file.write(f"{settings['letter']} {text} {count}\n")
-            time.sleep(0.02)
-        return [1.0] * count
-
-    return work, {}
+    return lambda count: [next(times) for _ in range(count)], dict(pid=os.getpid())
 
 
 def chatty(settings: dict):
@@ -58,7 +45,13 @@ def silent(settings: dict):
 
 
 class InProcess:
-    """Stands for `contenders.Contender`, without a process."""
+    """Stands for `contenders.Contender`, without a process.
+
+    Attributes:
+        log: The name and the count of each work, of all of them.
+    """
+
+    log: list[tuple[str, int]] = []
 
     def __init__(self, name, python, make, settings, **unused):
         self.name, self.settings = name, settings
@@ -68,14 +61,11 @@ class InProcess:
     def wait_until_ready(self):
         module, function = self._make.split(":")
         self._work, self.facts = getattr(importlib.import_module(module), function)(self.settings)
-        self._work(1)
-        return self
+        self.work(1)
 
-    def ask(self, count):
-        self._count = count
-
-    def answer(self):
-        return self._work(self._count)
+    def work(self, count):
+        self.log.append((self.name, count))
+        return self._work(count)
 
     def close(self):
-        self._work = None
+        pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -109,9 +108,9 @@ class ClaimsTest(absltest.TestCase):
 
     def test_what_was_not_measured_is_named(self):
         for b, missing in (
-            ({}, "no run of b"),
-            ({1: (2, 2)}, "no seed that a and b share"),
-            ({0: (1,)}, "no other of b, seed 0"),
+            ({}, "no seed of both a and b"),
+            ({1: (2, 2)}, "no seed of both a and b"),
+            ({0: (1,)}, "no other of seed 0"),
         ):
             found = self.judge({0: (2, 2)}, b)
             self.assertEqual((found["verdict"], found["missing"]), ("not measured", [missing]))
@@ -125,33 +124,31 @@ class FakeTranslator(measured_pairs.FakeTranslator):
         return factor * super().__call__(source, **draw)
 
 
-def pretend_to_train(flags: dict[str, str]) -> None:
+def pretend_to_train(*, workdir: pathlib.Path, **settings) -> None:
     """Leaves of a training what the ablation reads."""
-    workdir = pathlib.Path(flags.pop("workdir"))
-    fields = {field.name: type(field.default) for field in dataclasses.fields(TrainConfig)}
-    config = TrainConfig(**{name: fields[name](text) for name, text in flags.items()})
+    config = TrainConfig(**settings)
     (workdir / "checkpoints" / f"step_{config.num_steps:08}").mkdir(parents=True)
     config.save(workdir)
     record = dict(step=config.num_steps, images_per_second=0.01)
     (workdir / "metrics.jsonl").write_text(json.dumps(record) + "\n")
 
 
-def evaluate_run(flags: dict[str, str]) -> None:
+def evaluate_run(*, model, output, samples: int, feature_weights: str) -> None:
     """Evaluates two pairs of a run, as `python -m pix2pix_tf.evaluate` does all."""
-    config = TrainConfig.load(flags["model"])
+    config = TrainConfig.load(model)
     compared = reference.open_reference(
-        config, split="val", size=config.crop_size, feature_weights=flags["feature_weights"]
+        config, split="val", size=config.crop_size, feature_weights=feature_weights
     )
     names = set(list(compared.reader.names)[:2])
     made = outputs.ModelOutputs(
-        FakeTranslator(config, step=runs.steps_done(pathlib.Path(flags["model"]))),
+        FakeTranslator(config, step=config.num_steps),
         name="run",
         num_pairs=len(names),
         seed=0,
-        num_samples=int(flags["samples"]),
+        num_samples=samples,
     )
     made.names = names
-    runner.evaluate(made, compared, pathlib.Path(flags["output"]))
+    runner.evaluate(made, compared, output)
 
 
 class CommandTest(absltest.TestCase):
@@ -165,11 +162,10 @@ class CommandTest(absltest.TestCase):
 
     @classmethod
     def run_command(cls, *arguments):
-        def call(arguments, what):
-            cls.calls.append(arguments)
-            flags = dict(argument[2:].split("=", 1) for argument in arguments[2:])
+        def call(module, settings, run):
+            cls.calls.append(module)
             does = {"pix2pix_tf.train": pretend_to_train, "pix2pix_tf.evaluate": evaluate_run}
-            does[arguments[1]](flags)
+            does[module](**settings)
 
         settings = [f"--{name}={value}" for name, value in _TINY.items()]
         # The scenes need none; the report names it not.
@@ -178,7 +174,6 @@ class CommandTest(absltest.TestCase):
         with (
             mock.patch.object(grids, "GRIDS", small),
             mock.patch.object(report, "GRIDS", small),
-            mock.patch.object(report, "_png", lambda figure: b""),
             mock.patch.object(runner, "PLOTS", {}),
             mock.patch.object(runs, "_call", call),
         ):
@@ -201,8 +196,7 @@ class CommandTest(absltest.TestCase):
         self.assertEqual([one["verdict"] for one in headline], ["not measured"] * 2)
         blur = verdicts["L1 alone is blurrier than L1+cGAN"]["comparisons"][0]
         self.assertEqual(blur["values"], [scores[1]["sharpness"], scores[0]["sharpness"]])
-        for name in ("ablation.md", "ablation.html", "losses.jpg", "spectra.png", "colours.png"):
-            self.assertTrue((self.output / name).is_file(), name)
+        self.assertTrue((self.output / "losses.jpg").is_file())
         markdown = (self.output / "ablation.md").read_text()
         self.assertIn(f"{scores[0]['l1']:.3f}", markdown)
         self.assertIn(f"{scores[0]['l1']:.3f}", (self.output / "ablation.html").read_text())
@@ -222,8 +216,7 @@ class CommandTest(absltest.TestCase):
         record.write_text(before.replace('"step": 2', '"step": 1'))
         self.assertNotEqual(record.read_text(), before)
         self.run_command()
-        made = [call[1] for call in self.calls[num_calls:]]
-        self.assertEqual(made, ["pix2pix_tf.evaluate"])
+        self.assertEqual(self.calls[num_calls:], ["pix2pix_tf.evaluate"])
         self.assertEqual(record.read_text(), before)
 
     def test_what_cannot_be_used_is_refused_before_anything_runs(self):
@@ -244,15 +237,26 @@ class CommandTest(absltest.TestCase):
 
 
 class ProcessTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.run = grids.Run("l1", TrainConfig(num_steps=5), self.folder)
+
+    def write_module(self, text: str):
+        """Writes a module that a Python process finds by the name "fake_command"."""
+        (self.folder / "fake_command.py").write_text(text)
+        path = mock.patch.dict(os.environ, PYTHONPATH=str(self.folder))
+        self.enter_context(path)
+
     def test_a_failing_command_is_named(self):
-        with self.assertRaisesRegex(InputError, "Training of x ended with status 3"):
-            runs._call(["-c", "raise SystemExit(3)"], "Training of x")
+        self.write_module("raise SystemExit(3)")
+        with self.assertRaisesRegex(InputError, "fake_command of L1, seed 0 ended with status 3"):
+            runs._call("fake_command", {}, self.run)
 
     def test_a_signal_is_passed_on(self):
-        folder = tiny_runs.temporary_folder(self)
-        script = (
+        self.write_module(
             "import pathlib, signal, sys, time\n"
-            f"folder = pathlib.Path({str(folder)!r})\n"
+            "folder = pathlib.Path(__file__).parent\n"
             "def save(*_):\n"
             "    (folder / 'saved').touch()\n"
             "    sys.exit()\n"
@@ -262,18 +266,16 @@ class ProcessTest(absltest.TestCase):
         )
 
         def stop():
-            while not (folder / "ready").exists():
+            while not (self.folder / "ready").exists():
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=stop).start()
-        runs._call(["-c", script], "Training of x")
-        self.assertTrue((folder / "saved").exists())
+        runs._call("fake_command", {}, self.run)
+        self.assertTrue((self.folder / "saved").exists())
 
     def test_a_training_that_was_stopped_is_told(self):
-        folder = tiny_runs.temporary_folder(self)
-        (folder / "checkpoints" / "step_00000003").mkdir(parents=True)
-        run = grids.Run("l1", TrainConfig(num_steps=5), folder)
+        (self.folder / "checkpoints" / "step_00000003").mkdir(parents=True)
         with mock.patch.object(runs, "_call"):
-            with self.assertRaisesRegex(runs.StoppedError, "L1, seed 0 .* step 3"):
-                runs.train(run)
+            with self.assertRaisesRegex(InputError, "L1, seed 0 .* step 3"):
+                runs.train(self.run)

@@ -73,11 +73,7 @@ def main(unused_arguments: list[str]) -> None:
 
 
 def _check_evaluation(config: TrainConfig) -> None:
-    """Opens what the evaluations need, so that a wrong flag is not found after hours of training.
-
-    Raises:
-        InputError: If one cannot be opened.
-    """
+    """Opens what the evaluations need, so that a wrong flag is not found after hours."""
     from pix2pix_tf.data import pairs
     from pix2pix_tf.evaluation import reference
 

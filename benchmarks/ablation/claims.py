@@ -41,36 +41,22 @@ PAPER_GENERATORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """That `more` has more of each measure than `less`; both are variants.
-
-    Attributes:
-        more: Key of `grids.VARIANTS`.
-        less: Another.
-        measures: Names of scores, see `runs.Outcome.scores`.
-        may_tie: Whether as much is enough.
-    """
+    """That the variant `more` has more of each score in `measures` than the variant `less`."""
 
     more: str
     less: str
     measures: tuple[str, ...]
-    may_tie: bool = False
+    may_tie: bool = False  # Whether as much is enough.
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A finding of the paper.
-
-    Attributes:
-        text: The finding, in words.
-        source: Where the paper has it.
-        comparisons: What it means in numbers.
-        note: What the numbers cannot tell, if anything.
-    """
+    """A finding of the paper, where the paper has it, and what it means in numbers."""
 
     text: str
     source: str
     comparisons: tuple[Comparison, ...]
-    note: str = ""
+    note: str = ""  # What the numbers cannot tell.
 
 
 CLAIMS = (
@@ -97,11 +83,7 @@ CLAIMS = (
             Comparison("l1_cgan", "receptive_field_286", FCN_SCORE),
         ),
     ),
-    Claim(
-        "cGAN scores above GAN: a discriminator that sees the input makes the output follow it",
-        "section 4.2, table 1",
-        (Comparison("cgan", "gan", FCN_SCORE),),
-    ),
+    Claim("cGAN scores above GAN", "section 4.2, table 1", (Comparison("cgan", "gan", FCN_SCORE),)),
     Claim(
         "GAN alone collapses: its outputs of different inputs are more alike than those of cGAN "
         "and of L1+cGAN",

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import io
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from benchmarks import results
 from benchmarks.ablation import claims
@@ -21,7 +19,7 @@ from benchmarks.ablation.grids import GRID_TITLES, GRIDS, VARIANTS
 from benchmarks.ablation.runs import Outcome
 from pix2pix_tf import files, grids, html_page
 from pix2pix_tf.data import images
-from pix2pix_tf.evaluation import colour, runner, score, spectrum
+from pix2pix_tf.evaluation import runner, score
 
 PAGE = "ablation.html"
 NUM_SAMPLES = 3  # Draws of the noise for each input, for their diversity.
@@ -45,23 +43,14 @@ _COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of the report.
-
-    Attributes:
-        title: Its heading.
-        text: A paragraph; may be empty.
-        headings: Headings of the columns of its table; none without a table.
-        rows: Rows of the table.
-        numeric: Whether all columns but the first are numbers.
-        pictures: Names of files beside the report.
-    """
+    """A part of the report: a heading, and a paragraph, a table or a picture."""
 
     title: str
     text: str = ""
-    headings: Sequence[str] = ()
+    headings: Sequence[str] = ()  # Of the columns of the table.
     rows: Sequence[Sequence[str]] = ()
-    numeric: bool = True
-    pictures: Sequence[str] = ()
+    numeric: bool = True  # Whether all columns but the first are numbers.
+    picture: str = ""  # Name of a file beside the report.
 
     def to_markdown(self) -> str:
         """Returns it as Markdown."""
@@ -70,7 +59,8 @@ class Section:
             parts.append(self.text)
         if self.headings:
             parts.append(results.markdown_table(self.headings, self.rows, numeric=self.numeric))
-        parts += [f"![{self.title}]({name})" for name in self.pictures]
+        if self.picture:
+            parts.append(f"![{self.title}]({self.picture})")
         return "\n\n".join(parts) + "\n"
 
     def to_html(self) -> str:
@@ -79,7 +69,8 @@ class Section:
         parts = [f"<h2>{title}</h2>", f"<p>{html.escape(self.text)}</p>"]
         if self.headings:
             parts.append(html_page.table(self.rows, header=self.headings))
-        parts += [f'<img loading="lazy" src="{name}" alt="{title}">' for name in self.pictures]
+        if self.picture:
+            parts.append(f'<img src="{self.picture}" alt="{title}">')
         return "\n".join(parts)
 
 
@@ -99,27 +90,17 @@ def write(
         seeds = measures.setdefault(outcome.run.variant, {})
         seeds[outcome.run.config.seed] = outcome.scores
     verdicts = [claims.judge(claim, measures) for claim in claims.CLAIMS]
-    distances = claims.seed_distances(measures)
     columns = [name for name in _COLUMNS if any(name in x.scores for x in outcomes)]
     meanings = [[_COLUMNS[name], score.KINDS[name].meaning] for name in columns]
     sections = [
         Section("What was run", _description(outcomes, command)),
-        Section(
-            "The columns of the tables", headings=["score", "meaning"], rows=meanings, numeric=False
-        ),
+        Section("The columns of the tables", "", ["score", "meaning"], meanings, numeric=False),
     ]
     for grid in wanted:
         of_grid = [outcome for outcome in outcomes if outcome.run.variant in GRIDS[grid]]
         if of_grid:
             sections.append(_grid_section(grid, of_grid, columns, output))
     sections.append(_claims_section(verdicts))
-    if distances:
-        rows = [
-            [_COLUMNS.get(name, name), _number(distance)]
-            for name, distance in sorted(distances.items())
-        ]
-        text = "The largest distance between two seeds of one configuration."
-        sections.append(Section("What chance does", text, ["score", "distance"], rows))
     result = dict(
         command=command,
         settings=_shared_settings(outcomes),
@@ -136,7 +117,7 @@ def write(
             for outcome in outcomes
         ],
         claims=verdicts,
-        seed_distances=distances,
+        seed_distances=claims.seed_distances(measures),
     )
     results.write(result, str(output / "ablation.json"))
     text = "# Ablation\n\n" + "\n".join(section.to_markdown() for section in sections)
@@ -184,8 +165,7 @@ def _description(outcomes: Sequence[Outcome], command: str) -> str:
         judge = evaluation["fcn_score"]
         sentences.append(
             f"FCN-score: segmenter trained {judge['segmenter']['weights']}; truth: "
-            f"{judge['labels']}. The most frequent class, {judge['most_frequent_class']['name']}, "
-            f"has {judge['most_frequent_class']['share']:.3f} of the pixels."
+            f"{judge['labels']}."
         )
     if config["dataset"] != "cityscapes":
         sentences.append(
@@ -218,13 +198,10 @@ def _grid_section(
     ]
     rows.append(row("Ground truth", "", _ground_truth(outcomes), "", claims.PAPER_TRUTH))
     shown = [x for x in ordered if x.run.config.seed == outcomes[0].run.config.seed]
-    pictures = {f"{grid}.jpg": _draw_outputs(shown)}
-    if grid == "losses":
-        pictures.update({"spectra.png": _plot_spectra(shown), "colours.png": _plot_colours(shown)})
-    for name, contents in pictures.items():
-        files.write_atomically(output / name, contents)
+    picture = f"{grid}.jpg"
+    files.write_atomically(output / picture, _draw_outputs(shown))
     headings = ["", "seed", *(_COLUMNS[name] for name in columns), "minutes", "paper's FCN-score"]
-    return Section(GRID_TITLES[grid], "", headings, rows, pictures=list(pictures))
+    return Section(GRID_TITLES[grid], "", headings, rows, picture=picture)
 
 
 def _claims_section(verdicts: Sequence[dict]) -> Section:
@@ -239,7 +216,7 @@ def _claims_section(verdicts: Sequence[dict]) -> Section:
         "A comparison is undecided where the difference is no larger than that between two seeds "
         "of one of the variants compared, or, if both have one seed, of any. A claim is reproduced "
         "if all its comparisons hold, not reproduced if none holds and some fail, else partly. All "
-        "claims are listed here, and all comparisons in ablation.json.",
+        "comparisons, and the distances between seeds, are in ablation.json.",
         ["claim", "here"],
         rows,
         numeric=False,
@@ -265,44 +242,3 @@ def _draw_outputs(outcomes: Sequence[Outcome]) -> bytes:
     titles = ["input", "ground truth"]
     titles += [VARIANTS[outcome.run.variant].title for outcome in outcomes]
     return images.encode_image(tf.constant(grids.sample_grid(normalized, titles)), ".jpg")
-
-
-def _plot_spectra(outcomes: Sequence[Outcome]) -> bytes:
-    """Draws the radially averaged power of every configuration in one plot."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    curves = [outcome.evaluation[spectrum.SpectrumMeasure.section] for outcome in outcomes]
-    first = curves[0]
-    axes.loglog(first["cycles_per_pixel"], first["target_power"], "k", lw=2, label="ground truth")
-    for outcome, curve in zip(outcomes, curves):
-        title = VARIANTS[outcome.run.variant].title
-        axes.loglog(curve["cycles_per_pixel"], curve["output_power"], lw=1.2, label=title)
-    axes.set_xlabel("cycles per pixel")
-    axes.set_ylabel("power")
-    axes.legend(fontsize=8)
-    return _png(figure)
-
-
-def _plot_colours(outcomes: Sequence[Outcome]) -> bytes:
-    """Draws the marginal histograms of every configuration, as the paper's figure 7."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    measured = [outcome.evaluation[colour.ColourMeasure.section] for outcome in outcomes]
-    titles = [VARIANTS[outcome.run.variant].title for outcome in outcomes]
-    for axes, axis in zip(figure.subplots(1, len(colour.AXES), sharey=True), colour.AXES):
-        counts = [measured[0]["target_counts"][axis]]
-        counts += [result["output_counts"][axis] for result in measured]
-        for line, values in zip(["ground truth", *titles], np.array(counts, np.float64)):
-            share = np.where(values > 0, values / values.sum(), np.nan)  # Empty bins: not drawn.
-            bins = 0.5 + np.arange(len(values))
-            first, width = measured[0]["first_bin"][axis], measured[0]["bin_width"]
-            axes.semilogy(first + width * bins, share, lw=1.2, label=line)
-        axes.set_xlabel(axis)
-    figure.axes[0].set_ylabel("probability")
-    figure.axes[-1].legend(fontsize=8)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

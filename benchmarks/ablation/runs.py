@@ -23,17 +23,11 @@ _ARGUMENTS_FILE = "arguments.json"
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one run.
+    """What became of one run."""
 
-    Attributes:
-        run: Its configuration as it was trained, so with `auto` resolved.
-        evaluation: The contents of its `evaluation.json`.
-        seconds: Wall time of its training steps, without start-up and saving.
-    """
-
-    run: Run
-    evaluation: dict
-    seconds: float
+    run: Run  # With the configuration as it was trained, so with `auto` resolved.
+    evaluation: dict  # The contents of `evaluation.json`.
+    seconds: float  # Wall time of the training steps, without start-up and saving.
 
     @property
     def scores(self) -> dict[str, float]:
