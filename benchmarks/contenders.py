@@ -43,7 +43,7 @@ class Contender:
 
     Args:
         name: For tables.
-        python: Its interpreter.
+        python: Its interpreter, which has to be there, see `machine.find_pythons`.
         make: "module:function", see above.
         settings: Argument of the function; also reported.
         environment: Variables in addition to those of this process.
@@ -73,19 +73,15 @@ class Contender:
         self._timeout_seconds = timeout_seconds
         self._output = tempfile.TemporaryFile(mode="w+", errors="replace")
         self._started = time.monotonic()
-        try:
-            self._process = subprocess.Popen(
-                [python, "-m", "benchmarks.contenders", make, json.dumps(settings)],
-                cwd=REPOSITORY,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._output,
-                text=True,
-            )
-        except OSError as error:
-            self._output.close()
-            raise ContenderError(f"'{python}' cannot be started: {error}") from None
+        self._process = subprocess.Popen(
+            [python, "-m", "benchmarks.contenders", make, json.dumps(settings)],
+            cwd=REPOSITORY,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output,
+            text=True,
+        )
 
     def wait_until_ready(self) -> None:
         """Waits until the first work is done, which no measurement includes."""

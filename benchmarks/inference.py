@@ -3,7 +3,7 @@ r"""Times the translation of one image: the SavedModel against the generators of
     python -m benchmarks.inference --json=inference.json \
         --pythons=.venv/bin/python,.venv-current/bin/python --torch_python=PATH
 
-The SavedModel answers through `serving_default`. The tutorial calls
+The SavedModel, of untrained weights, answers through `serving_default`. The tutorial calls
 `generator(x, training=True)` in float32, as written there; also shown is the same call
 compiled by `tf.function`, which the tutorial does not do. PyTorch calls its generator in
 training mode too, as it is and compiled.
@@ -11,7 +11,6 @@ training mode too, as it is and compiled.
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 from absl import flags
@@ -27,9 +26,6 @@ def define_flags() -> None:
     """Defines the flags of this command."""
     results.define_flags()
     flags.DEFINE_string("json", "", "File for the results; empty for none.")
-    flags.DEFINE_string(
-        "saved_model", "", "Exported model of colour pictures. Empty: one of untrained weights."
-    )
     flags.DEFINE_integer(
         "num_images", 20, "Images timed in a turn, after two that are not.", lower_bound=1
     )
@@ -41,7 +37,6 @@ def main(unused_arguments: list[str]) -> None:
     options = flags.FLAGS
     result = measure(
         **results.settings_from_flags(),
-        saved_model=options.saved_model,
         num_images=options.num_images,
     )
     print(table(result))
@@ -56,7 +51,6 @@ def measure(
     base_filters: int,
     num_rounds: int,
     without_onednn: bool,
-    saved_model: str = "",
     num_images: int = 20,
 ) -> dict[str, Any]:
     """Returns the times of all contenders.
@@ -65,15 +59,13 @@ def measure(
         pythons: Interpreters with TensorFlow, by the name of their stack.
         torch_python: One with PyTorch, or None.
         crop_size: Pixels of the image.
-        base_filters: Filters of the peers' generators, and of the model made here.
+        base_filters: Filters of the generators.
         num_rounds: Turns of each contender.
         without_onednn: Whether the SavedModel is also measured without oneDNN.
-        saved_model: An exported model; empty to make one, in each stack its own.
         num_images: Images timed in a turn.
     """
     described = machine.describe()
     sizes = dict(crop_size=crop_size, base_filters=base_filters)
-    path = str(pathlib.Path(saved_model).resolve()) if saved_model else ""
     groups = []
     for stack, python in pythons.items():
         rounds.say(f"Translation of one image, {stack}:")
@@ -81,7 +73,7 @@ def measure(
             name=_OWN,
             python=python,
             make="benchmarks.makers:project_translation",
-            settings=dict(sizes, saved_model=path),
+            settings=sizes,
         )
         contenders = [own]
         if without_onednn:
@@ -100,8 +92,6 @@ def measure(
         measured = rounds.alternate(
             contenders, num_rounds=num_rounds, count=num_images, num_warmup=2
         )
-        for item in measured:
-            item["settings"].pop("saved_model", None)  # A folder of this machine.
         groups.append(dict(stack=stack, contenders=measured, ratios=ratios(measured)))
     return dict(
         benchmark="inference",

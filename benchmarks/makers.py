@@ -107,37 +107,20 @@ def pytorch_step(settings: dict) -> tuple[Work, dict]:
 
 
 def project_translation(settings: dict) -> tuple[Work, dict]:
-    """Makes the translation of one image by `serving_default` of an exported model.
-
-    Args:
-        settings: Also `saved_model`, a path; empty for a model of untrained weights.
-    """
-    from pix2pix_tf import serving
-    from pix2pix_tf.inference import exported
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = settings["saved_model"]
-        if not path:
-            run, path = pathlib.Path(folder) / "run", pathlib.Path(folder) / "exported"
-            write_untrained(
-                run, crop_size=settings["crop_size"], base_filters=settings["base_filters"]
-            )
-            serving.save_version(run, path)
-        model = exported.load(path)
-    image, _ = synthetic_batch(dict(settings, batch_size=1))
-    return timed(lambda: model.translate(image)), _tensorflow_facts()
-
-
-def write_untrained(run: pathlib.Path, *, crop_size: int, base_filters: int) -> None:
-    """Writes of a run what a translation needs, with the weights that a training starts from."""
-    from pix2pix_tf import networks
+    """Makes the translation of one image by `serving_default` of an exported model."""
+    from pix2pix_tf import networks, serving
     from pix2pix_tf.config import TrainConfig
+    from pix2pix_tf.inference import exported
     from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 
-    config = TrainConfig(crop_size=crop_size, base_filters=base_filters)
-    run.mkdir()
-    config.save(run)
-    networks.build_generator(config).save_weights(str(run / GENERATOR_WEIGHTS))
+    config = TrainConfig(crop_size=settings["crop_size"], base_filters=settings["base_filters"])
+    with tempfile.TemporaryDirectory() as folder:
+        run = pathlib.Path(folder)
+        config.save(run)
+        networks.build_generator(config).save_weights(str(run / GENERATOR_WEIGHTS))
+        model = exported.load(serving.save_version(run, run / "exported"))
+    image, _ = synthetic_batch(dict(settings, batch_size=1))
+    return timed(lambda: model.translate(image)), _tensorflow_facts()
 
 
 def tutorial_translation(settings: dict) -> tuple[Work, dict]:

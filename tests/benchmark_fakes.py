@@ -11,14 +11,9 @@ import time
 def steady(settings: dict):
     """Takes `settings["seconds"]`, each number once around; the first is the warm-up's."""
     times = iter(settings["seconds"] * 1000)
-    return lambda count: [next(times) for _ in range(count)], dict(pid=os.getpid())
-
-
-def chatty(settings: dict):
-    """Writes to stdout, which must not be taken for an answer."""
-    print('{"seconds": [0.0]}', flush=True)
-    os.write(1, b"more\n")
-    return lambda count: [2.0] * count, {}
+    print("not an answer", flush=True)
+    os.write(1, b"nor this\n")
+    return lambda count: [next(times) for _ in range(count)], {}
 
 
 def unable(settings: dict):
@@ -28,10 +23,11 @@ def unable(settings: dict):
 
 def dying(settings: dict):
     """Works once, then ends in the middle of its first turn."""
-    turns = iter([None])
+    turns = []
 
     def work(count):
-        if next(turns, "later") == "later":
+        turns.append(count)
+        if len(turns) > 1:
             print("out of luck", file=sys.stderr, flush=True)
             os._exit(9)
         return [1.0] * count
@@ -45,13 +41,9 @@ def silent(settings: dict):
 
 
 class InProcess:
-    """Stands for `contenders.Contender`, without a process.
+    """Stands for `contenders.Contender`, without a process."""
 
-    Attributes:
-        log: The name and the count of each work, of all of them.
-    """
-
-    log: list[tuple[str, int]] = []
+    log: list[tuple[str, int]] = []  # The name and the count of each work.
 
     def __init__(self, name, python, make, settings, **unused):
         self.name, self.settings = name, settings

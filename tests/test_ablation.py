@@ -38,18 +38,9 @@ class GridsTest(absltest.TestCase):
     def test_further_seeds_are_for_the_headline_claims(self):
         planned = grids.list_runs(list(grids.GRIDS), TrainConfig(), [0, 1], pathlib.Path("out"))
         second = {run.variant for run in planned if run.config.seed == 1}
-        compared = {
-            variant
-            for claim in claims.CLAIMS
-            if "headline" in claim.text
-            for comparison in claim.comparisons
-            for variant in (comparison.more, comparison.less)
-        }
-        self.assertEqual(second, compared)
-        # What has one seed only is done first, so that a report of all grids is there early.
-        self.assertEqual(
-            [run.config.seed for run in planned], sorted(x.config.seed for x in planned)
-        )
+        headline = [claim for claim in claims.CLAIMS if "headline" in claim.text]
+        compared = [one for claim in headline for one in claim.comparisons]
+        self.assertEqual(second, {x for one in compared for x in (one.more, one.less)})
 
 
 class ClaimsTest(absltest.TestCase):
@@ -102,26 +93,13 @@ class ClaimsTest(absltest.TestCase):
         found = self.judge({0: (2, 2)}, {0: (1, 1)}, c={0: (0, 0), 1: (1.5, 0.5)})
         self.assertEqual([x["outcome"] for x in found["comparisons"]], ["undecided", "holds"])
 
-        # Seeds are compared with their like.
-        (one, _) = self.judge({0: (5, 5), 2: (5, 5)}, {0: (1, 1), 1: (5, 5)})["comparisons"]
-        self.assertEqual((one["seed"], one["values"]), (0, [5, 1]))
-
     def test_what_was_not_measured_is_named(self):
         for b, missing in (
-            ({}, "no seed of both a and b"),
             ({1: (2, 2)}, "no seed of both a and b"),
             ({0: (1,)}, "no other of seed 0"),
         ):
             found = self.judge({0: (2, 2)}, b)
             self.assertEqual((found["verdict"], found["missing"]), ("not measured", [missing]))
-
-
-class FakeTranslator(measured_pairs.FakeTranslator):
-    """Outputs of L1 alone are nearer to grey."""
-
-    def __call__(self, source, **draw):
-        factor = 0.5 if self.config.gan_loss == "none" else 1.0
-        return factor * super().__call__(source, **draw)
 
 
 def pretend_to_train(*, workdir: pathlib.Path, **settings) -> None:
@@ -141,7 +119,8 @@ def evaluate_run(*, model, output, samples: int, feature_weights: str) -> None:
     )
     names = set(list(compared.reader.names)[:2])
     made = outputs.ModelOutputs(
-        FakeTranslator(config, step=config.num_steps),
+        # Outputs of L1 alone are nearer to grey.
+        measured_pairs.FakeTranslator(config, step=20 if config.gan_loss == "none" else 60),
         name="run",
         num_pairs=len(names),
         seed=0,
@@ -184,24 +163,18 @@ class CommandTest(absltest.TestCase):
     def test_trains_evaluates_and_reports(self):
         self.assertEqual(self.first.exit_code, 0, self.first.stderr)
         result = json.loads((self.output / "ablation.json").read_text())
-        self.assertEqual([run["title"] for run in result["runs"]], ["L1", "L1+cGAN"])
-        self.assertEqual([run["step"] for run in result["runs"]], [2, 2])
         scores = [run["scores"] for run in result["runs"]]
         self.assertNotEqual(scores[0]["l1"], scores[1]["l1"])
-        self.assertEqual(result["settings"]["crop_size"], 32)
         self.assertNotIn("gan_loss", result["settings"])  # Not shared.
         verdicts = {one["claim"]: one for one in result["claims"]}
-        self.assertLen(verdicts, len(claims.CLAIMS))  # What was not measured is listed too.
         headline = [one for claim, one in verdicts.items() if "headline" in claim]
         self.assertEqual([one["verdict"] for one in headline], ["not measured"] * 2)
         blur = verdicts["L1 alone is blurrier than L1+cGAN"]["comparisons"][0]
         self.assertEqual(blur["values"], [scores[1]["sharpness"], scores[0]["sharpness"]])
         self.assertTrue((self.output / "losses.jpg").is_file())
-        markdown = (self.output / "ablation.md").read_text()
-        self.assertIn(f"{scores[0]['l1']:.3f}", markdown)
-        self.assertIn(f"{scores[0]['l1']:.3f}", (self.output / "ablation.html").read_text())
-        for name in ("ablation.json", "ablation.md", "ablation.html"):
+        for name in ("ablation.md", "ablation.html"):
             text = (self.output / name).read_text()
+            self.assertIn(f"{scores[0]['l1']:.3f}", text)
             self.assertNotIn(str(self.output), text)  # No folder of the machine.
             self.assertIn(f"--output={self.output.name}", text)
 
@@ -210,11 +183,9 @@ class CommandTest(absltest.TestCase):
         again = self.run_command()
         self.assertEqual(again.exit_code, 0, again.stderr)
         self.assertLen(self.calls, num_calls)
-        (run,) = [x for x in (self.output / "runs").iterdir() if x.name == "l1-seed0"]
-        record = run / "evaluation" / "arguments.json"
+        record = self.output / "runs" / "l1-seed0" / "evaluation" / "arguments.json"
         before = record.read_text()
         record.write_text(before.replace('"step": 2', '"step": 1'))
-        self.assertNotEqual(record.read_text(), before)
         self.run_command()
         self.assertEqual(self.calls[num_calls:], ["pix2pix_tf.evaluate"])
         self.assertEqual(record.read_text(), before)
@@ -242,37 +213,23 @@ class ProcessTest(absltest.TestCase):
         self.folder = tiny_runs.temporary_folder(self)
         self.run = grids.Run("l1", TrainConfig(num_steps=5), self.folder)
 
-    def write_module(self, text: str):
-        """Writes a module that a Python process finds by the name "fake_command"."""
-        (self.folder / "fake_command.py").write_text(text)
-        path = mock.patch.dict(os.environ, PYTHONPATH=str(self.folder))
-        self.enter_context(path)
-
-    def test_a_failing_command_is_named(self):
-        self.write_module("raise SystemExit(3)")
-        with self.assertRaisesRegex(InputError, "fake_command of L1, seed 0 ended with status 3"):
-            runs._call("fake_command", {}, self.run)
-
     def test_a_signal_is_passed_on(self):
-        self.write_module(
+        (self.folder / "fake_command.py").write_text(
             "import pathlib, signal, sys, time\n"
-            "folder = pathlib.Path(__file__).parent\n"
-            "def save(*_):\n"
-            "    (folder / 'saved').touch()\n"
-            "    sys.exit()\n"
-            "signal.signal(signal.SIGTERM, save)\n"
-            "(folder / 'ready').touch()\n"
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+            "pathlib.Path(__file__).with_suffix('.ready').touch()\n"
             "time.sleep(60)\n"
         )
 
         def stop():
-            while not (self.folder / "ready").exists():
+            while not (self.folder / "fake_command.ready").exists():
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=stop).start()
-        runs._call("fake_command", {}, self.run)
-        self.assertTrue((self.folder / "saved").exists())
+        with mock.patch.dict(os.environ, PYTHONPATH=str(self.folder)):
+            with self.assertRaisesRegex(InputError, "fake_command of L1, seed 0 .* status 3"):
+                runs._call("fake_command", {}, self.run)
 
     def test_a_training_that_was_stopped_is_told(self):
         (self.folder / "checkpoints" / "step_00000003").mkdir(parents=True)

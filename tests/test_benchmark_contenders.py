@@ -32,52 +32,26 @@ def fake(function: str, *, name: str = "", **settings) -> dict:
 
 
 class ContenderTest(absltest.TestCase):
-    def start(self, arguments: dict) -> Contender:
-        contender = Contender(**arguments)
-        self.addCleanup(contender.close)
-        return contender
-
     def test_works_in_a_process_of_its_own_when_asked(self):
-        contender = self.start(fake("steady", seconds=[1.0, 2.0, 4.0]))
+        contender = Contender(**fake("steady", seconds=[1.0, 2.0, 4.0]))
+        self.addCleanup(contender.close)
         contender.wait_until_ready()
-        self.assertNotEqual(contender.facts["pid"], 0)
         self.assertGreater(contender.seconds_to_ready, 0)
         self.assertEqual(contender.work(2), [2.0, 4.0])  # The first was before ready.
         self.assertEqual(contender.work(3), [1.0, 2.0, 4.0])
         # Of a Python process without libraries: in bytes, not in kilobytes.
         self.assertBetween(contender.peak_resident_bytes, 4e6, 4e9)
 
-    def test_what_it_prints_is_not_an_answer(self):
-        contender = self.start(fake("chatty"))
-        contender.wait_until_ready()
-        self.assertEqual(contender.work(1), [2.0])
-
-    def test_death_in_a_turn(self):
-        contender = self.start(fake("dying"))
-        contender.wait_until_ready()
-        for _ in range(2):
-            with self.assertRaisesRegex(ContenderError, "status 9: out of luck"):
-                contender.work(1)
-
     def test_does_not_wait_for_ever(self):
         started = time.monotonic()
-        contender = self.start(dict(fake("silent"), timeout_seconds=0.6))
+        contender = Contender(**dict(fake("silent"), timeout_seconds=0.6))
+        self.addCleanup(contender.close)
         with self.assertRaisesRegex(ContenderError, "No answer in 1 second"):
             contender.wait_until_ready()
         self.assertLess(time.monotonic() - started, 40)
 
-    def test_interpreter_that_is_not_there(self):
-        with self.assertRaisesRegex(ContenderError, "'/no/python' cannot be started"):
-            Contender(**dict(fake("steady"), python="/no/python"))
-
 
 class RoundsTest(absltest.TestCase):
-    def test_summary(self):
-        summary = rounds.summarize([5.0, 1.0, 2.0, 30.0, 4.0])
-        self.assertEqual((summary["p25"], summary["median"], summary["p75"]), (2.0, 4.0, 5.0))
-        self.assertAlmostEqual(summary["p95"], 25.0)
-        self.assertEqual(summary["count"], 5)
-
     def test_turns_alternate(self):
         members = [fake("steady", name=name, seconds=[1.0]) for name in "ab"]
         with (
@@ -93,15 +67,16 @@ class RoundsTest(absltest.TestCase):
             [fake("steady", seconds=[9.0, 1.0, 3.0])], num_rounds=2, count=2, num_warmup=1
         )
         # 9 is the first work of all, then turns of 1 3 9 and 1 3 9, without their first.
-        self.assertEqual((result["seconds"]["count"], result["seconds"]["median"]), (4, 6.0))
+        expected = dict(count=4, median=6.0, p25=3.0, p75=9.0, p95=9.0)
+        self.assertEqual(result["seconds"], expected)
 
     def test_a_failure_is_reported_and_the_others_go_on(self):
         found = rounds.alternate(
             [fake("unable"), fake("dying"), fake("steady", seconds=[2.0])], num_rounds=2, count=1
         )
         self.assertEqual([result["name"] for result in found], ["unable", "dying", "steady"])
-        self.assertIn("no such layer", found[0]["error"])
-        self.assertIn("out of luck", found[1]["error"])
+        self.assertIn("ValueError: no such layer", found[0]["error"])
+        self.assertIn("status 9: out of luck", found[1]["error"])
         self.assertEqual(found[2]["seconds"]["median"], 2.0)
         self.assertEqual(found[2]["settings"], dict(seconds=[2.0]))
 

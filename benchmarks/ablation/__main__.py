@@ -16,6 +16,7 @@ report of what is done.
 from __future__ import annotations
 
 import pathlib
+import re
 import shlex
 import sys
 
@@ -88,14 +89,8 @@ def _check_evaluation(config: TrainConfig) -> None:
 
 def _command_line() -> str:
     """Returns the command for the record; of absolute paths the last part alone."""
-    words = ["python", "-m", "benchmarks.ablation"]
-    for argument in sys.argv[1:]:
-        name, sign, value = argument.partition("=")
-        path = pathlib.PurePath(value if sign else name)
-        if path.is_absolute():
-            argument = f"{name}={path.name}" if sign else path.name
-        words.append(argument)
-    return shlex.join(words)
+    words = [re.sub("(^|=)/.*/(?=.)", r"\1", argument) for argument in sys.argv[1:]]
+    return shlex.join(["python", "-m", "benchmarks.ablation", *words])
 
 
 def _read_seeds(texts: list[str]) -> list[int]:
