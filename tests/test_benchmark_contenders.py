@@ -82,13 +82,6 @@ class RoundsTest(absltest.TestCase):
 
 
 class ResultsTest(absltest.TestCase):
-    def test_table(self):
-        items = [dict(name="a|b", n=1.25), dict(name="b", error="lost")]
-        self.assertEqual(
-            results.contenders_table(items, {"n": lambda item: results.number(item["n"], 1)}),
-            "| contender | n |\n| --- | ---: |\n| a\\|b | 1.2 |\n| b failed: lost |  |",
-        )
-
     def test_json(self):
         folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
         values = dict(a=[1.5, None, (True, 'x"')], b={}, c=["long" * 40] * 9, d=1.23456)

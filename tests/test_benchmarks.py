@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from unittest import mock
 
@@ -27,7 +25,6 @@ from benchmarks import (
     train_step,
     tutorial_recipe,
 )
-from benchmarks.contenders import REPOSITORY
 from pix2pix_tf.errors import InputError
 
 _SIZES = ("--crop_size=32", "--base_filters=2", "--num_rounds=1")
@@ -80,21 +77,6 @@ class TrainStepTest(tf.test.TestCase):
         # With 64 filters: 54,414,979 and 2,768,641.
         self.assertEqual(sizes, [852_435, 45_025])
         self.assertEqual([net.output_shape[1] for net in networks], [256, 30])
-
-    @pytest.mark.slow
-    def test_pytorch_is_the_reference(self):
-        python = os.environ.get("PIX2PIX_TORCH_PYTHON")
-        if not python:
-            self.skipTest("PIX2PIX_TORCH_PYTHON does not name an interpreter with PyTorch.")
-        script = (
-            "from benchmarks import pytorch_recipe\n"
-            "for network in (pytorch_recipe.Generator(), pytorch_recipe.Discriminator()):\n"
-            "    print(sum(x.numel() for x in network.parameters()))"
-        )
-        done = subprocess.run(
-            [python, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
-        )
-        self.assertEqual(done.stdout.split(), ["54413955", "2768705"])
 
 
 class CommandTest(tf.test.TestCase):
