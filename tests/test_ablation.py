@@ -93,7 +93,7 @@ class ClaimsTest(absltest.TestCase):
     def test_what_was_not_measured_is_named(self):
         for b, missing in (
             ({1: (2, 2)}, "no seed of both a and b"),
-            ({0: (1,)}, "no other of seed 0"),
+            ({0: (1,)}, "no other of a or b, seed 0"),
         ):
             found = self.judge({0: (2, 2)}, b)
             self.assertEqual((found["verdict"], found["missing"]), ("not measured", [missing]))
@@ -163,6 +163,7 @@ class CommandTest(absltest.TestCase):
         scores = [run["scores"] for run in result["runs"]]
         self.assertNotEqual(scores[0]["l1"], scores[1]["l1"])
         self.assertNotIn("gan_loss", result["settings"])  # Not shared.
+        self.assertEqual(result["settings"]["best_metric"], "none")  # The last step counts.
         verdicts = {one["claim"]: one for one in result["claims"]}
         headline = [one for claim, one in verdicts.items() if "headline" in claim]
         self.assertEqual([one["verdict"] for one in headline], ["not measured"] * 2)

@@ -27,15 +27,16 @@ from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 
+# All are compared at their last step: by L1, the best checkpoint of GAN alone means nothing.
+_DEFAULTS = dict(best_metric="none", keep_checkpoints=1)
 _OF_EVALUATION = ("segmenter", "class_maps", "feature_weights")
 
 
 def define_flags() -> None:
     """Defines the flags of this command: those of training, and its own."""
     commands.define_flags(TrainConfig, leave_out=grids.DECIDED)
-    # All are compared at their last step: by L1, the best checkpoint of GAN alone means nothing.
-    flags.FLAGS.set_default("best_metric", "none")
-    flags.FLAGS.set_default("keep_checkpoints", 1)
+    for name, value in _DEFAULTS.items():
+        flags.FLAGS.set_default(name, value)
     flags.DEFINE_string("output", None, "Folder of the ablation; made if needed.", required=True)
     flags.DEFINE_multi_enum(
         "grids", list(grids.GRIDS), list(grids.GRIDS), "Which comparisons; all unless named."
@@ -53,7 +54,7 @@ def define_flags() -> None:
 def main(unused_arguments: list[str]) -> None:
     """Trains, evaluates and reports as the flags say."""
     options = flags.FLAGS
-    base = commands.config_from_flags(TrainConfig)
+    base = commands.config_from_flags(TrainConfig, preset=_DEFAULTS)
     output = pathlib.Path(options.output)
     planned = grids.list_runs(options.grids, base, _read_seeds(options.seeds), output)
     from benchmarks.ablation import report, runs

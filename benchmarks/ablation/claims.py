@@ -99,7 +99,7 @@ CLAIMS = (
         "L1 alone is blurrier than L1+cGAN",
         "section 4.2, figure 4",
         (Comparison("l1_cgan", "l1", ("sharpness",)),),
-        note="Fine detail may be a grid as well as a window frame: see the curves.",
+        note="Fine detail may be a grid as well as a window frame: see the pictures.",
     ),
     Claim(
         "L1+cGAN and cGAN bring back colour that L1 alone loses",
@@ -126,7 +126,9 @@ def judge(claim: Claim, measures: Measures) -> dict:
         for seed, measure in itertools.product(seeds, comparison.measures):
             values = [scores[seed].get(measure) for scores in by_seed]
             if None in values:
-                missing.append(f"no {measure} of seed {seed}")
+                missing.append(
+                    f"no {measure} of {comparison.more} or {comparison.less}, seed {seed}"
+                )
             else:
                 found.append(_compare(comparison, seed, measure, values, measures))
     counts = {

@@ -66,7 +66,9 @@ class Section:
     def to_html(self) -> str:
         """Returns it as HTML."""
         title = html.escape(self.title)
-        parts = [f"<h2>{title}</h2>", f"<p>{html.escape(self.text)}</p>"]
+        parts = [f"<h2>{title}</h2>"]
+        if self.text:
+            parts.append(f"<p>{html.escape(self.text)}</p>")
         if self.headings:
             parts.append(html_page.table(self.rows, header=self.headings))
         if self.picture:
