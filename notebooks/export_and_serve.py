@@ -160,7 +160,7 @@ except InputError as error:
     print(f"The input is a drawn scene, since the training's data set is not here: {error}")
     example = examples.drawn(config)
 image = example.source.numpy()
-noise = translator.draw_noise(config, *config.crop_shape, entropy=[0])[None]
+noise = translator.draw_noise(model.block, *config.crop_shape, entropy=[0])[None]
 served = model.translate_with_noise(image, noise)
 one_draw = model.translate(image)
 pictures = {"input": example.source_picture[0]}
