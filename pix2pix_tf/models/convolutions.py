@@ -13,8 +13,8 @@ passes of a convolution, and of a transposed one:
 Each is one operation of TensorFlow, or a product of matrices: the 4x4 patches of the
 larger map as rows, times the kernel as it lies in memory. The operation lays the kernel
 out anew first, which for the innermost layers, with up to 8.4 million weights for a few
-pixels, takes longer than the arithmetic. `python -m benchmarks.convolutions` measures
-both. The sums are the same: only the order of their terms, so rounding, differs.
+pixels, takes longer than the arithmetic (docs/speed.md). The sums are the same: only the
+order of their terms, so rounding, differs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PLAIN, PORTABLE, FAST, INFERENCE = FORMULATIONS = ("plain", "portable", "fast", 
 _OF_TENSORFLOW = (PLAIN, PORTABLE)
 
 # Most pixels of the smaller map, over the whole batch, up to which matrices win on a CPU
-# by `benchmarks.convolutions`; the operation for the kernel is slow in bfloat16.
+# (docs/speed.md); the operation for the kernel is slow in bfloat16.
 _MAX_PIXELS_FOR_MAPS = {"float32": 256, "bfloat16": 256}
 _MAX_PIXELS_FOR_KERNEL = {"float32": 256, "bfloat16": 4096}
 # Up to this height a layer in bfloat16 casts its weights for longer than it computes.
