@@ -25,7 +25,8 @@ def output_shapes(
     inputs = [keras.Input(batch_shape=(1, *size, image.shape[-1]))]
     inputs += [keras.Input(batch_shape=(1, None)) for _ in others]
     found = keras.Model(model.inputs, outputs)(inputs if others else inputs[0])
-    return [tuple(x.shape) for x in (found if len(outputs) > 1 else [found])]
+    # Keras 2 gives a single output without its list.
+    return [tuple(x.shape) for x in (found if isinstance(found, (list, tuple)) else [found])]
 
 
 def _first(output):
