@@ -115,7 +115,8 @@ def stub_networks(*, keeps_discriminator: bool = False) -> Iterator[None]:
         return keras.Model([image, z], output, name=config.generator)
 
     def build_discriminator(config, *, dtype):
-        pair = keras.Input([None, None, config.input_channels + config.output_channels])
+        channels = config.output_channels + config.input_channels * config.conditional
+        pair = keras.Input([None, None, channels])
         x = keras.layers.Conv2D(1, 8, strides=8, dtype=dtype)(pair)
         return keras.Model(pair, keras.layers.Activation("linear", dtype="float32")(x))
 
