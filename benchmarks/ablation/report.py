@@ -20,10 +20,10 @@ from matplotlib.figure import Figure
 from benchmarks.ablation import claims
 from benchmarks.ablation.grids import GRID_TITLES, GRIDS, VARIANTS
 from benchmarks.ablation.runs import Outcome
-from pix2pix_tf import files, grids
+from pix2pix_tf import files, grids, metrics
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
-from pix2pix_tf.evaluation import colour, runner, score, spectrum
+from pix2pix_tf.evaluation import colour, runner, spectrum
 
 JSON_FILE, MARKDOWN_FILE, PAGE = "ablation.json", "ablation.md", "ablation.html"
 NUM_SAMPLES = 3  # Draws of the noise for each input, for their diversity.
@@ -212,7 +212,7 @@ def _about(outcomes: Sequence[Outcome], command: str) -> Section:
 
 
 def _scores_section(outcomes: Sequence[Outcome]) -> Section:
-    rows = [[_COLUMNS[name], score.KINDS[name].meaning] for name in _measured_columns(outcomes)]
+    rows = [[_COLUMNS[name], metrics.METRICS[name].meaning] for name in _measured_columns(outcomes)]
     return Section("The columns of the tables", headings=["score", "meaning"], rows=rows)
 
 

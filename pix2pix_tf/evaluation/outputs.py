@@ -113,29 +113,15 @@ class FolderOutputs:
         value_range: tuple[float, float] | None = None,
     ):
         folder = pathlib.Path(folder)
-        if not files.is_folder(folder):
-            raise MissingInputError(
-                f"There is no folder '{folder}'. Pass the folder of the translated pictures."
-            )
-        wanted = {name + suffix: name for name in pairs}
-        self._paths: dict[str, pathlib.Path] = {}
-        extra = []
-        for path in images.list_images(folder):
-            name = wanted.get(path.stem)
-            if name is None:
-                extra.append(path.name)
-            elif name in self._paths:
-                raise InputError(
-                    f"'{self._paths[name]}' and '{path}' have the same name but for the suffix, so "
-                    "which one is meant is not clear. Take one of them out."
-                )
-            else:
-                self._paths[name] = path
+        found = pictures_of(folder)
+        self._paths = {name: found[name + suffix] for name in pairs if name + suffix in found}
+        used = set(self._paths.values())
+        extra = [path.name for path in found.values() if path not in used]
         if not self._paths:
-            found = f"has {_listed(extra)}" if extra else "holds no pictures"
             raise MissingInputError(
-                f"No picture in '{folder}' has the name of a pair: it {found}, and the pairs are "
-                f"called {_listed(list(wanted))}. Rename the pictures, or give --outputs_suffix."
+                f"No picture in '{folder}' has the name of a pair: it has {_listed(extra)}, and "
+                f"the pairs are called {_listed([name + suffix for name in pairs])}. Rename the "
+                "pictures, or give --outputs_suffix."
             )
         self._infos = {path: images.inspect_image(path) for path in self._paths.values()}
         self._value_range = value_range
@@ -173,6 +159,32 @@ class FolderOutputs:
         return images.read_pixels(path, channels=channels, dtype=dtype)[np.newaxis]
 
 
+def pictures_of(folder: str | pathlib.Path) -> dict[str, pathlib.Path]:
+    """Returns the pictures of a folder by name, without suffix.
+
+    Raises:
+        MissingInputError: If there is no such folder, or no picture in it.
+        InputError: If two have the same name.
+    """
+    folder = pathlib.Path(folder)
+    if not files.is_folder(folder):
+        raise MissingInputError(f"There is no folder '{folder}'. Name a folder of pictures.")
+    found: dict[str, pathlib.Path] = {}
+    for path in images.list_images(folder):
+        if path.stem in found:
+            raise InputError(
+                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
+                "which one is meant is not clear. Take one of them out."
+            )
+        found[path.stem] = path
+    if not found:
+        raise MissingInputError(
+            f"'{folder}' has no pictures (files that end in {', '.join(images.IMAGE_SUFFIXES)}). "
+            "Name a folder of pictures."
+        )
+    return found
+
+
 def _check_values(
     infos: Mapping[pathlib.Path, images.ImageInfo], value_range: tuple[float, float] | None
 ) -> int:
@@ -184,7 +196,7 @@ def _check_values(
     for path, info in infos.items():
         if value_range is None and not info.has_full_range:
             raise InputError(
-                f"'{path}' has values of {info.bits} bits that are no unsigned 8 or 16 bits, so "
+                f"'{path}' has values of {info.bits} bits that are not unsigned 8 or 16 bits, so "
                 "which of them are black and white is not known. State them with --outputs_range, "
                 "such as 0,1."
             )
@@ -193,33 +205,25 @@ def _check_values(
                 f"'{path}' has 8 bits, which hold no values up to {value_range[1]:g}. Correct "
                 "--outputs_range."
             )
-    if value_range is not None:
-        return 0
-    return sum(info.bits == 16 for info in infos.values())
+    return 0 if value_range is not None else sum(info.bits == 16 for info in infos.values())
 
 
 def _common_size(infos: Mapping[pathlib.Path, images.ImageInfo]) -> int:
-    sizes = {}
+    first, size = None, 0
     for path, info in infos.items():
-        sizes.setdefault((info.width, info.height), path)
-    if len(sizes) > 1:
-        (first, at_first), (second, at_second) = list(sizes.items())[:2]
-        raise InputError(
-            f"'{at_first}' is {first[0]}x{first[1]} pixels and '{at_second}' {second[0]}x"
-            f"{second[1]}. Bring all pictures to the same size."
-        )
-    ((width, height), path) = next(iter(sizes.items()))
-    if width != height:
-        raise InputError(
-            f"'{path}' is {width}x{height} pixels, and pairs are compared on their central "
-            "square. Crop the pictures to it."
-        )
-    if width < metrics.SMALLEST_SIZE:
-        raise InputError(
-            f"'{path}' is {width}x{height} pixels, too small for SSIM, which needs "
-            f"{metrics.SMALLEST_SIZE}."
-        )
-    return width
+        sides = f"'{path}' is {info.width}x{info.height} pixels"
+        if info.width != info.height:
+            raise InputError(
+                f"{sides}, and pairs are compared on their central square. Crop the pictures to it."
+            )
+        if info.width < metrics.SMALLEST_SIZE:
+            raise InputError(f"{sides}, too small for SSIM, which needs {metrics.SMALLEST_SIZE}.")
+        first, size = first or path, size or info.width
+        if info.width != size:
+            raise InputError(
+                f"{sides}, and '{first}' {size}x{size}. Bring all pictures to the same size."
+            )
+    return size
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -197,7 +197,7 @@ class Recorder:
         """Returns the mean of the best checkpoint's measure, or None if there is no such."""
         if self._best_metric == "none":
             return None
-        measure = metrics.METRICS[self._best_metric]
+        measure = metrics.METRICS[self._best_metric].function
         values = [
             float(
                 measure(
@@ -214,7 +214,8 @@ class Recorder:
             self._manager.save()
             progress.say(f"Saved step {step}.")
             return
-        measure = Measure(name, self._held_out, measured, metrics.LARGER_IS_BETTER[name])
+        larger_is_better = metrics.METRICS[name].better == metrics.MORE
+        measure = Measure(name, self._held_out, measured, larger_is_better)
         self._manager.save(measure)
         best = read_best(self._workdir)
         # None while no value was finite: PSNR of a perfect picture is not.

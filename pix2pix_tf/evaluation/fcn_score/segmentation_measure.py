@@ -13,8 +13,7 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score import confusion
 from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
 from pix2pix_tf.evaluation.fcn_score.segmenter import Segmenter
-from pix2pix_tf.evaluation.measure import MeasuredPair
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.evaluation.measure import MeasuredPair, Score
 
 
 class SegmentationMeasure:
@@ -28,6 +27,7 @@ class SegmentationMeasure:
     """
 
     section = "fcn_score"
+    names = confusion.SCORES
 
     def __init__(
         self, segmenter: Segmenter, truth: Callable[[MeasuredPair], np.ndarray], *, labels: str
@@ -55,27 +55,27 @@ class SegmentationMeasure:
         """Returns both scores and what they rest on; None if every pixel is ignored."""
         if not self._matrices.any():
             return None
-        scored = self._segmenter.classes.scored
-        number, share = confusion.most_frequent_class(self._matrices[1])
+        classes = self._segmenter.classes
+        outputs, photos = self._matrices
         return dict(
             segmenter=dict(
                 weights=self._segmenter.origin,
                 step=self._segmenter.step,
                 weights_sha256=self._segmenter.digest,
-                classes=[kind.name for kind in scored],
+                classes=[kind.name for kind in classes.scored],
             ),
             labels=self._labels,
-            most_frequent_class=dict(name=scored[number].name, share=share),
-            outputs=confusion.scores(self._matrices[0]),
-            ground_truth=confusion.scores(self._matrices[1]),
-            confusion_matrix=self._matrices[0].tolist(),
+            most_frequent_class=confusion.most_frequent_class(photos, classes),
+            outputs=confusion.scores(outputs),
+            ground_truth=confusion.scores(photos),
+            confusion_matrix=outputs.tolist(),
         )
 
     def scores(self, result: dict) -> list[Score]:
         """Returns the three scores, those of the real pictures beside them."""
         return [
             Score(name, result["outputs"][name], ground_truth=result["ground_truth"][name])
-            for name in confusion.SCORES
+            for name in self.names
         ]
 
 
@@ -104,32 +104,30 @@ def prepare(
     table = segmenter.classes
     if direction[-1] != table.photo_side:
         raise InputError(
-            f"direction is {direction}, whose outputs are no photos: the segmenter of {table.name} "
-            f"judges photos, side {table.photo_side} of a pair. Leave --segmenter out."
+            f"direction is {direction}, whose outputs are not photos: the segmenter of "
+            f"{table.name} judges photos, side {table.photo_side} of a pair. Leave --segmenter out."
         )
     notes = [f"The FCN-score is of a segmenter whose weights are {segmenter.origin}."]
     number_of = {name: number for number, name in enumerate(reader.names)}
+    maps = None
     if class_maps:
         maps = ClassMaps(pathlib.Path(class_maps), split, reader.names, table)
-        labels = "class maps"
-
-        def truth(pair: MeasuredPair) -> np.ndarray:
-            source, _ = reader.read_unscaled(number_of[pair.name])
-            return _shown_part(maps.read(pair.name), source.shape[:2], name=pair.name)
-
     else:
-        labels = "nearest colours of the inputs"
         notes.append(
             "Without --class_maps the true classes are told by the nearest colours of the inputs, "
             "before these are scaled, which errs along borders where they were JPEG files."
         )
 
-        def truth(pair: MeasuredPair) -> np.ndarray:
-            source, _ = reader.read_unscaled(number_of[pair.name])
-            source = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
-            class_map = classes.nearest(images.in_colour(source.numpy()), table)
-            return _shown_part(class_map, source.shape[:2], name=pair.name)
+    def truth(pair: MeasuredPair) -> np.ndarray:
+        source, _ = reader.read_unscaled(number_of[pair.name])
+        if maps:
+            class_map = maps.read(pair.name)
+        else:
+            pixels = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
+            class_map = classes.nearest(images.in_colour(pixels.numpy()), table)
+        return _shown_part(class_map, source.shape[:2], name=pair.name)
 
+    labels = "class maps" if maps else "nearest colours of the inputs"
     return lambda: SegmentationMeasure(segmenter, truth, labels=labels), notes
 
 

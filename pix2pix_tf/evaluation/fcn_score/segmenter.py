@@ -31,20 +31,13 @@ _BATCH = 4  # Pictures at a time; bounds the memory, changes no result.
 class Segmenter:
     """Says of each pixel which class it shows.
 
-    Attributes:
-        classes: The table whose indexes `predict` returns.
-        origin: Where the body's weights started: "ImageNet" or "from scratch".
-        crop_size: Pixels; the size it was trained at.
-        step: Of its training; None if that is not known.
-        digest: SHA-256 of the file of its weights; None if they are of no file.
-
     Args:
         model: As `fcn.build_fcn` returns it.
-        classes: What its logits stand for.
-        origin: See above.
-        crop_size: See above; a multiple of 32.
-        step: See above.
-        digest: See above.
+        classes: What its logits stand for; the table whose indexes `predict` returns.
+        origin: Where the body's weights started: "ImageNet" or "from scratch".
+        crop_size: Pixels; the size it was trained at, a multiple of 32.
+        step: How long it was trained; None if that is not known.
+        digest: SHA-256 of the file of its weights; None if they are not from a file.
     """
 
     def __init__(
@@ -57,11 +50,8 @@ class Segmenter:
         step: int | None = None,
         digest: str | None = None,
     ):
-        self.classes = classes
-        self.origin = origin
-        self.crop_size = crop_size
-        self.step = step
-        self.digest = digest
+        self.classes, self.origin, self.crop_size = classes, origin, crop_size
+        self.step, self.digest = step, digest
         size = [crop_size, crop_size]
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
 
@@ -130,19 +120,16 @@ def load(folder: str | pathlib.Path) -> Segmenter:
     """Returns the segmenter of a folder.
 
     Raises:
-        MissingInputError: If there is no such folder, or it holds no segmenter.
+        MissingInputError: If there is no such folder, or it is not a segmenter.
         InputError: If a file of it is damaged.
     """
     info = read_info(folder)
     try:
-        classes = ClassTable(
-            info["classes"]["name"],
-            tuple(
-                LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
-                for kind in info["classes"]["classes"]
-            ),
-            info["classes"]["photo_side"],
-        )
+        kinds = [
+            LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
+            for kind in info["classes"]["classes"]
+        ]
+        classes = ClassTable(info["classes"]["name"], tuple(kinds), info["classes"]["photo_side"])
         config, origin = SegmenterConfig(**info["config"]), info["origin"]
     except (KeyError, TypeError) as error:
         raise InputError(
@@ -175,16 +162,13 @@ def read_info(folder: str | pathlib.Path) -> dict:
     path = pathlib.Path(folder) / INFO
     if not path.is_file():
         raise MissingInputError(
-            f"'{folder}' holds no segmenter: there is no {INFO}. Pass the --output of python -m "
+            f"'{folder}' is not a segmenter: there is no {INFO}. Pass the --output of python -m "
             "pix2pix_tf.evaluation.train_segmenter, after its first validation."
         )
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"'{path}' is not JSON ({error}). Train the segmenter again.") from None
-    if not isinstance(info, dict):
-        raise InputError(f"'{path}' is not a JSON object. Train the segmenter again.")
-    return info
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"'{path}' is damaged ({error}). Train the segmenter again.") from None
 
 
 def write_info(

@@ -40,7 +40,6 @@ TRAINING = "training.json"
 BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.
 _CHECKPOINT = "checkpoint"
 _LEARNING_RATES = {FROM_SCRATCH: 1e-3, IMAGENET: 1e-4}  # Where none is given.
-_VGG_FILE = "the weights of keras.applications' VGG16 without its top"
 _MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps")  # Where things are, not what they are.
 
 
@@ -70,7 +69,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
 
     Raises:
         InputError: If the data or the weights of the body cannot be used, or the folder
-            holds another training.
+            is of another training.
         NonFiniteLossError: If a loss is not finite, naming the step.
     """
     output = pathlib.Path(output)
@@ -85,8 +84,19 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     config = dataclasses.replace(
         config, learning_rate=config.learning_rate or _LEARNING_RATES[origin]
     )
-    training, validation = (_read(config, split, table) for split in ("train", "val"))
-    test = _read(config, "test", table) if _has_test(config) else None
+    photos = {
+        split: segmenter_data.read_photos(
+            config.dataset,
+            split,
+            table,
+            size=config.crop_size,
+            data_dir=config.data_dir,
+            class_maps=config.class_maps,
+        )
+        for split in ("train", "val", "test")
+        if split != "test" or _has_test(config)
+    }
+    training = photos.pop("train")
 
     rate = LinearDecay(
         config.learning_rate, num_steps=config.num_steps, decay_steps=config.num_steps
@@ -109,37 +119,32 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         text = json.dumps(settings, indent=1) + "\n"
         files.write_atomically(output / TRAINING, text.encode())
     print(
-        f"{len(training.names)} photos to train, {len(validation.names)} to validate; body: "
+        f"{len(training.names)} photos to train, {len(photos['val'].names)} to validate; body: "
         f"{origin}; learning rate {config.learning_rate:g}; {config.precision}.",
         flush=True,
     )
     weights = segmenter_data.class_weights(training, table, power=config.class_weight_power)
     step = _make_step(state, weights)
     segmenter = Segmenter(model, table, origin=origin, crop_size=config.crop_size)
+    about = dict(classes=table, origin=origin, config=config)
 
     def validate(progress: Progress) -> None:
-        matrix = score_photos(segmenter, validation)
-        measured = confusion.scores(matrix)
+        measured = score_photos(segmenter, photos["val"])
         is_best = measured[BEST_METRIC] > float(state.best)
+        number = int(state.step)
         if is_best:
             state.best.assign(measured[BEST_METRIC])
             files.write_atomically(output / WEIGHTS, keras_compat.weights_file(model))
-            write_info(
-                output,
-                classes=table,
-                origin=origin,
-                config=config,
-                step=int(state.step),
-                val=_described(matrix, table),
-            )
-        manager.save(checkpoint_number=int(state.step))
-        progress.say(
-            f"step {int(state.step)}, val: {score_text(measured)}{', kept' if is_best else ''}"
-        )
+            write_info(output, **about, step=number, val=measured)
+        manager.save(checkpoint_number=number)
+        progress.say(f"step {number}, val: {score_text(measured)}{', kept' if is_best else ''}")
 
     if not _run_steps(config, state, step, training, validate, manager):
         return None
-    return _score_best(config, output, dict(val=validation, test=test))
+    best = load(output)  # In float32.
+    measured = {split: score_photos(best, found) for split, found in photos.items()}
+    write_info(output, **about, step=best.step, **measured)
+    return read_info(output)
 
 
 def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterConfig, str | None]:
@@ -154,11 +159,9 @@ def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterCon
     resolved = precision.resolve_precision(config.precision)
     if saved is None:
         return dataclasses.replace(config, precision=resolved), None
-    if config.precision == "auto":
-        resolved = saved["precision"]
     config = dataclasses.replace(
         config,
-        precision=resolved,
+        precision=saved["precision"] if config.precision == "auto" else resolved,
         learning_rate=config.learning_rate or saved.get("learning_rate"),
     )
     differences = [
@@ -166,22 +169,19 @@ def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterCon
         for name, value in dataclasses.asdict(config).items()
         if name not in _MAY_CHANGE_ON_RESUME and saved.get(name) != value
     ]
+    if saved["keras"].split(".")[0] != keras.__version__.split(".")[0]:
+        # The optimizer's state does not travel between them; the segmenter itself does.
+        differences.append(f"Keras (was {saved['keras']}, now {keras.__version__})")
     if differences:
         raise InputError(
-            f"'{output}' holds a training with other settings: {'; '.join(differences)}. Use its "
+            f"'{output}' is a training with other settings: {'; '.join(differences)}. Use its "
             "settings, or another --output."
-        )
-    if saved["keras"].split(".")[0] != keras.__version__.split(".")[0]:
-        raise InputError(
-            f"'{output}' was written with Keras {saved['keras']}, and this is Keras "
-            f"{keras.__version__}: the optimizer's state does not travel between them. Go on with "
-            f"Keras {saved['keras']}; the segmenter itself can be used with both."
         )
     return config, saved["origin"]
 
 
 def read_training(output: pathlib.Path) -> dict | None:
-    """Returns the settings of a training that a folder holds, or None.
+    """Returns the settings of the training in a folder, or None if there is none.
 
     Raises:
         InputError: If their file is damaged.
@@ -207,46 +207,44 @@ def _build_model(
         config: The settings.
         table: The classes.
         dtype: Keras' policy.
-        origin: Of a training that is continued, whose checkpoint has the weights; None
-            for a new one, which starts as `config.body_weights` says.
+        origin: Origin in a training that is continued, whose checkpoint has the weights;
+            None for a new one, which starts as `config.body_weights` says.
     """
 
-    def build(batch_norm: bool) -> keras.Model:
+    def build(origin: str) -> keras.Model:
         return fcn.build_fcn(
             len(table.scored),
             base_filters=config.base_filters,
-            batch_norm=batch_norm,
+            batch_norm=origin == FROM_SCRATCH,
             dtype=dtype,
         )
 
-    if origin is not None:
-        return build(origin == FROM_SCRATCH), origin
     weights = config.body_weights
     fits = fcn.can_take_imagenet(config.base_filters)
-    if weights not in ("auto", "none") and not fits:
+    if origin is None and (weights == "none" or (weights == "auto" and not fits)):
+        origin = FROM_SCRATCH
+    if origin is not None:
+        return build(origin), origin
+    if not fits:
         raise InputError(
             f"body_weights is {weights!r}, but base_filters {config.base_filters} is not the width "
             "of VGG-16. Use base_filters 64, or body_weights none."
         )
-    if weights not in ("auto", "none", "imagenet") and not pathlib.Path(weights).is_file():
-        raise InputError(
-            f"body_weights is {weights!r}, and there is no such file. Use auto, imagenet, none, or "
-            f"{_VGG_FILE}."
-        )
-    if weights == "none" or not fits:
-        return build(batch_norm=True), FROM_SCRATCH
-    model = build(batch_norm=False)
+    model = build(IMAGENET)
     try:
         fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
     except Exception as error:  # Keras raises a bare one for what urllib refuses.
-        reason = first_line(error)
         if weights != "auto":
             raise InputError(
-                f"body_weights is {weights!r}, which could not be loaded ({reason}). Use "
-                f"{_VGG_FILE}, or body_weights none."
+                f"body_weights is {weights!r}, which could not be loaded ({first_line(error)}). "
+                "Use auto, imagenet, none, or a file of the weights of keras.applications' VGG16 "
+                "without its top."
             ) from None
-        print(f"ImageNet weights are not available ({reason}): the body starts from scratch.")
-        return build(batch_norm=True), FROM_SCRATCH
+        print(
+            f"ImageNet weights are not available ({first_line(error)}): the body starts from "
+            "scratch."
+        )
+        return build(FROM_SCRATCH), FROM_SCRATCH
     return model, IMAGENET
 
 
@@ -255,17 +253,6 @@ def _has_test(config: SegmenterConfig) -> bool:
     has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
     has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
     return bool(has_photos) and has_maps
-
-
-def _read(config: SegmenterConfig, split: str, table: ClassTable) -> Photos:
-    return segmenter_data.read_photos(
-        config.dataset,
-        split,
-        table,
-        size=config.crop_size,
-        data_dir=config.data_dir,
-        class_maps=config.class_maps,
-    )
 
 
 def _restore(manager: tf.train.CheckpointManager, output: pathlib.Path) -> None:
@@ -335,44 +322,21 @@ def _run_steps(config, state, step, photos: Photos, validate, manager) -> bool:
     return True
 
 
-def score_photos(segmenter: Segmenter, photos: Photos) -> np.ndarray:
-    """Returns the confusion matrix over all photos, int64 `[K, K]`."""
+def score_photos(segmenter: Segmenter, photos: Photos) -> dict:
+    """Returns the scores of a segmenter on photos, as `segmenter.json` has them."""
     size = photos.class_maps.shape[1:]
     matrix = 0
     for pixels, truth in zip(photos.pixels, photos.class_maps):
         image = images.normalize_image(pixels).numpy()[np.newaxis]
         predicted = segmenter.predict(image, size=size)[0]
         matrix += confusion.confusion_matrix(truth, predicted, segmenter.classes)
-    return matrix
+    return dict(
+        confusion.scores(matrix),
+        most_frequent_class=confusion.most_frequent_class(matrix, segmenter.classes),
+        confusion_matrix=matrix.tolist(),
+    )
 
 
 def score_text(measured: dict) -> str:
     """Returns the three scores as a person reads them."""
     return ", ".join(f"{name.replace('_', ' ')} {measured[name]:.3f}" for name in confusion.SCORES)
-
-
-def _described(matrix: np.ndarray, table: ClassTable) -> dict:
-    """Returns the scores of a matrix for `segmenter.json`."""
-    number, share = confusion.most_frequent_class(matrix)
-    return dict(
-        confusion.scores(matrix),
-        most_frequent_class=dict(name=table.scored[number].name, share=share),
-        confusion_matrix=matrix.tolist(),
-    )
-
-
-def _score_best(
-    config: SegmenterConfig, output: pathlib.Path, splits: dict[str, Photos | None]
-) -> dict:
-    """Scores the weights that were kept, in float32, and writes the final `segmenter.json`."""
-    best = load(output)
-    step = read_info(output)["step"]
-    measured = {
-        split: _described(score_photos(best, photos), best.classes)
-        for split, photos in splits.items()
-        if photos is not None
-    }
-    write_info(
-        output, classes=best.classes, origin=best.origin, config=config, step=step, **measured
-    )
-    return read_info(output)

@@ -26,6 +26,7 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
 _RESULTS_COMMAND = "results"
+_ORIGIN = ("dataset", "split", "direction")  # What evaluate records of the pairs.
 _EVALUATION_FILE = "evaluation.json"  # Beside the pictures that evaluate wrote.
 
 
@@ -34,17 +35,20 @@ def define_flags() -> None:
     flags.DEFINE_multi_string(
         "algorithm", [], "NAME=DIR: outputs of an algorithm. Once for each of several."
     )
-    flags.DEFINE_string("targets", "", "Folder of the real pictures, of the outputs' names.")
+    flags.DEFINE_string("targets", "", "Folder of the real pictures, named as the outputs.")
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one that evaluate measured on.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: Keras' own cache.")
     flags.DEFINE_enum(
         "split",
         "",
         ("", "train", "val", "test"),
-        "Of the data set. Empty: as evaluate has it; else test or val.",
+        "Split of the data set. Empty: as evaluate has it; else test or val.",
     )
     flags.DEFINE_enum(
-        "direction", "", ("", "AtoB", "BtoA"), "Of the data set. Empty: as evaluate has it."
+        "direction",
+        "",
+        ("", "AtoB", "BtoA"),
+        "Direction in the data set. Empty: as evaluate has it.",
     )
     flags.DEFINE_string("output", None, "Folder of the study; not there yet.", required=True)
     flags.DEFINE_integer(
@@ -119,7 +123,7 @@ def _find_targets(algorithms: dict[str, pathlib.Path]):
 
     options = flags.FLAGS
     if options.targets:
-        for flag in ("dataset", "data_dir", "split", "direction"):
+        for flag in (*_ORIGIN, "data_dir"):
             if getattr(options, flag):
                 raise InputError(f"--targets and --{flag} were given. Pass one of the two.")
         return build.targets_of_folder(pathlib.Path(options.targets))
@@ -156,34 +160,28 @@ def _find_origin(algorithms: dict[str, pathlib.Path]) -> dict[str, str]:
     Raises:
         InputError: If records contradict the flags or one another, or the data set is not known.
     """
-    options = flags.FLAGS
-    given = {name: getattr(options, name) for name in ("dataset", "split", "direction")}
-    records = {name: _read_origin(folder) for name, folder in algorithms.items()}
-    known = {name: record for name, record in records.items() if record}
-    for name, record in known.items():
-        for flag, value in given.items():
-            if value and not _is_same(flag, value, record[flag]):
-                raise InputError(
-                    f"--{flag} is {value!r}, and {name!r} was measured on {record[flag]!r}, by "
-                    f"'{algorithms[name] / _EVALUATION_FILE}'. Leave the flag out; or, if that "
-                    "file is wrong, name the folder of the pictures themselves in --algorithm."
-                )
-    without = [name for name in records if name not in known]
-    if without and not given["dataset"]:
+    said = {name: _read_origin(folder) for name, folder in algorithms.items()}
+    unknown = [name for name, record in said.items() if record is None]
+    if unknown and not flags.FLAGS.dataset:
         raise InputError(
             "Which pictures are the real ones is not known: there is no "
-            f"'{algorithms[without[0]] / _EVALUATION_FILE}'. Pass --dataset and --direction, or "
+            f"'{algorithms[unknown[0]] / _EVALUATION_FILE}'. Pass --dataset and --direction, or "
             "--targets."
         )
-    if not known:
-        return given
-    (first, origin), *others = known.items()
-    for name, other in others:
-        if not all(_is_same(key, other[key], origin[key]) for key in origin):
-            raise InputError(
-                f"{first!r} was measured on {origin} and {name!r} on {other}. Evaluate both on the "
-                "same data."
-            )
+    said["the flags"] = {key: getattr(flags.FLAGS, key) for key in _ORIGIN}
+    origin = {}
+    for key in _ORIGIN:
+        values = {who: record[key] for who, record in said.items() if record and record[key]}
+        first, value = next(iter(values.items()), ("", ""))
+        for who, other in values.items():
+            if not _is_same(key, other, value):
+                raise InputError(
+                    f"The {key} of {first!r} is {value!r}, and that of {who!r} {other!r}. Evaluate "
+                    "all on the same data, and leave such flags out; or, if an "
+                    f"{_EVALUATION_FILE} is wrong, name the folder of the pictures themselves in "
+                    "--algorithm."
+                )
+        origin[key] = value
     return origin
 
 
@@ -201,18 +199,18 @@ def _read_origin(folder: pathlib.Path) -> dict[str, str] | None:
         InputError: If its record does not say so.
     """
     path = folder / _EVALUATION_FILE
+    if not path.is_file():
+        return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        origin = {key: found[key] for key in ("dataset", "split", "direction")}
-        if not all(isinstance(value, str) for value in origin.values()):
-            raise TypeError
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        origin = {key: found[key] for key in _ORIGIN}
     except (OSError, ValueError, KeyError, TypeError):
+        origin = {}
+    if not origin or not all(isinstance(value, str) for value in origin.values()):
         raise InputError(
             f"'{path}' does not say what was measured. Write it again with python -m "
             "pix2pix_tf.evaluate, or pass --targets."
-        ) from None
+        )
     return origin
 
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pix2pix_tf import files
 from pix2pix_tf.data import augment, images, pairs
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation.outputs import pictures_of
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
 SITE = pathlib.Path(__file__).resolve().parent / "site"
@@ -29,14 +30,18 @@ DESCRIPTION_FILE = "description.js"
 PICTURES_FOLDER = "pictures"
 # What python -m pix2pix_tf.evaluate puts the pictures in, below its --output.
 _OUTPUTS_FOLDER = "outputs"
-_MOST_NAMES_SHOWN = 5
 
 
-@dataclasses.dataclass(frozen=True)
-class Targets:
-    """The true pictures: `read(name)` returns pixels `[height, width, 3]`, uint8."""
+class Targets(NamedTuple):
+    """The real pictures.
 
-    what: str  # For messages: where they come from.
+    Attributes:
+        what: Where they come from, for messages.
+        names: One a pair.
+        read: Returns the pixels of a name, uint8 `[height, width, 3]`.
+    """
+
+    what: str
     names: Sequence[str]
     read: Callable[[str], np.ndarray]
 
@@ -53,7 +58,7 @@ class Settings:
     num_trials: int = protocol.NUM_TRIALS
     exposure_ms: int = protocol.EXPOSURE_MS
     pairing: str = "same"
-    notice: str = ""  # Of who runs the study; shown before it starts.
+    notice: str = ""  # Who runs the study; shown before it starts.
 
     def __post_init__(self):
         if self.num_practice < 0 or self.num_trials < 1:
@@ -74,7 +79,7 @@ def targets_of_folder(folder: pathlib.Path) -> Targets:
     Raises:
         InputError: If there are none, or two have one name.
     """
-    found = _pictures_of(folder)
+    found = pictures_of(folder)
     return Targets(f"'{folder}'", list(found), lambda name: _read_rgb(found[name]))
 
 
@@ -113,9 +118,8 @@ def find_outputs(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     Raises:
         InputError: If there are none, or two have one name.
     """
-    folder = pathlib.Path(folder)
-    within = folder / _OUTPUTS_FOLDER
-    return _pictures_of(within if within.is_dir() else folder)
+    within = pathlib.Path(folder) / _OUTPUTS_FOLDER
+    return pictures_of(within if within.is_dir() else folder)
 
 
 def build(
@@ -177,28 +181,6 @@ def build(
     return description
 
 
-def _pictures_of(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Returns the image files of a folder by name, without suffix."""
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise MissingInputError(f"There is no folder '{folder}'. Name a folder of pictures.")
-    found = {}
-    for path in images.list_images(folder):
-        if path.stem in found:
-            raise InputError(
-                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
-                "which one is meant is not clear. Take one of them out."
-            )
-        found[path.stem] = path
-    if not found:
-        raise MissingInputError(
-            f"'{folder}' holds no pictures (0 files that end in "
-            f"{', '.join(images.IMAGE_SUFFIXES)}). Write them with python -m pix2pix_tf.evaluate "
-            "or python -m pix2pix_tf.translate."
-        )
-    return found
-
-
 def _read_rgb(path: pathlib.Path) -> np.ndarray:
     images.inspect_image(path)  # Its refusals say what to do.
     return images.read_pixels(path, channels=3)
@@ -214,12 +196,10 @@ def _common_names(outputs: Mapping[str, Mapping[str, pathlib.Path]], targets: Ta
     for algorithm, found in outputs.items():
         strangers = sorted(found.keys() - real)
         if strangers:
-            shown = ", ".join(strangers[:_MOST_NAMES_SHOWN])
             raise InputError(
                 f"{len(strangers)} of the {len(found)} outputs of {algorithm!r} have no real "
-                f"picture of the same name in {targets.what}: {shown}"
-                f"{', ...' if len(strangers) > _MOST_NAMES_SHOWN else ''}. Name the data that the "
-                "outputs were made from."
+                f"picture of the same name in {targets.what}, the first being '{strangers[0]}'. "
+                "Name the data that the outputs were made from."
             )
     return sorted(real.intersection(*outputs.values()))
 
@@ -242,38 +222,35 @@ def _encode_pair(
     name: str, targets: Targets, outputs: Mapping[str, Mapping[str, pathlib.Path]]
 ) -> dict[tuple[str | None, str], bytes]:
     """Returns the PNG files of a pair: the real picture and the fake of each algorithm."""
-    fakes = {algorithm: _read_rgb(found[name]) for algorithm, found in outputs.items()}
-    sizes = {algorithm: fake.shape[:2] for algorithm, fake in fakes.items()}
+    pictures = {algorithm: _read_rgb(found[name]) for algorithm, found in outputs.items()}
+    sizes = {algorithm: fake.shape[:2] for algorithm, fake in pictures.items()}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{w}x{h} of {algorithm!r}" for algorithm, (h, w) in sizes.items())
         raise InputError(
             f"The outputs of '{name}' have different sizes: {listed}. Pictures of one pair are "
             "compared at one size: translate at the same size with each."
         )
-    real = _fit(targets.read(name), next(iter(sizes.values())), name=name, what=targets.what)
-    encoded = {(None, name): images.encode_image(real, ".png")}
-    for algorithm, fake in fakes.items():
-        encoded[algorithm, name] = images.encode_image(fake, ".png")
-    return encoded
+    size = next(iter(sizes.values()))
+    pictures[None] = _fit(targets.read(name), size, what=f"'{name}' in {targets.what}")
+    return {(key, name): images.encode_image(x, ".png") for key, x in pictures.items()}
 
 
-def _fit(real: np.ndarray, size: tuple[int, int], *, name: str, what: str) -> np.ndarray:
+def _fit(real: np.ndarray, size: tuple[int, int], *, what: str) -> np.ndarray:
     """Returns a real picture at the size of its fake, as `python -m pix2pix_tf.evaluate` has it.
 
     Args:
         real: `[height, width, 3]`.
         size: Height and width of the fake, in pixels.
-        name: Of the pair, for the message.
-        what: Where the real pictures come from, for the message.
+        what: Names the real picture, for the message.
     """
     height, width = size
     if real.shape[:2] == size:
         return real
     if height != width:
         raise InputError(
-            f"The output of '{name}' is {width}x{height} pixels and its real picture in {what} "
-            f"{real.shape[1]}x{real.shape[0]}. Bring them to the same size; only a square output "
-            "is taken for the middle of a larger picture."
+            f"{what} is {real.shape[1]}x{real.shape[0]} pixels, and its output is "
+            f"{width}x{height}. Bring them to the same size; only a square output is taken for "
+            "the middle of a larger picture."
         )
     scaled = augment.resize_to_cover(real, height).numpy()
     top, left = ((side - height) // 2 for side in scaled.shape[:2])
@@ -283,11 +260,10 @@ def _fit(real: np.ndarray, size: tuple[int, int], *, name: str, what: str) -> np
 def _write(output: pathlib.Path, description: dict, contents: Mapping[str, bytes]) -> None:
     """Writes the folder beside its place, then renames it."""
     files.make_output_folder(output.parent)
-    unfinished = output.parent / f".{output.name}.{os.getpid()}"
     # A blurred picture makes a smaller file. Decoders stop at the end of the image, so that
     # zeros behind it change nothing but the size.
     num_bytes = max(map(len, contents.values()))
-    try:
+    with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
         shutil.copytree(SITE, unfinished)
         (unfinished / PICTURES_FOLDER).mkdir()
         for name, png in contents.items():
@@ -296,6 +272,3 @@ def _write(output: pathlib.Path, description: dict, contents: Mapping[str, bytes
         text = f"'use strict';\nconst DESCRIPTION = {json.dumps(description, indent=1)};\n"
         (unfinished / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
         unfinished.rename(output)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
