@@ -185,11 +185,8 @@ def _open_folder(options):
 def _open_reference(options, config: TrainConfig, size: tuple[int, int], *, splits=("test", "val")):
     from pix2pix_tf.evaluation import reference
 
-    config = dataclasses.replace(
-        config,
-        dataset=options.dataset or config.dataset,
-        data_dir=options.data_dir or config.data_dir,
-    )
+    dataset, data_dir = options.dataset or config.dataset, options.data_dir or config.data_dir
+    config = dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
     height, width = size
     return reference.open_reference(
         config,

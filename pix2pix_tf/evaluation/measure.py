@@ -102,11 +102,7 @@ class Measure(Protocol):
         """Returns everything about all pairs, for JSON; None if it cannot be measured."""
 
     def scores(self, result: dict) -> list[Score]:
-        """Returns the numbers to compare models by.
-
-        Args:
-            result: What `result` returned.
-        """
+        """Returns the numbers to compare models by, of what `result` returned."""
 
 
 def figure_png(figure: Figure) -> bytes:

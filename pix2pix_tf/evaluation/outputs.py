@@ -1,16 +1,26 @@
-"""Where outputs come from: a model that is asked, or a folder that another program wrote."""
+"""Where outputs come from: a model that is asked, or a folder that another program wrote.
+
+Both have:
+
+    size          pixels of their sides, if they are square; else (height, width)
+    num_samples   draws of each input
+    names         of the pairs that have outputs; None for all there are
+    notes         what a reader of the results should know
+    about         the same for programs: kind, name and step
+    draws(example, number)   `MeasuredPair.draws` for pair `number`
+"""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Union
 
 import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, metrics
-from pix2pix_tf.data import augment, images
+from pix2pix_tf.data import images
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.inference.translator import Translator
@@ -18,37 +28,18 @@ from pix2pix_tf.inference.translator import Translator
 _MOST_NAMES_SHOWN = 5
 
 
-class Outputs(Protocol):
-    """Outputs of pairs.
-
-    Attributes:
-        size: Pixels of their sides, if they are square; else (height, width).
-        num_samples: Draws of each input.
-        names: Of the pairs that have outputs; None for all there are.
-        notes: What a reader of the results should know.
-        about: The same for programs: kind, name and step.
-    """
-
-    size: augment.Size
-    num_samples: int
-    names: Collection[str] | None
-    notes: list[str]
-    about: dict
-
-    def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns `MeasuredPair.draws` for pair `number`."""
-
-
 class ModelOutputs:
     """What a model makes of each source, with noise of its own for each draw.
 
     Args:
         translate: The model.
-        name: Of the model, for the record.
-        num_pairs: Of the split; the noise of further draws follows from it.
-        seed: Of the noise.
+        name: Name of the model, for the record.
+        num_pairs: Pairs of the split; the noise of further draws follows from it.
+        seed: Seed of the noise.
         num_samples: Draws of each input.
     """
+
+    names = None
 
     def __init__(
         self,
@@ -59,18 +50,15 @@ class ModelOutputs:
         seed: int = 0,
         num_samples: int = 1,
     ):
-        self._translate = translate
-        self._num_pairs = num_pairs
-        self._seed = seed
+        self._translate, self._num_pairs, self._seed = translate, num_pairs, seed
         height, width = translate.config.crop_shape
         self.size = height if height == width else (height, width)
         self.num_samples = num_samples
-        self.names = None
         self.notes: list[str] = []
         self.about = dict(kind="model", name=name, step=translate.step)
 
     def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns the draws for pair `number`; see `Outputs`."""
+        """Returns what the model makes of pair `number`."""
         source = example.source[0].numpy()
         draws = [
             self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
@@ -147,7 +135,7 @@ class FolderOutputs:
         )
 
     def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns the one picture of a pair; see `Outputs`.
+        """Returns the one picture of a pair.
 
         It has the 8 or 16 bits of its file; with a range of its own it is float32 in [-1, 1].
         """
@@ -157,6 +145,9 @@ class FolderOutputs:
             return image[np.newaxis]
         dtype = tf.uint16 if self._infos[path].bits == 16 else tf.uint8
         return images.read_pixels(path, channels=channels, dtype=dtype)[np.newaxis]
+
+
+Outputs = Union[ModelOutputs, FolderOutputs]
 
 
 def pictures_of(folder: str | pathlib.Path) -> dict[str, pathlib.Path]:

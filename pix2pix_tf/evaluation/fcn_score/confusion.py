@@ -22,15 +22,12 @@ SCORES = ("per_pixel_accuracy", "per_class_accuracy", "class_iou")
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: ClassTable) -> np.ndarray:
-    """Counts the pixels of each true class by the class they were taken for.
+    """Returns int64 `[K, K]` for K scored classes: row the truth, column the prediction.
 
     Args:
         truth: Class maps, integers of any shape; `IGNORED` pixels are not counted.
         predicted: The same shape, scored classes only.
-        classes: Of both.
-
-    Returns:
-        int64 `[K, K]` for K scored classes: row the truth, column the prediction.
+        classes: The classes of both.
 
     Raises:
         ValueError: If the shapes differ, or a value is not a class.

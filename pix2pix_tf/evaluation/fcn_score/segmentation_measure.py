@@ -43,13 +43,10 @@ class SegmentationMeasure:
         truth = self._truth(pair)
         both = np.stack([pair.output_rgb, pair.target_rgb])
         found = self._segmenter.predict(both, size=truth.shape)
-        matrices = [
-            confusion.confusion_matrix(truth, one, self._segmenter.classes) for one in found
-        ]
-        self._matrices += matrices
-        counted = matrices[0].sum()
-        share = float(np.trace(matrices[0]) / counted) if counted else None
-        return {"per_pixel_accuracy": share}
+        own = [confusion.confusion_matrix(truth, one, self._segmenter.classes) for one in found]
+        self._matrices += own
+        counted = own[0].sum()
+        return {"per_pixel_accuracy": float(np.trace(own[0]) / counted) if counted else None}
 
     def result(self) -> dict | None:
         """Returns both scores and what they rest on; None if every pixel is ignored."""
@@ -91,11 +88,11 @@ def prepare(
 
     Args:
         segmenter: Trained on real pictures.
-        direction: Of the translation, whose outputs have to be such pictures.
+        direction: Direction of the translation, whose outputs have to be such pictures.
         class_maps: Folder of the true classes, see `ClassMaps`; "" to tell
             them by the colours of the inputs.
-        split: Of the pairs.
-        reader: Of the pairs; the truth is found at the resolution of its files.
+        split: The split of the pairs.
+        reader: The pairs; the truth is found at the resolution of their files.
 
     Raises:
         MissingInputError: If class maps are missing.
@@ -120,42 +117,17 @@ def prepare(
 
     def truth(pair: MeasuredPair) -> np.ndarray:
         source, _ = reader.read_unscaled(number_of[pair.name])
+        height, width = source.shape[:2]
+        if height != width:
+            raise InputError(
+                f"The pictures of pair '{pair.name}' are {width}x{height} pixels. The FCN-score "
+                "needs square ones, as the paper's are: scale both to a square."
+            )
         if maps:
-            class_map = maps.read(pair.name)
-        else:
-            pixels = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
-            class_map = classes.nearest(images.in_colour(pixels.numpy()), table)
-        return _shown_part(class_map, source.shape[:2], name=pair.name)
+            # Of any shape: the paper's Cityscapes are views of 2:1 that were squeezed.
+            return maps.read(pair.name)
+        pixels = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
+        return classes.nearest(images.in_colour(pixels.numpy()), table)
 
     labels = "class maps" if maps else "nearest colours of the inputs"
     return lambda: SegmentationMeasure(segmenter, truth, labels=labels), notes
-
-
-def _shown_part(class_map: np.ndarray, size: tuple[int, int], *, name: str) -> np.ndarray:
-    """Returns the part of a class map that is compared: what the pair's central square shows.
-
-    Of square pictures that is all of the map, whatever its shape: the paper's Cityscapes
-    are views of 2:1 that were squeezed to 256x256, and their class maps are of 2:1.
-
-    Args:
-        class_map: Of the whole view.
-        size: (height, width) of the pair's pictures in their files.
-        name: Of the pair.
-
-    Raises:
-        InputError: If the pictures are not square, and the map has another shape.
-    """
-    height, width = size
-    if height == width:
-        return class_map
-    map_height, map_width = class_map.shape
-    # As equal as sides that were rounded to whole pixels can be.
-    if abs(map_height * width - map_width * height) > max(*size, *class_map.shape):
-        raise InputError(
-            f"The class map of '{name}' is {map_width}x{map_height} pixels and its pictures are "
-            f"{width}x{height}, of another shape, so which part of the map they show is not clear. "
-            "Bring the map to the shape of the pictures, without interpolating."
-        )
-    side = min(class_map.shape)
-    row, column = (map_height - side) // 2, (map_width - side) // 2
-    return class_map[row : row + side, column : column + side]

@@ -1,6 +1,6 @@
 """`train(config, output)`: a segmenter from photos and class maps, resumed where it stopped.
 
-Beside what `segmenter` reads, the folder holds `training.json`, the settings, and
+Beside what `segmenter` reads, the folder has `training.json`, the settings, and
 `checkpoint/`, from which the same command resumes.
 """
 
@@ -123,8 +123,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         f"{origin}; learning rate {config.learning_rate:g}; {config.precision}.",
         flush=True,
     )
-    weights = segmenter_data.class_weights(training, table, power=config.class_weight_power)
-    step = _make_step(state, weights)
+    step = _make_step(state, len(table.scored))
     segmenter = Segmenter(model, table, origin=origin, crop_size=config.crop_size)
     about = dict(classes=table, origin=origin, config=config)
 
@@ -162,16 +161,16 @@ def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterCon
     config = dataclasses.replace(
         config,
         precision=saved["precision"] if config.precision == "auto" else resolved,
-        learning_rate=config.learning_rate or saved.get("learning_rate"),
+        learning_rate=config.learning_rate or saved["learning_rate"],
     )
+    # The optimizer's state does not travel between two versions of Keras; the segmenter does.
+    now = dict(dataclasses.asdict(config), keras=keras.__version__.split(".")[0])
+    then = dict(saved, keras=saved["keras"].split(".")[0])
     differences = [
-        f"{name} (was {saved.get(name)!r}, now {value!r})"
-        for name, value in dataclasses.asdict(config).items()
-        if name not in _MAY_CHANGE_ON_RESUME and saved.get(name) != value
+        f"{name} (was {then.get(name)!r}, now {value!r})"
+        for name, value in now.items()
+        if name not in _MAY_CHANGE_ON_RESUME and then.get(name) != value
     ]
-    if saved["keras"].split(".")[0] != keras.__version__.split(".")[0]:
-        # The optimizer's state does not travel between them; the segmenter itself does.
-        differences.append(f"Keras (was {saved['keras']}, now {keras.__version__})")
     if differences:
         raise InputError(
             f"'{output}' is a training with other settings: {'; '.join(differences)}. Use its "
@@ -191,7 +190,7 @@ def read_training(output: pathlib.Path) -> dict | None:
         return None
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-        if {"keras", "origin", "precision"} <= saved.keys():
+        if {"keras", "origin", "precision", "learning_rate"} <= saved.keys():
             return saved
     except (ValueError, AttributeError):
         pass
@@ -211,40 +210,37 @@ def _build_model(
             None for a new one, which starts as `config.body_weights` says.
     """
 
-    def build(origin: str) -> keras.Model:
-        return fcn.build_fcn(
+    def build(origin: str) -> tuple[keras.Model, str]:
+        model = fcn.build_fcn(
             len(table.scored),
             base_filters=config.base_filters,
             batch_norm=origin == FROM_SCRATCH,
             dtype=dtype,
         )
+        return model, origin
 
-    weights = config.body_weights
-    fits = fcn.can_take_imagenet(config.base_filters)
-    if origin is None and (weights == "none" or (weights == "auto" and not fits)):
-        origin = FROM_SCRATCH
     if origin is not None:
-        return build(origin), origin
+        return build(origin)
+    weights, fits = config.body_weights, config.base_filters == fcn.IMAGENET_FILTERS
+    if weights == "none" or (weights == "auto" and not fits):
+        return build(FROM_SCRATCH)
     if not fits:
         raise InputError(
             f"body_weights is {weights!r}, but base_filters {config.base_filters} is not the width "
             "of VGG-16. Use base_filters 64, or body_weights none."
         )
-    model = build(IMAGENET)
+    model, _ = build(IMAGENET)
     try:
         fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
     except Exception as error:  # Keras raises a bare one for what urllib refuses.
+        reason = first_line(error)
         if weights != "auto":
             raise InputError(
-                f"body_weights is {weights!r}, which could not be loaded ({first_line(error)}). "
-                "Use auto, imagenet, none, or a file of the weights of keras.applications' VGG16 "
-                "without its top."
+                f"body_weights is {weights!r}, which could not be loaded ({reason}). Use imagenet, "
+                "none, or a file of the weights of keras.applications' VGG16 without its top."
             ) from None
-        print(
-            f"ImageNet weights are not available ({first_line(error)}): the body starts from "
-            "scratch."
-        )
-        return build(FROM_SCRATCH), FROM_SCRATCH
+        print(f"ImageNet weights are not available ({reason}): the body starts from scratch.")
+        return build(FROM_SCRATCH)
     return model, IMAGENET
 
 
@@ -265,20 +261,16 @@ def _restore(manager: tf.train.CheckpointManager, output: pathlib.Path) -> None:
         ) from None
 
 
-def _make_step(state: _State, class_weights: np.ndarray):
+def _make_step(state: _State, num_classes: int):
     """Returns the compiled step, `step(images, class_maps) -> loss`."""
-    # The last entry is for ignored pixels.
-    weights = tf.constant(np.append(class_weights, 0.0), tf.float32)
-    num_classes = len(class_weights)
 
     @tf.function
     def step(images, class_maps):
-        labels = tf.minimum(class_maps, num_classes)  # IGNORED becomes the last.
-        weight = tf.gather(weights, labels)
+        weight = tf.cast(class_maps < num_classes, tf.float32)  # Not those that are ignored.
         with tf.GradientTape() as tape:
             logits, _ = state.model(images, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels=labels % num_classes, logits=logits
+                labels=tf.where(class_maps < num_classes, class_maps, 0), logits=logits
             )
             loss = tf.math.divide_no_nan(tf.reduce_sum(weight * losses), tf.reduce_sum(weight))
             scaled = state.optimizer.scale_loss(loss)
