@@ -107,7 +107,7 @@ class FolderOutputsTest(tf.test.TestCase):
             (["a.png", "a.bmp"], [32, 32], "a.bmp' and .*a.png'|a.png' and .*a.bmp'"),
             (["a.png"], [(32, 16)], "a.png' is 32x16"),
             (["a.png"], [8], "a.png' is 8x8"),
-            (["a.png", "b.png"], [32, 16], "32x32.*b.png' 16x16"),
+            (["a.png", "b.png"], [32, 16], "b.png' is 16x16.*32x32"),
         )
         for names, sizes, message in cases:
             for path in self.folder.iterdir():
