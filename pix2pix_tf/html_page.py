@@ -12,6 +12,7 @@ _STYLE = """
   h1, h2 { line-height: 1.2; }
   a { color: inherit; }
   table { display: block; overflow-x: auto; border-collapse: collapse; }
+  th, td { vertical-align: top; }
   th { text-align: left; font-weight: normal; padding-right: 2rem; opacity: .7; }
   td { text-align: right; font-variant-numeric: tabular-nums; }
   img { max-width: 100%; }

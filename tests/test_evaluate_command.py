@@ -19,10 +19,10 @@ import tiny_segmenter
 import tiny_training
 from PIL import Image
 
-from pix2pix_tf import evaluate, metrics, run_folder, translate
+from pix2pix_tf import evaluate, metrics, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import features, runner
+from pix2pix_tf.evaluation import runner
 from pix2pix_tf.evaluation.fcn_score import segmenter
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import loop
@@ -188,12 +188,6 @@ class FakeModelTestCase(tf.test.TestCase):
 
 
 class EvaluateTest(FakeModelTestCase):
-    def test_a_folder_that_cannot_be_made_is_refused_first(self):
-        self.output.touch()
-        result = self.evaluate(model=self.output.parent / "no run", exit_code=2)
-        self.assertIn(f"'{self.output}'", result.stderr)
-        self.assertNotIn("no run", result.stderr)
-
     def test_the_split_is_test_then_val_then_refused(self):
         data = self.output.with_name("data")
         shutil.copytree(self.data / "val", data / "val")
@@ -230,41 +224,6 @@ class EvaluateTest(FakeModelTestCase):
         self.assertEqual(set(scores), {"ssim", "ms_ssim", "colour_intersection", "sharpness"})
         self.assertAllClose(list(scores.values()), [1.0] * 4, atol=1e-5)
         self.assertRegex(result.stdout, r"psnr +none")
-
-    def test_a_model_of_12_bits_and_the_files_that_it_wrote(self):
-        folder = tiny_runs.temporary_folder(self)
-        data, run = folder / "data", folder / "run"
-        random = np.random.RandomState(0)
-        for side, most, dtype in (("A", 256, np.uint8), ("B", 4096, np.uint16)):
-            (data / "test" / side).mkdir(parents=True)
-            for number in range(2):
-                values = random.randint(0, most, [_SIZE, _SIZE, 3]).astype(dtype)
-                path = data / "test" / side / f"{number}.png"
-                path.write_bytes(tf.io.encode_png(values).numpy())
-        run.mkdir()
-        config = TrainConfig(crop_size=_SIZE, dataset=str(data), output_range="0,4095")
-        config.save(run)
-
-        # Without noise, since the draws of the two commands are not the same.
-        def darken(images, noise):
-            return images * 0.5 - 0.25
-
-        model = translator.Translator(config, darken)
-        with mock.patch.object(translator, "load", return_value=model):
-            result = command_line.run(
-                translate, f"--model={run}", f"--input={data}/test/A", f"--output={folder}/out"
-            )
-            self.assertEqual(result.exit_code, 0, result.stderr)
-            self.evaluate(model=run)
-        of_model = read(self.output)["mean"]
-        common = (f"{folder}/out", f"--dataset={data}", "--direction=AtoB")
-        result = self.evaluate_folder(*common, "--outputs_range=0,4095")
-        self.assertNotIn("16 bits", result.stdout)
-        self.assertAllClose(read(self.output)["mean"], of_model, rtol=1e-3, atol=1e-3)
-        self.assertGreater(of_model["l1"], 0.3)
-        result = self.evaluate_folder(*common)
-        self.assertIn("2 of 2 pictures have 16 bits", result.stdout)
-        self.assertLess(read(self.output)["mean"]["l1"], 0.1)  # Of values that are nearly black.
 
     def test_pairs_without_a_picture_are_left_out_and_named(self):
         folder = tiny_runs.temporary_folder(self)
@@ -333,14 +292,6 @@ class EvaluateTest(FakeModelTestCase):
         self.assertEqual(found["distribution"]["weights_sha256"], digest)
         self.assertIn("segmenter_kernel_distance", found["scores"])
         self.assertIn("from scratch", result.stdout)
-
-    def test_fid_comes_with_its_note(self):
-        network = mock.Mock(origin="ImageNet", digest=None, frechet_name="fid", kernel_name="kid")
-        network.name = "Inception"
-        network.features = lambda pictures: pictures.mean(axis=(1, 2))
-        with mock.patch.object(features, "find", return_value=(network, [])):
-            result = self.evaluate()
-        self.assertRegex(result.stdout, "note: FID and KID are of 3 outputs and 3 targets")
 
     def test_flags_that_do_not_go_together_are_refused(self):
         folder = ["--model=", "--dataset=x"]

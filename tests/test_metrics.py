@@ -50,16 +50,6 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         expected = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
         self.assertAllClose(metrics.ssim(fake, target), [expected], rtol=1e-3)
 
-    def test_agree_with_tf_image_on_uint8(self):
-        fake, target = (tf.cast(tf.round((x + 1) * 127.5), tf.uint8) for x in noisy(0.4))
-        scaled = [tf.cast(x, tf.float32) / 127.5 - 1 for x in (fake, target)]
-        self.assertAllClose(
-            metrics.psnr(*scaled), tf.image.psnr(fake, target, max_val=255), rtol=1e-4
-        )
-        self.assertAllClose(
-            metrics.ssim(*scaled), tf.image.ssim(fake, target, max_val=255), rtol=1e-3
-        )
-
     @parameterized.parameters(
         *((11, 1), (21, 1), (22, 2), (43, 2), (44, 3), (87, 3), (88, 4), (175, 4), (176, 5)),
         (4096, 5),
@@ -77,14 +67,6 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         fake = clean + tf.random.stateless_normal(clean.shape, seed=[0, 2], stddev=0.3)
         expected = tf.image.ssim_multiscale((fake + 1) / 2, (clean + 1) / 2, max_val=1.0)
         self.assertAllClose(metrics.ms_ssim(fake, clean), expected, rtol=1e-3)
-
-    def test_ms_ssim_of_the_smallest_images_is_ssim(self):
-        fake, target = noisy(0.4)
-        self.assertAllClose(
-            metrics.ms_ssim(fake[:, :20], target[:, :20]),
-            metrics.ssim(fake[:, :20], target[:, :20]),
-            rtol=1e-4,
-        )
 
     @parameterized.parameters(*metrics.of_pairs())
     def test_knows_which_way_it_points(self, name):

@@ -117,19 +117,6 @@ class ResultsCommandTest(parameterized.TestCase):
         self.assertRegex(self.output, r"cGAN: one participant,.* of 4 trials")
         self.assertIn("L1: 2 participants", self.output)  # Few, as is said.
 
-    def test_participants_who_were_fooled_equally_often(self):
-        for number in range(20):
-            self.write(f"{number}.json", make_session(str(number), 2))
-        (found,) = self.count(self.folder)["algorithms"]
-        self.assertEqual(found["interval_method"], results.EXACT)
-        np.testing.assert_allclose(found["interval"], results.exact_interval(40, 80))
-        self.assertIn("L1: all 20 participants were fooled equally often", self.output)
-        # Those who differ, and are enough, need no remark.
-        self.write("0.json", make_session("0", 1))
-        (found,) = self.count(self.folder)["algorithms"]
-        self.assertEqual(found["interval_method"], results.BOOTSTRAP)
-        self.assertNotIn("L1: ", self.output)
-
     def test_other_pictures_are_another_study(self):
         self.write("a.json", make_session("a", 1))
         self.write("b.json", make_session("b", 3, study="fedcba9876543210"))
@@ -278,31 +265,6 @@ class IntervalTest(parameterized.TestCase):
         # The same coins, if they differ by 2 trials of 40: 2/40 * 3/12 above 19/40, and so on.
         interval = results.bootstrap_interval([19, 21] * 6, [40] * 12)
         np.testing.assert_allclose(interval, [(19 + 2 * 3 / 12) / 40, (19 + 2 * 9 / 12) / 40])
-
-    def test_participants_count_by_their_trials(self):
-        # The first has 30 trials, none fooled, the other 10, all of them: pairs of draws give 0/60,
-        # 10/40 and 20/20, with 1/4, 1/2 and 1/4. So the middle half is 10/40 throughout.
-        fooled, trials = [0, 10], [30, 10]
-        interval = results.bootstrap_interval(fooled, trials, confidence=0.4)
-        self.assertEqual(interval, (0.25, 0.25))
-        interval = results.bootstrap_interval(fooled, trials, confidence=0.9)
-        self.assertEqual(interval, (0.0, 1.0))
-
-    @parameterized.parameters(None, 4.0)
-    def test_the_true_rate_lies_within_as_often_as_promised(self, concentration):
-        # 400 studies of 30 people and 40 trials, of whom all are fooled alike, or as a beta
-        # distribution has it. Drawing trials within participants as well would give 99 % for the
-        # ones; drawing trials alone, 54 % for the others.
-        random = np.random.default_rng(0)
-        true_rate, shape = 0.3, (400, 30)
-        rates = np.full(shape, true_rate)
-        if concentration:
-            rates = random.beta(true_rate * concentration, (1 - true_rate) * concentration, shape)
-        is_within = []
-        for fooled in random.binomial(40, rates):
-            low, high = results.bootstrap_interval(fooled, [40] * 30, num_resamples=500)
-            is_within.append(low <= true_rate <= high)
-        self.assertBetween(np.mean(is_within), 0.90, 0.97)
 
     @parameterized.parameters(
         # By hand: none of n up to 1 - 0.025^(1 / n); one of one from 0.025.

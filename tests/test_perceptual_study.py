@@ -133,14 +133,6 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
         saved = (self.folder / "keyboard.json").read_text(encoding="utf-8")
         self.assertEqual(self.report["keyboard"]["text"], saved)  # To copy where nothing saves.
 
-    def test_the_seed_decides_what_is_shown(self):
-        description = read_description(self.folder / "studies" / "short")
-        (planned,) = plan_sessions(description, [7], None)
-        session = self.session("stopped.json")
-        self.assertEqual(session["algorithm"], planned["algorithm"])
-        fakes = [(x["pair"], x["fake"]) for x in planned["trials"]]
-        self.assertEqual([(x["pair"], x["fake"]) for x in session["trials"]], fakes[:2])
-
     def test_results_reads_the_saved_files(self):
         paths = [
             self.folder / f"{name}.json"
@@ -415,8 +407,3 @@ class BuildTest(tf.test.TestCase, parameterized.TestCase):
             read_picture(self.output / "pictures" / real),
             read_picture(self.folder / "bad" / "targets" / "0.png"),
         )
-
-    def test_settings_of_the_paper(self):
-        settings = build.Settings()
-        found = (settings.num_practice, settings.num_trials, settings.exposure_ms)
-        self.assertEqual(found, (10, 40, 1000))

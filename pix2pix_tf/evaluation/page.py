@@ -106,7 +106,7 @@ _PLOTS = """<h2>Colour and sharpness</h2>
 <img src="spectrum.png" alt="Power by spatial frequency, output and ground truth">"""
 
 _STYLE = """
-  td:nth-child(n+3) { text-align: left; padding-left: 1.2rem; opacity: .7; }
+  :is(th, td):nth-child(n+3) { text-align: left; padding-left: 1.2rem; opacity: .7; }
   .controls { position: sticky; top: 0; background: Canvas; padding: .5rem 0; z-index: 1; }
   figcaption span { font-weight: normal; margin-left: .8rem; padding: 0 .3rem; opacity: .7; }
   figcaption span.chosen { background: var(--soft); opacity: 1; }
