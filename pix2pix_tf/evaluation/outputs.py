@@ -113,8 +113,8 @@ class FolderOutputs:
             )
         self._infos = {path: images.inspect_image(path) for path in self._paths.values()}
         self._value_range = value_range
-        self.size = _common_size(self._infos)
-        num_deep = _check_values(self._infos, value_range)
+        self.size = _check(self._infos, value_range)
+        num_deep = sum(x.bits == 16 for x in self._infos.values()) if value_range is None else 0
         self.names = self._paths.keys()
         missing = [name for name in pairs if name not in self._paths]
         self.notes = []
@@ -176,30 +176,15 @@ def pictures_of(folder: str | pathlib.Path) -> dict[str, pathlib.Path]:
     return found
 
 
-def _check_values(
+def _check(
     infos: Mapping[pathlib.Path, images.ImageInfo], value_range: tuple[float, float] | None
 ) -> int:
-    """Returns how many pictures have 16 bits and no stated range.
+    """Returns the size of pictures, in pixels of a side.
 
     Raises:
-        InputError: If a file needs a range, or cannot hold that which is stated.
+        InputError: If one is not square, of another size than the others, or too small; needs
+            a range of values, or cannot hold that which is stated.
     """
-    for path, info in infos.items():
-        if value_range is None and not info.has_full_range:
-            raise InputError(
-                f"'{path}' has values of {info.bits} bits that are not unsigned 8 or 16 bits, so "
-                "which of them are black and white is not known. State them with --outputs_range, "
-                "such as 0,1."
-            )
-        if value_range is not None and info.bits == 8 and value_range[1] > 255:
-            raise InputError(
-                f"'{path}' has 8 bits, which hold no values up to {value_range[1]:g}. Correct "
-                "--outputs_range."
-            )
-    return 0 if value_range is not None else sum(info.bits == 16 for info in infos.values())
-
-
-def _common_size(infos: Mapping[pathlib.Path, images.ImageInfo]) -> int:
     first, size = None, 0
     for path, info in infos.items():
         sides = f"'{path}' is {info.width}x{info.height} pixels"
@@ -213,6 +198,17 @@ def _common_size(infos: Mapping[pathlib.Path, images.ImageInfo]) -> int:
         if info.width != size:
             raise InputError(
                 f"{sides}, and '{first}' {size}x{size}. Bring all pictures to the same size."
+            )
+        if value_range is None and not info.has_full_range:
+            raise InputError(
+                f"'{path}' has values of {info.bits} bits that are not unsigned 8 or 16 bits, so "
+                "which of them are black and white is not known. State them with --outputs_range, "
+                "such as 0,1."
+            )
+        if value_range is not None and info.bits == 8 and value_range[1] > 255:
+            raise InputError(
+                f"'{path}' has 8 bits, which hold no values up to {value_range[1]:g}. Correct "
+                "--outputs_range."
             )
     return size
 

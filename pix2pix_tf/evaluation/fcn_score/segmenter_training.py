@@ -152,17 +152,14 @@ def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterCon
     Checked against an earlier part of the training, whose learning rate goes on where
     none is given; the origin is None without one.
     """
+    config = dataclasses.replace(config, precision=precision.resolve_precision(config.precision))
     # Without a checkpoint there is nothing to fit: the training starts anew.
     has_checkpoint = tf.train.latest_checkpoint(str(output / _CHECKPOINT)) is not None
     saved = read_training(output) if has_checkpoint else None
-    resolved = precision.resolve_precision(config.precision)
     if saved is None:
-        return dataclasses.replace(config, precision=resolved), None
-    config = dataclasses.replace(
-        config,
-        precision=saved["precision"] if config.precision == "auto" else resolved,
-        learning_rate=config.learning_rate or saved["learning_rate"],
-    )
+        return config, None
+    rate = config.learning_rate or saved["learning_rate"]
+    config = dataclasses.replace(config, learning_rate=rate)
     # The optimizer's state does not travel between two versions of Keras; the segmenter does.
     now = dict(dataclasses.asdict(config), keras=keras.__version__.split(".")[0])
     then = dict(saved, keras=saved["keras"].split(".")[0])
