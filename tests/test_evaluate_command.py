@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import pathlib
 import shutil
@@ -394,11 +395,16 @@ class RegisteredMetricTest(FakeModelTestCase):
         self.assertRegex(self.evaluate().stdout, r"largest_error +\d\.\d{4}")
 
     def test_training_keeps_the_best_by_it(self):
+        values = itertools.count()  # More at each step, so that the first is the best.
+        metrics.register(
+            "growing",
+            metrics.Metric(metrics.LESS, "what grows", lambda *unused: [float(next(values))]),
+        )
         config = tiny_training.make_config(
-            dataset=str(self.data), num_steps=1, best_metric="largest_error"
+            dataset=str(self.data), num_steps=2, checkpoint_every=1, best_metric="growing"
         )
         with tiny_training.stub_networks():
             loop.train(config, self.output)
         best = run_folder.read_best(self.output)
-        self.assertEqual((best["metric"], best["split"]), ("largest_error", "val"))
-        self.assertIn("held_out_largest_error", run_folder.read_metrics(self.output)[-1])
+        self.assertEqual((best["metric"], best["step"]), ("growing", 1))
+        self.assertIn("held_out_growing", run_folder.read_metrics(self.output)[-1])
