@@ -87,7 +87,7 @@ def run(options) -> work.Outcome:
     where = ""
     if options.output:
         path = pathlib.Path(options.output) / REPORT
-        folders.write_output(path, (json.dumps(report, indent=1) + "\n").encode())
+        files.write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
         where = f" See '{path}'."
     are_single = options.color_space == LAB or any(item.split == _SINGLE for item in items)
     what = work.count_of(len(items), "images" if are_single else "pairs")

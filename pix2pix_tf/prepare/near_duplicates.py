@@ -1,104 +1,118 @@
-"""Which pictures look alike, by a perceptual hash.
+"""Which pictures look alike, by a perceptual hash and by their pixels at a small size.
 
-The hash is the signs of a picture's lowest frequencies, of how it changes over 2 to 32 parts of
-its width and height. Saving it again as JPEG, scaling it and making it lighter change few of them
-(22 of 255 at most on facades, edges2shoes and BSDS; different pictures there differ in 36 and
-more, however they are turned). Turning by 90, 180 and 270 degrees and mirroring are looked for, of
-the picture and of A and B each. Cropping, which moves everything, is not found.
+The hash is `imagehash.phash`, the signs of a picture's lowest frequencies. Saving it again as
+JPEG, scaling it and making it lighter change few of them (30 of 256 at most on facades,
+edges2shoes and BSDS; different pictures there differ in 32 and more, however they are turned).
+Masks and drawings that are nearly empty may hash alike: their pixels tell them apart. Turning by
+90, 180 and 270 degrees and mirroring are looked for, of the picture and of A and B each.
+Cropping, which moves everything, is not found.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
+from PIL import Image
+
+from pix2pix_tf.errors import InputError
 
 SIZE = 32  # Pixels, each way, of what is hashed.
 NUM_FORMS = 15  # A picture, its other seven symmetries, and these of A and B each.
-_KEPT = 16  # Frequencies, each way.
-HASH_BITS = _KEPT**2 - 1  # Without the mean.
+HASH_BITS = 256
+_SIDE = 16  # Frequencies, and pixels of what is compared, each way.
+_LEAST_COSINE = 0.9  # Of the pixels of two that look alike.
 _ROWS = 256  # Of the comparison of all with all at a time, for its memory.
-# Type II of the discrete cosine transform, [_KEPT, SIZE].
-_COSINES = np.cos(np.pi / SIZE * np.outer(np.arange(_KEPT), np.arange(SIZE) + 0.5))
+
+
+def import_libraries():
+    """Returns ImageHash, and `scipy.sparse`, which comes with it.
+
+    Raises:
+        InputError: If they are not installed.
+    """
+    try:
+        import imagehash
+        import scipy.sparse.csgraph
+    except ImportError:
+        raise InputError(
+            "split needs ImageHash, which is not installed. Run: python -m pip install "
+            "'ImageHash>=4.3,<5'"
+        ) from None
+    return imagehash, scipy.sparse
 
 
 def shrink(pixels: np.ndarray, *, width: int = 2 * SIZE) -> np.ndarray:
-    """Returns a grey picture as `[SIZE, width]`, each value the mean of a part.
+    """Returns a grey picture as uint8 `[SIZE, width]`, each value the mean of a part.
 
     Args:
-        pixels: `[height, width, 1]`.
+        pixels: uint8 `[height, width]`.
         width: Pixels of the result; half of the default for one of two that go side by side.
     """
-    image = tf.cast(pixels, tf.float32)[tf.newaxis]
-    return tf.image.resize(image, [SIZE, width], method="area").numpy()[0, ..., 0]
+    return np.asarray(Image.fromarray(pixels).resize((width, SIZE), Image.BOX))
 
 
-def hashes(small: np.ndarray) -> np.ndarray:
-    """Returns the hashes of a picture in all forms that it may be found in.
+def looks(small: np.ndarray) -> np.ndarray:
+    """Returns what is compared of a picture, in all forms that it may be found in.
 
     Args:
-        small: `[SIZE, 2 * SIZE]`, grey: one picture, or A and B side by side.
+        small: uint8 `[SIZE, 2 * SIZE]`, grey: one picture, or A and B side by side.
 
     Returns:
-        int8 `[NUM_FORMS, HASH_BITS]`, of -1 and 1: as it is; turned and mirrored; and with A and
-        B turned and mirrored each.
+        float16 `[NUM_FORMS, 2, HASH_BITS]`, the hash and the pixels as vectors of length 1: of
+        the picture as it is; turned and mirrored; and with A and B turned and mirrored each.
     """
-    forms = _turned(_halve_width(small))
+    imagehash, _ = import_libraries()
     a, b = _turned(small[:, :SIZE]), _turned(small[:, SIZE:])
-    forms += [_halve_width(np.concatenate(sides, axis=1)) for sides in zip(a[1:], b[1:])]
-    return np.stack([_hash(form) for form in forms])
+    forms = _turned(small) + [np.concatenate(sides, axis=1) for sides in zip(a[1:], b[1:])]
+    result = []
+    for form in map(Image.fromarray, forms):
+        bits = imagehash.phash(form, hash_size=_SIDE, highfreq_factor=SIZE // _SIDE).hash
+        pixels = np.asarray(form.resize((_SIDE, _SIDE), Image.BOX), np.float32)
+        # All plain pictures are alike.
+        centred = pixels - pixels.mean() if np.ptp(pixels) > 0 else np.ones_like(pixels)
+        vectors = np.stack([np.where(bits, 1.0, -1.0).ravel(), centred.ravel()])
+        result.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    return np.stack(result).astype(np.float16)
 
 
-def _turned(square: np.ndarray) -> list[np.ndarray]:
-    """Returns a square picture in its eight symmetries; the first is as it is."""
-    return [np.rot90(side, turns) for side in (square, square[:, ::-1]) for turns in range(4)]
+def _turned(picture: np.ndarray) -> list[np.ndarray]:
+    """Returns a picture in its eight symmetries; the first is as it is."""
+    return [np.rot90(side, turns) for side in (picture, picture[:, ::-1]) for turns in range(4)]
 
 
-def _halve_width(wide: np.ndarray) -> np.ndarray:
-    return (wide[:, ::2] + wide[:, 1::2]) / 2.0
-
-
-def _hash(small: np.ndarray) -> np.ndarray:
-    frequencies = (_COSINES @ small.astype(np.float64) @ _COSINES.T).ravel()[1:]
-    # Of a plain picture there are only rounding errors.
-    frequencies[np.abs(frequencies) < 1e-3] = 0.0
-    return np.where(frequencies > np.median(frequencies), 1, -1).astype(np.int8)
-
-
-def clusters(forms: np.ndarray, *, hash_distance: int) -> list[list[int]]:
+def clusters(looks_of_all: np.ndarray, *, hash_distance: int) -> list[list[int]]:
     """Returns the groups of pictures that are linked by likeness; most have one member.
 
     Takes time with the square of the number: 50,000 pictures are some minutes.
 
     Args:
-        forms: int8 `[N, NUM_FORMS, HASH_BITS]`, of `hashes`.
+        looks_of_all: `[N, NUM_FORMS, 2, HASH_BITS]`, of `looks`.
         hash_distance: Bits that two that look alike may differ in.
 
     Returns:
         Lists of indexes, each sorted; in the order of their first.
     """
-    count = len(forms)
-    parents = np.arange(count)
-
-    def root(index: int) -> int:
-        while parents[index] != index:
-            parents[index] = parents[parents[index]]
-            index = parents[index]
-        return index
-
+    _, sparse = import_libraries()
+    count = len(looks_of_all)
+    least = 1.0 - 2 * hash_distance / HASH_BITS
+    groups = np.arange(count)
     # Each with those after it only: what turns one to the other has its inverse among the forms.
-    plain = forms[:, 0].astype(np.float32)
+    hashes, pixels = np.moveaxis(looks_of_all[:, 0].astype(np.float32), 1, 0)
     for start in range(0, count, _ROWS):
-        for form in range(forms.shape[1]):
-            # Equal bits less different ones.
-            agreement = forms[start : start + _ROWS, form].astype(np.float32) @ plain[start:].T
-            are_alike = agreement >= HASH_BITS - 2 * hash_distance
-            for row in np.flatnonzero(are_alike.any(axis=1)):
-                others = start + np.flatnonzero(are_alike[row])
-                # Not all of them: thousands of plain pictures are all alike, in every form.
-                linked = [start + row, *np.unique(parents[others])]
-                roots = {root(index) for index in linked}
-                parents[list(roots)] = parents[others] = min(roots)
-    groups = {}
-    for index in range(count):
-        groups.setdefault(root(index), []).append(index)
-    return list(groups.values())
+        block = looks_of_all[start : start + _ROWS].astype(np.float32)
+        are_alike = np.zeros([len(block), count - start], bool)
+        for form in range(block.shape[1]):
+            found = block[:, form, 0] @ hashes[start:].T >= least
+            rows = found.any(axis=1)
+            cosines = block[rows, form, 1] @ pixels[start:].T
+            are_alike[rows] |= found[rows] & (cosines >= _LEAST_COSINE)
+        # Links between groups and not pictures: thousands of plain ones are all alike.
+        links = sparse.coo_matrix(are_alike)
+        links = sparse.coo_matrix(
+            (links.data, (groups[start + links.row], groups[start + links.col])), [count, count]
+        )
+        _, joined = sparse.csgraph.connected_components(links, directed=False)
+        groups = joined[groups]
+    members = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    return list(members.values())
