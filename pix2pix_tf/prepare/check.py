@@ -12,21 +12,18 @@ import functools
 import hashlib
 import json
 import pathlib
+import re
 
 from pix2pix_tf import files
 from pix2pix_tf.config import LAB, value_range
-from pix2pix_tf.data import images, layouts, pairs, photos, records, stores
+from pix2pix_tf.data import encoded, images, layouts, pairs, photos, records, stores
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import combine, folders, pair_files, work
 
 REPORT = "check.json"
 _SINGLE = ""  # In place of a split's name: images that are not in pairs.
-# How messages of training name its flags, and what they are here.
-_OWN_FLAGS = {
-    "input_channels or output_channels": "--a_channels or --b_channels",
-    "input_channels and output_channels": "--a_channels and --b_channels",
-    "--input_range or --output_range": "--a_range or --b_range",
-}
+# In messages of training; they are a_ and b_ here.
+_FLAGS_OF_TRAINING = re.compile("(?:--)?(input|output)_(?=channels|range)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,18 +60,14 @@ def run(options) -> work.Outcome:
     """Checks `--input`."""
     folder = pathlib.Path(options.input)
     settings = _settings(options)
-    if not files.is_folder(folder):
-        folders.find_images(folder)  # Which says so.
+    items, faults = _find(folder)
     if options.output:  # Before the long work, which would be lost.
         files.make_output_folder(pathlib.Path(options.output))
-    items, faults = _find(folder)
     function = functools.partial(_read, color_space=options.color_space, settings=settings)
-    read = {}
-    for item, result, problem in work.run_on_all(function, items, processes=options.processes):
-        if problem is None:
-            read[item] = result
-        else:
-            faults.append(_fault(item, problem))
+    read, unreadable = work.collect(
+        function, items, name_of=lambda item: item.name, processes=options.processes
+    )
+    faults += [work.Fault(fault.name, _with_own_flags(fault.problem)) for fault in unreadable]
     images.warn_of_colours({k: v for found in read.values() for k, v in found.infos.items()})
     faults += _find_leaks([(item, read[item]) for item in items if item in read])
     faults.sort(key=lambda fault: fault.name)
@@ -188,15 +181,11 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
         InputError: If it cannot be used.
     """
     if isinstance(item.source, records.Place):
-        found = records.read_pair(item.source)
-        digests = [hashlib.sha256(file.contents).hexdigest() for file in found]
-        source = layouts.PairFiles(*found)
+        source = layouts.PairFiles(*records.read_pair(item.source))
     else:
         source = item.source
-        for path in source.files:
-            if not path.is_file():
-                raise InputError(f"'{path}' {folders.NO_FILE}")
-        digests = [files.sha256(path) for path in source.files]
+    for file in source.files:
+        encoded.require(file)
     if color_space == LAB or item.split != _SINGLE:
         make_decoder = photos.PhotoDecoder if color_space == LAB else pairs.PairDecoder
         decoder = make_decoder(**settings)
@@ -206,15 +195,15 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     else:
         infos = {source.a: images.inspect_image(source.a)}
         a = pair_files.read_values(source.a)
+    digest = " ".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in source.files)
     named = {str(path): info for path, info in infos.items()}
-    return _Read(a.shape[1], a.shape[0], " ".join(digests), named)
+    return _Read(a.shape[1], a.shape[0], digest, named)
 
 
-def _fault(item: _Item, problem: str) -> work.Fault:
-    """Returns the fault of an item, where training's flags have the names that they have here."""
-    for name, own_name in _OWN_FLAGS.items():
-        problem = problem.replace(name, own_name)
-    return work.Fault(item.name, work.without_path(problem, item.name))
+def _with_own_flags(problem: str) -> str:
+    return _FLAGS_OF_TRAINING.sub(
+        lambda flag: {"input": "--a_", "output": "--b_"}[flag[1]], problem
+    )
 
 
 def _find_leaks(read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
@@ -227,7 +216,7 @@ def _find_leaks(read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
                 f"is the same as '{other.name}': what is measured must not be trained on. Take one "
                 "out."
             )
-            faults.append(_fault(item, problem))
+            faults.append(work.Fault(item.name, problem))
     return faults
 
 

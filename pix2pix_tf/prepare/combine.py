@@ -31,7 +31,7 @@ def run(options) -> work.Outcome:
     return jobs.make_all(
         _copy if are_copies else _combine,
         [
-            jobs.Job(
+            folders.Job(
                 a.prefix + names[0],
                 (a.folder / names[0], b.folder / names[1]),
                 _output_paths(output, names, options.layout),
@@ -72,7 +72,7 @@ def _output_paths(
     return tuple(path.with_suffix(pathlib.Path(name).suffix) for path, name in zip(paths, names))
 
 
-def _combine(job: jobs.Job) -> list[bytes]:
+def _combine(job: folders.Job) -> list[bytes]:
     """Returns A|B."""
     for path in job.inputs:
         info = images.inspect_image(path)
@@ -84,7 +84,7 @@ def _combine(job: jobs.Job) -> list[bytes]:
     return pair_files.encode_pair(*map(pair_files.read, job.inputs), "pairs")
 
 
-def _copy(job: jobs.Job) -> list[bytes]:
+def _copy(job: folders.Job) -> list[bytes]:
     """Returns both files as they are, once they have been read."""
     pairs.check_size(job.inputs, [images.inspect_image(path) for path in job.inputs])
     for path in job.inputs:

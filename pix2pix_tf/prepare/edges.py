@@ -27,14 +27,8 @@ def run(options) -> work.Outcome:
     """Makes edges|photo pairs of the photos of `--input`."""
     _import_libraries()
     _check(options)
-    settings = dict(
-        smoothing=options.smoothing,
-        edge_low=options.edge_low,
-        edge_high=options.edge_high,
-        min_length=options.min_length,
-    )
-    make_source = functools.partial(_draw, **settings)
-    return photos.make_pairs(options, "edges", make_source, settings=settings)
+    names = ("smoothing", "edge_low", "edge_high", "min_length")
+    return photos.make_pairs(options, "edges", draw_edges, *names)
 
 
 def _check(options) -> None:
@@ -61,17 +55,20 @@ def _check(options) -> None:
         )
 
 
-def _draw(photo: np.ndarray, unused_name: str, **settings) -> np.ndarray:
-    return draw_edges(photo, **settings)
-
-
 def draw_edges(
-    photo: np.ndarray, *, smoothing: float, edge_low: float, edge_high: float, min_length: int
+    photo: np.ndarray,
+    unused_name: str,
+    *,
+    smoothing: float,
+    edge_low: float,
+    edge_high: float,
+    min_length: int,
 ) -> np.ndarray:
     """Returns the edge map of a photo.
 
     Args:
         photo: Pixels `[height, width, 3]`, uint8 or uint16.
+        unused_name: Decides nothing here.
         smoothing: Standard deviation of the Gaussian, in pixels; 0 for none.
         edge_low: Least contrast along a line, as a share of black to white.
         edge_high: Contrast that each line reaches somewhere.

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pix2pix_tf import files
 from pix2pix_tf.data import images, layouts
@@ -17,6 +17,21 @@ RECORD = "prepare.json"  # In an output folder: the task and its settings.
 # A pipe, which would be waited for; a link to nothing, or to itself.
 NO_FILE = "is no file, or a link to none. Take it out."
 _OTHER_KIND = "is of a kind that is not read. Convert it to PNG, or take it out."
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is made together.
+
+    Attributes:
+        name: What messages call it: the first input, below its folder.
+        inputs: Files that are read.
+        outputs: Files that are written.
+    """
+
+    name: str
+    inputs: tuple[pathlib.Path, ...]
+    outputs: tuple[pathlib.Path, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +50,10 @@ class Found:
     names: list[str]
     faults: list[Fault]
     prefix: str = ""
+
+    def jobs(self, outputs_of: Callable[[str], tuple[pathlib.Path, ...]]) -> list[Job]:
+        """Returns a job a file, given what is made of one of that name."""
+        return [Job(name, (self.folder / name,), outputs_of(name)) for name in self.names]
 
 
 def find_images(folder: str | pathlib.Path, *, prefix: str = "") -> Found:
@@ -143,14 +162,14 @@ def _check_or_write_record(output: pathlib.Path, settings: dict) -> None:
         files.write_atomically(record, (json.dumps(settings, indent=1) + "\n").encode())
         return
     try:
-        there = json.loads(record.read_text())
-        differences = [
-            f"{name} was {there.get(name)!r} and now is {value!r}"
-            for name, value in settings.items()
-            if there.get(name) != value
-        ]
-    except (ValueError, AttributeError, OSError) as error:
+        there = dict(json.loads(record.read_text()))
+    except (ValueError, TypeError, OSError) as error:
         raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
+    differences = [
+        f"{name} was {there.get(name)!r} and now is {value!r}"
+        for name, value in settings.items()
+        if there.get(name) != value
+    ]
     if differences:
         raise InputError(
             f"'{output}' was made otherwise: {'; '.join(differences)}. Name a new folder, or "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -12,24 +11,9 @@ from pix2pix_tf.errors import printable
 from pix2pix_tf.prepare import folders, work
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is made together.
-
-    Attributes:
-        name: What messages call it: the first input, below its folder.
-        inputs: Files that are read.
-        outputs: Files that are written.
-    """
-
-    name: str
-    inputs: tuple[pathlib.Path, ...]
-    outputs: tuple[pathlib.Path, ...]
-
-
 def make_all(
-    make: Callable[[Job], Sequence[bytes]],
-    jobs: Sequence[Job],
+    make: Callable[[folders.Job], Sequence[bytes]],
+    jobs: Sequence[folders.Job],
     *,
     output: pathlib.Path,
     what: str,
@@ -49,17 +33,13 @@ def make_all(
         are_copies: Whether an output keeps the colour profile of its input, or needs none.
     """
     remaining = [job for job in jobs if not folders.is_finished(job.outputs, job.inputs)]
-    faults, without_profile = list(faults), []
     function = functools.partial(_make, make=make, output=output, are_copies=are_copies)
-    made = 0
-    for job, lost, problem in work.run_on_all(function, remaining, processes=processes):
-        if problem is None:
-            made += 1
-            without_profile += lost
-        else:
-            faults.append(work.Fault(job.name, work.without_path(problem, job.name)))
+    lost, problems = work.collect(
+        function, remaining, name_of=lambda job: job.name, processes=processes
+    )
+    without_profile = [path for paths in lost.values() for path in paths]
     there = work.already_there(len(jobs) - len(remaining))
-    summary = f"Wrote {work.count_of(made, what)} to '{output}'{there}."
+    summary = f"Wrote {work.count_of(len(lost), what)} to '{output}'{there}."
     if without_profile:
         example = printable(str(min(without_profile)))
         summary += (
@@ -67,10 +47,10 @@ def make_all(
             f"sRGB, was neither applied nor kept, '{example}' for one: convert them to sRGB "
             "before if colours matter."
         )
-    return work.Outcome(summary, faults)
+    return work.Outcome(summary, [*faults, *problems])
 
 
-def _make(job: Job, *, make: Callable, output: pathlib.Path, are_copies: bool) -> list:
+def _make(job: folders.Job, *, make: Callable, output: pathlib.Path, are_copies: bool) -> list:
     """Makes the outputs of a job; returns the inputs whose colour profile is lost."""
     for path, contents in zip(job.outputs, make(job)):
         folders.write_output(path, contents, output=output)
@@ -79,6 +59,6 @@ def _make(job: Job, *, make: Callable, output: pathlib.Path, are_copies: bool) -
     return [path for path in job.inputs if images.inspect_image(path).has_other_colours]
 
 
-def copy(job: Job) -> list[bytes]:
+def copy(job: folders.Job) -> list[bytes]:
     """Returns the inputs as they are."""
     return [path.read_bytes() for path in job.inputs]

@@ -23,6 +23,7 @@ from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import folders, jobs, work
 
 _SUFFIXES = {"colours": ".png", "onehot": ".npy"}
+_FORM = 'Each is as {"name": "door", "color": [1, 207, 255]}, and may have "ignored": true.'
 
 
 def run(options) -> work.Outcome:
@@ -40,14 +41,7 @@ def run(options) -> work.Outcome:
     folders.open_output(output, [found.folder], "labels", dict(to=options.to, classes=colors))
     return jobs.make_all(
         functools.partial(_convert, kinds=kinds, to=options.to),
-        [
-            jobs.Job(
-                name,
-                (found.folder / name,),
-                (pathlib.Path(output, name).with_suffix(_SUFFIXES[options.to]),),
-            )
-            for name in found.names
-        ],
+        found.jobs(lambda name: ((output / name).with_suffix(_SUFFIXES[options.to]),)),
         output=output,
         what="label pictures" if options.to == "colours" else "arrays",
         faults=found.faults,
@@ -80,15 +74,9 @@ def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
         raise MissingInputError(f"There is no file '{path}'. Check --classes.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"'{path}' cannot be read as JSON ({error}). Mend it.") from None
-    if not isinstance(entries, list) or not entries:
-        raise InputError(f"'{path}' holds no list of classes. {_FORM}")
-    kinds = tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
-    if len(kinds) > classes.IGNORED:
-        raise InputError(f"'{path}' has {len(kinds)} classes, more than {classes.IGNORED}.")
-    return kinds
-
-
-_FORM = 'Each is as {"name": "door", "color": [1, 207, 255]}, and may have "ignored": true.'
+    if not isinstance(entries, list) or not 0 < len(entries) <= classes.IGNORED:
+        raise InputError(f"'{path}' is not a list of 1 to {classes.IGNORED} classes. {_FORM}")
+    return tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
 
 
 def _read_class(path: pathlib.Path, number: int, entry) -> classes.LabelClass:
@@ -103,7 +91,7 @@ def _read_class(path: pathlib.Path, number: int, entry) -> classes.LabelClass:
     return classes.LabelClass(str(name), (red, green, blue), ignored)
 
 
-def _convert(job: jobs.Job, *, kinds: Sequence[classes.LabelClass], to: str) -> list[bytes]:
+def _convert(job: folders.Job, *, kinds: Sequence[classes.LabelClass], to: str) -> list[bytes]:
     encode = {"colours": _encode_colors, "onehot": _encode_one_hot}[to]
     return [encode(read_indexes(job.inputs[0], len(kinds)), kinds)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -14,25 +14,24 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, jobs, pair_files, work
 
 
-def make_pairs(options, task: str, make_source: Callable, *, settings: Mapping) -> work.Outcome:
+def make_pairs(options, task: str, make_source: Callable, *settings: str) -> work.Outcome:
     """Makes a pair of each photo of `--input`: A made by `make_source`, B the photo.
 
     Args:
         options: The flags; those that all tasks from photos take are read here.
         task: Its name.
-        make_source: `(photo, name) -> A`, on pixels; a function that pickles.
-        settings: What decides A, besides the photo; values that JSON has.
+        make_source: `(photo, name, **settings) -> A`, on pixels; a function that pickles.
+        *settings: Names of the flags that it takes.
     """
     found = folders.find_images(options.input)
     output = pathlib.Path(options.output)
     size, layout = options.size, options.layout
-    folders.open_output(output, [found.folder], task, dict(size=size, layout=layout, **settings))
+    values = {name: options[name].value for name in settings}
+    folders.open_output(output, [found.folder], task, dict(size=size, layout=layout, **values))
+    make_source = functools.partial(make_source, **values)
     return jobs.make_all(
         functools.partial(_make_pair, make_source=make_source, size=size, layout=layout),
-        [
-            jobs.Job(name, (found.folder / name,), pair_files.output_paths(output, name, layout))
-            for name in found.names
-        ],
+        found.jobs(lambda name: pair_files.output_paths(output, name, layout)),
         output=output,
         what="images" if layout == "inputs" else "pairs",
         faults=found.faults,
@@ -40,7 +39,7 @@ def make_pairs(options, task: str, make_source: Callable, *, settings: Mapping) 
     )
 
 
-def _make_pair(job: jobs.Job, *, make_source: Callable, size: int, layout: str) -> list[bytes]:
+def _make_pair(job: folders.Job, *, make_source: Callable, size: int, layout: str) -> list[bytes]:
     """Returns the contents of the files of a pair."""
     photo = pair_files.read(job.inputs[0], channels=3)
     if size:

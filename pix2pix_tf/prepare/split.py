@@ -51,13 +51,13 @@ def run(options) -> work.Outcome:
     items, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
     folders.open_output(output, [folder], "split", settings)
-    looks = {}
-    function = functools.partial(_look, folder=folder)
-    for item, result, problem in work.run_on_all(function, items, processes=options.processes):
-        if problem is None:
-            looks[item] = result
-        else:
-            faults.append(work.Fault(item.names[0], work.without_path(problem, item.names[0])))
+    looks, unreadable = work.collect(
+        functools.partial(_look, folder=folder),
+        items,
+        name_of=lambda item: item.names[0],
+        processes=options.processes,
+    )
+    faults += unreadable
     readable = [item for item in items if item in looks]
     if not readable:
         return work.Outcome("There is nothing to split.", faults)
@@ -69,7 +69,7 @@ def run(options) -> work.Outcome:
     outcome = jobs.make_all(
         jobs.copy,
         [
-            jobs.Job(
+            folders.Job(
                 item.names[0],
                 tuple(folder / name for name in item.names),
                 tuple(output / split / target for target in item.targets),

@@ -59,12 +59,10 @@ def run_on_all(
     """Yields `(item, result, problem)` for each item, as they get done.
 
     One of result and problem is None: the problem is the message of an InputError.
-    Memory is bounded by the number of processes: each has one item at work, and what
-    they return is given on at once. In a terminal a bar shows how far it is.
+    Each process has one item at work. In a terminal a bar shows how far it is.
 
     Args:
-        function: Takes an item. With several processes it, the items and its results go
-            between them, so they have to be ones that pickle.
+        function: Takes an item. It, the items and its results have to pickle.
         items: What to call it with.
         processes: How many at most; 1, and few items, are worked on in this process.
         least_per_process: Items with which a process pays.
@@ -85,6 +83,26 @@ def run_on_all(
         for result in results:
             bar.update()
             yield result
+
+
+def collect(
+    function: Callable, items: Sequence, *, name_of: Callable[..., str], processes: int
+) -> tuple[dict, list[Fault]]:
+    """Returns the results of `run_on_all` by item, and the faults of the others.
+
+    Args:
+        function: See `run_on_all`.
+        items: See `run_on_all`.
+        name_of: Returns the name of an item, for its fault.
+        processes: See `run_on_all`.
+    """
+    results, faults = {}, []
+    for item, result, problem in run_on_all(function, items, processes=processes):
+        if problem is None:
+            results[item] = result
+        else:
+            faults.append(Fault(name_of(item), without_path(problem, name_of(item))))
+    return results, faults
 
 
 def count_of(number: int, what: str) -> str:
@@ -117,9 +135,7 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
     # Not forked: TensorFlow's threads do not survive that.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        max_workers=processes,
-        mp_context=context,
-        initializer=_start_worker,
+        processes, mp_context=context, initializer=_start_worker
     )
     futures = {pool.submit(_attempt, function, item): item for item in items}
     try:
