@@ -120,14 +120,32 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
         return items, list(found.faults)
     items, faults = [], []
     for split in splits:
-        try:
-            files_of_pairs = layouts.find_pairs(folder, split)
-        except InputError as error:
-            # Training reads nothing of it; say all that is wrong, and read the rest.
-            files_of_pairs, found = _find_what_can_be_read(folder, split)
-            faults += found or [work.Fault(split, str(error))]
-        items += [_Item(split, folders.below(folder, pair.a), pair) for pair in files_of_pairs]
+        pairs_of_split, found = _find_pairs(folder, split)
+        if not pairs_of_split and not found:
+            found = [work.Fault(split, "holds no images. Put pairs there, or remove it.")]
+        items += [_Item(split, folders.below(folder, pair.a), pair) for pair in pairs_of_split]
+        faults += found
     return items, faults
+
+
+def _find_pairs(
+    folder: pathlib.Path, split: str
+) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
+    """Returns the pairs of a split in files, and why training refuses others, or all.
+
+    Training stops at the first thing that is wrong with the names; here all are found.
+    """
+
+    def list_files(path: pathlib.Path) -> folders.Found:
+        prefix = folders.below(folder, path) + "/"
+        return folders.list_below(path, prefix=prefix, recursive=False)
+
+    for sides in layouts.two_folders(folder, split):
+        if any(map(files.is_folder, sides)):
+            partners, faults = combine.match(*map(list_files, sides))
+            return [layouts.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
+    found = list_files(folder / split)
+    return [layouts.PairFiles(found.folder / name) for name in found.names], found.faults
 
 
 def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
@@ -148,25 +166,6 @@ def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault
             for place in records.places(folder, shard)
         ]
     return items, faults
-
-
-def _find_what_can_be_read(
-    folder: pathlib.Path, split: str
-) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
-    """Returns the pairs of a split that training refuses as a whole, and why it does."""
-
-    def list_files(path: pathlib.Path) -> folders.Found:
-        prefix = folders.below(folder, path) + "/"
-        return folders.list_below(path, prefix=prefix, recursive=False)
-
-    for sides in layouts.two_folders(folder, split):
-        if all(files.is_folder(side) for side in sides):
-            partners, faults = combine.match(*map(list_files, sides))
-            return [layouts.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
-    if any(files.is_folder(side) for sides in layouts.two_folders(folder, split) for side in sides):
-        return [], []  # A has no B.
-    found = list_files(folder / split)
-    return [layouts.PairFiles(found.folder / name, None) for name in found.names], found.faults
 
 
 def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
@@ -223,15 +222,16 @@ def _find_leaks(read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
 def _summarize(read: dict[_Item, _Read]) -> dict[str, dict]:
     """Returns what was read of each split: how many, which sizes and how deep."""
     summary = {}
-    for split in sorted({item.split for item in read}, key=(*layouts.SPLITS, _SINGLE).index):
+    for split in (*layouts.SPLITS, _SINGLE):
         found = [result for item, result in read.items() if item.split == split]
-        sizes = sorted({(each.width * each.height, each.width, each.height) for each in found})
-        summary[split or "images"] = dict(
-            readable=len(found),
-            smallest=list(sizes[0][1:]),
-            largest=list(sizes[-1][1:]),
-            bits=sorted({each.bits for each in found}),
-        )
+        if found:
+            found.sort(key=lambda each: (each.width * each.height, each.width))
+            summary[split or "images"] = dict(
+                readable=len(found),
+                smallest=[found[0].width, found[0].height],
+                largest=[found[-1].width, found[-1].height],
+                bits=sorted({each.bits for each in found}),
+            )
     return summary
 
 

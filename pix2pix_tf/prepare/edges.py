@@ -13,10 +13,10 @@ import math
 
 import numpy as np
 
-from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import photos, work
+from pix2pix_tf.prepare import extra, photos, work
 
+_MODULES = ("skimage.feature", "skimage.measure", "skimage.morphology", "scipy.ndimage")
 # Pixels of the Gaussian's standard deviation, beyond which nothing of a photo is left.
 _MOST_SMOOTHING = 100.0
 # Pixels from a line within which a line of another channel is taken for the same edge.
@@ -25,34 +25,19 @@ _SAME_EDGE = 4
 
 def run(options) -> work.Outcome:
     """Makes edges|photo pairs of the photos of `--input`."""
-    _import_libraries()
-    _check(options)
+    extra.require(*_MODULES)
+    # Comparisons with NaN are false.
+    if not (
+        0.0 <= options.smoothing <= _MOST_SMOOTHING
+        and 0.0 < options.edge_low <= options.edge_high < math.inf
+    ):
+        raise InputError(
+            f"smoothing is {options.smoothing}, edge_low {options.edge_low} and edge_high "
+            f"{options.edge_high}. Give a smoothing of 0 to {_MOST_SMOOTHING:g} pixels, and an "
+            "edge_low above 0 that is not above edge_high."
+        )
     names = ("smoothing", "edge_low", "edge_high", "min_length")
     return photos.make_pairs(options, "edges", draw_edges, *names)
-
-
-def _check(options) -> None:
-    """Refuses what draws nothing, before the output folder is marked with it.
-
-    Raises:
-        InputError: If a setting is out of its range.
-    """
-    # Comparisons with NaN are false.
-    if not 0.0 <= options.smoothing <= _MOST_SMOOTHING:
-        raise InputError(
-            f"smoothing is {options.smoothing}. Give pixels from 0, for none, to "
-            f"{_MOST_SMOOTHING:g}."
-        )
-    if not 0.0 < options.edge_low <= options.edge_high < math.inf:
-        raise InputError(
-            f"edge_low is {options.edge_low} and edge_high {options.edge_high}. The first has to "
-            "be above 0 and not above the second, which has to be finite."
-        )
-    if not 0 <= options.min_length <= images.MAX_PIXELS:
-        raise InputError(
-            f"min_length is {options.min_length}. Give pixels from 0, for lines of any length, to "
-            f"{images.MAX_PIXELS}, more than a photo has."
-        )
 
 
 def draw_edges(
@@ -77,12 +62,12 @@ def draw_edges(
     Returns:
         uint8 `[height, width, 1]`: 0 on lines, else 255.
     """
-    skimage, ndimage = _import_libraries()
+    feature, measure, morphology, ndimage = extra.require(*_MODULES)
     # Canny's Sobel gives 4 for a step from black to white; of a smoothed step, what the Gaussian
     # has within one pixel of its middle.
     unit = 4.0 * (math.erf(1.0 / (smoothing * math.sqrt(2.0))) if smoothing else 1.0)
     canny = functools.partial(
-        skimage.feature.canny,
+        feature.canny,
         sigma=smoothing,
         low_threshold=edge_low * unit,
         high_threshold=edge_high * unit,
@@ -92,27 +77,8 @@ def draw_edges(
     lines = canny(image.mean(axis=-1))
     for channel in np.moveaxis(image, -1, 0):
         lines |= canny(channel) & ~ndimage.maximum_filter(lines, 2 * _SAME_EDGE + 1)
-    lines = skimage.morphology.skeletonize(lines)
+    lines = morphology.skeletonize(lines)
     # `remove_small_objects` warns of the one or the other name of its argument, by version.
-    labels = skimage.measure.label(lines, connectivity=2)
+    labels = measure.label(lines, connectivity=2)
     lines &= (np.bincount(labels.ravel()) >= min_length)[labels]
     return np.where(lines, np.uint8(0), np.uint8(255))[..., np.newaxis]
-
-
-def _import_libraries():
-    """Returns scikit-image, and `scipy.ndimage`, which comes with it.
-
-    Raises:
-        InputError: If they are not installed.
-    """
-    try:
-        import scipy.ndimage
-        import skimage.feature
-        import skimage.measure
-        import skimage.morphology
-    except ImportError:
-        raise InputError(
-            "edges needs scikit-image, which is not installed. Run: python -m pip install "
-            "'scikit-image>=0.22,<0.27'"
-        ) from None
-    return skimage, scipy.ndimage

@@ -89,8 +89,8 @@ def list_below(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True
     faults, names, seen = [], [], {}
 
     def unreadable(error: OSError) -> None:
-        where = prefix + below(folder, error.filename)
-        faults.append(Fault(where, f"cannot be listed ({error.strerror})."))
+        where = pathlib.PurePosixPath(prefix + below(folder, error.filename))
+        faults.append(Fault(str(where), f"cannot be listed ({error.strerror})."))
 
     for parent, subfolders, contents in os.walk(folder, onerror=unreadable):
         subfolders[:] = sorted(name for name in subfolders if recursive and name[0] != ".")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import extra
 
 SIZE = 32  # Pixels, each way, of what is hashed.
 NUM_FORMS = 15  # A picture, its other seven symmetries, and these of A and B each.
@@ -21,23 +21,6 @@ HASH_BITS = 256
 _SIDE = 16  # Frequencies, and pixels of what is compared, each way.
 _LEAST_COSINE = 0.9  # Of the pixels of two that look alike.
 _ROWS = 256  # Of the comparison of all with all at a time, for its memory.
-
-
-def import_libraries():
-    """Returns ImageHash, and `scipy.sparse`, which comes with it.
-
-    Raises:
-        InputError: If they are not installed.
-    """
-    try:
-        import imagehash
-        import scipy.sparse.csgraph
-    except ImportError:
-        raise InputError(
-            "split needs ImageHash, which is not installed. Run: python -m pip install "
-            "'ImageHash>=4.3,<5'"
-        ) from None
-    return imagehash, scipy.sparse
 
 
 def shrink(pixels: np.ndarray, *, width: int = 2 * SIZE) -> np.ndarray:
@@ -60,7 +43,7 @@ def looks(small: np.ndarray) -> np.ndarray:
         float16 `[NUM_FORMS, 2, HASH_BITS]`, the hash and the pixels as vectors of length 1: of
         the picture as it is; turned and mirrored; and with A and B turned and mirrored each.
     """
-    imagehash, _ = import_libraries()
+    (imagehash,) = extra.require("imagehash")
     a, b = _turned(small[:, :SIZE]), _turned(small[:, SIZE:])
     forms = _turned(small) + [np.concatenate(sides, axis=1) for sides in zip(a[1:], b[1:])]
     result = []
@@ -91,7 +74,7 @@ def clusters(looks_of_all: np.ndarray, *, hash_distance: int) -> list[list[int]]
     Returns:
         Lists of indexes, each sorted; in the order of their first.
     """
-    _, sparse = import_libraries()
+    sparse, csgraph = extra.require("scipy.sparse", "scipy.sparse.csgraph")
     count = len(looks_of_all)
     least = 1.0 - 2 * hash_distance / HASH_BITS
     groups = np.arange(count)
@@ -110,7 +93,7 @@ def clusters(looks_of_all: np.ndarray, *, hash_distance: int) -> list[list[int]]
         links = sparse.coo_matrix(
             (links.data, (groups[start + links.row], groups[start + links.col])), [count, count]
         )
-        _, joined = sparse.csgraph.connected_components(links, directed=False)
+        _, joined = csgraph.connected_components(links, directed=False)
         groups = joined[groups]
     members = {}
     for index, group in enumerate(groups):

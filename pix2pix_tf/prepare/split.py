@@ -18,7 +18,7 @@ import numpy as np
 
 from pix2pix_tf.data import arrays, images, layouts
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.prepare import combine, folders, jobs, near_duplicates, work
+from pix2pix_tf.prepare import combine, extra, folders, jobs, near_duplicates, work
 
 PLAN = "split.json"
 _SIDES = ("A", "B")
@@ -39,14 +39,8 @@ class _Item:
 
 def run(options) -> work.Outcome:
     """Splits `--input` as `--shares` says."""
-    near_duplicates.import_libraries()
+    extra.require("imagehash")
     shares = parse_shares(options.shares)
-    if not 0 <= options.hash_distance < near_duplicates.HASH_BITS // 2:
-        raise InputError(
-            f"hash_distance is {options.hash_distance}. Give a number from 0, the same picture, to "
-            f"{near_duplicates.HASH_BITS // 2 - 1}: chance alone gives half of "
-            f"{near_duplicates.HASH_BITS}."
-        )
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
     items, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
