@@ -155,7 +155,7 @@ class LabelsTest(TaskTest):
     def test_too_many_classes(self):
         save(self.input / "1.png", class_map())
         entries = [{"name": "x", "color": [0, 0, 0]}] * 256
-        self.assert_refused(self.run_task(self.write_classes(entries)), "classes.json'", "256")
+        self.assert_refused(self.run_task(self.write_classes(entries)), "classes.json'", "255")
         result = self.run_task("--to=onehot", "--classes=cityscapes")
         self.assert_refused(result, "--classes=cityscapes", "19", "16", "--to=colours")
         self.assertFalse(self.output.exists())

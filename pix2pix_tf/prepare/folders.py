@@ -162,14 +162,14 @@ def _check_or_write_record(output: pathlib.Path, settings: dict) -> None:
         files.write_atomically(record, (json.dumps(settings, indent=1) + "\n").encode())
         return
     try:
-        there = dict(json.loads(record.read_text()))
-    except (ValueError, TypeError, OSError) as error:
+        there = json.loads(record.read_text())
+        differences = [
+            f"{name} was {there.get(name)!r} and now is {value!r}"
+            for name, value in settings.items()
+            if there.get(name) != value
+        ]
+    except (ValueError, AttributeError, OSError) as error:
         raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
-    differences = [
-        f"{name} was {there.get(name)!r} and now is {value!r}"
-        for name, value in settings.items()
-        if there.get(name) != value
-    ]
     if differences:
         raise InputError(
             f"'{output}' was made otherwise: {'; '.join(differences)}. Name a new folder, or "

@@ -75,7 +75,9 @@ def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
     except (ValueError, OSError) as error:
         raise InputError(f"'{path}' cannot be read as JSON ({error}). Mend it.") from None
     if not isinstance(entries, list) or not 0 < len(entries) <= classes.IGNORED:
-        raise InputError(f"'{path}' is not a list of 1 to {classes.IGNORED} classes. {_FORM}")
+        raise InputError(
+            f"'{path}' does not hold a list of 1 to {classes.IGNORED} classes. {_FORM}"
+        )
     return tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
 
 

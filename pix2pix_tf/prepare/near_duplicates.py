@@ -10,17 +10,30 @@ Cropping, which moves everything, is not found.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
 from pix2pix_tf.prepare import extra
 
-SIZE = 32  # Pixels, each way, of what is hashed.
-NUM_FORMS = 15  # A picture, its other seven symmetries, and these of A and B each.
+SIZE = 32  # Pixels, each way, of what is hashed and compared.
 HASH_BITS = 256
-_SIDE = 16  # Frequencies, and pixels of what is compared, each way.
 _LEAST_COSINE = 0.9  # Of the pixels of two that look alike.
 _ROWS = 256  # Of the comparison of all with all at a time, for its memory.
+
+
+class Look(NamedTuple):
+    """What is compared of a picture, or of A and B side by side.
+
+    Attributes:
+        small: Grey, uint8 `[SIZE, 2 * SIZE]`.
+        hashes: int8 `[forms, HASH_BITS]`, of -1 and 1: a hash for each form of `_forms`.
+    """
+
+    small: np.ndarray
+    hashes: np.ndarray
 
 
 def shrink(pixels: np.ndarray, *, width: int = 2 * SIZE) -> np.ndarray:
@@ -33,69 +46,81 @@ def shrink(pixels: np.ndarray, *, width: int = 2 * SIZE) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((width, SIZE), Image.BOX))
 
 
-def looks(small: np.ndarray) -> np.ndarray:
-    """Returns what is compared of a picture, in all forms that it may be found in.
+def look_at(small: np.ndarray) -> Look:
+    """Returns what is compared of a picture, given it at a small size; see `Look`."""
+    (imagehash,) = extra.require("imagehash")
+    side = round(HASH_BITS**0.5)
+    hashes = [
+        imagehash.phash(Image.fromarray(form), hash_size=side, highfreq_factor=SIZE // side)
+        for form in _forms(small).astype(np.uint8)
+    ]
+    return Look(small, np.stack([np.where(x.hash.ravel(), 1, -1) for x in hashes]).astype(np.int8))
+
+
+def _forms(small: np.ndarray) -> np.ndarray:
+    """Returns pictures in all forms that they may be found in.
 
     Args:
-        small: uint8 `[SIZE, 2 * SIZE]`, grey: one picture, or A and B side by side.
+        small: `[..., SIZE, 2 * SIZE]`.
 
     Returns:
-        float16 `[NUM_FORMS, 2, HASH_BITS]`, the hash and the pixels as vectors of length 1: of
-        the picture as it is; turned and mirrored; and with A and B turned and mirrored each.
+        float32 `[forms, ..., SIZE, SIZE]`: as they are; in the other seven symmetries; and with A
+        and B in these each.
     """
-    (imagehash,) = extra.require("imagehash")
-    a, b = _turned(small[:, :SIZE]), _turned(small[:, SIZE:])
-    forms = _turned(small) + [np.concatenate(sides, axis=1) for sides in zip(a[1:], b[1:])]
-    result = []
-    for form in map(Image.fromarray, forms):
-        bits = imagehash.phash(form, hash_size=_SIDE, highfreq_factor=SIZE // _SIDE).hash
-        pixels = np.asarray(form.resize((_SIDE, _SIDE), Image.BOX), np.float32)
-        # All plain pictures are alike.
-        centred = pixels - pixels.mean() if np.ptp(pixels) > 0 else np.ones_like(pixels)
-        vectors = np.stack([np.where(bits, 1.0, -1.0).ravel(), centred.ravel()])
-        result.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    return np.stack(result).astype(np.float16)
+    a, b = _turned(small[..., :SIZE]), _turned(small[..., SIZE:])
+    both = np.stack([np.concatenate(sides, axis=-1) for sides in zip(a, b)])
+    halved = both.reshape(*both.shape[:-1], SIZE, 2).mean(axis=-1, dtype=np.float32)
+    return np.stack([*_turned(halved[0]), *halved[1:]])
 
 
-def _turned(picture: np.ndarray) -> list[np.ndarray]:
-    """Returns a picture in its eight symmetries; the first is as it is."""
-    return [np.rot90(side, turns) for side in (picture, picture[:, ::-1]) for turns in range(4)]
+def _turned(square: np.ndarray) -> list[np.ndarray]:
+    """Returns square pictures in their eight symmetries; the first is as they are."""
+    mirrored = (square, square[..., ::-1])
+    return [np.rot90(side, turns, axes=(-2, -1)) for side in mirrored for turns in range(4)]
 
 
-def clusters(looks_of_all: np.ndarray, *, hash_distance: int) -> list[list[int]]:
+def clusters(looks: Sequence[Look], *, hash_distance: int) -> list[list[int]]:
     """Returns the groups of pictures that are linked by likeness; most have one member.
 
     Takes time with the square of the number: 50,000 pictures are some minutes.
 
     Args:
-        looks_of_all: `[N, NUM_FORMS, 2, HASH_BITS]`, of `looks`.
+        looks: Of the pictures.
         hash_distance: Bits that two that look alike may differ in.
 
     Returns:
         Lists of indexes, each sorted; in the order of their first.
     """
     sparse, csgraph = extra.require("scipy.sparse", "scipy.sparse.csgraph")
-    count = len(looks_of_all)
-    least = 1.0 - 2 * hash_distance / HASH_BITS
+    count = len(looks)
     groups = np.arange(count)
     # Each with those after it only: what turns one to the other has its inverse among the forms.
-    hashes, pixels = np.moveaxis(looks_of_all[:, 0].astype(np.float32), 1, 0)
+    plain_hashes = np.stack([look.hashes[0] for look in looks]).astype(np.float32)
+    plain_pixels = _unit_vectors(_forms(np.stack([look.small for look in looks]))[0])
     for start in range(0, count, _ROWS):
-        block = looks_of_all[start : start + _ROWS].astype(np.float32)
+        block = looks[start : start + _ROWS]
+        pixels = _unit_vectors(_forms(np.stack([look.small for look in block])))
         are_alike = np.zeros([len(block), count - start], bool)
-        for form in range(block.shape[1]):
-            found = block[:, form, 0] @ hashes[start:].T >= least
+        for form in range(len(pixels)):
+            hashes = np.stack([look.hashes[form] for look in block]).astype(np.float32)
+            # Equal bits less different ones.
+            found = hashes @ plain_hashes[start:].T >= HASH_BITS - 2 * hash_distance
             rows = found.any(axis=1)
-            cosines = block[rows, form, 1] @ pixels[start:].T
+            cosines = pixels[form, rows] @ plain_pixels[start:].T
             are_alike[rows] |= found[rows] & (cosines >= _LEAST_COSINE)
-        # Links between groups and not pictures: thousands of plain ones are all alike.
-        links = sparse.coo_matrix(are_alike)
-        links = sparse.coo_matrix(
-            (links.data, (groups[start + links.row], groups[start + links.col])), [count, count]
-        )
-        _, joined = csgraph.connected_components(links, directed=False)
-        groups = joined[groups]
+        # Of groups and not of pictures: thousands of plain ones are all alike.
+        links = groups[start + np.stack(np.nonzero(are_alike))]
+        graph = sparse.coo_matrix((np.ones(links.shape[1]), links), shape=[count, count])
+        groups = csgraph.connected_components(graph, directed=False)[1][groups]
     members = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
     return list(members.values())
+
+
+def _unit_vectors(pictures: np.ndarray) -> np.ndarray:
+    """Returns pictures `[..., SIZE, SIZE]` without their mean and contrast: `[..., SIZE**2]`."""
+    vectors = pictures.reshape(*pictures.shape[:-2], -1)
+    vectors = vectors - vectors.mean(axis=-1, keepdims=True)
+    vectors[np.ptp(vectors, axis=-1) < 0.5] = 1.0  # All plain pictures are alike.
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -56,7 +56,7 @@ def run(options) -> work.Outcome:
     if not readable:
         return work.Outcome("There is nothing to split.", faults)
     groups = near_duplicates.clusters(
-        np.stack([looks[item] for item in readable]), hash_distance=options.hash_distance
+        [looks[item] for item in readable], hash_distance=options.hash_distance
     )
     split_of = assign(groups, shares, seed=options.seed)
     _write_plan(output, readable, split_of, groups)
@@ -203,11 +203,11 @@ def _flat(name: str) -> str:
     return name.replace("/", "_")
 
 
-def _look(item: _Item, *, folder: pathlib.Path) -> np.ndarray:
+def _look(item: _Item, *, folder: pathlib.Path) -> near_duplicates.Look:
     """Returns what is compared of a picture, or of two side by side."""
     width = 2 * near_duplicates.SIZE // len(item.names)
     sides = [near_duplicates.shrink(_read_grey(folder / name), width=width) for name in item.names]
-    return near_duplicates.looks(np.concatenate(sides, axis=1))
+    return near_duplicates.look_at(np.concatenate(sides, axis=1))
 
 
 def _read_grey(path: pathlib.Path) -> np.ndarray:
