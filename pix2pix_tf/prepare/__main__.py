@@ -58,7 +58,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "processes",
         os.cpu_count(),
-        "How many work at once; each holds one image: of 24 megapixels up to 2.6 GB.",
+        "How many work at once; each holds one image: of 24 megapixels up to 1.7 GB.",
         lower_bound=1,
     )
     flags.DEFINE_string("input_b", "", "combine: folder of the partners, which become B.")
