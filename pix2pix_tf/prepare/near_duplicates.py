@@ -105,6 +105,7 @@ def clusters(looks: Sequence[Look], *, hash_distance: int) -> list[list[int]]:
             hashes = np.stack([look.hashes[form] for look in block]).astype(np.float32)
             # Equal bits less different ones.
             found = hashes @ plain_hashes[start:].T >= HASH_BITS - 2 * hash_distance
+            found &= ~are_alike
             rows = found.any(axis=1)
             cosines = pixels[form, rows] @ plain_pixels[start:].T
             are_alike[rows] |= found[rows] & (cosines >= _LEAST_COSINE)
