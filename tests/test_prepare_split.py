@@ -122,7 +122,7 @@ class NearDuplicatesTest(parameterized.TestCase):
         bits[1, :100] = False
         before = time.process_time()
         found = near_duplicates.clusters(looks_of_bits(bits), hash_distance=30)
-        self.assertLess(time.process_time() - before, 6.0)
+        self.assertLess(time.process_time() - before, 12.0)
         self.assertEqual(found, [[0, *range(2, 3000)], [1]])
 
     def test_on_real_photos(self):
