@@ -289,12 +289,3 @@ class CheckTest(TaskTest):
             report["splits"],
             dict(images=dict(readable=2, smallest=[24, 16], largest=[24, 16], bits=[8, 16])),
         )
-
-    def test_a_folder_by_the_name_of_a_published_set_is_that_folder(self):
-        save(self.folder / "facades" / "train" / "1.png", aligned(0))
-        here = os.getcwd()
-        os.chdir(self.folder)
-        self.addCleanup(os.chdir, here)
-        with mock.patch.object(pairs.registry, "download", side_effect=AssertionError):
-            result = self.run_task("--input=facades")
-        self.assert_done(result)

@@ -301,13 +301,6 @@ class BadFilesTest(_ColorizeTest):
         self.assert_shown(("2 pairs", self.output), result.stdout)
         self.assertEqual(files_below(self.output), ["good.png", "prepare.json", "same.png"])
 
-    def test_no_more_than_a_screen_is_listed(self):
-        with mock.patch.object(command, "_MOST_FAULTS_SHOWN", 2):
-            result = self.run_task()
-        *_, count = lines = result.stderr.splitlines()
-        self.assertLen(lines, 3)
-        self.assert_shown(("9", "7"), count)
-
 
 class LayoutTest(_ColorizeTest):
     def test_pairs_and_folders_hold_the_same(self):
@@ -323,12 +316,6 @@ class LayoutTest(_ColorizeTest):
             a, b = pairs.open_pairs(str(folder), "train", a_channels=1).read(0)
             np.testing.assert_array_equal(a, both[:, :24, :1])
             np.testing.assert_array_equal(b, photo())
-
-    def test_folders_take_narrow_pictures(self):
-        self.save("train/1.png", width=4, height=64)
-        self.assert_done(self.run_task("--layout=folders"))
-        a, b = pairs.open_pairs(str(self.output), "train", a_channels=1).read(0)
-        self.assertEqual((a.shape, b.shape), ((64, 4, 1), (64, 4, 3)))
 
     def test_inputs_alone(self):
         self.save("1.png")
@@ -480,11 +467,3 @@ class CombineTest(preparing.TaskTest):
             (self.partners / "3.png", self.input),
         )
         self.assertEqual(files_below(self.output), ["2.png", "prepare.json"])
-
-    def test_other_partners_need_another_folder(self):
-        self.save("1.png")
-        save(self.partners / "1.png", photo())
-        self.assert_done(self.run_task())
-        shutil.copytree(self.partners, self.folder / "others")
-        result = self.run_task(f"--input_b={self.folder / 'others'}")
-        self.assert_refused(result, self.output, self.partners, self.folder / "others")

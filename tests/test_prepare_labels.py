@@ -8,9 +8,9 @@ import data_folder
 import numpy as np
 from absl.testing import parameterized
 from PIL import Image
-from preparing import TaskTest, files_below, photo, prepare, read, save, save_shallow
+from preparing import TaskTest, files_below, photo, read, save, save_shallow
 
-from pix2pix_tf.data import classes, pairs
+from pix2pix_tf.data import classes
 
 _COLORS = np.array([kind.color for kind in classes.find("facades").classes], np.uint8)
 
@@ -107,15 +107,6 @@ class LabelsTest(TaskTest):
         )
         self.assertEqual(files_below(self.output), ["good.png", "prepare.json"])
 
-    def test_what_is_not_upright_is_not_to_become_a_jpeg(self):
-        """Which this task does not take."""
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        save(self.input / "1.png", class_map(), exif=exif)
-        result = self.run_task()
-        self.assert_named(result, ("1.png", "6"))
-        self.assertNotIn("JPEG", result.stderr)
-
     def test_unknown_classes(self):
         save(self.input / "1.png", class_map())
         known = "facades, cityscapes, demo"
@@ -147,23 +138,6 @@ class LabelsTest(TaskTest):
         self.assert_refused(result, "--classes=cityscapes", "19", "16", "--to=colours")
         self.assertFalse(self.output.exists())
         self.assert_done(self.run_task("--classes=cityscapes"))
-
-    def test_one_hot_maps_become_a_data_set(self):
-        for number in range(3):
-            save(self.input / f"{number}.png", np.roll(class_map(), number))
-            save(self.folder / "photos" / f"{number}.jpg", photo(width=10, height=8, seed=number))
-        self.assert_done(self.run_task("--to=onehot"))
-        both, data = self.folder / "both", self.folder / "data"
-        result = prepare(
-            *("combine", self.folder, f"--input={self.output}", "--layout=folders"),
-            *(f"--input_b={self.folder / 'photos'}", f"--output={both}"),
-        )
-        self.assertEqual(result.exit_code, 0, result)
-        flags = (f"--input={both}", f"--output={data}", "--shares=1,0,0")
-        self.assertEqual(prepare("split", self.folder, *flags).exit_code, 0)
-        source = pairs.open_pairs(str(data), "train", a_channels=12)
-        a, _ = source.read(source.names.index("1"))
-        np.testing.assert_array_equal(a.argmax(axis=-1), np.roll(class_map(), 1))
 
     def test_real_class_maps_give_the_colours_of_the_published_pictures(self):
         """Those are JPEG files, so the colours are near, where no border is."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import pathlib
 import time
-import unittest
 from unittest import mock
 
 import data_folder
@@ -16,7 +14,7 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import TaskTest, files_below, photo, save
 
-from pix2pix_tf.data import arrays, images, layouts, pairs
+from pix2pix_tf.data import images, layouts, pairs
 from pix2pix_tf.prepare import near_duplicates, split
 
 _HALVES = ("train", "val")
@@ -297,14 +295,6 @@ class SplitCommandTest(TaskTest):
         self.assertEqual(
             sorted(map(sorted, alike)), [[f"{x}.npy", f"again_{x}.npy"] for x in range(6)]
         )
-
-    @unittest.skipUnless(importlib.util.find_spec("tifffile"), "tifffile is not installed")
-    def test_tiff_in_colours(self):
-        self.input.mkdir()
-        for number in range(3):
-            (self.input / f"{number}.tif").write_bytes(arrays.encode(detailed(number), ".tif"))
-        self.assert_done(self.run_task("--shares=1,0,0"))
-        self.assertLen(files_below(self.output / "train"), 3)
 
     def test_subfolders_become_part_of_the_name(self):
         self.write(3, below="sea")
