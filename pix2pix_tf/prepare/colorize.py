@@ -19,7 +19,7 @@ _ROWS = 256
 
 def run(options) -> work.Outcome:
     """Makes grey|colour pairs of the photos of `--input`."""
-    return photos.make_pairs(options, "colorize", make_grey, settings={})
+    return photos.make_pairs(options, "colorize", make_grey)
 
 
 def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:
