@@ -11,8 +11,8 @@ from what stands before it in its line:
     grids                                       pictures side by side
     addons, keras_compat                        what the two stacks have in different places
     precision, optimizers                       arithmetic by name; the paper's Adam
-    models, losses, metrics                     networks and objectives from plain arguments
-    networks                                    the networks of a configuration
+    models, losses, metrics                     networks and losses from plain arguments
+    networks, objective                         those of a configuration, by registered names
     warmup, serving, inference                  the signatures, and translating with them
     evaluation                                  measures, the segmenter, the perceptual study
     training                                    state, step, loop, checkpoints, reports

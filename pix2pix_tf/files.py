@@ -216,7 +216,7 @@ def locked(path: pathlib.Path, *, refusal: str) -> Iterator[None]:
         InputError: If another process has it, and there is a refusal.
         WriteError: If the file cannot be made.
     """
-    lock = filelock.FileLock(path, timeout=0 if refusal else -1, mode=0o666)
+    lock = filelock.FileLock(path, timeout=0 if refusal else -1)
     with writing(path):
         try:
             lock.acquire()

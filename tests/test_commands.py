@@ -8,13 +8,11 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import types
 from collections.abc import Callable
 
 import command_line
-import pytest
 import tiny_runs
 import tiny_training
 from absl.testing import absltest, parameterized
@@ -79,13 +77,6 @@ class StopTest(_SignalsTest, parameterized.TestCase):
         self.assertEqual(run_main(main).exit_code, _ENDING[first])
         self.assertEqual(cleaned, [True])
 
-    def test_what_is_to_outlive_the_terminal_does(self):
-        """As under nohup."""
-        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self.addCleanup(signal.signal, signal.SIGHUP, before)
-        result = run_main(lambda _: os.kill(os.getpid(), signal.SIGHUP))
-        self.assertEqual(result.exit_code, 0)
-
     def test_a_wrong_input_stays_one(self):
         def main(unused_arguments):
             raise InputError("There is no picture.")
@@ -100,151 +91,35 @@ class StopTest(_SignalsTest, parameterized.TestCase):
         result = run_main(main)
         result.check_refused(r"error: 'run/\n.json'")
 
-    def test_what_names_no_file_is_not_taken_for_one_of_somebody_else(self):
-        def main(unused_arguments):
-            raise PermissionError("A fault of the program.")
-
-        with self.assertRaisesRegex(PermissionError, "A fault"):
-            run_main(main)
-
 
 class StoppedProcessTest(_SignalsTest):
-    """Commands in processes of their own, told to stop while they work."""
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.temporary = self.folder / "temporary"
-        self.temporary.mkdir()
-
-    def stop(self, number: signal.Signals, is_at_work: Callable[[], bool], *command: str):
-        """Starts a command, signals it once it is at work; returns its result."""
+    def test_prepare_in_a_process_of_its_own(self):
+        folder = tiny_runs.temporary_folder(self)
+        tiny_training.write_pairs(folder / "data", train=1)
+        (source,) = (folder / "data" / "train").iterdir()
+        photos, output, temporary = (folder / name for name in ("photos", "out", "temporary"))
+        photos.mkdir()
+        temporary.mkdir()
+        for index in range(5000):
+            os.link(source, photos / f"{index}.png")
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [sys.executable, "-m", "pix2pix_tf.prepare", "colorize", "--processes=1"]
+            + [f"--input={photos}", f"--output={output}"],
             cwd=_REPOSITORY,
-            env={**os.environ, "TMPDIR": str(self.temporary)},
-            stdout=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": str(temporary)},
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.addCleanup(process.kill)
         deadline = time.monotonic() + _TIMEOUT_SECONDS
-        while time.monotonic() < deadline and process.poll() is None and not is_at_work():
+        while (
+            time.monotonic() < deadline and process.poll() is None and not any(output.glob("*.png"))
+        ):
             time.sleep(0.01)
-        process.send_signal(number)
-        try:
-            stdout, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
-        finally:
-            process.kill()
-        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
-
-    @pytest.mark.slow
-    def test_translate(self):
-        tiny_training.write_pairs(self.folder / "data", train=2)
-        output = self.folder / "out"
-        result = self.stop(
-            signal.SIGTERM,
-            lambda: output.is_dir() and any(output.iterdir()),
-            "pix2pix_tf.translate",
-            f"--model={tiny_runs.shared_run()}",
-            f"--input={self.folder / 'data' / 'train'}",
-            f"--output={output}",
-            "--samples=100000",
-        )
-        self.assertEqual(result.returncode, 143, result.stderr)
-        self.assertEqual(result.stderr, "Stopped.\n")
-        self.assertEqual([*self.temporary.iterdir()], [])
-        self.assertEqual([path for path in output.iterdir() if path.suffix != ".png"], [])
-
-    def test_prepare(self):
-        self.check_prepare(processes=1)
-
-    @pytest.mark.slow
-    def test_prepare_with_its_workers(self):
-        self.check_prepare(processes=2)
-
-    def check_prepare(self, *, processes: int) -> None:
-        tiny_training.write_pairs(self.folder / "data", train=1)
-        source = next((self.folder / "data" / "train").iterdir())
-        photos = self.folder / "photos"
-        photos.mkdir()
-        for index in range(5000):
-            os.link(source, photos / f"{index}.png")
-        output = self.folder / "out"
-        result = self.stop(
-            signal.SIGHUP,
-            lambda: any(output.glob("*.png")),
-            "pix2pix_tf.prepare",
-            "colorize",
-            f"--input={photos}",
-            f"--output={output}",
-            f"--processes={processes}",
-        )
-        self.assertEqual(result.returncode, 129, result.stderr)
-        self.assertEqual(result.stderr, "Stopped. Run the same command again to resume.\n")
-        self.assertEqual([*self.temporary.iterdir()], [])
+        process.send_signal(signal.SIGHUP)
+        _, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
+        self.assertEqual(process.returncode, 129, stderr)
+        self.assertEqual(stderr, "Stopped. Run the same command again to resume.\n")
+        self.assertEqual([*temporary.iterdir()], [])
         self.assertEqual([*output.glob(".*")], [])
         self.assertLess(len([*output.glob("*.png")]), 5000)
-
-
-class TemporaryFolderTest(absltest.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-
-    def run_python(self, code: str) -> subprocess.CompletedProcess:
-        script = f"import os, signal, subprocess, sys\nfrom pix2pix_tf import commands\n{code}"
-        return subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=_REPOSITORY,
-            env={**os.environ, "TMPDIR": str(self.folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def test_what_a_killed_process_left_goes_with_the_next(self):
-        killed = self.run_python(
-            "commands.run(lambda _: os.kill(os.getpid(), signal.SIGKILL))",
-        )
-        self.assertEqual(killed.returncode, -signal.SIGKILL, killed.stderr)
-        (left,) = self.folder.iterdir()
-        (left / "file").touch()
-        number = left.name.split(".")[-2]
-        # Of a process that is alive, of another machine, and of nobody.
-        others = [
-            left.name.replace(number, str(os.getpid())),
-            left.name.replace("pix2pix_tf.", "pix2pix_tf.elsewhere-"),
-            "pix2pix_tf_abc",
-            f"other.{left.name}",
-        ]
-        for name in others:
-            (self.folder / name).mkdir()
-        # A link by that name, as somebody else may set in a folder that all write in.
-        outside = self.folder / "outside"
-        outside.mkdir()
-        (outside / "file").touch()
-        (self.folder / f"{left.name}x").symlink_to(outside)
-        # And of one with the number of the next, as where all have the same.
-        following = self.run_python(
-            f"name = {left.name!r}.replace({number!r}, str(os.getpid()))\n"
-            f"os.mkdir(os.path.join({str(self.folder)!r}, name))\n"
-            "commands.run(lambda _: None)"
-        )
-        self.assertEqual((following.returncode, following.stderr), (0, ""))
-        names = {path.name for path in self.folder.iterdir()}
-        self.assertEqual(names, {*others, "outside", f"{left.name}x"})
-        self.assertTrue((outside / "file").is_file())
-
-    def test_what_a_process_with_the_same_number_uses_stays(self):
-        """As in another container, with the same /tmp and host name."""
-        result = self.run_python(
-            "def main(_):\n"
-            "    number = os.getpid()\n"
-            "    before = os.listdir(os.environ['TMPDIR'])\n"
-            "    code = f'import os; os.getpid = lambda: {number}\\n'\\\n"
-            "        'from pix2pix_tf import commands; commands.run(lambda _: None)'\n"
-            "    subprocess.run([sys.executable, '-c', code], check=True)\n"
-            "    assert os.listdir(os.environ['TMPDIR']) == before, before\n"
-            "commands.run(main)"
-        )
-        self.assertEqual((result.returncode, result.stderr), (0, ""))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
-import types
 from unittest import mock
 
 import command_line
@@ -17,7 +16,7 @@ from PIL import Image
 
 from pix2pix_tf import demo
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import loop, reports
+from pix2pix_tf.training import reports
 
 _CONFIG = dataclasses.replace(
     demo.CONFIG, **tiny_training.SETTINGS, load_size=36, num_samples=1, num_evaluated=1
@@ -72,11 +71,3 @@ class DemoTest(tf.test.TestCase):
         page = " ".join((output / "index.html").read_text(encoding="utf-8").split())
         self.assertIn("3 steps and exported, on", page)  # No time: it would be that of a part.
         self.assertIn("<code>saved_model/2</code>", page)
-
-    def test_a_demo_that_was_stopped_is_not_exported(self):
-        output = tiny_runs.temporary_folder(self) / "demo"
-        stopped = types.SimpleNamespace(step=tf.constant(1))  # Of two.
-        with mock.patch.object(loop, "train", return_value=stopped):
-            self.assertEqual(self.run_demo(output).exit_code, 0)
-        self.assertFalse((output / "saved_model").exists())
-        self.assertFalse((output / "index.html").exists())

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tiny_runs
 from tensorflow.core.protobuf import saved_model_pb2
 
-from pix2pix_tf import networks, serving
+from pix2pix_tf import serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, translator
@@ -34,11 +34,6 @@ class ExportedModelTest(tf.test.TestCase):
         card = json.loads((copy / serving.MODEL_CARD).read_text())
         (copy / serving.MODEL_CARD).write_text(json.dumps({**card, **changes}))
         return copy
-
-    def test_says_what_it_is(self):
-        self.assertEqual(self.model.config, self.config)
-        self.assertIsNone(self.model.step)
-        self.assertEqual(self.model.noise_size, networks.noise_size(self.config))
 
     def test_each_signature(self):
         image = tiny_runs.random_image(2, 32, 32, 3)
@@ -132,10 +127,3 @@ class ExportedModelTest(tf.test.TestCase):
         tf.train.Checkpoint(other).write(str(mixed / serving.VARIABLES))
         with self.assertRaisesRegex(InputError, f"'{mixed}'"):
             exported.load(mixed)
-
-    def test_an_unknown_operation(self):
-        damaged = self.copy()
-        graph = (damaged / serving.SAVED_MODEL).read_bytes()
-        (damaged / serving.SAVED_MODEL).write_bytes(graph.replace(b"Conv2D", b"Conv2X"))
-        with self.assertRaisesRegex(InputError, f"'{damaged}'.*'Conv2X"):
-            exported.load(damaged)

@@ -10,20 +10,18 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from unittest import mock
 
 import file_faults
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
+from refusals import refused
 
 from pix2pix_tf import files, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, layouts, registry
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 from pix2pix_tf.evaluation import outputs
-from pix2pix_tf.evaluation.fcn_score import class_maps
 from pix2pix_tf.inference import forms, translator
-from pix2pix_tf.prepare import folders as prepare_folders
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -105,39 +103,25 @@ class RequireFileTest(parameterized.TestCase):
                 files.require_file(folder / name)
 
 
-def _find_pairs(folder: pathlib.Path) -> None:
-    (folder / "train").mkdir(parents=True)
-    with file_faults.unreadable(folder / "train"):
-        layouts.find_pairs(folder, "train")
-
-
-def _find_pairs_of_two(folder: pathlib.Path) -> None:
-    for side in "AB":
-        (folder / f"train{side}").mkdir(parents=True)
-    with file_faults.unreadable(folder / "trainA"):
-        layouts.find_pairs(folder, "train")
-
-
-def _while_unreadable(function: Callable) -> Callable:
-    def call(folder: pathlib.Path) -> None:
-        folder.mkdir()
-        with file_faults.unreadable(folder):
-            function(folder)
-
-    return call
-
-
-_LOCATE = {
-    "data_set": registry.locate,
-    "published_set": lambda folder: registry.locate("facades", folder),
+_UNREADABLE = {
+    "images": images.list_images,
+    "other_pictures": layouts.list_other_pictures,
+    "inputs": translate.find_inputs,
+    "versions": serving.list_versions,
+}
+_NOT_ENTERED = {
     "model": lambda folder: translator.is_run_folder(folder, "newest"),
+    "settings": TrainConfig.load,
+    "splits": lambda folder: layouts.has_split(folder, "train"),
+    "published_set": lambda folder: registry.locate("facades", folder),
+}
+_LOCATE = {
+    "model": _NOT_ENTERED["model"],
+    "settings": TrainConfig.load,
     "model_to_export": lambda folder: forms.save_version(folder, folder.parent / "out"),
     "version": serving.find_version,
     "inputs": translate.find_inputs,
     "outputs": lambda folder: outputs.FolderOutputs(folder, pairs=["1"]),
-    "class_maps": lambda folder: class_maps.ClassMaps(folder, "test", ["1"], None),
-    "pictures": prepare_folders.find_images,
-    "settings": TrainConfig.load,
 }
 
 
@@ -145,13 +129,9 @@ class ReadingFoldersTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory())) / "in"
-
-    def assert_refused(self, function: Callable, path: pathlib.Path, named: str, reason: str):
-        with self.assertRaisesRegex(InputError, f"^'{named}.* cannot be {reason}"):
-            function(path)
+        self.folder.mkdir()
 
     def test_answers(self):
-        self.folder.mkdir()
         (self.folder / "b").mkdir()
         (self.folder / "a").touch()
         names = {path.name: path for path in files.list_folder(self.folder)}
@@ -161,28 +141,17 @@ class ReadingFoldersTest(parameterized.TestCase):
         for path in (self.folder / "c", self.folder / "a" / "c"):
             self.assertFalse(files.is_folder(path) or files.is_file(path))
 
-    @parameterized.named_parameters(
-        ("pairs_of_two_folders", _find_pairs_of_two, "trainA"),
-        ("images", _while_unreadable(images.list_images), ""),
-        ("other_pictures", _while_unreadable(layouts.list_other_pictures), ""),
-        ("inputs", _while_unreadable(translate.find_inputs), ""),
-        ("versions", _while_unreadable(serving.list_versions), ""),
-    )
-    def test_that_may_not_be_read(self, function, name):
-        reason = r"read \(Permission denied\)"
-        self.assert_refused(function, self.folder, f"{self.folder / name}'", reason)
+    @parameterized.named_parameters(_UNREADABLE.items())
+    def test_that_may_not_be_read(self, function):
+        with file_faults.unreadable(self.folder):
+            with refused(f"'{self.folder}' cannot be read (Permission denied)"):
+                function(self.folder)
 
-    @parameterized.named_parameters(
-        ("pairs", _find_pairs, "train"),
-        ("model", _while_unreadable(_LOCATE["model"]), ""),
-        ("settings", _while_unreadable(TrainConfig.load), ""),
-        ("splits", _while_unreadable(lambda folder: layouts.has_split(folder, "train")), ""),
-        ("published_set", _while_unreadable(_LOCATE["published_set"]), ""),
-    )
-    def test_that_may_not_be_entered(self, function, name):
-        """Whatever is looked for below it."""
-        reason = r"entered \(Permission denied\)"
-        self.assert_refused(function, self.folder, f"{self.folder / name}'", reason)
+    @parameterized.named_parameters(_NOT_ENTERED.items())
+    def test_that_may_not_be_entered_whatever_is_looked_for_below_it(self, function):
+        with file_faults.unreadable(self.folder):
+            with refused(f"'{self.folder}' cannot be entered (Permission denied)"):
+                function(self.folder)
 
     def test_the_folder_behind_a_link_that_may_not_be_entered(self):
         (self.folder / "closed" / "run").mkdir(parents=True)
@@ -191,13 +160,71 @@ class ReadingFoldersTest(parameterized.TestCase):
         closed = os.fspath(self.folder / "closed")
         with mock.patch.object(pathlib.Path, "is_dir", side_effect=denied):
             with mock.patch.object(os, "access", lambda path, mode: os.fspath(path) != closed):
-                with self.assertRaisesRegex(InputError, f"^'{closed}' cannot be entered"):
+                with refused(f"'{closed}' cannot be entered"):
                     files.is_folder(self.folder / "link")
 
     @parameterized.named_parameters(_LOCATE.items())
     def test_names_that_are_too_long(self, function):
         path = self.folder.parent / ("l" * 300)
-        self.assert_refused(function, path, str(path), r"read \(File name too long\)")
+        with refused(f"'{path}", "cannot be read (File name too long)"):
+            function(path)
+
+
+_HOLD = """
+import pathlib, sys, time
+from pix2pix_tf import files
+with files.locked(pathlib.Path(sys.argv[1]), refusal="It is held."):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+class LockedTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory())) / "lock"
+
+    def lock(self):
+        return files.locked(self.path, refusal="It is held.")
+
+    def assert_is_held(self) -> None:
+        with self.assertRaisesRegex(InputError, "^It is held.$"), self.lock():
+            self.fail("Two have it.")
+
+    def test_a_second_process_is_refused_and_a_killed_one_blocks_nobody(self):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _HOLD, str(self.path)], cwd=_REPOSITORY, stdout=subprocess.PIPE
+        )
+        with process:
+            self.assertEqual(process.stdout.readline(), b"held\n")
+            self.assert_is_held()
+            process.kill()
+        with self.lock():
+            self.assert_is_held()
+
+    def test_is_released_by_an_error(self):
+        with self.assertRaises(KeyError), self.lock():
+            raise KeyError
+        with self.lock():
+            pass
+
+    def test_other_programs_do_not_inherit_it(self):
+        with self.lock():
+            child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        with self.lock():
+            pass  # Though that one still runs.
+        child.communicate(b"\n")
+
+    def test_whoever_may_write_in_the_folder_by_the_umask_may_take_it(self):
+        self.addCleanup(os.umask, os.umask(0o002))
+        with self.lock():
+            self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o664)
+
+    def test_a_file_system_without_locks_keeps_nobody_out(self):
+        for number in (errno.ENOLCK, errno.EOPNOTSUPP):
+            fault = OSError(number, os.strerror(number))
+            with mock.patch("fcntl.flock", side_effect=fault), self.lock():
+                pass
 
 
 class UnfinishedFolderTest(parameterized.TestCase):
@@ -237,14 +264,24 @@ class UnfinishedFolderTest(parameterized.TestCase):
     def test_what_somebody_may_be_writing_is_left_alone(self):
         with files.unfinished_folder(self.folder, "site") as unfinished:
             pass
-        prefix = unfinished.name.removesuffix(str(os.getpid()))
-        elsewhere = f".site.unfinished.another-host.{2**22 + 1}"  # No process has that number.
-        for name in (f"{prefix}{os.getppid()}", elsewhere, f"{prefix}notes"):
+        start, number, letters = unfinished.name.rsplit(".", 2)
+        no_process = 2**22 + 1  # None has such a number.
+        for name in (
+            unfinished.name,  # Of this process.
+            f"{start}.{os.getppid()}.{letters}",
+            f".site.unfinished.another-host.{no_process}.{letters}",
+            f"{start}.notes.{letters}",
+        ):
             (self.folder / name).mkdir()
         before = self.names()
-        (self.folder / unfinished.name).mkdir()  # Of an earlier process with this number.
+        # Of one that is no more, and of an earlier one that had this one's number.
+        for name in (f"{start}.{no_process}.{letters}", f"{start}.{number}.0123456789abcdef"):
+            (self.folder / name).mkdir()
         with files.unfinished_folder(self.folder, "site"):
             self.assertEqual(self.names(), before)
+        # Whoever holds a lock is alone.
+        files.sweep(self.folder, is_alone=True)
+        self.assertEmpty(self.names())
 
 
 class FoldersTest(parameterized.TestCase):
@@ -266,23 +303,12 @@ class FoldersTest(parameterized.TestCase):
             with self.assertRaisesRegex(InputError, f"{name}' cannot be made: a file is in its"):
                 function(self.folder / name)
 
-    def test_a_folder_that_may_not_be_made_is_refused(self):
-        with mock.patch.object(pathlib.Path, "mkdir", side_effect=PermissionError("not yours")):
-            with self.assertRaisesRegex(InputError, r"cannot be made \(not yours\)"):
-                files.make_output_folder(self.folder / "new")
-
     @parameterized.parameters("link", "link/below", "circle")
     def test_what_could_not_be_made_for_a_link_that_leads_nowhere(self, name):
         (self.folder / "link").symlink_to(self.folder / "unplugged" / "disk")
         (self.folder / "circle").symlink_to(self.folder / "circle")
         with self.assertRaisesRegex(InputError, f"{name}' cannot be made"):
             files.check_output_folder(self.folder / name)
-
-    def test_what_could_not_be_made_where_the_working_folder_is_gone(self):
-        gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        with mock.patch.object(os, "getcwd", side_effect=gone):
-            with self.assertRaisesRegex(InputError, "'runs' cannot be made .*No such file"):
-                files.check_output_folder(pathlib.Path("runs"))
 
     def test_what_could_not_be_made_for_lack_of_permission(self):
         with mock.patch.object(os, "access", return_value=False):

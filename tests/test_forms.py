@@ -92,10 +92,9 @@ class FormsTest(tf.test.TestCase, parameterized.TestCase):
                     content.writestr(name, "{}")
             self.refuse(archive, InputError, f"'{archive}'")
 
-    @parameterized.parameters(zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-    def test_a_zip_that_is_damaged(self, compression):
+    def test_a_zip_that_is_damaged(self):
         archive = self.folder / "some.zip"
-        with zipfile.ZipFile(archive, "w", compression) as content:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as content:
             content.writestr("run/config.json", np.random.default_rng(0).bytes(2000))
         whole = archive.read_bytes()
         damaged = bytearray(whole)

@@ -212,12 +212,6 @@ class FinishedRunTest(LoopTestCase):
         # On the disk at once, for who watches a run.
         self.assertIn((4, "held_out_l1"), self.early_scalars)
 
-    def test_what_is_printed(self):
-        for expected in ("BtoA; 3 training pairs, 2 held out", "step 6/6: ", "Saved step 6: l1 0."):
-            self.assertIn(expected, self.printed)
-        last = self.printed.splitlines()[-1]
-        self.assertIn(f"'{self.finished / 'index.html'}'", last)
-
     def test_a_finished_run_has_nothing_to_do(self):
         workdir = self.copy()
         train(self.config, workdir)  # The page names the folder, which is another one now.
@@ -274,11 +268,6 @@ class FinishedRunTest(LoopTestCase):
 
 
 class RefusedTest(LoopTestCase):
-    def test_data_that_are_not_there(self):
-        missing = str(self.folder / "nowhere")
-        self.assert_refused(make_config(dataset=missing), re.escape(missing))
-        self.assertFalse(self.workdir.exists())
-
     def test_all_that_is_wrong_with_both_splits_is_said_at_once(self):
         """A wrong header in one and damage in both: three files, in one message."""
         data = tiny_training.write_pairs(self.folder / "data", train=3, val=2)
@@ -395,12 +384,6 @@ class StoppedTest(LoopTestCase):
         self.assertEqual(int(state.step), 8)
         self.assertEqual(logged_steps(self.workdir), [1, 3, 4, 5, 6, 8])
 
-    def test_a_closed_terminal_stops_after_the_step(self):
-        # One of the shell, and one of the terminal that it is in.
-        _, printed = self.stop(signal.SIGHUP, before=2, times=2)
-        self.assertIn("Stopped by SIGHUP after step 2; everything is saved.", printed)
-        self.assertEqual(saved_steps(self.workdir), [2])
-
     def test_a_second_signal_acts_as_usual(self):
         with self.assertRaises(KeyboardInterrupt):
             self.stop(signal.SIGINT, before=2, times=2)
@@ -421,6 +404,67 @@ class StoppedTest(LoopTestCase):
         self.assertEqual(saved_steps(self.workdir), [4])
 
 
+class ActionsTest(LoopTestCase):
+    """Actions of the caller, behind those of the project."""
+
+    config = make_config(num_steps=6, log_every=2, sample_every=3, checkpoint_every=4)
+
+    def train(self, *actions) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as stdout:
+            loop.train(self.config, self.workdir, actions=actions)
+        return stdout.getvalue()
+
+    def test_are_called_after_each_step_when_all_that_is_due_is_written(self):
+        events = []
+
+        def note(event):
+            events.append(event)
+            self.assertEqual(int(event.state.step), event.step)
+            self.assertEqual(event.workdir, self.workdir)
+            self.assertIn("generator_loss", event.losses)
+            if event.record:
+                self.assertEqual(run_folder.read_metrics(self.workdir)[-1], event.record)
+            if event.at_checkpoint:
+                self.assertEqual(saved_steps(self.workdir)[-1], event.step)
+            if event.at_samples:
+                self.assertIn(event.step, run_folder.list_sample_grids(self.workdir))
+            event.say(f"Done: {event.step}.")
+
+        printed = self.train(note)
+        self.assertEqual([event.step for event in events], [1, 2, 3, 4, 5, 6])
+        for name, steps in (
+            ("record", [1, 2, 4, 6]),
+            ("at_samples", [3, 6]),
+            ("at_checkpoint", [4, 6]),
+            ("is_last", [6]),
+            ("is_stopped", []),
+        ):
+            self.assertEqual([x.step for x in events if getattr(x, name)], steps, name)
+        self.assertIn("held_out_l1", events[3].record)
+        self.assertIn("Done: 5.\n", printed)
+
+    def test_can_end_the_run_which_is_then_resumed(self):
+        def stop(event):
+            if event.step == 2:
+                event.stop("lack of gain")
+
+        # After the next step, as a signal does.
+        self.assertIn("Stopped by lack of gain after step 3;", self.train(stop))
+        self.assertEqual(saved_steps(self.workdir), [3])
+        self.assertIn("after step 3.", self.train())
+        self.assertEqual(saved_steps(self.workdir), [4, 6])  # Two are kept.
+
+    def test_one_that_fails_ends_the_run_and_the_last_checkpoint_is_whole(self):
+        def fail(event):
+            if event.step == 5:
+                raise KeyError("mine")
+
+        with self.assertRaisesRegex(KeyError, "mine"):
+            self.train(fail)
+        self.assertEqual(saved_steps(self.workdir), [4])
+        self.assertIn("after step 4.", self.train())
+
+
 class StopRequestTest(parameterized.TestCase):
     @parameterized.parameters(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     def test_what_is_ignored_stays_so(self, number):
@@ -430,11 +474,6 @@ class StopRequestTest(parameterized.TestCase):
             os.kill(os.getpid(), number)
             self.assertFalse(stop.is_requested)
         self.assertEqual(signal.getsignal(number), signal.SIG_IGN)
-
-    def test_handlers_that_are_not_pythons_stay(self):
-        with mock.patch.object(signal, "getsignal", return_value=None):
-            with mock.patch.object(signal, "signal", side_effect=AssertionError), StopRequest():
-                pass
 
 
 class SettingsTest(LoopTestCase):

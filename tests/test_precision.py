@@ -54,10 +54,6 @@ class ResolvePrecisionTest(tf.test.TestCase, parameterized.TestCase):
     def test_auto(self, expected, machine):
         self.assertEqual(resolve_auto(**machine), expected)
 
-    def test_a_named_precision_stays(self):
-        for name in precision.POLICIES:
-            self.assertEqual(precision.resolve_precision(name), name)
-
     def test_every_choice_has_a_policy_with_float32_weights(self):
         choices = config.TrainConfig.__dataclass_fields__["precision"].metadata["choices"]
         self.assertCountEqual(choices, ["auto", *precision.POLICIES])

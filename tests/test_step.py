@@ -9,7 +9,7 @@ import tiny_training
 from absl.testing import parameterized
 
 from pix2pix_tf import keras_compat, networks, seeds
-from pix2pix_tf.training import state as state_module
+from pix2pix_tf.optimizers import LinearDecay
 from pix2pix_tf.training.state import TrainState
 
 
@@ -347,11 +347,6 @@ class MixedPrecisionTest(StubTestCase):
 
 
 class StateTest(StubTestCase):
-    def test_no_two_streams_of_random_numbers_meet(self):
-        purposes = (seeds.ORDER, seeds.JITTER, seeds.NOISE, seeds.SAMPLES)
-        streams = {seeds.stream(seed, purpose) for seed in range(9) for purpose in purposes}
-        self.assertLen(streams, 9 * len(purposes))
-
     def test_the_seed_decides_the_initial_weights(self):
         def initial(seed):
             state = TrainState(tiny_training.make_config(seed=seed))
@@ -365,7 +360,7 @@ class StateTest(StubTestCase):
                 self.assertNotAllEqual(weight, other)
 
     def test_linear_decay_falls_to_zero_over_the_last_steps(self):
-        rate = state_module.LinearDecay(0.5, num_steps=10, decay_steps=4)
+        rate = LinearDecay(0.5, num_steps=10, decay_steps=4)
         rates = [float(rate(tf.constant(step, tf.int64))) for step in range(12)]
         self.assertAllClose(rates, [0.5] * 7 + [0.375, 0.25, 0.125, 0.0, 0.0])
 
@@ -380,13 +375,3 @@ class StateTest(StubTestCase):
             train_step(tiny_training.random_batch())
         self.assertAllClose(rates, [1.0, 1.0, 0.5])
         self.assertAllClose(state.generator_optimizer.learning_rate, 0.0)
-
-    def test_adam_is_the_papers_unless_the_settings_are_others(self):
-        others = dict(learning_rate=0.01, adam_beta_1=0.25, adam_beta_2=0.75)
-        for settings, expected in (({}, [2e-4, 0.5, 0.999]), (others, [0.01, 0.25, 0.75])):
-            state = TrainState(tiny_training.make_config(**settings))
-            for scaled in (state.generator_optimizer, state.discriminator_optimizer):
-                values = scaled.optimizer.get_config()
-                found = [values[name] for name in ("learning_rate", "beta_1", "beta_2")]
-                self.assertAllClose(found, expected)
-                self.assertAllClose(values["epsilon"], 1e-8, rtol=1e-6, atol=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import types
 
 import tensorflow as tf
 import tiny_runs
@@ -16,9 +17,7 @@ def describe(*, held_out: str | None = "val", **settings) -> list[str]:
         TrainConfig(**{"precision": "bfloat16", **settings}),
         pathlib.Path("runs/x"),
         tf.distribute.get_strategy(),
-        num_pairs=2000,
-        held_out=held_out,
-        num_held_out=100,
+        types.SimpleNamespace(num_pairs=2000, held_out=held_out, num_held_out=100),
     )
 
 

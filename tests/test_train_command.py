@@ -78,6 +78,9 @@ class FlagsTest(absltest.TestCase):
             output_range="0,4095",
             profile_steps="2-3",
             best_metric="psnr",
+            generator="mine",
+            discriminator="mine",
+            extra_terms="a=1",
         )
         for field in dataclasses.fields(TrainConfig):
             if field.name in wanted:
@@ -124,9 +127,6 @@ class CommandTest(parameterized.TestCase):
         self.assert_one_line(
             command_line.run(train, f"--workdir={self.workdir}", *arguments), expected
         )
-
-    def test_so_it_is_in_a_process(self):
-        self.assert_one_line(finish(start(f"--workdir={self.workdir}", "--dropout=1.5")), "1.5")
 
     def test_a_run_goes_on_with_its_own_settings_where_none_are_given(self):
         saved = TrainConfig(crop_size=32, lambda_l1=7.0, mirror=False, num_steps=9)

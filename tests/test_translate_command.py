@@ -18,7 +18,6 @@ from PIL import Image
 from tiny_runs import names_in
 
 from pix2pix_tf import translate
-from pix2pix_tf.errors import WriteError
 from pix2pix_tf.inference import translator
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -122,15 +121,6 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(describe(self.output / "näme.png"), ("PNG", "RGB", (9, 9)))
         self.assertRegex(result.stdout, r": b\.json, notes\.txt\.\n")  # Passed over, and named.
 
-    def test_pictures_of_kinds_that_are_not_read_are_not_passed_over(self):
-        write_picture(self.input / "a.png")
-        other = write_picture(self.input / "b.webp")
-        self.assert_refused(self.translate(), f"'{other}' is a WEBP file")
-        self.assertFalse(self.output.exists())
-        result = self.translate("--keep_going")
-        self.assertEqual((result.exit_code, names_in(self.output)), (1, ["a.png"]))
-        self.assertIn(f"'{other}' is a WEBP file", result.stderr)
-
     def test_nothing_about_the_model_is_repeated(self):
         run = self.folder / "other"
         tiny_runs.write_run(
@@ -198,19 +188,6 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_refused(self.translate(model=none), f"There is no folder '{none}'")
         self.assert_refused(self.translate(output=path), f"'{path}'", "a file is in its place")
 
-    def test_all_wrong_headers_are_named_before_the_first_translation(self):
-        write_picture(self.input / "a.png")
-        for name in ("b.png", "c.jpg"):
-            (self.input / name).write_bytes(b"nothing")
-        result = self.translate()
-        self.assertEqual((result.exit_code, result.stdout), (2, ""))
-        first, *lines = result.stderr.splitlines()
-        self.assertIn("2 of 3", first)
-        for line, name in zip(lines, ("b.png", "c.jpg")):
-            self.assertIn(f"'{self.input / name}' cannot be read", line)
-        self.assertLen(lines, 2)
-        self.assertFalse(self.output.exists())
-
     @parameterized.parameters([[]], [["--tile=32"]])
     def test_keep_going(self, flags):
         """Of each kind of fault one: no image, damaged, of other channels; and good ones beside."""
@@ -232,14 +209,6 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
             self.assertStartsWith(line, f"error: '{self.input / name}'")
             self.assertIn(problem, line)
         self.assertStartsWith(last, "4 of 6")
-
-    def test_keep_going_ends_when_nothing_can_be_written(self):
-        for name in ("a.png", "b.png"):
-            write_picture(self.input / name)
-        error = WriteError("The disk is full.")
-        with mock.patch.object(translate.files, "write_atomically", side_effect=error) as write:
-            self.assert_refused(self.translate("--keep_going"), "error: The disk is full.")
-        write.assert_called_once()
 
     def test_inputs_are_not_overwritten(self):
         path = write_picture(self.input / "a.png")

@@ -229,19 +229,21 @@ class _Convolution:
 
         Args:
             inputs: What `call` was given.
-            choose: Returns for which products matrices win, of the cast input.
+            choose: Returns for which products matrices win, of the cast input; None where only
+                the operation of TensorFlow will do.
             product: Function of input and kernel; takes `as_matrices`.
             product_with_gradients: The same function with gradients of its own; takes what
                 `choose` gives.
         """
         inputs = tf.cast(inputs, self.arithmetic)
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.arithmetic)
-        if self.formulation in _OF_TENSORFLOW:
+        choice = None if self.formulation in _OF_TENSORFLOW else choose(inputs)
+        if choice is None:
             outputs = product(inputs, kernel, as_matrices=False)
         elif self.formulation == INFERENCE:
-            outputs = product(inputs, kernel, as_matrices=choose(inputs)["maps"])
+            outputs = product(inputs, kernel, as_matrices=choice["maps"])
         else:
-            outputs = product_with_gradients(inputs, kernel, **choose(inputs))
+            outputs = product_with_gradients(inputs, kernel, **choice)
         if not self.use_bias:
             return outputs
         return tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), self.arithmetic))
@@ -272,7 +274,7 @@ class Conv2D(_Convolution, keras.layers.Conv2D):
         def choose(inputs):
             batch, *sides = _sizes(inputs)
             if stride == 2 and any(isinstance(side, int) and side % 2 for side in sides):
-                return dict(maps=False, kernels=False)  # "same" then pads one side alone.
+                return None  # "same" then pads one side alone, which has no adjoint here.
             small = (x // 2 if stride == 2 else x - KERNEL_SIZE + 1 for x in sides)
             return _choose([batch, *small], self.typical_height, stride=stride, dtype=inputs.dtype)
 

@@ -36,7 +36,8 @@ class Profiler:
             self._is_running = False
             with writing(self._folder):
                 tf.profiler.experimental.stop()
-        self._start_before(event.step + 1)
+        elif not event.is_last:
+            self._start_before(event.step + 1)
 
     def _start_before(self, step: int) -> None:
         if self._is_running or not self._first <= step <= self._last:
