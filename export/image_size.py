@@ -1,4 +1,4 @@
-"""`--size` of the converters: which images a converted model is made for."""
+"""The images that a converted model is made for: `--size` of the converters, and the length of z."""
 
 from __future__ import annotations
 
@@ -42,3 +42,40 @@ def parse(text: str) -> ImageSize:
             f"size is {text!r}, more than the {images.MAX_PIXELS} pixels that are read. Use less."
         )
     return height, width
+
+
+def noise_size(card: dict, height: int, width: int) -> int:
+    """Returns how many numbers z has for an image of any size.
+
+    Args:
+        card: Model card of the export.
+        height: Pixels of the image.
+        width: Pixels of the image.
+    """
+    crop_size = card["config"]["crop_size"]
+    return card["noise_size"] * -(-height // crop_size) * -(-width // crop_size)
+
+
+def example_size(card: dict, size: ImageSize) -> tuple[int, int]:
+    """Returns (height, width) of an image that a model of this size takes."""
+    crop_size = card["config"]["crop_size"]
+    return (crop_size, crop_size) if size in (None, DYNAMIC) else size
+
+
+def input_shapes(card: dict, size: ImageSize) -> dict[str, list[int | None]]:
+    """Returns the shapes of `image` and `z`, None for any size: a batch of one, unless dynamic."""
+    channels = card["config"]["input_channels"]
+    if size == DYNAMIC:
+        return dict(image=[None, None, None, channels], z=[None, None])
+    height, width = example_size(card, size)
+    return dict(image=[1, height, width, channels], z=[1, noise_size(card, height, width)])
+
+
+def input_specs(card: dict, size: ImageSize) -> dict:
+    """Returns `input_shapes` as what a signature is traced for, `tf.TensorSpec` by name."""
+    import tensorflow as tf
+
+    return {
+        name: tf.TensorSpec(shape, tf.float32, name=name)
+        for name, shape in input_shapes(card, size).items()
+    }
