@@ -38,7 +38,7 @@ def main(unused_arguments: list[str]) -> None:
     """Prints the table."""
     import tensorflow as tf
 
-    from export import litert
+    from export.tflite import litert
     from pix2pix_tf import networks
     from pix2pix_tf.data import pairs, pipeline, readers
     from pix2pix_tf.inference import translator

@@ -230,7 +230,7 @@ class CppSession:
 
 
 class _Pointer(ctypes.c_void_p):
-    """A pointer that stays one: ctypes makes integers of plain ones, and passes those as 32 bits."""
+    """A pointer that stays one; ctypes makes integers of plain ones, and passes 32 bits of them."""
 
 
 class _Port(ctypes.Structure):

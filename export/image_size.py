@@ -1,4 +1,4 @@
-"""The images that a converted model is made for: `--size` of the converters, and the length of z."""
+"""The images that a converted model is made for, `--size` of the converters, and their z."""
 
 from __future__ import annotations
 

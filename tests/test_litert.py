@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import pathlib
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ import tiny_runs
 import tiny_tflite
 from PIL import ExifTags, Image
 
-from export import litert, tflite_metadata
+from export.errors import ModelError
+from export.tflite import litert
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -106,21 +108,18 @@ class LiteRtModelTest(tf.test.TestCase):
         image = tiny_runs.random_image(1, SIZE, SIZE + 1, 3)  # Two tiles.
         z = tiny_runs.random_noise(1, 2 * NOISE_SIZE)
         # Of a file that says nothing of itself, the interpreter finds out.
-        with self.assertRaisesRegex(litert.LiteRtError, "any_size.tflite', with_noise: .*eshape"):
+        with self.assertRaisesRegex(ModelError, "any_size.tflite', with_noise: .*eshape"):
             litert.LiteRtModel(path).run("with_noise", image=image, z=z[:, 1:])
-        tflite_metadata.append(
-            path,
-            dict(
-                size="dynamic", noise_size=NOISE_SIZE, model_card=dict(config=dict(crop_size=SIZE))
-            ),
-        )
+        card = dict(config=dict(crop_size=SIZE), noise_size=NOISE_SIZE)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("metadata.json", json.dumps(dict(size="dynamic", model_card=card)))
         model = litert.LiteRtModel(path)
         self.assertEqual(model.run("with_noise", image=image, z=z)["output"].shape, image.shape)
         self.assertEqual(model.run("serving_default", image=image)["output"].shape, image.shape)
         for wrong in (z[:, 1:], z[:, :NOISE_SIZE], np.tile(z, [1, 2]), np.tile(z, [2, 1])):
             with self.assertRaises(InputError) as caught:
                 model.run("with_noise", image=image, z=wrong)
-            for shape in (wrong.shape, image.shape, z.shape):
+            for shape in (wrong.shape, z.shape):
                 self.assertIn(str(list(shape)), str(caught.exception))
 
     def test_without_litert_tensorflow_runs_the_file(self):
@@ -140,9 +139,6 @@ class LiteRtModelTest(tf.test.TestCase):
         with mock.patch.object(litert, "Interpreter", tf.lite.Interpreter):
             with self.assertRaisesRegex(MissingInputError, "pip install 'ai-edge-litert"):
                 litert.check_installed()
-            with mock.patch.object(sys, "version_info", (3, 9, 1)):
-                with self.assertRaisesRegex(MissingInputError, "3.9"):
-                    litert.check_installed()
 
     def test_the_example_ends_in_one_line(self):
         example = tiny_tflite.load_example(self)

@@ -34,7 +34,7 @@ import tiny_runs
 import tiny_training
 from PIL import Image
 
-from export import litert, tfjs_model, tflite
+from export import tflite
 from pix2pix_tf import grids
 from pix2pix_tf.data import pairs, registry
 from pix2pix_tf.errors import InputError

@@ -166,7 +166,7 @@ def main(unused_arguments: list[str]) -> int:
                     raise InputError(
                         f"'{options.address}' serves a model that takes arrays, and no files: it "
                         "does not have the signature 'encoded', since PNG and JPEG do not hold its "
-                        "channels or values. Send arrays: export.tf_serving.client.Client.translate."
+                        "channels or values. Send arrays, with Client.translate."
                     ) from None
                 if error.code not in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"):  # Of no one file.
                     advice = _ADVICE.get(error.code, "The server's log may say more.")

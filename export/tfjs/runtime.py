@@ -11,24 +11,30 @@ from export.parity.runtimes import Run, Settings
 from export.tfjs import conversion, programs
 
 
-def _runtime(quantize: str, program: programs.Program) -> runtimes.Runtime:
+def _check_installed(program: str) -> None:
+    programs.find_node()
+    if program == programs.CHROMIUM:
+        programs.find_chromium()
+
+
+def _runtime(quantize: str, program: str) -> runtimes.Runtime:
     def convert(version: pathlib.Path, path: pathlib.Path, settings: Settings) -> None:
         conversion.convert(version, path, quantize=quantize)
 
     def opened(path: pathlib.Path, settings: Settings) -> contextlib.nullcontext[Run]:
-        return contextlib.nullcontext(functools.partial(_run, path))
+        def run(signature: str, inputs: runtimes.Inputs, repeat: int):
+            return programs.run(path, signature, inputs, program=program, repeat=repeat)
 
-    def _run(path: pathlib.Path, signature: str, inputs: runtimes.Inputs, repeat: int):
-        return programs.run(path, signature, inputs, program=program, repeat=repeat)
+        return contextlib.nullcontext(run)
 
     return runtimes.Runtime(
-        name=f"TF.js {quantize}, {program.name} wasm",
-        kind=program.name.lower(),
+        name=f"TF.js {quantize}, {program} wasm",
+        kind=program.lower(),
         limit=limits.TFJS[quantize],
         open=opened,
         file=f"tfjs_{quantize}",
         convert=convert,
-        check_installed=program.find,
+        check_installed=functools.partial(_check_installed, program),
     )
 
 

@@ -11,5 +11,6 @@ Imports run one way, from top to bottom:
 
 from export.tflite import runtime
 from export.tflite.conversion import convert
+from export.tflite.litert import LiteRtModel
 
-__all__ = ["convert", "runtime"]
+__all__ = ["LiteRtModel", "convert", "runtime"]
