@@ -34,7 +34,7 @@ import tiny_runs
 import tiny_training
 from PIL import Image
 
-from export import tflite
+from export import tfjs, tflite
 from pix2pix_tf import grids
 from pix2pix_tf.data import pairs, registry
 from pix2pix_tf.errors import InputError
@@ -395,8 +395,8 @@ class TestExport:
                 stack.enter_context(mock.patch.object(target, name, side_effect=effect))
                 for target, name, effect in (
                     (tflite, "convert", convert_tflite),
-                    (tfjs_model, "convert", convert_tfjs),
-                    (litert, "LiteRtModel", None),
+                    (tfjs, "convert", convert_tfjs),
+                    (tflite, "LiteRtModel", None),
                     (IPython.display, "display", None),
                 )
             )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from export.parity.limits import Limit
-from export.parity.runtimes import Inputs, Run, Runtime
+from export.parity.runtimes import Inputs, Run, Runtime, Settings
 
 
 class Measured(NamedTuple):
@@ -18,23 +18,46 @@ class Measured(NamedTuple):
         outputs: Outputs of `with_noise`, for each image.
         milliseconds: Times of all repetitions but the first of each image.
         draws: Outputs of `serving_default` for one image, `[count, height, width, channels]`.
+        changes_with_strangers: Whether another image in a batch changes a bit of the first
+            one's output; None if it was not tried.
     """
 
     outputs: list[np.ndarray]
     milliseconds: list[float]
     draws: np.ndarray
+    changes_with_strangers: bool | None
 
 
-def measure(run: Run, inputs: list[Inputs], repeat: int, num_draws: int) -> Measured:
-    """Returns what an opened runtime gives."""
-    outputs, milliseconds = [], []
-    for one in inputs:
-        # The first run of a runtime plans and allocates; its time is not the user's.
-        found, times = run("with_noise", one, repeat + 1)
-        outputs.append(found[-1])
-        milliseconds += times[1:]
-    draws, _ = run("serving_default", dict(image=inputs[0]["image"]), num_draws)
-    return Measured(outputs, milliseconds, draws[:, 0])
+def measure(
+    runtime: Runtime,
+    path: pathlib.Path,
+    settings: Settings,
+    inputs: list[Inputs],
+    *,
+    repeat: int,
+    num_draws: int,
+    in_batches: bool = False,
+) -> Measured:
+    """Returns what a runtime gives; its model is in the memory while this runs."""
+    outputs, milliseconds, changes = [], [], None
+    with runtime.open(path, settings) as run:
+        for one in inputs:
+            # The first run of a runtime plans and allocates; its time is not the user's.
+            found, times = run("with_noise", one, repeat + 1)
+            outputs.append(found[-1])
+            milliseconds += times[1:]
+        draws, _ = run("serving_default", dict(image=inputs[0]["image"]), num_draws)
+        if in_batches:
+            changes = _changes_with_strangers(run, inputs[0], inputs[-1])
+    return Measured(outputs, milliseconds, draws[:, 0], changes)
+
+
+def _changes_with_strangers(run: Run, first: Inputs, other: Inputs) -> bool:
+    outputs = []
+    for stranger in (other, {name: value[:, ::-1] for name, value in other.items()}):
+        batch = {name: np.concatenate([first[name], stranger[name]]) for name in first}
+        outputs.append(run("with_noise", batch, 1)[0][0, 0])
+    return not np.array_equal(*outputs)
 
 
 def row(
@@ -104,13 +127,3 @@ def noise_faults(values: dict, limit: Limit) -> list[str]:
             f"the mean over draws is off by {values['mean_shift']:.2g}, allowed {allowed:.2g}"
         )
     return faults
-
-
-def changes_with_strangers(run: Run, inputs: list[Inputs]) -> bool:
-    """Returns whether another image in a batch changes a bit of the first one's output."""
-    first, other = inputs[0], inputs[-1]
-    outputs = []
-    for stranger in (other, {name: value[:, ::-1] for name, value in other.items()}):
-        batch = {name: np.concatenate([first[name], stranger[name]]) for name in first}
-        outputs.append(run("with_noise", batch, 1)[0][0, 0])
-    return not np.array_equal(*outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import pathlib
 import platform
@@ -77,8 +78,10 @@ def verify(
         dict(image=image, z=random.random((1, noise_size), dtype=np.float32)) for image in images
     ]
     reference = keras(config)
-    with reference.open(weights, settings) as run:
-        expected = measuring.measure(run, inputs, repeat, num_draws)
+    measure = functools.partial(
+        measuring.measure, settings=settings, inputs=inputs, repeat=repeat, num_draws=num_draws
+    )
+    expected = measure(reference, weights)
     rows = [measuring.row(reference, weights, expected, expected, noise_size > 0)]
     pictures = {reference.name: expected.outputs[: report.NUM_PICTURES]}
 
@@ -95,10 +98,9 @@ def verify(
         try:
             if runtime.convert and not path.exists():  # It appears when it is whole.
                 runtime.convert(version, path, settings)
-            with runtime.open(path, settings) as run:
-                measured = measuring.measure(run, inputs, repeat, num_draws)
-                if runtime is compared[0] and measuring.changes_with_strangers(run, inputs):
-                    faults.append(f"{runtime.name}: a stranger in the batch changes the output")
+            measured = measure(runtime, path, in_batches=runtime is compared[0])
+            if measured.changes_with_strangers:
+                faults.append(f"{runtime.name}: a stranger in the batch changes the output")
             if runtime is compared[0] and noise_size:
                 faults += _restart_faults(runtime, path, settings, measured.draws[0], inputs[0])
         except faults_of_runtimes() as error:  # The other runtimes are still worth knowing.
