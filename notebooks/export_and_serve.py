@@ -93,8 +93,6 @@ import zipfile
 
 from IPython.display import Image, display
 
-from pix2pix_tf import grids
-
 try:
     from google.colab import drive, files
 except ImportError:  # Not in Colab.
@@ -125,7 +123,7 @@ if importlib.util.find_spec("pix2pix_tf") is None:
     importlib.invalidate_caches()
 
 from export import tfjs, tflite
-from pix2pix_tf import serving
+from pix2pix_tf import grids, serving
 from pix2pix_tf.data import examples, images
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import exported, forms, translator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pathlib
 import shutil
@@ -122,19 +121,6 @@ class LiteRtModelTest(tf.test.TestCase):
             for shape in (wrong.shape, z.shape):
                 self.assertIn(str(list(shape)), str(caught.exception))
 
-    def test_without_litert_tensorflow_runs_the_file(self):
-        expected = self.model.run("with_noise", **self.inputs)["output"]
-        with mock.patch.dict(
-            sys.modules, {"ai_edge_litert": None, "ai_edge_litert.interpreter": None}
-        ):
-            fallback = _copy_of(litert)
-        self.assertIs(fallback.Interpreter, tf.lite.Interpreter)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # That it will move to LiteRT.
-            model = fallback.LiteRtModel(self.path)
-        output = model.run("with_noise", **self.inputs)["output"]
-        self.assertAllClose(output, expected, rtol=0, atol=1e-5)
-
     def test_what_stands_in_for_litert_is_not_litert(self):
         with mock.patch.object(litert, "Interpreter", tf.lite.Interpreter):
             with self.assertRaisesRegex(MissingInputError, "pip install 'ai-edge-litert"):
@@ -216,11 +202,3 @@ class LiteRtModelTest(tf.test.TestCase):
         Image.fromarray(np.rot90(upright)).save(path, exif=exif)
         read = np.asarray(example.read_picture(path, 3))
         self.assertAllClose(read, upright, rtol=0, atol=2)
-
-
-def _copy_of(module):
-    """Imports a module anew, beside the one that others hold."""
-    spec = importlib.util.spec_from_file_location("copy_of_it", module.__file__)
-    copy = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(copy)
-    return copy

@@ -102,15 +102,6 @@ class AnswersTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(asking.translate(image).shape, image.shape)
 
     @parameterized.parameters(*BOTH)
-    def test_names_that_are_not_served(self, protocol):
-        with Client(Served.addresses[protocol], model="other") as asking:
-            with self.assertRaisesRegex(ServingError, "(?s)NOT_FOUND: .*other"):
-                asking.translate_files([png_file(SIZE, SIZE)])
-        with Client(Served.addresses[protocol]) as asking:
-            with self.assertRaisesRegex(ServingError, "(INVALID_ARG|FAILED_PRE).*decoded"):
-                asking.predict("decoded", image_bytes=[b"a"])
-
-    @parameterized.parameters(*BOTH)
     def test_timeout(self, protocol):
         start = time.monotonic()
         with Client(Served.addresses[protocol], timeout=0.001) as asking:
@@ -331,17 +322,6 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLen(requests, 1)  # Not tried again.
             self.assertEqual(result.exit_code, 1)
             self.assertRegex(result.stderr, f"^error: '{self.input}/a.png' .*RESOURCE_EXHAUSTED: ")
-
-    def test_one_image_and_nothing_half_written(self):
-        self.input = self.input / "a.png"
-        self.input.write_bytes(png_file(SIZE, SIZE))
-        with mock.patch.object(os, "replace", side_effect=KeyboardInterrupt):
-            result = self.run_client(Served.addresses["rest"])
-        self.assertEqual(result.exit_code, 130)
-        self.assertEmpty(list(self.output.iterdir()))
-        result = self.run_client(Served.addresses["grpc"])
-        self.assertEqual((result.exit_code, result.stderr), (0, ""))
-        self.assertEqual([path.name for path in self.output.iterdir()], ["a.png"])
 
     @parameterized.parameters(
         ("UNAVAILABLE", "--address"),

@@ -284,11 +284,6 @@ class WeightsTest(tf.test.TestCase):
         self.assertEqual(decoded[0, 0, 0, 0], 0.0)
         self.assertAllClose(scale, 2.0 / 255, rtol=0.02)
 
-    def test_uint8_of_a_kernel_of_zeros(self):
-        entry, contents = weights.encode("kernel", np.zeros((1, 1, 2, 2), np.float32), "uint8")
-        decoded = np.frombuffer(contents, np.uint8) * entry["quantization"]["scale"]
-        self.assertAllEqual(decoded + entry["quantization"]["min"], np.zeros(4))
-
 
 def freeze(function, shape) -> frozen_graph.FrozenGraph:
     """Returns the graph of a function of one image."""

@@ -84,10 +84,11 @@ def register(*runtimes: Runtime) -> None:
 
 
 def registered() -> list[Runtime]:
-    """Returns all runtimes, those of the formats in `export` among them."""
+    """Returns all runtimes, by formats, those in `export` among them."""
     for module in pkgutil.iter_modules(export.__path__):
         importlib.import_module(f"{export.__name__}.{module.name}")
-    return list(_REGISTERED.values())
+    # Whichever was imported first: the first word of a name is the format.
+    return sorted(_REGISTERED.values(), key=lambda runtime: runtime.name.split()[0].lower())
 
 
 def timed(call: Callable[[str, Inputs], np.ndarray]) -> Run:
