@@ -20,7 +20,7 @@ from pix2pix_tf.errors import InputError
 EXIT_FAULTS = 1  # All is done but for some files, which were named.
 EXIT_INPUT_ERROR = 2
 EXIT_NON_FINITE = 3  # A loss or a weight became NaN or infinite.
-EXIT_WORKER_LOST = 4  # Of several machines.
+EXIT_WORKER_LOST = 4  # Another machine of the run is gone.
 
 CHECKPOINT_HELP = (
     "Checkpoint of a run folder: newest, best (by the run's best_metric), or a step that is kept."

@@ -117,7 +117,11 @@ class TrainConfig:
 
     # Networks.
     generator: str = setting(
-        "unet", "Generator (paper: section 3.2).", choices=("unet", "encoder_decoder")
+        "unet",
+        "Generator: unet or encoder_decoder (paper: section 3.2), or the name of a registered one.",
+    )
+    discriminator: str = setting(
+        "patchgan", "Discriminator: patchgan (paper: section 3.3), or the name of a registered one."
     )
     base_filters: int = setting(
         64, "Filters of the first block of both networks. Paper: 64.", minimum=1, maximum=512
@@ -163,6 +167,11 @@ class TrainConfig:
         100.0, "Weight of the L1 term (paper: 100, equation 4).", minimum=0.0
     )
     lambda_l2: float = setting(0.0, "Weight of the L2 term, the paper's alternative.", minimum=0.0)
+    extra_terms: str = setting(
+        "",
+        "More terms of the generator's objective, registered by name, with their weights: "
+        "perceptual=10,gradient=1. Empty: none. Ours.",
+    )
 
     # Optimisation.
     batch_size: int = setting(
@@ -247,7 +256,7 @@ class TrainConfig:
                 "generator halves the image until one pixel is left."
             )
         smallest = _SMALLEST_CROP_SIZE.get(self.receptive_field, 0)
-        if self.uses_gan and self.crop_size < smallest:
+        if self.uses_gan and self.discriminator == "patchgan" and self.crop_size < smallest:
             raise InputError(
                 f"crop_size is {self.crop_size}, too small for receptive_field "
                 f"{self.receptive_field}: no logit is left. Use a crop_size of {smallest} or more, "
@@ -270,10 +279,11 @@ class TrainConfig:
                     "is left."
                 )
         for name in ("input_range", "output_range"):
-            value_range(getattr(self, name), name=name)  # Refuses what is no range.
+            value_range(getattr(self, name), name=name)  # Refuses what is not a range.
         if self.color_space == LAB:
             self._settle_lab()
-        if not self.uses_gan and self.lambda_l1 == 0 and self.lambda_l2 == 0:
+        weights = [self.lambda_l1, self.lambda_l2, *self.extra_weights.values()]
+        if not self.uses_gan and not any(weights):
             raise InputError(
                 f"The generator has no objective: gan_loss is {self.gan_loss}, lambda_gan "
                 f"{self.lambda_gan}, lambda_l1 and lambda_l2 0. Give one of them a weight."
@@ -306,6 +316,11 @@ class TrainConfig:
     def uses_gan(self) -> bool:
         """Whether there is an adversarial term, hence a discriminator to train."""
         return self.gan_loss != "none" and self.lambda_gan > 0
+
+    @property
+    def extra_weights(self) -> dict[str, float]:
+        """The weights of `extra_terms` by their names."""
+        return parse_weights(self.extra_terms)
 
     @property
     def crop_shape(self) -> tuple[int, int]:
@@ -375,7 +390,7 @@ class TrainConfig:
 
         Raises:
             MissingInputError: If `folder` holds no `config.json`.
-            InputError: If it is no JSON object, or names a field that there is not.
+            InputError: If it is not a JSON object, or names an unknown field.
         """
         path = pathlib.Path(folder) / CONFIG_FILE
         if not is_file(path):
@@ -464,7 +479,7 @@ def value_range(text: str, *, name: str) -> tuple[float, float] | None:
         name: The setting's name, for the error message.
 
     Raises:
-        InputError: If the text is no such range.
+        InputError: If the text is not such a range.
     """
     if not text:
         return None
@@ -478,6 +493,27 @@ def value_range(text: str, *, name: str) -> tuple[float, float] | None:
             "as 0,1 or -40,85.5."
         )
     return low, high
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Returns the weights of NAME=WEIGHT,NAME=WEIGHT by their names.
+
+    Raises:
+        InputError: If the text is not of that form, or a weight is not a number above 0.
+    """
+    weights = {}
+    for part in filter(None, text.split(",")):
+        name, _, weight = part.partition("=")
+        try:
+            weights[name.strip()] = float(weight)
+        except ValueError:
+            weights[name.strip()] = math.nan
+    if "" in weights or not all(0 < weight < math.inf for weight in weights.values()):
+        raise InputError(
+            f"extra_terms is {text!r}. Give names and weights above 0, such as "
+            "perceptual=10,gradient=1."
+        )
+    return weights
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:

@@ -15,7 +15,7 @@ import time
 
 from absl import flags
 
-from pix2pix_tf import commands, files
+from pix2pix_tf import commands, files, html_page
 from pix2pix_tf.config import TrainConfig
 
 # Small enough for minutes on two cores; everything else is the paper's default.
@@ -83,49 +83,38 @@ def main(unused_arguments: list[str]) -> None:
             )
     minutes = f" in {(time.monotonic() - started) / 60:.1f} minutes" if is_whole else ""
     page = _page(names, run.name, version.relative_to(output), num_steps, minutes)
-    files.write_atomically(page_path, page.encode())
+    files.write_atomically(page_path, page)
     print(f"Done{minutes}. Open '{page_path}'.")
 
 
-def _page(names: list[str], run: str, version: pathlib.Path, num_steps: int, minutes: str) -> str:
+def _page(names: list[str], run: str, version: pathlib.Path, num_steps: int, minutes: str) -> bytes:
     """Returns the page: a row a scene, and where to look further."""
     columns = [("labels", "labels, never trained on")]
     columns += [(f"sample{n}", f"translated, draw {n + 1}") for n in range(_NUM_SAMPLES)]
     columns += [("true", "true rendering")]
-    header = "".join(f"<th>{html.escape(title)}</th>" for _, title in columns)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td><img src="pictures/{name}_{kind}.png" alt="{name}, {html.escape(title)}"></td>'
+    header = "".join(f"<th>{title}</th>" for _, title in columns)
+    rows = ""
+    for name in names:
+        cells = (
+            f'<td><img src="pictures/{name}_{kind}.png" alt="{name}, {title}"></td>'
             for kind, title in columns
         )
-        + "</tr>"
-        for name in names
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>pix2pix demo</title>
-<style>
-  body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-    padding: 0 1rem; color: #222; background: #fff; }}
-  table {{ border-collapse: collapse; width: 100%; }}
-  th {{ text-align: left; font-weight: 600; padding: 0 4px; }}
-  td {{ padding: 2px 4px; width: {100 // len(columns)}%; }}
-  img {{ width: 100%; display: block; image-rendering: auto; }}
-  code {{ background: #f4f4f4; padding: 0 .3em; }}
-</style>
-<h1>pix2pix demo</h1>
+        rows += f"<tr>{''.join(cells)}</tr>"
+    body = f"""
 <p>A U-Net with {CONFIG.base_filters} filters at {CONFIG.crop_size}x{CONFIG.crop_size} pixels,
 trained for {num_steps:,} steps and exported{minutes}, on scenes that the program draws
 itself.
 The pictures come from the exported SavedModel, <code>{html.escape(str(version))}</code>. Draws
 differ by the dropout noise alone. How training went: <a href="{run}/index.html">the page of the
 run</a>, from the first grid to the last.</p>
-<table><tr>{header}</tr>{rows}</table>
-</html>
+<table><tr>{header}</tr>{rows}</table>"""
+    style = f"""
+  table {{ width: 100%; }}
+  td img {{ width: 100%; display: block; }}
+  th {{ font-weight: 600; color: inherit; padding: 0 4px; }}
+  td {{ padding: 2px 4px; width: {100 // len(columns)}%; }}
 """
+    return html_page.page("pix2pix demo", body, style=style)
 
 
 if __name__ == "__main__":

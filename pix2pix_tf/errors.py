@@ -19,7 +19,7 @@ _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Lines(str):
-    """Messages of which each is a line; see `join_lines`."""
+    """Several messages, each a line; see `join_lines`."""
 
 
 class InputError(ValueError):

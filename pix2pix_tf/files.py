@@ -39,7 +39,7 @@ _TRIED_BYTES = 4096  # A block of most file systems.
 _UNFINISHED = ".unfinished."
 # Begins the letters of this process, whose number an earlier one may have had.
 _OWN = secrets.token_hex(4)
-# Of file systems of the network, some of which do not lock.
+# Errors of network file systems that do not lock.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -65,7 +65,7 @@ def make_output_folder(folder: pathlib.Path) -> None:
         WriteError: If nothing can be written in it, before hours are spent on what should be.
     """
     make_folder(folder)
-    # As `write_atomically` writes: some file systems have no files without a name, or cannot remove
+    # As `write_atomically` writes: some file systems need files to have a name, or cannot remove
     # those that are open. A full disk may still take a name, and zeros.
     trial = _unfinished(pathlib.Path(folder), "trial")
     with writing(folder):
@@ -267,7 +267,7 @@ def sweep(folder: pathlib.Path, pattern: str = "*", *, is_alone: bool = False) -
 
     Args:
         folder: Where to look; need not be there.
-        pattern: Of the names that they should have got.
+        pattern: Glob pattern of the names that they should have got.
         is_alone: Whether no other process writes in the folder, since this one holds its lock:
             then all of them go. Else those of other machines stay, and of processes at work.
 
@@ -282,7 +282,7 @@ def sweep(folder: pathlib.Path, pattern: str = "*", *, is_alone: bool = False) -
 
 
 def _is_left_behind(name: str) -> bool:
-    """Returns whether a name is of a process of this machine that is no more."""
+    """Returns whether a name is that of a process of this machine that has ended."""
     machine, _, rest = name.rpartition(_UNFINISHED)[2].rpartition(".")[0].rpartition(".")
     letters = name.rpartition(".")[2]
     if machine != socket.gethostname()[:50] or not rest.isdecimal():
@@ -364,6 +364,6 @@ def write_atomically(path: pathlib.Path, contents: bytes) -> None:
 
 
 def sync(path: pathlib.Path) -> None:
-    """Waits until the disk has a file, or says that it has no room for it after all."""
+    """Waits until the disk has a file, or says that it lacks room for it after all."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())

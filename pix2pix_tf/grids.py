@@ -21,7 +21,7 @@ def sample_grid(
     Args:
         rows: For each row its images, float `[height, width, channels]` in
             [-1, 1], all of one size; channels may differ, see `images.in_colour`.
-        titles: Of the columns; in smaller letters if one is wider than its column.
+        titles: Titles of the columns; in smaller letters if one is wider than its column.
 
     Returns:
         uint8 `[height, width, 3]`.

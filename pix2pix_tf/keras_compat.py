@@ -14,7 +14,7 @@ IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 def weights_file(model: keras.Model) -> bytes:
     """Returns what `model.save_weights("NAME.weights.h5")` writes into the file.
 
-    For Python to write: HDF5 cannot give up a file that it has no room to finish, and the
+    For Python to write: HDF5 cannot give up a file that it lacks room to finish, and the
     process ends by SIGSEGV. Keras keeps the way into memory for itself.
     """
     buffer = io.BytesIO()
@@ -30,7 +30,7 @@ def weights_file(model: keras.Model) -> bytes:
 class ScaledOptimizer(tf.Module):
     """A Keras optimizer with loss scaling, or without, behind one interface.
 
-    float16 holds no gradient under 6e-8, so the loss is multiplied before the
+    float16 cannot hold a gradient under 6e-8, so the loss is multiplied before the
     gradient is taken and the gradient divided after; a step whose gradient is
     not finite is skipped and the scale halved (Micikevicius et al., "Mixed
     Precision Training", ICLR 2018).
@@ -105,7 +105,7 @@ class FusedAdam(keras.optimizers.Adam):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.amsgrad:
-            raise ValueError("amsgrad is True; the fused operation has no such form.")
+            raise ValueError("amsgrad is True; the fused operation does not support it.")
 
     def update_step(self, gradient, variable, learning_rate=None):
         """Updates one variable; Keras 3 passes the rate, Keras 2 keeps it itself."""

@@ -1,4 +1,4 @@
-"""The objectives of the paper and its ablations, always in float32.
+"""The losses of the paper and its ablations, always in float32; `objective` weighs them.
 
 Reduction: every term is a mean over all its elements (patches, or pixels and
 channels) of the images given. Adversarial terms take logits; nothing here
@@ -7,8 +7,6 @@ applies a sigmoid before the loss does.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 from pix2pix_tf.errors import InputError
@@ -16,78 +14,30 @@ from pix2pix_tf.errors import InputError
 GAN_LOSSES = ("vanilla", "lsgan", "hinge")
 
 
-class GeneratorLosses(NamedTuple):
-    """The generator's objective and its terms, float32 scalars.
-
-    `adversarial`, `l1` and `l2` are unweighted, so that runs with different
-    weights compare; a term of weight 0 is not computed and is None.
-    """
-
-    total: tf.Tensor
-    adversarial: tf.Tensor | None
-    l1: tf.Tensor | None
-    l2: tf.Tensor | None
+def l1_loss(fake: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Returns the mean absolute difference of two batches in [-1, 1]: 0 to 2. Paper: equation 3."""
+    return tf.reduce_mean(tf.abs(_float32(target) - _float32(fake)))
 
 
-def generator_losses(
-    fake_logits: tf.Tensor | None,
-    fake: tf.Tensor,
-    target: tf.Tensor,
-    *,
-    gan_loss: str = "vanilla",
-    lambda_gan: float = 1.0,
-    lambda_l1: float = 100.0,
-    lambda_l2: float = 0.0,
-) -> GeneratorLosses:
-    """Returns the generator's objective and its terms.
-
-    The adversarial term asks the discriminator to call every patch of `fake`
-    real, the non-saturating form: with logits 0, "undecided", vanilla is
-    log(2), least squares 1 and hinge 0.
-
-    Shapes:
-        fake_logits: `[batch, patch_rows, patch_cols, 1]`.
-        fake, target: `[batch, height, width, channels]`, in [-1, 1].
-
-    Args:
-        fake_logits: Discriminator output on `fake`, no sigmoid applied; not
-            looked at, and may be None, when `lambda_gan` is 0.
-        fake: Generator output.
-        target: Ground truth paired with the source that produced `fake`.
-        gan_loss: One of `GAN_LOSSES`, or "none".
-        lambda_gan: Weight of the adversarial term; 1 in the paper.
-        lambda_l1: Weight of the mean absolute difference; 100 in the paper.
-        lambda_l2: Weight of the mean squared difference.
-
-    Raises:
-        InputError: If `gan_loss` is unknown or `fake` and `target` differ in shape.
-
-    Reference:
-        Isola et al., CVPR 2017, equations 3 and 4. Goodfellow et al., 2014
-        (non-saturating). Mao et al., "Least Squares GAN", ICCV 2017.
-        Lim and Ye, "Geometric GAN", 2017 (hinge).
-    """
-    if not fake.shape.is_compatible_with(target.shape):
-        raise InputError(
-            f"The output has shape {fake.shape} and the target {target.shape}. Make "
-            "output_channels and the sizes agree."
-        )
-    adversarial = l1 = l2 = None
-    terms = []
-    if gan_loss != "none" and lambda_gan:
-        adversarial = adversarial_loss(fake_logits, gan_loss=gan_loss)
-        terms.append(lambda_gan * adversarial)
-    if lambda_l1:
-        l1 = tf.reduce_mean(tf.abs(_float32(target) - _float32(fake)))
-        terms.append(lambda_l1 * l1)
-    if lambda_l2:
-        l2 = tf.reduce_mean(tf.math.squared_difference(_float32(target), _float32(fake)))
-        terms.append(lambda_l2 * l2)
-    return GeneratorLosses(tf.add_n(terms), adversarial, l1, l2)
+def l2_loss(fake: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Returns the mean squared difference of two batches in [-1, 1]: 0 to 4."""
+    return tf.reduce_mean(tf.math.squared_difference(_float32(target), _float32(fake)))
 
 
 def adversarial_loss(fake_logits: tf.Tensor, *, gan_loss: str = "vanilla") -> tf.Tensor:
-    """Returns how far the discriminator is from calling every patch real."""
+    """Returns how far the discriminator is from calling every patch real.
+
+    The non-saturating form: with logits 0, "undecided", vanilla is log(2), least squares 1 and
+    hinge 0.
+
+    Args:
+        fake_logits: Discriminator output on generated pairs, `[batch, patch_rows, patch_cols, 1]`.
+        gan_loss: One of `GAN_LOSSES`.
+
+    Reference:
+        Isola et al., CVPR 2017, section 3.3. Goodfellow et al., 2014 (non-saturating). Mao et
+        al., "Least Squares GAN", ICCV 2017. Lim and Ye, "Geometric GAN", 2017 (hinge).
+    """
     fake_logits = _float32(fake_logits)
     if gan_loss == "vanilla":
         return _cross_entropy(fake_logits, is_real=True)

@@ -1,9 +1,26 @@
-"""The networks of a configuration, and their weights from a file."""
+"""The networks of a configuration, by the names that they are registered under.
+
+A generator or discriminator of one's own is a function and a registration:
+
+    def build(config, *, statistics, dtype):  # -> keras.Model of (image, z)
+        ...
+
+    networks.GENERATORS["mine"] = build
+    train(TrainConfig(generator="mine", ...), "runs/mine")
+
+docs/extending.md has a whole example. What else has to be known of a network is asked of it:
+the noise that it takes is that of its `layers.NoiseDropout`; `model.multiple` is what the sides of
+an image are padded to multiples of (crop_size if it does not say); only a model with a `mirrored`
+layout can be translated by tiles.
+"""
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import warnings
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -13,14 +30,7 @@ from pix2pix_tf.errors import InputError, MissingInputError, first_line
 from pix2pix_tf.models import convolutions, discriminator, generator
 
 
-def build_generator(
-    config: TrainConfig,
-    *,
-    statistics: str = "batch",
-    dtype: str = "float32",
-    formulation: str = convolutions.PLAIN,
-) -> keras.Model:
-    """Returns the configured generator with fresh weights."""
+def _paper_generator(config: TrainConfig, *, statistics: str, dtype: str) -> keras.Model:
     return generator.build_generator(
         config.generator,
         crop_size=config.crop_size,
@@ -32,41 +42,107 @@ def build_generator(
         dropout=config.dropout,
         statistics=statistics,
         dtype=dtype,
-        formulation=formulation,
     )
+
+
+def _patchgan(config: TrainConfig, *, dtype: str) -> keras.Model:
+    return discriminator.patchgan(
+        receptive_field=config.receptive_field,
+        input_channels=config.output_channels + config.input_channels * config.conditional,
+        base_filters=config.base_filters,
+        norm=config.norm,
+        spectral_norm=config.spectral_norm,
+        dtype=dtype,
+    )
+
+
+# By the name in `TrainConfig.generator`: takes the configuration, `statistics` and `dtype` (see
+# `models.generator.build_generator`), and returns a model of (image, z).
+GENERATORS: dict[str, Callable[..., keras.Model]] = {
+    "unet": _paper_generator,
+    "encoder_decoder": _paper_generator,
+}
+# By the name in `TrainConfig.discriminator`: takes the configuration and `dtype`, and returns a
+# model from what D sees, source and image joined along the channels or the image alone, to logits.
+DISCRIMINATORS: dict[str, Callable[..., keras.Model]] = {"patchgan": _patchgan}
+
+
+def build_generator(
+    config: TrainConfig,
+    *,
+    statistics: str = "batch",
+    dtype: str = "float32",
+    formulation: str = convolutions.PLAIN,
+) -> keras.Model:
+    """Returns the configured generator with fresh weights.
+
+    Raises:
+        InputError: If no generator of that name is registered.
+    """
+    build = _find(GENERATORS, "generator", config.generator)
+    model = build(config, statistics=statistics, dtype=dtype)
+    convolutions.set_formulation(model, formulation, size=(config.crop_size, config.crop_size))
+    return model
 
 
 def build_discriminator(
     config: TrainConfig, *, dtype: str = "float32", formulation: str = convolutions.PLAIN
 ) -> keras.Model:
-    """Returns the configured discriminator with fresh weights."""
-    seen_channels = config.output_channels + config.input_channels * config.conditional
-    return discriminator.patchgan(
-        receptive_field=config.receptive_field,
-        input_channels=seen_channels,
-        base_filters=config.base_filters,
-        norm=config.norm,
-        spectral_norm=config.spectral_norm,
-        dtype=dtype,
-        formulation=formulation,
-    )
+    """Returns the configured discriminator with fresh weights.
+
+    Raises:
+        InputError: If no discriminator of that name is registered.
+    """
+    build = _find(DISCRIMINATORS, "discriminator", config.discriminator)
+    model = build(config, dtype=dtype)
+    convolutions.set_formulation(model, formulation)
+    return model
 
 
+def _find(registered: dict[str, Callable], setting: str, name: str) -> Callable:
+    if name not in registered:
+        raise InputError(
+            f"{setting} is {name!r}. Use one of {', '.join(registered)}; one of your own has to be "
+            "registered by the program that runs (docs/extending.md)."
+        )
+    return registered[name]
+
+
+class Block(NamedTuple):
+    """The smallest image that a generator takes; others are padded to multiples of it.
+
+    Attributes:
+        multiple: Pixels of its sides.
+        noise_size: Numbers of z that it takes.
+    """
+
+    multiple: int
+    noise_size: int
+
+    def noise_size_of(self, height: int, width: int) -> int:
+        """Returns how many numbers of z an image takes, padded: as many as its blocks do."""
+        return self.noise_size * -(-height // self.multiple) * -(-width // self.multiple)
+
+
+def block_of(config: TrainConfig, model: keras.Model) -> Block:
+    """Returns what a generator says of the images that it takes."""
+    multiple = getattr(model, "multiple", config.crop_size)
+    return Block(multiple, generator.noise_size(model, height=multiple, width=multiple))
+
+
+@functools.lru_cache(maxsize=8)
 def noise_size(config: TrainConfig, *, height: int = 0, width: int = 0) -> int:
-    """Returns how many numbers z has for one image; 0 means `crop_size`."""
-    return generator.noise_size(
-        crop_size=config.crop_size,
-        base_filters=config.base_filters,
-        dropout=config.dropout,
-        height=height,
-        width=width,
-    )
+    """Returns how many numbers z has for one image of a configuration's generator.
 
+    Builds the generator to ask it; where it is at hand, `block_of` does.
 
-def crop_noise_size(config: TrainConfig) -> int:
-    """Returns how many numbers z has for one training crop, square or not."""
-    height, width = config.crop_shape
-    return noise_size(config, height=height, width=width)
+    Args:
+        config: Configuration of the run.
+        height: Pixels of the image; 0: of one crop, `crop_size`.
+        width: As `height`.
+    """
+    block = block_of(config, build_generator(config))
+    return block.noise_size_of(height or config.crop_size, width or config.crop_size)
 
 
 def read_generator_weights(config: TrainConfig, path: pathlib.Path) -> list[np.ndarray]:

@@ -28,7 +28,7 @@ class Progress:
         self._measured_from: tuple[int, float] | None = None
         self._last_line = -math.inf
         self._losses: dict[str, float] = {}
-        # tqdm.auto draws a widget in notebooks, where stderr is no terminal either.
+        # tqdm.auto draws a widget in notebooks, where stderr is not a terminal either.
         self._is_interactive = sys.stderr.isatty() or _is_notebook()
         self._bar = tqdm.auto.tqdm(
             total=num_steps,
@@ -91,7 +91,7 @@ class Progress:
 
 
 def _is_notebook() -> bool:
-    # Looked up, not imported: IPython is there already or this is no notebook.
+    # Looked up, not imported: IPython is there already or this is not a notebook.
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
 

@@ -22,7 +22,7 @@ from pix2pix_tf.config import LAB, MAX_SERVED_PIXELS, TrainConfig
 from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
-from pix2pix_tf.networks import build_generator, noise_size, read_generator_weights
+from pix2pix_tf.networks import block_of, build_generator, read_generator_weights
 
 MODEL_CARD = "assets.extra/model_card.json"
 SAVED_MODEL = "saved_model.pb"
@@ -36,12 +36,12 @@ class ServingModel(tf.Module):
     """A trained generator behind the three signatures.
 
     Args:
-        config: Of the run.
-        weights: The generator's, in the order of `keras.Model.get_weights`.
+        config: Settings of the run.
+        weights: Arrays of the generator, in the order of `keras.Model.get_weights`.
         statistics: "image": what else is in a batch changes nothing. "batch": the
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
-        max_pixels: Of an encoded image, padded; larger ones are refused.
+        max_pixels: Limit for an encoded image, padded; larger ones are refused.
         formulation: How convolutions are computed, see `models.convolutions`. The default is
             for exports, which are made for the CPU of a server; converters need `PORTABLE`.
 
@@ -62,16 +62,16 @@ class ServingModel(tf.Module):
         super().__init__()
         if max_pixels < config.crop_size**2:
             raise InputError(
-                f"max_pixels is {max_pixels}, less than one image of crop_size {config.crop_size} "
-                f"has. Use {config.crop_size**2} or more."
+                f"max_pixels is {max_pixels}, less than the {config.crop_size**2} of an image of "
+                f"crop_size {config.crop_size}. Use that many or more."
             )
         if not dropout:
             config = dataclasses.replace(config, dropout=0.0)
         self.config = config
         self.statistics = statistics
         self.max_pixels = max_pixels
-        self.noise_size = noise_size(config)
         generator = build_generator(config, statistics=statistics, formulation=formulation)
+        self.block = block_of(config, generator)
         generator.set_weights(weights)
         image = tf.TensorSpec([None, None, None, config.input_channels], tf.float32, name="image")
         z = tf.TensorSpec([None, None], tf.float32, name="z")
@@ -113,7 +113,7 @@ class ServingModel(tf.Module):
         )
         with tf.control_dependencies([fits]):
             z = tf.identity(z)
-        padded = augment.pad_to_multiple(image, self.config.crop_size)
+        padded = augment.pad_to_multiple(image, self.block.multiple)
         output = self._generate(padded, z)
         return output[:, : tf.shape(image)[1], : tf.shape(image)[2]]
 
@@ -128,9 +128,9 @@ class ServingModel(tf.Module):
     def _noise_shape(self, image: tf.Tensor) -> tf.Tensor:
         """Returns the shape that z has for a batch of images, int32 `[2]`."""
         shape = tf.shape(image)
-        # How many crops fill the padded image: noise grows with the area.
-        blocks = tf.reduce_prod(-(-shape[1:3] // self.config.crop_size))
-        return tf.stack([shape[0], blocks * self.noise_size])
+        # How many blocks fill the padded image: noise grows with the area.
+        num_blocks = tf.reduce_prod(-(-shape[1:3] // self.block.multiple))
+        return tf.stack([shape[0], num_blocks * self.block.noise_size])
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Returns the signatures by name, traced for any batch and size.
@@ -166,7 +166,7 @@ class ServingModel(tf.Module):
         """Returns the signatures that take tensors, traced for tensors of the given shapes.
 
         Args:
-            image: `[batch, height, width, input_channels]`, of which the first three may be
+            image: `[batch, height, width, input_channels]`; the first three may be
                 None, for any size.
             z: `[batch, units]`, likewise.
         """
@@ -190,7 +190,7 @@ class ServingModel(tf.Module):
             contents,
             index,
             channels=self.config.input_file_channels,
-            multiple=self.config.crop_size,
+            multiple=self.block.multiple,
             max_pixels=self.max_pixels,
         )
         color_space = self.config.color_space
@@ -265,7 +265,9 @@ def save_version(
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
         card.write_text(model_card, encoding="utf-8")
-        warmup.write_requests(unfinished / warmup.REQUESTS, config, noise_size=model.noise_size)
+        warmup.write_requests(
+            unfinished / warmup.REQUESTS, config, noise_size=model.block.noise_size
+        )
         return place_version(unfinished, output)
 
 
@@ -289,7 +291,7 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
 
     Raises:
         MissingInputError: If there is no such folder.
-        InputError: If it holds no SavedModel.
+        InputError: If it does not hold a SavedModel.
     """
     folder = pathlib.Path(folder)
     if not files.is_folder(folder):
@@ -355,14 +357,14 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
     shape = ["batch", "height", "width"]
     image = dict(dtype="float32", shape=[*shape, config.input_channels], range=[-1, 1])
     output = dict(dtype="float32", shape=[*shape, config.output_channels], range=[-1, 1])
-    # An image of one crop takes noise_size numbers, a larger one as many for each crop.
-    crops = " * ".join(f"ceil({side} / {config.crop_size})" for side in ("height", "width"))
+    # An image of one block takes noise_size numbers, a larger one as many for each block.
+    crops = " * ".join(f"ceil({side} / {model.block.multiple})" for side in ("height", "width"))
     z = dict(dtype="float32", shape=["batch", f"noise_size * {crops}"], range=[0, 1])
     taken, given = dict(dtype="string", shape=["batch"]), dict(dtype="string", shape=["batch"])
     if config.color_space == LAB:
         image["values"] = "CIE L* of sRGB with D65, as L* / 50 - 1"
         output["values"] = f"CIE a* and b*, as a* / {lab.AB_SCALE:g} and b* / {lab.AB_SCALE:g}"
-        taken["values"] = "a PNG or JPEG photo, grey or in colours, of which L* is taken"
+        taken["values"] = "a PNG or JPEG photo, grey or in colours; its L* is taken"
         given["values"] = "a colour PNG of that L*; colours beyond sRGB are clipped"
     else:
         image["values"] = config.input_range or _ALL_VALUES
@@ -388,7 +390,8 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
         ),
         statistics=model.statistics,
         dropout=config.dropout,
-        noise_size=model.noise_size,
+        noise_size=model.block.noise_size,
+        multiple=model.block.multiple,
         max_pixels=model.max_pixels,
         signatures=signatures,
     )

@@ -22,7 +22,7 @@ def handled(handler: Callable | int, numbers=_ALL) -> Iterator[dict]:
 
     Args:
         handler: What `signal.signal` takes.
-        numbers: Of the signals.
+        numbers: Signals by number.
 
     Yields:
         The handlers that there were, by the numbers of the signals that got the new one.
@@ -91,7 +91,11 @@ class StopRequest:
     def __exit__(self, *unused):
         self._scope.close()
 
-    def _request(self, number, unused_frame):
+    def request(self, reason: str) -> None:
+        """Requests it without a signal; `reason` is what to name in place of one."""
         self.is_requested = True
-        self.reason = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        self.reason = reason
+
+    def _request(self, number, unused_frame):
+        self.request("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
         _give_back(self._before, _ALL)

@@ -22,7 +22,7 @@ from pix2pix_tf import commands, files, presets
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.errors import InputError, NonFiniteLossError
 
-# Variable that tells a process in place of which one it is: the newest checkpoint then.
+# Variable that tells a process which it replaces: the newest checkpoint then.
 _RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
 # What a preset would choose, but a run that goes on keeps unless it is given.
 _OF_A_RUN = ("dataset", "load_size", "crop_size")
@@ -93,7 +93,7 @@ def config_of_preset(name: str, saved: TrainConfig | None) -> TrainConfig:
     """Returns the settings of a preset, under the flags that are given; says what it chose.
 
     Args:
-        name: Of the preset.
+        name: Name of the preset.
         saved: Settings of the run that goes on, if one does. Its data set and sizes win over
             the preset's; of another direction or colours it is another task, which the run refuses.
 

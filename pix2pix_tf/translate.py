@@ -8,7 +8,7 @@ No target is needed, images may have any size, and nothing about the model has t
 be repeated. An output has its input's size and name; with several samples a
 number is added to the name, and to all but PNG and JPEG the suffix .png. Outputs of
 16 bits, or with alpha, are PNG files only. Those that a PNG cannot hold, since they have other
-channels or are no integers, are NumPy arrays (.npy), or TIFF where the input is. The
+channels or are not integers, are NumPy arrays (.npy), or TIFF where the input is. The
 same seed gives the same pictures. Large images take --tile=512, or another multiple of
 the model's crop_size: the picture is the same, the memory bounded.
 
@@ -136,7 +136,7 @@ class _Faults:
     """What is wrong with files: told at once, or kept until the others are done.
 
     Args:
-        num_files: Of all.
+        num_files: Number of all files.
         keep_going: Whether to keep it.
     """
 
@@ -178,9 +178,9 @@ def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> 
     """Returns the name of a translation of `path`.
 
     Args:
-        path: Of the input.
+        path: Input file.
         sample: Number of the draw; None if there is but one.
-        config: Of the model, which says what kind of file holds its outputs.
+        config: Settings of the model, which say what kind of file holds its outputs.
     """
     stem = path.stem if sample is None else f"{path.stem}_{sample}"
     if not config.makes_pictures:
@@ -224,7 +224,7 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
         print(printable(text))
     if not paths:
         raise InputError(
-            f"'{path}' holds no images (0 files that end in {', '.join(images.IMAGE_SUFFIXES)})."
+            f"'{path}' does not hold images: 0 files end in {', '.join(images.IMAGE_SUFFIXES)}."
         )
     return paths
 

@@ -20,7 +20,7 @@ REQUESTS = "assets.extra/tf_serving_warmup_requests"
 # Field numbers of TensorFlow Serving's apis/{prediction_log,predict,model}.proto.
 _LOG_PREDICT, _PREDICT_REQUEST, _REQUEST_MODEL, _REQUEST_INPUTS = 6, 1, 1, 2
 _MODEL_SIGNATURE = 3
-_MAP_KEY, _MAP_VALUE = 1, 2  # Of every map in a protocol buffer.
+_MAP_KEY, _MAP_VALUE = 1, 2  # In every map of a protocol buffer.
 
 
 def write_requests(path: pathlib.Path, config: TrainConfig, *, noise_size: int) -> None:
@@ -28,7 +28,7 @@ def write_requests(path: pathlib.Path, config: TrainConfig, *, noise_size: int) 
 
     Args:
         path: The file; its folder is there.
-        config: Of the run.
+        config: Settings of the run.
         noise_size: Length of z for one crop.
     """
     size, channels = config.crop_size, config.input_channels

@@ -20,11 +20,10 @@ from export import cpp_session
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.inference import exported
-from pix2pix_tf.models import generator
 from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 
 CROP_SIZE = 32
-_BUILD_GENERATOR = generator.build_generator
+_REGISTERED = networks.GENERATORS["unet"]
 
 
 def write_run(folder: pathlib.Path, *, seed: int = 0, **settings) -> TrainConfig:
@@ -65,7 +64,7 @@ def read_generator(folder: pathlib.Path) -> keras.Model:
 
 
 def _check_no_stubs() -> None:
-    if generator.build_generator is not _BUILD_GENERATOR:
+    if networks.GENERATORS["unet"] is not _REGISTERED:
         raise RuntimeError(
             "shared_* must not be called for the first time inside stub_networks(): later tests "
             "would get the stubs. Call it before."

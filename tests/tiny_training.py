@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pix2pix_tf import run_folder
+from pix2pix_tf import networks, run_folder
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.models import convolutions, discriminator, generator, layers
+from pix2pix_tf.models import convolutions, layers
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 
@@ -104,23 +104,23 @@ def stub_networks(*, keeps_discriminator: bool = False) -> Iterator[None]:
     They trace in a tenth of the time, and as G does, the stub depends on its noise, if it has any.
     """
 
-    def build_generator(kind, *, input_channels, output_channels, dropout, dtype, **unused):
-        image = keras.Input([None, None, input_channels], name="image")
+    def build_generator(config, *, dtype, **unused):
+        image = keras.Input([None, None, config.input_channels], name="image")
         z = keras.Input([None], name="z")
         x = keras.layers.Conv2D(4, 8, strides=8, padding="same", dtype=dtype)(image)
-        if dropout:
-            x, _ = layers.NoiseDropout(dropout, dtype=dtype)(x, z)
-        x = keras.layers.Conv2DTranspose(output_channels, 8, strides=8, dtype=dtype)(x)
+        if config.dropout:
+            x, _ = layers.NoiseDropout(config.dropout, dtype=dtype)(x, z)
+        x = keras.layers.Conv2DTranspose(config.output_channels, 8, strides=8, dtype=dtype)(x)
         output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
-        return keras.Model([image, z], output, name=kind)
+        return keras.Model([image, z], output, name=config.generator)
 
-    def patchgan(*, input_channels, dtype, **unused):
-        pair = keras.Input([None, None, input_channels])
+    def build_discriminator(config, *, dtype):
+        pair = keras.Input([None, None, config.input_channels + config.output_channels])
         x = keras.layers.Conv2D(1, 8, strides=8, dtype=dtype)(pair)
         return keras.Model(pair, keras.layers.Activation("linear", dtype="float32")(x))
 
-    if keeps_discriminator:
-        patchgan = discriminator.patchgan
-    with mock.patch.object(generator, "build_generator", build_generator):
-        with mock.patch.object(discriminator, "patchgan", patchgan):
+    stubs = {} if keeps_discriminator else {"patchgan": build_discriminator}
+    with mock.patch.dict(networks.GENERATORS, unet=build_generator):
+        with mock.patch.dict(networks.DISCRIMINATORS, stubs):
             yield
+    networks.noise_size.cache_clear()

@@ -17,8 +17,16 @@ def open_reader(
         size: Pixels of the shorter side; or (height, width) to cover.
         cache_megabytes: Memory for decoded images.
     """
+    source = _open_source(config, split, size)
+    return make_reader(config, source, size=size, cache_megabytes=cache_megabytes)
+
+
+def make_reader(
+    config: TrainConfig, source: pairs.PairSource, *, size: augment.Size, cache_megabytes: int = 0
+) -> pipeline.PairReader:
+    """Returns the pairs of a source as the configuration has them; see `open_reader`."""
     return pipeline.PairReader(
-        _open_source(config, split, size),
+        source,
         size=size,
         direction=config.direction,
         cache_megabytes=cache_megabytes,

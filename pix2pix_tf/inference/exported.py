@@ -13,6 +13,7 @@ from pix2pix_tf import files, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.models import convolutions
+from pix2pix_tf.networks import Block
 
 
 class ExportedModel:
@@ -23,6 +24,7 @@ class ExportedModel:
         config: How it was trained.
         step: Steps that it was trained for, if known.
         noise_size: Length of z for one image of `config.crop_size`.
+        block: The smallest image that it takes.
     """
 
     def __init__(self, loaded, card: dict):
@@ -32,6 +34,8 @@ class ExportedModel:
         self.config = TrainConfig.from_dict(card["config"])
         self.step: int | None = card["step"]
         self.noise_size: int = card["noise_size"]
+        # Cards of version 0.1 do not have it: its generators all took multiples of crop_size.
+        self.block = Block(card.get("multiple", self.config.crop_size), self.noise_size)
 
     def translate(self, image: np.ndarray | tf.Tensor) -> np.ndarray:
         """Returns translations of a batch, each with noise of its own (`serving_default`).

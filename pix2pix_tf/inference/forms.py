@@ -28,7 +28,7 @@ def save_version(
         model: A run folder, which is exported; a folder of exported versions, whose newest
             is copied; one such version; or a zip file with one of these.
         output: The model folder; made if needed.
-        checkpoint: Of a run folder: "newest", "best", or a step.
+        checkpoint: Checkpoint of a run folder: "newest", "best", or a step.
 
     Returns:
         The new version's folder.
@@ -72,7 +72,7 @@ def _unpack(archive: pathlib.Path, folder: str) -> None:
                 raise zipfile.BadZipFile(f"'{damaged}' in it is damaged")
             with files.writing(pathlib.Path(folder)):
                 content.extractall(folder)
-    except InputError:  # Of writing.
+    except InputError:  # Writing failed.
         raise
     except OSError as error:  # Also what bzip2 raises of damaged data.
         raise InputError(
@@ -86,11 +86,11 @@ def _unpack(archive: pathlib.Path, folder: str) -> None:
         EOFError,
         zlib.error,
         lzma.LZMAError,
-        ValueError,  # Of names that are no text, and of places before the file's beginning.
-        IndexError,  # Of a name without a character, before Python 3.12.
+        ValueError,  # Names that are not text, and places before the file's beginning.
+        IndexError,  # A name without a character, before Python 3.12.
     ) as error:
         raise InputError(
-            f"'{archive}' is no zip file that can be unpacked ({error}). Pass a run folder, an "
+            f"'{archive}' is not a zip file that can be unpacked ({error}). Pass a run folder, an "
             "exported SavedModel, or a zip file of one of them."
         ) from None
 

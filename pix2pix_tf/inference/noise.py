@@ -26,10 +26,10 @@ def draw_window(
     """Returns what `draw` gives to a window of one layer, without drawing the rest.
 
     Args:
-        window: Of the layer's map, inside of it.
+        window: Window of the layer's map, inside of it.
         offset: Numbers of z before those of this layer.
         width: Pixels of a row of the map.
-        channels: Of the map.
+        channels: Channels of the map.
         entropy: As of `draw`.
 
     Returns:

@@ -11,6 +11,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference.windows import Window
 from pix2pix_tf.models.layers import NORMALIZATION_EPSILON, NoiseDropout
 
@@ -20,7 +21,7 @@ class Stage:
     """One 4x4 convolution of stride 2, or a transposed one, and what follows it.
 
     Attributes:
-        is_transposed: Which of the two.
+        is_transposed: Whether it is a transposed one.
         kernel: `[4, 4, in, out]`, or `[4, 4, out, in]` of a transposed one.
         bias: `[out]`, or None.
         gamma: Scale of the normalisation, `[out]`; None if there is none.
@@ -72,8 +73,20 @@ class Stage:
         )
 
 
-def take_apart(generator: keras.Model) -> tuple[list[Stage], list[Stage]]:
-    """Returns the stages of a generator's encoder and decoder, each in the order they run."""
+def take_apart(generator: keras.Model) -> tuple[list[Stage], list[Stage], bool]:
+    """Returns the stages of a generator's encoder and decoder, and whether skips join them.
+
+    The stages are in the order they run.
+
+    Raises:
+        InputError: If the generator does not say that its layout is the one known here.
+    """
+    layout = getattr(generator, "mirrored", None)
+    if layout is None:
+        raise InputError(
+            f"Generator {generator.name!r} cannot be translated by tiles, which know the layout of "
+            "unet and encoder_decoder only. Leave --tile out."
+        )
     stages = []
     for layer in generator.layers:
         weights = [tf.convert_to_tensor(weight) for weight in layer.weights]
@@ -86,4 +99,4 @@ def take_apart(generator: keras.Model) -> tuple[list[Stage], list[Stage]]:
         elif isinstance(layer, NoiseDropout):
             stages[-1].rate = layer.rate
     num_downs = len(stages) // 2
-    return stages[:num_downs], stages[num_downs:]
+    return stages[:num_downs], stages[num_downs:], layout.has_skips

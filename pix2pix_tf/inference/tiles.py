@@ -34,22 +34,22 @@ from pix2pix_tf.inference import noise, stages, translator, windows
 from pix2pix_tf.inference.windows import Window
 from pix2pix_tf.models.layers import LEAKY_RELU_SLOPE
 
-# Of the maps that are kept. More would be faster: fewer levels are computed anew.
+# For the maps that are kept. More would be faster: fewer levels are computed anew.
 MAX_KEPT_BYTES = 2**30
-_LAB_ROWS = 256  # Of a photo that are converted at a time.
+_LAB_ROWS = 256  # Rows of a photo that are converted at a time.
 
 
 class TiledTranslator:
     """Translates image files as `translator.Translator` does, in bounded memory.
 
     Args:
-        config: Of the model.
+        config: Settings of the model.
         generator: With its weights.
         tile: Height and width of a tile, in pixels.
         track: See `TiledGenerator`.
 
     Raises:
-        InputError: If `tile` is no multiple of the model's crop_size.
+        InputError: If `tile` is not a multiple of the model's crop_size.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TiledTranslator:
             generator,
             crop_size=config.crop_size,
             tile=tile,
-            # Of a and b nothing is rounded before they are a photo.
+            # a and b are not rounded before they are a photo.
             dtype="float32" if is_lab else config.output_dtype,
             value_range=(-1.0, 1.0) if is_lab else config.output_limits,
             track=track,
@@ -125,9 +125,9 @@ class TiledGenerator:
             the image are taken.
         crop_size: What the image's sides are padded to multiples of.
         tile: Height and width of a tile, in pixels; a multiple of `crop_size`.
-        dtype: Of the values that are returned.
+        dtype: Type of the values that are returned.
         value_range: See `images.denormalize_image`.
-        max_kept_bytes: Of the inner maps.
+        max_kept_bytes: Memory for the inner maps.
         track: Passes on the passes over the image, as tqdm does.
     """
 
@@ -148,8 +148,7 @@ class TiledGenerator:
         self.value_range = value_range
         self.max_kept_bytes = max_kept_bytes
         self.track = track
-        self.encoder, self.decoder = stages.take_apart(generator)
-        self.has_skips = generator.name == "unet"
+        self.encoder, self.decoder, self.has_skips = stages.take_apart(generator)
 
     def __call__(self, pixels: np.ndarray, *, entropy: list[int]) -> np.ndarray:
         """Returns the translation of an image, as values of a file.
@@ -199,7 +198,7 @@ class _Translation:
         # By (is decoder's, level): what normalises a map, and the maps themselves.
         self._statistics: dict[tuple[bool, int], tuple[tf.Tensor, tf.Tensor]] = {}
         self._kept: dict[tuple[bool, int], np.ndarray] = {}
-        self._encoded: dict[int, tuple[Window, tf.Tensor]] = {}  # Of the tile at hand.
+        self._encoded: dict[int, tuple[Window, tf.Tensor]] = {}  # For the tile at hand.
         self._noise_offsets = self._find_noise_offsets()
 
     def run(self, track: Callable[[Sequence], Iterable]) -> np.ndarray:

@@ -18,13 +18,13 @@ from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.models import convolutions
 from pix2pix_tf.networks import (
+    Block,
     build_generator,
     load_weights,
-    noise_size,
     read_generator_weights,
 )
 
-MAX_BYTES = 4 * 2**30  # Of an image that is translated in one piece.
+MAX_BYTES = 4 * 2**30  # For an image that is translated in one piece.
 BYTES_PER_PIXEL_AND_FILTER = 5  # Measured: 310 bytes a pixel of the padded image, 64 filters.
 
 
@@ -34,6 +34,7 @@ class Translator:
     Args:
         config: How the model was trained.
         with_noise: `(image, z) -> output`, on batches of arrays.
+        block: The smallest image that the model takes.
         step: Steps that the model was trained for, if known.
     """
 
@@ -42,9 +43,11 @@ class Translator:
         config: TrainConfig,
         with_noise: Callable[[np.ndarray, np.ndarray], np.ndarray],
         *,
+        block: Block,
         step: int | None = None,
     ):
         self.config = config
+        self.block = block
         self.step = step
         self._with_noise = with_noise
 
@@ -56,13 +59,13 @@ class Translator:
 
         Args:
             image: float32 `[height, width, input_channels]` in [-1, 1].
-            seed: Of the noise.
-            sample: Which draw of that seed.
+            seed: Seed of the noise.
+            sample: Number of the draw with that seed.
 
         Returns:
             float32 `[height, width, output_channels]` in [-1, 1].
         """
-        z = draw_noise(self.config, *image.shape[:2], entropy=[seed, sample])[np.newaxis]
+        z = draw_noise(self.block, *image.shape[:2], entropy=[seed, sample])[np.newaxis]
         return self._with_noise(image[np.newaxis], z)[0]
 
     def check_size(self, path: pathlib.Path) -> None:
@@ -72,16 +75,16 @@ class Translator:
             InputError: If it does, saying what to do; or if there is no such image.
         """
         info = images.inspect_image(path)
-        crop_size = self.config.crop_size
+        multiple = self.block.multiple
         num_pixels = math.prod(
-            -(-size // crop_size) * crop_size for size in (info.height, info.width)
+            -(-size // multiple) * multiple for size in (info.height, info.width)
         )
         num_bytes = num_pixels * self.config.base_filters * BYTES_PER_PIXEL_AND_FILTER
         if num_bytes > MAX_BYTES:
             raise InputError(
                 f"'{path}' has {info.width} x {info.height} pixels, which in one piece take about "
                 f"{num_bytes / 1e9:.0f} GB of memory. Translate it by tiles, with the same result: "
-                f"--tile={max(512, crop_size)}."
+                f"--tile={max(512, self.config.crop_size)}."
             )
 
     def translate_file(self, path: pathlib.Path, *, seed: int = 0, sample: int = 0) -> np.ndarray:
@@ -114,11 +117,11 @@ class Translator:
         ).numpy()
 
 
-def draw_noise(config: TrainConfig, height: int, width: int, *, entropy: list[int]) -> np.ndarray:
+def draw_noise(block: Block, height: int, width: int, *, entropy: list[int]) -> np.ndarray:
     """Returns z for one image; the same `entropy` gives the same numbers on every machine.
 
     Args:
-        config: Of the model.
+        block: What the model says of the images that it takes.
         height: Pixels of the image.
         width: Pixels of the image.
         entropy: Integers from 0; another list, other numbers.
@@ -126,9 +129,7 @@ def draw_noise(config: TrainConfig, height: int, width: int, *, entropy: list[in
     Returns:
         float32 `[noise_size]` in [0, 1), as many as the padded image takes.
     """
-    height, width = (-(-size // config.crop_size) * config.crop_size for size in (height, width))
-    size = noise_size(config, height=height, width=width)
-    return noise.draw(size, entropy=entropy)
+    return noise.draw(block.noise_size_of(height, width), entropy=entropy)
 
 
 def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> Translator:
@@ -137,7 +138,7 @@ def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> T
     Args:
         model: A `--workdir` of training; or a folder of exported versions, whose
             newest is taken; or one such version.
-        checkpoint: Of a run folder: "newest", "best", or a step.
+        checkpoint: Checkpoint of a run folder: "newest", "best", or a step.
 
     Raises:
         InputError: If it is none of these.
@@ -145,7 +146,9 @@ def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> T
     folder = pathlib.Path(model)
     if not is_run_folder(folder, checkpoint):
         model = exported.load(folder)
-        return Translator(model.config, model.translate_with_noise, step=model.step)
+        return Translator(
+            model.config, model.translate_with_noise, block=model.block, step=model.step
+        )
     config = TrainConfig.load(folder)
     path, step = run_folder.find_weights(folder, checkpoint)
     is_cpu = convolutions.is_cpu_alone()
@@ -157,7 +160,7 @@ def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> T
     def with_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
         return translate(tf.constant(image), tf.constant(z)).numpy()
 
-    return Translator(config, with_noise, step=step)
+    return Translator(config, with_noise, block=module.block, step=step)
 
 
 def load_generator(

@@ -19,10 +19,13 @@ both. The sums are the same: only the order of their terms, so rounding, differs
 
 from __future__ import annotations
 
+import functools
 import math
 
 import keras
 import tensorflow as tf
+
+from pix2pix_tf.models import shapes
 
 KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
 PLAIN, PORTABLE, FAST, INFERENCE = FORMULATIONS = ("plain", "portable", "fast", "inference")
@@ -47,7 +50,7 @@ def to_small(large, kernel, *, stride: int, as_matrices: bool):
 
     Args:
         large: At stride 2, even sides, padded by 1 pixel; at stride 1, not padded.
-        kernel: Of the same type.
+        kernel: Has the same type.
         stride: 1 or 2.
         as_matrices: Whether by a product of matrices; also a tensor that says so.
     """
@@ -197,80 +200,103 @@ def _sizes(values) -> list:
     return [shape[axis] if size is None else size for axis, size in enumerate(values.shape[:3])]
 
 
+class _Convolution:
+    """What a convolution and a transposed one share: type and formulation of their products.
+
+    The layers keep float32 weights, and cast them and their input themselves, so that both can
+    be chosen after the network is built; see `set_formulation`.
+
+    Attributes:
+        formulation: One of `FORMULATIONS`. "plain": the operation of TensorFlow, which GPUs know
+            best. "portable": the same here; the other layers then keep to operations that
+            converters know. "fast": whatever wins on a CPU. "inference": the same without
+            gradients of its own, which would make a SavedModel ten times as slow to load.
+        typical_height: Pixels of the smaller map for images of the size that the network is
+            made for: decides what is worth choosing where the size is not known, as in a model
+            for images of any size. None: nothing is.
+        arithmetic: Type of the products and of the output.
+    """
+
+    def __init__(self, *args, dtype: str = "float32", **kwargs):
+        super().__init__(*args, dtype="float32", autocast=False, **kwargs)
+        self.policy = dtype
+        self.arithmetic = dtype.removeprefix("mixed_")
+        self.formulation = PLAIN
+        self.typical_height: int | None = None
+
+    def _convolve(self, inputs, choose, product, product_with_gradients):
+        """Returns the output: the product of cast input and kernel, and the bias added.
+
+        Args:
+            inputs: What `call` was given.
+            choose: Returns for which products matrices win, of the cast input.
+            product: Function of input and kernel; takes `as_matrices`.
+            product_with_gradients: The same function with gradients of its own; takes what
+                `choose` gives.
+        """
+        inputs = tf.cast(inputs, self.arithmetic)
+        kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.arithmetic)
+        if self.formulation in _OF_TENSORFLOW:
+            outputs = product(inputs, kernel, as_matrices=False)
+        elif self.formulation == INFERENCE:
+            outputs = product(inputs, kernel, as_matrices=choose(inputs)["maps"])
+        else:
+            outputs = product_with_gradients(inputs, kernel, **choose(inputs))
+        if not self.use_bias:
+            return outputs
+        return tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), self.arithmetic))
+
+    def compute_output_spec(self, inputs):
+        """Keras 3 would take the type of the weights for that of the output."""
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.arithmetic)
+
+    def get_config(self):
+        """Returns what `__init__` takes."""
+        return {**super().get_config(), "dtype": self.policy}
+
+
 @keras.utils.register_keras_serializable("pix2pix_tf")
-class Conv2D(keras.layers.Conv2D):
-    """A 4x4 convolution.
+class Conv2D(_Convolution, keras.layers.Conv2D):
+    """A 4x4 convolution of stride 2 with padding "same", or of stride 1 with "valid".
 
     Args:
         *args: Passed to `keras.layers.Conv2D`.
-        formulation: "plain": the operation of TensorFlow, which GPUs know best.
-            "portable": the same here; the other layers then keep to operations that
-            converters know. "fast": whatever wins on a CPU; the innermost layers of a network in
-            bfloat16 then compute in float32. "inference": the same without gradients of
-            its own, which would make a SavedModel ten times as slow to load.
-        typical_height: Of the smaller map, in pixels, for images of the size that the
-            network is made for: decides what is worth choosing where the size is not
-            known, as in a model for images of any size. None: nothing is.
+        dtype: Keras dtype policy name.
         **kwargs: Passed to `keras.layers.Conv2D`.
-
-    Raises:
-        ValueError: If "fast" is asked for with arguments that it does not know: it takes
-            4x4 kernels, stride 2 with padding "same", or stride 1 with "valid".
     """
-
-    def __init__(self, *args, formulation: str = PLAIN, typical_height=None, **kwargs):
-        super().__init__(*args, **_with_dtype(kwargs, formulation, typical_height))
-        self.formulation = formulation
-        self.typical_height = typical_height
-        _check(self)
 
     def call(self, inputs):
         """Returns the convolved `inputs`."""
-        if self.formulation in _OF_TENSORFLOW:
-            return super().call(inputs)
         stride = self.strides[0]
-        batch, *sides = _sizes(inputs)
-        if stride == 2 and any(isinstance(side, int) and side % 2 for side in sides):
-            return super().call(inputs)  # "same" then pads one side alone.
-        shape = [batch, *(side // 2 if stride == 2 else side - KERNEL_SIZE + 1 for side in sides)]
-        choice = _choose(shape, self.typical_height, stride=stride, dtype=inputs.dtype)
-        kernel = tf.convert_to_tensor(self.kernel)
-        if self.formulation == INFERENCE:
-            outputs = to_small(inputs, kernel, stride=stride, as_matrices=choice["maps"])
-        else:
-            outputs = _convolve(inputs, kernel, stride=stride, **choice)
-        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
-    def get_config(self):
-        """Returns what `__init__` takes."""
-        return {**super().get_config(), **_config(self)}
+        def choose(inputs):
+            batch, *sides = _sizes(inputs)
+            if stride == 2 and any(isinstance(side, int) and side % 2 for side in sides):
+                return dict(maps=False, kernels=False)  # "same" then pads one side alone.
+            small = (x // 2 if stride == 2 else x - KERNEL_SIZE + 1 for x in sides)
+            return _choose([batch, *small], self.typical_height, stride=stride, dtype=inputs.dtype)
+
+        return self._convolve(
+            inputs,
+            choose,
+            functools.partial(to_small, stride=stride),
+            functools.partial(_to_small_with_gradients, stride=stride),
+        )
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
-class Conv2DTranspose(keras.layers.Conv2DTranspose):
-    """A 4x4 transposed convolution of stride 2; arguments as of `Conv2D`."""
-
-    def __init__(self, *args, formulation: str = PLAIN, typical_height=None, **kwargs):
-        super().__init__(*args, **_with_dtype(kwargs, formulation, typical_height))
-        self.formulation = formulation
-        self.typical_height = typical_height
-        _check(self)
+class Conv2DTranspose(_Convolution, keras.layers.Conv2DTranspose):
+    """A 4x4 transposed convolution of stride 2 with padding "same"; arguments as of `Conv2D`."""
 
     def call(self, inputs):
         """Returns the transposed convolution of `inputs`."""
-        if self.formulation in _OF_TENSORFLOW:
-            return super().call(inputs)
-        choice = _choose(_sizes(inputs), self.typical_height, stride=2, dtype=inputs.dtype)
-        kernel = tf.convert_to_tensor(self.kernel)
-        if self.formulation == INFERENCE:
-            outputs = to_large(inputs, kernel, stride=2, as_matrices=choice["maps"])
-        else:
-            outputs = _convolve_transposed(inputs, kernel, **choice)
-        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
-    def get_config(self):
-        """Returns what `__init__` takes."""
-        return {**super().get_config(), **_config(self)}
+        def choose(inputs):
+            return _choose(_sizes(inputs), self.typical_height, stride=2, dtype=inputs.dtype)
+
+        return self._convolve(
+            inputs, choose, functools.partial(to_large, stride=2), _to_large_with_gradients
+        )
 
 
 def is_cpu_alone() -> bool:
@@ -278,48 +304,35 @@ def is_cpu_alone() -> bool:
     return not any(map(tf.config.list_logical_devices, ("GPU", "TPU")))
 
 
-def set_formulation(model: keras.Model, formulation: str) -> None:
-    """Lets the layers of a model that have a choice compute in another form from now on.
+def set_formulation(
+    model: keras.Model, formulation: str, *, size: tuple[int, int] | None = None
+) -> None:
+    """Lets the layers of a model that have a choice compute in a form from now on.
 
     Args:
-        model: A generator or discriminator.
-        formulation: One of `FORMULATIONS`.
+        model: A generator or discriminator, before it is traced.
+        formulation: One of `FORMULATIONS`; see `Conv2D`. In the fast one the innermost layers
+            of a network in bfloat16 compute in float32.
+        size: (height, width) of the images that it is made for; None where every size is known
+            when it is traced.
     """
-    for layer in model.layers:
-        inner = getattr(layer, "layer", layer)  # Of a spectral normalisation.
-        if hasattr(inner, "formulation"):
-            inner.formulation = formulation
-
-
-def _check(layer) -> None:
-    """Refuses what the fast formulation would pass over."""
-    if layer.formulation in _OF_TENSORFLOW:
+    layers = [getattr(layer, "layer", layer) for layer in model.layers]  # Wrapped.
+    layers = [layer for layer in layers if hasattr(layer, "formulation")]
+    for layer in layers:
+        layer.formulation = formulation
+    if formulation not in (FAST, INFERENCE) or size is None:
         return
-    known = dict(
-        kernel_size=(KERNEL_SIZE, KERNEL_SIZE),
-        padding={(1, 1): "valid", (2, 2): "same"}.get(tuple(layer.strides)),
-        dilation_rate=(1, 1),
-        groups=1,
-        data_format="channels_last",
-        activation=keras.activations.linear,
-    )
-    for name, value in known.items():
-        found = getattr(layer, name, value)
-        if isinstance(value, tuple):
-            found = tuple(found)  # Keras makes a list of it when it loads a model.
-        if found != value:
-            raise ValueError(f"{name} is {found!r}; the fast formulation takes {value!r}.")
+    convolutions = [layer for layer in layers if isinstance(layer, _Convolution)]
+    outputs = shapes.output_shapes(model, convolutions, size=size)
+    for layer, (_, height, _, _) in zip(convolutions, outputs):
+        is_transposed = isinstance(layer, Conv2DTranspose)
+        layer.typical_height = height // 2 if is_transposed else height
+        is_innermost = layer.typical_height <= _MAX_HEIGHT_IN_FLOAT32
+        if formulation == FAST and is_innermost and layer.arithmetic == "bfloat16":
+            layer.arithmetic = "float32"
 
 
-def _with_dtype(arguments: dict, formulation: str, typical_height: int | None) -> dict:
-    """Returns a layer's arguments, in float32 where bfloat16 would take longer."""
-    is_innermost = typical_height is not None and typical_height <= _MAX_HEIGHT_IN_FLOAT32
-    if formulation == FAST and is_innermost and arguments.get("dtype") == "mixed_bfloat16":
-        return {**arguments, "dtype": "float32"}
-    return arguments
-
-
-def _convolve(large, kernel, *, stride: int, maps: bool, kernels: bool):
+def _to_small_with_gradients(large, kernel, *, stride: int, maps: bool, kernels: bool):
     @tf.custom_gradient
     def convolve(large, kernel):
         def gradient(small_gradient):
@@ -333,7 +346,7 @@ def _convolve(large, kernel, *, stride: int, maps: bool, kernels: bool):
     return convolve(large, kernel)
 
 
-def _convolve_transposed(small, kernel, *, maps: bool, kernels: bool):
+def _to_large_with_gradients(small, kernel, *, maps: bool, kernels: bool):
     @tf.custom_gradient
     def convolve(small, kernel):
         def gradient(large_gradient):
@@ -352,10 +365,10 @@ def _choose(shape: list, typical_height: int | None, *, stride: int, dtype) -> d
 
     Args:
         shape: Batch, height and width of the smaller map, integers or tensors.
-        typical_height: See `Conv2D`.
+        typical_height: See `_Convolution`.
         stride: 1 or 2; matrices for maps are for stride 2 alone, since the layer of
             stride 1 is large in all sizes that are trained.
-        dtype: Of the inputs.
+        dtype: Type of the inputs.
     """
     name = tf.as_dtype(dtype).name
     for_maps, for_kernel = (
@@ -374,7 +387,3 @@ def _choose(shape: list, typical_height: int | None, *, stride: int, dtype) -> d
         maps=num_pixels <= for_maps if typical_height**2 <= for_maps else False,
         kernels=num_pixels <= for_kernel if typical_height**2 <= for_kernel else False,
     )
-
-
-def _config(layer) -> dict:
-    return dict(formulation=layer.formulation, typical_height=layer.typical_height)

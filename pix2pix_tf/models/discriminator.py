@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.models import convolutions, layers
+from pix2pix_tf.models import layers
 
 # Receptive field in pixels: filters of the stride-2 blocks as multiples of
 # base_filters, then of the stride-1 block. Paper: appendix 6.1.2.
@@ -27,7 +27,6 @@ def patchgan(
     norm: str = "batch",
     spectral_norm: bool = False,
     dtype: str = "float32",
-    formulation: str = convolutions.PLAIN,
 ) -> keras.Model:
     """Returns a discriminator that judges every patch of an image.
 
@@ -49,7 +48,6 @@ def patchgan(
         spectral_norm: Whether every kernel is brought to spectral norm 1 at each call
             with `training=True`.
         dtype: Keras dtype policy name; the logits are float32 always.
-        formulation: One of `convolutions.FORMULATIONS`; what is computed is the same.
 
     Raises:
         InputError: If an argument is not one of those above.
@@ -58,7 +56,7 @@ def patchgan(
         fields = ", ".join(map(str, RECEPTIVE_FIELDS))
         raise InputError(f"receptive_field is {receptive_field}. Use one of {fields}.")
     image = keras.Input([None, None, input_channels], name="image")
-    common = dict(spectral_norm=spectral_norm, dtype=dtype, formulation=formulation)
+    common = dict(spectral_norm=spectral_norm, dtype=dtype)
     if receptive_field == 1:
         x = layers.down_block(image, base_filters, norm="none", stride=1, kernel_size=1, **common)
         x = layers.down_block(x, 2 * base_filters, norm=norm, stride=1, kernel_size=1, **common)

@@ -6,15 +6,33 @@ crop size they are built for (`2 ** num_downs`) go through.
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import keras
 
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.models import convolutions, layers
+from pix2pix_tf.models import layers, shapes
 
 GENERATORS = ("unet", "encoder_decoder")
 MIN_CROP_SIZE, MAX_CROP_SIZE = 32, 1024
 MAX_FILTERS_FACTOR = 8  # Paper: filters double from 64 to 512 and stay there.
 NUM_DROPOUT_BLOCKS = 3  # Paper: the first three blocks of the decoder are CDk.
+
+
+class Mirrored(NamedTuple):
+    """How a generator is laid out whose decoder mirrors its encoder; `inference.tiles` reads it.
+
+    Its stages are 4x4 convolutions of stride 2, each followed by an optional normalisation and
+    LeakyReLU; then as many transposed ones, with normalisation, `NoiseDropout` and ReLU; the
+    last is followed by tanh.
+
+    Attributes:
+        has_skips: Whether stage i of the encoder, rectified, is joined behind the output of
+            stage n - i of the decoder.
+    """
+
+    has_skips: bool
 
 
 def build_generator(
@@ -29,9 +47,11 @@ def build_generator(
     dropout: float = 0.5,
     statistics: str = "batch",
     dtype: str = "float32",
-    formulation: str = convolutions.PLAIN,
 ) -> keras.Model:
     """Returns a generator from (`image`, `z`) to an image.
+
+    It says of itself what padding and tiling need: `multiple`, by which the sides of an image have
+    to be divisible, and `mirrored`, its layout.
 
     Encoder C64-C128-C256-C512-... down to 1x1 at `crop_size`; decoder back up,
     its first three blocks with dropout; then a convolution and tanh.
@@ -39,7 +59,7 @@ def build_generator(
     Shapes:
         image: `[batch, height, width, input_channels]`, float32 in [-1, 1];
             height and width multiples of `crop_size`.
-        z: `[batch, noise_size(...)]`, float32 in [0, 1).
+        z: `[batch, noise_size(model, ...)]`, float32 in [0, 1).
         output: `[batch, height, width, output_channels]`, float32 in [-1, 1].
 
     Args:
@@ -59,7 +79,6 @@ def build_generator(
         statistics: "batch" in training; "image" for serving, where strangers
             share a batch. See `layers.StatisticsNormalization`.
         dtype: Keras dtype policy name; the output is float32 always.
-        formulation: One of `convolutions.FORMULATIONS`; what is computed is the same.
 
     Raises:
         InputError: If an argument is not one of those above.
@@ -72,7 +91,7 @@ def build_generator(
         raise InputError(f"generator is {kind!r}. Use one of {', '.join(GENERATORS)}.")
     encoder_filters = filters_of_encoder(crop_size, base_filters)
     num_downs = len(encoder_filters)
-    common = dict(statistics=statistics, dtype=dtype, formulation=formulation)
+    common = dict(statistics=statistics, dtype=dtype)
 
     image = keras.Input([None, None, input_channels], name="image")
     noise = z = keras.Input([None], name="z")
@@ -80,7 +99,6 @@ def build_generator(
     x = image
     skips = []
     for depth, filters in enumerate(encoder_filters, start=1):
-        common["typical_height"] = crop_size >> depth
         has_norm = depth > 1 and (depth < num_downs or bottleneck_norm)
         if has_norm:
             x = layers.down_block(x, filters, norm=norm, **common)
@@ -92,7 +110,6 @@ def build_generator(
     # rectified, as in the authors' code, where ReLU follows the concatenation.
     x = keras.layers.ReLU(dtype=dtype)(skips.pop())
     for depth, filters in enumerate(reversed(encoder_filters[:-1]), start=1):
-        common["typical_height"] = 2 ** (depth - 1)
         rate = dropout if depth <= NUM_DROPOUT_BLOCKS else None
         x, noise = layers.up_block(x, noise, filters, norm=norm, dropout=rate, **common)
         if kind == "unet":
@@ -103,11 +120,12 @@ def build_generator(
         output_channels,
         use_bias=True,
         dtype=dtype,
-        formulation=formulation,
-        typical_height=crop_size // 2,
     )
     output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
-    return keras.Model([image, z], output, name=kind)
+    model = keras.Model([image, z], output, name=kind)
+    model.multiple = crop_size
+    model.mirrored = Mirrored(has_skips=kind == "unet")
+    return model
 
 
 def filters_of_encoder(crop_size: int, base_filters: int) -> list[int]:
@@ -122,24 +140,14 @@ def filters_of_encoder(crop_size: int, base_filters: int) -> list[int]:
     return [base_filters * min(2**depth, MAX_FILTERS_FACTOR) for depth in range(num_downs)]
 
 
-def noise_size(
-    *, crop_size: int, base_filters: int, dropout: float, height: int = 0, width: int = 0
-) -> int:
-    """Returns how many numbers z has for one image: the dropout units.
+def noise_size(model: keras.Model, *, height: int, width: int) -> int:
+    """Returns how many numbers z has for one image: the units of the model's `NoiseDropout` layers.
 
     Args:
-        crop_size: As in `build_generator`.
-        base_filters: As in `build_generator`.
-        dropout: As in `build_generator`; no noise is taken at rate 0.
-        height: Of the image, a multiple of `crop_size`; 0 means `crop_size`.
+        model: A generator of (image, z).
+        height: Pixels of the image, a multiple of what the model takes.
         width: As `height`.
     """
-    if dropout == 0.0:
-        return 0
-    rows, columns = (max(size, crop_size) // crop_size for size in (height, width))
-    decoder_filters = filters_of_encoder(crop_size, base_filters)[-2::-1]
-    units_of_one = sum(
-        filters * 4**depth
-        for depth, filters in enumerate(decoder_filters[:NUM_DROPOUT_BLOCKS], start=1)
-    )
-    return rows * columns * units_of_one
+    noisy = [x for x in model.layers if isinstance(x, layers.NoiseDropout) and x.rate > 0.0]
+    found = shapes.output_shapes(model, noisy, size=(height, width))
+    return sum(math.prod(shape) for shape in found)

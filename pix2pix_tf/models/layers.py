@@ -57,7 +57,6 @@ class StatisticsNormalization(keras.layers.Layer):
             so that nothing else in the batch changes it. For a batch of one
             image both are the same.
         epsilon: Added to the variance.
-        formulation: One of `convolutions.FORMULATIONS`; what is computed is the same.
         **kwargs: Passed to `keras.layers.Layer`.
     """
 
@@ -66,7 +65,6 @@ class StatisticsNormalization(keras.layers.Layer):
         *,
         statistics: str = "batch",
         epsilon: float = NORMALIZATION_EPSILON,
-        formulation: str = convolutions.PLAIN,
         **kwargs,
     ):
         # In bfloat16 a mean over a 128x128 map would lose most of its digits, and
@@ -77,7 +75,7 @@ class StatisticsNormalization(keras.layers.Layer):
             raise InputError(f"statistics is {statistics!r}. Use one of {', '.join(STATISTICS)}.")
         self.statistics = statistics
         self.epsilon = epsilon
-        self.formulation = formulation
+        self.formulation = convolutions.PLAIN  # See `convolutions.set_formulation`.
 
     def build(self, input_shape):
         """Creates `gamma` and `beta`, both `[channels]`."""
@@ -91,7 +89,7 @@ class StatisticsNormalization(keras.layers.Layer):
     def call(self, inputs):
         """Returns the normalised `inputs`."""
         if self.statistics == "batch" and self.formulation != convolutions.PORTABLE:
-            unused = tf.zeros([0])  # Moving averages, which there are none of.
+            unused = tf.zeros([0])  # In place of moving averages.
             return tf.raw_ops.FusedBatchNormV3(
                 x=inputs,
                 scale=self.gamma,
@@ -128,7 +126,6 @@ class StatisticsNormalization(keras.layers.Layer):
             **super().get_config(),
             "statistics": self.statistics,
             "epsilon": self.epsilon,
-            "formulation": self.formulation,
         }
 
 
@@ -139,7 +136,7 @@ class NoiseDropout(keras.layers.Layer):
     Takes the first `height * width * channels` numbers of the noise, drops the
     units whose number is under `rate`, scales the others by `1 / (1 - rate)`,
     and returns the noise that is left for the next such layer. With `rate` 0
-    it takes no noise.
+    it does not take noise.
 
     Shapes:
         features: `[batch, height, width, channels]`.
@@ -220,7 +217,7 @@ def _leaky_relu_in_bfloat16(x):
     return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE), gradient
 
 
-def normalize(x, *, norm: str, statistics: str = "batch", formulation: str = convolutions.PLAIN):
+def normalize(x, *, norm: str, statistics: str = "batch"):
     """Returns `x` normalised per channel in float32, or `x` itself for `norm="none"`.
 
     Args:
@@ -228,7 +225,6 @@ def normalize(x, *, norm: str, statistics: str = "batch", formulation: str = con
         norm: One of `NORMS`. "instance" is TensorFlow Addons' layer where it is
             installed. Both norms hold `gamma` and `beta`, in this order.
         statistics: See `StatisticsNormalization`. "image" serves both norms.
-        formulation: See `StatisticsNormalization`.
     """
     if norm not in NORMS:
         raise InputError(f"norm is {norm!r}. Use one of {', '.join(NORMS)}.")
@@ -238,7 +234,7 @@ def normalize(x, *, norm: str, statistics: str = "batch", formulation: str = con
         return addons.instance_normalization(
             epsilon=NORMALIZATION_EPSILON, gamma_initializer=scale_initializer()
         )(x)
-    return StatisticsNormalization(statistics=statistics, formulation=formulation)(x)
+    return StatisticsNormalization(statistics=statistics)(x)
 
 
 def down_block(
@@ -252,8 +248,6 @@ def down_block(
     stride: int = 2,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
-    formulation: str = convolutions.PLAIN,
-    typical_height: int | None = None,
 ):
     """Returns the paper's Ck of an encoder or a discriminator.
 
@@ -271,8 +265,6 @@ def down_block(
             (padding 1 on each side, as in the authors' code).
         kernel_size: 4, or 1 for the PixelGAN.
         spectral_norm: Whether the kernel is kept at spectral norm 1.
-        formulation: See `convolutions.Conv2D`.
-        typical_height: See `convolutions.Conv2D`.
     """
     x = convolution(
         x,
@@ -282,10 +274,8 @@ def down_block(
         stride=stride,
         kernel_size=kernel_size,
         spectral_norm=spectral_norm,
-        formulation=formulation,
-        typical_height=typical_height,
     )
-    x = normalize(x, norm=norm, statistics=statistics, formulation=formulation)
+    x = normalize(x, norm=norm, statistics=statistics)
     return LeakyReLU(dtype=dtype)(x)
 
 
@@ -298,8 +288,6 @@ def convolution(
     stride: int = 1,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
-    formulation: str = convolutions.PLAIN,
-    typical_height: int | None = None,
 ):
     """Returns a convolution with the padding of the authors' code; see `down_block`."""
     padding = "same"  # For an even size and stride 2 this is 1 pixel on each side.
@@ -318,8 +306,6 @@ def convolution(
             filters,
             kernel_size,
             **arguments,
-            formulation=formulation,
-            typical_height=typical_height,
         )
     else:
         layer = keras.layers.Conv2D(filters, kernel_size, **arguments)
@@ -335,8 +321,6 @@ def up_block(
     dropout: float | None = None,
     statistics: str = "batch",
     dtype: str = "float32",
-    formulation: str = convolutions.PLAIN,
-    typical_height: int | None = None,
 ):
     """Returns the paper's Ck, or CDk, of a decoder, and what is left of `noise`.
 
@@ -351,18 +335,14 @@ def up_block(
         dropout: Rate for a CDk, None for a Ck.
         statistics: See `StatisticsNormalization`.
         dtype: Keras dtype policy name.
-        formulation: See `convolutions.Conv2D`.
-        typical_height: See `convolutions.Conv2D`.
     """
     x = transposed_convolution(
         x,
         filters,
         use_bias=norm == "none",
         dtype=dtype,
-        formulation=formulation,
-        typical_height=typical_height,
     )
-    x = normalize(x, norm=norm, statistics=statistics, formulation=formulation)
+    x = normalize(x, norm=norm, statistics=statistics)
     if dropout is not None:
         x, noise = NoiseDropout(dropout, dtype=dtype)(x, noise)
     return keras.layers.ReLU(dtype=dtype)(x), noise
@@ -374,8 +354,6 @@ def transposed_convolution(
     *,
     use_bias: bool,
     dtype: str,
-    formulation: str = convolutions.PLAIN,
-    typical_height: int | None = None,
 ):
     """Returns a transposed convolution that doubles height and width; see `up_block`."""
     return convolutions.Conv2DTranspose(
@@ -386,6 +364,4 @@ def transposed_convolution(
         use_bias=use_bias,
         kernel_initializer=weight_initializer(),
         dtype=dtype,
-        formulation=formulation,
-        typical_height=typical_height,
     )(x)

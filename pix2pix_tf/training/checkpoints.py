@@ -48,7 +48,7 @@ class Measure:
         metric: Its name.
         split: The pairs that were measured.
         value: Their mean.
-        larger_is_better: Which way it points.
+        larger_is_better: Whether more is better.
     """
 
     metric: str
@@ -201,7 +201,7 @@ class CheckpointManager:
             (self._folder / run_folder.BEST_FILE).unlink()
 
     def _complete(self, info: dict) -> None:
-        """Notes and removes what follows from a new checkpoint, of which `info` tells."""
+        """Notes and removes what follows from a new checkpoint, described by `info`."""
         if "larger_is_better" in info and math.isfinite(info["value"]):
             self._note_best(info)
         self._remove_old()
@@ -223,7 +223,7 @@ class CheckpointManager:
 
     def _note_best(self, info: dict) -> None:
         best = read_best(self._workdir)
-        # Of another measure, or of other pairs, it cannot be compared.
+        # Values of another measure, or of other pairs, cannot be compared.
         if best is not None and all(best[x] == info[x] for x in ("metric", "split")):
             gain = info["value"] - best["value"]
             if (gain if info["larger_is_better"] else -gain) <= 0:

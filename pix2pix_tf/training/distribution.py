@@ -67,7 +67,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def is_lost_worker(strategy: tf.distribute.Strategy, error: tf.errors.OpError) -> bool:
-    """Whether an error of a step means that another worker is no longer there.
+    """Whether an error of a step means that another worker has gone.
 
     A process that saw it cannot work with others any more; TensorFlow wants it started anew.
     """

@@ -5,47 +5,58 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
 from pix2pix_tf import files, run_folder
 from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
-from pix2pix_tf.data import pairs, pipeline
-from pix2pix_tf.data.readers import open_reader
-from pix2pix_tf.errors import InputError, first_line, join_lines
+from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
 from pix2pix_tf.run_folder import list_checkpoints
 from pix2pix_tf.signals import StopRequest
-from pix2pix_tf.training import distribution
+from pix2pix_tf.training import distribution, inputs, reports
+from pix2pix_tf.training.actions import Action, ActionRunner, build_actions
 from pix2pix_tf.training.checkpoints import CheckpointManager
-from pix2pix_tf.training.locking import RunLock
 from pix2pix_tf.training.profiling import Profiler
-from pix2pix_tf.training.recorder import Recorder, write_page
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.summary import describe_run
 
-_HELD_OUT_SPLITS = ("val", "test")
+LOCK_FILE = "train.lock"
 
 
 class WorkerLostError(RuntimeError):
     """Another worker is gone; the run can go on from its newest checkpoint, in a new process."""
 
 
-def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
+def train(
+    config: TrainConfig,
+    workdir: str | pathlib.Path,
+    *,
+    pairs: inputs.Pairs | Mapping[str, inputs.Pairs] | None = None,
+    actions: Sequence[Action] = (),
+) -> TrainState:
     """Trains until `config.num_steps`, or until SIGTERM, SIGHUP or Ctrl-C, and returns the state.
 
     A run folder that holds an earlier part of the same run is continued from its
     newest checkpoint. What is written, and when, follows from `config`; see
-    `checkpoints` and `reports` for the files.
+    `run_folder` for the files.
 
     Args:
         config: The settings. What is wrong with them or with the data is said
             before networks are built.
         workdir: The run folder; made if it is not there.
+        pairs: Pairs in place of `config.dataset`: any object with the protocol `PairSource`, whose
+            A becomes the input unless `config.direction` says otherwise; or a `tf.data.Dataset` of
+            (source, target), not batched, float32 `[height, width, channels]` in [-1, 1] and of
+            `config.crop_shape`, jittered and shuffled already. A run on a Dataset that is resumed
+            begins it anew, so is not the same to the bit. To measure progress on pairs that are
+            not trained on, a dict of these by split: "train", and "val" or "test".
+        actions: Called after each step with an `Event`, behind those of the project; see
+            `training.actions`.
 
     Raises:
         InputError: If the data cannot be used, the folder holds another run, or another
@@ -61,43 +72,77 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> TrainState:
         raise InputError(f"'{workdir}' is not a folder. Name another --workdir; it is made if new.")
     # First: a strategy over machines must come before anything asks for devices.
     strategy = distribution.build_strategy(config.strategy)
-    if not distribution.is_chief(strategy):
-        return _train(config, workdir, strategy, lock=None)
-    with RunLock(workdir) as lock:
-        return _train(config, workdir, strategy, lock=lock)
+    with _RunLock(workdir, writes=distribution.is_chief(strategy)) as lock:
+        return _train(config, workdir, strategy, lock, pairs, actions)
+
+
+class _RunLock:
+    """Keeps other processes from training in a run folder while this one does.
+
+    Taken at once where the folder is there, else by `acquire`, so that a run whose settings or
+    data are refused leaves no folder.
+
+    Attributes:
+        writes: Whether this process writes there; of several machines the first does.
+    """
+
+    def __init__(self, workdir: pathlib.Path, *, writes: bool):
+        self.writes = writes
+        self._workdir = workdir
+        self._scope = contextlib.ExitStack()
+        self._is_held = False
+
+    def __enter__(self) -> _RunLock:
+        if self.writes and self._workdir.is_dir():
+            self.acquire()
+        elif self.writes:
+            files.check_output_folder(self._workdir)
+        return self
+
+    def __exit__(self, *unused):
+        self._scope.close()
+
+    def acquire(self) -> None:
+        """Makes the folder, and locks it unless it is locked.
+
+        Raises:
+            InputError: If another process has it, or the folder cannot be made.
+            WriteError: If the folder cannot be written in.
+        """
+        if self._is_held:
+            return
+        files.make_output_folder(self._workdir)
+        refusal = (
+            f"'{self._workdir}' is being trained in by another process. Wait until it ends, stop "
+            "it, or name another --workdir."
+        )
+        self._scope.enter_context(files.locked(self._workdir / LOCK_FILE, refusal=refusal))
+        self._is_held = True
 
 
 def _train(
     config: TrainConfig,
     workdir: pathlib.Path,
     strategy: tf.distribute.Strategy,
-    *,
-    lock: RunLock | None,
+    lock: _RunLock,
+    pairs: inputs.Pairs | Mapping[str, inputs.Pairs] | None,
+    actions: Sequence[Action],
 ) -> TrainState:
-    """Does the work of `train`; without a lock, writes nothing."""
+    """Does the work of `train`."""
+    if pairs is not None:
+        config = dataclasses.replace(config, dataset=inputs.GIVEN)
     config = _settle(config, workdir)
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
         tf.config.experimental.enable_op_determinism()
     _check_batch(config, strategy)
 
-    held_out = pairs.find_split(config.dataset, _HELD_OUT_SPLITS, data_dir=config.data_dir)
-    training_reader, held_out_reader = _open_readers(config, held_out)
-    for line in describe_run(
-        config,
-        workdir,
-        strategy,
-        num_pairs=len(training_reader),
-        held_out=held_out,
-        num_held_out=len(held_out_reader),
-    ):
+    given = inputs.open_inputs(config, pairs)
+    for line in describe_run(config, workdir, strategy, given):
         print(line, flush=True)
-    if config.dataset != pairs.DEMO:
-        print("Reading all pairs once ...", flush=True)
-        readers = [training_reader, *([held_out_reader] if held_out else [])]
-        _do_all([reader.read_all for reader in readers])
+    given.read_all()
 
-    if lock:
+    if lock.writes:
         lock.acquire()
         files.sweep(workdir, is_alone=True)
     with strategy.scope(), _together(strategy):
@@ -105,39 +150,32 @@ def _train(
         manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
         restored = manager.restore_newest()
     if restored is not None:
-        if lock:
+        if lock.writes:
             manager.finish()
         print(f"Continuing '{workdir}' after step {restored}.", flush=True)
     if restored is not None and restored >= config.num_steps:
-        if lock:
-            write_page(config, workdir, held_out=held_out)  # Killed before it, perhaps.
+        if lock.writes:  # Killed before it, perhaps.
+            reports.plot_losses(workdir, gan_loss=config.gan_loss)
+            reports.write_page(workdir, config, held_out=given.held_out)
         print(f"All {config.num_steps} steps are done. Pass a larger --num_steps to train further.")
         return state
-    if lock:
+    called = []
+    if lock.writes:
         config.save(workdir)
+        called = [*build_actions(config, workdir, state, given, manager), *actions]
+        if config.profile_steps:
+            steps = first_and_last_step(config.profile_steps)
+            called.append(Profiler(workdir, steps, next_step=int(state.step.numpy()) + 1))
 
-    recorder = Recorder(
-        config,
-        workdir,
-        state,
-        held_out_reader,
-        manager,
-        held_out=held_out,
-        lock=lock,
-    )
-    batches = _distributed_batches(
-        config, training_reader, strategy, int(state.examples_seen.numpy())
-    )
+    batches = _distributed_batches(config, given, strategy, int(state.examples_seen.numpy()))
     try:
         train_step = make_train_step(state, config, strategy)
-        agree = distribution.make_agreement(strategy)
-        profiled = first_and_last_step(config.profile_steps)
-        with Profiler(workdir, profiled, writes=lock is not None) as profiler:
-            _run_steps(config, state, strategy, train_step, batches, recorder, agree, profiler)
-    except tf.errors.OpError:
-        if training_reader.error is not None:  # A file went bad during the run.
-            raise training_reader.error from None
-        raise
+        _run_steps(config, workdir, state, strategy, train_step, batches, called)
+    except tf.errors.OpError as error:
+        cause = given.cause_of(error)
+        if cause is None:
+            raise
+        raise cause from None
     print(f"Open '{workdir / run_folder.PAGE}' for the curves and the samples.", flush=True)
     return state
 
@@ -172,25 +210,25 @@ def _together(strategy: tf.distribute.Strategy) -> Iterator[None]:
 
 def _run_steps(
     config: TrainConfig,
+    workdir: pathlib.Path,
     state: TrainState,
     strategy: tf.distribute.Strategy,
     train_step,
     batches: Iterator,
-    recorder: Recorder,
-    agree: Callable[[bool], bool],
-    profiler: Profiler,
+    actions: Sequence[Action],
 ) -> None:
-    """Runs the steps that are left; `recorder` does what is due after each."""
+    """Runs the steps that are left; `actions` do what is due after each."""
     steps_done = int(state.step.numpy())
+    agree = distribution.make_agreement(strategy)
     with (
         StopRequest() as stop,
         Progress(steps_done, config.num_steps, config.batch_size) as progress,
     ):
+        runner = ActionRunner(config, workdir, state, actions, progress=progress, stop=stop.request)
         for step in range(steps_done + 1, config.num_steps + 1):
             try:
                 with _together(strategy):
-                    with profiler.step(step):
-                        losses = train_step(next(batches))  # The only compiled call.
+                    losses = train_step(next(batches))  # The only compiled call.
                     # A machine that went on alone would wait for the others for ever.
                     is_stopped = agree(stop.is_requested) and step < config.num_steps
             except WorkerLostError as error:
@@ -198,7 +236,7 @@ def _run_steps(
                     raise
                 progress.say(f"Stopped by {stop.reason}. {error} The newest checkpoint stays.")
                 return
-            recorder.after_step(step, losses, progress, is_stopped=is_stopped)
+            runner.after_step(step, losses, is_stopped=is_stopped)
             if is_stopped:
                 break
         with _together(strategy):
@@ -208,46 +246,6 @@ def _run_steps(
                 f"Stopped by {stop.reason or 'another worker'} after step {step}; everything is "
                 "saved. Run the same command again to resume."
             )
-
-
-def _open_readers(
-    config: TrainConfig, held_out: str | None
-) -> tuple[pipeline.PairReader, pipeline.PairReader]:
-    """Returns the pairs for training, and those for samples and measures.
-
-    Raises:
-        InputError: If there are none; or if some cannot be used, naming those of both splits.
-    """
-
-    def open_training() -> pipeline.PairReader:
-        return open_reader(
-            config, "train", size=config.load_shape, cache_megabytes=config.cache_megabytes
-        )
-
-    def open_held_out() -> pipeline.PairReader:
-        return open_reader(config, held_out or "train", size=config.crop_shape)
-
-    try:
-        return open_training(), open_held_out()
-    except InputError:
-        # All that is wrong is said at once, and not only the first kind of it.
-        openings = [open_training, *([open_held_out] if held_out else [])]
-        _do_all([lambda opening=opening: opening().read_all() for opening in openings])
-        raise
-
-
-def _do_all(functions: Sequence[Callable[[], None]]) -> None:
-    """Calls each function; if several raise an InputError, raises one that says all."""
-    faults = []
-    for function in functions:
-        try:
-            function()
-        except InputError as error:
-            faults.append(error)
-    if len(faults) > 1:
-        raise InputError(join_lines(fault.message for fault in faults))
-    if faults:
-        raise faults[0]
 
 
 def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
@@ -267,24 +265,15 @@ def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
 
 def _distributed_batches(
     config: TrainConfig,
-    reader: pipeline.PairReader,
+    given: inputs.Inputs,
     strategy: tf.distribute.Strategy,
     start: int,
 ) -> Iterator:
     """Returns an iterator over what `train_step` takes, from example number `start` on."""
-    index, count = distribution.shard_of_worker(strategy)
+    shard = distribution.shard_of_worker(strategy)
 
     def make_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return pipeline.training_batches(
-            reader,
-            batch_size=context.get_per_replica_batch_size(config.batch_size),
-            crop_size=config.crop_shape,
-            input_channels=config.input_channels,
-            output_channels=config.output_channels,
-            mirror=config.mirror,
-            seed=config.seed,
-            start=start,
-            shard=(index, count),
-        )
+        batch_size = context.get_per_replica_batch_size(config.batch_size)
+        return given.batches(batch_size, start=start, shard=shard)
 
     return iter(strategy.distribute_datasets_from_function(make_dataset))

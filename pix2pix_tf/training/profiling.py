@@ -1,12 +1,12 @@
-"""A TensorBoard profile of some steps of a run."""
+"""A TensorBoard profile of some steps of a run, as an action."""
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 
 import tensorflow as tf
 
+from pix2pix_tf import run_folder
 from pix2pix_tf.files import writing
 
 
@@ -15,47 +15,32 @@ class Profiler:
 
     Args:
         workdir: The run folder.
-        steps: First and last step, both profiled; None for none.
-        writes: False on all workers but the first, which the profile is of.
+        steps: First and last step, both profiled.
+        next_step: Step that comes next. If it lies between the two, the rest is profiled.
     """
 
-    def __init__(self, workdir: pathlib.Path, steps: tuple[int, int] | None, *, writes: bool):
-        self._folder = workdir / "tensorboard"
-        self._steps = steps if writes else None
+    def __init__(self, workdir: pathlib.Path, steps: tuple[int, int], *, next_step: int):
+        self._folder = workdir / run_folder.EVENTS_FOLDER
+        self._first, self._last = steps
         self._is_running = False
+        self._start_before(next_step)
 
-    def __enter__(self) -> Profiler:
-        return self
-
-    def __exit__(self, *unused):
-        self._stop()  # Of a run that ended before the last step to profile.
-
-    def step(self, number: int) -> contextlib.AbstractContextManager:
-        """Returns a context to take step `number` in.
-
-        Profiling starts before the first of the steps that is left, so a run that
-        is continued among them profiles the rest.
+    def __call__(self, event) -> None:
+        """Starts or stops after a step, as an `actions.Action`.
 
         Raises:
-            WriteError: If the profile cannot be written, here or at the end of the context.
+            WriteError: If the profile cannot be written.
         """
-        if self._steps is None:
-            return contextlib.nullcontext()
-        first, last = self._steps
-        if number > last:
-            self._stop()  # Now, since what comes after the last step was not asked for.
-            return contextlib.nullcontext()
-        if number < first:
-            return contextlib.nullcontext()
-        if not self._is_running:
-            with writing(self._folder):
-                tf.profiler.experimental.start(str(self._folder))
-            self._is_running = True
-        # Named and numbered, for TensorBoard to tell steps apart.
-        return tf.profiler.experimental.Trace("train", step_num=number, _r=1)
-
-    def _stop(self) -> None:
-        if self._is_running:
+        if self._is_running and (event.step >= self._last or event.is_last):
+            float(event.losses["generator_loss"])  # Waits for the step, which belongs to it.
             self._is_running = False
             with writing(self._folder):
                 tf.profiler.experimental.stop()
+        self._start_before(event.step + 1)
+
+    def _start_before(self, step: int) -> None:
+        if self._is_running or not self._first <= step <= self._last:
+            return
+        with writing(self._folder):
+            tf.profiler.experimental.start(str(self._folder))
+        self._is_running = True

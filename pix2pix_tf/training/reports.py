@@ -12,7 +12,7 @@ import shlex
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, run_folder
+from pix2pix_tf import files, html_page, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.run_folder import (
@@ -86,6 +86,12 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         ("reconstruction", {"l1_loss": "L1", "l2_loss": "L2"}),
     ]
     known = sorted({name for record in records for name in record})
+    shown = {"generator_loss", *(name for _, curves in panels for name in curves)}
+    panels += [  # Terms of one's own, each in its own scale.
+        (name.removesuffix("_loss").replace("_", " "), {name: "generator"})
+        for name in known
+        if name.endswith("_loss") and name not in shown
+    ]
     measures = [name for name in known if name.startswith(run_folder.HELD_OUT_PREFIX)]
     for name in measures:  # More than one where a run was continued with another.
         label = name.removeprefix(run_folder.HELD_OUT_PREFIX)
@@ -117,7 +123,6 @@ def write_page(
     workdir: pathlib.Path,
     config: TrainConfig,
     *,
-    best: dict | None = None,
     held_out: str | None = None,
 ) -> None:
     """Writes `index.html`: the curves and the grids by step; works from a file.
@@ -125,21 +130,16 @@ def write_page(
     Args:
         workdir: The run folder, with its metrics, curves and samples.
         config: The settings of the run.
-        best: What `run_folder.read_best` says.
         held_out: The split of the samples; None if there is but that of the training.
     """
     workdir = pathlib.Path(workdir)
+    best = run_folder.read_best(workdir)
     records = read_metrics(workdir)
     latest = records[-1] if records else {"step": 0}
-    rows = "".join(
-        f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{_number(value)}</td></tr>"
-        for name, value in latest.items()
-    )
+    rows = [(name.replace("_", " "), _number(value)) for name, value in latest.items()]
     if best is not None:
-        rows += (
-            f"<tr><th>best checkpoint, by {best['metric']} on {best['split']}</th>"
-            f"<td>{best['value']:.4f} at step {best['step']:,}</td></tr>"
-        )
+        name = f"best checkpoint, by {best['metric']} on {best['split']}"
+        rows.append((name, f"{best['value']:.4f} at step {best['step']:,}"))
     grids = "".join(
         f'<figure id="step_{step:08d}"><figcaption>step {step:,}: '
         f"input, output, target</figcaption>"
@@ -152,33 +152,15 @@ def write_page(
         if (workdir / LOSSES_PICTURE).is_file()
         else "<p>No metrics yet.</p>"
     )
-    title = html.escape(f"pix2pix: {config.dataset}, {config.direction}")
     settings = html.escape(json.dumps(vars(config), indent=1))
     shown = f"Pairs of {held_out}, never trained on" if held_out else "Training pairs"
     commands = html.escape(_next_commands(workdir, has_held_out=held_out is not None))
     which = "the newest checkpoint"
     if best is not None:
         which += ", or with <code>--checkpoint=best</code> the best"
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-  body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-    padding: 0 1rem; color: #222; background: #fff; }}
-  h1, h2 {{ line-height: 1.2; }}
-  table {{ border-collapse: collapse; }}
-  th {{ text-align: left; font-weight: normal; padding-right: 2rem; color: #555; }}
-  td {{ text-align: right; font-variant-numeric: tabular-nums; }}
-  img {{ max-width: 100%; }}
-  figure {{ margin: 1.5rem 0; }}
-  figcaption {{ font-weight: 600; }}
-  pre {{ background: #f4f4f4; padding: 1rem; overflow-x: auto; }}
-</style>
-<h1>{title}</h1>
+    body = f"""
 <p>Step {int(latest["step"]):,} of {config.num_steps:,}. Reload the page to see newer results.</p>
-<table>{rows}</table>
+{html_page.table(rows)}
 <h2>Losses</h2>
 <p>Each point of a loss is the mean since the one before. With the vanilla loss a discriminator that
 cannot tell real from generated scores 0.69 (log 2); a value near 0 means that it always can.</p>
@@ -190,10 +172,9 @@ cannot tell real from generated scores 0.69 (log 2); a value near 0 means that i
 <pre>{commands}</pre>
 <p>Each takes {which}.</p>
 <h2>Settings</h2>
-<details><summary>config.json</summary><pre>{settings}</pre></details>
-</html>
-"""
-    files.write_atomically(workdir / PAGE, page.encode())
+<details><summary>config.json</summary><pre>{settings}</pre></details>"""
+    page = html_page.page(f"pix2pix: {config.dataset}, {config.direction}", body)
+    files.write_atomically(workdir / PAGE, page)
 
 
 def _next_commands(workdir: pathlib.Path, *, has_held_out: bool) -> str:
@@ -206,4 +187,4 @@ def _next_commands(workdir: pathlib.Path, *, has_held_out: bool) -> str:
 
 
 def _number(value) -> str:
-    return html.escape(f"{value:,.4g}" if isinstance(value, float) else str(value))
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)

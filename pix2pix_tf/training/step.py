@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import tensorflow as tf
 
-from pix2pix_tf import losses, seeds
+from pix2pix_tf import losses, objective, seeds
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.networks import crop_noise_size
+from pix2pix_tf.models import generator
 from pix2pix_tf.training.state import TrainState
+
+
+class _Run(NamedTuple):
+    """What a step works with, beside the batch."""
+
+    state: TrainState
+    config: TrainConfig
+    terms: Sequence[objective.Term]
 
 
 def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distribute.Strategy):
@@ -15,7 +26,7 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
 
     The batch is a pair (source, target), or what a distributed iterator gives.
     The losses are a dict of float32 scalars, means over the replicas, unweighted
-    (see `losses`); terms of weight 0 are absent.
+    (see `objective`); terms of weight 0 are absent.
 
     The order of updates is that of the authors' PyTorch code unless `update_order` says
     otherwise: one forward pass of the generator; the discriminator learns from it; the
@@ -29,8 +40,13 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
     else:
         update = _update_in_order
 
+    with strategy.scope():  # A term may have a network.
+        run = _Run(state, config, objective.build(config))
+    height, width = config.crop_shape
+    noise_size = generator.noise_size(state.generator, height=height, width=width)
+
     def replica_step(source: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
-        return update(state, config, source, target, _draw_noise(state, config, source))
+        return update(run, source, target, _draw_noise(state, source, noise_size))
 
     @tf.function
     def train_step(batch) -> dict[str, tf.Tensor]:
@@ -47,48 +63,46 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
     return train_step
 
 
-def _update_in_order(state: TrainState, config: TrainConfig, source, target, noise):
+def _update_in_order(run: _Run, source, target, noise):
     """Updates D, then G through the same forward pass; returns the losses."""
     with tf.GradientTape() as tape:
-        fake = state.generator([source, noise], training=True)
+        fake = run.state.generator([source, noise], training=True)
     reported = {}
-    if config.uses_gan:
-        gradients, reported = _discriminator_gradients(state, config, source, target, fake)
-        _apply_to_discriminator(state, gradients)
-    gradients, of_generator = _generator_gradients(state, config, source, target, fake, tape)
-    _apply_to_generator(state, gradients)
+    if run.config.uses_gan:
+        gradients, reported = _discriminator_gradients(run, source, target, fake)
+        _apply_to_discriminator(run.state, gradients)
+    gradients, of_generator = _generator_gradients(run, source, target, fake, tape)
+    _apply_to_generator(run.state, gradients)
     return {**reported, **of_generator}
 
 
-def _update_in_parts(state: TrainState, config: TrainConfig, source, target, noise):
+def _update_in_parts(run: _Run, source, target, noise):
     """Does the same with one part of the batch in memory at a time.
 
     The generator runs once more for each part, since the forward pass that the
-    discriminator has learned from is no longer there.
+    discriminator has learned from has been dropped.
     """
 
     def of_discriminator(source, target, noise, *, is_first):
-        fake = state.generator([source, noise], training=True)
-        return _discriminator_gradients(
-            state, config, source, target, fake, rescales_kernels=is_first
-        )
+        fake = run.state.generator([source, noise], training=True)
+        return _discriminator_gradients(run, source, target, fake, rescales_kernels=is_first)
 
     def of_generator(source, target, noise, *, is_first):
         with tf.GradientTape() as tape:
-            fake = state.generator([source, noise], training=True)
-        return _generator_gradients(state, config, source, target, fake, tape)
+            fake = run.state.generator([source, noise], training=True)
+        return _generator_gradients(run, source, target, fake, tape)
 
     parts = (source, target, noise)
     reported = {}
-    if config.uses_gan:
-        gradients, reported = _mean_over_parts(of_discriminator, parts, config.accumulate)
-        _apply_to_discriminator(state, gradients)
-    gradients, reported_of_generator = _mean_over_parts(of_generator, parts, config.accumulate)
-    _apply_to_generator(state, gradients)
+    if run.config.uses_gan:
+        gradients, reported = _mean_over_parts(of_discriminator, parts, run.config.accumulate)
+        _apply_to_discriminator(run.state, gradients)
+    gradients, reported_of_generator = _mean_over_parts(of_generator, parts, run.config.accumulate)
+    _apply_to_generator(run.state, gradients)
     return {**reported, **reported_of_generator}
 
 
-def _update_simultaneously(state: TrainState, config: TrainConfig, source, target, noise):
+def _update_simultaneously(run: _Run, source, target, noise):
     """Updates both by gradients at the same weights; returns the losses.
 
     The discriminator's forward pass on the generated pair serves both, as in
@@ -97,34 +111,38 @@ def _update_simultaneously(state: TrainState, config: TrainConfig, source, targe
 
     def of_both(source, target, noise, *, is_first):
         with tf.GradientTape() as generator_tape:
-            fake = state.generator([source, noise], training=True)
-        if not config.uses_gan:
-            gradients, reported = _generator_gradients(
-                state, config, source, target, fake, generator_tape
-            )
+            fake = run.state.generator([source, noise], training=True)
+        if not run.config.uses_gan:
+            gradients, reported = _generator_gradients(run, source, target, fake, generator_tape)
             return ([], gradients), reported
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(fake)
-            logits = _logits(state, config, source, target, fake, rescales_kernels=is_first)
-            discriminator_loss = losses.discriminator_loss(*logits, gan_loss=config.gan_loss)
-            terms = _generator_terms(config, logits[1], fake, target)
-            scaled = _share(state.discriminator_optimizer.scale_loss(discriminator_loss))
-            scaled_of_generator = _share(state.generator_optimizer.scale_loss(terms.total))
+            logits = _logits(run, source, target, fake, rescales_kernels=is_first)
+            discriminator_loss = losses.discriminator_loss(*logits, gan_loss=run.config.gan_loss)
+            total, terms = objective.evaluate(
+                run.terms, objective.Seen(source, target, fake, logits[1])
+            )
+            scaled = _share(run.state.discriminator_optimizer.scale_loss(discriminator_loss))
+            scaled_of_generator = _share(run.state.generator_optimizer.scale_loss(total))
         fake_gradient = tape.gradient(scaled_of_generator, fake)
         gradients = (
-            tape.gradient(scaled, state.discriminator.trainable_variables),
+            tape.gradient(scaled, run.state.discriminator.trainable_variables),
             generator_tape.gradient(
-                fake, state.generator.trainable_variables, output_gradients=fake_gradient
+                fake, run.state.generator.trainable_variables, output_gradients=fake_gradient
             ),
         )
-        return gradients, {"discriminator_loss": discriminator_loss, **_report(terms)}
+        return gradients, {
+            "discriminator_loss": discriminator_loss,
+            "generator_loss": total,
+            **terms,
+        }
 
     (of_discriminator, of_generator), reported = _mean_over_parts(
-        of_both, (source, target, noise), config.accumulate
+        of_both, (source, target, noise), run.config.accumulate
     )
-    if config.uses_gan:
-        _apply_to_discriminator(state, of_discriminator)
-    _apply_to_generator(state, of_generator)
+    if run.config.uses_gan:
+        _apply_to_discriminator(run.state, of_discriminator)
+    _apply_to_generator(run.state, of_generator)
     return reported
 
 
@@ -150,46 +168,42 @@ def _mean_over_parts(compute, batch, num_parts: int):
     return tf.nest.map_structure(lambda x: x / num_parts, total)
 
 
-def _discriminator_gradients(
-    state: TrainState, config: TrainConfig, source, target, fake, *, rescales_kernels: bool = True
-):
+def _discriminator_gradients(run: _Run, source, target, fake, *, rescales_kernels: bool = True):
     """Returns D's gradients for a true and a generated pair, and its halved loss."""
     fake = tf.stop_gradient(fake)
     with tf.GradientTape() as tape:
-        logits = _logits(state, config, source, target, fake, rescales_kernels=rescales_kernels)
-        loss = losses.discriminator_loss(*logits, gan_loss=config.gan_loss)
-        scaled = _share(state.discriminator_optimizer.scale_loss(loss))
-    gradients = tape.gradient(scaled, state.discriminator.trainable_variables)
+        logits = _logits(run, source, target, fake, rescales_kernels=rescales_kernels)
+        loss = losses.discriminator_loss(*logits, gan_loss=run.config.gan_loss)
+        scaled = _share(run.state.discriminator_optimizer.scale_loss(loss))
+    gradients = tape.gradient(scaled, run.state.discriminator.trainable_variables)
     return gradients, {"discriminator_loss": loss}
 
 
-def _generator_gradients(
-    state: TrainState, config: TrainConfig, source, target, fake, tape: tf.GradientTape
-):
+def _generator_gradients(run: _Run, source, target, fake, tape: tf.GradientTape):
     """Returns G's gradients against D as it is, and the losses; `tape` saw `fake` made."""
     logits = None
     with tf.GradientTape() as loss_tape:
         loss_tape.watch(fake)
-        if config.uses_gan:
+        if run.config.uses_gan:
             # training=False: spectral norm rescales the kernels in the update of D
             # alone, once a step; nothing else in D knows of training.
-            logits = state.discriminator(_seen(config, source, fake), training=False)
-        terms = _generator_terms(config, logits, fake, target)
-        scaled = _share(state.generator_optimizer.scale_loss(terms.total))
+            logits = run.state.discriminator(_seen(run.config, source, fake), training=False)
+        total, terms = objective.evaluate(run.terms, objective.Seen(source, target, fake, logits))
+        scaled = _share(run.state.generator_optimizer.scale_loss(total))
     # In two stages, so that no gradient with respect to D's weights is computed here.
     fake_gradient = loss_tape.gradient(scaled, fake)
-    variables = state.generator.trainable_variables
-    return tape.gradient(fake, variables, output_gradients=fake_gradient), _report(terms)
+    variables = run.state.generator.trainable_variables
+    return tape.gradient(fake, variables, output_gradients=fake_gradient), {
+        "generator_loss": total,
+        **terms,
+    }
 
 
-def _logits(
-    state: TrainState, config: TrainConfig, source, target, fake, *, rescales_kernels: bool
-):
+def _logits(run: _Run, source, target, fake, *, rescales_kernels: bool):
     """Returns what D makes of the true pair, and of the generated one.
 
     Args:
-        state: Holds D.
-        config: Says what D sees.
+        run: Holds D, and says what it sees.
         source: `[batch, height, width, input_channels]`.
         target: Its ground truth, `[batch, height, width, output_channels]`.
         fake: The generator's output for `source`, of the shape of `target`.
@@ -198,29 +212,9 @@ def _logits(
     """
     # Two calls, not one joined batch: each takes its own batch statistics.
     return (
-        state.discriminator(_seen(config, source, target), training=rescales_kernels),
-        state.discriminator(_seen(config, source, fake), training=False),
+        run.state.discriminator(_seen(run.config, source, target), training=rescales_kernels),
+        run.state.discriminator(_seen(run.config, source, fake), training=False),
     )
-
-
-def _generator_terms(config: TrainConfig, logits, fake, target) -> losses.GeneratorLosses:
-    return losses.generator_losses(
-        logits,
-        fake,
-        target,
-        gan_loss=config.gan_loss,
-        lambda_gan=config.lambda_gan,
-        lambda_l1=config.lambda_l1,
-        lambda_l2=config.lambda_l2,
-    )
-
-
-def _report(terms: losses.GeneratorLosses) -> dict[str, tf.Tensor]:
-    reported = {"generator_loss": terms.total}
-    for name in ("adversarial", "l1", "l2"):
-        if getattr(terms, name) is not None:
-            reported[f"{name}_loss"] = getattr(terms, name)
-    return reported
 
 
 def _apply_to_discriminator(state: TrainState, gradients) -> None:
@@ -236,13 +230,13 @@ def _seen(config: TrainConfig, source: tf.Tensor, image: tf.Tensor) -> tf.Tensor
     return tf.concat([source, image], axis=-1) if config.conditional else image
 
 
-def _draw_noise(state: TrainState, config: TrainConfig, source: tf.Tensor) -> tf.Tensor:
+def _draw_noise(state: TrainState, source: tf.Tensor, noise_size: int) -> tf.Tensor:
     """Returns z, `[batch, noise_size]` in [0, 1): another one each step and replica."""
     context = tf.distribute.get_replica_context()
     number = state.step * context.num_replicas_in_sync + tf.cast(
         context.replica_id_in_sync_group, tf.int64
     )
-    shape = [tf.shape(source)[0], crop_noise_size(config)]
+    shape = [tf.shape(source)[0], noise_size]
     return tf.random.stateless_uniform(
         shape, seed=tf.stack([seeds.stream(state.seed, seeds.NOISE), number])
     )

@@ -8,16 +8,14 @@ import tensorflow as tf
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pairs, registry
+from pix2pix_tf.training import inputs
 
 
 def describe_run(
     config: TrainConfig,
     workdir: pathlib.Path,
     strategy: tf.distribute.Strategy,
-    *,
-    num_pairs: int,
-    held_out: str | None,
-    num_held_out: int,
+    given: inputs.Inputs,
 ) -> list[str]:
     """Returns lines that say what is trained on what, and what might be a mistake.
 
@@ -25,9 +23,7 @@ def describe_run(
         config: The settings, with "auto" resolved.
         workdir: The run folder.
         strategy: The devices.
-        num_pairs: Training pairs.
-        held_out: The split that is measured and shown, or None if there is none.
-        num_held_out: Its pairs.
+        given: The pairs.
     """
     data = f"'{config.dataset}'"
     if config.dataset == pairs.DEMO:
@@ -36,9 +32,10 @@ def describe_run(
     folder = published and registry.find_published(config.dataset, config.data_dir)
     if folder is not None:  # Several places are looked in.
         data += f" in '{folder.resolve()}'"
-    held = f"{num_held_out:,} held out ({held_out})" if held_out else "none held out"
+    held_out = given.held_out
+    held = f"{_number(given.num_held_out)} held out ({held_out})" if held_out else "none held out"
     lines = [
-        f"Data: {data}; {config.direction}; {num_pairs:,} training pairs, {held}.",
+        f"Data: {data}; {config.direction}; {_number(given.num_pairs)} training pairs, {held}.",
         f"Devices: {_devices(strategy)}; {config.precision}.",
         f"Run folder: '{workdir}'.",
     ]
@@ -60,6 +57,10 @@ def describe_run(
             "reaches there is then no fair measure of it."
         )
     return lines
+
+
+def _number(count: int | None) -> str:
+    return "an unknown number of" if count is None else f"{count:,}"
 
 
 def _devices(strategy: tf.distribute.Strategy) -> str:

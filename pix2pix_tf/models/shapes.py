@@ -1,0 +1,32 @@
+"""The shapes of a model's maps, asked of the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+
+def output_shapes(
+    model: keras.Model, layers: Sequence[keras.layers.Layer], *, size: tuple[int, int]
+) -> list[tuple[int, ...]]:
+    """Returns the shape of what each layer outputs for one image; nothing is computed.
+
+    Args:
+        model: A functional model, whose first input is `[batch, height, width, channels]`; the
+            others are `[batch, n]`.
+        layers: Layers of the model, each called once. Of several outputs the first counts.
+        size: (height, width) of the image.
+    """
+    if not layers:
+        return []
+    outputs = [_first(layer.output) for layer in layers]
+    image, *others = model.inputs
+    inputs = [keras.Input(batch_shape=(1, *size, image.shape[-1]))]
+    inputs += [keras.Input(batch_shape=(1, None)) for _ in others]
+    found = keras.Model(model.inputs, outputs)(inputs if others else inputs[0])
+    return [tuple(x.shape) for x in (found if len(outputs) > 1 else [found])]
+
+
+def _first(output):
+    return output[0] if isinstance(output, (list, tuple)) else output

@@ -1,0 +1,372 @@
+"""What a run does beside its steps: actions, called with an event after each.
+
+An action is any callable that takes an `Event`. Those of the project write the metrics, the
+samples, the checkpoints and the page, each when its event says so; `train(..., actions=[...])`
+adds others behind them:
+
+    def announce(event):
+        if event.at_checkpoint:
+            post(f"step {event.step}: {event.record}")
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf import grids, metrics, run_folder, seeds
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import pipeline
+from pix2pix_tf.errors import NonFiniteLossError
+from pix2pix_tf.files import writing
+from pix2pix_tf.models import generator
+from pix2pix_tf.training import reports
+from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
+from pix2pix_tf.training.inputs import Inputs
+from pix2pix_tf.training.state import TrainState
+
+_SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON lacks.
+# Drawing the curves takes a second, too often for a short run with many checkpoints.
+_SECONDS_BETWEEN_CURVES = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """A step that was done. On several machines only the first has events.
+
+    Attributes:
+        step: Its number, from 1.
+        losses: What it returned, float32 scalars by name. To read one waits for the device, so
+            not at each step.
+        state: Networks, optimizers and counters after it.
+        config: Settings of the run.
+        workdir: The run folder.
+        record: Where a line of metrics is due: the means of the losses since the line before,
+            `images_per_second` and `learning_rate`; else None.
+        at_samples: Whether a grid of samples is due.
+        at_checkpoint: Whether a checkpoint is due. Actions of the caller find it, the line and
+            the grid written.
+        is_last: Whether no step comes after it.
+        is_stopped: Whether somebody waits for the run to end.
+        say: Prints a line without breaking the progress bar.
+        stop: Asks the run to end after the next step, as Ctrl-C does; takes the reason.
+    """
+
+    step: int
+    losses: Mapping[str, tf.Tensor]
+    state: TrainState
+    config: TrainConfig
+    workdir: pathlib.Path
+    record: dict[str, float] | None
+    at_samples: bool
+    at_checkpoint: bool
+    is_last: bool
+    is_stopped: bool
+    say: Callable[[str], None]
+    stop: Callable[[str], None]
+
+
+Action = Callable[[Event], None]
+
+
+def build_actions(
+    config: TrainConfig,
+    workdir: pathlib.Path,
+    state: TrainState,
+    inputs: Inputs,
+    manager: CheckpointManager,
+) -> list[Action]:
+    """Returns the actions of the project, in the order in which they have to be called.
+
+    What lies in the run folder of steps that will come again is removed.
+
+    Args:
+        config: Settings of the run.
+        workdir: The run folder, which this process has locked.
+        state: Its counters are those of the steps done so far.
+        inputs: Pairs for samples and for the measure of the best checkpoint.
+        manager: Saves the checkpoints.
+
+    Raises:
+        WriteError: If the folder cannot be written.
+    """
+    step = int(state.step.numpy())
+    translate = _Translate(config, state)
+    events = _Events(workdir)
+    log = reports.MetricsLog(workdir, step=step)
+    reports.remove_later_samples(workdir, step=step)
+    samples = _WriteSamples(workdir, inputs.examples(config.num_samples), translate, events)
+    page = _WritePage(inputs.held_out)
+    if step == 0:
+        samples.write(0)  # The untrained generator, to compare with.
+        reports.write_page(workdir, config, held_out=inputs.held_out)
+    measure = _measure_held_out(config, inputs, translate)
+    # The checkpoint after all else of a step: what a killed run goes on from lacks nothing
+    # before it.
+    return [
+        measure,
+        _WriteMetrics(log, events),
+        samples,
+        _SaveCheckpoint(manager, inputs),
+        page,
+    ]
+
+
+class _Translate:
+    """G(x, z) of an example, with the same z whenever it is asked for the same number."""
+
+    def __init__(self, config: TrainConfig, state: TrainState):
+        height, width = config.crop_shape
+        self._noise_shape = [1, generator.noise_size(state.generator, height=height, width=width)]
+        self._stream = seeds.stream(config.seed, seeds.SAMPLES)
+        self._generate = tf.function(lambda source, z: state.generator([source, z]))
+
+    def __call__(self, example: pipeline.Example, number: int) -> tf.Tensor:
+        """Returns the output as it is shown and measured, `[1, height, width, channels]`."""
+        z = tf.random.stateless_uniform(self._noise_shape, seed=[self._stream, number])
+        return example.picture_of(self._generate(example.source, z))
+
+
+class _Events:
+    """TensorBoard's events of a run."""
+
+    def __init__(self, workdir: pathlib.Path):
+        self._folder = workdir / run_folder.EVENTS_FOLDER
+        with writing(self._folder):
+            self._writer = tf.summary.create_file_writer(str(self._folder))
+
+    def write(self, step: int, function: Callable[..., None], values: Mapping) -> None:
+        """Writes values with `tf.summary.scalar` or `.image`, by their names."""
+        with writing(self._folder), self._writer.as_default(step=step):
+            for name, value in values.items():
+                function(name, value)
+            self._writer.flush()
+
+
+def _measure_held_out(config: TrainConfig, inputs: Inputs, translate: _Translate) -> Action:
+    """Returns what adds the measure of the best checkpoint to the line of metrics."""
+
+    def measure(event: Event) -> None:
+        if not event.at_checkpoint or event.is_stopped or not measures_best(config, inputs):
+            return
+        metric = metrics.METRICS[config.best_metric]
+        values = [
+            float(metric(translate(example, number), example.target_picture)[0])
+            for number, example in enumerate(inputs.examples(config.num_evaluated))
+        ]
+        event.record[run_folder.HELD_OUT_PREFIX + config.best_metric] = float(np.mean(values))
+
+    return measure
+
+
+def measures_best(config: TrainConfig, inputs: Inputs) -> bool:
+    """Returns whether checkpoints are measured: on training pairs no best could be told."""
+    return config.best_metric != "none" and inputs.held_out is not None
+
+
+class _WriteMetrics:
+    """Writes a line of metrics, and TensorBoard's scalars."""
+
+    def __init__(self, log: reports.MetricsLog, events: _Events):
+        self._log = log
+        self._events = events
+
+    def __call__(self, event: Event) -> None:
+        if event.record is None:
+            return
+        # JSON does not have infinity, which PSNR of a perfect picture is.
+        record = {name: value for name, value in event.record.items() if math.isfinite(value)}
+        self._log.write(record)
+        scalars = {name: value for name, value in record.items() if name != "step"}
+        self._events.write(event.step, tf.summary.scalar, scalars)
+
+
+class _WriteSamples:
+    """Writes grids of input, output and target."""
+
+    def __init__(self, workdir: pathlib.Path, examples, translate: _Translate, events: _Events):
+        self._workdir = workdir
+        self._examples = list(examples)
+        self._translate = translate
+        self._events = events
+
+    def __call__(self, event: Event) -> None:
+        if event.at_samples:
+            self.write(event.step)
+
+    def write(self, step: int) -> None:
+        """Writes the grid of a step."""
+        rows = [
+            (example.source_picture[0], self._translate(example, n)[0], example.target_picture[0])
+            for n, example in enumerate(self._examples)
+        ]
+        grid = grids.sample_grid(rows)
+        reports.write_sample_grid(self._workdir, step, grid)
+        images = {"input | output | target": grid[np.newaxis]}
+        self._events.write(step, tf.summary.image, images)
+
+
+class _SaveCheckpoint:
+    """Saves the state, and says how good it is."""
+
+    def __init__(self, manager: CheckpointManager, inputs: Inputs):
+        self._manager = manager
+        self._inputs = inputs
+
+    def __call__(self, event: Event) -> None:
+        if not event.at_checkpoint:
+            return
+        metric = event.config.best_metric
+        measured = event.record.get(run_folder.HELD_OUT_PREFIX + metric)
+        if measured is None:
+            self._manager.save()
+            event.say(f"Saved step {event.step}.")
+            return
+        split = self._inputs.held_out
+        self._manager.save(Measure(metric, split, measured, metrics.LARGER_IS_BETTER[metric]))
+        best = run_folder.read_best(event.workdir)
+        # None while no value was finite.
+        known = f"; best {best['value']:.4f} at step {best['step']}" if best else ""
+        count = min(event.config.num_evaluated, self._inputs.num_held_out)
+        event.say(
+            f"Saved step {event.step}: {metric} {measured:.4f} on {count} pairs of {split}{known}."
+        )
+
+
+class _WritePage:
+    """Writes the page of the run, and now and then its curves."""
+
+    def __init__(self, held_out: str | None):
+        self._held_out = held_out
+        self._curves_due = time.monotonic()  # The first are due at once.
+
+    def __call__(self, event: Event) -> None:
+        if not (event.at_checkpoint or event.at_samples):
+            return
+        if event.is_last or time.monotonic() >= self._curves_due:
+            reports.plot_losses(event.workdir, gan_loss=event.config.gan_loss)
+            self._curves_due = time.monotonic() + _SECONDS_BETWEEN_CURVES
+        reports.write_page(event.workdir, event.config, held_out=self._held_out)
+
+
+class ActionRunner:
+    """Decides what is due after a step, and calls the actions.
+
+    Args:
+        config: The intervals.
+        workdir: The run folder.
+        state: Its counters are those of the steps done so far.
+        actions: Called in this order; none on all machines but the first, which only watch the
+            losses.
+        progress: Shows the losses.
+        stop: Asks the run to end; takes the reason.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        workdir: pathlib.Path,
+        state: TrainState,
+        actions: Sequence[Action],
+        *,
+        progress,
+        stop: Callable[[str], None],
+    ):
+        self._config = config
+        self._workdir = workdir
+        self._state = state
+        self._actions = actions
+        self._progress = progress
+        self._stop = stop
+        self._window: list[dict[str, tf.Tensor]] = []  # Losses since the last line.
+        self._first_step = int(state.step.numpy()) + 1
+        self._last_time, self._last_step = time.monotonic(), self._first_step - 1
+
+    def after_step(self, step: int, losses: dict[str, tf.Tensor], *, is_stopped: bool) -> None:
+        """Calls the actions with the event of `step`.
+
+        Args:
+            step: Its number.
+            losses: What it returned.
+            is_stopped: Someone waits for the run to end: the state is saved at once, without the
+                pictures and measures of a checkpoint.
+
+        Raises:
+            NonFiniteLossError: At the next line of metrics or checkpoint after a loss, or a
+                weight about to be saved, was not finite; nothing is saved then.
+            WriteError: If something cannot be written; the last checkpoint is whole.
+        """
+        config = self._config
+        self._window.append(losses)
+        is_last = is_stopped or step == config.num_steps
+        saves = is_last or step % config.checkpoint_every == 0
+        draws = not is_stopped and (is_last or step % config.sample_every == 0)
+        logs = saves or step == self._first_step or step % config.log_every == 0
+        record = self._read_losses(step) if logs else None
+        self._progress.update(step, record and {name: record[name] for name in losses})
+        if saves or draws or logs:
+            float(losses["generator_loss"])  # Waits for the step, which is not part of the pause.
+        paused_at = time.monotonic()
+        if saves:
+            self._check_weights(step)
+        event = Event(
+            step=step,
+            losses=losses,
+            state=self._state,
+            config=config,
+            workdir=self._workdir,
+            record=record,
+            at_samples=draws,
+            at_checkpoint=saves,
+            is_last=is_last,
+            is_stopped=is_stopped,
+            say=self._progress.say,
+            stop=self._stop,
+        )
+        for action in self._actions:
+            action(event)
+        self._last_time += time.monotonic() - paused_at  # images_per_second is of training alone.
+
+    def _check_losses(self) -> None:
+        bad_step = int(self._state.first_bad_step.numpy())
+        if bad_step >= 0:
+            raise NonFiniteLossError(
+                f"A loss was not finite at step {bad_step}. The last checkpoint before it is "
+                "untouched. Try a smaller learning_rate, or precision float32."
+            )
+
+    def _check_weights(self, step: int) -> None:
+        """Looks at what is about to be saved: a loss precedes the update that spoils it."""
+        weights = self._state.generator.get_weights() + self._state.discriminator.get_weights()
+        if not all(np.isfinite(weight).all() for weight in weights):
+            raise NonFiniteLossError(
+                f"A weight was not finite after step {step}. The last checkpoint before it is "
+                "untouched. Try a smaller learning_rate, or precision float32."
+            )
+
+    def _read_losses(self, step: int) -> dict[str, float]:
+        """Returns the means since the last line, and the rates.
+
+        Raises:
+            NonFiniteLossError: If a loss was not finite.
+        """
+        # Reading a tensor waits for the device: once a line, not once a step.
+        window, self._window = self._window, []
+        means = {name: float(np.mean([float(x[name]) for x in window])) for name in window[0]}
+        self._check_losses()
+        now = time.monotonic()  # Never the time of day, which jumps when a clock is set.
+        seconds = max(now - self._last_time, _SHORTEST_SECONDS)
+        rate = (step - self._last_step) * self._config.batch_size / seconds
+        self._last_time, self._last_step = now, step
+        return dict(
+            step=step,
+            **means,
+            images_per_second=rate,
+            learning_rate=self._state.generator_optimizer.learning_rate,
+        )

@@ -1,0 +1,250 @@
+"""The pairs of a run: those of the configured data set, or those that a program gives.
+
+`train(pairs=...)` takes a `PairSource`, or a `tf.data.Dataset` of (source, target) as the network
+takes them; or a dict of these by split, of which "train" is trained on and "val", or else "test",
+is held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, Union
+
+import tensorflow as tf
+
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import pairs as pair_sources
+from pix2pix_tf.data import pipeline, readers
+from pix2pix_tf.errors import InputError, first_line, join_lines
+
+HELD_OUT_SPLITS = ("val", "test")
+GIVEN = "(pairs given to train)"  # As `dataset` of a run whose pairs a program gave.
+Pairs = Union[pair_sources.PairSource, tf.data.Dataset]
+
+
+class Inputs(Protocol):
+    """Pairs to train on, and pairs to look at and measure.
+
+    Attributes:
+        held_out: Split of the latter; None where they are training pairs.
+        num_pairs: Training pairs; None where a dataset does not tell.
+        num_held_out: Pairs to look at, likewise.
+    """
+
+    held_out: str | None
+    num_pairs: int | None
+    num_held_out: int | None
+
+    def read_all(self) -> None:
+        """Reads every pair once, so that damaged files are found before training.
+
+        Raises:
+            InputError: Listing the pairs that cannot be read.
+        """
+
+    def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
+        """Returns endless batches of (source, target), float32 in [-1, 1].
+
+        Args:
+            batch_size: Pairs a batch.
+            start: Position of the first example, over all shards.
+            shard: (index, count) of this machine among those that read.
+        """
+
+    def examples(self, limit: int) -> Iterator[pipeline.Example]:
+        """Yields at most `limit` pairs to look at, the same each time."""
+
+    def cause_of(self, error: tf.errors.OpError) -> InputError | None:
+        """Returns why reading failed, if that is what an error of a step came from."""
+
+
+def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) -> Inputs:
+    """Returns the pairs of a run.
+
+    Args:
+        config: Settings of the run.
+        pairs: What `train` was given.
+
+    Raises:
+        InputError: If there are no pairs; or if some cannot be used, naming those of all splits.
+    """
+    if pairs is None:
+        held_out = pair_sources.find_split(
+            config.dataset, HELD_OUT_SPLITS, data_dir=config.data_dir
+        )
+        return _ReaderInputs(config, held_out, None)
+    by_split = dict(pairs) if isinstance(pairs, Mapping) else {"train": pairs}
+    held_out = next((split for split in HELD_OUT_SPLITS if split in by_split), None)
+    if "train" not in by_split or len({_is_dataset(x) for x in by_split.values()}) > 1:
+        raise InputError(
+            f"pairs has the splits {', '.join(by_split) or 'none'}. Give 'train', and 'val' or "
+            "'test', all of one kind: PairSource or tf.data.Dataset."
+        )
+    if _is_dataset(by_split["train"]):
+        return _DatasetInputs(config, by_split, held_out)
+    return _ReaderInputs(config, held_out, by_split)
+
+
+def _is_dataset(pairs: Pairs) -> bool:
+    return isinstance(pairs, tf.data.Dataset)
+
+
+class _ReaderInputs:
+    """Pairs that are read by number, so that a run can be resumed exactly.
+
+    Args:
+        config: Settings of the run.
+        held_out: Split of the pairs to look at, if there is one.
+        sources: Source of each split; None: the configured data set has them.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        held_out: str | None,
+        sources: Mapping[str, pair_sources.PairSource] | None,
+    ):
+        self._config = config
+        self._sources = sources
+        self.held_out = held_out
+        try:
+            self._training, self._held_out = self._open_training(), self._open_held_out()
+        except InputError:
+            # All that is wrong is said at once, and not only the first kind of it.
+            openings = [self._open_training, *([self._open_held_out] if held_out else [])]
+            _do_all([lambda opening=opening: opening().read_all() for opening in openings])
+            raise
+        self.num_pairs, self.num_held_out = len(self._training), len(self._held_out)
+
+    def _open_training(self) -> pipeline.PairReader:
+        config = self._config
+        return self._open("train", config.load_shape, cache_megabytes=config.cache_megabytes)
+
+    def _open_held_out(self) -> pipeline.PairReader:
+        return self._open(self.held_out or "train", self._config.crop_shape)
+
+    def _open(self, split: str, size, *, cache_megabytes: int = 0) -> pipeline.PairReader:
+        if self._sources is None:
+            return readers.open_reader(
+                self._config, split, size=size, cache_megabytes=cache_megabytes
+            )
+        return readers.make_reader(
+            self._config, self._sources[split], size=size, cache_megabytes=cache_megabytes
+        )
+
+    def read_all(self) -> None:
+        """Reads every pair once; see `Inputs`."""
+        if self._config.dataset != pair_sources.DEMO:
+            print("Reading all pairs once ...", flush=True)
+            readers = [self._training, *([self._held_out] if self.held_out else [])]
+            _do_all([reader.read_all for reader in readers])
+
+    def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
+        """Returns batches, a pure function of seed and position; see `Inputs`."""
+        config = self._config
+        return pipeline.training_batches(
+            self._training,
+            batch_size=batch_size,
+            crop_size=config.crop_shape,
+            input_channels=config.input_channels,
+            output_channels=config.output_channels,
+            mirror=config.mirror,
+            seed=config.seed,
+            start=start,
+            shard=shard,
+        )
+
+    def examples(self, limit: int) -> Iterator[pipeline.Example]:
+        """Yields pairs spread evenly over all; see `Inputs`."""
+        return pipeline.evaluation_examples(
+            self._held_out, crop_size=self._config.crop_shape, limit=limit
+        )
+
+    def cause_of(self, error: tf.errors.OpError) -> InputError | None:
+        """Returns what is wrong with a file that went bad during the run, if one did."""
+        return self._training.error
+
+
+class _DatasetInputs:
+    """Datasets of (source, target) that a program made; a resumed run begins them anew.
+
+    Args:
+        config: Settings of the run.
+        datasets: By split, of single pairs as the network takes them.
+        held_out: Split of the pairs to look at, if there is one.
+    """
+
+    def __init__(
+        self, config: TrainConfig, datasets: Mapping[str, tf.data.Dataset], held_out: str | None
+    ):
+        self._config = config
+        self.held_out = held_out
+        self._training = self._check(datasets["train"], "train")
+        self._held_out = self._check(datasets[held_out], held_out) if held_out else self._training
+        self.num_pairs, self.num_held_out = map(_length, (self._training, self._held_out))
+
+    def _check(self, dataset: tf.data.Dataset, split: str) -> tf.data.Dataset:
+        """Returns a dataset with the shapes that its first pair was found to have."""
+        config = self._config
+        expected = [
+            tf.TensorSpec([*config.crop_shape, channels], tf.float32)
+            for channels in (config.input_channels, config.output_channels)
+        ]
+        first = next(iter(dataset.take(1)), None)
+        if first is None:
+            raise InputError(f"The dataset of split '{split}' is empty. Give it pairs.")
+        found = first if isinstance(first, (tuple, list)) else [first]
+        if len(found) != 2 or not all(
+            isinstance(x, tf.Tensor) and spec.is_compatible_with(x)
+            for spec, x in zip(expected, found)
+        ):
+            has = ", ".join(f"{x.dtype.name} {x.shape}" for x in tf.nest.flatten(first))
+            raise InputError(
+                f"The dataset of split '{split}' has elements of {has}. Give pairs (source, "
+                f"target), float32 in [-1, 1], not batched: {expected[0].shape} and "
+                f"{expected[1].shape}."
+            )
+        return dataset.map(
+            lambda *pair: tuple(tf.ensure_shape(x, y.shape) for x, y in zip(pair, expected))
+        )
+
+    def read_all(self) -> None:
+        """Does nothing: what a dataset does when it is gone through is its own affair."""
+
+    def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
+        """Returns batches from the beginning of the dataset, wherever a run goes on."""
+        index, count = shard
+        repeated = self._training.shard(count, index).repeat()
+        return repeated.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+    def examples(self, limit: int) -> Iterator[pipeline.Example]:
+        """Yields the first pairs; see `Inputs`."""
+        make = pipeline.example_class(self._config.color_space)
+        for number, (source, target) in enumerate(self._held_out.take(limit)):
+            yield make(f"pair_{number}", source[tf.newaxis], target[tf.newaxis])
+
+    def cause_of(self, error: tf.errors.OpError) -> InputError | None:
+        """Returns the error of the dataset, if it is one of reading and not of computing."""
+        if "Iterator" not in str(error):
+            return None
+        return InputError(f"The dataset given as pairs failed: {first_line(error)}.")
+
+
+def _length(dataset: tf.data.Dataset) -> int | None:
+    """Returns how many elements a dataset has; None if it is endless or does not tell."""
+    length = int(dataset.cardinality())
+    return length if length >= 0 else None
+
+
+def _do_all(functions: Sequence[Callable[[], None]]) -> None:
+    """Calls each function; if several raise an InputError, raises one that says all."""
+    faults = []
+    for function in functions:
+        try:
+            function()
+        except InputError as error:
+            faults.append(error)
+    if len(faults) > 1:
+        raise InputError(join_lines(fault.message for fault in faults))
+    if faults:
+        raise faults[0]

@@ -1,0 +1,66 @@
+"""Runs the programs of docs/extending.md, with tiny networks and two steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import re
+from unittest import mock
+
+import keras
+import tiny_runs
+import tiny_training
+from absl.testing import parameterized
+
+from pix2pix_tf import networks, objective
+from pix2pix_tf.training import loop
+
+_TEXT = (pathlib.Path(__file__).parent.parent / "docs" / "extending.md").read_text("utf-8")
+_PROGRAMS = {
+    re.search(r'"runs/(\w+)"', code)[1]: code
+    for code in re.findall(r"```python\n(.*?)```", _TEXT, re.DOTALL)
+    if '"runs/' in code
+}
+_TRAIN = loop.train
+
+
+class ProgramsTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        self.enter_context(mock.patch.dict(networks.GENERATORS))
+        self.enter_context(mock.patch.dict(objective._MADE_BY))
+
+    def train(self, config, workdir, **arguments):
+        # Without a discriminator it compiles in a third of the time.
+        tiny = dict(
+            base_filters=2,
+            gan_loss="none",
+            num_steps=2,
+            num_samples=1,
+            num_evaluated=1,
+            log_every=1,
+        )
+        if config.dataset != "demo":  # A published one; the others are pairs of a program.
+            tiny.update(dataset="demo", crop_size=32, load_size=36)
+        config = dataclasses.replace(config, precision="float32", **tiny)
+        return _TRAIN(config, self.folder / workdir, **arguments)
+
+    @parameterized.parameters(*_PROGRAMS)
+    def test_runs(self, name):
+        untrained = keras.applications.VGG16
+        with (
+            mock.patch.object(loop, "train", self.train),
+            tiny_training.plain_convolutions(),
+            mock.patch.object(  # Its weights would be downloaded.
+                keras.applications, "VGG16", lambda weights, **how: untrained(weights=None, **how)
+            ),
+        ):
+            exec(compile(_PROGRAMS[name], "docs/extending.md", "exec"), {})
+        lines = (self.folder / "runs" / name / "metrics.jsonl").read_text().splitlines()
+        last = json.loads(lines[-1])
+        self.assertEqual(last["step"], 2)
+        extra = dict(sharper="gradient_difference_loss", vgg="perceptual_loss").get(name)
+        if extra:
+            self.assertGreater(last[extra], 0.0)
