@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from pix2pix_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from pix2pix_tf.networks import Block  # With TensorFlow, which not all who ask need.
 
 DYNAMIC = "dynamic"
 # (height, width) in pixels; or DYNAMIC, any size and batch; or None, crop_size of the training.
@@ -44,16 +47,12 @@ def parse(text: str) -> ImageSize:
     return height, width
 
 
-def noise_size(card: dict, height: int, width: int) -> int:
-    """Returns how many numbers z has for an image of any size.
+def block_of(card: dict) -> Block:
+    """Returns the smallest image that an exported model takes, by its card."""
+    from pix2pix_tf.networks import Block
 
-    Args:
-        card: Model card of the export.
-        height: Pixels of the image.
-        width: Pixels of the image.
-    """
-    crop_size = card["config"]["crop_size"]
-    return card["noise_size"] * -(-height // crop_size) * -(-width // crop_size)
+    # Cards of version 0.1 do not have it: its generators all took multiples of crop_size.
+    return Block(card.get("multiple", card["config"]["crop_size"]), card["noise_size"])
 
 
 def example_size(card: dict, size: ImageSize) -> tuple[int, int]:
@@ -68,7 +67,8 @@ def input_shapes(card: dict, size: ImageSize) -> dict[str, list[int | None]]:
     if size == DYNAMIC:
         return dict(image=[None, None, None, channels], z=[None, None])
     height, width = example_size(card, size)
-    return dict(image=[1, height, width, channels], z=[1, noise_size(card, height, width)])
+    noise_size = block_of(card).noise_size_of(height, width)
+    return dict(image=[1, height, width, channels], z=[1, noise_size])
 
 
 def input_specs(card: dict, size: ImageSize) -> dict:

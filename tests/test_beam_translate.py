@@ -35,7 +35,7 @@ except ImportError as error:
         raise
     raise unittest.SkipTest(f"Apache Beam is not installed ({error}).") from None
 
-from export import beam_translate
+from export import beam_translate, image_size
 from export.beam import job as jobs
 from export.beam import pipeline
 
@@ -181,6 +181,7 @@ class BeamTest(tf.test.TestCase, parameterized.TestCase):
             model=str(self.model / "1"),
             model_digest="",
             config=TrainConfig.from_dict(card["config"]),
+            block=image_size.block_of(card),
             pattern=f"{self.input}/**",
             output=str(self.output),
             noise="per_file",
@@ -196,7 +197,7 @@ class BeamTest(tf.test.TestCase, parameterized.TestCase):
         sides = (SIZE * height, SIZE * width)
         seed = sum(name.encode())
         image = tiny_runs.random_image(*sides, 3, seed=seed)
-        z = translator.draw_noise(self.job().config, *sides, entropy=[seed])
+        z = translator.draw_noise(self.job().block, *sides, entropy=[seed])
         return pipeline.Picture(name, image, z, sides[0] - 3, sides[1] - 3)
 
 
@@ -280,7 +281,9 @@ class PicturesTest(BeamTest):
         write_files(self.input, {"grey.png": grey, "colour.png": colour})
         self.assert_counts(self.run_command(), translated=2)
         model = FakeModel(self.model)
-        translate = translator.Translator(model.config, model.translate_with_noise)
+        translate = translator.Translator(
+            model.config, model.translate_with_noise, block=self.job().block
+        )
         for name in ("grey.png", "colour.png"):
             expected = translate.translate_file(self.input / name)
             self.assertEqual(expected.shape, (40, 50, 3))

@@ -223,7 +223,7 @@ class OtherModelsTest(tf.test.TestCase, parameterized.TestCase):
         )
         inputs = dict(
             image=tiny_runs.random_image(1, SIZE, SIZE, config.input_channels),
-            z=tiny_runs.random_noise(1, model.noise_size),
+            z=tiny_runs.random_noise(1, model.block.noise_size),
         )
         card = serving.model_card_of(model, folder, None)
         graphs = conversion.freeze(model, card, signatures=["with_noise"])

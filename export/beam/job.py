@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from export import image_size
 from pix2pix_tf import serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.networks import Block
 
 SETTINGS = "settings.json"
 PER_FILE, SAME = "per_file", "same"
@@ -33,6 +35,7 @@ class Job:
             folder of a file system that Beam knows.
         model_digest: Tells its weights from those of other models.
         config: How the model was trained.
+        block: The smallest image that it takes.
         pattern: Beam's glob of the inputs, local ones from the root.
         output: Folder of the results, likewise.
         noise: `PER_FILE`: z follows from `seed` and the name, so that the pictures are
@@ -48,6 +51,7 @@ class Job:
     model: str
     model_digest: str
     config: TrainConfig
+    block: Block
     pattern: str
     output: str
     noise: str
@@ -98,6 +102,7 @@ def make(model: str, pattern: str, output: str, *, batch_size: int, **settings) 
         # The index holds a checksum of every weight.
         model_digest=hashlib.sha256(weights + behaviour).hexdigest(),
         config=config,
+        block=image_size.block_of(card),
         pattern=_absolute(pattern),
         output=_absolute(output),
         crops_per_batch=batch_size,

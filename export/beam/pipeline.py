@@ -136,6 +136,7 @@ class _Read(beam.DoFn):
 
     def setup(self):
         config, max_pixels = self._job.config, self._job.max_pixels
+        multiple = self._job.block.multiple
 
         @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
         def decode(contents):
@@ -143,11 +144,11 @@ class _Read(beam.DoFn):
                 contents,
                 tf.constant(0),
                 channels=config.input_file_channels,
-                multiple=config.crop_size,
+                multiple=multiple,
                 max_pixels=max_pixels,
             )
             source = lab.source_of(images.normalize_image(pixels), config.color_space)
-            return augment.pad_to_multiple(source, config.crop_size), tf.shape(pixels)
+            return augment.pad_to_multiple(source, multiple), tf.shape(pixels)
 
         self._decode = decode
 
@@ -186,7 +187,7 @@ class _Read(beam.DoFn):
             raise UnreadableError(_reason(error)) from error
         seed = self._job.seed
         entropy = [seed, _number(name) if self._job.noise == PER_FILE else 0]
-        z = translator.draw_noise(self._job.config, int(height), int(width), entropy=entropy)
+        z = translator.draw_noise(self._job.block, int(height), int(width), entropy=entropy)
         return Picture(name, image, z, int(height), int(width))
 
 
@@ -222,7 +223,8 @@ class SavedModelHandler(ModelHandler[Picture, Translation, exported.ExportedMode
     def _num_crops(self, picture: Picture) -> int:
         height, width, _ = picture.image.shape
         # No more than a batch takes: Beam would put an empty batch before a larger one.
-        return min(height * width // self._job.config.crop_size**2, self._job.crops_per_batch)
+        crops = -(-height * width // self._job.config.crop_size**2)
+        return min(crops, self._job.crops_per_batch)
 
     def load_model(self) -> exported.ExportedModel:
         """Returns the model; a worker does it once."""

@@ -123,9 +123,9 @@ def _convert(folder: str, job: Job, card: dict) -> bytes:
 def _examples(job: Job, card: dict) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields images with noise, batches of one."""
     random = np.random.default_rng(0)
+    noise_size = image_size.block_of(card).noise_size_of(*job.images.shape[1:3])
     for image in job.images:
-        z = random.random((1, image_size.noise_size(card, *image.shape[:2])), dtype=np.float32)
-        yield image[np.newaxis], z
+        yield image[np.newaxis], random.random((1, noise_size), dtype=np.float32)
 
 
 def _compare(model, job: Job) -> dict[str, float]:

@@ -123,7 +123,8 @@ class LiteRtModel:
         if is_dynamic and "z" in inputs and inputs["image"].ndim == 4:
             # The network would take the front of a z that is too long.
             batch, height, width, _ = inputs["image"].shape
-            shapes["z"] = [batch, image_size.noise_size(self._about["model_card"], height, width)]
+            block = image_size.block_of(self._about["model_card"])
+            shapes["z"] = [batch, block.noise_size_of(height, width)]
         for name, shape in shapes.items():
             value = inputs[name]
             # LiteRT itself would try to resize a graph that is made for one size.
