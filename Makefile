@@ -26,7 +26,7 @@ MODEL ?=
 FUZZ_SECONDS ?= 600
 # Of `make bench`: a Python with PyTorch; empty leaves that peer out.
 TORCH_PYTHON ?=
-# More flags for benchmarks, such as --dataset=facades --direction=BtoA.
+# More flags for benchmarks, such as --without_onednn.
 BENCH_FLAGS ?=
 
 help:  ## Lists the targets.

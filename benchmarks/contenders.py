@@ -1,4 +1,4 @@
-r"""What is measured, each in a process of its own that stays alive between its turns.
+r"""Contenders: each a process that stays alive between its turns.
 
 A contender is made in the interpreter that it needs, says that it is ready, and then
 works only while it is asked to, so that several can take turns and no two compute at
@@ -7,7 +7,7 @@ once. This module is both ends: `Contender` starts and asks, `main` answers.
     PYTHON -m benchmarks.contenders MODULE:FUNCTION SETTINGS_AS_JSON
 
 FUNCTION makes the work from the settings: it returns (work, facts), where `work(count)`
-does it `count` times and returns the seconds of each, and `facts` are things to report.
+does it `count` times and returns the seconds of each, and `facts` is a dict to report.
 Nothing but the standard library is imported here: one contender has TensorFlow, another
 PyTorch.
 """
@@ -20,24 +20,22 @@ import json
 import os
 import pathlib
 import resource
-import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-_REPLY_FD_VARIABLE = "PIX2PIX_BENCHMARK_REPLY_FD"
-_STARTED_VARIABLE = "PIX2PIX_BENCHMARK_STARTED"
 
 Work = Callable[[int], Sequence[float]]
 
 
 class ContenderError(RuntimeError):
-    """A contender died, or took too long; the text is the last that it said."""
+    """A contender died or took too long; the text is its last line of output."""
 
 
 class Contender:
@@ -45,11 +43,10 @@ class Contender:
 
     Args:
         name: For tables.
-        python: Its interpreter.
+        python: Its interpreter, which has to be there, see `machine.find_pythons`.
         make: "module:function", see above.
-        settings: What the function is given; also reported.
-        environment: Variables beside those of this process.
-        cpus: The cores it may use; None for all.
+        settings: Argument of the function; also reported.
+        environment: Variables in addition to those of this process.
         timeout_seconds: For becoming ready, and for each turn.
 
     Attributes:
@@ -66,7 +63,6 @@ class Contender:
         settings: dict,
         *,
         environment: dict[str, str] | None = None,
-        cpus: Sequence[int] | None = None,
         timeout_seconds: float = 600.0,
     ):
         self.name = name
@@ -75,58 +71,28 @@ class Contender:
         self.seconds_to_ready: float | None = None
         self.peak_resident_bytes = 0
         self._timeout_seconds = timeout_seconds
-        self._errors = tempfile.TemporaryFile(mode="w+", errors="replace")
-        # Replies have a pipe of their own: libraries write what they like to stdout.
-        self._replies, reply_fd = os.pipe()
+        self._output = tempfile.TemporaryFile(mode="w+", errors="replace")
         self._started = time.monotonic()
-        try:
-            self._process = subprocess.Popen(
-                [python, "-m", "benchmarks.contenders", make, json.dumps(settings)],
-                cwd=REPOSITORY,
-                env={
-                    **os.environ,
-                    "TF_CPP_MIN_LOG_LEVEL": "3",
-                    **(environment or {}),
-                    _REPLY_FD_VARIABLE: str(reply_fd),
-                    _STARTED_VARIABLE: str(self._started),
-                },
-                stdin=subprocess.PIPE,
-                stdout=self._errors,
-                stderr=self._errors,
-                pass_fds=[reply_fd],
-                preexec_fn=None if cpus is None else lambda: os.sched_setaffinity(0, cpus),
-            )
-        except OSError as error:
-            os.close(self._replies)
-            self._errors.close()
-            raise ContenderError(f"'{python}' cannot be started: {error}") from None
-        finally:
-            os.close(reply_fd)
-        self._unread = b""
+        self._process = subprocess.Popen(
+            [python, "-m", "benchmarks.contenders", make, json.dumps(settings)],
+            cwd=REPOSITORY,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output,
+            text=True,
+        )
 
-    def __enter__(self) -> Contender:
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
-
-    def wait_until_ready(self) -> Contender:
-        """Returns itself once the first work is done, which no measurement includes."""
-        reply = self._read_reply()
+    def wait_until_ready(self) -> None:
+        """Waits until the first work is done, which no measurement includes."""
+        self.facts = self._read_reply()["facts"]
         self.seconds_to_ready = time.monotonic() - self._started
-        self.facts = reply["facts"]
-        return self
 
-    def ask(self, count: int) -> None:
-        """Lets it work `count` times; `answer` has to be called next."""
-        try:
-            self._process.stdin.write(f"{count}\n".encode())
+    def work(self, count: int) -> list[float]:
+        """Lets it work `count` times, and returns the seconds of each."""
+        with contextlib.suppress(BrokenPipeError):  # Then there is no reply either.
+            self._process.stdin.write(f"{count}\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            raise ContenderError(self._last_words()) from None
-
-    def answer(self) -> list[float]:
-        """Returns the seconds of each time, as soon as it is done."""
         return self._read_reply()["seconds"]
 
     def close(self) -> None:
@@ -138,43 +104,31 @@ class Contender:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        with contextlib.suppress(OSError):
-            os.close(self._replies)
-        self._errors.close()
+        self._process.stdout.close()
+        self._output.close()
 
     def _read_reply(self) -> dict:
-        deadline = time.monotonic() + self._timeout_seconds
-        while b"\n" not in self._unread:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._replies], [], [], left)[0]:
-                raise ContenderError(f"No answer in {self._timeout_seconds:.0f} seconds.")
-            part = os.read(self._replies, 65536)
-            if not part:
-                raise ContenderError(self._last_words())
-            self._unread += part
-        line, self._unread = self._unread.split(b"\n", 1)
-        reply = json.loads(line)
-        self.peak_resident_bytes = reply["peak_resident_bytes"]
-        return reply
+        is_late = threading.Event()
 
-    def _last_words(self) -> str:
+        def give_up():
+            is_late.set()
+            self._process.kill()
+
+        timer = threading.Timer(self._timeout_seconds, give_up)
+        timer.start()
+        line = self._process.stdout.readline()  # Empty once the process has ended.
+        timer.cancel()
+        if line:
+            reply = json.loads(line)
+            self.peak_resident_bytes = reply["peak_resident_bytes"]
+            return reply
         status = self._process.wait()
-        self._errors.seek(0)
-        lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
-        return f"Ended with status {status}: {lines[-1][:300] if lines else 'nothing was said'}"
-
-
-def available_cpus() -> list[int]:
-    """Returns the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Not on macOS.
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
-def seconds_since_start() -> float:
-    """Returns, in a contender, the seconds since its process was started."""
-    # The monotonic clock is one for all processes of a machine.
-    return time.monotonic() - float(os.environ[_STARTED_VARIABLE])
+        if is_late.is_set():
+            raise ContenderError(f"No answer in {self._timeout_seconds:.0f} seconds.")
+        self._output.seek(0)
+        lines = [line.strip() for line in self._output.read().splitlines() if line.strip()]
+        last = lines[-1][:300] if lines else "nothing was said"
+        raise ContenderError(f"Ended with status {status}: {last}")
 
 
 def timed(do: Callable[[], Any]) -> Work:
@@ -205,19 +159,21 @@ def peak_resident_bytes() -> int:
 
 def main(make: str, settings: str) -> None:
     """Makes the work, does it once, and then as often as each line of stdin says."""
-    reply_fd = int(os.environ.pop(_REPLY_FD_VARIABLE))
-    os.set_inheritable(reply_fd, False)  # Else a child that lives on keeps the pipe open.
+    # Libraries write what they like to stdout: from now on it is stderr, and replies have the
+    # pipe to themselves.
+    with os.fdopen(os.dup(1), "w") as replies:
+        os.dup2(2, 1)
 
-    def reply(**values) -> None:
-        peak = peak_resident_bytes()
-        os.write(reply_fd, (json.dumps(dict(values, peak_resident_bytes=peak)) + "\n").encode())
+        def reply(**values) -> None:
+            print(json.dumps(dict(values, peak_resident_bytes=peak_resident_bytes())), file=replies)
+            replies.flush()
 
-    module, function = make.split(":")
-    work, facts = getattr(importlib.import_module(module), function)(json.loads(settings))
-    work(1)
-    reply(facts=facts)
-    for line in sys.stdin:
-        reply(seconds=list(work(int(line))))
+        module, function = make.split(":")
+        work, facts = getattr(importlib.import_module(module), function)(json.loads(settings))
+        work(1)
+        reply(facts=facts)
+        for line in sys.stdin:
+            reply(seconds=list(work(int(line))))
 
 
 if __name__ == "__main__":

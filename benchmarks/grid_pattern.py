@@ -1,4 +1,4 @@
-r"""How strong a grid a generator leaves on flat walls, in grey levels.
+r"""Measures how strong a grid a generator leaves on flat walls, in grey levels.
 
     python -m benchmarks.grid_pattern --class_index=FOLDER --pictures=FOLDER [--pictures=...]
 
@@ -12,13 +12,14 @@ over the 64 phases, in grey levels of 255; photos themselves have a floor above 
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 import numpy as np
 from absl import flags
 from PIL import Image
+from scipy import ndimage
 
+from benchmarks import results
 from pix2pix_tf import commands
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -42,7 +43,7 @@ def grid_strength(grey: np.ndarray, is_wall: np.ndarray) -> float:
         is_wall: `[height, width]`, whether a pixel counts.
     """
     # Local mean over one period in each direction: what is left has no slow shading.
-    detail = grey - _box_mean(grey)
+    detail = grey - ndimage.uniform_filter(grey, PERIOD_PX, mode="mirror")
     rows, cols = np.nonzero(is_wall)
     phase = (rows % PERIOD_PX) * PERIOD_PX + cols % PERIOD_PX
     counts = np.bincount(phase, minlength=PERIOD_PX**2)
@@ -50,20 +51,9 @@ def grid_strength(grey: np.ndarray, is_wall: np.ndarray) -> float:
     return float(np.std(sums / counts))
 
 
-def _box_mean(grey: np.ndarray) -> np.ndarray:
-    """Returns the mean over the 8x8 pixels around each, reflected at the border."""
-    before, after = PERIOD_PX // 2, PERIOD_PX // 2 - 1
-    padded = np.pad(grey, ((before, after), (before, after)), mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (PERIOD_PX, PERIOD_PX))
-    return windows.mean(axis=(2, 3))
-
-
 def inner_walls(class_index: np.ndarray) -> np.ndarray:
     """Returns where all of the 17x17 pixels around are wall, so that no edge counts."""
-    margin = 8
-    padded = np.pad(class_index == WALL_CLASS, margin, constant_values=False)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * margin + 1, 2 * margin + 1))
-    return windows.all(axis=(2, 3))
+    return ndimage.minimum_filter(class_index == WALL_CLASS, 17, mode="constant", cval=False)
 
 
 def measure_folder(pictures: pathlib.Path, class_index: pathlib.Path) -> dict[str, float]:
@@ -80,7 +70,7 @@ def measure_folder(pictures: pathlib.Path, class_index: pathlib.Path) -> dict[st
         path = pictures / index_path.name
         if not path.is_file():
             raise MissingInputError(
-                f"'{pictures}' has no '{path.name}'. Translate the whole split."
+                f"'{pictures}' does not have '{path.name}'. Translate the whole split."
             )
         grey = np.asarray(Image.open(path).convert("L"), dtype=np.float64)
         strengths[path.stem] = grid_strength(grey, is_wall)
@@ -92,22 +82,16 @@ def measure_folder(pictures: pathlib.Path, class_index: pathlib.Path) -> dict[st
 def main(unused_arguments: list[str]) -> None:
     """Prints and writes the grid strength of each folder."""
     options = flags.FLAGS
-    results = {}
+    measured = {}
     for folder in options.pictures:
         strengths = measure_folder(pathlib.Path(folder), pathlib.Path(options.class_index))
         values = list(strengths.values())
-        results[folder] = dict(
-            num_pictures=len(values),
-            mean=float(np.mean(values)),
-            standard_error=float(np.std(values) / np.sqrt(len(values))),
-            per_picture=strengths,
-        )
+        mean, error = float(np.mean(values)), float(np.std(values) / np.sqrt(len(values)))
+        measured[folder] = dict(mean=mean, standard_error=error, per_picture=strengths)
         print(
-            f"{folder}: {results[folder]['mean']:.3f} grey levels (standard error "
-            f"{results[folder]['standard_error']:.3f}, {len(values)} pictures)"
+            f"{folder}: {mean:.3f} grey levels (standard error {error:.3f}, {len(values)} pictures)"
         )
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
+    results.write(measured, options.json)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 // Draws rectangles on a drawing page in headless Chromium and takes the times; see page.py.
 //
-//     node page.js REQUEST.json
+//     node page.js REQUEST
 //
-// REQUEST.json: {"playwright": folder of playwright-core, "chromium": program, "url": the page's,
+// REQUEST is JSON: {"playwright": folder of playwright-core, "chromium": program, "url": the page's,
 //   "strokes": how many}.
 // Prints {"opened": ms from asking for the page to its first translation, "backend": name,
 //   "strokes": [ms from letting go to the translation of what is drawn], "model": [ms of it]}.
 
 'use strict';
-const fs = require('fs');
-const request = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
+const request = JSON.parse(process.argv[2]);
 const {chromium} = require(request.playwright);
 
 const TIMEOUT = 300000;  // Milliseconds.

@@ -1,4 +1,4 @@
-r"""How long a drawing page takes from a stroke to its translation, in headless Chromium.
+r"""Times how long a drawing page takes from a stroke to its translation, in headless Chromium.
 
     make node
     python -m benchmarks.page --site=demo/web
@@ -16,7 +16,6 @@ import json
 import pathlib
 import statistics
 import subprocess
-import tempfile
 import threading
 
 from absl import flags
@@ -31,7 +30,7 @@ _SESSION = pathlib.Path(__file__).resolve().with_suffix(".js")
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("site", None, "Folder that python -m export.web wrote.", required=True)
-    flags.DEFINE_integer("strokes", 20, "How many to draw.", lower_bound=1)
+    flags.DEFINE_integer("strokes", 20, "Number of rectangles to draw.", lower_bound=1)
 
 
 def main(unused_arguments: list[str]) -> None:
@@ -55,7 +54,7 @@ def measure(site: pathlib.Path, *, strokes: int) -> dict:
     """
     if not (site / "site.json").is_file():
         raise MissingInputError(
-            f"'{site}' is no drawing page: it has no site.json. Pass the --output of python -m "
+            f"'{site}' is not a drawing page: it has no site.json. Pass the --output of python -m "
             "export.web."
         )
     node = programs.find_node()
@@ -69,13 +68,9 @@ def measure(site: pathlib.Path, *, strokes: int) -> dict:
             url=f"http://127.0.0.1:{server.server_port}/",
             strokes=strokes,
         )
+        command = [node, str(_SESSION), json.dumps(request)]
         try:
-            with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-                json.dump(request, file)
-                file.flush()
-                process = subprocess.run(
-                    [node, str(_SESSION), file.name], capture_output=True, text=True, check=False
-                )
+            process = subprocess.run(command, capture_output=True, text=True, check=False)
         finally:
             server.shutdown()
     if process.returncode:
@@ -85,10 +80,10 @@ def measure(site: pathlib.Path, *, strokes: int) -> dict:
 
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """A plain file host."""
+    """A plain file host that does not log requests."""
 
     def log_message(self, *arguments):
-        """Says nothing: the times are what matters."""
+        pass
 
 
 def _describe(milliseconds: list[float]) -> str:

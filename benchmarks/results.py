@@ -1,19 +1,55 @@
-"""Tables of results for people, JSON for programs."""
+"""What the benchmarks share: their flags, tables for people, JSON for programs."""
 
 from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
+from benchmarks import machine
 from pix2pix_tf.files import write_atomically
 
+_LINE_LENGTH = 500  # A contender fits in a line of the JSON, so that two files can be compared.
+_DIGITS = 4
 
-def define_json_flag() -> None:
-    """Defines the flag that names the file of `write`."""
-    flags.DEFINE_string("json", "", "File for the results; empty for none.")
+
+def define_flags() -> None:
+    """Defines the flags of a benchmark that compares networks with those of peers."""
+    flags.DEFINE_list(
+        "pythons",
+        [],
+        "Interpreters with TensorFlow, separated by commas, for example of both stacks. Empty: "
+        "the one that runs this command.",
+    )
+    flags.DEFINE_string(
+        "torch_python",
+        "",
+        "Interpreter with PyTorch. Empty: the one that runs this command, if it has PyTorch.",
+    )
+    flags.DEFINE_integer("crop_size", 256, "Pixels; the paper's are 256.")
+    flags.DEFINE_integer("base_filters", 64, "Filters of all networks; the paper's are 64.")
+    flags.DEFINE_integer("num_rounds", 4, "Turns of each contender.", lower_bound=1)
+    flags.DEFINE_boolean(
+        "without_onednn", False, "Also measures this project without oneDNN, TensorFlow's default."
+    )
+
+
+def settings_from_flags() -> dict[str, Any]:
+    """Returns the arguments of `measure` that the flags above give.
+
+    Raises:
+        InputError: If an interpreter cannot be used.
+    """
+    options = flags.FLAGS
+    names = ("crop_size", "base_filters", "num_rounds", "without_onednn")
+    return dict(
+        pythons=machine.find_pythons(options.pythons),
+        torch_python=machine.find_torch(options.torch_python),
+        **{name: options[name].value for name in names},
+    )
 
 
 def write(result: dict, path: str) -> None:
@@ -22,34 +58,66 @@ def write(result: dict, path: str) -> None:
     Raises:
         WriteError: If the file cannot be written.
     """
-    if not path:
-        return
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    write_atomically(pathlib.Path(path), text.encode())
+    if path:
+        write_atomically(pathlib.Path(path), (_as_json(result) + "\n").encode())
 
 
-def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table of which the first column is text and the others are numbers."""
+def _as_json(value: Any, indent: str = "") -> str:
+    """Returns JSON in which whatever fits in a line is one, and numbers have few digits."""
+    if isinstance(value, float):
+        value = float(f"{value:.{_DIGITS}g}")
+    if not isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, allow_nan=False)
+    deeper = f"{indent} "
+    if isinstance(value, dict):
+        opening, closing = "{}"
+        parts = [f"{json.dumps(key)}: {_as_json(x, deeper)}" for key, x in value.items()]
+    else:
+        opening, closing = "[]"
+        parts = [_as_json(x, deeper) for x in value]
+    if sum(map(len, parts)) <= _LINE_LENGTH:
+        return f"{opening}{', '.join(parts)}{closing}"
+    inner = f",\n{deeper}".join(parts)
+    return f"{opening}\n{deeper}{inner}\n{indent}{closing}"
+
+
+def contenders_table(
+    contenders: Sequence[dict], columns: Mapping[str, Callable[[dict], str]]
+) -> str:
+    """Returns a Markdown table of results of `rounds.alternate`; of a failed one, the error.
+
+    Args:
+        contenders: The results.
+        columns: By its heading, the text of a column.
+    """
+    rows = []
+    for item in contenders:
+        if "error" in item:
+            rows.append([f"{item['name']} failed: {item['error']}", *[""] * len(columns)])
+        else:
+            rows.append([item["name"], *(text(item) for text in columns.values())])
+    return markdown_table(["contender", *columns], rows)
+
+
+def markdown_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: bool = True
+) -> str:
+    """Returns a table of which the first column is text, and the others are numbers.
+
+    Args:
+        heads: Of the columns.
+        rows: Their cells.
+        numeric: Whether the others are numbers, which are set to the right.
+    """
+    rule = ["---", *["---:" if numeric else "---"] * (len(heads) - 1)]
     # A bar within a cell would be taken for a border.
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (heads, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-
-    def line(row: Sequence[str]) -> str:
-        padded = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
-        return f"| {' | '.join(padded)} |"
-
-    return "\n".join(map(line, (cells[0], rule, *cells[1:])))
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (heads, rule, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def number(value: float | None, digits: int) -> str:
-    """Returns a number for a table; a dash where nothing was measured."""
-    return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def percent(value: float | None) -> str:
-    """Returns a share for a table."""
-    return "-" if value is None else f"{value:.0%}"
+    """Returns a number for a table; nothing where nothing was measured."""
+    return "" if value is None else f"{value:,.{digits}f}"
 
 
 def spread(summary: dict, digits: int, *, factor: float = 1.0) -> str:

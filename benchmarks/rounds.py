@@ -1,4 +1,4 @@
-"""Contenders take turns for some rounds; what they took, summed up."""
+"""Contenders take turns for some rounds; their times, summed up."""
 
 from __future__ import annotations
 
@@ -12,42 +12,11 @@ from benchmarks.contenders import Contender, ContenderError
 
 
 def summarize(seconds: Sequence[float]) -> dict[str, float]:
-    """Returns median, quartiles, 5th and 95th percentile, extremes and count."""
-    values = np.asarray(seconds, dtype=np.float64)
-    p5, p25, p50, p75, p95 = np.percentile(values, [5, 25, 50, 75, 95])
+    """Returns the median, the quartiles, the 95th percentile, and the count."""
+    p25, median, p75, p95 = np.percentile(np.asarray(seconds, np.float64), [25, 50, 75, 95])
     return dict(
-        median=float(p50),
-        p5=float(p5),
-        p25=float(p25),
-        p75=float(p75),
-        p95=float(p95),
-        minimum=float(values.min()),
-        maximum=float(values.max()),
-        count=len(values),
+        median=float(median), p25=float(p25), p75=float(p75), p95=float(p95), count=len(seconds)
     )
-
-
-def start(contender_arguments: Sequence[dict]) -> tuple[list[Contender], list[dict]]:
-    """Starts contenders one after the other, so that no two compute at once.
-
-    Args:
-        contender_arguments: Of `Contender`, each.
-
-    Returns:
-        Those that are ready, and a result for each that failed.
-    """
-    ready, failed = [], []
-    for arguments in contender_arguments:
-        say(f"  starting {arguments['name']} ...")
-        contender = None
-        try:
-            contender = Contender(**arguments)
-            ready.append(contender.wait_until_ready())
-        except ContenderError as error:
-            if contender is not None:
-                contender.close()
-            failed.append(failure(arguments["name"], arguments["settings"], error))
-    return ready, failed
 
 
 def alternate(
@@ -55,51 +24,66 @@ def alternate(
 ) -> list[dict[str, Any]]:
     """Lets contenders take turns, and returns a result for each, in the order given.
 
+    They are started one after the other, and only one works at a time. One that fails is
+    reported, and the others go on.
+
     Args:
-        contender_arguments: Of `Contender`, each.
-        num_rounds: How often each has its turn. Odd rounds go backwards, so that
-            none is always next to the same neighbour.
+        contender_arguments: The arguments of each `Contender`.
+        num_rounds: How often each has its turn. Every second round goes backwards, so
+            that a contender does not always follow the same one.
         count: How often each works in a turn, timed.
-        num_warmup: How often it works before, in each turn, untimed: the caches
-            hold what the contender before left.
+        num_warmup: How often it works before that, untimed, since the caches hold the
+            data of the contender before.
+
+    Returns:
+        Dicts of `name` and `settings`, and either `error`, or `facts`, `seconds` (see
+        `summarize`), `seconds_to_first` (from the start of the process to the end of the
+        first work) and `peak_resident_gigabytes`.
     """
-    ready, results = start(contender_arguments)
-    seconds: dict[str, list[float]] = {contender.name: [] for contender in ready}
+    contenders: dict[str, Contender] = {}
+    seconds: dict[str, list[float]] = {arguments["name"]: [] for arguments in contender_arguments}
+    errors: dict[str, str] = {}
+
+    def fail(name: str, error: ContenderError) -> None:
+        say(f"  {name} failed: {error}")
+        errors[name] = str(error)
+        if name in contenders:
+            contenders.pop(name).close()
+
     try:
+        for arguments in contender_arguments:
+            name = arguments["name"]
+            say(f"  starting {name} ...")
+            try:
+                contenders[name] = Contender(**arguments)
+                contenders[name].wait_until_ready()
+            except ContenderError as error:
+                fail(name, error)
         for number in range(num_rounds):
             say(f"  round {number + 1} of {num_rounds} ...")
-            for contender in list(ready) if number % 2 == 0 else list(reversed(ready)):
+            for name in list(contenders)[:: -1 if number % 2 else 1]:
                 try:
-                    contender.ask(num_warmup + count)
-                    seconds[contender.name] += contender.answer()[num_warmup:]
+                    seconds[name] += contenders[name].work(num_warmup + count)[num_warmup:]
                 except ContenderError as error:
-                    ready.remove(contender)
-                    contender.close()
-                    results.append(failure(contender.name, contender.settings, error))
-        results += [success(contender, seconds[contender.name]) for contender in ready]
+                    fail(name, error)
     finally:
-        for contender in ready:
+        for contender in contenders.values():
             contender.close()
-    order = [arguments["name"] for arguments in contender_arguments]
-    return sorted(results, key=lambda result: order.index(result["name"]))
 
+    def result(name: str, settings: dict) -> dict[str, Any]:
+        if name in errors:
+            return dict(name=name, settings=settings, error=errors[name])
+        contender = contenders[name]
+        return dict(
+            name=name,
+            settings=settings,
+            facts=contender.facts,
+            seconds=summarize(seconds[name]),
+            seconds_to_first=contender.seconds_to_ready,
+            peak_resident_gigabytes=contender.peak_resident_bytes / 1e9,
+        )
 
-def success(contender: Contender, seconds: Sequence[float]) -> dict[str, Any]:
-    """Returns what is reported of a contender that did its work."""
-    return dict(
-        name=contender.name,
-        settings=contender.settings,
-        facts=contender.facts,
-        seconds=summarize(seconds),
-        seconds_to_first=contender.seconds_to_ready,
-        peak_resident_gigabytes=contender.peak_resident_bytes / 1e9,
-    )
-
-
-def failure(name: str, settings: dict, error: Exception) -> dict[str, Any]:
-    """Returns what is reported of one that did not."""
-    say(f"  {name} failed: {error}")
-    return dict(name=name, settings=settings, error=str(error))
+    return [result(item["name"], item["settings"]) for item in contender_arguments]
 
 
 def say(text: str) -> None:

@@ -6,309 +6,220 @@ r"""Times a training step of this project and of its peers, side by side.
 The peers: the step of TensorFlow's tutorial (`tutorial_recipe`), and that of the
 PyTorch reference (`pytorch_recipe`). First each peer tries its settings; the best,
 which the table names, then takes turns with this project's steps, for each batch size
-and each TensorFlow. All get the same synthetic batch, and the limits of the machine are
-measured in the same turns.
+and each TensorFlow. All get the same synthetic batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
-from benchmarks import arithmetic, interpreters, limits, results, rounds
-from benchmarks.contenders import available_cpus
+from benchmarks import machine, results, rounds
 from pix2pix_tf import commands
 
-_PRECISIONS = limits.PRECISIONS
+_PRECISIONS = ("float32", "bfloat16")
+# Settings of the peers to try; each adds to the best before.
+_TUTORIAL_VARIATIONS = [dict(is_compiled=False), dict(is_compiled=True)]
+_PYTORCH_VARIATIONS = [
+    dict(channels_last=True, is_compiled=False),
+    dict(channels_last=False),
+    dict(is_compiled=True),
+]
+WITHOUT_ONEDNN = dict(TF_ENABLE_ONEDNN_OPTS="0")  # Environment.
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    interpreters.define_pythons_flag()
-    interpreters.define_torch_flag()
-    results.define_json_flag()
+    results.define_flags()
+    flags.DEFINE_string("json", "", "File for the results; empty for none.")
     flags.DEFINE_multi_integer("batch_size", [1, 4], "Images a step.", lower_bound=1)
-    flags.DEFINE_integer("crop_size", 256, "Pixels; the paper's are 256.")
-    flags.DEFINE_integer("base_filters", 64, "Of both networks; the paper's are 64.")
-    flags.DEFINE_integer("num_rounds", 4, "Turns of each contender.", lower_bound=1)
-    flags.DEFINE_integer("num_steps", 2, "Steps timed in a turn, after one that is not.")
-    for module in (interpreters, results):
-        flags.adopt_module_key_flags(module)
+    flags.DEFINE_integer(
+        "accumulate", 1, "Parts in which this project takes a batch, as of pix2pix_tf.train."
+    )
+    flags.DEFINE_integer(
+        "num_steps", 2, "Steps timed in a turn, after one that is not.", lower_bound=1
+    )
+    flags.adopt_module_key_flags(results)
 
 
 def main(unused_arguments: list[str]) -> None:
     """Measures, prints the tables and writes the JSON."""
     options = flags.FLAGS
     result = measure(
-        interpreters.find_pythons(options.pythons),
-        interpreters.find_torch(options.torch_python),
+        **results.settings_from_flags(),
         batch_sizes=options.batch_size,
-        crop_size=options.crop_size,
-        base_filters=options.base_filters,
-        num_rounds=options.num_rounds,
+        accumulate=options.accumulate,
         num_steps=options.num_steps,
     )
     print(table(result))
-    if result["trials"]:
-        print(f"\n{trials_table(result['trials'])}")
     results.write(result, options.json)
 
 
 def measure(
+    *,
     pythons: dict[str, str],
     torch_python: str | None,
-    *,
-    batch_sizes: list[int],
-    crop_size: int = 256,
-    base_filters: int = 64,
-    num_rounds: int = 4,
+    crop_size: int,
+    base_filters: int,
+    num_rounds: int,
+    without_onednn: bool,
+    batch_sizes: Sequence[int] = (1, 4),
+    accumulate: int = 1,
     num_steps: int = 2,
 ) -> dict[str, Any]:
-    """Returns the times of all contenders, and the limits of the machine.
+    """Returns the times of all contenders.
 
     Args:
         pythons: Interpreters with TensorFlow, by the name of their stack.
         torch_python: One with PyTorch, or None.
-        batch_sizes: Images a step.
         crop_size: Pixels.
-        base_filters: Of both networks.
+        base_filters: Filters of both networks.
         num_rounds: Turns of each contender.
+        without_onednn: Whether this project is also measured without oneDNN.
+        batch_sizes: Images a step.
+        accumulate: Parts in which this project takes a batch.
         num_steps: Steps timed in a turn.
     """
-    groups, trials, limit_results = [], [], []
+    described = machine.describe()
+    groups, trials = [], []
     for batch_size in batch_sizes:
         sizes = dict(crop_size=crop_size, base_filters=base_filters, batch_size=batch_size)
-        pytorch = []
-        if torch_python:
-            for precision in _PRECISIONS:
-                best, tried = best_pytorch(torch_python, dict(sizes, precision=precision))
-                pytorch += best
-                trials += tried
+        pytorch = _in_both_precisions("pytorch", torch_python, sizes) if torch_python else []
+        pytorch = _best(pytorch, _PYTORCH_VARIATIONS, trials)
         for stack, python in pythons.items():
-            tutorial = []
-            for precision in _PRECISIONS:
-                best, tried = best_tutorial(stack, python, dict(sizes, precision=precision))
-                tutorial += best
-                trials += tried
+            tutorial = _in_both_precisions("tutorial", python, sizes)
+            tutorial = _best(tutorial, _TUTORIAL_VARIATIONS, trials)
+            own = _project(python, sizes, accumulate=accumulate, without_onednn=without_onednn)
             rounds.say(f"Training step, batch {batch_size}, {stack}:")
-            steps = [
-                dict(
-                    name=f"project, {precision}",
-                    python=python,
-                    make="benchmarks.train_step_contenders:project",
-                    settings=dict(sizes, precision=precision),
-                )
-                for precision in _PRECISIONS
-            ]
-            # The tutorial's order of updates: the same work as it does.
-            steps.append(
-                dict(
-                    name="project, bfloat16, simultaneous",
-                    python=python,
-                    make="benchmarks.train_step_contenders:project",
-                    settings=dict(sizes, precision="bfloat16", update_order="simultaneous"),
-                )
+            contenders = rounds.alternate(
+                [*own, *tutorial, *pytorch], num_rounds=num_rounds, count=num_steps
             )
-            bounds = limits.contenders(
-                {stack: python}, torch_python, matrix_size=2048, copy_megabytes=256
-            )
-            names = [contender["name"] for contender in bounds]
-            measured = rounds.alternate(
-                [*steps, *tutorial, *pytorch, *bounds], num_rounds=num_rounds, count=num_steps
-            )
-            limit_results += [result for result in measured if result["name"] in names]
+            for item in contenders:
+                if "error" not in item:
+                    item["images_per_second"] = batch_size / item["seconds"]["median"]
             groups.append(
                 dict(
                     stack=stack,
                     batch_size=batch_size,
-                    contenders=[result for result in measured if result["name"] not in names],
+                    contenders=contenders,
+                    ratios=ratios(contenders),
                 )
             )
-    bounds = limits.summarize(limit_results)
-    for group in groups:
-        for result in group["contenders"]:
-            if "error" not in result:
-                result.update(_rates(result, bounds))
-        group["ratios"] = ratios(group["contenders"])
     return dict(
         benchmark="train_step",
+        machine=described,
         num_rounds=num_rounds,
         num_steps=num_steps,
-        limits=bounds,
         groups=groups,
         trials=trials,
     )
 
 
-def best_tutorial(stack: str, python: str, sizes: dict) -> tuple[list[dict], list[dict]]:
-    """Tries the tutorial's step as it is and compiled by XLA; returns as `best_pytorch`."""
-    rounds.say(f"Settings of the tutorial, batch {sizes['batch_size']}, {sizes['precision']}:")
-    contender = dict(
-        name=f"tutorial, {sizes['precision']}",
-        python=python,
-        make="benchmarks.train_step_contenders:tutorial",
-        settings=dict(sizes, is_compiled=False),
-    )
-    best, tried = _best(contender, [dict(), dict(is_compiled=True)], known=sizes)
-    return best, [dict(result, name=f"{result['name']}, {stack}") for result in tried]
-
-
-def best_pytorch(torch_python: str, sizes: dict) -> tuple[list[dict], list[dict]]:
-    """Tries the settings of the PyTorch peer in turn, each on top of the best before.
-
-    Returns:
-        Arguments of `Contender` for the best, or nothing if none works, and what
-        every trial took.
-    """
-    threads = len(available_cpus())
-    settings = dict(sizes, channels_last=True, adam="fused", is_compiled=False, threads=threads)
-    variations = [
-        dict(),
-        dict(channels_last=False),
-        dict(adam="foreach"),
-        dict(adam="plain"),
-        dict(is_compiled=True),
+def _project(python: str, sizes: dict, *, accumulate: int, without_onednn: bool) -> list[dict]:
+    """Returns arguments of `Contender` for this project's steps."""
+    if accumulate > 1:
+        sizes = dict(sizes, accumulate=accumulate)
+    steps = _in_both_precisions("project", python, sizes)
+    # The tutorial's order of updates: the same work as it does.
+    simultaneous = dict(steps[-1], name=f"{steps[-1]['name']}, simultaneous")
+    simultaneous["settings"] = dict(simultaneous["settings"], update_order="simultaneous")
+    plain = [
+        dict(step, name=f"{step['name']}, no oneDNN", environment=WITHOUT_ONEDNN) for step in steps
     ]
-    if threads >= 4:
-        # Where two logical cores share one, half of them are often faster.
-        variations.append(dict(threads=threads // 2))
-    rounds.say(f"Settings of PyTorch, batch {sizes['batch_size']}, {sizes['precision']}:")
-    contender = dict(
-        name=f"pytorch, {sizes['precision']}",
-        python=torch_python,
-        make="benchmarks.train_step_contenders:pytorch",
-        settings=settings,
-    )
-    return _best(contender, variations, known=sizes)
+    return [*steps, simultaneous, *(plain if without_onednn else [])]
 
 
-def _best(contender: dict, variations: list[dict], *, known: dict) -> tuple[list[dict], list[dict]]:
-    """Tries variations of a contender's settings in turn, each on top of the best before.
+def _in_both_precisions(kind: str, python: str, sizes: dict) -> list[dict]:
+    """Returns arguments of `Contender` for steps of one kind, see `makers`."""
+    return [
+        dict(
+            name=f"{kind}, {precision}",
+            python=python,
+            make=f"benchmarks.makers:{kind}_step",
+            settings=dict(sizes, precision=precision),
+        )
+        for precision in _PRECISIONS
+    ]
+
+
+def _best(contenders: list[dict], variations: list[dict], trials: list[dict]) -> list[dict]:
+    """Tries variations of the settings of contenders in turn, each on top of the best before.
 
     Args:
-        contender: Arguments of `Contender`.
-        variations: Of its settings.
-        known: Settings that all have, which the names leave out.
+        contenders: Arguments of `Contender`, each.
+        variations: Changes to their settings; the names tell them.
+        trials: Gets what each took.
 
     Returns:
-        The best, or nothing if none works, and what every trial took.
+        The best of each contender that works.
     """
-    tried, best, best_seconds = [], None, float("inf")
-    for variation in variations:
-        settings = dict((best or contender)["settings"], **variation)
-        texts = [f"{key}={value}" for key, value in settings.items() if key not in known]
-        candidate = dict(
-            contender, name=f"{contender['name']} ({', '.join(texts)})", settings=settings
-        )
-        (result,) = rounds.alternate([candidate], num_rounds=2, count=3)
-        tried.append(result)
-        if "error" not in result and result["seconds"]["median"] < best_seconds:
-            best, best_seconds = candidate, result["seconds"]["median"]
-    return [best] if best else [], tried
-
-
-def _rates(result: dict, bounds: dict) -> dict[str, float | None]:
-    """Returns what follows from the time of a step and the limits of the machine."""
-    settings, facts = result["settings"], result["facts"]
-    seconds = result["seconds"]["median"]
-    gflop = settings["batch_size"] * arithmetic.step_gflop(
-        crop_size=settings["crop_size"],
-        base_filters=settings["base_filters"],
-        fresh_logits=facts["fresh_logits"],
-    )
-    limit = limits.step_seconds(
-        bounds,
-        precision=settings["precision"],
-        gflop=gflop,
-        num_parameters=sum(facts["num_parameters"]),
-    )
-    return dict(
-        images_per_second=settings["batch_size"] / seconds,
-        gflop_per_image=gflop / settings["batch_size"],
-        gflop_per_second=gflop / seconds,
-        limit_seconds=limit,
-        share_of_limit=limit / seconds if limit else None,
-    )
+    found = []
+    for contender in contenders:
+        rounds.say(f"Settings of {contender['name']}:")
+        best, best_seconds = contender, float("inf")
+        for variation in variations:
+            settings = dict(best["settings"], **variation)
+            texts = [f"{x}={settings[x]}" for x in variations[0]]
+            name = f"{contender['name']} ({', '.join(texts)})"
+            candidate = dict(contender, name=name, settings=settings)
+            (result,) = rounds.alternate([candidate], num_rounds=2, count=3)
+            trials.append(result)
+            if "error" not in result and result["seconds"]["median"] < best_seconds:
+                best, best_seconds = candidate, result["seconds"]["median"]
+        if best is not contender:
+            found.append(best)
+    return found
 
 
 def ratios(contenders: list[dict]) -> dict[str, float]:
     """Returns images a second of this project's best as multiples of each peer's best.
 
     "float32 / tutorial" compares in float32 alone, "best / tutorial" whatever is best of
-    each. The order of updates that is not the default counts for itself alone:
-    "simultaneous / tutorial" compares it with the peer's best.
+    each. Variants of this project count for themselves: "simultaneous / tutorial" compares
+    the other order of updates with the peer's best.
     """
     best: dict[tuple[str, str], float] = {}
-    for result in contenders:
-        if "error" in result:
-            continue
-        settings = result["settings"]
-        kind = result["name"].split(",")[0]
-        if settings.get("update_order", "sequential") == "sequential":
-            scopes = ("best", settings["precision"])
-        else:
-            scopes = (settings["update_order"],)
-        for scope in scopes:
-            known = best.get((scope, kind), 0.0)
-            best[scope, kind] = max(known, result["images_per_second"])
-    peers = [(scope, kind, rate) for (scope, kind), rate in best.items() if kind != "project"]
-    peers += [("simultaneous", kind, rate) for scope, kind, rate in peers if scope == "best"]
-    return {
-        f"{scope} / {kind}": best[scope, "project"] / rate
-        for scope, kind, rate in peers
-        if (scope, "project") in best
-    }
+    for item in contenders:
+        if "error" not in item:
+            kind, precision, *variant = item["name"].partition(" (")[0].split(", ")
+            for scope in variant or ("best", precision):
+                known = best.get((scope, kind), 0.0)
+                best[scope, kind] = max(known, item["images_per_second"])
+    found = {}
+    for (scope, kind), rate in best.items():
+        if kind == "project":
+            for (peers_scope, peer), peers_rate in best.items():
+                # A variant has no like among the peers.
+                is_like = peers_scope == (scope if scope in ("best", *_PRECISIONS) else "best")
+                if peer != "project" and is_like:
+                    found[f"{scope} / {peer}"] = rate / peers_rate
+    return found
 
 
 def table(result: dict) -> str:
     """Returns the results as Markdown."""
-    bounds = result["limits"]
-    peaks = [
-        f"{results.number(bounds['gflop_per_second'][precision], 0)} GFLOP/s in {precision}"
-        for precision in _PRECISIONS
-    ]
-    parts = [
-        f"Best product of matrices: {', '.join(peaks)}; copying moves "
-        f"{results.number(bounds['copy_gigabytes_per_second'], 1)} GB/s."
-    ]
+    columns = {
+        "s a step": lambda item: results.spread(item["seconds"], 3),
+        "images/s": lambda item: results.number(item["images_per_second"], 2),
+        "s to the first": lambda item: results.number(item["seconds_to_first"], 1),
+        "GB": lambda item: results.number(item["peak_resident_gigabytes"], 2),
+    }
+    parts = []
     for group in result["groups"]:
-        rows = []
-        for item in group["contenders"]:
-            if "error" in item:
-                rows.append([item["name"], f"failed: {item['error']}", *[""] * 5])
-                continue
-            rows.append(
-                [
-                    item["name"],
-                    results.spread(item["seconds"], 3),
-                    results.number(item["images_per_second"], 2),
-                    results.number(item["gflop_per_second"], 0),
-                    results.number(item["limit_seconds"], 2),
-                    results.percent(item["share_of_limit"]),
-                    results.number(item["peak_resident_gigabytes"], 2),
-                ]
-            )
-        heads = ["contender", "s a step", "images/s", "GFLOP/s", "limit, s", "of limit", "GB"]
         parts.append(f"**Batch {group['batch_size']}, {group['stack']}**")
-        parts.append(results.markdown_table(heads, rows))
+        parts.append(results.contenders_table(group["contenders"], columns))
         multiples = [f"{name} {value:.2f}x" for name, value in group["ratios"].items()]
         if multiples:
             parts.append(f"This project's images a second: {'; '.join(multiples)}.")
+    tried = {
+        "batch": lambda item: str(item["settings"]["batch_size"]),
+        "s a step": lambda item: results.spread(item["seconds"], 3),
+    }
+    parts.append("Settings that the peers were tried with:")
+    parts.append(results.contenders_table(result["trials"], tried))
     return "\n\n".join(parts)
-
-
-def trials_table(trials: list[dict]) -> str:
-    """Returns what each setting of the peers took, as Markdown."""
-    rows = [
-        [
-            item["name"],
-            str(item["settings"]["batch_size"]),
-            f"failed: {item['error']}" if "error" in item else results.spread(item["seconds"], 3),
-        ]
-        for item in trials
-    ]
-    return results.markdown_table(["setting", "batch", "s a step"], rows)
 
 
 if __name__ == "__main__":

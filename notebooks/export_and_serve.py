@@ -59,7 +59,7 @@ Set `MODEL` to one of these:
 
 # %% cellView="form" tags=["parameters"]
 MODEL = "demo_savedmodel.zip"  # @param ["demo_savedmodel.zip", "/content/drive/MyDrive/pix2pix/demo", "runs/demo"] {allow-input: true}
-# @markdown Of a run folder: `best` by the measure of the training, `newest`, or a step that is kept.
+# @markdown Checkpoint of a run folder: `best` by the run's own measure, `newest`, or a step that is kept.
 CHECKPOINT = "newest"  # @param ["newest", "best"] {allow-input: true}
 OUTPUT = "exported"  # @param {type: "string"}
 # @markdown Pairs to show, and to calibrate `int8` with: a name or a folder, and the folder of published
@@ -157,10 +157,10 @@ config = dataclasses.replace(
 try:
     (example,) = examples.held_out(config, limit=1)
 except InputError as error:
-    print(f"The input is a drawn scene, not of the training's set, which is not available: {error}")
+    print(f"The input is a drawn scene, since the training's data set is not here: {error}")
     example = examples.drawn(config)
 image = example.source.numpy()
-noise = translator.draw_noise(config, *config.crop_shape, entropy=[0])[None]
+noise = translator.draw_noise(model.block, *config.crop_shape, entropy=[0])[None]
 served = model.translate_with_noise(image, noise)
 one_draw = model.translate(image)
 pictures = {"input": example.source_picture[0]}
@@ -228,7 +228,7 @@ the run folder.
 # %%
 folder = output / f"tfjs_{TFJS}"
 if folder.exists():
-    shutil.rmtree(folder)  # Of an earlier run of this cell.
+    shutil.rmtree(folder)  # From an earlier run of this cell.
 tfjs.convert(version, folder, quantize=TFJS, size=config.crop_shape)
 num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 print(

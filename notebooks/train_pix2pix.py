@@ -66,12 +66,12 @@ checkpoints go to Drive's bin, which counts towards your storage, so empty it no
 DATASET = "demo"  # @param ["demo", "facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day"] {allow-input: true}
 # @markdown Which side is the input? `auto` is the paper's task, and A to B for your own pairs.
 DIRECTION = "auto"  # @param ["auto", "AtoB", "BtoA"]
-# @markdown 0 steps: a number that suits the data set. You can raise it later and go on.
+# @markdown 0 steps: a number that suits the data set. You can raise it later and resume.
 NUM_STEPS = 0  # @param {type: "integer"}
 RUNS = "runs"  # @param ["runs", "/content/drive/MyDrive/pix2pix"] {allow-input: true}
 # @markdown Another name starts another run. Empty: named after the data set.
 RUN_NAME = ""  # @param {type: "string"}
-# @markdown Images to translate in the end: `held-out`, `upload`, or the path of an image or folder.
+# @markdown Images to translate at the end: `held-out`, `upload`, or the path of an image or folder.
 IMAGES = "held-out"  # @param ["held-out", "upload"] {allow-input: true}
 NUM_SAMPLES = 3  # @param {type: "integer"}
 # @markdown Any other setting by its name, such as `{"crop_size": 128, "lambda_l1": 50}`.
@@ -96,8 +96,6 @@ import subprocess
 import sys
 
 from IPython.display import Image, display
-
-from pix2pix_tf import run_folder
 
 try:
     from google.colab import drive, files
@@ -125,7 +123,7 @@ if importlib.util.find_spec("pix2pix_tf") is None:
 
 import tensorflow as tf
 
-from pix2pix_tf import serving, translate
+from pix2pix_tf import grids, run_folder, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import examples, images, registry
 from pix2pix_tf.files import write_atomically
@@ -196,8 +194,8 @@ Each grid shows input, output and target: before training, halfway through, and 
 """
 
 # %%
-grids = list(run_folder.list_sample_grids(workdir).values())
-for path in dict.fromkeys([grids[0], grids[len(grids) // 2], grids[-1]]):
+paths = list(run_folder.list_sample_grids(workdir).values())
+for path in dict.fromkeys([paths[0], paths[len(paths) // 2], paths[-1]]):
     print(path.stem)
     display(Image(filename=str(path)))
 

@@ -11,27 +11,9 @@ import time
 def steady(settings: dict):
     """Takes `settings["seconds"]`, each number once around; the first is the warm-up's."""
     times = iter(settings["seconds"] * 1000)
-    return lambda count: [next(times) for _ in range(count)], dict(pid=os.getpid(), gflop=10.0)
-
-
-def noting(settings: dict):
-    """Writes a line when it starts and stops to work."""
-
-    def work(count):
-        for text in ("starts", "stops"):
-            with open(settings["path"], "a", encoding="utf-8") as file:
-                file.write(f"{settings['letter']} {text} {count}\n")
-            time.sleep(0.02)
-        return [1.0] * count
-
-    return work, {}
-
-
-def chatty(settings: dict):
-    """Writes to stdout, which must not be taken for an answer."""
-    print('{"seconds": [0.0]}', flush=True)
-    os.write(1, b"more\n")
-    return lambda count: [2.0] * count, {}
+    print("not an answer", flush=True)
+    os.write(1, b"nor this\n")
+    return lambda count: [next(times) for _ in range(count)], {}
 
 
 def unable(settings: dict):
@@ -41,10 +23,11 @@ def unable(settings: dict):
 
 def dying(settings: dict):
     """Works once, then ends in the middle of its first turn."""
-    turns = iter([None])
+    turns = []
 
     def work(count):
-        if next(turns, "later") == "later":
+        turns.append(count)
+        if len(turns) > 1:
             print("out of luck", file=sys.stderr, flush=True)
             os._exit(9)
         return [1.0] * count
@@ -60,6 +43,8 @@ def silent(settings: dict):
 class InProcess:
     """Stands for `contenders.Contender`, without a process."""
 
+    log: list[tuple[str, int]] = []  # The name and the count of each work.
+
     def __init__(self, name, python, make, settings, **unused):
         self.name, self.settings = name, settings
         self.seconds_to_ready, self.peak_resident_bytes = 1.0, 10**9
@@ -68,14 +53,11 @@ class InProcess:
     def wait_until_ready(self):
         module, function = self._make.split(":")
         self._work, self.facts = getattr(importlib.import_module(module), function)(self.settings)
-        self._work(1)
-        return self
+        self.work(1)
 
-    def ask(self, count):
-        self._count = count
-
-    def answer(self):
-        return self._work(self._count)
+    def work(self, count):
+        self.log.append((self.name, count))
+        return self._work(count)
 
     def close(self):
-        self._work = None
+        pass

@@ -22,7 +22,6 @@ import venv
 import zipfile
 from unittest import mock
 
-import ipykernel.kernelspec
 import IPython.display
 import jupytext
 import keras
@@ -38,14 +37,13 @@ from export import tfjs, tflite
 from pix2pix_tf import grids
 from pix2pix_tf.data import pairs, registry
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.training import loop, reports
+from pix2pix_tf.training import loop
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _FOLDER = _REPOSITORY / "notebooks"
 _SOURCES = sorted(_FOLDER.glob("*.py"))
 _TRAIN = _FOLDER / "train_pix2pix.py"
 _EXPORT = _FOLDER / "export_and_serve.py"
-_KERNEL = "this_python"
 _CELL_SECONDS = 300
 _GENERATE = "make notebook  (jupytext --to ipynb --update notebooks/*.py)"
 
@@ -65,21 +63,8 @@ _TINY = dict(
 slow_on_classic = pytest.mark.slow if keras.__version__.startswith("2.") else lambda test: test
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory):
-    """Makes `_KERNEL` a kernel of the Python that runs the tests, and of this checkout."""
-    folder = tmp_path_factory.mktemp("jupyter")
-    ipykernel.kernelspec.write_kernel_spec(str(folder / "kernels" / _KERNEL))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", str(folder))
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
-        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
-        patch.setenv("PYTHONPATH", str(_REPOSITORY), prepend=os.pathsep)
-        yield folder
-
-
-def run_notebook(source: pathlib.Path, folder: pathlib.Path, *, parameters: str):
-    """Returns the executed notebook.
+def run_notebook(source: pathlib.Path, folder: pathlib.Path, *, parameters: str) -> str:
+    """Returns all that a notebook prints in a kernel.
 
     Args:
         source: The `.py` beside it.
@@ -90,18 +75,9 @@ def run_notebook(source: pathlib.Path, folder: pathlib.Path, *, parameters: str)
     cells = notebook.cells
     position = next(n for n, x in enumerate(cells) if "parameters" in x.metadata.get("tags", []))
     cells.insert(position + 1, nbformat.v4.new_code_cell(parameters))
-    client = nbclient.NotebookClient(
-        notebook,
-        kernel_name=_KERNEL,
-        timeout=_CELL_SECONDS,
-        resources={"metadata": {"path": str(folder)}},
-    )
-    return client.execute()
-
-
-def texts(notebook) -> str:
-    """Returns all that was printed."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    place = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(notebook, timeout=_CELL_SECONDS, resources=place).execute()
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return "".join(output["text"] for output in outputs if output.output_type == "stream")
 
 
@@ -165,14 +141,10 @@ def executed(tmp_path_factory):
 
 
 class TestRun:
-    def test_trains(self, executed):
-        workdir = executed.folder / "runs" / "demo"
-        assert json.loads((workdir / "config.json").read_text())["dataset"] == "demo"
-        records = [json.loads(x) for x in (workdir / "metrics.jsonl").read_text().splitlines()]
-        assert [record["step"] for record in records] == [1, 2, 3, 4]
+    def test_trains_and_shows(self, executed):
+        records = (executed.folder / "runs" / "demo" / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(record)["step"] for record in records] == [1, 2, 3, 4]
         assert "AtoB, 4 steps of 1" in executed.text
-
-    def test_shows_grids_losses_and_translations(self, executed):
         # Grids of steps 0, 2 and 4; losses; four held-out pairs; the export.
         shown = shown_by(executed.display)
         assert len(shown) == 3 + 1 + 4 + 1
@@ -186,21 +158,16 @@ class TestRun:
             second = first.with_name(first.name.replace("_1.png", "_2.png"))
             assert first.read_bytes() != second.read_bytes()
 
-    def test_exports(self, executed):
-        version = executed.folder / "runs" / "demo_savedmodel" / "1"
-        card = json.loads((version / "assets.extra" / "model_card.json").read_text())
-        assert set(card["signatures"]) == {"serving_default", "with_noise", "encoded"}
+    def test_exports_and_makes_an_archive(self, executed):
         assert "signatures encoded, serving_default, with_noise." in executed.text
         (difference,) = re.findall(r"the run differ by (\S+) at most", executed.text)
         assert float(difference) < 1e-5
-
-    def test_makes_an_archive_of_the_export(self, executed):
         with zipfile.ZipFile(executed.folder / "runs" / "demo_savedmodel.zip") as archive:
             assert archive.testzip() is None
             assert "demo_savedmodel/1/saved_model.pb" in archive.namelist()
             assert "demo_savedmodel/1/variables/variables.index" in archive.namelist()
 
-    def test_goes_on_when_run_again_uploads_and_downloads_in_colab(
+    def test_resumes_when_run_again_uploads_and_downloads_in_colab(
         self, executed, colab, stubs, tmp_path, monkeypatch
     ):
         shutil.copytree(executed.folder / "runs", tmp_path / "runs")
@@ -208,16 +175,14 @@ class TestRun:
         translated = tmp_path / "runs" / "demo" / "translations"
         shutil.copy(next(translated.glob("*.png")), "mine.png")
         colab.files.upload.return_value = {"mine.png": pathlib.Path("mine.png").read_bytes()}
-        with mock.patch.object(loop, "train") as train:  # Which has tests of going on.
+        with mock.patch.object(loop, "train") as train:  # Which has tests of resuming.
             names = run_cells(None, SETTINGS={**_TINY, "num_steps": 5}, IMAGES="upload")
         train.assert_called_once_with(names["config"], pathlib.Path("runs/demo"))
         assert names["config"].num_steps == 5
         made = sorted(path.name for path in translated.glob("mine_*"))
         assert made == ["mine_1.png", "mine_2.png", "mine_3.png"]
-        archive = tmp_path / "runs" / "demo_savedmodel.zip"
         (downloaded,) = colab.files.download.call_args.args
-        assert pathlib.Path(downloaded).resolve() == archive.resolve()
-        with zipfile.ZipFile(archive) as content:
+        with zipfile.ZipFile(downloaded) as content:
             assert {name.split("/")[1] for name in content.namelist()} == {"2"}
 
 
@@ -238,17 +203,16 @@ class TestSettings:
         assert (names["config"].dataset, names["config"].precision) == (pairs.DEMO, "auto")
         assert names["workdir"] == pathlib.Path("runs/demo")
 
-    @pytest.mark.parametrize("name", registry.PUBLISHED)
-    def test_takes_the_direction_of_the_paper(self, name):
-        config = run_cells(self.PRESET, DATASET=name)["config"]
-        assert config.direction == registry.PUBLISHED[name].direction
-        assert run_cells(self.PRESET, DATASET=name, DIRECTION="AtoB")["config"].direction == "AtoB"
+    def test_takes_the_direction_of_the_paper(self):
+        config = run_cells(self.PRESET, DATASET="facades")["config"]
+        assert config.direction == registry.PUBLISHED["facades"].direction == "BtoA"
+        config = run_cells(self.PRESET, DATASET="facades", DIRECTION="AtoB")["config"]
+        assert config.direction == "AtoB"
 
     def test_takes_a_folder_and_names_the_run_after_it(self):
         names = run_cells(self.PRESET, DATASET="/data/my_pairs", NUM_STEPS=7, RUNS="kept")
         assert (names["config"].dataset, names["config"].num_steps) == ("/data/my_pairs", 7)
         assert names["workdir"] == pathlib.Path("kept/my_pairs")
-        assert run_cells(self.PRESET, RUN_NAME="second")["workdir"] == pathlib.Path("runs/second")
 
     def test_other_settings_win_and_are_checked(self):
         assert run_cells(self.PRESET, SETTINGS={"batch_size": 8})["config"].batch_size == 8
@@ -274,15 +238,9 @@ class TestSettings:
         (command,) = pip.call_args.args
         assert command[:4] == [sys.executable, "-m", "pip", "install"]
         assert command[-2:] == ["--no-deps", self.ADDRESS]
-        monkeypatch.delitem(sys.modules, "google.colab")
-        with pytest.raises(RuntimeError, match="no such address"):
-            run_cells(self.SETUP, REPOSITORY=self.ADDRESS)
-        assert "--no-deps" not in pip.call_args.args[0]
-
-    def test_says_how_to_get_the_zip_that_is_not_there(self, pip):
-        for parameters in ({}, {"REPOSITORY": "some.zip"}):
-            with pytest.raises(FileNotFoundError, match=r"'.*\.zip'.*git archive"):
-                run_cells(self.SETUP, **parameters)
+        pip.reset_mock()
+        with pytest.raises(FileNotFoundError, match=r"'some\.zip'.*git archive"):
+            run_cells(self.SETUP, REPOSITORY="some.zip")
         pip.assert_not_called()
 
     def test_form_offers_every_data_set_and_each_has_a_preset(self):
@@ -299,7 +257,7 @@ def test_installs_a_zip_by_git_archive(tmp_path):
     parts = {re.search(r"^if importlib.*?invalidate", code, re.M | re.S)[0] for code in installs}
     assert len(parts) == 1  # The other notebook's cell is the same, and not tried again.
     if not (_REPOSITORY / ".git").exists():
-        pytest.skip("this copy of the project is no checkout of git")
+        pytest.skip("this copy of the project is not a checkout of git")
     archive = tmp_path / "pix2pix_tf.zip"
     command = ["git", "archive", "--format=zip", "-o", archive, "HEAD"]
     subprocess.run(command, cwd=_REPOSITORY, check=True)
@@ -340,31 +298,17 @@ def test_installs_a_zip_by_git_archive(tmp_path):
 
 
 @slow_on_classic
-def test_both_run_in_a_kernel(kernel, tmp_path):
+def test_both_run_in_a_kernel(tmp_path, monkeypatch):
     """With real networks; the second takes the first one's zip to every form."""
-    parameters = f"SETTINGS = {_TINY}\nNUM_SAMPLES = 2\nimport sys; print(sys.executable)"
-    text = texts(run_notebook(_TRAIN, tmp_path, parameters=parameters))
-    assert text.splitlines()[0] == sys.executable
+    monkeypatch.setenv("PYTHONPATH", str(_REPOSITORY), prepend=os.pathsep)
+    text = run_notebook(_TRAIN, tmp_path, parameters=f"SETTINGS = {_TINY}\nNUM_SAMPLES = 2")
     assert float(re.search(r"the run differ by (\S+) at most", text)[1]) < 1e-5
     shutil.copy(tmp_path / "runs" / "demo_savedmodel.zip", tmp_path)
-    text = texts(run_notebook(_EXPORT, tmp_path, parameters='TFLITE = "none"'))
+    text = run_notebook(_EXPORT, tmp_path, parameters='TFLITE = "none"')
     assert float(re.search(r"Differs from the SavedModel by (\S+) at most", text)[1]) < 1e-4
     with zipfile.ZipFile(tmp_path / "exported.zip") as archive:
         names = set(archive.namelist())
     assert {"saved_model/1/saved_model.pb", "none.tflite", "answer.png"} <= names
-
-
-def test_colorization_is_shown_as_photos(stubs, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    colorizes = dict(color_space="lab", input_channels=1, output_channels=2, num_steps=1)
-    with mock.patch.object(reports, "row_as_png", wraps=grids.row_as_png) as row_as_png:
-        names = run_cells("difference =", SETTINGS={**_TINY, **colorizes}, NUM_SAMPLES=1)
-    shown = [call.args[0] for call in row_as_png.call_args_list]
-    titles = [*4 * [["input", "target", "sample 1"]], ["input", "served", "served again"]]
-    assert [list(pictures) for pictures in shown] == titles
-    for pictures in shown:
-        assert {picture.shape for picture in pictures.values()} == {(32, 32, 3)}
-    assert len(list(names["translations"].glob("*_1.png"))) == 4
 
 
 class TestExport:
@@ -378,37 +322,22 @@ class TestExport:
         """Runs its first cells, or all, in this process; returns all variables."""
         return run_cells(until, source=_EXPORT, **{"MODEL": "runs/demo", **parameters})
 
-    def test_takes_a_model_to_every_form(self, tmp_path, capsys):
-        def convert_tflite(version, path, **options):
-            path.write_bytes(b"tflite")
-
-        def convert_tfjs(version, folder, **options):
-            (folder / "with_noise").mkdir(parents=True)
-            (folder / "with_noise" / "model.json").touch()
-
+    def test_takes_a_model_to_every_form(self, tmp_path):
         earlier = tmp_path / "forms" / "saved_model" / "1"
         earlier.mkdir(parents=True)
         (earlier / "saved_model.pb").touch()
-        (tmp_path / "forms" / "none.tflite").touch()
-        with contextlib.ExitStack() as stack:
-            to_tflite, to_tfjs, phone, display = (
-                stack.enter_context(mock.patch.object(target, name, side_effect=effect))
-                for target, name, effect in (
-                    (tflite, "convert", convert_tflite),
-                    (tfjs, "convert", convert_tfjs),
-                    (tflite, "LiteRtModel", None),
-                    (IPython.display, "display", None),
-                )
-            )
-            phone().run.return_value = dict(output=np.full((1, 32, 32, 3), 4.0, np.float32))
-            names = self.run(
-                None,
-                MODEL=str(tiny_runs.shared_version().parent),
-                OUTPUT="forms",
-                TFLITE="int8",
-                DATASET="demo",
-                DATA_DIR="there",
-            )
+        with (
+            mock.patch.object(tflite, "convert") as to_tflite,
+            mock.patch.object(tfjs, "convert") as to_tfjs,
+            mock.patch.object(tflite, "LiteRtModel") as phone,
+            mock.patch.object(IPython.display, "display") as display,
+        ):
+            to_tflite.side_effect = lambda version, path, **options: path.touch()
+            to_tfjs.side_effect = lambda version, folder, **options: folder.mkdir()
+            phone().run.return_value = dict(output=np.zeros((1, 32, 32, 3), np.float32))
+            model = str(tiny_runs.shared_version().parent)
+            data = dict(DATASET="demo", DATA_DIR="there")
+            names = self.run(None, MODEL=model, OUTPUT="forms", TFLITE="int8", **data)
         version, size = pathlib.Path("forms/saved_model/2"), (32, 32)
         to_tflite.assert_called_once_with(
             *(version, pathlib.Path("forms/int8.tflite")),
@@ -419,19 +348,11 @@ class TestExport:
         )
         given = phone().run.call_args.kwargs
         assert (given["image"].shape, given["z"].shape) == ((1, 32, 32, 3), names["noise"].shape)
-        difference = re.search(
-            r"Differs from the SavedModel by (\S+) at most", capsys.readouterr().out
-        )
-        assert float(difference[1]) == pytest.approx(4.0 - names["served"].min(), rel=0.05)
         assert len(shown_by(display)) == 3
         with zipfile.ZipFile(tmp_path / "forms.zip") as archive:
-            assert archive.testzip() is None
             packed = archive.namelist()
-        made = ("saved_model/2/saved_model.pb", "int8.tflite", "answer.png")
-        for name in (*made, "tfjs_float16/with_noise/model.json"):
-            assert name in packed
-        assert any(name.startswith("saved_model/2/variables/variables.data") for name in packed)
-        assert not any(name.startswith(("saved_model/1", "none")) for name in packed)
+        assert {"saved_model/2/saved_model.pb", "int8.tflite", "answer.png"} <= set(packed)
+        assert not any(name.startswith("saved_model/1") for name in packed)
 
     @pytest.mark.parametrize(
         ("settings", "channels", "shown"),
@@ -446,7 +367,7 @@ class TestExport:
         self, settings, channels, shown, stubs, tmp_path, capsys
     ):
         tiny_runs.write_run(tmp_path / "runs" / "demo", dataset="/not/here", **settings)
-        with mock.patch.object(reports, "row_as_png", wraps=grids.row_as_png) as row_as_png:
+        with mock.patch.object(grids, "row_as_png", wraps=grids.row_as_png) as row_as_png:
             names = self.run("translate_encoded(")
         assert "drawn scene" in capsys.readouterr().out  # Since the pairs are not here.
         assert names["image"].shape[-1] == channels
@@ -459,9 +380,7 @@ class TestExport:
         shutil.copy(executed.folder / "runs" / "demo_savedmodel.zip", tmp_path)
         names = self.run("served =", MODEL="demo_savedmodel.zip")
         assert names["version"] == pathlib.Path("exported/saved_model/1")
-        card = json.loads((names["version"] / "assets.extra" / "model_card.json").read_text())
-        assert card["step"] == 4
-        assert names["served"].shape == (1, 32, 32, 3)
+        assert names["model"].step == 4
 
     def test_default_is_the_zip_of_the_defaults_of_the_other_notebook(self):
         names = run_cells(TestSettings.PRESET)
@@ -488,11 +407,10 @@ class TestSource:
     def test_notebook_is_valid_and_has_no_outputs(self, path):
         notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=nbformat.NO_CONVERT)
         nbformat.validate(notebook)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                # Generating it keeps outputs, as it keeps all that is not in the source.
-                kept = cell.outputs or cell.execution_count
-                assert not kept, f"Saved after a run. Restore it with git, then run: {_GENERATE}"
+        # Generating it keeps outputs, as it keeps all that is not in the source.
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        kept = [cell for cell in cells if cell.outputs or cell.execution_count]
+        assert not kept, f"Saved after a run. Restore it with git, then run: {_GENERATE}"
 
     def test_opens_in_colab_with_a_gpu_where_it_trains(self, path):
         notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=4)

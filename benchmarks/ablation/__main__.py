@@ -9,13 +9,14 @@ the last checkpoint counts, never a chosen one. What is done is not done again: 
 command resumes after a stop.
 
 Writes `ablation.json`, `ablation.md`, `ablation.html` and a picture for each grid, with
-the paper's claims held against the numbers; anew after each run, so a report of what
-there is so far is always there.
+the paper's claims compared with the numbers; anew after each run, so that there is always a
+report of what is done.
 """
 
 from __future__ import annotations
 
 import pathlib
+import re
 import shlex
 import sys
 
@@ -26,15 +27,16 @@ from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 
+# All are compared at their last step: by L1, the best checkpoint of GAN alone means nothing.
+_DEFAULTS = dict(best_metric="none", keep_checkpoints=1)
 _OF_EVALUATION = ("segmenter", "class_maps", "feature_weights")
 
 
 def define_flags() -> None:
     """Defines the flags of this command: those of training, and its own."""
     commands.define_flags(TrainConfig, leave_out=grids.DECIDED)
-    # All are compared at their last step: by L1, the best checkpoint of GAN alone means nothing.
-    flags.FLAGS.set_default("best_metric", "none")
-    flags.FLAGS.set_default("keep_checkpoints", 1)
+    for name, value in _DEFAULTS.items():
+        flags.FLAGS.set_default(name, value)
     flags.DEFINE_string("output", None, "Folder of the ablation; made if needed.", required=True)
     flags.DEFINE_multi_enum(
         "grids", list(grids.GRIDS), list(grids.GRIDS), "Which comparisons; all unless named."
@@ -52,80 +54,52 @@ def define_flags() -> None:
 def main(unused_arguments: list[str]) -> None:
     """Trains, evaluates and reports as the flags say."""
     options = flags.FLAGS
-    base = commands.config_from_flags(TrainConfig)
+    base = commands.config_from_flags(TrainConfig, preset=_DEFAULTS)
     output = pathlib.Path(options.output)
     planned = grids.list_runs(options.grids, base, _read_seeds(options.seeds), output)
     from benchmarks.ablation import report, runs
 
     for run in planned:
         runs.check_folder(run)
-    arguments = [f"--samples={report.NUM_SAMPLES}"]
-    arguments += [
-        f"--{name}={options[name].value}" for name in _OF_EVALUATION if options[name].value
-    ]
-    digests = _check_evaluation(planned[0].config)
+    _check_evaluation(planned[0].config)
     files.make_output_folder(output)
+    settings = {name: options[name].value for name in _OF_EVALUATION if options[name].value}
     outcomes, text = [], ""
     for number, run in enumerate(planned, start=1):
         print(f"[{number}/{len(planned)}] {run.name}", flush=True)
         runs.train(run)
-        runs.evaluate(run, arguments, digests=digests)
+        runs.evaluate(run, dict(settings, samples=report.NUM_SAMPLES))
         outcomes.append(runs.read_outcome(run))
         text = report.write(outcomes, output, wanted=options.grids, command=_command_line())
     print(f"{text}\nOpen '{output / report.PAGE}' for the pictures.")
 
 
-def _check_evaluation(config: TrainConfig) -> dict[str, str]:
-    """Opens what the evaluations need, so that a wrong flag is not found after hours of training.
-
-    Returns:
-        SHA-256 of the files that the scores depend on, by flag.
-    """
+def _check_evaluation(config: TrainConfig) -> None:
+    """Opens what the evaluations need, so that a wrong flag is not found after hours."""
     from pix2pix_tf.data import pairs
     from pix2pix_tf.evaluation import reference
-    from pix2pix_tf.evaluation.fcn_score import segmenter
 
-    options = flags.FLAGS
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
     reference.open_reference(
         config,
         split=split or "test",  # Which is refused, naming what there is.
         size=config.crop_size,
-        **{name: options[name].value for name in _OF_EVALUATION},
+        **{name: flags.FLAGS[name].value for name in _OF_EVALUATION},
     )
-    judges = dict(
-        segmenter=pathlib.Path(options.segmenter, segmenter.WEIGHTS),
-        feature_weights=pathlib.Path(options.feature_weights),
-    )
-    return {
-        name: files.sha256(path)
-        for name, path in judges.items()
-        if options[name].value and path.is_file()
-    }
 
 
 def _command_line() -> str:
     """Returns the command for the record; of absolute paths the last part alone."""
-    words = ["python", "-m", "benchmarks.ablation"]
-    for argument in sys.argv[1:]:
-        name, sign, value = argument.partition("=")
-        path = pathlib.PurePath(value if sign else name)
-        if path.is_absolute():
-            argument = f"{name}={path.name}" if sign else path.name
-        words.append(argument)
-    return shlex.join(words)
+    words = [re.sub("(^|=)/.*/(?=.)", r"\1", argument) for argument in sys.argv[1:]]
+    return shlex.join(["python", "-m", "benchmarks.ablation", *words])
 
 
 def _read_seeds(texts: list[str]) -> list[int]:
-    try:
-        seeds = [int(text) for text in texts]
-    except ValueError:
+    if not texts or len(set(texts)) < len(texts) or not all(text.isdecimal() for text in texts):
         raise InputError(
-            f"seeds is {','.join(texts)!r}. Write whole numbers with commas, as 0,1."
-        ) from None
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds is {','.join(texts)!r}. Give at least one, each once.")
-    return seeds
+            f"--seeds is '{','.join(texts)}'. Write different whole numbers with commas, as 0,1."
+        )
+    return list(map(int, texts))
 
 
 if __name__ == "__main__":

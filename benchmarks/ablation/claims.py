@@ -1,4 +1,4 @@
-"""The paper's findings, each held against the numbers, with no choice left to the writer.
+"""The paper's findings, each compared with the numbers, with no choice left to the writer.
 
 A claim is a list of comparisons, "this variant has more of a measure than that one". With
 every seed there is, a comparison holds, fails, or is undecided: the difference is no larger
@@ -9,6 +9,7 @@ follows from the counts, and every claim is listed, measured or not.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 # variant -> seed -> measure -> value.
 Measures = dict[str, dict[int, dict[str, float]]]
@@ -40,36 +41,22 @@ PAPER_GENERATORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """That `more` has more of each measure than `less`; both are variants.
-
-    Attributes:
-        more: Key of `grids.VARIANTS`.
-        less: Another.
-        measures: Scores of `evaluation.json`, and the axes of colour.
-        may_tie: Whether as much is enough.
-    """
+    """That the variant `more` has more of each score in `measures` than the variant `less`."""
 
     more: str
     less: str
     measures: tuple[str, ...]
-    may_tie: bool = False
+    may_tie: bool = False  # Whether as much is enough.
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A finding of the paper.
-
-    Attributes:
-        text: The finding, in words.
-        source: Where the paper has it.
-        comparisons: What it means in numbers.
-        note: What the numbers cannot tell; may be empty.
-    """
+    """A finding of the paper, where the paper has it, and what it means in numbers."""
 
     text: str
     source: str
     comparisons: tuple[Comparison, ...]
-    note: str = ""
+    note: str = ""  # What the numbers cannot tell.
 
 
 CLAIMS = (
@@ -96,11 +83,7 @@ CLAIMS = (
             Comparison("l1_cgan", "receptive_field_286", FCN_SCORE),
         ),
     ),
-    Claim(
-        "cGAN scores above GAN: a discriminator that sees the input makes the output follow it",
-        "section 4.2, table 1",
-        (Comparison("cgan", "gan", FCN_SCORE),),
-    ),
+    Claim("cGAN scores above GAN", "section 4.2, table 1", (Comparison("cgan", "gan", FCN_SCORE),)),
     Claim(
         "GAN alone collapses: its outputs of different inputs are more alike than those of cGAN "
         "and of L1+cGAN",
@@ -116,7 +99,7 @@ CLAIMS = (
         "L1 alone is blurrier than L1+cGAN",
         "section 4.2, figure 4",
         (Comparison("l1_cgan", "l1", ("sharpness",)),),
-        note="Fine detail may be a grid as well as a window frame: see the curves.",
+        note="Fine detail may be a grid as well as a window frame: see the pictures.",
     ),
     Claim(
         "L1+cGAN and cGAN bring back colour that L1 alone loses",
@@ -134,8 +117,20 @@ def judge(claim: Claim, measures: Measures) -> dict:
     measured" if a variant was not run or a measure not taken: a part of the
     comparisons gives no verdict.
     """
-    missing = _missing(claim, measures)
-    found = [] if missing else _compare_all(claim, measures)
+    missing, found = [], []
+    for comparison in claim.comparisons:
+        by_seed = [measures.get(variant, {}) for variant in (comparison.more, comparison.less)]
+        seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
+        if not seeds:
+            missing.append(f"no seed of both {comparison.more} and {comparison.less}")
+        for seed, measure in itertools.product(seeds, comparison.measures):
+            values = [scores[seed].get(measure) for scores in by_seed]
+            if None in values:
+                missing.append(
+                    f"no {measure} of {comparison.more} or {comparison.less}, seed {seed}"
+                )
+            else:
+                found.append(_compare(comparison, seed, measure, values, measures))
     counts = {
         outcome: sum(one["outcome"] == outcome for one in found)
         for outcome in (HOLDS, FAILS, UNDECIDED)
@@ -155,90 +150,44 @@ def judge(claim: Claim, measures: Measures) -> dict:
         verdict=verdict,
         missing=missing,
         counts=counts,
-        comparisons=found,
+        comparisons=[] if missing else found,
     )
 
 
-def _missing(claim: Claim, measures: Measures) -> list[str]:
-    """Returns the variants and the measures that a claim lacks, in words."""
-    missing = []
-    for comparison in claim.comparisons:
-        sides = (comparison.more, comparison.less)
-        for variant in sides:
-            if not measures.get(variant):
-                missing.append(f"no run of {variant}")
-            for seed, scores in measures.get(variant, {}).items():
-                missing += [
-                    f"no {name} of {variant}, seed {seed}"
-                    for name in comparison.measures
-                    if name not in scores
-                ]
-        if not missing and not _common_seeds(comparison, measures):
-            missing.append(f"no seed that {sides[0]} and {sides[1]} share")
-    return list(dict.fromkeys(missing))
-
-
-def _common_seeds(comparison: Comparison, measures: Measures) -> list[int]:
-    return sorted(measures[comparison.more].keys() & measures[comparison.less].keys())
-
-
-def _compare_all(claim: Claim, measures: Measures) -> list[dict]:
-    found = []
-    for comparison in claim.comparisons:
-        for seed in _common_seeds(comparison, measures):
-            for measure in comparison.measures:
-                more, less = (
-                    measures[variant][seed][measure]
-                    for variant in (comparison.more, comparison.less)
-                )
-                chance = _chance(comparison, measure, measures)
-                if comparison.may_tie and more >= less:
-                    outcome = HOLDS
-                elif abs(more - less) <= (chance or 0.0):
-                    outcome = UNDECIDED
-                else:
-                    outcome = HOLDS if more > less else FAILS
-                found.append(
-                    dict(
-                        more=comparison.more,
-                        less=comparison.less,
-                        may_tie=comparison.may_tie,
-                        seed=seed,
-                        measure=measure,
-                        values=[more, less],
-                        chance=chance,
-                        outcome=outcome,
-                    )
-                )
-    return found
-
-
-def _chance(comparison: Comparison, measure: str, measures: Measures) -> float | None:
-    """Returns how far seeds alone move a measure, of the variants compared if that is known.
-
-    None if nothing was run with two seeds.
-    """
-    sides = (comparison.more, comparison.less)
-    of_sides = [_seed_distance(measures[variant], measure) for variant in sides]
-    known = [distance for distance in of_sides if distance is not None]
-    return max(known) if known else seed_distances(measures).get(measure)
-
-
-def _seed_distance(by_seed: dict[int, dict[str, float]], measure: str) -> float | None:
-    values = [scores[measure] for scores in by_seed.values() if measure in scores]
-    return max(values) - min(values) if len(values) > 1 else None
+def _compare(
+    comparison: Comparison, seed: int, measure: str, values: list[float], measures: Measures
+) -> dict:
+    """Returns the outcome of a comparison by one measure, with what it follows from."""
+    sides = {name: measures[name] for name in (comparison.more, comparison.less)}
+    # If no side has two seeds, those of other variants show how far seeds alone move a measure.
+    chance = seed_distances(sides).get(measure, seed_distances(measures).get(measure))
+    more, less = values
+    if comparison.may_tie and more >= less:
+        outcome = HOLDS
+    elif abs(more - less) <= (chance or 0.0):
+        outcome = UNDECIDED
+    else:
+        outcome = HOLDS if more > less else FAILS
+    return dict(
+        more=comparison.more,
+        less=comparison.less,
+        may_tie=comparison.may_tie,
+        seed=seed,
+        measure=measure,
+        values=values,
+        chance=chance,
+        outcome=outcome,
+    )
 
 
 def seed_distances(measures: Measures) -> dict[str, float]:
-    """Returns, per measure, the largest distance between two seeds of one variant.
+    """Returns, by measure, the largest distance between two seeds of one variant.
 
     Empty if no variant was run with two seeds.
     """
-    names = {name for by_seed in measures.values() for one in by_seed.values() for name in one}
-    largest = {}
-    for name in sorted(names):
-        found = [_seed_distance(by_seed, name) for by_seed in measures.values()]
-        known = [distance for distance in found if distance is not None]
-        if known:
-            largest[name] = max(known)
+    largest: dict[str, float] = {}
+    for by_seed in measures.values():
+        for first, second in itertools.combinations(by_seed.values(), 2):
+            for name in first.keys() & second.keys():
+                largest[name] = max(largest.get(name, 0.0), abs(first[name] - second[name]))
     return largest

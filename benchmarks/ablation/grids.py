@@ -12,15 +12,10 @@ from pix2pix_tf.config import TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One configuration of a grid.
+    """One configuration of a grid."""
 
-    Attributes:
-        title: As reports name it, in the paper's words.
-        settings: Fields of `TrainConfig` that make it what it is.
-    """
-
-    title: str
-    settings: dict[str, object]
+    title: str  # In the paper's words.
+    settings: dict[str, object]  # Fields of `TrainConfig` that make it what it is.
 
 
 _L1_ONLY = dict(gan_loss="none")
@@ -54,10 +49,10 @@ GRIDS = {
 }
 GRID_TITLES = {
     "losses": "Losses (the paper's table 1)",
-    "generators": "Generators (table 2)",
+    "generators": "Generators (table 2, which has batch size 10)",
     "receptive_fields": "Receptive fields of the discriminator (table 3)",
 }
-# What a grid decides; everything else is the user's choice.
+# The settings that a grid decides; all others are the user's choice.
 DECIDED = {"seed"}.union(*(variant.settings for variant in VARIANTS.values()))
 # The two headline claims are compared with every seed, the others with the first.
 HEADLINE = ("l1", "gan", "l1_cgan", "encoder_decoder_l1", "encoder_decoder_l1_cgan")
@@ -65,15 +60,9 @@ HEADLINE = ("l1", "gan", "l1_cgan", "encoder_decoder_l1", "encoder_decoder_l1_cg
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training of the grids.
+    """One training of the grids."""
 
-    Attributes:
-        variant: Key of `VARIANTS`.
-        config: All of its settings.
-        folder: Its run folder.
-    """
-
-    variant: str
+    variant: str  # Key of `VARIANTS`.
     config: TrainConfig
     folder: pathlib.Path
 

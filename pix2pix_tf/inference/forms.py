@@ -10,7 +10,7 @@ import zipfile
 import zlib
 
 from pix2pix_tf import files, run_folder, serving
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.inference import translator
 
 _ADDED_BY_MACOS = "__MACOSX"
@@ -66,32 +66,15 @@ def _save_folder(folder: pathlib.Path, output: pathlib.Path, checkpoint: str) ->
 def _unpack(archive: pathlib.Path, folder: str) -> None:
     try:
         with zipfile.ZipFile(archive) as content:
-            # Reads all of it, so that what fails thereafter is the writing.
-            damaged = content.testzip()
-            if damaged is not None:
-                raise zipfile.BadZipFile(f"'{damaged}' in it is damaged")
-            with files.writing(pathlib.Path(folder)):
-                content.extractall(folder)
-    except InputError:  # Writing failed.
-        raise
-    except OSError as error:  # Also what bzip2 raises of damaged data.
-        raise InputError(
-            f"'{archive}' cannot be read ({error.strerror or error}). Make sure that it may be, "
-            "and is whole."
-        ) from None
+            content.extractall(folder)
     except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        ValueError,  # Names that are not text, and places before the file's beginning.
-        IndexError,  # A name without a character, before Python 3.12.
+        # What zipfile and its decompressors raise of damaged files, beside OSError.
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+        *(NotImplementedError, RuntimeError, ValueError, IndexError, OSError),
     ) as error:
         raise InputError(
-            f"'{archive}' is not a zip file that can be unpacked ({error}). Pass a run folder, an "
-            "exported SavedModel, or a zip file of one of them."
+            f"'{archive}' cannot be unpacked ({first_line(error)}). Make sure that it is a whole "
+            "zip file of a run folder or an exported SavedModel, and that the disk has room."
         ) from None
 
 
