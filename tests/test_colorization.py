@@ -19,7 +19,7 @@ from preparing import photo, prepare, save
 
 from pix2pix_tf import evaluate, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, photos, readers
+from pix2pix_tf.data import images, lab, photos, readers
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.inference import exported, tiles, translator
