@@ -11,7 +11,7 @@ PYTHON_CURRENT ?= $(shell tools/find_python.sh 3.13 3.12)
 
 VENV := .venv
 VENV_CURRENT := .venv-current
-NODE_MODULES := export/tfjs_runner/node_modules
+NODE_MODULES := export/tfjs/runner/node_modules
 # Of `make verify`: the run folder, and which of its checkpoints.
 WORKDIR ?=
 CHECKPOINT ?= newest
@@ -48,8 +48,8 @@ demo: setup  ## Trains on drawn scenes for some minutes; writes demo/index.html 
 
 node: $(NODE_MODULES)/.ready  ## Installs TF.js, for export.web and export.verify; needs npm.
 
-$(NODE_MODULES)/.ready: export/tfjs_runner/package-lock.json
-	npm ci --prefix export/tfjs_runner --no-audit --no-fund --loglevel=error
+$(NODE_MODULES)/.ready: export/tfjs/runner/package-lock.json
+	npm ci --prefix export/tfjs/runner --no-audit --no-fund --loglevel=error
 	touch $@
 
 # Without TF.js its tests and those of the page are skipped, and say so; CI wants them all.

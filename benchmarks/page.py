@@ -20,7 +20,7 @@ import threading
 
 from absl import flags
 
-from export import tfjs_browser, tfjs_node
+from export.tfjs import programs
 from pix2pix_tf import commands
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -57,13 +57,13 @@ def measure(site: pathlib.Path, *, strokes: int) -> dict:
             f"'{site}' is not a drawing page: it has no site.json. Pass the --output of python -m "
             "export.web."
         )
-    node = tfjs_node.find_node()
-    chromium = tfjs_browser.find_chromium()
+    node = programs.find_node()
+    chromium = programs.find_chromium()
     handler = functools.partial(_QuietHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         request = dict(
-            playwright=str(tfjs_node.RUNNER / "node_modules" / "playwright-core"),
+            playwright=str(programs.RUNNER / "node_modules" / "playwright-core"),
             chromium=chromium,
             url=f"http://127.0.0.1:{server.server_port}/",
             strokes=strokes,

@@ -1,1 +1,17 @@
-"""From a run folder to what others run: a SavedModel, a server, TFLite, TF.js, a page."""
+"""From a run folder to what others run: a SavedModel, a server, TFLite, TF.js, a page.
+
+Imports run one way. A module imports from its own package, from lines above its own, and
+from what stands before it in its line:
+
+    errors, image_size              what a runtime raises; which images a conversion is for
+    cpp_session, frozen_graph       an export in TensorFlow's C++ session; as a plain graph
+    parity                          one model on every runtime; a format registers its rows here
+    tflite, tfjs                    files for phones, and for pages
+    web                             the drawing page
+    tf_serving                      the server's files and a client
+    beam                            bulk translation as a pipeline
+    saved_model, verify             commands: python -m export.saved_model --help
+    beam_translate                  command, too
+
+The packages tflite, tfjs and web are commands as well, and so is tf_serving.client.
+"""

@@ -3,22 +3,23 @@
     with CppSession("exported/facades/1") as session:
         output = session.run("with_noise", image=image, z=z)["output"]
 
-The C API of the library in the `tensorflow` wheel is called through ctypes, and
-the Python package `tensorflow` is not imported. What loads here loads in the
-server: the server's loader is this one.
+The C API of the library in the `tensorflow` wheel is called through ctypes; of the Python
+package, only the class that describes the signatures is used, when the model is loaded. What
+loads here loads in the server: the server's loader is this one.
 """
 
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import functools
 import importlib.util
 import os
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from export.errors import ModelError
 
 SERVING_TAG = "serve"
 _STRING = 7  # TF_STRING; these numbers are those of TensorFlow's types.proto.
@@ -38,12 +39,12 @@ _CODES = (
 ).split()
 
 
-class CppError(RuntimeError):
+class CppError(ModelError):
     """What the C++ side answered.
 
     Attributes:
-        code: Its name, as in "INVALID_ARGUMENT".
-        message: Its text.
+        code: Name of the status, as in "INVALID_ARGUMENT".
+        message: Text of the status.
     """
 
     def __init__(self, code: str, message: str):
@@ -52,23 +53,15 @@ class CppError(RuntimeError):
         self.message = message
 
 
-@dataclasses.dataclass(frozen=True)
-class TensorInfo:
-    """An input or output of a signature.
+class TensorInfo(NamedTuple):
+    """An input or output of a signature."""
 
-    Attributes:
-        name: Of the tensor in the graph, as in "StatefulPartitionedCall:0".
-        dtype: float32, or object for strings.
-        shape: -1 where any size is taken; None if even the rank is open.
-    """
-
-    name: str
-    dtype: np.dtype
-    shape: tuple[int, ...] | None
+    name: str  # In the graph, as in "StatefulPartitionedCall:0".
+    dtype: np.dtype  # float32, or object for strings.
+    shape: tuple[int, ...] | None  # -1 where any size is taken; None if even the rank is open.
 
 
-@dataclasses.dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """Inputs and outputs by the names that clients use."""
 
     inputs: dict[str, TensorInfo]
@@ -150,11 +143,11 @@ class CppSession:
                 "INVALID_ARGUMENT",
                 f"the inputs of '{signature}' are {sorted(known.inputs)}, not {sorted(inputs)}",
             )
-        feeds, results = [], (ctypes.c_void_p * len(known.outputs))()
+        feeds, results = [], (_Pointer * len(known.outputs))()
         try:
             for value in inputs.values():
                 feeds.append(self._tensor_from_array(value))
-            given = (ctypes.c_void_p * len(feeds))(*feeds)
+            given = (_Pointer * len(feeds))(*feeds)
             sources = self._ports(known.inputs[name] for name in inputs)
             targets = self._ports(known.outputs.values())
             self._check(
@@ -178,39 +171,39 @@ class CppSession:
             ports.append(_Port(found, int(index or 0)))
         return (_Port * len(ports))(*ports)
 
-    def _tensor_from_array(self, value) -> int:
+    def _tensor_from_array(self, value) -> _Pointer:
         array = np.asarray(value)
         if array.dtype.kind in "OS":
             # A NumPy string drops trailing zero bytes, which files do have.
-            return self._tensor_from_strings(np.asarray(value, dtype=object))
+            array = np.asarray(value, dtype=object)
+            tensor, first = self._allocate(_STRING, array.shape, array.size * _STRING_BYTES)
+            for index, contents in enumerate(array.flat):
+                place = _Pointer(first + index * _STRING_BYTES)
+                self._library.TF_StringInit(place)
+                self._library.TF_StringCopy(place, contents, ctypes.c_size_t(len(contents)))
+            return tensor
         if array.dtype not in _NUMBERS:
             raise CppError("UNIMPLEMENTED", f"arrays of {array.dtype} cannot be fed")
         array = np.asarray(array, order="C")
-        tensor = self._allocate(_NUMBERS[array.dtype], array.shape, array.nbytes)
-        ctypes.memmove(self._library.TF_TensorData(tensor), array.ctypes.data, array.nbytes)
+        tensor, first = self._allocate(_NUMBERS[array.dtype], array.shape, array.nbytes)
+        ctypes.memmove(first, array.ctypes.data, array.nbytes)
         return tensor
 
-    def _tensor_from_strings(self, array: np.ndarray) -> int:
-        tensor = self._allocate(_STRING, array.shape, array.size * _STRING_BYTES)
-        first = self._library.TF_TensorData(tensor)
-        for index, contents in enumerate(array.flat):
-            place = first + index * _STRING_BYTES
-            self._library.TF_StringInit(place)
-            self._library.TF_StringCopy(place, contents, len(contents))
-        return tensor
-
-    def _allocate(self, number: int, shape: tuple[int, ...], size: int) -> int:
+    def _allocate(self, number: int, shape: tuple[int, ...], size: int) -> tuple[_Pointer, int]:
+        """Returns a tensor, and the address of its contents."""
         sizes = (ctypes.c_int64 * len(shape))(*shape)
-        return self._library.TF_AllocateTensor(number, sizes, len(shape), size)
+        library = self._library
+        tensor = library.TF_AllocateTensor(number, sizes, len(shape), ctypes.c_size_t(size))
+        return tensor, library.TF_TensorData(tensor).value
 
-    def _array_from_tensor(self, tensor: int) -> np.ndarray:
+    def _array_from_tensor(self, tensor: _Pointer) -> np.ndarray:
         library = self._library
         shape = [library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor))]
-        number, data = library.TF_TensorType(tensor), library.TF_TensorData(tensor)
+        number, data = library.TF_TensorType(tensor), library.TF_TensorData(tensor).value
         if number == _STRING:
             array = np.empty(shape, dtype=object)
             for index in range(array.size):
-                place = data + index * _STRING_BYTES
+                place = _Pointer(data + index * _STRING_BYTES)
                 start, size = (
                     library.TF_StringGetDataPointer(place),
                     library.TF_StringGetSize(place),
@@ -234,6 +227,10 @@ class CppSession:
             return result
         finally:
             self._library.TF_DeleteStatus(status)
+
+
+class _Pointer(ctypes.c_void_p):
+    """A pointer that stays one; ctypes makes integers of plain ones, and passes 32 bits of them."""
 
 
 class _Port(ctypes.Structure):
@@ -268,104 +265,38 @@ def _load_library() -> ctypes.CDLL:
     # Not RTLD_GLOBAL: NumPy's random generators, if imported later, would find symbols of
     # TensorFlow 2.21 in place of their own, and crash.
     library = ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"), mode=ctypes.RTLD_LOCAL)
-    pointer, size, text, integer = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int
-    buffer = ctypes.POINTER(_Buffer)
-    for function, result, *arguments in (
-        ("TF_NewStatus", pointer),
-        ("TF_DeleteStatus", None, pointer),
-        ("TF_GetCode", integer, pointer),
-        ("TF_Message", text, pointer),
-        ("TF_NewBuffer", buffer),
-        ("TF_DeleteBuffer", None, buffer),
-        ("TF_NewGraph", pointer),
-        ("TF_DeleteGraph", None, pointer),
-        ("TF_GraphOperationByName", pointer, pointer, text),
-        ("TF_NewSessionOptions", pointer),
-        ("TF_DeleteSessionOptions", None, pointer),
-        (
-            "TF_LoadSessionFromSavedModel",
-            pointer,
-            *(pointer, pointer, text, ctypes.POINTER(text), integer, pointer, buffer, pointer),
-        ),
-        ("TF_CloseSession", None, pointer, pointer),
-        ("TF_DeleteSession", None, pointer, pointer),
-        (
-            "TF_SessionRun",
-            None,
-            *(pointer, pointer),
-            *(ctypes.POINTER(_Port), ctypes.POINTER(pointer), integer) * 2,
-            *(pointer, integer, pointer, pointer),
-        ),
-        ("TF_AllocateTensor", pointer, integer, ctypes.POINTER(ctypes.c_int64), integer, size),
-        ("TF_DeleteTensor", None, pointer),
-        ("TF_TensorType", integer, pointer),
-        ("TF_NumDims", integer, pointer),
-        ("TF_Dim", ctypes.c_int64, pointer, integer),
-        ("TF_TensorByteSize", size, pointer),
-        ("TF_TensorData", pointer, pointer),
-        ("TF_StringInit", None, pointer),
-        ("TF_StringCopy", None, pointer, text, size),
-        ("TF_StringGetDataPointer", pointer, pointer),
-        ("TF_StringGetSize", size, pointer),
+    for result, names in (
+        (_Pointer, "NewStatus NewGraph NewSessionOptions LoadSessionFromSavedModel"),
+        (_Pointer, "GraphOperationByName AllocateTensor TensorData StringGetDataPointer"),
+        (ctypes.c_char_p, "Message"),
+        (ctypes.POINTER(_Buffer), "NewBuffer"),
+        (ctypes.c_int64, "Dim"),
+        (ctypes.c_size_t, "TensorByteSize StringGetSize"),
+        (None, "DeleteStatus DeleteBuffer DeleteGraph DeleteSessionOptions DeleteTensor"),
+        (None, "CloseSession DeleteSession SessionRun StringInit StringCopy"),
     ):
-        entry = getattr(library, function)
-        entry.restype, entry.argtypes = result, arguments
+        for name in names.split():
+            getattr(library, f"TF_{name}").restype = result
     return library
 
 
 def _parse_signatures(meta_graph: bytes) -> dict[str, Signature]:
     """Returns the signatures of a serialized MetaGraphDef, but for the loader's own."""
-    parsed = _meta_graph_class().FromString(meta_graph)
+    from tensorflow.core.protobuf import meta_graph_pb2
 
     def tensors(infos) -> dict[str, TensorInfo]:
-        return {entry.key: _tensor_info(entry.value) for entry in infos}
+        return {name: _tensor_info(info) for name, info in infos.items()}
 
     return {
-        entry.key: Signature(tensors(entry.value.inputs), tensors(entry.value.outputs))
-        for entry in parsed.signature_def
-        if not entry.key.startswith("__")
+        name: Signature(tensors(signature.inputs), tensors(signature.outputs))
+        for name, signature in meta_graph_pb2.MetaGraphDef.FromString(
+            meta_graph
+        ).signature_def.items()
+        if not name.startswith("__")
     }
 
 
 def _tensor_info(info) -> TensorInfo:
-    shape = None if info.shape.unknown_rank else tuple(dim.size for dim in info.shape.dim)
+    shape = None if info.tensor_shape.unknown_rank else [x.size for x in info.tensor_shape.dim]
     dtype = np.dtype(object) if info.dtype == _STRING else _DTYPES[info.dtype]
-    return TensorInfo(info.name, dtype, shape)
-
-
-@functools.cache
-def _meta_graph_class() -> type:
-    """Returns a class for the part of MetaGraphDef that signatures are in.
-
-    TensorFlow's own class is not available without importing all of TensorFlow. The
-    numbers of the fields are a wire format, which never changes; fields that are
-    not named here are passed over.
-    """
-    field = descriptor_pb2.FieldDescriptorProto
-    repeated = True
-    messages = dict(
-        MetaGraph=[("signature_def", 5, "SignatureEntry", repeated)],
-        SignatureEntry=[("key", 1, field.TYPE_STRING), ("value", 2, "Signature")],
-        Signature=[("inputs", 1, "TensorEntry", repeated), ("outputs", 2, "TensorEntry", repeated)],
-        TensorEntry=[("key", 1, field.TYPE_STRING), ("value", 2, "Tensor")],
-        Tensor=[
-            ("name", 1, field.TYPE_STRING),
-            ("dtype", 2, field.TYPE_INT32),
-            ("shape", 3, "Shape"),
-        ],
-        Shape=[("dim", 2, "Dim", repeated), ("unknown_rank", 3, field.TYPE_BOOL)],
-        Dim=[("size", 1, field.TYPE_INT64)],
-    )
-    file = descriptor_pb2.FileDescriptorProto(name="signatures.proto", package="signatures")
-    for name, fields in messages.items():
-        message = file.message_type.add(name=name)
-        for field_name, number, kind, *is_repeated in fields:
-            label = field.LABEL_REPEATED if is_repeated else field.LABEL_OPTIONAL
-            added = message.field.add(name=field_name, number=number, label=label)
-            if isinstance(kind, str):
-                added.type, added.type_name = field.TYPE_MESSAGE, f".signatures.{kind}"
-            else:
-                added.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("signatures.MetaGraph"))
+    return TensorInfo(info.name, dtype, None if shape is None else tuple(shape))

@@ -36,6 +36,18 @@ class FrozenGraph:
     inputs: dict[str, tf.TensorSpec]
     outputs: dict[str, tf.TensorSpec]
 
+    def rename(self, names: dict[str, str]) -> FrozenGraph:
+        """Returns the graph with other names for constants; those of one name become one."""
+        nodes = {}
+        for node in self.nodes:
+            new = tf.compat.v1.NodeDef()
+            new.CopyFrom(node)
+            new.name = names.get(node.name, node.name)
+            new.input[:] = [names.get(source, source) for source in node.input]
+            nodes.setdefault(new.name, new)
+        constants = {names.get(name, name): value for name, value in self.constants.items()}
+        return dataclasses.replace(self, nodes=list(nodes.values()), constants=constants)
+
 
 def freeze(function: tf.types.experimental.ConcreteFunction) -> FrozenGraph:
     """Returns the graph of a signature; a size that it leaves open is computed at each call."""

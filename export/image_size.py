@@ -1,11 +1,14 @@
-"""`--size` of the converters: which images a converted model is made for."""
+"""The images that a converted model is made for, `--size` of the converters, and their z."""
 
 from __future__ import annotations
 
 import re
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from pix2pix_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from pix2pix_tf.networks import Block  # With TensorFlow, which not all who ask need.
 
 DYNAMIC = "dynamic"
 # (height, width) in pixels; or DYNAMIC, any size and batch; or None, crop_size of the training.
@@ -42,3 +45,37 @@ def parse(text: str) -> ImageSize:
             f"size is {text!r}, more than the {images.MAX_PIXELS} pixels that are read. Use less."
         )
     return height, width
+
+
+def block_of(card: dict) -> Block:
+    """Returns the smallest image that an exported model takes, by its card."""
+    from pix2pix_tf.networks import Block
+
+    # Cards of version 0.1 do not have it: its generators all took multiples of crop_size.
+    return Block(card.get("multiple", card["config"]["crop_size"]), card["noise_size"])
+
+
+def example_size(card: dict, size: ImageSize) -> tuple[int, int]:
+    """Returns (height, width) of an image that a model of this size takes."""
+    crop_size = card["config"]["crop_size"]
+    return (crop_size, crop_size) if size in (None, DYNAMIC) else size
+
+
+def input_shapes(card: dict, size: ImageSize) -> dict[str, list[int | None]]:
+    """Returns the shapes of `image` and `z`, None for any size: a batch of one, unless dynamic."""
+    channels = card["config"]["input_channels"]
+    if size == DYNAMIC:
+        return dict(image=[None, None, None, channels], z=[None, None])
+    height, width = example_size(card, size)
+    noise_size = block_of(card).noise_size_of(height, width)
+    return dict(image=[1, height, width, channels], z=[1, noise_size])
+
+
+def input_specs(card: dict, size: ImageSize) -> dict:
+    """Returns `input_shapes` as what a signature is traced for, `tf.TensorSpec` by name."""
+    import tensorflow as tf
+
+    return {
+        name: tf.TensorSpec(shape, tf.float32, name=name)
+        for name, shape in input_shapes(card, size).items()
+    }

@@ -62,7 +62,7 @@ def main(unused_arguments: list[str]) -> None:
     print(f"Wrote '{version}'.")
     reason = serving.why_not_encoded(TrainConfig.load(pathlib.Path(options.workdir)))
     if reason:
-        print(f"{reason}. It has no signature `encoded`; the other two take arrays.")
+        print(f"{reason}. It does not have a signature `encoded`; the other two take arrays.")
 
 
 if __name__ == "__main__":

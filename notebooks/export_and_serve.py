@@ -122,7 +122,7 @@ if importlib.util.find_spec("pix2pix_tf") is None:
         raise RuntimeError(f"Could not install '{REPOSITORY}':\n{installed.stderr}")
     importlib.invalidate_caches()
 
-from export import litert, tfjs_model, tflite
+from export import tfjs, tflite
 from pix2pix_tf import grids, serving
 from pix2pix_tf.data import examples, images
 from pix2pix_tf.errors import InputError
@@ -195,7 +195,7 @@ To serve the model, download the archive of section 6. On your own machine, in a
     MODEL_DIR=$PWD/exported/saved_model docker compose -f export/tf_serving/compose.yaml up --detach --wait
     python -m export.tf_serving.client --address=localhost:8500 --input=labels.png --output=out
 
-`export/tf_serving/` contains the configuration of TensorFlow Serving, the client and a load test; its
+`export/tf_serving/` contains the configuration of TensorFlow Serving, and a client; its
 `README.md` says what the client needs and what has not been run yet.
 
 ## 4. TFLite, for phones
@@ -208,7 +208,7 @@ To serve the model, download the archive of section 6. On your own machine, in a
 path = output / f"{TFLITE}.tflite"
 size = config.crop_shape
 tflite.convert(version, path, quantize=TFLITE, dataset=DATASET, data_dir=DATA_DIR, size=size)
-phone = litert.LiteRtModel(path).run("with_noise", image=image, z=noise)["output"]
+phone = tflite.LiteRtModel(path).run("with_noise", image=image, z=noise)["output"]
 print(f"'{path}', {path.stat().st_size / 1e6:.1f} MB")
 print(f"Differs from the SavedModel by {abs(phone - served).max():.1e} at most.")
 pictures = {"input": example.source_picture[0]}
@@ -229,7 +229,7 @@ the run folder.
 folder = output / f"tfjs_{TFJS}"
 if folder.exists():
     shutil.rmtree(folder)  # From an earlier run of this cell.
-tfjs_model.convert(version, folder, quantize=TFJS, size=config.crop_shape)
+tfjs.convert(version, folder, quantize=TFJS, size=config.crop_shape)
 num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 print(
     f"'{folder}', {num_bytes / 1e6:.1f} MB: {', '.join(sorted(x.name for x in folder.iterdir()))}."

@@ -1,7 +1,7 @@
 """The only module that imports TensorFlow Addons, and what stands in for it.
 
 TensorFlow Addons ended in May 2024 and has no wheels for Python 3.12 and later,
-so where it cannot be imported Keras' own layers and scikit-image take its place.
+so where it cannot be imported Keras' own layers take its place.
 `tests/test_addons.py` shows, where both exist, that they give the same numbers.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 
 import keras
-import numpy as np
 
 try:
     with warnings.catch_warnings():
@@ -22,9 +21,6 @@ except ImportError:
     tensorflow_addons = None
 
 HAS_ADDONS = tensorflow_addons is not None
-_GAUSSIAN_DEVIATIONS = 4.0  # Where the bell is cut off.
-# Pixels. Addons goes over the whole square for each, scikit-image along rows, then columns.
-_MOST_ADDONS_RADIUS = 40
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
@@ -69,34 +65,3 @@ def spectral_normalization(
     if HAS_ADDONS:
         return tensorflow_addons.layers.SpectralNormalization(layer, name=name)
     return keras.layers.SpectralNormalization(layer, name=name)
-
-
-def gaussian_radius(sigma: float) -> int:
-    """Returns how many pixels on each side `gaussian_blur` takes into one; 0 for none."""
-    return int(_GAUSSIAN_DEVIATIONS * sigma + 0.5)
-
-
-def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Returns an image smoothed by a Gaussian; beyond its border it is mirrored.
-
-    By `tensorflow_addons.image.gaussian_filter2d` where Addons is installed, else, and for
-    images smaller than the filter and wide filters, by `skimage.filters.gaussian`, which then
-    has to be there.
-
-    Args:
-        image: float32 `[height, width, channels]`.
-        sigma: Standard deviation in pixels, above 0.
-
-    Returns:
-        float32, as `image`.
-    """
-    radius = gaussian_radius(sigma)
-    if HAS_ADDONS and min(image.shape[:2]) > radius and radius <= _MOST_ADDONS_RADIUS:
-        return tensorflow_addons.image.gaussian_filter2d(
-            image, filter_shape=2 * radius + 1, sigma=sigma, padding="REFLECT"
-        ).numpy()
-    import skimage.filters  # Of an extra.
-
-    return skimage.filters.gaussian(
-        image, sigma, mode="mirror", truncate=_GAUSSIAN_DEVIATIONS, channel_axis=-1
-    )

@@ -235,8 +235,8 @@ class TrainConfig:
     keep_checkpoints: int = setting(2, "Newest checkpoints to keep, beside the best.", minimum=1)
     best_metric: str = setting(
         "l1",
-        "Measure on held-out pairs by which the best checkpoint is kept, or none. Ours.",
-        choices=("none", "l1", "psnr", "ssim", "ms_ssim"),
+        "Measure on held-out pairs by which the best checkpoint is kept: l1, psnr, ssim, ms_ssim, "
+        "one that was added with pix2pix_tf.metrics.register; or none. Ours.",
     )
     num_evaluated: int = setting(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1

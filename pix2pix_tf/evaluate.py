@@ -22,7 +22,6 @@ from absl import flags
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import score
 
 _WRITTEN = ("inputs", "outputs", "targets", "samples")  # Folders of pictures in --output.
 
@@ -37,28 +36,29 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "outputs_range",
         "",
-        "Of --outputs and of the targets: the values that are black and white, such as 0,4095. "
+        "The values that are black and white in --outputs and in the targets, such as 0,4095. "
         "Empty: all of 8 bits, or of 16 where a file has these.",
     )
     flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
     flags.DEFINE_enum(
         "checkpoints", "", ("", "all"), "all: score each that the run kept, and name the best."
     )
-    flags.DEFINE_enum(
-        "metric", "l1", score.CHOOSABLE, "The score by which --checkpoints=all names the best."
-    )
+    flags.DEFINE_string("metric", "l1", "The score by which --checkpoints=all names the best.")
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one of the training.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
     flags.DEFINE_enum(
-        "direction", "", ("", "AtoB", "BtoA"), "Of --outputs; empty: AtoB. A model has its own."
+        "direction",
+        "",
+        ("", "AtoB", "BtoA"),
+        "Direction of --outputs; empty: AtoB. A model has its own.",
     )
     flags.DEFINE_enum(
         "color_space",
         RGB,
         (RGB, LAB),
-        "Of --outputs: lab for colorization, where the data set may be of photos alone. A model "
-        "has its own.",
+        "How --outputs were made: lab for colorization, where the data set may be of photos alone. "
+        "A model has its own.",
     )
     flags.DEFINE_enum(
         "split",
@@ -95,14 +95,11 @@ def main(unused_arguments: list[str]) -> None:
     from pix2pix_tf.evaluation import checkpoint_choice, runner
 
     if options.checkpoints:
-        config = TrainConfig.load(pathlib.Path(options.model))
+        workdir = pathlib.Path(options.model)
+        config = TrainConfig.load(workdir)
         reference = _open_reference(options, config, config.crop_shape, splits=("val", "test"))
         result = checkpoint_choice.choose(
-            pathlib.Path(options.model),
-            reference,
-            output,
-            metric=options.metric,
-            num_samples=options.samples,
+            workdir, reference, output, metric=options.metric, num_samples=options.samples
         )
         print(checkpoint_choice.table(result))
     else:
@@ -119,13 +116,13 @@ def _check(options) -> None:
             "Give either --model, a run folder or SavedModel, or --outputs, a folder of pictures."
         )
     if options.outputs:
-        given = [x for x in ("checkpoint", "checkpoints") if options[x].present]
-        if options.samples > 1:
-            given.append("samples")
-        if given:
-            raise InputError(
-                f"--{given[0]} is of a model, but --outputs names pictures. Leave it out."
-            )
+        kind, other = "--outputs", ("checkpoint", "checkpoints", "samples")
+    else:
+        kind, other = "--model", ("direction", "outputs_suffix", "outputs_range", "color_space")
+    given = [name for name in other if options[name].present]
+    if given:
+        raise InputError(f"--{given[0]} does not go with {kind}. Leave it out.")
+    if options.outputs:
         if not options.dataset:
             raise InputError("--outputs needs --dataset, the pairs that the pictures belong to.")
         outputs = pathlib.Path(options.outputs).resolve()
@@ -135,22 +132,12 @@ def _check(options) -> None:
                 f"'{options.outputs}' is where --output would write its pictures. Name another "
                 "--output."
             )
-    else:
-        of_outputs = ("direction", "outputs_suffix", "outputs_range", "color_space")
-        given = [x for x in of_outputs if options[x].present]
-        if given:
-            raise InputError(f"--{given[0]} is of --outputs; a model knows its own. Leave it out.")
     if options.checkpoints and options["checkpoint"].present:
         raise InputError("--checkpoint names one and --checkpoints all. Give one of the flags.")
     if options.class_maps and not options.segmenter:
         raise InputError("--class_maps is for the FCN-score, which needs --segmenter.")
     if options["metric"].present and not options.checkpoints:
         raise InputError("--metric is what --checkpoints=all chooses by. Give both, or neither.")
-    if options.metric in score.NEED_SEGMENTER and not options.segmenter:
-        raise InputError(
-            f"--metric={options.metric} needs --segmenter, a folder of "
-            "pix2pix_tf.evaluation.train_segmenter."
-        )
 
 
 def _open_model(options):
@@ -182,18 +169,8 @@ def _open_folder(options):
         output_range=options.outputs_range,
         color_space=options.color_space,
     )
-    split = _find_split(options, config)
-    try:
-        # For the names alone; the size is then that of the outputs.
-        names = readers.open_reader(config, split, size=1).names
-    except InputError:
-        array = _find_array(config, split)
-        if array is None:
-            raise
-        raise InputError(
-            f"'{array}' is an array, which colour pictures are not: --outputs is for these. Give "
-            "--model, which says the channels and values of its pairs."
-        ) from None
+    # For the names alone; the size is then that of the outputs.
+    names = readers.open_reader(config, _find_split(options, config), size=1).names
     found = outputs.FolderOutputs(
         options.outputs,
         pairs=names,
@@ -205,27 +182,11 @@ def _open_folder(options):
     return found, _open_reference(options, config, (found.size, found.size))
 
 
-def _find_array(config: TrainConfig, split: str) -> pathlib.Path | None:
-    """Returns a file of a split that is a NumPy array or a TIFF, if it has one."""
-    from pix2pix_tf.data import arrays, layouts, pairs, records, registry
-
-    if config.dataset == pairs.DEMO:
-        return None
-    folder = registry.locate(config.dataset, config.data_dir)
-    if records.is_there(folder):
-        return None
-    found = layouts.find_pairs(folder, split)
-    return next((file for pair in found for file in pair.files if arrays.is_array(file)), None)
-
-
 def _open_reference(options, config: TrainConfig, size: tuple[int, int], *, splits=("test", "val")):
     from pix2pix_tf.evaluation import reference
 
-    config = dataclasses.replace(
-        config,
-        dataset=options.dataset or config.dataset,
-        data_dir=options.data_dir or config.data_dir,
-    )
+    dataset, data_dir = options.dataset or config.dataset, options.data_dir or config.data_dir
+    config = dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
     height, width = size
     return reference.open_reference(
         config,

@@ -6,27 +6,31 @@ import html
 from collections.abc import Iterable, Sequence
 
 _STYLE = """
+  :root { color-scheme: light dark; --soft: rgb(128 128 128 / .15); }
   body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-    padding: 0 1rem; color: #222; background: #fff; }
+    padding: 0 1rem; }
   h1, h2 { line-height: 1.2; }
-  table { border-collapse: collapse; }
-  th { text-align: left; font-weight: normal; padding-right: 2rem; color: #555; }
+  a { color: inherit; }
+  table { display: block; overflow-x: auto; border-collapse: collapse; }
+  th, td { vertical-align: top; }
+  th { text-align: left; font-weight: normal; padding-right: 2rem; opacity: .7; }
   td { text-align: right; font-variant-numeric: tabular-nums; }
   img { max-width: 100%; }
   figure { margin: 1.5rem 0; }
   figcaption { font-weight: 600; }
-  pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; }
-  code { background: #f4f4f4; padding: 0 .3em; }
+  pre { background: var(--soft); padding: 1rem; overflow-x: auto; }
+  code { background: var(--soft); padding: 0 .3em; }
 """
 
 
-def page(title: str, body: str, *, style: str = "") -> bytes:
+def page(title: str, body: str, *, style: str = "", script: str = "") -> bytes:
     """Returns an HTML file, which works when it is opened from a disk.
 
     Args:
         title: Plain text, the head of the page too.
         body: HTML that follows the head.
         style: CSS that follows the common one.
+        script: JavaScript that runs when all of the body is there.
     """
     text = html.escape(title)
     return f"""<!DOCTYPE html>
@@ -37,6 +41,7 @@ def page(title: str, body: str, *, style: str = "") -> bytes:
 <style>{_STYLE}{style}</style>
 <h1>{text}</h1>
 {body}
+{f"<script>{script}</script>" if script else ""}
 </html>
 """.encode()
 

@@ -1,12 +1,23 @@
-"""Full-reference measures of an output against its ground truth, of one pair at a time.
+"""The numbers that models are compared by, and the functions of those that one pair has.
 
-All take float32 images in [-1, 1], `[batch, height, width, channels]`, and
-return float32 `[batch]`.
+Such a function takes an output and its ground truth, float32 images in [-1, 1],
+`[batch, height, width, channels]`, and returns float32 `[batch]`. With `register` another is
+measured by `evaluate`, and chosen by with `--best_metric` and `--metric`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
+
+from pix2pix_tf.errors import InputError
+
+# Which way a number points. NEITHER: it describes, and nothing is chosen by it.
+LESS, MORE, NEAR_ONE, NEITHER = "less", "more", "near 1", "neither"
+NO_METRIC = "none"  # As best_metric: no checkpoint is the best.
 
 _RANGE = 2.0  # From -1 to 1.
 SMALLEST_SIZE = 11  # Pixels: SSIM's Gaussian window, which has to fit into the images.
@@ -59,5 +70,83 @@ def ms_ssim(fake: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     )
 
 
-METRICS = {"l1": l1, "psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim}
-LARGER_IS_BETTER = {"l1": False, "psnr": True, "ssim": True, "ms_ssim": True}
+class Metric(NamedTuple):
+    """What is known of a number before anything is measured.
+
+    Attributes:
+        better: LESS, MORE, NEAR_ONE or NEITHER.
+        meaning: What it is, in a line, with its range.
+        function: Measures a batch of pairs, see the module; None for what a class of
+            `pix2pix_tf.evaluation` finds from all of them together.
+    """
+
+    better: str
+    meaning: str
+    function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
+
+
+METRICS = {
+    "l1": Metric(LESS, "mean absolute difference, 0 to 2", l1),
+    "psnr": Metric(MORE, "peak signal-to-noise ratio, dB", psnr),
+    "ssim": Metric(MORE, "structural similarity, -1 to 1", ssim),
+    "ms_ssim": Metric(MORE, "multi-scale structural similarity, 0 to 1", ms_ssim),
+    "per_pixel_accuracy": Metric(MORE, "FCN-score: pixels that the segmenter gets right, 0 to 1"),
+    "per_class_accuracy": Metric(MORE, "FCN-score: the same as a mean over classes, 0 to 1"),
+    "class_iou": Metric(MORE, "FCN-score: intersection over union, mean over classes, 0 to 1"),
+    "colour_intersection": Metric(MORE, "common area of Lab histograms, mean of three, 0 to 1"),
+    "grey_colour_intersection": Metric(
+        NEITHER, "the same of the grey inputs, which colorization has to beat"
+    ),
+    "sharpness": Metric(NEAR_ONE, "power of fine detail, output by target"),
+    "across_inputs_l1": Metric(NEITHER, "mean L1 between outputs of different inputs, 0 to 2"),
+    "draws_l1": Metric(NEITHER, "mean L1 between draws of one input, 0 to 2"),
+    "draws_one_minus_ssim": Metric(NEITHER, "mean 1 - SSIM between draws of one input, 0 to 2"),
+    "fid": Metric(LESS, "Fréchet Inception distance, 0 or more"),
+    "kid": Metric(LESS, "kernel Inception distance, about 0 or more"),
+    "segmenter_frechet_distance": Metric(LESS, "Fréchet distance of the segmenter's features"),
+    "segmenter_kernel_distance": Metric(LESS, "kernel distance of the segmenter's features"),
+}
+
+
+def register(name: str, metric: Metric) -> None:
+    """Adds a metric, which has to be done before anything is measured or trained by it.
+
+    Args:
+        name: In tables, in JSON and for flags; letters, digits and underscores.
+        metric: With a function, and better MORE or LESS.
+
+    Raises:
+        ValueError: If the name is taken or not plain, or the metric is another.
+    """
+    if name in METRICS or name == NO_METRIC or not name.isidentifier():
+        raise ValueError(f"{name!r} is taken, or not made of letters, digits and underscores.")
+    if metric.function is None or metric.better not in (LESS, MORE):
+        raise ValueError(f"{name!r} needs a function, and {LESS!r} or {MORE!r} as better.")
+    METRICS[name] = metric
+
+
+def of_pairs() -> dict[str, Metric]:
+    """Returns the metrics that have a function, by name."""
+    return {name: metric for name, metric in METRICS.items() if metric.function is not None}
+
+
+def check_best_metric(name: str) -> None:
+    """Refuses what training cannot choose a checkpoint by.
+
+    Raises:
+        InputError: If it is neither "none" nor a metric with a function, naming those.
+    """
+    if name not in (NO_METRIC, *of_pairs()):
+        known = ", ".join([NO_METRIC, *of_pairs()])
+        raise InputError(f"best_metric is {name!r}. Use one of {known}.")
+
+
+def badness(name: str, value: float) -> float:
+    """Returns how bad a value of a metric is: the larger, the worse.
+
+    Of a metric that points neither way the smallest is called the worst.
+    """
+    better = METRICS[name].better
+    if better == NEAR_ONE:
+        return abs(math.log(max(value, 1e-12)))  # Half as sharp is as bad as twice.
+    return value if better == LESS else -value

@@ -258,7 +258,7 @@ def save_version(
         dropout=dropout,
         max_pixels=max_pixels,
     )
-    model_card = json.dumps(_model_card(model, workdir, step), indent=2)
+    model_card = json.dumps(model_card_of(model, workdir, step), indent=2)
     files.make_output_folder(output)
     with files.writing(output), files.unfinished_folder(output, "version") as unfinished:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
@@ -347,7 +347,7 @@ def published_card(card: dict) -> dict:
     }
 
 
-def _model_card(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:
+def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:
     """Returns what a user of the model has to know, without the code that trained it."""
     config = model.config
     records = run_folder.read_metrics(workdir)

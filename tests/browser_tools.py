@@ -13,18 +13,18 @@ import threading
 import unittest
 from collections.abc import Callable
 
-from export import tfjs_browser, tfjs_node
+from export.tfjs import programs
 from pix2pix_tf.errors import MissingInputError
 
 
 def node() -> str:
     """Returns the path of Node, or skips the test that asks for it."""
-    return _find(tfjs_node.find_node)
+    return _find(programs.find_node)
 
 
 def chromium() -> str:
     """Returns the path of Chromium, or skips the test that asks for it."""
-    return _find(tfjs_browser.find_chromium)
+    return _find(programs.find_chromium)
 
 
 def _find(find: Callable[[], str]) -> str:
@@ -58,7 +58,7 @@ def serve(test_class, folder: pathlib.Path) -> str:
 def run_session(script: str, **request) -> dict:
     """Returns what a session with a page, in a script beside this file, reports."""
     program = chromium()
-    playwright = str(tfjs_node.RUNNER / "node_modules" / "playwright-core")
+    playwright = str(programs.RUNNER / "node_modules" / "playwright-core")
     request = dict(request, chromium=program, playwright=playwright)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(request, file)

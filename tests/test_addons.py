@@ -206,22 +206,3 @@ class SpectralNormalizationTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllClose(of_one, of_other, rtol=1e-4, atol=1e-3)
             for weight, other in zip(_state_values(of_addons), _state_values(of_keras)):
                 self.assertAllClose(weight, other, atol=1e-5)
-
-
-class GaussianBlurTest(parameterized.TestCase):
-    @parameterized.parameters((0.7, (31, 40)), (2.0, (31, 40)), (2.0, (9, 9)), (2.0, (5, 40)))
-    def test_same_with_and_without_addons(self, sigma, size):
-        image = _normal(*size, 3)
-        blurred = addons.gaussian_blur(image, sigma)
-        with _without_addons():
-            expected = addons.gaussian_blur(image, sigma)
-        self.assertEqual((blurred.dtype, blurred.shape), (np.float32, image.shape))
-        np.testing.assert_allclose(blurred, expected, atol=1e-5)
-        self.assertLess(blurred.std(), 0.8 * image.std())
-
-    @_needs_addons
-    def test_addons_does_it_where_it_is_installed(self):
-        function = "tensorflow_addons.image.gaussian_filter2d"
-        with mock.patch(function, side_effect=ArithmeticError):
-            with self.assertRaises(ArithmeticError):
-                addons.gaussian_blur(_normal(20, 20, 3), 1.0)

@@ -35,7 +35,9 @@ except ImportError as error:
         raise
     raise unittest.SkipTest(f"Apache Beam is not installed ({error}).") from None
 
-from export import beam_pipeline, beam_translate
+from export import beam_translate, image_size
+from export.beam import job as jobs
+from export.beam import pipeline
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SIZE = tiny_runs.CROP_SIZE
@@ -68,12 +70,12 @@ def write_files(folder: pathlib.Path, files: dict[str, bytes]) -> None:
 def files_in(folder: pathlib.Path) -> list[str]:
     """Returns what is in a folder and below, without the two notes of the command."""
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(set(paths) - {beam_pipeline.DEAD_LETTERS, beam_translate.SETTINGS})
+    return sorted(set(paths) - {pipeline.DEAD_LETTERS, jobs.SETTINGS})
 
 
 def dead_letters(output: pathlib.Path) -> dict[str, str]:
     """Returns the reasons by file name."""
-    lines = (output / beam_pipeline.DEAD_LETTERS).read_text(encoding="utf-8").splitlines()
+    lines = (output / pipeline.DEAD_LETTERS).read_text(encoding="utf-8").splitlines()
     letters = [json.loads(line) for line in lines]
     return {pathlib.PurePath(letter["name"]).name: letter["reason"] for letter in letters}
 
@@ -113,10 +115,10 @@ class FakeModel:
 
 
 _DECODERS = {}
-_trace_decoder = beam_pipeline._Read.setup
+_trace_decoder = pipeline._Read.setup
 
 
-def setup_once(reader: beam_pipeline._Read) -> None:
+def setup_once(reader: pipeline._Read) -> None:
     """Stands for `_Read.setup`: what decodes is traced for the first pipeline of all tests."""
     key = repr(reader._job.config), reader._job.max_pixels
     if key not in _DECODERS:
@@ -136,7 +138,7 @@ class BeamTest(tf.test.TestCase, parameterized.TestCase):
         self.folder = tiny_runs.temporary_folder(self)
         self.input, self.output = self.folder / "in", self.folder / "out" / "put"
         self.enter_context(mock.patch.object(exported, "load", type(self).load_model))
-        self.enter_context(mock.patch.object(beam_pipeline._Read, "setup", setup_once))
+        self.enter_context(mock.patch.object(pipeline._Read, "setup", setup_once))
 
     def flags(self, *more: str) -> list[str]:
         flags = [f"--model={self.model}", f"--input={self.input}/**", f"--output={self.output}"]
@@ -173,12 +175,13 @@ class BeamTest(tf.test.TestCase, parameterized.TestCase):
         (model / "1" / serving.MODEL_CARD).write_text(json.dumps(card))
         return model
 
-    def job(self, **changes) -> beam_pipeline.Job:
+    def job(self, **changes) -> jobs.Job:
         card = serving.read_model_card(self.model / "1")
         settings = dict(
             model=str(self.model / "1"),
             model_digest="",
             config=TrainConfig.from_dict(card["config"]),
+            block=image_size.block_of(card),
             pattern=f"{self.input}/**",
             output=str(self.output),
             noise="per_file",
@@ -187,15 +190,15 @@ class BeamTest(tf.test.TestCase, parameterized.TestCase):
             crops_per_batch=8,
             is_batch_independent=True,
         )
-        return beam_pipeline.Job(**{**settings, **changes})
+        return jobs.Job(**{**settings, **changes})
 
-    def picture(self, name: str, *, height: int = 1, width: int = 1) -> beam_pipeline.Picture:
+    def picture(self, name: str, *, height: int = 1, width: int = 1) -> pipeline.Picture:
         """Returns a picture of so many crops, less three pixels each way."""
         sides = (SIZE * height, SIZE * width)
         seed = sum(name.encode())
         image = tiny_runs.random_image(*sides, 3, seed=seed)
-        z = translator.draw_noise(self.job().config, *sides, entropy=[seed])
-        return beam_pipeline.Picture(name, image, z, sides[0] - 3, sides[1] - 3)
+        z = translator.draw_noise(self.job().block, *sides, entropy=[seed])
+        return pipeline.Picture(name, image, z, sides[0] - 3, sides[1] - 3)
 
 
 class RealModelTest(BeamTest):
@@ -249,7 +252,7 @@ class RealModelTest(BeamTest):
             self.picture(f"{index}", height=height, width=width)
             for index, (height, width) in enumerate(((1, 1), (2, 1), (1, 1), (1, 2), (1, 1)))
         ]
-        handler = beam_pipeline.SavedModelHandler(self.job())
+        handler = pipeline.SavedModelHandler(self.job())
         model = handler.load_model()
         with mock.patch.object(images, "denormalize_image", tf.constant):  # Floats as they are.
             with mock.patch.object(
@@ -271,14 +274,16 @@ class PicturesTest(BeamTest):
 
     def test_colorization_makes_the_photos_that_translate_makes(self):
         lab = dict(color_space="lab", dropout=0.0, input_channels=1, output_channels=2)
-        self.model = self.copy_model(config=lab)
+        self.model = self.copy_model(config=lab, noise_size=0)
         smooth = np.linspace(64, 192, 40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
         grey = images.encode_image(tf.constant(smooth[..., :1]), ".png")
         colour = images.encode_image(tf.constant(smooth), ".png")
         write_files(self.input, {"grey.png": grey, "colour.png": colour})
         self.assert_counts(self.run_command(), translated=2)
         model = FakeModel(self.model)
-        translate = translator.Translator(model.config, model.translate_with_noise)
+        translate = translator.Translator(
+            model.config, model.translate_with_noise, block=self.job().block
+        )
         for name in ("grey.png", "colour.png"):
             expected = translate.translate_file(self.input / name)
             self.assertEqual(expected.shape, (40, 50, 3))
@@ -302,7 +307,7 @@ class PicturesTest(BeamTest):
         self.assertGreater(np.abs(read(self.output / "a.png").astype(int) - first[0]).mean(), 1)
 
     def test_a_batch_is_counted_in_crops(self):
-        batching = beam_pipeline.SavedModelHandler(self.job()).batch_elements_kwargs()
+        batching = pipeline.SavedModelHandler(self.job()).batch_elements_kwargs()
         size_of = batching["element_size_fn"]
         self.assertEqual((batching["min_batch_size"], batching["max_batch_size"]), (8, 8))
         self.assertEqual(size_of(self.picture("a")), 1)
@@ -311,7 +316,7 @@ class PicturesTest(BeamTest):
         self.assertEqual(size_of(self.picture("a", height=3, width=3)), 8)
 
     def test_statistics_of_the_batch_mean_one_image_at_a_time(self):
-        handler = beam_pipeline.SavedModelHandler(self.job(is_batch_independent=False))
+        handler = pipeline.SavedModelHandler(self.job(is_batch_independent=False))
         model = handler.load_model()
         pictures = [self.picture(name) for name in ("a", "b", "c")]
         with mock.patch.object(
@@ -346,7 +351,7 @@ class RestartTest(BeamTest):
 
         def die_half_way(path, *arguments, **settings):
             file = create(path, *arguments, **settings)
-            if not re.search(f"{beam_pipeline.DEAD_LETTERS}|{beam_translate.SETTINGS}", path):
+            if not re.search(f"{pipeline.DEAD_LETTERS}|{jobs.SETTINGS}", path):
                 written.append(path)
                 if len(written) == 3:
                     file.write(b"\x89PNG")
@@ -419,7 +424,7 @@ class FilesTest(BeamTest):
             ("/d/e?/[ab]/*", "/d/"),
             ("gs://bucket/d/**.jpg", "gs://bucket/d/"),
         ):
-            self.assertEqual(beam_pipeline.fixed_folder(pattern), folder)
+            self.assertEqual(self.job(pattern=pattern).folder, folder)
         write_files(self.input, {"x1/a.png": encode(), "x2/a.png": encode(), "y/a.png": b""})
         for pattern, names in (("x*/*.png", ["x1/a.png", "x2/a.png"]), ("x1/a.png", ["a.png"])):
             self.output = self.folder / f"out_{len(names)}"
@@ -432,10 +437,10 @@ class FilesTest(BeamTest):
         (10**9, "has 1000000000 bytes; the limit is 16809984"),
     )
     def test_a_file_that_is_gone_or_huge(self, num_bytes, reason):
-        reader = beam_pipeline._Read(self.job())
+        reader = pipeline._Read(self.job())
         reader.setup()
         (output,) = reader.process(("a.png", [(f"{self.input}/a.png", num_bytes)]))
-        self.assertEqual(output.tag, beam_pipeline.FAILED)
+        self.assertEqual(output.tag, pipeline.FAILED)
         self.assertRegex(json.loads(output.value)["reason"], reason)
 
     def test_on_a_file_system_of_beams(self):
@@ -537,7 +542,7 @@ class RefusedTest(BeamTest):
         self.assert_refused([f"--model={self.folder}/plain"], "has no assets.extra/model_card.json")
 
     def test_options_of_beam(self):
-        self.assert_refused(["word"], "'word' is no flag")
+        self.assert_refused(["word"], "'word' is not a flag")
         self.assert_refused(["--", "--direct_num_workers=many"], "direct_num_workers")
         self.assert_refused(["--", "--runner=NoRunner"], "--runner is 'NoRunner'")
         self.assert_refused(["--runner=FlinkRunner"], "Unknown command line flag 'runner'")

@@ -19,7 +19,7 @@ from preparing import photo, prepare, save
 
 from pix2pix_tf import evaluate, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, photos, readers
+from pix2pix_tf.data import images, lab, photos, readers
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.inference import exported, tiles, translator
@@ -45,9 +45,9 @@ def decode(contents: bytes) -> np.ndarray:
 
 
 def lightness(pixels: np.ndarray) -> np.ndarray:
-    """Returns CIE L, in float64, of pixels of 8 bits, grey or in colours."""
+    """Returns CIE L of pixels of 8 bits, grey or in colours."""
     image = images.in_colour(np.atleast_3d(pixels)) / 127.5 - 1.0
-    return colour.rgb_to_lab(image)[..., 0]
+    return lab.to_lab(image).numpy()[..., 0]
 
 
 def evaluate_by(output: pathlib.Path, *flags: str) -> dict:
@@ -77,7 +77,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         """Asserts that a pair is L and ab of a photo."""
         source, target = pair
         self.assertEqual((source.dtype, target.dtype), (np.float32, np.float32))
-        expected = colour.rgb_to_lab(pixels / np.iinfo(pixels.dtype).max * 2.0 - 1.0)
+        expected = lab.to_lab(pixels / np.iinfo(pixels.dtype).max * 2.0 - 1.0)
         self.assertAllClose(source, expected[..., :1] / 50 - 1, rtol=0, atol=1e-4)
         self.assertAllClose(target, expected[..., 1:] / 110, rtol=0, atol=1e-4)
 
@@ -105,6 +105,18 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_is_of(self.read(direction=direction), halves[side])
         other = "BtoA" if direction == "AtoB" else "AtoB"
         self.assertEqual(self.read(direction=other)[0].shape, (40, 80, 1))  # A photo, then.
+
+    def test_pairs_saved_as_jpeg(self):
+        # The middle is in no block of its own: the grey gets some of the colours beside it.
+        width = 36
+        grey = np.repeat(colored(width=width)[..., 1:2], 3, axis=-1)
+        pair = np.concatenate([grey, colored(width=width, seed=1)], axis=1)
+        (self.folder / "train").mkdir()
+        (self.folder / "train" / "1.jpg").write_bytes(jpeg(pair))
+        source, target = self.read(size=width)
+        self.assertEqual(source.shape[:2], (40, width))
+        expected = lab.to_lab(colored(width=width, seed=1) / 127.5 - 1.0)
+        self.assertLess(np.abs(target * 110 - expected[..., 1:]).mean(), 5)
 
     def test_drawn_scenes(self):
         scenes = photos.open_photos("demo", "train", scene_size=32)

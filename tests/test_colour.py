@@ -1,11 +1,12 @@
-"""Tests of `pix2pix_tf.evaluation.colour`, against published values; see test_lab for more."""
+"""Tests of `pix2pix_tf.evaluation.colour`, by hand; see test_lab for the colours."""
 
 from __future__ import annotations
 
 import measured_pairs
 import numpy as np
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
 
+from pix2pix_tf.data import lab
 from pix2pix_tf.evaluation import colour
 
 
@@ -14,31 +15,16 @@ def image(*rgb: int) -> np.ndarray:
     return np.array(rgb) / 127.5 - 1.0
 
 
-class LabTest(parameterized.TestCase):
-    @parameterized.parameters(
-        # sRGB's primaries and greys in CIE Lab, D65, as colour tables give them.
-        ((255, 255, 255), (100.0, 0.0, 0.0)),
-        ((0, 0, 0), (0.0, 0.0, 0.0)),
-        ((255, 0, 0), (53.24, 80.09, 67.20)),
-        ((0, 255, 0), (87.73, -86.18, 83.18)),
-        ((0, 0, 255), (32.30, 79.19, -107.86)),
-        ((128, 128, 128), (53.59, 0.0, 0.0)),
-        ((1, 1, 1), (0.27, 0.0, 0.0)),  # Both curves are straight so near to black.
-    )
-    def test_published_values(self, rgb, lab):
-        np.testing.assert_allclose(colour.rgb_to_lab(image(*rgb)), lab, atol=0.03)
-
+class HistogramTest(absltest.TestCase):
     def test_every_colour_is_in_a_bin(self):
         levels = np.linspace(-1, 1, 18)
         cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1)
-        lab = colour.rgb_to_lab(cube).reshape(-1, 3)
+        values = lab.to_lab(cube).numpy().reshape(-1, 3)
         for number, axis in enumerate(colour.AXES):
             edges = colour.EDGES[axis]
-            self.assertBetween(lab[:, number].min(), edges[0] - 1e-6, edges[-1])
-            self.assertBetween(lab[:, number].max(), edges[0], edges[-1] + 1e-6)
+            self.assertBetween(values[:, number].min(), edges[0] - 1e-4, edges[-1])
+            self.assertBetween(values[:, number].max(), edges[0], edges[-1] + 1e-4)
 
-
-class HistogramTest(absltest.TestCase):
     def test_counts_pixels(self):
         # Grey 128 has L 53.59; white 100 belongs to the last bin.
         counts = colour.histograms(np.stack([image(128, 128, 128)] * 3 + [image(255, 255, 255)]))

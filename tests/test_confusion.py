@@ -55,4 +55,5 @@ class ScoresTest(tf.test.TestCase):
 
     def test_most_frequent_class(self):
         matrix = np.array([[1, 1, 0], [0, 2, 3], [4, 0, 0]])  # 2, 5 and 4 pixels.
-        self.assertEqual(confusion.most_frequent_class(matrix), (1, 5 / 11))
+        found = confusion.most_frequent_class(matrix, THREE_CLASSES)
+        self.assertEqual(found, dict(name=THREE_CLASSES.scored[1].name, share=5 / 11))

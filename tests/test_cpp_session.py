@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pathlib
 import shutil
-import subprocess
-import sys
-import textwrap
 from concurrent import futures
 from unittest import mock
 
@@ -19,7 +15,6 @@ from export import cpp_session
 from export.cpp_session import CppError, CppSession
 from pix2pix_tf import serving
 
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SIZE = tiny_runs.CROP_SIZE
 
 
@@ -103,26 +98,6 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
         session.close()
         with self.assertRaisesRegex(CppError, "FAILED_PRECONDITION: the session is closed"):
             session.run("serving_default", image=self.image)
-
-    def test_no_python_tensorflow(self):
-        image, z = self.folder / "image.npy", self.folder / "z.npy"
-        np.save(image, self.image)
-        np.save(z, self.z)
-        program = textwrap.dedent("""
-            import sys
-            import numpy as np
-            from export.cpp_session import CppSession
-            version, image, z, output = sys.argv[1:]
-            with CppSession(version) as session:
-                answer = session.run("with_noise", image=np.load(image), z=np.load(z))
-            np.save(output, answer["output"])
-            np.random.default_rng(0).random()  # Crashes beside RTLD_GLOBAL.
-            sys.exit("tensorflow" in sys.modules)
-        """)
-        paths = [str(path) for path in (self.version, image, z, self.folder / "output.npy")]
-        subprocess.run([sys.executable, "-c", program, *paths], cwd=_REPOSITORY, check=True)
-        here = self.session.run("with_noise", image=self.image, z=self.z)["output"]
-        self.assertAllClose(np.load(self.folder / "output.npy"), here, rtol=0, atol=1e-6)
 
     def test_without_tensorflow_the_error_says_so(self):
         cpp_session._load_library.cache_clear()

@@ -47,17 +47,6 @@ class FrechetTest(parameterized.TestCase):
         expected = shift @ shift + np.trace(sum(covariances) - 2.0 * np.real(root))
         self.assertAlmostEqual(frechet_distance(first, second), expected, delta=1e-3)
 
-    def test_of_a_set_and_itself_in_another_order_is_nothing(self):
-        features = gaussian(12, 20, seed=3)
-        self.assertAlmostEqual(frechet_distance(features, features[::-1]), 0.0, places=6)
-        self.assertGreaterEqual(frechet_distance(features, features), 0.0)
-
-    def test_float32_features_are_computed_in_float64(self):
-        # Large numbers that differ little: in float32 the means would be rounded.
-        sets = [(gaussian(n, 5, seed=n) + 1e5).astype(np.float32) for n in (11, 13)]
-        expected = frechet_distance(*(x.astype(np.float64) for x in sets))
-        self.assertEqual(frechet_distance(*sets), expected)
-
 
 class KernelTest(parameterized.TestCase):
     def test_is_the_unbiased_estimate(self):
@@ -84,33 +73,6 @@ class KernelTest(parameterized.TestCase):
         self.assertLess(abs(np.mean(values)), 4 * np.std(values) / 400**0.5)
         self.assertLess(abs(np.mean(values)), 0.1)
         self.assertGreater(inside, 380)
-
-    @parameterized.parameters(0.0, 0.95)
-    def test_the_interval_holds_the_true_value_as_often_as_it_says(self, correlation):
-        random = np.random.RandomState(1)
-
-        def draw(count, correlation):
-            first, second = correlated(random, count, 3, correlation=correlation)
-            return first, 0.7 + 1.2 * second
-
-        # It is of the sets, whatever they have to do with one another.
-        true = np.mean(
-            [kernel_distance(*draw(1000, 0.0), num_resamples=2).value for _ in range(10)]
-        )
-        hits = 0
-        for _ in range(100):
-            low, high = kernel_distance(*draw(60, correlation), num_resamples=200).interval
-            self.assertLess(low, high)
-            hits += low <= true <= high
-        self.assertGreaterEqual(hits, 85)  # Of the 95 it should hold; it is known to be too narrow.
-        self.assertLess(hits, 100)
-
-    def test_repeats_by_its_seed(self):
-        sets = gaussian(9, 4, seed=0), gaussian(9, 4, seed=1)
-        self.assertEqual(kernel_distance(*sets, seed=2), kernel_distance(*sets, seed=2))
-        self.assertNotEqual(
-            kernel_distance(*sets, seed=2).interval, kernel_distance(*sets, seed=3).interval
-        )
 
     def test_two_images_have_a_value_and_no_interval(self):
         found = kernel_distance(gaussian(2, 4, seed=0), gaussian(2, 4, seed=1))

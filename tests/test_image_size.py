@@ -7,6 +7,19 @@ from absl.testing import parameterized
 from export import image_size
 from pix2pix_tf.errors import InputError
 
+_CARD = dict(config=dict(crop_size=32, input_channels=1), noise_size=5)
+
+
+class ShapesTest(parameterized.TestCase):
+    @parameterized.parameters(
+        (None, [1, 32, 32, 1], [1, 5]),
+        ((32, 33), [1, 32, 33, 1], [1, 10]),
+        ((65, 1), [1, 65, 1, 1], [1, 15]),
+        (image_size.DYNAMIC, [None, None, None, 1], [None, None]),
+    )
+    def test_shapes_of_image_and_noise(self, size, image, z):
+        self.assertEqual(image_size.input_shapes(_CARD, size), dict(image=image, z=z))
+
 
 class ParseTest(parameterized.TestCase):
     def test_sizes_that_are_right(self):

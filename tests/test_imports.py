@@ -10,13 +10,20 @@ from collections.abc import Iterator
 
 from absl.testing import parameterized
 
-_PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "pix2pix_tf"
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_PACKAGE = _REPOSITORY / "pix2pix_tf"
 _MAPS = (
-    ("package", ""),
-    ("scenes", "data/scenes"),
-    ("evaluation", "evaluation"),
-    ("fcn_score", "evaluation/fcn_score"),
+    ("package", "pix2pix_tf"),
+    ("scenes", "pix2pix_tf/data/scenes"),
+    ("evaluation", "pix2pix_tf/evaluation"),
+    ("fcn_score", "pix2pix_tf/evaluation/fcn_score"),
+    ("export", "export"),
+    ("parity", "export/parity"),
+    ("tflite", "export/tflite"),
+    ("tfjs", "export/tfjs"),
+    ("beam", "export/beam"),
 )
+_COMMAND = "__main__"  # Of a package: imports all of it, and nothing imports it.
 
 
 def _read_map(folder: pathlib.Path) -> list[tuple[list[str], str]]:
@@ -48,19 +55,20 @@ def _modules(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
 class ImportsTest(parameterized.TestCase):
     @parameterized.named_parameters(*_MAPS)
     def test_every_module_is_on_the_map_once(self, folder):
-        names = [name for names, _ in _read_map(_PACKAGE / folder) for name in names]
-        self.assertCountEqual(names, _modules(_PACKAGE / folder))
+        names = [name for names, _ in _read_map(_REPOSITORY / folder) for name in names]
+        self.assertCountEqual(names, _modules(_REPOSITORY / folder).keys() - {_COMMAND})
 
     @parameterized.named_parameters(*_MAPS)
     def test_imports_are_of_what_stands_before(self, folder):
-        order = [name for names, _ in _read_map(_PACKAGE / folder) for name in names]
-        prefix = ".".join([_PACKAGE.name, *pathlib.Path(folder).parts]) + "."
+        order = [name for names, _ in _read_map(_REPOSITORY / folder) for name in names]
+        order.append(_COMMAND)
+        prefix = ".".join(pathlib.Path(folder).parts) + "."
         wrong = []
-        for module, paths in _modules(_PACKAGE / folder).items():
+        for module, paths in _modules(_REPOSITORY / folder).items():
             allowed = {module, *order[: order.index(module)]}
             for path in paths:
                 wrong += [
-                    f"{path.relative_to(_PACKAGE)} imports {name}"
+                    f"{path.relative_to(_REPOSITORY)} imports {name}"
                     for name in _imported(path)
                     if name.startswith(".")
                     or name.startswith(prefix)

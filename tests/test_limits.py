@@ -7,7 +7,7 @@ import pathlib
 
 from absl.testing import absltest
 
-from export import limits
+from export.parity import limits
 
 _DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 

@@ -13,8 +13,8 @@ from absl.testing import absltest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _SETUP = ("requirements.txt", "constraints.txt", "pyproject.toml")
-_LOCK = "export/tfjs_runner/package-lock.json"
-_NODE_MODULES = pathlib.Path("export/tfjs_runner/node_modules")
+_LOCK = "export/tfjs/runner/package-lock.json"
+_NODE_MODULES = pathlib.Path("export/tfjs/runner/node_modules")
 # Each notes how it was called. Python makes what the demo and the page would make.
 _PYTHON = """#!/bin/sh
 echo "python $*" >> calls.txt
@@ -25,7 +25,7 @@ esac
 """
 _NPM = """#!/bin/sh
 echo "npm $*" >> calls.txt
-[ -z "$NO_REGISTRY" ] && mkdir -p export/tfjs_runner/node_modules
+[ -z "$NO_REGISTRY" ] && mkdir -p export/tfjs/runner/node_modules
 """
 
 

@@ -33,7 +33,7 @@ import tiny_runs
 import tiny_training
 from PIL import Image
 
-from export import litert, tfjs_model, tflite
+from export import tfjs, tflite
 from pix2pix_tf import grids
 from pix2pix_tf.data import pairs, registry
 from pix2pix_tf.errors import InputError
@@ -328,8 +328,8 @@ class TestExport:
         (earlier / "saved_model.pb").touch()
         with (
             mock.patch.object(tflite, "convert") as to_tflite,
-            mock.patch.object(tfjs_model, "convert") as to_tfjs,
-            mock.patch.object(litert, "LiteRtModel") as phone,
+            mock.patch.object(tfjs, "convert") as to_tfjs,
+            mock.patch.object(tflite, "LiteRtModel") as phone,
             mock.patch.object(IPython.display, "display") as display,
         ):
             to_tflite.side_effect = lambda version, path, **options: path.touch()

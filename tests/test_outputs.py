@@ -63,12 +63,6 @@ class FolderOutputsTest(tf.test.TestCase):
         self.assertRegex(missing, "2 of 3 pairs .*: 'b', 'c'")
         self.assertRegex(extra, "1 files .*: 'other.png'")
 
-    def test_control_characters_in_names_are_escaped(self):
-        self.write("a.png", "\x1b[2J.png")
-        missing, extra = FolderOutputs(self.folder, pairs=["a", "\n"]).notes
-        self.assertIn(r"'\n'", missing)
-        self.assertIn(r"'\x1b[2J.png'", extra)
-
     def test_a_suffix_tells_outputs_from_other_pictures(self):
         self.write("1_fake_B.png", "1_real_A.png", "11_fake_B.png")
         outputs = FolderOutputs(self.folder, pairs=["1", "11"], suffix="_fake_B")
@@ -107,7 +101,7 @@ class FolderOutputsTest(tf.test.TestCase):
             (["a.png", "a.bmp"], [32, 32], "a.bmp' and .*a.png'|a.png' and .*a.bmp'"),
             (["a.png"], [(32, 16)], "a.png' is 32x16"),
             (["a.png"], [8], "a.png' is 8x8"),
-            (["a.png", "b.png"], [32, 16], "32x32.*b.png' 16x16"),
+            (["a.png", "b.png"], [32, 16], "b.png' is 16x16.*32x32"),
         )
         for names, sizes, message in cases:
             for path in self.folder.iterdir():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
-import io
+import importlib
 import os
 import pathlib
 import shutil
-import types
+import socket
+import subprocess
+import sys
 from unittest import mock
 
 import command_line
@@ -26,6 +28,14 @@ from pix2pix_tf.data import images, pairs
 from pix2pix_tf.prepare import __main__ as command
 from pix2pix_tf.prepare import check, colorize, folders, inpaint, labels, pair_files
 
+_import_module = importlib.import_module
+
+
+def _import_no_library(name: str):
+    if not name.startswith("pix2pix_tf."):
+        raise ImportError(name=name)
+    return _import_module(name)
+
 
 class _ColorizeTest(preparing.TaskTest):
     """Of one task from photos; all use the same code."""
@@ -36,17 +46,11 @@ class _ColorizeTest(preparing.TaskTest):
 class UsageTest(_ColorizeTest):
     @parameterized.parameters(
         ((), ("'nothing'", "combine, colorize, edges, inpaint, labels, split, tfrecord, check")),
-        (("edge", "--input=x"), ("'edge'", "combine, colorize, edges")),
         (("edges", "in", "--input=x"), ("'edges in'",)),
         (("split",), ("split", "--input")),
-        (("split", "--input="), ("split", "--input")),
         (("split", "--input=x"), ("split", "--output")),
         (("combine", "--input=x", "--output=y"), ("combine", "--input_b")),
         (("colorize", "--input=x", "--output=y", "--holes=boxes"), ("--holes", "inpaint")),
-        (
-            ("combine", "--input=x", "--output=y", "--input_b=z", "--size=64"),
-            ("--size", "colorize, edges, inpaint", "combine"),
-        ),
         (
             ("combine", "--input=x", "--output=y", "--input_b=z", "--layout=inputs"),
             ("--layout=inputs",),
@@ -70,8 +74,7 @@ class UsageTest(_ColorizeTest):
         self.assertEqual(choices["holes"], tuple(inpaint.HOLES))
         self.assertEqual(choices["to"], tuple(labels._SUFFIXES))
 
-    @parameterized.parameters("colorize", "edges", "inpaint")
-    def test_arrays_that_are_no_photos(self, task):
+    def test_arrays_that_are_not_photos(self):
         """No flag of the task changes what it takes, so none is named."""
         cases = dict(
             float=np.zeros([8, 8, 3], np.float32),
@@ -81,7 +84,7 @@ class UsageTest(_ColorizeTest):
         self.input.mkdir()
         for name, values in {**cases, "photo": photo()}.items():
             np.save(self.input / f"{name}.npy", values)
-        result = prepare(task, self.folder)
+        result = self.run_task()
         self.assert_named(
             result,
             ("float.npy", "3 channel(s) of 32 bits", "unsigned"),
@@ -163,8 +166,9 @@ class OutputFolderTest(_ColorizeTest):
                 # Named once, by what could not be written.
                 self.assert_refused(result, f"'{self.output}")
                 self.assertEqual(result.stderr.count(str(self.output)), 1, result.stderr)
-            else:  # Of a folder that was there already.
-                self.assertLen(files_below(self.output), 3)
+            else:  # Of removing a trial of this process, which the next one sweeps.
+                found = [name for name in files_below(self.output) if name[0] != "."]
+                self.assertLen(found, 3)
             for name in files_below(self.output):
                 if name.endswith(".png"):
                     whole = (undisturbed / name).read_bytes()
@@ -173,21 +177,12 @@ class OutputFolderTest(_ColorizeTest):
         self.assertGreater(num_refused, 5)
         self.assertEqual(files_below(self.output), ["0.png", "1.png", "prepare.json"])
 
-    @parameterized.parameters(
-        ("colorize", False),
-        ("colorize", True),
-        ("combine", False),
-        ("labels", True),
-        ("split", True),
-    )
+    @parameterized.parameters(("colorize", False), ("combine", False), ("split", True))
     def test_an_output_that_is_removed_meanwhile(self, task, is_made_again):
         """Whoever empties it may be slower than the command, which then makes it again."""
-        given = []
         for number in range(3):
-            if task == "labels":
-                save(self.input / "train" / f"{number}.png", np.zeros([8, 8], np.uint8))
-            else:
-                self.save(f"train/{number}.png", seed=number)
+            self.save(f"train/{number}.png", seed=number)
+        given = []
         if task == "combine":
             given = [f"--input_b={shutil.copytree(self.input, self.folder / 'b')}"]
             given += ["--layout=folders"]
@@ -209,48 +204,36 @@ class OutputFolderTest(_ColorizeTest):
 
     def test_what_a_command_that_was_killed_left_is_removed(self):
         self.save("train/1.png")
-        self.save("val/1.png")
-        for number in range(1, 100):
-            with self.subTest(number):
-                try:
-                    with file_faults.kill_at(number, self.output):
-                        self.run_task()
-                    break
-                except file_faults.KilledError:
-                    pass
-        names = ["prepare.json", "train/1.png", "val/1.png"]
-        self.assertGreater(number, 5)
-        self.assertEqual(files_below(self.output), names)
-        # Of files that were not made a second time, and of a user.
-        left = self.output / "train" / ".1.png.unfinished.abc123"
-        others = [self.output / ".hidden" / left.name, self.output / "train" / ".notes"]
+        self.assertEqual(self.run_task().exit_code, 0)
+        names = files_below(self.output)
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pass
+        dead, living = (
+            f".1.png.unfinished.{socket.gethostname()[:50]}.{process}.abc"
+            for process in (ended.pid, os.getppid())
+        )
+        others = [self.output / x for x in (f".hidden/{dead}", "train/.notes", f"train/{living}")]
         (self.output / ".hidden").mkdir()
-        for path in (left, *others):
+        for path in (self.output / "train" / dead, *others):
             path.write_bytes(b"half")
         self.assertEqual(self.run_task("--size=9").exit_code, 2)
-        self.assertTrue(left.exists())
+        self.assertTrue((self.output / "train" / dead).exists())
         self.assertEqual(self.run_task().exit_code, 0)
         self.assertEqual(
-            files_below(self.output), sorted([*names, ".hidden/" + left.name, "train/.notes"])
+            files_below(self.output),
+            sorted([*names, *(path.relative_to(self.output).as_posix() for path in others)]),
         )
 
-    def test_what_another_process_is_writing_is_left(self):
-        self.save("train/1.png")
-        self.assertEqual(self.run_task().exit_code, 0)
-        (self.output / "train" / "1.png").unlink()
-        unfinished = self.output / "train" / ".1.png.unfinished.abc123"
-        unfinished.write_bytes(b"half")
-        # A lock is the file's, not the process', so that this one may hold two.
-        with mock.patch.object(folders, "_held", None):
-            with mock.patch.object(folders, "_sweep"):
-                settings = dict(size=0, layout="pairs")
-                folders.open_output(self.output, [self.input], "colorize", settings)
-            other = folders._held
-        self.assertEqual(self.run_task().exit_code, 0)
-        self.assertTrue(unfinished.exists())
-        os.close(other)
-        self.assertEqual(self.run_task().exit_code, 0)
-        self.assertFalse(unfinished.exists())
+    @parameterized.parameters("edges", "split")
+    def test_without_the_extra(self, task):
+        self.save("1.png")
+        with mock.patch.object(importlib, "import_module", side_effect=_import_no_library):
+            result = prepare(task, self.folder)
+        self.assert_refused(result, "pip install 'scikit-image>=0.22,<0.27' 'ImageHash>=4.3,<5'")
+        self.assertFalse(self.output.exists())
+        # The same as the extra has.
+        project = (pathlib.Path(__file__).parent.parent / "pyproject.toml").read_text()
+        self.assertIn('prepare = ["ImageHash>=4.3,<5", "scikit-image>=0.22,<0.27"]', project)
 
     @parameterized.parameters((colorize, "again"), (check, "$"))
     def test_ctrl_c(self, task, shown):
@@ -265,9 +248,7 @@ class OutputFolderTest(_ColorizeTest):
 class OtherKindsTest(_ColorizeTest):
     @parameterized.parameters(
         ("combine", "in_b/sea/2.webp", "--input_b"),
-        ("colorize", "in/sea/2.webp"),
-        ("edges", "in/sea/2.GIF"),
-        ("inpaint", "in/sea/2.heic"),
+        ("colorize", "in/sea/2.GIF"),
         ("labels", "in/sea/2.jxl"),
         ("split", "in/sea/2.avif"),
     )
@@ -320,26 +301,6 @@ class BadFilesTest(_ColorizeTest):
         self.assert_shown(("2 pairs", self.output), result.stdout)
         self.assertEqual(files_below(self.output), ["good.png", "prepare.json", "same.png"])
 
-    def test_no_more_than_a_screen_is_listed(self):
-        with mock.patch.object(command, "_MOST_FAULTS_SHOWN", 2):
-            result = self.run_task()
-        *_, count = lines = result.stderr.splitlines()
-        self.assertLen(lines, 3)
-        self.assert_shown(("9", "7"), count)
-
-    def test_a_name_that_is_no_unicode_can_be_printed(self):
-        class Terminal(io.TextIOWrapper):
-            def getvalue(self):
-                self.flush()
-                return self.buffer.getvalue().decode()
-
-        folder = self.folder / os.fsdecode(b"\xff \xc3\xb6")
-        streams = (Terminal(io.BytesIO(), "utf-8", x) for x in ("strict", "backslashreplace"))
-        fake = types.SimpleNamespace(StringIO=lambda: next(streams))
-        with mock.patch.object(command_line, "io", fake):
-            result = self.run_task(f"--output={folder}")
-        self.assertIn(f"'{self.folder}/\\udcff ö'", result.stdout, str(result))
-
 
 class LayoutTest(_ColorizeTest):
     def test_pairs_and_folders_hold_the_same(self):
@@ -355,12 +316,6 @@ class LayoutTest(_ColorizeTest):
             a, b = pairs.open_pairs(str(folder), "train", a_channels=1).read(0)
             np.testing.assert_array_equal(a, both[:, :24, :1])
             np.testing.assert_array_equal(b, photo())
-
-    def test_folders_take_narrow_pictures(self):
-        self.save("train/1.png", width=4, height=64)
-        self.assert_done(self.run_task("--layout=folders"))
-        a, b = pairs.open_pairs(str(self.output), "train", a_channels=1).read(0)
-        self.assertEqual((a.shape, b.shape), ((64, 4, 1), (64, 4, 3)))
 
     def test_inputs_alone(self):
         self.save("1.png")
@@ -385,9 +340,7 @@ class LayoutTest(_ColorizeTest):
 class ColourProfileTest(_ColorizeTest):
     """What is written is PNG without a profile, which is said."""
 
-    @parameterized.parameters(
-        ("colorize", 2), ("edges", 2), ("inpaint", 2), ("combine", 4), ("combine", 0)
-    )
+    @parameterized.parameters(("colorize", 2), ("combine", 4), ("combine", 0))
     def test_profiles_that_are_lost_are_counted(self, task, count):
         partners = self.folder / "partners"
         for number in range(3):
@@ -455,7 +408,7 @@ class CombineTest(preparing.TaskTest):
             modes, {"grey": (3, 8), "deep": (3, 16), "alpha": (4, 8), "colour": (3, 8)}
         )
 
-    @parameterized.parameters((12, 3, "in"), (3, 12, "partners"), (12, 12, "in"), (2, 2, "in"))
+    @parameterized.parameters((12, 3, "in"), (3, 12, "partners"), (2, 2, "in"))
     def test_arrays_that_no_picture_holds_are_named(self, a, b, where):
         for folder, channels in ((self.input, a), (self.partners, b)):
             folder.mkdir(exist_ok=True)
@@ -514,11 +467,3 @@ class CombineTest(preparing.TaskTest):
             (self.partners / "3.png", self.input),
         )
         self.assertEqual(files_below(self.output), ["2.png", "prepare.json"])
-
-    def test_other_partners_need_another_folder(self):
-        self.save("1.png")
-        save(self.partners / "1.png", photo())
-        self.assert_done(self.run_task())
-        shutil.copytree(self.partners, self.folder / "others")
-        result = self.run_task(f"--input_b={self.folder / 'others'}")
-        self.assert_refused(result, self.output, self.partners, self.folder / "others")

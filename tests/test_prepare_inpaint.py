@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 from absl.testing import parameterized
 from preparing import TaskTest, photo
@@ -20,15 +18,6 @@ def cut(name: str = "1.png", *, holes: str, area: float = 0.25, seed: int = 0, s
 
 
 class HolesTest(parameterized.TestCase):
-    def test_memory(self):
-        """Of NumPy, for each pixel: none of it in 64 bits."""
-        tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        pixels = np.zeros([500, 800, 3], np.uint8)
-        inpaint.cut_holes(pixels, "1.png", holes="centre", hole_area=0.25, seed=0)
-        _, peak = tracemalloc.get_traced_memory()
-        self.assertLess(peak / 400_000, 20)
-
     @parameterized.product(holes=tuple(inpaint.HOLES), area=(0.05, 0.25, 0.9))
     def test_holes_are_white_and_clear_and_all_else_is_the_photo(self, holes, area):
         result, pixels = cut(holes=holes, area=area)

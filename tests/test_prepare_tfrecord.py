@@ -21,6 +21,7 @@ from absl.testing import parameterized
 from preparing import TaskTest, aligned, files_below, photo, prepare, save
 from refusals import refused
 
+from pix2pix_tf import files
 from pix2pix_tf.data import arrays, pairs, pipeline, records
 from pix2pix_tf.prepare import tfrecord, work
 from pix2pix_tf.training import loop
@@ -203,7 +204,8 @@ class WritingTest(_TfrecordTest):
         for number in range(1, 100):
             try:
                 with file_faults.kill_at(number, self.output) as operations:
-                    self.write(shard_bytes=1)
+                    with mock.patch.object(files, "_OWN", "killed"):
+                        self.write(shard_bytes=1)
             except file_faults.KilledError:
                 pass
             if operations.count < number:

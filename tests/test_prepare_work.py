@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from unittest import mock
 
 from absl.testing import parameterized
 from refusals import refused
 
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, WriteError
 from pix2pix_tf.prepare import work
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -27,13 +27,9 @@ def square(number: int) -> tuple[int, int]:
     return number**2, os.getpid()
 
 
-def temporary_folder(unused_number: int) -> str:
-    return tempfile.gettempdir()
-
-
 def fill_disk(number: int) -> None:
     if number == 70:
-        raise work.OutputError("No room.")
+        raise WriteError("No room.")
 
 
 def die(number: int) -> None:
@@ -60,18 +56,12 @@ class WorkTest(parameterized.TestCase):
         self.assertEqual(os.getpid() in workers, processes == 1)
         self.assertLessEqual(len(workers), processes)
 
-    def test_workers_have_the_temporary_folder_of_the_command(self):
-        folder = self.enter_context(tempfile.TemporaryDirectory())
-        with mock.patch.object(tempfile, "tempdir", folder):
-            found = work.run_on_all(temporary_folder, range(2), processes=2, least_per_process=1)
-            self.assertEqual({result for _, result, _ in found}, {folder})
-
     def test_few_files_are_not_worth_a_process(self):
         found = list(work.run_on_all(square, range(199), processes=8))
         self.assertEqual({result[1] for _, result, _ in found if result}, {os.getpid()})
 
     def test_a_result_that_cannot_be_written_ends_it(self):
-        with self.assertRaisesRegex(work.OutputError, "No room."):
+        with self.assertRaisesRegex(WriteError, "No room."):
             list(work.run_on_all(fill_disk, range(250), processes=2))
 
     def test_a_process_that_is_killed(self):
@@ -96,6 +86,20 @@ class WorkTest(parameterized.TestCase):
             command.kill()
         workers = [int(file.name) for file in folder.glob("[0-9]*")]
         self.wait_until(lambda: not any(_is_running(worker) for worker in workers))
+
+    def test_what_workers_have_in_hand_is_not_waited_for(self):
+        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        found = work.run_on_all(sleep, [str(folder)] * 4, processes=2, least_per_process=1)
+        alarm = threading.Timer(0.0, self.interrupt_when, [lambda: any(folder.iterdir())])
+        alarm.start()
+        with self.assertRaises(KeyboardInterrupt):
+            list(found)  # Each takes ten minutes.
+        alarm.join()
+        self.assertFalse(any(_is_running(int(file.name)) for file in folder.iterdir()))
+
+    def interrupt_when(self, condition) -> None:
+        self.wait_until(condition)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     def wait_until(self, condition) -> None:
         end = time.monotonic() + 120

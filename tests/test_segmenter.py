@@ -108,6 +108,13 @@ class LoadTest(tf.test.TestCase):
         alone = [loaded.features(picture[np.newaxis])[0] for picture in image]
         self.assertAllClose(alone, expected, rtol=1e-4, atol=1e-5)
 
+    def test_settings_of_an_earlier_version_are_left_out(self):
+        path = self.folder / segmenter.INFO
+        info = json.loads(path.read_text())
+        info["config"]["class_weight_power"] = 0.0
+        path.write_text(json.dumps(info))
+        self.assertEqual(segmenter.load(self.folder).crop_size, 64)
+
     def test_no_segmenter(self):
         with self.assertRaisesRegex(MissingInputError, "nowhere.*train_segmenter"):
             segmenter.load(self.folder / "nowhere")

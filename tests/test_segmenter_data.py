@@ -56,6 +56,12 @@ class ReadPhotosTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, "'train_2' is 48x32"):  # A photo has to be square.
             self.read(class_maps="")
 
+    def test_nothing_to_learn_from_is_refused(self):
+        for path in (self.folder / "maps" / "train").iterdir():
+            Image.fromarray(np.full([32, 32], classes.IGNORED, np.uint8)).save(path)
+        with self.assertRaisesRegex(InputError, "ignored"):
+            self.read()
+
     def test_real_facades(self):
         folder = data_folder.require("facades")
         maps = data_folder.require("facades_index")
@@ -95,11 +101,6 @@ class AugmentTest(tf.test.TestCase):
                 self.assertGreater(np.mean((image[..., 0] > threshold) == class_map), 0.95)
         self.assertEqual(sides, {False, True})
 
-    def test_examples_differ_and_repeat(self):
-        first, again, other = self.augment(1), self.augment(1), self.augment(2)
-        self.assertAllEqual(first[0], again[0])
-        self.assertNotAllClose(first[0], other[0])
-
     def test_batches_go_on_where_they_were(self):
         pixels = np.random.RandomState(0).randint(0, 255, [5, 32, 32, 3]).astype(np.uint8)
         photos = segmenter_data.Photos(list("abcde"), pixels, np.zeros([5, 32, 32], np.uint8))
@@ -112,26 +113,3 @@ class AugmentTest(tf.test.TestCase):
         whole, late = list(batches(0)), list(batches(4))
         self.assertAllEqual(whole[2][0], late[0][0])
         self.assertNotAllClose(whole[0][0], whole[1][0])
-
-
-class ClassWeightsTest(tf.test.TestCase):
-    def test_weights_by_hand(self):
-        maps = np.full([1, 4, 5], 255, np.uint8)
-        maps[0, :2, :4] = 1  # 8 pixels of 16,
-        maps[0, 2:, :4] = 0  # and 8,
-        maps[0, 2, :4] = 4  # four of them of another class.
-        photos = segmenter_data.Photos(["a"], np.zeros([1, 4, 5, 3], np.uint8), maps)
-        found = segmenter_data.class_weights(photos, label_data.TABLE, power=1.0)
-        # Each of the three weighs s^-1: a mean over the pixels of 3 before it is scaled to 1.
-        expected = np.zeros(12)
-        expected[[0, 1, 4]] = 4 / 3, 2 / 3, 4 / 3
-        self.assertAllClose(found, expected)
-        plain = segmenter_data.class_weights(photos, label_data.TABLE, power=0.0)
-        self.assertAllEqual(plain > 0, expected > 0)
-        self.assertAllClose(plain[[0, 1, 4]], [1, 1, 1])
-
-    def test_nothing_to_learn_from_is_refused(self):
-        maps = np.full([1, 4, 4], 255, np.uint8)
-        photos = segmenter_data.Photos(["a"], np.zeros([1, 4, 4, 3], np.uint8), maps)
-        with self.assertRaises(InputError):
-            segmenter_data.class_weights(photos, label_data.TABLE, power=0.0)

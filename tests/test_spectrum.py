@@ -42,15 +42,6 @@ class RadialPowerTest(parameterized.TestCase):
         far = np.abs(np.arange(1, size // 2 + 1) - cycles) > 3
         self.assertLess(power[far].max(), 1e-3 * power.max())
 
-    def test_power_of_the_window_by_hand(self):
-        # A wave times a Hann window: by Parseval the sum over the plane is N^2 times that of
-        # the squares, which is half of the window's, (3/8 N)^2.
-        power = spectrum.radial_power(wave(16))
-        rings = spectrum._rings(_SIZE)
-        counts = np.bincount(rings[rings <= _SIZE // 2])[1:]
-        expected = _SIZE**2 * (3 / 8 * _SIZE) ** 2 / 2
-        self.assertAlmostEqual((power * counts).sum() / expected, 1.0, places=2)
-
     def test_borders_that_do_not_match_leave_no_trace(self):
         # A ramp has a jump from right to left, which would be power at all frequencies.
         rows = np.linspace(-1, 1, _SIZE)

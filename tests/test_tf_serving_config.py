@@ -39,30 +39,6 @@ class MessagesTest(tf.test.TestCase):
         self.assertEqual(model.model_platform, "tensorflow")
         self.assertEqual(model.model_version_policy.latest.num_versions, 1)
 
-    def test_batching(self):
-        text, field = read_text("batching.config"), r"(\w+) \{ value: (\w+) \}"
-        self.assertRegex(text, rf"^(\s*{field})+\s*$")
-        # Of TensorFlow Serving's session_bundle_config.proto, which no package has.
-        self.assertEqual(
-            {name: json.loads(value) for name, value in re.findall(field, text)},
-            dict(
-                # Requests of several clients do not share a batch, nor its errors ...
-                enable_large_batch_splitting=True,
-                max_execution_batch_size=1,
-                # ... and nothing is waited for, as there is nothing to put together.
-                batch_timeout_micros=0,
-                num_batch_threads=2,
-                max_batch_size=64,
-                max_enqueued_batches=256,
-            ),
-        )
-
-    def test_monitoring(self):
-        self.assertEqual(
-            read_text("monitoring.config").split(),
-            'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'.split(),
-        )
-
 
 class ComposeTest(tf.test.TestCase, parameterized.TestCase):
     def setUp(self):

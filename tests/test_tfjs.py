@@ -18,16 +18,10 @@ import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
 
-from export import (
-    frozen_graph,
-    image_size,
-    subpixel,
-    tfjs,
-    tfjs_browser,
-    tfjs_model,
-    tfjs_node,
-    tfjs_weights,
-)
+from export import frozen_graph, image_size
+from export.errors import ModelError
+from export.tfjs import __main__ as tfjs
+from export.tfjs import conversion, programs, subpixel, weights
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
@@ -62,22 +56,25 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         cls.folder = tiny_runs.temporary_folder(cls)
         cls.version = tiny_runs.shared_version()
         cls.card = serving.read_model_card(cls.version)
-        cls.converted = dict(none=tfjs_model.convert(cls.version, cls.folder / "none"))
+        cls.converted = dict(none=conversion.convert(cls.version, cls.folder / "none"))
         # Traced once for all conversions that differ in what is written.
-        cls.graphs = tfjs_model._freeze(cls.version, cls.card, None, ["with_noise"])
+        cls.portable = exported.portable_model(cls.version)
+        cls.graphs = conversion.freeze(cls.portable, cls.card, signatures=["with_noise"])
         for quantize in ("float16", "uint8"):
             cls.converted[quantize] = cls.convert_again(cls.folder / quantize, quantize=quantize)
-        cls.any_size = tfjs_model.convert(
-            *(cls.version.parent, cls.folder / "any"),
-            size=image_size.DYNAMIC,
-            signatures=["with_noise"],
-        )
+        cls.any_size = cls.folder / "any"
+        cls.write(cls.any_size, size=image_size.DYNAMIC)
         cls.signatures = tf.saved_model.load(str(cls.version)).signatures
 
     @classmethod
     def convert_again(cls, output: pathlib.Path, **options) -> pathlib.Path:
-        with mock.patch.object(tfjs_model, "_freeze", return_value=cls.graphs):
-            return tfjs_model.convert(cls.version, output, **options)
+        with mock.patch.object(conversion, "freeze", return_value=cls.graphs):
+            return conversion.convert(cls.version, output, **options)
+
+    @classmethod
+    def write(cls, folder: pathlib.Path, *, size) -> None:
+        graphs = conversion.freeze(cls.portable, cls.card, size=size, signatures=["with_noise"])
+        conversion.write(folder, graphs, cls.card, "none")
 
     def inputs(self, *, batch: int = 1, height: int = SIZE, width: int = SIZE) -> dict:
         crops = -(-height // SIZE) * -(-width // SIZE)
@@ -95,9 +92,8 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
     def assert_same(
         self, folder: pathlib.Path, inputs: dict, *, backend: str = "wasm", limit=LIMITS["none"]
     ):
-        result = tfjs_node.run(folder, "with_noise", inputs, backend)
-        self.assertEqual(list(result.outputs), ["output"])
-        self.assertAllClose(result.outputs["output"], self.expected(inputs), rtol=0, atol=limit)
+        (output,), _ = programs.run(folder, "with_noise", inputs, backend=backend)
+        self.assertAllClose(output, self.expected(inputs), rtol=0, atol=limit)
 
     @parameterized.parameters(("none", "wasm"), ("float16", "wasm"), ("uint8", "cpu"))
     def test_the_same_picture_in_node(self, quantize, backend):
@@ -110,16 +106,14 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         browser_tools.chromium()
         browser_tools.node()
         inputs = self.inputs()
-        outputs, milliseconds = tfjs_browser.run(
-            self.converted["none"], "with_noise", inputs, repeat=2
+        outputs, milliseconds = programs.run(
+            self.converted["none"], "with_noise", inputs, program=programs.CHROMIUM, repeat=2
         )
         self.assertEqual((outputs.shape, len(milliseconds)), ((2, 1, SIZE, SIZE, 3), 2))
         for output in outputs:
             self.assertAllClose(output, self.expected(inputs), rtol=0, atol=LIMITS["none"])
-        with self.assertRaisesRegex(tfjs_browser.BrowserError, "TF.js in Chromium: .*image"):
-            tfjs_browser.run(self.converted["none"], "serving_default", {})
-        with self.assertRaisesRegex(MissingInputError, "'nothing'"):
-            tfjs_browser.run(self.converted["none"], "nothing", {})
+        with self.assertRaisesRegex(ModelError, "TF.js in Chromium, .*image"):
+            programs.run(self.converted["none"], "serving_default", {}, program=programs.CHROMIUM)
 
     def test_a_batch_of_another_size(self):
         browser_tools.node()
@@ -127,11 +121,9 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_another_size_known_beforehand_in_shards(self):
         browser_tools.node()
-        folder = tiny_runs.temporary_folder(self)  # An empty folder may be there.
-        with mock.patch.object(tfjs_weights, "SHARD_BYTES", 5000):
-            tfjs_model.convert(self.version, folder, size=(40, 70), signatures=["with_noise"])
-        names = sorted(path.name for path in folder.iterdir())
-        self.assertEqual(names, ["weights", "with_noise"])
+        folder = tiny_runs.temporary_folder(self) / "model"
+        with mock.patch.object(weights, "SHARD_BYTES", 5000):
+            self.write(folder, size=(40, 70))
         self.assertGreater(len(sizes_of(folder)), 3)
         self.assertEqual(max(sizes_of(folder)), 5000)
         self.assertNoCommonElements(
@@ -142,8 +134,9 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
     def test_serving_default_draws_its_noise(self):
         browser_tools.node()
         inputs = dict(image=self.inputs()["image"])
-        result = tfjs_node.run(self.converted["none"], "serving_default", inputs, repeat=2)
-        first, second = result.runs["output"]
+        (first, second), _ = programs.run(
+            self.converted["none"], "serving_default", inputs, repeat=2
+        )
         self.assertEqual(first.shape, (1, SIZE, SIZE, 3))
         self.assertGreater(np.abs(first - second).max(), 0.1)
 
@@ -173,14 +166,11 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_signatures_share_their_weights(self):
         folder = self.converted["none"]
-        shared = []
-        for signature in tfjs_model.SIGNATURES:
-            manifest = read_model(folder, signature)["weightsManifest"]
-            self.assertEqual(manifest[0]["paths"], ["../weights/group1-shard1of1.bin"])
-            shared.append([(entry["shape"], entry["dtype"]) for entry in manifest[0]["weights"]])
-            for group in manifest[1:]:
-                self.assertLess(sum(np.prod(entry["shape"]) for entry in group["weights"]), 50)
-        self.assertEqual(*shared)
+        manifests = [read_model(folder, name)["weightsManifest"] for name in conversion.SIGNATURES]
+        self.assertEqual(*manifests)
+        self.assertEqual(manifests[0][0]["paths"], ["../weights/group1-shard1of1.bin"])
+        names = [entry["name"] for entry in manifests[0][0]["weights"]]
+        self.assertLen(set(names), len(names))
         parameters = sum(weight.size for weight in exported.read_weights(self.version))
         self.assertBetween(sum(sizes_of(folder)), 4 * parameters, 4 * parameters + 4096)
 
@@ -205,12 +195,10 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_what_tfjs_would_compute_wrongly_is_refused(self):
         # The first with other statistics, or as NaN; the other slower than `subpixel` has it.
-        self.assertNoCommonElements(tfjs_model._RUNS, ["FusedBatchNormV3", "Conv2DBackpropInput"])
-        output = tiny_runs.temporary_folder(self) / "out"
-        with mock.patch.object(tfjs_model, "_RUNS", tfjs_model._RUNS - {"Tanh", "Mean"}):
+        self.assertNoCommonElements(conversion._RUNS, ["FusedBatchNormV3", "Conv2DBackpropInput"])
+        with mock.patch.object(conversion, "_RUNS", conversion._RUNS - {"Tanh", "Mean"}):
             with self.assertRaisesRegex(InputError, "Mean, Tanh in with_noise"):
-                tfjs_model.convert(self.version, output, signatures=["with_noise"])
-        self.assertFalse(output.exists())
+                conversion.freeze(self.portable, self.card, signatures=["with_noise"])
 
 
 class OtherModelsTest(tf.test.TestCase, parameterized.TestCase):
@@ -235,18 +223,13 @@ class OtherModelsTest(tf.test.TestCase, parameterized.TestCase):
         )
         inputs = dict(
             image=tiny_runs.random_image(1, SIZE, SIZE, config.input_channels),
-            z=tiny_runs.random_noise(1, model.noise_size),
+            z=tiny_runs.random_noise(1, model.block.noise_size),
         )
-        # As it would be read from an export, which takes longer.
-        card = serving._model_card(model, folder, None)
-        with mock.patch.object(exported, "portable_model", return_value=model):
-            with mock.patch.object(serving, "find_version"):
-                with mock.patch.object(serving, "read_model_card", return_value=card):
-                    converted = tfjs_model.convert(
-                        folder, folder / "tfjs", signatures=["with_noise"]
-                    )
+        card = serving.model_card_of(model, folder, None)
+        graphs = conversion.freeze(model, card, signatures=["with_noise"])
+        conversion.write(folder / "tfjs", graphs, card, "none")
         expected = generator([inputs["image"], inputs["z"]], training=True)
-        output = tfjs_node.run(converted, "with_noise", inputs).outputs["output"]
+        (output,), _ = programs.run(folder / "tfjs", "with_noise", inputs)
         self.assertAllClose(output, expected, rtol=0, atol=LIMITS["none"])
 
 
@@ -267,7 +250,7 @@ class CommandTest(tf.test.TestCase):
             (("--size=64x32",), dict(quantize="none", size=(64, 32))),
             (("--size=dynamic",), dict(quantize="none", size="dynamic")),
         ):
-            with mock.patch.object(tfjs_model, "convert", return_value=self.folder) as convert:
+            with mock.patch.object(conversion, "convert", return_value=self.folder) as convert:
                 result = self.convert(*given)
             convert.assert_called_once_with(self.folder / "in", self.folder / "out", **expected)
             self.assertEqual(result.stdout, f"Wrote '{self.folder}', 0.0 MB.\n")
@@ -293,32 +276,13 @@ class WeightsTest(tf.test.TestCase):
     def test_uint8_keeps_zero_and_the_ends(self):
         value = np.linspace(-0.3, 1.7, 4 * 4 * 8, dtype=np.float32).reshape(4, 4, 8, 1)
         value[0, 0, 0, 0] = 0.0
-        entry, contents = tfjs_weights.encode("kernel", value, "uint8")
+        entry, contents = weights.encode("kernel", value, "uint8")
         scale, least = entry["quantization"]["scale"], entry["quantization"]["min"]
         steps = np.frombuffer(contents, np.uint8).reshape(value.shape)
         decoded = steps * scale + least  # As TF.js does.
         self.assertAllClose(decoded, value, rtol=0, atol=0.5001 * scale + 1e-7)
         self.assertEqual(decoded[0, 0, 0, 0], 0.0)
         self.assertAllClose(scale, 2.0 / 255, rtol=0.02)
-
-    def test_uint8_of_a_kernel_of_zeros(self):
-        entry, contents = tfjs_weights.encode("kernel", np.zeros((1, 1, 2, 2), np.float32), "uint8")
-        decoded = np.frombuffer(contents, np.uint8) * entry["quantization"]["scale"]
-        self.assertAllEqual(decoded + entry["quantization"]["min"], np.zeros(4))
-
-    def test_equal_weights_are_shared_as_often_as_all_have_them(self):
-        zeros, ones = np.zeros(3, np.float32), np.ones(3, np.float32)
-        first = dict(a=zeros, b=ones, c=zeros)
-        second = dict(d=zeros, e=zeros, f=ones, g=ones)
-        self.assertEqual(
-            tfjs_weights.split_shared([first, second]),
-            [(["a", "b", "c"], []), (["d", "f", "e"], ["g"])],
-        )
-        # As integers they are other weights.
-        third = dict(h=zeros.astype(np.int32))
-        self.assertEqual(
-            tfjs_weights.split_shared([dict(a=zeros), third]), [([], ["a"]), ([], ["h"])]
-        )
 
 
 def freeze(function, shape) -> frozen_graph.FrozenGraph:
@@ -383,36 +347,52 @@ class SubpixelTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn("Conv2DBackpropInput", {node.op for node in graph.nodes})
 
 
-class NodeTest(tf.test.TestCase):
+class ProgramsTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        (self.folder / "with_noise").mkdir()
+        self.model = self.folder / "with_noise" / "model.json"
+        self.model.write_text("{}")
+
     def test_says_what_is_missing(self):
         with mock.patch.object(shutil, "which", return_value=None):
-            with self.assertRaisesRegex(MissingInputError, "'node'"):
-                tfjs_node.find_node()
+            for find, name in (
+                (programs.find_node, "'node'"),
+                (programs.find_chromium, "Chromium"),
+            ):
+                with self.assertRaisesRegex(MissingInputError, name):
+                    find()
         with mock.patch.object(shutil, "which", return_value="/usr/bin/node"):
-            runner = tiny_runs.temporary_folder(self) / "with space"  # As a wheel may be put.
-            with mock.patch.object(tfjs_node, "RUNNER", runner):
+            runner = self.folder / "with space"  # As a wheel may be put.
+            with mock.patch.object(programs, "RUNNER", runner):
                 with self.assertRaises(MissingInputError) as caught:
-                    tfjs_node.find_node()
+                    programs.find_node()
         self.assertEndsWith(str(caught.exception), f"Run: npm ci --prefix '{runner}'")
 
+    def program(self, script: str) -> str:
+        path = self.folder / "program"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return str(path)
+
     def test_a_node_that_hangs_is_ended(self):
-        folder = tiny_runs.temporary_folder(self)
-        (folder / "with_noise").mkdir()
-        (folder / "with_noise" / "model.json").touch()
-        hanging = folder / "node"
-        hanging.write_text("#!/bin/sh\nexec sleep 60\n")
-        hanging.chmod(0o755)
-        with mock.patch.object(tfjs_node, "find_node", return_value=str(hanging)):
-            with mock.patch.multiple(tfjs_node, _LOAD_SECONDS=0.1, _RUN_SECONDS=0.05):
-                with self.assertRaisesRegex(tfjs_node.NodeError, "did not end within 0.2 s"):
-                    tfjs_node.run(folder, "with_noise", {}, repeat=2)
+        hanging = self.program("exec sleep 60")
+        with mock.patch.object(programs, "find_node", return_value=hanging):
+            with mock.patch.multiple(programs, _LOAD_SECONDS=0.1, _RUN_SECONDS=0.05):
+                with self.assertRaisesRegex(ModelError, "did not end within 0.2 s"):
+                    programs.run(self.folder, "with_noise", {}, repeat=2)
+
+    def test_a_browser_that_dies_at_once_is_not_waited_for(self):
+        browser_tools.node()
+        broken = self.program("echo 'no usable sandbox' >&2; exit 7")
+        with mock.patch.object(programs, "find_chromium", return_value=broken):
+            with self.assertRaisesRegex(ModelError, "(?s)TF.js in Chromium.*no usable sandbox"):
+                programs.run(self.folder, "with_noise", {}, program=programs.CHROMIUM)
 
     def test_names_the_model_that_fails(self):
         browser_tools.node()
-        folder = tiny_runs.temporary_folder(self)
+        with self.assertRaisesRegex(ModelError, "with_noise' on cpu: .+"):
+            programs.run(self.folder, "with_noise", {}, backend="cpu")
         with self.assertRaisesRegex(MissingInputError, "python -m export.tfjs"):
-            tfjs_node.run(folder, "with_noise", {})
-        (folder / "with_noise").mkdir()
-        (folder / "with_noise" / "model.json").write_text("{}")
-        with self.assertRaisesRegex(tfjs_node.NodeError, "model.json' on cpu: .+"):
-            tfjs_node.run(folder, "with_noise", {}, "cpu")
+            programs.run(self.folder, "serving_default", {})

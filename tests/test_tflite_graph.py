@@ -1,4 +1,4 @@
-"""Tests of reading and simplifying .tflite graphs, on functions of one line."""
+"""Tests of simplifying .tflite graphs, on functions of one line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import warnings
 
 import numpy as np
 import tensorflow as tf
+import tiny_tflite
 from absl.testing import parameterized
 
-from export import litert, tflite_graph
+from export.tflite import graph, litert
 
 SHAPE = (1, 4, 6, 2)
 
 
-def to_tflite(function, *, shape=SHAPE, allow_custom: bool = False) -> bytes:
+def to_tflite(function, *, shape=SHAPE) -> bytes:
     spec = tf.TensorSpec(shape, tf.float32, name="x")
     module = tf.Module()
     module.f = tf.function(function, input_signature=[spec])
@@ -22,7 +23,6 @@ def to_tflite(function, *, shape=SHAPE, allow_custom: bool = False) -> bytes:
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [module.f.get_concrete_function()], module
         )
-        converter.allow_custom_ops = allow_custom
         return converter.convert()
 
 
@@ -32,7 +32,7 @@ def run(contents: bytes, x: np.ndarray) -> np.ndarray:
 
 
 def count(contents: bytes, name: str) -> int:
-    (counts,) = tflite_graph.count_operators(contents).values()
+    (counts,) = tiny_tflite.count_operators(contents).values()
     return counts[name]
 
 
@@ -46,7 +46,7 @@ class SimplifyTest(tf.test.TestCase, parameterized.TestCase):
         for function in (lambda x: copy(tf.tanh(x)) * 2.0, lambda x: copy(tf.tanh(x) * 2.0)):
             contents = to_tflite(function)
             self.assertEqual(count(contents, name), 1)  # Or there would be nothing to test.
-            simple = tflite_graph.simplify(contents)
+            simple = graph.simplify(contents)
             self.assertEqual(count(simple, name), 0)
             x = np.random.RandomState(0).uniform(-1, 1, SHAPE).astype(np.float32)
             self.assertAllClose(run(simple, x), 2 * np.tanh(x), rtol=0, atol=1e-6)
@@ -62,7 +62,7 @@ class SimplifyTest(tf.test.TestCase, parameterized.TestCase):
     def test_what_changes_something_stays(self, name, function):
         contents = to_tflite(lambda x: function(tf.tanh(x)))
         self.assertEqual(count(contents, name), 1)
-        simple = tflite_graph.simplify(contents)
+        simple = graph.simplify(contents)
         self.assertEqual(count(simple, name), 1)
         x = np.random.RandomState(0).uniform(-1, 1, SHAPE).astype(np.float32)
         self.assertAllClose(run(simple, x), function(np.tanh(x)), rtol=0, atol=1e-6)
@@ -70,25 +70,11 @@ class SimplifyTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_slice_that_turns_around_stays(self):
         contents = to_tflite(lambda x: tf.strided_slice(x * 2.0, [3], [-5], [-1]), shape=[4])
         x = np.arange(4, dtype=np.float32)
-        self.assertAllEqual(run(tflite_graph.simplify(contents), x), 2 * x[::-1])
+        self.assertAllEqual(run(graph.simplify(contents), x), 2 * x[::-1])
 
     def test_sizes_that_are_not_known_stay(self):
         contents = to_tflite(lambda x: tf.gather(tf.tanh(x), [0], axis=1), shape=(1, None, 6, 2))
-        simple = tflite_graph.simplify(contents)
+        simple = graph.simplify(contents)
         self.assertEqual(count(simple, "GATHER"), 1)
         x = np.random.RandomState(0).uniform(-1, 1, (1, 3, 6, 2)).astype(np.float32)
         self.assertAllClose(run(simple, x), np.tanh(x[:, :1]), rtol=0, atol=1e-6)
-
-
-class OperatorsTest(tf.test.TestCase):
-    def test_counts_by_signature(self):
-        contents = to_tflite(lambda x: tf.tanh(tf.tanh(x)) * 2.0)
-        self.assertEqual(
-            tflite_graph.count_operators(contents), dict(serving_default=dict(TANH=2, MUL=1))
-        )
-        self.assertEqual(tflite_graph.custom_operators(contents), [])
-
-    def test_operators_that_are_not_builtin_are_found(self):
-        contents = to_tflite(tf.math.asin, allow_custom=True)
-        self.assertEqual(tflite_graph.custom_operators(contents), ["Asin"])
-        self.assertEqual(count(contents, "Asin"), 1)

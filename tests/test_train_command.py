@@ -77,6 +77,7 @@ class FlagsTest(absltest.TestCase):
             input_range="0,1",
             output_range="0,4095",
             profile_steps="2-3",
+            best_metric="psnr",
             generator="mine",
             discriminator="mine",
             extra_terms="a=1",

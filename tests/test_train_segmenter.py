@@ -27,6 +27,14 @@ from pix2pix_tf.evaluation.fcn_score import (
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 
+def scored(wrong: int) -> dict:
+    """Returns the scores of 30 pixels that are nearly all taken for class 0."""
+    matrix = np.zeros([12, 12], np.int64)
+    matrix[0, 0], matrix[1, 0], matrix[1, 1] = 20, wrong, 10 - wrong
+    frequent = confusion.most_frequent_class(matrix, label_data.TABLE)
+    return dict(confusion.scores(matrix), most_frequent_class=frequent)
+
+
 class TrainSegmenterTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -59,11 +67,6 @@ class TrainSegmenterTest(tf.test.TestCase):
     def train(self, *flags: str, num_steps: int = 4) -> command_line.Result:
         return self.run_command(*self.flags(num_steps), *flags)
 
-    def test_a_folder_that_cannot_be_made_is_refused_first(self):
-        self.output.touch()
-        result = self.train("--dataset=/not/on/this/machine/facades")
-        result.check_refused(f"error: '{self.output}'")
-
     def test_learns_and_says_what_it_learned(self):
         """The real network, in a process of its own."""
         command = [sys.executable, "-m", "pix2pix_tf.evaluation.train_segmenter"]
@@ -89,8 +92,9 @@ class TrainSegmenterTest(tf.test.TestCase):
         self.assertAllClose({name: info["test"][name] for name in expected}, expected)
 
     def test_the_best_on_val_is_kept(self):
-        good, bad = np.eye(12, dtype=np.int64), np.ones([12, 12], np.int64)
-        with mock.patch.object(segmenter_training, "score_photos", side_effect=[good, bad] * 2):
+        with mock.patch.object(
+            segmenter_training, "score_photos", side_effect=[scored(9), scored(10)] * 2
+        ):
             result = self.train()
         self.assertEqual(result.exit_code, 0, result.stderr)
         lines = [line for line in result.stdout.splitlines() if "val: " in line]
@@ -99,7 +103,7 @@ class TrainSegmenterTest(tf.test.TestCase):
 
     def test_goes_on_after_a_crash(self):
         with mock.patch.object(segmenter_training, "score_photos") as score:
-            score.side_effect = [np.eye(12, dtype=np.int64), MemoryError]
+            score.side_effect = [scored(9), MemoryError]
             with self.assertRaises(MemoryError):
                 self.train()
         batches = mock.Mock(wraps=segmenter_data.training_batches)
@@ -123,35 +127,25 @@ class TrainSegmenterTest(tf.test.TestCase):
         self.assertEndsWith(checkpoint, "-1")
 
     def test_the_learning_rate_follows_the_body_unless_it_is_given(self):
-        def train(*flags: str) -> tuple[float, float]:
-            """Returns the rate that a training says, and the one that Adam got."""
-            self.output = tiny_runs.temporary_folder(self) / "out"
-            with (
-                mock.patch.object(
-                    segmenter_training, "LinearDecay", wraps=segmenter_training.LinearDecay
-                ) as decay,
-                mock.patch.object(segmenter_training, "_run_steps", return_value=False),
-            ):
-                result = self.train(*flags)
-            self.assertEqual(result.exit_code, 0, result.stderr)
-            rate = segmenter_training.read_training(self.output)["learning_rate"]
-            self.assertIn(f"learning rate {rate:g}", result.stdout)
-            return rate, decay.call_args.args[0]
-
-        self.assertEqual(train("--body_weights=none"), (1e-3, 1e-3))
         with (
-            mock.patch.object(fcn, "can_take_imagenet", return_value=True),
+            mock.patch.object(segmenter_training, "_run_steps", return_value=False),
+            mock.patch.object(fcn, "IMAGENET_FILTERS", 2),
             mock.patch.object(fcn, "load_imagenet_body"),
         ):
-            self.assertEqual(train(), (1e-4, 1e-4))
-            self.assertEqual(train("--learning_rate=0.002"), (2e-3, 2e-3))
+            for flag, rate in (
+                ("--body_weights=none", 1e-3),
+                ("--body_weights=auto", 1e-4),
+                ("--learning_rate=0.002", 2e-3),
+            ):
+                self.output = self.output.with_name(f"rate {rate}")
+                result = self.train(flag)
+                self.assertIn(f"learning rate {rate:g}", result.stdout)
+                saved = segmenter_training.read_training(self.output)
+                self.assertEqual(saved["learning_rate"], rate)
 
     def test_what_has_learned_nothing_is_warned_of(self):
         for wrong, is_warned in ((10, True), (9, False)):
-            matrix = np.zeros([12, 12], np.int64)  # Nearly all is taken for class 0.
-            matrix[0, 0], matrix[1, 0], matrix[1, 1] = 20, wrong, 10 - wrong
-            scores = segmenter_training._described(matrix, label_data.TABLE)
-            info = dict(origin="from scratch", step=1, val=scores)
+            info = dict(origin="from scratch", step=1, val=scored(wrong))
             with mock.patch.object(segmenter_training, "train", return_value=info):
                 result = self.train()
             self.assertEqual(result.exit_code, 0, result.stderr)
@@ -173,7 +167,7 @@ class TrainSegmenterTest(tf.test.TestCase):
         path = self.output / segmenter_training.TRAINING
         path.write_text(json.dumps({**json.loads(path.read_text()), "keras": "1.0"}))
         result = self.run_command()
-        self.assertIn("Keras 1.0", result.stderr)
+        self.assertIn("keras (was '1'", result.stderr)
         path.write_text("{}")
         self.assertRegex(self.run_command().stderr, "^error: .*training.json'")
 
@@ -183,7 +177,6 @@ class TrainSegmenterTest(tf.test.TestCase):
             "--crop_size=40": "crop_size is 40",
             "--body_weights=imagenet": "base_filters 2",
             f"--class_maps={self.folder}": f"'{self.folder / 'train'}'",
-            "--class_weight_power=2": "class_weight_power is 2.0",
         }
         for flag, named in cases.items():
             result = self.train(flag)
@@ -196,13 +189,6 @@ class TrainSegmenterTest(tf.test.TestCase):
         self.assertEqual(result.exit_code, 3, result.stdout)
         self.assertRegex(result.stderr, "^error: A loss was not finite at step")
 
-    def test_the_settings_need_no_tensorflow(self):
-        code = (
-            "import sys, pix2pix_tf.evaluation.train_segmenter; print('tensorflow' in sys.modules)"
-        )
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        self.assertEqual(found.stdout.strip(), "False", found.stderr)
-
 
 class BodyWeightsTest(tf.test.TestCase):
     """Where the body starts; a network that does not normalise expects ImageNet's weights."""
@@ -212,7 +198,7 @@ class BodyWeightsTest(tf.test.TestCase):
         config = SegmenterConfig(base_filters=2, body_weights=weights)
         with (
             mock.patch.object(fcn, "build_fcn", tiny_segmenter.build_stub),
-            mock.patch.object(fcn, "can_take_imagenet", return_value=True),
+            mock.patch.object(fcn, "IMAGENET_FILTERS", 2),
             mock.patch.object(fcn, "load_imagenet_body", side_effect=load),
         ):
             model, origin = segmenter_training._build_model(

@@ -24,18 +24,12 @@ import tiny_tflite
 from absl.testing import parameterized
 from PIL import Image
 
-from export import (
-    cpp_session,
-    limits,
-    litert,
-    parity_models,
-    runtimes,
-    tfjs_browser,
-    tfjs_model,
-    tfjs_node,
-    tflite,
-    verify,
-)
+from export import cpp_session, verify
+from export.parity import limits, measuring, report, runtimes, saved_model, verification
+from export.tfjs import conversion as tfjs_conversion
+from export.tfjs import programs
+from export.tflite import conversion as tflite_conversion
+from export.tflite import litert
 from pix2pix_tf import serving
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported
@@ -53,21 +47,21 @@ def without_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
     return network(image, z[:, :0])
 
 
-def fake(name: str, computes=network, *, seeds=None) -> runtimes.Runtime:
+def fake(name: str, computes=network, *, seeds=None, kind="cpp", **options) -> runtimes.Runtime:
     """Returns a runtime that computes with NumPy; each time it is opened it has the next seed."""
     seeds = itertools.count() if seeds is None else seeds
 
     @contextlib.contextmanager
-    def opened():
+    def opened(path, settings):
         random = np.random.default_rng(next(seeds))
 
         def call(signature, inputs):
-            z = inputs.get("z", random.random((1, 1), np.float32))
+            z = inputs["z"] if "z" in inputs else random.random((1, 1), np.float32)
             return computes(inputs["image"], z)
 
         yield runtimes.timed(call)
 
-    return runtimes.Runtime(name, pathlib.Path(__file__), limits.EXACT, opened)
+    return runtimes.Runtime(name, kind, limits.EXACT, opened, **options)
 
 
 class VerifyTest(tf.test.TestCase, parameterized.TestCase):
@@ -93,13 +87,15 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         cpp_runtime = cpp or fake("SavedModel, C++", python)
         with contextlib.ExitStack() as stack:
             for target, name, value in (
-                (verify, "_keras", lambda *_: fake("Keras", reference)),
-                (serving, "save_version", lambda *_, **__: pathlib.Path("version")),
+                (verification, "keras", lambda _: fake("Keras", reference)),
+                (serving, "save_version", lambda *_, **__: pathlib.Path(__file__)),
                 (serving, "read_model_card", lambda _: _CARD),
-                (runtimes, "saved_model", lambda _: python_runtime),
-                (runtimes, "cpp", lambda _: cpp_runtime),
+                (saved_model, "PYTHON", python_runtime),
             ):
                 stack.enter_context(mock.patch.object(target, name, value))
+            stack.enter_context(
+                mock.patch.dict(runtimes._REGISTERED, {cpp_runtime.name: cpp_runtime})
+            )
             return self.verify(*flags)
 
     def read_results(self) -> dict:
@@ -127,8 +123,8 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
 
             return watch
 
-        def float32_of(table):
-            return mock.patch.dict(table, {"none": table["none"]}, clear=True)
+        float32 = ("SavedModel, C++", "TFLite none", "TF.js none, Node wasm")
+        compared = {x.name: x for x in runtimes.registered() if x.name in float32}
 
         def save_version(workdir, folder, *, checkpoint):  # Which takes longer than all else.
             self.assertEqual((workdir, checkpoint), (self.run_folder, "newest"))
@@ -144,9 +140,8 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         with contextlib.ExitStack() as stack:
             for patch in (
                 mock.patch.object(serving, "save_version", save_version),
-                float32_of(limits.TFLITE),
-                float32_of(limits.TFJS),
-                mock.patch.object(tflite, "_run", convert),
+                mock.patch.dict(runtimes._REGISTERED, compared, clear=True),
+                mock.patch.object(tflite_conversion, "_run", convert),
                 mock.patch.object(exported, "load", watched(exported.load)),
                 mock.patch.object(cpp_session, "CppSession", watched(cpp_session.CppSession)),
                 mock.patch.object(litert, "LiteRtModel", watched(litert.LiteRtModel)),
@@ -155,7 +150,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             result = self.verify("--runtimes=tflite", "--runtimes=node")
         self.assertEqual(result.exit_code, 0, result.stdout + result.stderr)
         found = self.read_results()
-        converted = ["TFLite none", "TF.js none, Node wasm"]
+        converted = ["TF.js none, Node wasm", "TFLite none"]
         names = ["Keras, training=True", "SavedModel, Python", "SavedModel, C++", *converted]
         self.assertEqual([row["name"] for row in found["runtimes"]], names)
         for row in found["runtimes"][1:]:
@@ -169,8 +164,8 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(f"| {name} |", table)
         with Image.open(self.output / "parity.png") as picture:  # Four runtimes in a row.
             self.assertEqual(picture.size, (5 * 32 + 4 * 4, 2 * (22 + 4 * (32 + 4) - 4)))
-        # Python's, C++, the file, and Python's three times again.
-        self.assertLen(models, 6)
+        # Python's, which is loaded anew, C++, and the file.
+        self.assertLen(models, 4)
         gc.collect()
         assert_alone()
 
@@ -207,16 +202,15 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertRegex(result.stdout, r"\| SavedModel, Python \| \d")
         (fault,) = self.read_results()["runtimes"][2]["faults"]
         self.assertEndsWith(fault, "it broke\nat last")
-        # As a runtime, in a batch with a stranger, and loaded anew.
         damaged = mock.Mock(side_effect=InputError("it is damaged"))
         result = self.verify_fakes(python=damaged, cpp=fake("SavedModel, C++"))
-        self.assertEqual(result.stdout.count("FAILED: SavedModel, Python: it is damaged"), 3)
+        self.assertEqual(result.stdout.count("FAILED: SavedModel, Python: it is damaged"), 1)
         self.assertRegex(result.stdout, r"\| SavedModel, C\+\+ \| \d")
 
     @parameterized.parameters(ValueError("it is wrong"), RuntimeError("it is wrong"))
     def test_a_defect_of_this_program_keeps_its_traceback(self, defect):
         with self.assertRaisesRegex(type(defect), "it is wrong"):
-            verify._checked(mock.Mock(), mock.Mock(side_effect=defect))
+            self.verify_fakes(python=mock.Mock(side_effect=defect))
 
     def test_a_conversion_that_fails_is_a_row_beside_the_others(self):
         def convert(version, path, *, quantize, **pairs):
@@ -228,13 +222,13 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
 
         with contextlib.ExitStack() as stack:
             for patch in (
-                mock.patch.object(tflite, "convert", convert),
-                mock.patch.object(tfjs_model, "convert", side_effect=InputError("not that")),
-                mock.patch.object(tfjs_node, "find_node"),
-                mock.patch.object(tfjs_browser, "find_chromium"),
+                mock.patch.object(tflite_conversion, "convert", convert),
+                mock.patch.object(tfjs_conversion, "convert", side_effect=InputError("not that")),
+                mock.patch.object(programs, "find_node"),
+                mock.patch.object(programs, "find_chromium"),
             ):
                 stack.enter_context(patch)
-            result = self.verify_fakes(*(f"--runtimes={name}" for name in verify.RUNTIMES))
+            result = self.verify_fakes(*(f"--runtimes={kind}" for kind in verification.kinds()))
         self.assert_found(
             result,
             "TFLite none: the converter broke",
@@ -247,15 +241,28 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(result.stdout.count("FAILED"), 8)
         self.assertRegex(result.stdout, r"\| SavedModel, C\+\+ \| \d")
 
+    def test_a_format_that_is_registered_elsewhere_has_a_row(self):
+        def convert(version, path, settings):
+            path.write_text(f"{settings.dataset} of {version.name}")
+
+        twin = fake("Abacus", kind="abacus", file="model.beads", convert=convert)
+        with mock.patch.dict(runtimes._REGISTERED):
+            runtimes.register(twin)
+            result = self.verify_fakes("--runtimes=abacus", "--dataset=demo")
+        self.assertEqual(result.exit_code, 0, result.stdout)
+        self.assertRegex(result.stdout, r"\| Abacus \| \d")
+        written = (self.output / "models" / "model.beads").read_text()
+        self.assertEqual(written, f"demo of {pathlib.Path(__file__).name}")
+
     def test_models_of_an_earlier_run_make_room_and_nothing_else_does(self):
         models = self.output / "models"
-        parity_models.make_room(models)
+        verification.make_room(models)
         old = ["saved_model/1/old", "saved_model/7/old", "tfjs_none/old", "int8.tflite/old"]
         kept = ["models/mine.txt", "models/mine/model.tflite", "mine.tflite"]
         for path in [*(models / name for name in old), *(self.output / name for name in kept)]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        parity_models.make_room(models)
+        verification.make_room(models)
         for name in kept:
             self.assertTrue((self.output / name).exists(), name)
         self.assertEqual(list(models.rglob("old")), [])
@@ -270,7 +277,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_a_run_that_cannot_be_used_costs_no_earlier_models(self):
         model = self.output / "models" / "none.tflite"
-        parity_models.make_room(model.parent)
+        verification.make_room(model.parent)
         model.touch()
         result = self.verify("--checkpoint=12345")
         self.assertEqual(result.exit_code, 2, result.stdout)
@@ -289,12 +296,12 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_what_is_missing_can_be_left_out(self, wanted, message):
         no_node = mock.patch.object(
-            tfjs_node, "find_node", side_effect=MissingInputError("No Node.")
+            programs, "find_node", side_effect=MissingInputError("No Node.")
         )
-        with no_node, mock.patch.object(tfjs_browser, "find_chromium"):
-            with mock.patch.object(litert, "check_installed"):
+        with no_node, mock.patch.object(programs, "find_chromium"):
+            with mock.patch.object(litert, "Interpreter", mock.Mock(__module__="ai_edge_litert")):
                 with self.assertRaisesRegex(MissingInputError, message):
-                    verify._check_installed(wanted)
+                    verification._installed(wanted)
 
     def test_without_the_pairs_of_the_training_it_says_how_to_name_others(self):
         self.run_folder = self.output.parent / "run"
@@ -305,16 +312,11 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_model_without_noise_on_other_pairs(self):
         self.run_folder = self.output.parent / "run"
         tiny_runs.write_run(self.run_folder, dropout=0.0, dataset="/not/on/this/machine")
-        subjects = parity_models.subjects
-        with mock.patch.object(parity_models, "subjects", side_effect=subjects) as compared:
-            result = self.verify_fakes(
-                *("--dataset=demo", "--data_dir=there"),
-                reference=without_noise,
-                python=without_noise,
-                cpp=fake("SavedModel, C++"),
-            )
-        self.assertEqual(
-            compared.call_args.kwargs, dict(num_threads=2, dataset="demo", data_dir="there")
+        result = self.verify_fakes(
+            "--dataset=demo",
+            reference=without_noise,
+            python=without_noise,
+            cpp=fake("SavedModel, C++"),
         )
         self.assertRegex(result.stdout, r"\| SavedModel, Python \| .* \| none \| none \|\n")
         # A runtime that draws noise all the same.
@@ -323,14 +325,11 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_int8_is_calibrated_with_the_pairs_that_were_named(self):
         pairs_named = dict(dataset="demo", data_dir="there")
-        with mock.patch.object(tflite, "convert") as convert:
-            for subject in parity_models.subjects(
-                self.run_folder, self.output, ["tflite"], num_threads=1, **pairs_named
-            ):
-                subject.convert()
-        convert.assert_called_with(
-            self.run_folder, self.output / "int8.tflite", quantize="int8", **pairs_named
-        )
+        settings = runtimes.Settings(**pairs_named)
+        (int8,) = (x for x in runtimes.registered() if x.name == "TFLite int8")
+        with mock.patch.object(tflite_conversion, "convert") as convert:
+            int8.convert(self.run_folder, self.output, settings)
+        convert.assert_called_with(self.run_folder, self.output, quantize="int8", **pairs_named)
 
     def test_noise_of_another_mean_or_strength(self):
         random = np.random.RandomState(0)
@@ -342,16 +341,16 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             (0.0, 2.0, 0.0, ["the noise is 2."]),
             (0.5, 1.0, 0.5, []),  # Of int8 a shift is expected.
         ):
-            row = verify._noise_row(random.normal(shift, strength, [64, 8, 8, 3]), expected)
+            draws = random.normal(shift, strength, [64, 8, 8, 3])
+            values = measuring.noise_values(draws, expected)
             limit = limits.Limit(mean=0.0, max=0.0, mean_shift=allowed_shift)
-            faults = verify._noise_faults({**row, "name": "x", "distinct_draws": 64}, limit)
+            faults = measuring.noise_faults(dict(values, distinct_draws=64), limit)
             self.assertLen(faults, len(found))
             for fault, expected_fault in zip(faults, found):
-                self.assertStartsWith(fault, f"x: {expected_fault}")
+                self.assertStartsWith(fault, expected_fault)
 
     def test_numbers_that_are_not_finite_are_null(self):
-        result = dict(runtimes=[dict(mean=float("nan"), max=float("inf"), limit=0.5, step=None)])
         self.assertEqual(
-            json.loads(verify._json(result), parse_constant=self.fail),
-            dict(runtimes=[dict(mean=None, max=None, limit=0.5, step=None)]),
+            report._finite(dict(rows=[dict(mean=float("nan"), max=float("inf"), step=None)])),
+            dict(rows=[dict(mean=None, max=None, step=None)]),
         )

@@ -23,10 +23,10 @@ from absl.testing import parameterized
 from PIL import Image
 
 from benchmarks import page
-from export import tfjs_model, tfjs_node
+from export.tfjs import conversion, programs
 from export.web import __main__ as web_command
 from export.web import assemble, palette
-from pix2pix_tf import networks, serving
+from pix2pix_tf import networks, run_folder, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, pairs, scenes
 from pix2pix_tf.errors import WriteError
@@ -50,8 +50,7 @@ def draw_noise(number: int, count: int) -> np.ndarray:
 @functools.cache
 def shared_site() -> pathlib.Path:
     """Returns the page of `shared_run`, assembled once a process; not to be written to."""
-    with mock.patch.object(serving, "save_version", return_value=tiny_runs.shared_version()):
-        return assemble.assemble(tiny_runs.shared_run(), tiny_runs.shared_folder() / "site")
+    return assemble.assemble(tiny_runs.shared_run(), tiny_runs.shared_folder() / "site")
 
 
 class _PageTest(tf.test.TestCase, parameterized.TestCase):
@@ -308,24 +307,27 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
     def assemble(self, *flags: str, contents: bytes = b"model", **settings):
         """Returns the site of a new run without a real model, and site.json."""
 
-        def convert(version, output, *, quantize, signatures):
-            self.assertEqual((version, signatures), ("version", ("with_noise",)))
+        def write(output, graphs, card, quantize):
             (output / "with_noise").mkdir(parents=True)
             (output / "with_noise" / "model.json").write_bytes(contents + quantize.encode())
 
         folder = self.folder / f"{len(list(self.folder.iterdir()))}"
         self.write_config(folder / "run", data_dir=str(self.folder), **settings)
-        card = dict(step=None, noise_size=1)
         with contextlib.ExitStack() as stack:
+            self.find = stack.enter_context(
+                mock.patch.object(run_folder, "find_weights", return_value=("weights", None))
+            )
             for patch in (
-                mock.patch.object(serving, "read_model_card", return_value=card),
-                mock.patch.object(tfjs_model, "convert", convert),
+                mock.patch.object(networks, "read_generator_weights"),
+                mock.patch.object(serving, "ServingModel"),
+                mock.patch.object(
+                    serving, "model_card_of", return_value=dict(step=None, noise_size=1)
+                ),
+                mock.patch.object(conversion, "freeze"),
+                mock.patch.object(conversion, "write", write),
                 mock.patch.object(assemble, "_find_vendored", dict),
             ):
                 stack.enter_context(patch)
-            self.save = stack.enter_context(
-                mock.patch.object(serving, "save_version", return_value="version")
-            )
             result = self.run_command(folder, *flags)
         self.assertEqual(result.exit_code, 0, result.stderr)
         self.assertCountEqual([path.name for path in folder.iterdir()], ["run", "site"])
@@ -346,7 +348,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_model_of_edges_is_drawn_on_by_pen(self):
         flags = ("--quantize=uint8", "--checkpoint=best")
         site, described = self.assemble(*flags, dataset="edges2shoes", input_channels=1)
-        self.assertEqual(self.save.call_args.kwargs, dict(checkpoint="best"))
+        self.assertEqual(self.find.call_args.args[1], "best")
         self.assertEqual(described["mode"], "pen")
         colors = [brush["color"] for brush in described["palette"]]
         self.assertEqual(colors, [[255, 255, 255], [0, 0, 0]])
@@ -402,7 +404,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
 
         assert_refused("config.json")
         self.write_config(self.folder / "run")
-        with mock.patch.object(tfjs_node, "RUNNER", self.folder):
+        with mock.patch.object(programs, "RUNNER", self.folder):
             assert_refused(f"npm ci --prefix {self.folder}")
         self.assertFalse((self.folder / "site").exists())
         mine = self.folder / "site" / "mine.txt"
@@ -414,7 +416,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         assert_refused("lab")
 
     def test_a_full_disk(self):
-        self.write_config(self.folder / "run")
+        tiny_runs.write_run(self.folder / "run")
         fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with mock.patch.object(assemble, "_find_vendored", dict):
             with mock.patch.object(assemble.shutil, "copytree", side_effect=fault):

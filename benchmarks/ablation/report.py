@@ -17,9 +17,9 @@ from benchmarks import results
 from benchmarks.ablation import claims
 from benchmarks.ablation.grids import GRID_TITLES, GRIDS, VARIANTS
 from benchmarks.ablation.runs import Outcome
-from pix2pix_tf import files, grids, html_page
+from pix2pix_tf import files, grids, html_page, metrics
 from pix2pix_tf.data import images
-from pix2pix_tf.evaluation import runner, score
+from pix2pix_tf.evaluation import runner
 
 PAGE = "ablation.html"
 NUM_SAMPLES = 3  # Draws of the noise for each input, for their diversity.
@@ -93,7 +93,7 @@ def write(
         seeds[outcome.run.config.seed] = outcome.scores
     verdicts = [claims.judge(claim, measures) for claim in claims.CLAIMS]
     columns = [name for name in _COLUMNS if any(name in x.scores for x in outcomes)]
-    meanings = [[_COLUMNS[name], score.KINDS[name].meaning] for name in columns]
+    meanings = [[_COLUMNS[name], metrics.METRICS[name].meaning] for name in columns]
     sections = [
         Section("What was run", _description(outcomes, command)),
         Section("The columns of the tables", "", ["score", "meaning"], meanings, numeric=False),

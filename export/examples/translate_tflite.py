@@ -63,8 +63,10 @@ def dynamic_noise_size(model_path, picture):
     """Returns the length of z: some numbers for each started tile of crop_size pixels."""
     with zipfile.ZipFile(model_path) as archive:  # The file's note on itself, behind the model.
         about = json.loads(archive.read("metadata.json"))
-    crop_size = about["model_card"]["config"]["crop_size"]
-    columns, rows = (-(-side // crop_size) for side in picture.size)
+    # As pix2pix_tf.networks.Block has it, which is not at hand on a device.
+    card = about["model_card"]
+    multiple = card.get("multiple", card["config"]["crop_size"])
+    columns, rows = (-(-side // multiple) for side in picture.size)
     return about["noise_size"] * columns * rows
 
 

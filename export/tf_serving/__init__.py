@@ -1,1 +1,1 @@
-"""TensorFlow Serving: configuration for the official image, a client, a load test."""
+"""TensorFlow Serving: configuration for the official image, and a client."""

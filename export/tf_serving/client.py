@@ -6,8 +6,8 @@ r"""Asks a TensorFlow Serving server for translations: as a command, or as a mod
 An address is host:port for gRPC, http://host:port for REST. An image, or each PNG
 and JPEG of a folder, is sent as a file to the signature `encoded`; a PNG of the same
 size and name is written (of `a.jpg`: `a.jpg.png`). A file that the server refuses is
-named, and the others go on. A model of other channels or values than files hold has no
-such signature: it takes arrays, by the module alone. Exit status: 0 if all was written,
+named, and the others go on. A model of other channels or values than files hold does not have
+that signature: it takes arrays, by the module alone. Exit status: 0 if all was written,
 1 if some files were refused, 2 if nothing could be done.
 
     with Client("localhost:8500") as client:
@@ -29,12 +29,16 @@ from export.tf_serving import protocols
 from pix2pix_tf import commands, files
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
 
-EXIT_REFUSED = 1
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MODEL = "pix2pix"  # As in models.config.
-MAX_MESSAGE_BYTES = 64 * 2**20  # A float32 image of 2048 x 2048 takes 48 MiB.
-_TOO_MUCH = "Pass a smaller image, or try again when the server has less to do."
 _FIRST_DELAY = 0.2  # Seconds; it doubles with each attempt.
+_ADVICE = {
+    "UNAVAILABLE": "Start the server, or correct --address.",
+    "INVALID_ARGUMENT": "Pass another --input.",
+    "DEADLINE_EXCEEDED": "Pass a larger --timeout.",
+    "NOT_FOUND": "Correct --model; models.config has the names.",
+    "RESOURCE_EXHAUSTED": "Pass a smaller image, or try again when the server has less to do.",
+}
 
 
 class Client:
@@ -42,37 +46,29 @@ class Client:
 
     Args:
         address: host:port for gRPC; http://host:port, or https, for REST.
-        model: The name it is served under.
+        model: Name that the model is served under.
         timeout: Seconds for each attempt.
         attempts: How often a request is sent while the server is UNAVAILABLE: it
             starts, its queue is full, or the network is away. Other errors are
             final: the same request would have the same answer.
-        max_message_bytes: Of a request and of an answer.
 
     Raises:
-        InputError: If the address is none, or gRPC is not installed.
+        InputError: If the address is not one, or gRPC is not installed.
     """
 
     def __init__(
-        self,
-        address: str,
-        *,
-        model: str = MODEL,
-        timeout: float = 60.0,
-        attempts: int = 5,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        self, address: str, *, model: str = MODEL, timeout: float = 60.0, attempts: int = 5
     ):
         self._model, self._timeout, self._attempts = model, timeout, attempts
         if address.startswith(("http://", "https://")):
-            protocol = protocols.RestProtocol
+            self._protocol = protocols.RestProtocol(address)
         elif ":" in address and "/" not in address:
-            protocol = protocols.GrpcProtocol
+            self._protocol = protocols.GrpcProtocol(address)
         else:
             raise InputError(
-                f"'{address}' is no address. Pass host:port for gRPC, as in localhost:8500, or "
+                f"'{address}' is not an address. Pass host:port for gRPC, as in localhost:8500, or "
                 "http://host:port for REST, as in http://localhost:8501."
             )
-        self._protocol = protocol(address, max_message_bytes=max_message_bytes)
 
     def __enter__(self) -> Client:
         return self
@@ -91,11 +87,8 @@ class Client:
             contents: PNG or JPEG files, of any sizes.
 
         Raises:
-            InputError: If there are none.
             ServingError: If the server refuses, or does not answer.
         """
-        if not contents:
-            raise InputError("There are 0 files to translate. Pass at least one.")
         return self.predict("encoded", image_bytes=list(contents))
 
     def translate(self, image: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
@@ -109,27 +102,24 @@ class Client:
             float32 `[batch, height, width, channels]` in [-1, 1].
 
         Raises:
-            InputError: If `image` has another type or rank, or is empty.
+            InputError: If `image` has another type or rank.
             ServingError: If the server refuses, or does not answer.
         """
-        if image.dtype != np.float32 or image.ndim != 4 or not image.size:
+        if image.dtype != np.float32 or image.ndim != 4:  # As numbers in JSON they would pass.
             raise InputError(
                 f"image is {image.dtype} {list(image.shape)}. Pass float32 [batch, height, width, "
-                "channels] in [-1, 1], none of them 0."
+                "channels] in [-1, 1]."
             )
         if z is None:
             return self.predict("serving_default", image=image)
         return self.predict("with_noise", image=image, z=z)
 
     def predict(self, signature: str, **inputs):
-        """Returns a signature's output; sends what it is given, unchecked.
+        """Returns a signature's output, an array or a list of bytes.
 
         Args:
-            signature: Its name.
-            **inputs: Arrays, or lists of bytes.
-
-        Returns:
-            An array, or a list of bytes.
+            signature: Name of the signature.
+            **inputs: Arrays, or lists of bytes; the server checks them.
 
         Raises:
             ServingError: If the server refuses, or does not answer.
@@ -158,7 +148,7 @@ def define_flags() -> None:
 def main(unused_arguments: list[str]) -> int:
     """Translates what the flags name; returns the exit status."""
     options = flags.FLAGS
-    paths = find_inputs(pathlib.Path(options.input))
+    paths = _find_inputs(pathlib.Path(options.input))
     output = pathlib.Path(options.output)
     files.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):
@@ -172,71 +162,49 @@ def main(unused_arguments: list[str]) -> int:
             try:
                 (png,) = client.translate_files([path.read_bytes()])
             except protocols.ServingError as error:
-                of_the_file = error.code in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
-                if not of_the_file or takes_no_files(error):
-                    raise InputError(explain(options.address, error)) from None
+                if _takes_no_files(error):
+                    raise InputError(
+                        f"'{options.address}' serves a model that takes arrays, and no files: it "
+                        "does not have the signature 'encoded', since PNG and JPEG do not hold its "
+                        "channels or values. Send arrays, with Client.translate."
+                    ) from None
+                if error.code not in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"):  # Of no one file.
+                    advice = _ADVICE.get(error.code, "The server's log may say more.")
+                    raise InputError(
+                        f"'{options.address}' does not translate ({first_line(error)}). {advice}"
+                    ) from None
                 refused += 1
-                reason = f"'{path}' was refused ({first_line(error)})."
-                advice = f" {_TOO_MUCH}" if error.code == "RESOURCE_EXHAUSTED" else ""
-                print(f"error: {reason}{advice}", file=sys.stderr)
+                print(
+                    f"error: '{path}' was refused ({first_line(error)}). {_ADVICE[error.code]}",
+                    file=sys.stderr,
+                )
                 continue
-            files.write_atomically(output / output_name(path), png)
+            # Not in place of another suffix: "a.png" may be an input too.
+            is_png = path.suffix.lower() == ".png"
+            files.write_atomically(output / (path.name if is_png else f"{path.name}.png"), png)
     print(f"Wrote {len(paths) - refused} of {len(paths)} images to '{output}'.")
-    return EXIT_REFUSED if refused else 0
+    return commands.EXIT_FAULTS if refused else 0
 
 
-def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files that `--input` means.
-
-    Raises:
-        InputError: If there are none.
-    """
+def _find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the image files that `--input` means."""
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
-    paths = sorted(
-        child
-        for child in path.iterdir()
-        if child.suffix.lower() in IMAGE_SUFFIXES
-        and not child.name.startswith(".")
-        and child.is_file()
-    )
+    paths = [child for child in files.list_folder(path) if child.suffix.lower() in IMAGE_SUFFIXES]
+    paths = [child for child in paths if not child.name.startswith(".") and child.is_file()]
     if not paths:
         raise InputError(
-            f"'{path}' holds no images (0 files that end in {', '.join(IMAGE_SUFFIXES)})."
+            f"'{path}' does not hold images (0 files that end in {', '.join(IMAGE_SUFFIXES)})."
         )
     return paths
 
 
-def output_name(path: pathlib.Path) -> str:
-    """Returns the name of the PNG that a translation of `path` is."""
-    # Not in place of another suffix: "a.png" may be an input too.
-    return path.name if path.suffix.lower() == ".png" else f"{path.name}.png"
-
-
-def takes_no_files(error: protocols.ServingError) -> bool:
+def _takes_no_files(error: protocols.ServingError) -> bool:
     """Returns whether the server has refused a file because its model has no `encoded`."""
     # By gRPC with the code FAILED_PRECONDITION, by REST with that of a bad request.
     return all(part in error.message for part in ("signature", '"encoded"', "not found"))
-
-
-def explain(address: str, error: protocols.ServingError) -> str:
-    """Returns one line on why nothing is translated, and what to do about it."""
-    if takes_no_files(error):
-        return (
-            f"'{address}' serves a model that takes arrays, and no files: it has no signature "
-            "'encoded', since PNG and JPEG do not hold its channels or values. Send arrays: "
-            "export.tf_serving.client.Client.translate."
-        )
-    advice = {
-        "UNAVAILABLE": "Start the server, or correct --address.",
-        "INVALID_ARGUMENT": "Pass another --input.",
-        "DEADLINE_EXCEEDED": "Pass a larger --timeout.",
-        "NOT_FOUND": "Correct --model; models.config has the names.",
-        "RESOURCE_EXHAUSTED": _TOO_MUCH,
-    }.get(error.code, "The server's log may say more.")
-    return f"'{address}' does not translate ({first_line(error)}). {advice}"
 
 
 if __name__ == "__main__":

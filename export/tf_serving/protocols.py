@@ -20,17 +20,13 @@ import numpy as np
 
 from pix2pix_tf.errors import InputError
 
+MAX_MESSAGE_BYTES = 64 * 2**20  # A float32 image of 2048 x 2048 takes 48 MiB.
 # Of the statuses that the server answers REST with; some codes share one.
 _CODES_OF_HTTP = {
     400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
-    409: "ABORTED",
     413: "RESOURCE_EXHAUSTED",
     429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
-    501: "UNIMPLEMENTED",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
@@ -40,7 +36,7 @@ class ServingError(RuntimeError):
     """A request that was not answered, or answered by an error.
 
     Attributes:
-        code: The gRPC status code's name, as in "UNAVAILABLE".
+        code: Name of the gRPC status code, as in "UNAVAILABLE".
         message: What the server, or the connection, said.
     """
 
@@ -55,14 +51,12 @@ class GrpcProtocol:
 
     Args:
         address: host:port.
-        max_message_bytes: Of a request and of an answer. gRPC's own limit for
-            answers, 4 MB, is five images of 256 x 256 as tensors.
 
     Raises:
         InputError: If the packages of the extra `serving` are not installed.
     """
 
-    def __init__(self, address: str, *, max_message_bytes: int):
+    def __init__(self, address: str):
         try:
             import grpc
             import tensorflow as tf
@@ -74,32 +68,26 @@ class GrpcProtocol:
             ) from None
         self._tf, self._rpc_error = tf, grpc.RpcError
         self._request_class = predict_pb2.PredictRequest
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_send_message_length", max_message_bytes),
-                ("grpc.max_receive_message_length", max_message_bytes),
-                # Else a client that found no server fails for up to two minutes without
-                # trying the network again, however often it is called.
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 1000),
-                # A connection for each client, as clients on several machines have.
-                ("grpc.use_local_subchannel_pool", 1),
-            ],
-        )
+        options = {
+            "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+            # gRPC's own limit, 4 MB, is five images of 256 x 256 as tensors.
+            "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+            # Else a client that found no server fails for up to two minutes without
+            # trying the network again, however often it is called.
+            "grpc.initial_reconnect_backoff_ms": 100,
+            "grpc.max_reconnect_backoff_ms": 1000,
+        }
+        self._channel = grpc.insecure_channel(address, options=list(options.items()))
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, model: str, signature: str, inputs: dict, *, timeout: float):
-        """Returns the output of a signature that has one.
+        """Returns the output of a signature that has one: an array, or a list of bytes.
 
         Args:
-            model: The name it is served under.
-            signature: Its name.
+            model: Name that the model is served under.
+            signature: Name of the signature.
             inputs: Arrays, or lists of bytes, by name.
             timeout: Seconds until the answer.
-
-        Returns:
-            An array, or a list of bytes.
 
         Raises:
             ServingError: If there is no answer, or an error for one.
@@ -128,39 +116,33 @@ class RestProtocol:
 
     Args:
         url: http://host:port, or https, and a path if a proxy has one.
-        max_message_bytes: Of a request and of an answer.
     """
 
-    def __init__(self, url: str, *, max_message_bytes: int):
+    def __init__(self, url: str):
         self._url = url.rstrip("/")
-        self._max_message_bytes = max_message_bytes
 
     def predict(self, model: str, signature: str, inputs: dict, *, timeout: float):
         """See `GrpcProtocol.predict`; `timeout` is of each wait for the network."""
         named = {name: _to_json(value) for name, value in inputs.items()}
-        body = json.dumps(dict(signature_name=signature, inputs=named)).encode()
-        self._check_size(len(body), "request")
         request = urllib.request.Request(
             f"{self._url}/v1/models/{urllib.parse.quote(model)}:predict",
-            data=body,
+            data=json.dumps(dict(signature_name=signature, inputs=named)).encode(),
             headers={"Content-Type": "application/json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as response:
-                contents = response.read(self._max_message_bytes + 1)
+                answer = json.loads(response.read())
+            # The one output there is comes without its name.
+            return _from_json(answer["outputs"])
         except urllib.error.HTTPError as error:
             with error:
                 raise _http_error(error) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)  # What a URLError is about.
-            # socket.timeout is no TimeoutError before Python 3.10.
+            # socket.timeout is not a TimeoutError before Python 3.10.
             is_late = isinstance(reason, (TimeoutError, socket.timeout))
             code = "DEADLINE_EXCEEDED" if is_late else "UNAVAILABLE"
             raise ServingError(code, f"{self._url}: {reason or type(reason).__name__}") from None
-        self._check_size(len(contents), "answer")
-        try:
-            # The one output there is comes without its name.
-            return _from_json(json.loads(contents)["outputs"])
         except (ValueError, KeyError, TypeError):
             raise ServingError(
                 "INTERNAL", f"{self._url} did not answer as TensorFlow Serving does"
@@ -168,13 +150,6 @@ class RestProtocol:
 
     def close(self) -> None:
         """Does nothing: each request has a connection of its own."""
-
-    def _check_size(self, size: int, what: str) -> None:
-        if size > self._max_message_bytes:
-            raise ServingError(
-                "RESOURCE_EXHAUSTED",
-                f"the {what} is larger than the limit ({size} vs. {self._max_message_bytes} bytes)",
-            )
 
 
 def _http_error(error: urllib.error.HTTPError) -> ServingError:

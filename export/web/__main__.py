@@ -15,6 +15,7 @@ import pathlib
 
 from absl import flags
 
+from export.tfjs import weights
 from pix2pix_tf import commands
 
 
@@ -26,9 +27,8 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "quantize",
         "float16",
-        ("none", "float16", "uint8"),
-        "How kernels are stored; see export.tfjs. float16 is a half of the download, and no "
-        "difference that can be seen.",
+        weights.QUANTIZATIONS,
+        f"{weights.FLAG_HELP} float16 makes no difference that can be seen.",
     )
     flags.DEFINE_string(
         "data_dir",

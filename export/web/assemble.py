@@ -7,17 +7,17 @@ import hashlib
 import json
 import pathlib
 import shutil
-import tempfile
 from typing import NamedTuple
 
 import numpy as np
 
-from export import tfjs_model, tfjs_node
+from export.tfjs import conversion, programs
 from export.web import palette
-from pix2pix_tf import files, serving
+from pix2pix_tf import files, networks, run_folder, serving
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import augment, images, pairs, registry
 from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.models import convolutions
 
 STATIC = pathlib.Path(__file__).resolve().parent / "site"
 NUM_SAMPLES = 8
@@ -67,21 +67,24 @@ def assemble(
             f"'{workdir}' was trained with color_space lab, which the page does not convert. "
             "Export it with export.saved_model, whose signature encoded colours photos."
         )
-    tfjs_model.check_free(output)
+    conversion.check_free(output)
     vendored = _find_vendored()
+    weights, step = run_folder.find_weights(workdir, checkpoint)
+    model = serving.ServingModel(
+        config,
+        networks.read_generator_weights(config, weights),
+        formulation=convolutions.PORTABLE,
+    )
+    card = serving.model_card_of(model, workdir, step)
+    # The page draws z by itself, so that a picture can be had again.
+    graphs = conversion.freeze(model, card, signatures=["with_noise"])
     files.make_output_folder(output.parent)
     with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
         shutil.copytree(STATIC, unfinished)
         (unfinished / "vendor").mkdir()
         for name, source in vendored.items():
             shutil.copyfile(source, unfinished / "vendor" / name)
-        with tempfile.TemporaryDirectory(prefix="pix2pix_tf_web_") as temporary:
-            version = serving.save_version(workdir, pathlib.Path(temporary), checkpoint=checkpoint)
-            card = serving.read_model_card(version)
-            # The page draws z by itself, so that a picture can be had again.
-            tfjs_model.convert(
-                version, unfinished / "model", quantize=quantize, signatures=("with_noise",)
-            )
+        conversion.write(unfinished / "model", graphs, card, quantize)
         # A browser may keep shards of an older build, which a new model.json must not get.
         model_folder = f"model-{_digest(unfinished / 'model')}"
         (unfinished / "model").rename(unfinished / model_folder)
@@ -89,18 +92,18 @@ def assemble(
         _write_samples(unfinished / "samples", samples.pairs)
         description = _describe(config, card, samples, f"{model_folder}/with_noise/model.json")
         (unfinished / "site.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-        tfjs_model.put_in_place(unfinished, output)
+        conversion.put_in_place(unfinished, output)
     return output
 
 
 def _find_vendored() -> dict[str, pathlib.Path]:
     """Returns the files of TF.js that the page needs, by their name in the site."""
-    root = tfjs_node.RUNNER / "node_modules" / "@tensorflow"
+    root = programs.RUNNER / "node_modules" / "@tensorflow"
     found = {name: root / source for name, source in _VENDORED.items()}
     missing = [path for path in found.values() if not path.is_file()]
     if missing:
         raise MissingInputError(
-            f"There is no '{missing[0]}', which the page loads. Run: {tfjs_node.install_command()}"
+            f"There is no '{missing[0]}', which the page loads. Run: {programs.install_command()}"
         )
     return found
 
@@ -157,14 +160,13 @@ def _open_samples(config: TrainConfig, data_dir: str) -> tuple[pairs.PairSource 
     try:
         if dataset in registry.PUBLISHED:
             folder = registry.find_published(dataset, data_dir)
-            if folder is None:
+            if folder is None:  # Nothing is downloaded for samples.
                 return None, None
             dataset = str(folder.absolute())  # A bare name is that of the published set.
         split = pairs.find_split(dataset, ("test", "val", "train"))
-        source = split and pairs.open_pairs(dataset, split, scene_size=config.crop_size)
+        return split and pairs.open_pairs(dataset, split, scene_size=config.crop_size), split
     except InputError:  # Moved or changed since the training: then without samples.
         return None, None
-    return source, split
 
 
 def _square(pixels: np.ndarray, size: int) -> np.ndarray:

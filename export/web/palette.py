@@ -52,7 +52,7 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     """Returns the brushes for a model.
 
     Args:
-        config: Of the run.
+        config: Configuration of the run.
         inputs: Sample inputs, uint8 `[height, width, 3]`; may be empty.
     """
     if has_scene_labels(config):

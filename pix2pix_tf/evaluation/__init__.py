@@ -3,7 +3,7 @@
 Imports run one way: a module imports only from the lines above it and from what stands before it
 in its line:
 
-    score, measure                          what is measured, on what, and in which direction
+    measure                                 what all measures are given, and what they return
     full_reference, colour, spectrum        output against target
     diversity                               outputs against one another
     distribution_distance                   sets of outputs against sets of targets

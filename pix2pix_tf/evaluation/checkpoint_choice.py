@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Iterable
 
 from pix2pix_tf import files, run_folder
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import page, runner
 from pix2pix_tf.evaluation.outputs import ModelOutputs
 from pix2pix_tf.evaluation.reference import Reference
-from pix2pix_tf.evaluation.score import DISTANCES, badness
 from pix2pix_tf.inference import translator
+from pix2pix_tf.metrics import METRICS, NEITHER, badness
 
 RESULT_FILE = "checkpoints.json"
 
@@ -31,7 +30,7 @@ def choose(
         workdir: The run folder.
         reference: What they are compared with, and by what.
         output: Folder for the results; made if needed.
-        metric: One of `score.CHOOSABLE`.
+        metric: A name of `METRICS`; not one that only describes.
         num_samples: Draws of each input.
 
     Returns:
@@ -47,28 +46,34 @@ def choose(
             f"'{workdir}' has no checkpoints. Pass a run folder, and leave --checkpoints out for "
             "one that holds its newest weights alone."
         )
-    network = reference.features
-    distances = (network.frechet_name, network.kernel_name) if network else ()
-    if metric in DISTANCES and metric not in distances:  # Before minutes are spent on the others.
-        raise _not_measured(metric, distances or ["no distances"])
+    num_pairs = len(reference.reader)
+    _check_measured(metric, reference)
     files.make_output_folder(output)
+
+    def outputs_of(step: int) -> ModelOutputs:
+        return ModelOutputs(
+            translator.load(workdir, checkpoint=str(step)),
+            name=pathlib.Path(workdir).resolve().name,
+            num_pairs=num_pairs,
+            seed=reference.seed,
+            num_samples=num_samples,
+        )
+
     scores: dict[int, dict] = {}
-    for folder in folders:
-        step = run_folder.step_of(folder)
+    known = {}
+    for step in map(run_folder.step_of, folders):
         print(f"Step {step:,} ...", flush=True)
-        outputs = _open(workdir, step, reference, num_samples)
-        scores[step] = runner.measure(outputs, reference)["scores"]
-        if metric not in scores[step]:
-            raise _not_measured(metric, scores[step])
-    known = {step: found[metric]["value"] for step, found in scores.items()}
-    known = {step: value for step, value in known.items() if value is not None}
+        scores[step] = runner.measure(outputs_of(step), reference)["scores"]
+        value = scores[step].get(metric, {}).get("value")
+        if value is not None:
+            known[step] = value
     if not known:
         raise InputError(f"{metric} has no value at any checkpoint. Choose another --metric.")
     best = min(known, key=lambda step: badness(metric, known[step]))
     result = dict(
         dataset=reference.dataset,
         split=reference.split,
-        num_images=len(reference.reader),
+        num_images=num_pairs,
         seed=reference.seed,
         metric=metric,
         best_step=best,
@@ -76,39 +81,31 @@ def choose(
     )
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     files.write_atomically(output / RESULT_FILE, text.encode())
-    runner.evaluate(_open(workdir, best, reference, num_samples), reference, output)
+    runner.evaluate(outputs_of(best), reference, output)
     return result
 
 
-def _not_measured(metric: str, measured: Iterable[str]) -> InputError:
-    return InputError(
-        f"metric is {metric!r}, which is not measured here. Measured are: {', '.join(measured)}. "
-        "fid and kid need the weights of Inception; without these --segmenter gives distances of "
-        "its own features."
-    )
-
-
-def _open(workdir: pathlib.Path, step: int, reference: Reference, num_samples: int) -> ModelOutputs:
-    return ModelOutputs(
-        translator.load(workdir, checkpoint=str(step)),
-        name=pathlib.Path(workdir).resolve().name,
-        num_pairs=len(reference.reader),
-        seed=reference.seed,
-        num_samples=num_samples,
-    )
+def _check_measured(metric: str, reference: Reference) -> None:
+    """Refuses a metric that has no value here, before minutes are spent on the others."""
+    measures = runner.make_measures(reference, num_samples=1, num_pairs=len(reference.reader))
+    names = [name for one in measures for name in one.names]
+    measured = [name for name in names if METRICS[name].better != NEITHER]
+    if metric not in measured:
+        raise InputError(
+            f"--metric is {metric!r}, by which nothing can be chosen here. Use one of "
+            f"{', '.join(measured)}. The FCN-score needs --segmenter, fid and kid the weights of "
+            "Inception."
+        )
 
 
 def table(result: dict) -> str:
     """Returns the scores of all checkpoints as lines for a terminal, the best marked."""
     names = list(next(iter(result["scores"].values())))
-    widths = [max(len(name), 8) for name in names]
     lines = [f"{result['num_images']} images of {result['dataset']}, {result['split']}:"]
-    lines.append("  ".join([f"{'step':>8}", *(f"{x:>{w}}" for x, w in zip(names, widths))]))
+    lines.append("  ".join([f"{'step':>8}", *(f"{name:>8}" for name in names)]))
     for step, scores in result["scores"].items():
-        values = (page.number(scores[name]["value"]) for name in names)
-        mark = "  best" if step == result["best_step"] else ""
-        lines.append(
-            "  ".join([f"{step:8,}", *(f"{x:>{w}}" for x, w in zip(values, widths))]) + mark
-        )
+        values = [f"{page.number(scores[x]['value']):>{max(len(x), 8)}}" for x in names]
+        mark = ["best"] if step == result["best_step"] else []
+        lines.append("  ".join([f"{step:8,}", *values, *mark]))
     lines.append(f"Best by {result['metric']}: step {result['best_step']:,}.")
     return "\n".join(lines)

@@ -6,39 +6,18 @@ are narrower than those of the photos.
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from pix2pix_tf.data.lab import WHITE, XYZ_OF_RGB
-from pix2pix_tf.evaluation.measure import MeasuredPair
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.data import images
+from pix2pix_tf.data.lab import to_lab
+from pix2pix_tf.evaluation.measure import MeasuredPair, Score, figure_png
 
 AXES = ("L", "a", "b")
 # Bins 1 wide. sRGB has a from -86.2 to 98.3 and b from -107.9 to 94.5. Of both, 0 is the middle of
 # a bin: on an edge, rounding would spread the greys over two.
 _CHROMA = np.arange(-110.5, 111.0)
 EDGES = {"L": np.arange(0.0, 101.0), "a": _CHROMA, "b": _CHROMA}
-
-_LINEAR_BELOW = (6.0 / 29.0) ** 3
-
-
-def rgb_to_lab(image: np.ndarray) -> np.ndarray:
-    """Returns CIE L*a*b* (D65, 2 degrees) of sRGB, as `lab.rgb_to_lab` but in float64.
-
-    Args:
-        image: `[..., 3]` in [-1, 1].
-
-    Returns:
-        float64 `[..., 3]`: L from 0 to 100, a and b in about [-108, 99].
-    """
-    rgb = (np.asarray(image, np.float64) + 1.0) / 2.0
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((np.maximum(rgb, 0.0) + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ XYZ_OF_RGB.T / WHITE
-    f = np.where(xyz > _LINEAR_BELOW, np.cbrt(xyz), xyz * (29.0 / 6.0) ** 2 / 3.0 + 4.0 / 29.0)
-    x, y, z = f[..., 0], f[..., 1], f[..., 2]
-    return np.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
 
 def histograms(image: np.ndarray) -> dict[str, np.ndarray]:
@@ -47,7 +26,7 @@ def histograms(image: np.ndarray) -> dict[str, np.ndarray]:
     Args:
         image: `[..., 3]` in [-1, 1].
     """
-    lab = rgb_to_lab(image).reshape(-1, 3)
+    lab = to_lab(image).numpy().reshape(-1, 3)
     counts = {}
     for number, axis in enumerate(AXES):
         edges = EDGES[axis]
@@ -71,36 +50,39 @@ class ColourMeasure:
     """
 
     section = "colour"
+    names = ("colour_intersection",)
 
     def __init__(self, *, with_inputs: bool = False):
-        self._outputs, self._targets = _no_counts(), _no_counts()
-        self._inputs = _no_counts() if with_inputs else None
+        pictures = ("output", "target", "source") if with_inputs else ("output", "target")
+        self._counts = {
+            picture: {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
+            for picture in pictures
+        }
 
     def add(self, pair: MeasuredPair) -> dict[str, float]:
         """Counts a pair; returns the mean intersection of its own three histograms."""
-        of_output, of_target = histograms(pair.output_rgb), histograms(pair.target_rgb)
-        for axis in AXES:
-            self._outputs[axis] += of_output[axis]
-            self._targets[axis] += of_target[axis]
-        if self._inputs is not None:
-            for axis, counts in histograms(pair.source_rgb).items():
-                self._inputs[axis] += counts
-        common = [intersection(of_output[axis], of_target[axis]) for axis in AXES]
-        return {"colour_intersection": float(np.mean(common))}
+        own = {}
+        for picture, counts in self._counts.items():
+            own[picture] = histograms(images.in_colour(getattr(pair, picture)))
+            for axis in AXES:
+                counts[axis] += own[picture][axis]
+        common = _intersections(own["output"], own["target"])
+        return {"colour_intersection": float(np.mean(list(common.values())))}
 
     def result(self) -> dict:
         """Returns the intersections over all pixels of all pairs, their mean, and the counts."""
-        common = _intersections(self._outputs, self._targets)
+        outputs, targets = self._counts["output"], self._counts["target"]
+        common = _intersections(outputs, targets)
         result = dict(
             intersection=common,
             mean_intersection=float(np.mean(list(common.values()))),
             bin_width=1.0,
             first_bin={axis: float(EDGES[axis][0]) for axis in AXES},
-            output_counts={axis: self._outputs[axis].tolist() for axis in AXES},
-            target_counts={axis: self._targets[axis].tolist() for axis in AXES},
+            output_counts={axis: outputs[axis].tolist() for axis in AXES},
+            target_counts={axis: targets[axis].tolist() for axis in AXES},
         )
-        if self._inputs is not None:
-            of_inputs = _intersections(self._inputs, self._targets)
+        if "source" in self._counts:
+            of_inputs = _intersections(self._counts["source"], targets)
             result["input_intersection"] = of_inputs
             result["mean_input_intersection"] = float(np.mean(list(of_inputs.values())))
         return result
@@ -111,10 +93,6 @@ class ColourMeasure:
         if "mean_input_intersection" in result:
             scores.append(Score("grey_colour_intersection", result["mean_input_intersection"]))
         return scores
-
-
-def _no_counts() -> dict[str, np.ndarray]:
-    return {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
 
 
 def _intersections(first: dict, second: dict) -> dict[str, float]:
@@ -139,6 +117,4 @@ def plot(result: dict) -> bytes:
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("log10 of probability")
     figure.axes[0].legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    return figure_png(figure)

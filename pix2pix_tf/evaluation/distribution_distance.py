@@ -55,23 +55,17 @@ def kernel_distance(
     The kernel is (x.y / num_features + 1)^3. Unbiased for any number of images, so
     it may be below 0 where the sets hardly differ.
 
-    Output i and target i go together, so comparing the two would not tell what outputs
-    and targets have in common as sets: i = j is left out across the sets as it is within
-    them (the U-statistic of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012, lemma
-    6 with m = n). Published KID is of sets drawn independently, and keeps i = j across.
-
-    The interval resamples pairs, and never compares a pair with a copy of itself,
-    which would bias every resample.
+    Output i and target i go together, so i = j is left out across the sets as it is within
+    them (Gretton et al., "A Kernel Two-Sample Test", JMLR 2012, lemma 6 with m = n). Published
+    KID is of sets drawn independently, and keeps it. The interval resamples pairs, and never
+    compares a pair with a copy of itself, which would bias every resample.
 
     Args:
         first: `[num_images, num_features]`, 2 images or more.
         second: The same shape; row i belongs to row i of `first`.
-        num_resamples: Of the bootstrap.
-        confidence: Of the interval, whose ends are percentiles of the resamples.
-        seed: Of the resamples.
-
-    Returns:
-        The value and the interval, None for fewer than 3 images.
+        num_resamples: Resamples of the bootstrap.
+        confidence: Share of the resamples within the interval, None for fewer than 3 images.
+        seed: Seed of the resamples.
     """
     first, second = (np.asarray(x, np.float64) for x in (first, second))
     num_images, num_features = first.shape

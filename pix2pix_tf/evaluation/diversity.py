@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from pix2pix_tf import metrics
 from pix2pix_tf.data import images
-from pix2pix_tf.evaluation.measure import MeasuredPair
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.evaluation.measure import MeasuredPair, Score
 
 MOST_COMPARED = 100  # Inputs whose outputs are held in memory and compared with one another.
 
@@ -52,32 +51,27 @@ class DrawsMeasure:
     """The draws of each input against one another."""
 
     section = "draws"
+    names = ("draws_l1", "draws_one_minus_ssim")
 
     def __init__(self, num_samples: int):
         self._num_samples = num_samples
-        self._l1: list[float] = []
-        self._dissimilarity: list[float] = []
+        self._distances: list[tuple[float, float]] = []
 
     def add(self, pair: MeasuredPair) -> dict[str, float]:
         """Adds a pair; returns the mean L1 between its draws."""
-        self._l1.append(mean_pairwise_l1(pair.draws))
-        self._dissimilarity.append(mean_pairwise_dissimilarity(pair.draws))
-        return {"draws_l1": self._l1[-1]}
+        l1 = mean_pairwise_l1(pair.draws)
+        self._distances.append((l1, mean_pairwise_dissimilarity(pair.draws)))
+        return {"draws_l1": l1}
 
     def result(self) -> dict:
         """Returns the means over the inputs."""
-        return dict(
-            num_samples=self._num_samples,
-            l1=float(np.mean(self._l1)),
-            one_minus_ssim=float(np.mean(self._dissimilarity)),
-        )
+        l1, one_minus_ssim = (float(np.mean(x)) for x in zip(*self._distances))
+        return dict(num_samples=self._num_samples, l1=l1, one_minus_ssim=one_minus_ssim)
 
     def scores(self, result: dict) -> list[Score]:
         """Returns both, of which neither more nor less is better."""
-        return [
-            Score("draws_l1", result["l1"]),
-            Score("draws_one_minus_ssim", result["one_minus_ssim"]),
-        ]
+        l1, one_minus_ssim = self.names
+        return [Score(l1, result["l1"]), Score(one_minus_ssim, result["one_minus_ssim"])]
 
 
 class AcrossInputsMeasure:
@@ -89,6 +83,7 @@ class AcrossInputsMeasure:
     """
 
     section = "across_inputs"
+    names = ("across_inputs_l1",)
 
     def __init__(self, num_pairs: int):
         count = min(num_pairs, MOST_COMPARED)
@@ -123,5 +118,5 @@ class AcrossInputsMeasure:
 
     def scores(self, result: dict) -> list[Score]:
         """Returns the mean L1 between outputs, the targets' beside it."""
-        output, target = result["output_l1"], result["target_l1"]
-        return [Score("across_inputs_l1", output, ground_truth=target)]
+        (name,) = self.names
+        return [Score(name, result["output_l1"], ground_truth=result["target_l1"])]

@@ -7,33 +7,36 @@ another set of Inception weights, so values here compare with one another alone.
 from __future__ import annotations
 
 import pathlib
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, first_line
 from pix2pix_tf.evaluation.distribution_distance import frechet_distance, kernel_distance
-from pix2pix_tf.evaluation.measure import MeasuredPair
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.evaluation.measure import MeasuredPair, Score
 
 NO_INCEPTION = "none"
+FID = "fid"
 _INCEPTION_SIZE = 299  # Pixels, as it was trained.
 _BATCH_SIZE = 8
 
 
-class FeatureNetwork(Protocol):
+class FeatureNetwork(NamedTuple):
     """Turns pictures into features.
 
     Attributes:
         name: For people.
-        origin: Of the weights.
+        origin: Where its weights come from.
         digest: SHA-256 of the file of the weights; None for those that Keras has, whose
             file it checks itself.
         frechet_name: What the Fréchet distance of its features is called.
         kernel_name: The same for the kernel distance.
+        features: Returns `[batch, num_features]` of float32 `[batch, size, size, 3]` in
+            [-1, 1].
     """
 
     name: str
@@ -41,13 +44,11 @@ class FeatureNetwork(Protocol):
     digest: str | None
     frechet_name: str
     kernel_name: str
-
-    def features(self, pictures: np.ndarray) -> np.ndarray:
-        """Returns `[batch, num_features]` of float32 `[batch, size, size, 3]` in [-1, 1]."""
+    features: Callable[[np.ndarray], np.ndarray]
 
 
-class Inception:
-    """Inception v3 without its last layer: 2048 features, pooled over the picture.
+def load_inception(weights: pathlib.Path | None = None) -> FeatureNetwork:
+    """Returns Inception v3 without its last layer: 2048 features, pooled over the picture.
 
     Pictures are scaled to 299x299, bilinearly, with antialiasing where that shrinks them.
 
@@ -59,56 +60,39 @@ class Inception:
         MissingInputError: If ImageNet's weights are not available.
         InputError: If the file is missing or of another network.
     """
-
-    name = "Inception v3 of keras.applications"
-    frechet_name, kernel_name = "fid", "kid"
-
-    def __init__(self, weights: pathlib.Path | None = None):
-        self.origin = f"the file {weights.name}" if weights else "ImageNet, keras.applications"
-        if weights is not None and not weights.is_file():
-            raise MissingInputError(f"There is no file '{weights}'. Check --feature_weights.")
-        self.digest = files.sha256(weights) if weights else None
-        try:
-            network = keras.applications.InceptionV3(
-                include_top=False, pooling="avg", weights=str(weights) if weights else "imagenet"
-            )
-        except Exception as error:  # Keras raises no less for a failed download.
-            reason = " ".join(str(error).split())[:200]
-            if weights is None:
-                raise MissingInputError(
-                    "Inception v3's weights are neither in Keras' cache nor can they be downloaded "
-                    f"({reason.rsplit(' -- ')[-1]}): give them with --feature_weights."
-                ) from None
-            raise InputError(
-                f"'{weights}' does not hold the weights of Inception v3 without its top "
-                f"({reason}). Keras calls that file "
-                "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5."
+    if weights is not None and not weights.is_file():
+        raise MissingInputError(f"There is no file '{weights}'. Check --feature_weights.")
+    try:
+        network = keras.applications.InceptionV3(
+            include_top=False, pooling="avg", weights=str(weights) if weights else "imagenet"
+        )
+    except Exception as error:  # Keras raises a bare one for a failed download.
+        reason = first_line(error)[:200]
+        if weights is None:
+            raise MissingInputError(
+                "Inception v3's weights are neither in Keras' cache nor can they be downloaded "
+                f"({reason.rsplit(' -- ')[-1]}): give them with --feature_weights."
             ) from None
-        picture = tf.TensorSpec([None, None, None, 3], tf.float32)
+        raise InputError(
+            f"'{weights}' does not hold the weights of Inception v3 without its top "
+            f"({reason}). Keras calls that file "
+            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5."
+        ) from None
 
-        @tf.function(input_signature=[picture])
-        def run(pictures):
-            # Its preprocessing is to [-1, 1], where the pictures are already.
-            scaled = tf.image.resize(pictures, 2 * [_INCEPTION_SIZE], antialias=True)
-            return network(scaled, training=False)
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+    def run(pictures):
+        # Its preprocessing is to [-1, 1], where the pictures are already.
+        scaled = tf.image.resize(pictures, 2 * [_INCEPTION_SIZE], antialias=True)
+        return network(scaled, training=False)
 
-        self._run = run
-
-    def features(self, pictures: np.ndarray) -> np.ndarray:
-        """Returns float32 `[batch, 2048]`; see `FeatureNetwork`."""
-        return self._run(tf.constant(pictures)).numpy()
-
-
-class SegmenterFeatures:
-    """The features of a segmenter, whose distances are neither FID nor KID."""
-
-    name = "the segmenter"
-    frechet_name, kernel_name = "segmenter_frechet_distance", "segmenter_kernel_distance"
-
-    def __init__(self, segmenter):
-        self.origin = segmenter.origin
-        self.digest = segmenter.digest
-        self.features = segmenter.features
+    return FeatureNetwork(
+        "Inception v3 of keras.applications",
+        f"the file {weights.name}" if weights else "ImageNet, keras.applications",
+        files.sha256(weights) if weights else None,
+        FID,
+        "kid",
+        lambda pictures: run(tf.constant(pictures)).numpy(),
+    )
 
 
 def find(weights: str, segmenter) -> tuple[FeatureNetwork | None, list[str]]:
@@ -116,18 +100,24 @@ def find(weights: str, segmenter) -> tuple[FeatureNetwork | None, list[str]]:
 
     Args:
         weights: A file of Inception's; "" for ImageNet's; "none" to do without.
-        segmenter: Taken where there is no Inception; may be None.
+        segmenter: Taken where there is no Inception, its distances being neither FID nor KID;
+            may be None.
 
     Raises:
         InputError: If a file was given that cannot be used.
     """
-    fallback = SegmenterFeatures(segmenter) if segmenter else None
+    fallback = None
+    if segmenter:
+        names = ("segmenter_frechet_distance", "segmenter_kernel_distance")
+        fallback = FeatureNetwork(
+            "the segmenter", segmenter.origin, segmenter.digest, *names, segmenter.features
+        )
     if weights == NO_INCEPTION:
         return fallback, []
     if weights:
-        return Inception(pathlib.Path(weights)), []
+        return load_inception(pathlib.Path(weights)), []
     try:
-        return Inception(), []
+        return load_inception(), []
     except MissingInputError as error:
         then = (
             "Distances are of the segmenter's features, and are neither FID nor KID."
@@ -141,39 +131,38 @@ class DistributionMeasure:
     """Fréchet and kernel distance between all outputs and all targets.
 
     Args:
-        network: Whose features are compared.
-        seed: Of the bootstrap.
+        network: Gives the features that are compared.
+        seed: Seed of the bootstrap.
     """
 
     section = "distribution"
 
     def __init__(self, network: FeatureNetwork, *, seed: int = 0):
         self._network = network
+        self.names = (network.frechet_name, network.kernel_name)
         self._seed = seed
-        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
-        self._features: list[np.ndarray] = []  # [pairs, 2, num_features]: output, target.
+        self._waiting: list[np.ndarray] = []
+        self._features: list[np.ndarray] = []  # Output and target by turns.
 
     def add(self, pair: MeasuredPair) -> dict[str, float]:
         """Adds a pair, which has no score of its own."""
-        self._waiting.append((pair.output_rgb, pair.target_rgb))
-        if 2 * len(self._waiting) == _BATCH_SIZE:
+        self._waiting += [pair.output_rgb, pair.target_rgb]
+        if len(self._waiting) == _BATCH_SIZE:
             self._flush()
         return {}
 
     def _flush(self) -> None:
         if self._waiting:
-            batch = np.concatenate([np.stack(pair) for pair in self._waiting])
-            features = self._network.features(batch)
-            self._features.append(features.reshape(len(self._waiting), 2, -1))
+            self._features.append(self._network.features(np.stack(self._waiting)))
             self._waiting = []
 
     def result(self) -> dict | None:
         """Returns the distances, with what they are of; None for fewer than two pairs."""
         self._flush()
         features = np.concatenate(self._features)
-        if len(features) < 2:
+        outputs, targets = features[0::2], features[1::2]
+        if len(outputs) < 2:
             return None
-        outputs, targets = features[:, 0], features[:, 1]
         kernel = kernel_distance(outputs, targets, seed=self._seed)
         return {
             "feature_network": self._network.name,
@@ -189,7 +178,7 @@ class DistributionMeasure:
 
     def scores(self, result: dict) -> list[Score]:
         """Returns both distances."""
-        frechet, kernel = self._network.frechet_name, self._network.kernel_name
+        frechet, kernel = self.names
         return [
             Score(frechet, result[frechet]),
             Score(kernel, result[kernel], interval=result[f"{kernel}_interval"]),
@@ -200,9 +189,9 @@ def notes_on(result: dict | None) -> list[str]:
     """Returns what a reader of FID and KID has to know.
 
     Args:
-        result: Of `DistributionMeasure`; that of other features needs no note.
+        result: What `DistributionMeasure` found; other features need no note.
     """
-    if result is None or Inception.frechet_name not in result:
+    if result is None or FID not in result:
         return []
     return [
         f"FID and KID are of {result['num_outputs']} outputs and {result['num_targets']} targets, "

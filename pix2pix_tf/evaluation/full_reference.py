@@ -1,4 +1,4 @@
-"""Output against ground truth, image by image: L1, PSNR, SSIM and multi-scale SSIM."""
+"""Output against ground truth, image by image: L1, PSNR, SSIM and whatever was registered."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import math
 import numpy as np
 
 from pix2pix_tf import metrics
-from pix2pix_tf.evaluation.measure import MeasuredPair
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.evaluation.measure import MeasuredPair, Score
 
 
 class FullReferenceMeasure:
-    """The measures of `pix2pix_tf.metrics`, their means and standard errors."""
+    """The metrics of pairs, their means and standard errors."""
 
     section = "full_reference"
 
     def __init__(self):
-        self._values: dict[str, list[float]] = {name: [] for name in metrics.METRICS}
+        self._metrics = metrics.of_pairs()
+        self.names = list(self._metrics)
+        self._values: dict[str, list[float]] = {name: [] for name in self._metrics}
         self._num_scales = 0
 
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
@@ -25,8 +26,8 @@ class FullReferenceMeasure:
         self._num_scales = metrics.num_scales(*pair.target.shape[:2])
         output, target = pair.output[np.newaxis], pair.target[np.newaxis]
         found = {}
-        for name, measure in metrics.METRICS.items():
-            value = float(measure(output, target)[0])
+        for name, metric in self._metrics.items():
+            value = float(metric.function(output, target)[0])
             self._values[name].append(value)
             found[name] = value if math.isfinite(value) else None  # JSON has no infinity.
         return found
@@ -39,19 +40,17 @@ class FullReferenceMeasure:
         mean, standard_error = {}, {}
         for name, values in self._values.items():
             is_finite = bool(np.isfinite(values).all())
-            mean[name] = float(np.mean(values)) if is_finite else None
             has_error = is_finite and len(values) > 1
-            error = np.std(values, ddof=1) / np.sqrt(len(values)) if has_error else None
-            standard_error[name] = None if error is None else float(error)
+            mean[name] = float(np.mean(values)) if is_finite else None
+            standard_error[name] = (
+                float(np.std(values, ddof=1) / np.sqrt(len(values))) if has_error else None
+            )
         return dict(mean=mean, standard_error=standard_error, ms_ssim_scales=self._num_scales)
 
     def scores(self, result: dict) -> list[Score]:
         """Returns the means."""
+        errors = result["standard_error"]
         return [
-            Score(
-                name,
-                result["mean"][name],
-                standard_error=result["standard_error"][name],
-            )
-            for name in metrics.METRICS
+            Score(name, value, standard_error=errors[name])
+            for name, value in result["mean"].items()
         ]

@@ -4,13 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 
 from pix2pix_tf.data import images
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.metrics import METRICS
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A number that stands for all pairs.
+
+    Attributes:
+        name: One of `METRICS`. The scores of single images have the same names.
+        value: None where it is not defined, or infinite.
+        standard_error: Of a mean over images.
+        interval: (low, high), with 95 % confidence.
+        ground_truth: What the targets themselves have, where that says something.
+    """
+
+    name: str
+    value: float | None
+    standard_error: float | None = None
+    interval: tuple[float, float] | None = None
+    ground_truth: float | None = None
+
+    def to_dict(self) -> dict:
+        """Returns all but the name, and which way it points."""
+        values = dataclasses.asdict(self)
+        return {"better": METRICS[values.pop("name")].better, **values}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +74,6 @@ class MeasuredPair:
         return images.denormalize_image(self.target, dtype=tf.as_dtype(self.draws.dtype)).numpy()
 
     @property
-    def source_rgb(self) -> np.ndarray:
-        """The input in colour; see `images.in_colour`."""
-        return images.in_colour(self.source)
-
-    @property
     def output_rgb(self) -> np.ndarray:
         """The output in colour; see `images.in_colour`."""
         return images.in_colour(self.output)
@@ -67,9 +89,11 @@ class Measure(Protocol):
 
     Attributes:
         section: Where `result` goes in `evaluation.json`.
+        names: The names of its scores.
     """
 
     section: str
+    names: Sequence[str]
 
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Takes a pair in; returns its own scores by name, if it has any."""
@@ -78,8 +102,11 @@ class Measure(Protocol):
         """Returns everything about all pairs, for JSON; None if it cannot be measured."""
 
     def scores(self, result: dict) -> list[Score]:
-        """Returns the numbers to compare models by.
+        """Returns the numbers to compare models by, of what `result` returned."""
 
-        Args:
-            result: What `result` returned.
-        """
+
+def figure_png(figure: Figure) -> bytes:
+    """Returns a plot as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()

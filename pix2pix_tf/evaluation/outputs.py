@@ -1,16 +1,26 @@
-"""Where outputs come from: a model that is asked, or a folder that another program wrote."""
+"""Where outputs come from: a model that is asked, or a folder that another program wrote.
+
+Both have:
+
+    size          pixels of their sides, if they are square; else (height, width)
+    num_samples   draws of each input
+    names         of the pairs that have outputs; None for all there are
+    notes         what a reader of the results should know
+    about         the same for programs: kind, name and step
+    draws(example, number)   `MeasuredPair.draws` for pair `number`
+"""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Union
 
 import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, metrics
-from pix2pix_tf.data import augment, images
+from pix2pix_tf.data import images
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.inference.translator import Translator
@@ -18,37 +28,18 @@ from pix2pix_tf.inference.translator import Translator
 _MOST_NAMES_SHOWN = 5
 
 
-class Outputs(Protocol):
-    """Outputs of pairs.
-
-    Attributes:
-        size: Pixels of their sides, if they are square; else (height, width).
-        num_samples: Draws of each input.
-        names: Of the pairs that have outputs; None for all there are.
-        notes: What a reader of the results should know.
-        about: The same for programs: kind, name and step.
-    """
-
-    size: augment.Size
-    num_samples: int
-    names: Collection[str] | None
-    notes: list[str]
-    about: dict
-
-    def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns `MeasuredPair.draws` for pair `number`."""
-
-
 class ModelOutputs:
     """What a model makes of each source, with noise of its own for each draw.
 
     Args:
         translate: The model.
-        name: Of the model, for the record.
-        num_pairs: Of the split; the noise of further draws follows from it.
-        seed: Of the noise.
+        name: Name of the model, for the record.
+        num_pairs: Pairs of the split; the noise of further draws follows from it.
+        seed: Seed of the noise.
         num_samples: Draws of each input.
     """
+
+    names = None
 
     def __init__(
         self,
@@ -59,18 +50,15 @@ class ModelOutputs:
         seed: int = 0,
         num_samples: int = 1,
     ):
-        self._translate = translate
-        self._num_pairs = num_pairs
-        self._seed = seed
+        self._translate, self._num_pairs, self._seed = translate, num_pairs, seed
         height, width = translate.config.crop_shape
         self.size = height if height == width else (height, width)
         self.num_samples = num_samples
-        self.names = None
         self.notes: list[str] = []
         self.about = dict(kind="model", name=name, step=translate.step)
 
     def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns the draws for pair `number`; see `Outputs`."""
+        """Returns what the model makes of pair `number`."""
         source = example.source[0].numpy()
         draws = [
             self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
@@ -113,34 +101,20 @@ class FolderOutputs:
         value_range: tuple[float, float] | None = None,
     ):
         folder = pathlib.Path(folder)
-        if not files.is_folder(folder):
-            raise MissingInputError(
-                f"There is no folder '{folder}'. Pass the folder of the translated pictures."
-            )
-        wanted = {name + suffix: name for name in pairs}
-        self._paths: dict[str, pathlib.Path] = {}
-        extra = []
-        for path in images.list_images(folder):
-            name = wanted.get(path.stem)
-            if name is None:
-                extra.append(path.name)
-            elif name in self._paths:
-                raise InputError(
-                    f"'{self._paths[name]}' and '{path}' have the same name but for the suffix, so "
-                    "which one is meant is not clear. Take one of them out."
-                )
-            else:
-                self._paths[name] = path
+        found = pictures_of(folder)
+        self._paths = {name: found[name + suffix] for name in pairs if name + suffix in found}
+        used = set(self._paths.values())
+        extra = [path.name for path in found.values() if path not in used]
         if not self._paths:
-            found = f"has {_listed(extra)}" if extra else "holds no pictures"
             raise MissingInputError(
-                f"No picture in '{folder}' has the name of a pair: it {found}, and the pairs are "
-                f"called {_listed(list(wanted))}. Rename the pictures, or give --outputs_suffix."
+                f"No picture in '{folder}' has the name of a pair: it has {_listed(extra)}, and "
+                f"the pairs are called {_listed([name + suffix for name in pairs])}. Rename the "
+                "pictures, or give --outputs_suffix."
             )
         self._infos = {path: images.inspect_image(path) for path in self._paths.values()}
         self._value_range = value_range
-        self.size = _common_size(self._infos)
-        num_deep = _check_values(self._infos, value_range)
+        self.size = _check(self._infos, value_range)
+        num_deep = sum(x.bits == 16 for x in self._infos.values()) if value_range is None else 0
         self.names = self._paths.keys()
         missing = [name for name in pairs if name not in self._paths]
         self.notes = []
@@ -161,7 +135,7 @@ class FolderOutputs:
         )
 
     def draws(self, example: Example, number: int) -> np.ndarray:
-        """Returns the one picture of a pair; see `Outputs`.
+        """Returns the one picture of a pair.
 
         It has the 8 or 16 bits of its file; with a range of its own it is float32 in [-1, 1].
         """
@@ -173,18 +147,61 @@ class FolderOutputs:
         return images.read_pixels(path, channels=channels, dtype=dtype)[np.newaxis]
 
 
-def _check_values(
-    infos: Mapping[pathlib.Path, images.ImageInfo], value_range: tuple[float, float] | None
-) -> int:
-    """Returns how many pictures have 16 bits and no stated range.
+Outputs = Union[ModelOutputs, FolderOutputs]
+
+
+def pictures_of(folder: str | pathlib.Path) -> dict[str, pathlib.Path]:
+    """Returns the pictures of a folder by name, without suffix.
 
     Raises:
-        InputError: If a file needs a range, or cannot hold that which is stated.
+        MissingInputError: If there is no such folder, or no picture in it.
+        InputError: If two have the same name.
     """
+    folder = pathlib.Path(folder)
+    if not files.is_folder(folder):
+        raise MissingInputError(f"There is no folder '{folder}'. Name a folder of pictures.")
+    found: dict[str, pathlib.Path] = {}
+    for path in images.list_images(folder):
+        if path.stem in found:
+            raise InputError(
+                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
+                "which one is meant is not clear. Take one of them out."
+            )
+        found[path.stem] = path
+    if not found:
+        raise MissingInputError(
+            f"'{folder}' has no pictures (files that end in {', '.join(images.IMAGE_SUFFIXES)}). "
+            "Name a folder of pictures."
+        )
+    return found
+
+
+def _check(
+    infos: Mapping[pathlib.Path, images.ImageInfo], value_range: tuple[float, float] | None
+) -> int:
+    """Returns the size of pictures, in pixels of a side.
+
+    Raises:
+        InputError: If one is not square, of another size than the others, or too small; needs
+            a range of values, or cannot hold that which is stated.
+    """
+    first, size = None, 0
     for path, info in infos.items():
+        sides = f"'{path}' is {info.width}x{info.height} pixels"
+        if info.width != info.height:
+            raise InputError(
+                f"{sides}, and pairs are compared on their central square. Crop the pictures to it."
+            )
+        if info.width < metrics.SMALLEST_SIZE:
+            raise InputError(f"{sides}, too small for SSIM, which needs {metrics.SMALLEST_SIZE}.")
+        first, size = first or path, size or info.width
+        if info.width != size:
+            raise InputError(
+                f"{sides}, and '{first}' {size}x{size}. Bring all pictures to the same size."
+            )
         if value_range is None and not info.has_full_range:
             raise InputError(
-                f"'{path}' has values of {info.bits} bits that are no unsigned 8 or 16 bits, so "
+                f"'{path}' has values of {info.bits} bits that are not unsigned 8 or 16 bits, so "
                 "which of them are black and white is not known. State them with --outputs_range, "
                 "such as 0,1."
             )
@@ -193,33 +210,7 @@ def _check_values(
                 f"'{path}' has 8 bits, which hold no values up to {value_range[1]:g}. Correct "
                 "--outputs_range."
             )
-    if value_range is not None:
-        return 0
-    return sum(info.bits == 16 for info in infos.values())
-
-
-def _common_size(infos: Mapping[pathlib.Path, images.ImageInfo]) -> int:
-    sizes = {}
-    for path, info in infos.items():
-        sizes.setdefault((info.width, info.height), path)
-    if len(sizes) > 1:
-        (first, at_first), (second, at_second) = list(sizes.items())[:2]
-        raise InputError(
-            f"'{at_first}' is {first[0]}x{first[1]} pixels and '{at_second}' {second[0]}x"
-            f"{second[1]}. Bring all pictures to the same size."
-        )
-    ((width, height), path) = next(iter(sizes.items()))
-    if width != height:
-        raise InputError(
-            f"'{path}' is {width}x{height} pixels, and pairs are compared on their central "
-            "square. Crop the pictures to it."
-        )
-    if width < metrics.SMALLEST_SIZE:
-        raise InputError(
-            f"'{path}' is {width}x{height} pixels, too small for SSIM, which needs "
-            f"{metrics.SMALLEST_SIZE}."
-        )
-    return width
+    return size
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The page of an evaluation: scores, plots, and the images sorted by how bad they are.
 
-Plain HTML with its style and script inside, pictures beside it: it works from a file,
-without a network. Without JavaScript it still shows all, in the order of the names.
+It works from a file, without a network; without JavaScript it shows the images in the order of
+their names.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import json
 import pathlib
 import urllib.parse
 
-from pix2pix_tf import files
+from pix2pix_tf import files, html_page
 from pix2pix_tf.data import augment
-from pix2pix_tf.evaluation.score import KINDS, LESS, MORE, NEAR_ONE, badness
+from pix2pix_tf.metrics import LESS, METRICS, MORE, NEAR_ONE, badness
 
 PAGE = "index.html"
 _BETTER = {LESS: "; less is better", MORE: "; more is better", NEAR_ONE: "; 1 is as the targets"}
@@ -33,7 +33,7 @@ def remark(score: dict) -> str:
         parts.append("95 % interval {:.4f} to {:.4f}".format(*score["interval"]))
     if score["ground_truth"] is not None:
         parts.append(f"ground truth {score['ground_truth']:.4f}")
-    return f"  ({', '.join(parts)})" if parts else ""
+    return ", ".join(parts)
 
 
 def write(output: pathlib.Path, result: dict) -> None:
@@ -43,46 +43,32 @@ def write(output: pathlib.Path, result: dict) -> None:
         output: The folder, with its pictures.
         result: What `evaluation.json` holds.
     """
-    scores = result["scores"]
-    rows = "".join(
-        f"<tr><th scope=row>{name}</th><td>{number(score['value'])}</td>"
-        f"<td>{html.escape(remark(score).strip(' ()'))}</td>"
-        f"<td>{KINDS[name].meaning}{_BETTER.get(score['better'], '')}</td></tr>"
-        for name, score in scores.items()
-    )
+    rows = [
+        (
+            name,
+            number(score["value"]),
+            remark(score),
+            METRICS[name].meaning + _BETTER.get(score["better"], ""),
+        )
+        for name, score in result["scores"].items()
+    ]
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in result["notes"])
     about = result["outputs"]
     height, width = augment.sides_of(result["size"])
-    size = f"{width}x{height}"
     step = "" if result["step"] is None else f", step {result['step']:,}"
-    draws = result.get("draws")
-    folders = ["inputs", "outputs"]
-    folders += [f"samples/{draw}" for draw in range(2, (draws["num_samples"] if draws else 1) + 1)]
-    folders += ["targets"]
+    num_samples = result["draws"]["num_samples"] if "draws" in result else 1
+    columns = {"inputs": "input", "outputs": "output"}
+    columns.update({f"samples/{draw}": f"draw {draw}" for draw in range(2, num_samples + 1)})
+    columns["targets"] = "target"
     sortable = next(iter(result["per_image"].values()))
     options = "".join(f'<option value="{name}">{name}</option>' for name in sortable)
-    figures = "".join(
-        _figure(name, values, folders) for name, values in result["per_image"].items()
-    )
+    figures = "".join(_figure(name, found, columns) for name, found in result["per_image"].items())
     versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
-    title = html.escape(f"Evaluation: {result['dataset']}, {result['split']}")
-    text = f"""<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{_STYLE}</style>
-<main>
-<h1>{title}</h1>
-<p>{result["num_images"]} images of {size} pixels, {result["direction"]};
+    body = f"""<p>{result["num_images"]} images of {width}x{height} pixels, {result["direction"]};
 outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{step}; seed
 {result["seed"]}.</p>
-<div class="wide"><table>
-<thead><tr><th scope=col>score</th><th scope=col>value</th><th scope=col></th>
-<th scope=col>meaning</th></tr></thead>
-<tbody>{rows}</tbody></table></div>
-{f"<ul>{notes}</ul>" if notes else ""}
+{html_page.table(rows, header=("score", "value", "", "meaning"))}
+<ul>{notes}</ul>
 {_PLOTS if "colour" in result else ""}
 <h2>Images</h2>
 <p class="controls"><label>Sort by <select id="score">{options}</select></label>
@@ -90,22 +76,19 @@ outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{
 <span id="said" role="status"></span></p>
 <div id="images">{figures}</div>
 <footer>{html.escape(versions)}. All numbers: <a href="evaluation.json">evaluation.json</a>.
-</footer>
-</main>
-<script>{_SCRIPT}</script>
-</html>
-"""
-    files.write_atomically(pathlib.Path(output) / PAGE, text.encode())
+</footer>"""
+    title = f"Evaluation: {result['dataset']}, {result['split']}"
+    contents = html_page.page(title, body, style=_STYLE, script=_SCRIPT)
+    files.write_atomically(pathlib.Path(output) / PAGE, contents)
 
 
-def _figure(name: str, values: dict, folders: list[str]) -> str:
+def _figure(name: str, values: dict, columns: dict[str, str]) -> str:
     """Returns one row of images; how bad each score is travels with it, for sorting."""
     bad = {score: badness(score, value) for score, value in values.items() if value is not None}
-    titles = ["input", "output"] + [f"draw {x.split('/')[1]}" for x in folders[2:-1]] + ["target"]
     pictures = "".join(
         f'<div><img loading="lazy" src="{folder}/{urllib.parse.quote(name)}.png" '
         f'alt="{html.escape(f"{title} of {name}")}"><small>{title}</small></div>'
-        for folder, title in zip(folders, titles)
+        for folder, title in columns.items()
     )
     listed = " ".join(
         f'<span data-score="{score}">{score} <b>{number(value)}</b></span>'
@@ -113,51 +96,23 @@ def _figure(name: str, values: dict, folders: list[str]) -> str:
     )
     return (
         f'<figure data-name="{html.escape(name)}" data-bad="{html.escape(json.dumps(bad))}">'
-        f"<figcaption><strong>{html.escape(name)}</strong> {listed}</figcaption>"
+        f"<figcaption>{html.escape(name)} {listed}</figcaption>"
         f'<div class="pictures">{pictures}</div></figure>'
     )
 
 
 _PLOTS = """<h2>Colour and sharpness</h2>
-<div class="plots"><img src="colour.png" alt="Histograms of L, a and b, output and ground truth">
-<img src="spectrum.png" alt="Power by spatial frequency, output and ground truth"></div>"""
+<img src="colour.png" alt="Histograms of L, a and b, output and ground truth">
+<img src="spectrum.png" alt="Power by spatial frequency, output and ground truth">"""
 
 _STYLE = """
-  :root { --text: #222; --back: #fff; --line: #ccc; --soft: #666; --mark: #e8eefc; }
-  @media (prefers-color-scheme: dark) {
-    :root { --text: #ddd; --back: #181a1d; --line: #444; --soft: #999; --mark: #2a3450; }
-  }
-  body { font: 15px/1.5 system-ui, sans-serif; margin: 0; color: var(--text);
-    background: var(--back); }
-  main { max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
-  h1, h2 { line-height: 1.2; }
-  a { color: inherit; }
-  .wide { overflow-x: auto; }
-  table { border-collapse: collapse; }
-  th, td { text-align: left; font-weight: normal; padding: .15rem 1.2rem .15rem 0;
-    border-bottom: 1px solid var(--line); vertical-align: top; }
-  td:nth-child(2) { text-align: right; font-variant-numeric: tabular-nums; }
-  td:nth-child(n+3) { color: var(--soft); }
-  .plots img { max-width: 100%; background: #fff; border-radius: 4px; }
-  .controls { position: sticky; top: 0; background: var(--back); padding: .5rem 0; z-index: 1; }
-  select, button { font: inherit; }
-  figure { margin: 1rem 0; padding-top: .5rem; border-top: 1px solid var(--line); }
-  figcaption span { display: inline-block; margin-left: .8rem; color: var(--soft);
-    font-variant-numeric: tabular-nums; padding: 0 .3rem; border-radius: 3px; }
-  figcaption span.chosen { background: var(--mark); color: var(--text); }
+  :is(th, td):nth-child(n+3) { text-align: left; padding-left: 1.2rem; opacity: .7; }
+  .controls { position: sticky; top: 0; background: Canvas; padding: .5rem 0; z-index: 1; }
+  figcaption span { font-weight: normal; margin-left: .8rem; padding: 0 .3rem; opacity: .7; }
+  figcaption span.chosen { background: var(--soft); opacity: 1; }
   .pictures { display: grid; gap: 4px; grid-auto-flow: column;
     grid-auto-columns: minmax(6rem, 16rem); overflow-x: auto; }
   .pictures img { width: 100%; display: block; }
-  small { color: var(--soft); }
-  @media (max-width: 44rem) {
-    thead { display: none; }
-    tr { display: grid; grid-template-columns: 1fr auto; border-bottom: 1px solid var(--line);
-      padding: .3rem 0; }
-    th, td { border: 0; padding: 0; }
-    td:nth-child(n+3) { grid-column: 1 / -1; }
-    td:empty { display: none; }
-  }
-  footer { color: var(--soft); margin-top: 3rem; }
 """
 
 _SCRIPT = """
@@ -166,16 +121,12 @@ _SCRIPT = """
   const order = document.getElementById("order");
   function sort() {
     const isBestFirst = order.getAttribute("aria-pressed") === "true";
-    const badness = figure => JSON.parse(figure.dataset.bad)[score.value];
-    const figures = [...list.children].sort((first, second) => {
-      const one = badness(first), other = badness(second);
-      // What has no value comes last, either way.
-      if (one === undefined || other === undefined) {
-        return (one === undefined) - (other === undefined);
-      }
-      return isBestFirst ? one - other : other - one;
-    });
-    list.append(...figures);
+    // What has no value comes last, either way.
+    const key = figure => {
+      const bad = JSON.parse(figure.dataset.bad)[score.value];
+      return bad === undefined ? Infinity : isBestFirst ? bad : -bad;
+    };
+    list.append(...[...list.children].sort((first, second) => key(first) - key(second) || 0));
     for (const span of list.querySelectorAll("figcaption span")) {
       span.classList.toggle("chosen", span.dataset.score === score.value);
     }

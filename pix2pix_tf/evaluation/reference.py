@@ -78,9 +78,9 @@ def open_reference(
         )
     reader = readers.open_reader(config, split, size=size)
     judge = segmenters.load(segmenter) if segmenter else None
-    make_measure, notes = None, []
+    segmentation, network, notes, more_notes = None, None, [], []
     if judge:
-        make_measure, notes = segmentation_measure.prepare(
+        segmentation, notes = segmentation_measure.prepare(
             judge,
             direction=config.direction,
             class_maps=class_maps,
@@ -89,8 +89,6 @@ def open_reference(
         )
     if is_picture:
         network, more_notes = features.find(feature_weights, judge)
-    else:
-        network, more_notes = None, []
     return Reference(
         reader=reader,
         dataset=config.dataset,
@@ -99,6 +97,6 @@ def open_reference(
         channels=config.output_file_channels,
         seed=seed,
         features=network,
-        segmentation=make_measure,
+        segmentation=segmentation,
         notes=[*notes, *more_notes],
     )

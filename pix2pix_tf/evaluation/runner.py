@@ -49,7 +49,7 @@ def measure(
     """
     reader = reference.reader
     chosen = [x for x in reader.names if outputs.names is None or x in outputs.names]
-    measures = _make_measures(outputs, reference, num_pairs=len(chosen))
+    measures = make_measures(reference, num_samples=outputs.num_samples, num_pairs=len(chosen))
     per_image = {}
     examples = pipeline.evaluation_examples(reader, crop_size=outputs.size, only=outputs.names)
     bar = tqdm.auto.tqdm(examples, total=len(chosen), unit="image", leave=False, disable=None)
@@ -60,18 +60,15 @@ def measure(
             draws=outputs.draws(example, number),
             target=example.target_picture[0].numpy(),
         )
-        per_image[pair.name] = {}
-        for one in measures:
-            per_image[pair.name].update(one.add(pair))
+        found = [one.add(pair) for one in measures]
+        per_image[pair.name] = {name: value for own in found for name, value in own.items()}
         if keep is not None:
             keep(pair)
-    sections = {one.section: one.result() for one in measures}
-    scores = [
-        score
-        for one in measures
-        if sections[one.section] is not None
-        for score in one.scores(sections[one.section])
-    ]
+    sections, scores = {}, {}
+    for one in measures:
+        section = sections[one.section] = one.result()
+        if section is not None:
+            scores.update((score.name, score.to_dict()) for score in one.scores(section))
     full_reference = sections.pop(FullReferenceMeasure.section)
     return dict(
         dataset=reference.dataset,
@@ -92,35 +89,40 @@ def measure(
             *outputs.notes,
             *reference.notes,
             *features.notes_on(sections.get(features.DistributionMeasure.section)),
-            *_notes_on(full_reference),
+            *_notes_on_size(full_reference["ms_ssim_scales"]),
             *_notes_on_channels(reference.channels),
         ],
-        scores={score.name: score.to_dict() for score in scores},
+        scores=scores,
         **full_reference,
         **sections,
         per_image=per_image,
     )
 
 
-def _make_measures(outputs: Outputs, reference: Reference, *, num_pairs: int) -> list[Measure]:
-    measures = [FullReferenceMeasure(), AcrossInputsMeasure(num_pairs)]
+def make_measures(reference: Reference, *, num_samples: int, num_pairs: int) -> list[Measure]:
+    """Returns what is measured, in the order of the tables.
+
+    Args:
+        reference: What outputs are compared with, and by what.
+        num_samples: Draws of each input.
+        num_pairs: How many will be measured.
+    """
+    measures: list[Measure] = [FullReferenceMeasure()]
+    if reference.segmentation is not None:
+        measures.append(reference.segmentation())
     if reference.channels in PICTURE_CHANNELS:
         is_colorization = reference.reader.color_space == LAB
-        measures[1:1] = [
-            colour.ColourMeasure(with_inputs=is_colorization),
-            spectrum.SpectrumMeasure(),
-        ]
-    if outputs.num_samples > 1:
-        measures.append(DrawsMeasure(outputs.num_samples))
-    if reference.segmentation is not None:
-        measures.insert(1, reference.segmentation())
+        measures.append(colour.ColourMeasure(with_inputs=is_colorization))
+        measures.append(spectrum.SpectrumMeasure())
+    measures.append(AcrossInputsMeasure(num_pairs))
+    if num_samples > 1:
+        measures.append(DrawsMeasure(num_samples))
     if reference.features is not None:
         measures.append(features.DistributionMeasure(reference.features, seed=reference.seed))
     return measures
 
 
-def _notes_on(full_reference: dict) -> list[str]:
-    scales = full_reference["ms_ssim_scales"]
+def _notes_on_size(scales: int) -> list[str]:
     if scales == 5:
         return []
     return [f"Images of this size have {scales} of the 5 scales of ms_ssim."]
@@ -186,9 +188,9 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
         _replace_pictures(output, unfinished, folders)
     grid = tf.constant(grids.sample_grid(rows))
     files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
-    plots = {name: plot for name, plot in PLOTS.items() if plot[0] in result}
-    for name, (section, plot) in plots.items():
-        files.write_atomically(output / name, plot(result[section]))
+    for name, (section, plot) in PLOTS.items():
+        if section in result:
+            files.write_atomically(output / name, plot(result[section]))
     # No NaN: what is not defined is null, so that every reader of JSON can read it.
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     files.write_atomically(output / RESULT_FILE, text.encode())
@@ -201,16 +203,10 @@ def _replace_pictures(
 ) -> None:
     """Removes the pictures of an earlier evaluation, and moves new ones to their place."""
     if (output / RESULT_FILE).is_file():  # Else the pictures there are somebody else's.
-        samples = list(output.glob(f"{SAMPLES_FOLDER}/[0-9]*"))
-        own = [output / x for x in (INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER)]
-        for folder in own + samples:
-            for path in folder.glob("*.png"):
+        for folder in (INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER, f"{SAMPLES_FOLDER}/[0-9]*"):
+            for path in output.glob(f"{folder}/*.png"):
                 path.unlink()
-        for folder in samples:
-            if not any(folder.iterdir()):
-                folder.rmdir()
     for folder in folders:
-        (output / folder).mkdir(parents=True, exist_ok=True)
         for path in (unfinished / folder).iterdir():
             path.replace(output / folder / path.name)
     shutil.rmtree(unfinished)
@@ -222,5 +218,7 @@ def table(result: dict) -> str:
     lines = [f"{result['num_images']} images of {result['dataset']}, {result['split']}{step}:"]
     width = max(map(len, result["scores"]))
     for name, score in result["scores"].items():
-        lines.append(f"  {name:{width}} {page.number(score['value']):>9}{page.remark(score)}")
+        remark = page.remark(score)
+        value = f"{page.number(score['value']):>9}"
+        lines.append(f"  {name:{width}} {value}" + (f"  ({remark})" if remark else ""))
     return "\n".join(lines + [f"note: {note}" for note in result["notes"]])

@@ -6,13 +6,10 @@ a grid or noise adds to it. The curve shows where, one number says how much.
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from pix2pix_tf.evaluation.measure import MeasuredPair
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.evaluation.measure import MeasuredPair, Score, figure_png
 
 HIGH_FREQUENCY = 0.25  # Cycles per pixel: detail finer than 4 pixels a period.
 _NO_POWER = 1e-20  # Rounding leaves as much of a flat picture.
@@ -40,16 +37,11 @@ def radial_power(image: np.ndarray) -> np.ndarray:
     window = np.outer(hann, hann)
     grey = (grey - (grey * window).sum() / window.sum()) * window
     power = np.square(np.abs(np.fft.fft2(grey)))
-    ring = _rings(size)
+    index = np.fft.fftfreq(size, d=1.0 / size)
+    ring = np.hypot(index[:, np.newaxis], index).round().astype(int)  # The distance from zero.
     inside = ring <= size // 2  # The corners, beyond 1/2 cycle per pixel, are left out.
     sums = np.bincount(ring[inside], weights=power[inside])
     return (sums / np.bincount(ring[inside]))[1:]
-
-
-def _rings(size: int) -> np.ndarray:
-    """Returns the distance of each frequency of `fft2` from zero, rounded to whole indices."""
-    index = np.fft.fftfreq(size, d=1.0 / size)
-    return np.hypot(index[:, np.newaxis], index).round().astype(int)
 
 
 def frequencies(size: int) -> np.ndarray:
@@ -72,6 +64,7 @@ class SpectrumMeasure:
     """The mean spectrum of outputs and of targets."""
 
     section = "sharpness"
+    names = ("sharpness",)
 
     def __init__(self):
         self._size = 0
@@ -127,14 +120,10 @@ def plot(result: dict) -> bytes:
         axes.loglog(result["cycles_per_pixel"], result[f"{name}_power"], label=label, lw=1.2)
     axes.axvline(result["above_cycles_per_pixel"], color="grey", lw=0.8, ls="--")
     ratio = result["high_frequency_ratio"]
-    title = (
-        "no fine detail in the targets" if ratio is None else f"ratio right of the line {ratio:.2f}"
-    )
+    title = "no fine detail in the targets" if ratio is None else f"ratio right of it {ratio:.2f}"
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel("cycles per pixel")
     axes.set_ylabel("power")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    return figure_png(figure)

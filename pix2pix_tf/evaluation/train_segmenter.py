@@ -10,13 +10,13 @@ training that was stopped; so does `--output` alone.
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import sys
 
 from absl import flags
 
 from pix2pix_tf import commands
+from pix2pix_tf.errors import NonFiniteLossError
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 
@@ -34,13 +34,12 @@ def main(unused_arguments: list[str]) -> int:
     output = pathlib.Path(flags.FLAGS.output)
     saved = segmenter_training.read_training(output)
     if saved is not None:
-        names = {field.name for field in dataclasses.fields(SegmenterConfig)}
-        saved = SegmenterConfig(**{name: saved[name] for name in names & saved.keys()})
+        saved = SegmenterConfig.from_saved(saved)
         print(f"Settings that are not given are those of '{output}'.")
     config = commands.config_from_flags(SegmenterConfig, saved=saved)
     try:
         info = segmenter_training.train(config, output)
-    except segmenter_training.NonFiniteLossError as error:
+    except NonFiniteLossError as error:
         print(f"error: {error}", file=sys.stderr)
         return commands.EXIT_NON_FINITE
     if info is None:
@@ -53,12 +52,10 @@ def main(unused_arguments: list[str]) -> int:
                 f"  {split:5} {segmenter_training.score_text(info[split])} "
                 f"({frequent['name']}, the most frequent class, has {frequent['share']:.3f})"
             )
-    val = info["val"]
-    if val["per_pixel_accuracy"] <= val["most_frequent_class"]["share"]:
+    if info["val"]["per_pixel_accuracy"] <= info["val"]["most_frequent_class"]["share"]:
         print(
             "warning: on val this is no better than the most frequent class everywhere. Do not "
-            "score translations with it: train with another --learning_rate or for more "
-            "--num_steps, in another --output."
+            "score translations with it: train it longer, or with another --learning_rate."
         )
     return 0
 

@@ -112,7 +112,7 @@ def portable_model(version: pathlib.Path) -> serving.ServingModel:
     The graph of an export is made for the CPU of a server; phones and browsers have
     convolutions of their own, which a converter has to recognise. So the model is built
     again, from the card and the weights: an argument of `ServingModel` that changes outputs
-    has to be in the card (`serving._model_card`) and be passed here. Two are not passed:
+    has to be in the card (`serving.model_card_of`) and be passed here. Two are not passed:
     `dropout`, since `config` in the card holds 0 where it was switched off; and `max_pixels`,
     since the signatures that take tensors have no limit.
 

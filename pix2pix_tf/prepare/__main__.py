@@ -58,14 +58,14 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "processes",
         os.cpu_count(),
-        "How many work at once; each holds one image: of 24 megapixels up to 1.4 GB.",
+        "How many work at once; each holds one image: of 24 megapixels up to 1.7 GB.",
         lower_bound=1,
     )
     flags.DEFINE_string("input_b", "", "combine: folder of the partners, which become B.")
     flags.DEFINE_integer(
         "size",
         0,
-        "colorize, edges, inpaint: scale the photo to so many pixels on its shorter side first; 0 "
+        "colorize, edges, inpaint: pixels that the shorter side of the photo is scaled to first; 0 "
         "keeps its size.",
         lower_bound=0,
     )
@@ -85,7 +85,9 @@ def define_flags() -> None:
         "edge_low", 0.06, "edges: least contrast along a line; 1 is black against white."
     )
     flags.DEFINE_float("edge_high", 0.2, "edges: contrast that a line reaches somewhere.")
-    flags.DEFINE_integer("min_length", 20, "edges: pixels of the shortest line that is kept.")
+    flags.DEFINE_integer(
+        "min_length", 20, "edges: pixels of the shortest line that is kept.", lower_bound=0
+    )
     flags.DEFINE_enum(
         "holes",
         "centre",
@@ -97,7 +99,7 @@ def define_flags() -> None:
         "classes",
         "facades",
         "labels: facades, cityscapes, or a .json file: a list, in the order of the indexes, of "
-        '{"name": "door", "color": [1, 207, 255]}, with "ignored": true for what is no class.',
+        '{"name": "door", "color": [1, 207, 255]}, with "ignored": true for what is not a class.',
     )
     flags.DEFINE_enum(
         "to",
@@ -109,7 +111,10 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "hash_distance",
         30,
-        "split: two pictures look alike if so many of 255 bits of their hashes differ, or fewer.",
+        "split: bits of 256 of their hashes that two pictures that look alike may differ in; "
+        "chance alone gives half.",
+        lower_bound=0,
+        upper_bound=127,
     )
     flags.DEFINE_integer(
         "shard_megabytes",

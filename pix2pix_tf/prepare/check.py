@@ -12,21 +12,18 @@ import functools
 import hashlib
 import json
 import pathlib
+import re
 
 from pix2pix_tf import files
 from pix2pix_tf.config import LAB, value_range
-from pix2pix_tf.data import images, layouts, pairs, photos, records, stores
+from pix2pix_tf.data import encoded, images, layouts, pairs, photos, records, stores
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import combine, folders, pair_files, work
 
 REPORT = "check.json"
 _SINGLE = ""  # In place of a split's name: images that are not in pairs.
-# How messages of training name its flags, and what they are here.
-_OWN_FLAGS = {
-    "input_channels or output_channels": "--a_channels or --b_channels",
-    "input_channels and output_channels": "--a_channels and --b_channels",
-    "--input_range or --output_range": "--a_range or --b_range",
-}
+# In messages of training; they are a_ and b_ here.
+_FLAGS_OF_TRAINING = re.compile("(?:--)?(input|output)_(?=channels|range)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,18 +60,14 @@ def run(options) -> work.Outcome:
     """Checks `--input`."""
     folder = pathlib.Path(options.input)
     settings = _settings(options)
-    if not files.is_folder(folder):
-        folders.find_images(folder)  # Which says so.
+    items, faults = _find(folder)
     if options.output:  # Before the long work, which would be lost.
         files.make_output_folder(pathlib.Path(options.output))
-    items, faults = _find(folder)
     function = functools.partial(_read, color_space=options.color_space, settings=settings)
-    read = {}
-    for item, result, problem in work.run_on_all(function, items, processes=options.processes):
-        if problem is None:
-            read[item] = result
-        else:
-            faults.append(_fault(item, problem))
+    read, unreadable = work.collect(
+        function, items, name_of=lambda item: item.name, processes=options.processes
+    )
+    faults += [work.Fault(fault.name, _with_own_flags(fault.problem)) for fault in unreadable]
     images.warn_of_colours({k: v for found in read.values() for k, v in found.infos.items()})
     faults += _find_leaks([(item, read[item]) for item in items if item in read])
     faults.sort(key=lambda fault: fault.name)
@@ -87,7 +80,7 @@ def run(options) -> work.Outcome:
     where = ""
     if options.output:
         path = pathlib.Path(options.output) / REPORT
-        folders.write_output(path, (json.dumps(report, indent=1) + "\n").encode())
+        files.write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
         where = f" See '{path}'."
     are_single = options.color_space == LAB or any(item.split == _SINGLE for item in items)
     what = work.count_of(len(items), "images" if are_single else "pairs")
@@ -127,14 +120,32 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
         return items, list(found.faults)
     items, faults = [], []
     for split in splits:
-        try:
-            files_of_pairs = layouts.find_pairs(folder, split)
-        except InputError as error:
-            # Training reads nothing of it; say all that is wrong, and read the rest.
-            files_of_pairs, found = _find_what_can_be_read(folder, split)
-            faults += found or [work.Fault(split, str(error))]
-        items += [_Item(split, folders.below(folder, pair.a), pair) for pair in files_of_pairs]
+        pairs_of_split, found = _find_pairs(folder, split)
+        if not pairs_of_split and not found:
+            found = [work.Fault(split, "holds no images. Put pairs there, or remove it.")]
+        items += [_Item(split, folders.below(folder, pair.a), pair) for pair in pairs_of_split]
+        faults += found
     return items, faults
+
+
+def _find_pairs(
+    folder: pathlib.Path, split: str
+) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
+    """Returns the pairs of a split in files, and why training refuses others, or all.
+
+    Training stops at the first thing that is wrong with the names; here all are found.
+    """
+
+    def list_files(path: pathlib.Path) -> folders.Found:
+        prefix = folders.below(folder, path) + "/"
+        return folders.list_below(path, prefix=prefix, recursive=False)
+
+    for sides in layouts.two_folders(folder, split):
+        if any(map(files.is_folder, sides)):
+            partners, faults = combine.match(*map(list_files, sides))
+            return [layouts.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
+    found = list_files(folder / split)
+    return [layouts.PairFiles(found.folder / name) for name in found.names], found.faults
 
 
 def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
@@ -157,25 +168,6 @@ def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault
     return items, faults
 
 
-def _find_what_can_be_read(
-    folder: pathlib.Path, split: str
-) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
-    """Returns the pairs of a split that training refuses as a whole, and why it does."""
-
-    def list_files(path: pathlib.Path) -> folders.Found:
-        prefix = folders.below(folder, path) + "/"
-        return folders.list_below(path, prefix=prefix, recursive=False)
-
-    for sides in layouts.two_folders(folder, split):
-        if all(files.is_folder(side) for side in sides):
-            partners, faults = combine.match(*map(list_files, sides))
-            return [layouts.PairFiles(sides[0] / a, sides[1] / b) for a, b in partners], faults
-    if any(files.is_folder(side) for sides in layouts.two_folders(folder, split) for side in sides):
-        return [], []  # A has no B.
-    found = list_files(folder / split)
-    return [layouts.PairFiles(found.folder / name, None) for name in found.names], found.faults
-
-
 def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     """Reads a pair or an image as training does.
 
@@ -188,15 +180,11 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
         InputError: If it cannot be used.
     """
     if isinstance(item.source, records.Place):
-        found = records.read_pair(item.source)
-        digests = [hashlib.sha256(file.contents).hexdigest() for file in found]
-        source = layouts.PairFiles(*found)
+        source = layouts.PairFiles(*records.read_pair(item.source))
     else:
         source = item.source
-        for path in source.files:
-            if not path.is_file():
-                raise InputError(f"'{path}' {folders.NO_FILE}")
-        digests = [files.sha256(path) for path in source.files]
+    for file in source.files:
+        encoded.require(file)
     if color_space == LAB or item.split != _SINGLE:
         make_decoder = photos.PhotoDecoder if color_space == LAB else pairs.PairDecoder
         decoder = make_decoder(**settings)
@@ -206,15 +194,15 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     else:
         infos = {source.a: images.inspect_image(source.a)}
         a = pair_files.read_values(source.a)
+    digest = " ".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in source.files)
     named = {str(path): info for path, info in infos.items()}
-    return _Read(a.shape[1], a.shape[0], " ".join(digests), named)
+    return _Read(a.shape[1], a.shape[0], digest, named)
 
 
-def _fault(item: _Item, problem: str) -> work.Fault:
-    """Returns the fault of an item, where training's flags have the names that they have here."""
-    for name, own_name in _OWN_FLAGS.items():
-        problem = problem.replace(name, own_name)
-    return work.Fault(item.name, work.without_path(problem, item.name))
+def _with_own_flags(problem: str) -> str:
+    return _FLAGS_OF_TRAINING.sub(
+        lambda flag: {"input": "--a_", "output": "--b_"}[flag[1]], problem
+    )
 
 
 def _find_leaks(read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
@@ -227,22 +215,23 @@ def _find_leaks(read: list[tuple[_Item, _Read]]) -> list[work.Fault]:
                 f"is the same as '{other.name}': what is measured must not be trained on. Take one "
                 "out."
             )
-            faults.append(_fault(item, problem))
+            faults.append(work.Fault(item.name, problem))
     return faults
 
 
 def _summarize(read: dict[_Item, _Read]) -> dict[str, dict]:
     """Returns what was read of each split: how many, which sizes and how deep."""
     summary = {}
-    for split in sorted({item.split for item in read}, key=(*layouts.SPLITS, _SINGLE).index):
+    for split in (*layouts.SPLITS, _SINGLE):
         found = [result for item, result in read.items() if item.split == split]
-        sizes = sorted({(each.width * each.height, each.width, each.height) for each in found})
-        summary[split or "images"] = dict(
-            readable=len(found),
-            smallest=list(sizes[0][1:]),
-            largest=list(sizes[-1][1:]),
-            bits=sorted({each.bits for each in found}),
-        )
+        if found:
+            found.sort(key=lambda each: (each.width * each.height, each.width))
+            summary[split or "images"] = dict(
+                readable=len(found),
+                smallest=[found[0].width, found[0].height],
+                largest=[found[-1].width, found[-1].height],
+                bits=sorted({each.bits for each in found}),
+            )
     return summary
 
 

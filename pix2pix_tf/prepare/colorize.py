@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pix2pix_tf.data import lab
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import colour
 from pix2pix_tf.prepare import photos, work
 
 # Rows that are converted at a time: float64 takes 24 bytes for 3 of the photo.
@@ -19,7 +19,7 @@ _ROWS = 256
 
 def run(options) -> work.Outcome:
     """Makes grey|colour pairs of the photos of `--input`."""
-    return photos.make_pairs(options, "colorize", make_grey, settings={})
+    return photos.make_pairs(options, "colorize", make_grey)
 
 
 def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:
@@ -41,7 +41,7 @@ def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:
     strips = []
     for top in range(0, len(photo), _ROWS):
         image = photo[top : top + _ROWS] * (2.0 / white) - 1.0
-        grey = _grey_of_lightness(colour.rgb_to_lab(image)[..., :1])
+        grey = _grey_of_lightness(lab.to_lab(image).numpy()[..., :1])
         strips.append(np.rint(np.clip(grey, 0.0, 1.0) * white).astype(photo.dtype))
     return np.concatenate(strips)
 

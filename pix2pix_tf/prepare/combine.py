@@ -6,13 +6,12 @@ other folder, where the suffix may differ.
 
 from __future__ import annotations
 
-import functools
 import pathlib
 
 from pix2pix_tf.config import PICTURE_CHANNELS
 from pix2pix_tf.data import images, pairs
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import folders, pair_files, work
+from pix2pix_tf.prepare import folders, jobs, pair_files, work
 
 
 def run(options) -> work.Outcome:
@@ -22,78 +21,72 @@ def run(options) -> work.Outcome:
     if options.layout == "inputs":
         raise InputError("--layout=inputs leaves B out, which combine is for. Use another layout.")
     output = pathlib.Path(options.output)
-    found = [
+    a, b = (
         folders.find_images(folder, prefix=f"{pathlib.Path(folder)}/")
         for folder in (options.input, options.input_b)
-    ]
-    partners, faults = match(*found)
-    sides = [side.folder for side in found]
-    folders.open_output(output, sides, "combine", dict(layout=options.layout))
-    function = functools.partial(
-        _copy if options.layout == "folders" else _combine, sides=sides, output=output
     )
-    return work.make_all(
-        function,
-        partners,
-        name_of=lambda names: found[0].prefix + names[0],
-        processes=options.processes,
-        is_finished=lambda names: folders.is_finished(
-            _output_paths(output, names, options.layout),
-            [folder / name for folder, name in zip(sides, names)],
-        ),
-        faults=faults,
-        what="pairs",
+    partners, faults = match(a, b)
+    folders.open_output(output, [a.folder, b.folder], "combine", dict(layout=options.layout))
+    are_copies = options.layout == "folders"
+    return jobs.make_all(
+        _copy if are_copies else _combine,
+        [
+            folders.Job(
+                a.prefix + names[0],
+                (a.folder / names[0], b.folder / names[1]),
+                _output_paths(output, names, options.layout),
+            )
+            for names in partners
+        ],
         output=output,
+        what="pairs",
+        faults=faults,
+        processes=options.processes,
+        are_copies=are_copies,
     )
 
 
 def match(a: folders.Found, b: folders.Found) -> tuple[list[tuple[str, str]], list[work.Fault]]:
     """Returns the names of the pairs, in A and in B, and the faults of both folders."""
-    names = [
+    a_of, b_of = (
         {str(pathlib.PurePosixPath(name).with_suffix("")): name for name in side.names}
         for side in (a, b)
-    ]
+    )
     faults = [*a.faults, *b.faults]
-    for side, mine, other, others in ((a, names[0], b, names[1]), (b, names[1], a, names[0])):
+    for side, mine, other, others in ((a, a_of, b, b_of), (b, b_of, a, a_of)):
         problem = f"has no partner in '{other.folder}'. Add it, or take this out."
         faults += [
             work.Fault(side.prefix + mine[stem], problem)
             for stem in sorted(mine.keys() - others.keys())
         ]
-    both = sorted(names[0].keys() & names[1].keys())
-    return [(names[0][stem], names[1][stem]) for stem in both], faults
+    return [(a_of[stem], b_of[stem]) for stem in sorted(a_of.keys() & b_of.keys())], faults
 
 
-def _output_paths(output: pathlib.Path, names: tuple[str, str], layout: str) -> list[pathlib.Path]:
+def _output_paths(
+    output: pathlib.Path, names: tuple[str, str], layout: str
+) -> tuple[pathlib.Path, ...]:
     """Returns the files of a pair; in folders each keeps its suffix."""
     paths = pair_files.output_paths(output, names[0], layout)
     if layout != "folders":
         return paths
-    return [path.with_suffix(pathlib.Path(name).suffix) for path, name in zip(paths, names)]
+    return tuple(path.with_suffix(pathlib.Path(name).suffix) for path, name in zip(paths, names))
 
 
-def _combine(
-    names: tuple[str, str], *, sides: list[pathlib.Path], output: pathlib.Path
-) -> list[pathlib.Path]:
-    """Writes A|B; returns the files whose colour profile is lost."""
-    paths = [folder / name for folder, name in zip(sides, names)]
-    for path in paths:
+def _combine(job: folders.Job) -> list[bytes]:
+    """Returns A|B."""
+    for path in job.inputs:
         info = images.inspect_image(path)
         if info.is_array and not (info.has_full_range and info.channels in PICTURE_CHANNELS):
             raise InputError(
                 f"'{path}' has {info.channels} channel(s) of {info.bits} bits each, which no PNG "
                 "holds. Put A and B into two folders, with --layout=folders."
             )
-    a, b = map(pair_files.read, paths)
-    pair_files.write_pair(output, names[0], a, b, layout="pairs")
-    return pair_files.with_other_colours(paths)
+    return pair_files.encode_pair(*map(pair_files.read, job.inputs), "pairs")
 
 
-def _copy(names: tuple[str, str], *, sides: list[pathlib.Path], output: pathlib.Path) -> None:
-    """Copies both files as they are, once they have been read."""
-    paths = [folder / name for folder, name in zip(sides, names)]
-    pairs.check_size(paths, [images.inspect_image(path) for path in paths])
-    for path in paths:
+def _copy(job: folders.Job) -> list[bytes]:
+    """Returns both files as they are, once they have been read."""
+    pairs.check_size(job.inputs, [images.inspect_image(path) for path in job.inputs])
+    for path in job.inputs:
         pair_files.read_values(path)
-    for path, target in zip(paths, _output_paths(output, names, "folders")):
-        folders.write_output(target, path.read_bytes(), output=output)
+    return jobs.copy(job)

@@ -6,23 +6,32 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pix2pix_tf import files
 from pix2pix_tf.data import images, layouts
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError
-from pix2pix_tf.prepare.work import Fault, OutputError
+from pix2pix_tf.prepare.work import Fault
 
-try:
-    import fcntl
-except ImportError:  # Windows.
-    fcntl = None
-
-_held: int | None = None  # Descriptor of the folder that this process writes in; see `_hold`.
 RECORD = "prepare.json"  # In an output folder: the task and its settings.
 # A pipe, which would be waited for; a link to nothing, or to itself.
 NO_FILE = "is no file, or a link to none. Take it out."
 _OTHER_KIND = "is of a kind that is not read. Convert it to PNG, or take it out."
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is made together.
+
+    Attributes:
+        name: What messages call it: the first input, below its folder.
+        inputs: Files that are read.
+        outputs: Files that are written.
+    """
+
+    name: str
+    inputs: tuple[pathlib.Path, ...]
+    outputs: tuple[pathlib.Path, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +50,10 @@ class Found:
     names: list[str]
     faults: list[Fault]
     prefix: str = ""
+
+    def jobs(self, outputs_of: Callable[[str], tuple[pathlib.Path, ...]]) -> list[Job]:
+        """Returns a job a file, given what is made of one of that name."""
+        return [Job(name, (self.folder / name,), outputs_of(name)) for name in self.names]
 
 
 def find_images(folder: str | pathlib.Path, *, prefix: str = "") -> Found:
@@ -76,8 +89,8 @@ def list_below(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True
     faults, names, seen = [], [], {}
 
     def unreadable(error: OSError) -> None:
-        where = prefix + below(folder, error.filename)
-        faults.append(Fault(where, f"cannot be listed ({error.strerror})."))
+        where = pathlib.PurePosixPath(prefix + below(folder, error.filename))
+        faults.append(Fault(str(where), f"cannot be listed ({error.strerror})."))
 
     for parent, subfolders, contents in os.walk(folder, onerror=unreadable):
         subfolders[:] = sorted(name for name in subfolders if recursive and name[0] != ".")
@@ -131,16 +144,12 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
             )
     if not (output / RECORD).exists():  # Else all may be done, in a folder that is read-only now.
         files.make_output_folder(output)
-    is_alone = _hold(output)
-    try:
-        _check_or_write_record(
-            output, {"task": task, "inputs": [str(folder) for folder in inputs], **settings}
-        )
-        if is_alone:
-            _sweep(output)
-    finally:
-        if is_alone:
-            fcntl.flock(_held, fcntl.LOCK_SH)  # From here on another may come.
+    _check_or_write_record(
+        output, {"task": task, "inputs": [str(folder) for folder in inputs], **settings}
+    )
+    for parent, subfolders, _ in os.walk(output):  # What commands left that were killed.
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        files.sweep(pathlib.Path(parent))
 
 
 def _check_or_write_record(output: pathlib.Path, settings: dict) -> None:
@@ -150,7 +159,7 @@ def _check_or_write_record(output: pathlib.Path, settings: dict) -> None:
             raise InputError(
                 f"'{output}' holds files that this command did not write. Name a new folder."
             )
-        write_output(record, (json.dumps(settings, indent=1) + "\n").encode())
+        files.write_atomically(record, (json.dumps(settings, indent=1) + "\n").encode())
         return
     try:
         there = json.loads(record.read_text())
@@ -168,40 +177,6 @@ def _check_or_write_record(output: pathlib.Path, settings: dict) -> None:
         )
 
 
-def _hold(output: pathlib.Path) -> bool:
-    """Tells other processes, until this one ends, that it writes in a folder.
-
-    The system forgets it when the process ends, however it ends.
-
-    Returns:
-        Whether no other process does, which then waits before it begins. Where that is not
-        known, on Windows and in file systems without locks: False.
-    """
-    global _held
-    if _held is not None:
-        os.close(_held)
-        _held = None
-    if fcntl is None:
-        return False
-    try:
-        _held = os.open(output, os.O_RDONLY)
-        try:
-            fcntl.flock(_held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            fcntl.flock(_held, fcntl.LOCK_SH)
-    except OSError:
-        pass
-    return False
-
-
-def _sweep(output: pathlib.Path) -> None:
-    """Removes what commands that were killed have left in a folder and those below it."""
-    for parent, subfolders, _ in os.walk(output):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        files.sweep(pathlib.Path(parent))
-
-
 def is_finished(outputs: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path]) -> bool:
     """Returns whether all outputs are there and none is older than an input."""
     try:
@@ -211,40 +186,23 @@ def is_finished(outputs: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path])
         return False
 
 
-def write_output(
-    path: pathlib.Path, contents: bytes, *, output: pathlib.Path | None = None
-) -> None:
+def write_output(path: pathlib.Path, contents: bytes, *, output: pathlib.Path) -> None:
     """Writes a file whole or not at all.
 
     Args:
-        path: Of the file.
-        contents: Of the file.
-        output: The folder of the task, which is there; those between it and the file are made.
-            None: the file is right in its folder.
+        path: The file; folders between `output` and it are made.
+        contents: Its contents.
+        output: Folder of the task, which is there.
 
     Raises:
-        OutputError: If it cannot be written, since the disk is full for example, or the folder
+        WriteError: If it cannot be written, since the disk is full for example, or the folder
             of the task was removed meanwhile.
     """
-    if output and not (output / RECORD).is_file():
-        raise _removed(output)
-    folder = output or path.parent
-    try:
-        with files.writing(path):
-            # Not the task's own, which would lack what was in it before.
-            parent = folder
-            for part in path.parent.relative_to(folder).parts:
-                parent /= part
-                parent.mkdir(exist_ok=True)
-            files.write_atomically(path, contents)
-    except WriteError as error:
-        if not folder.is_dir():
-            raise _removed(folder) from None
-        raise OutputError(str(error)) from None
-
-
-def _removed(folder: pathlib.Path) -> OutputError:
-    return OutputError(
-        f"'{folder}' was removed while this command wrote there, and with it results. Delete what "
-        "may be left of it, then give the same command again."
-    )
+    if not (output / RECORD).is_file():  # It would be made again, without what was in it.
+        raise WriteError(
+            f"'{output}' was removed while this command wrote there, and with it results. Delete "
+            "what may be left of it, then give the same command again."
+        )
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(path, contents)

@@ -6,7 +6,6 @@ by default, a hole is white; with `--input_channels=4` the network is also told 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 
 import numpy as np
@@ -25,9 +24,7 @@ def run(options) -> work.Outcome:
             f"hole_area is {options.hole_area}, but is a share of the photo: above 0, and at most "
             f"{_MOST_AREA}."
         )
-    settings = dict(holes=options.holes, hole_area=options.hole_area, seed=options.seed)
-    make_source = functools.partial(cut_holes, **settings)
-    return photos.make_pairs(options, "inpaint", make_source, settings=settings)
+    return photos.make_pairs(options, "inpaint", cut_holes, "holes", "hole_area", "seed")
 
 
 def cut_holes(

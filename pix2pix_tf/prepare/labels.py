@@ -20,9 +20,10 @@ from PIL import Image
 from pix2pix_tf.config import MAX_CHANNELS
 from pix2pix_tf.data import classes, images
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.prepare import folders, work
+from pix2pix_tf.prepare import folders, jobs, work
 
 _SUFFIXES = {"colours": ".png", "onehot": ".npy"}
+_FORM = 'Each is as {"name": "door", "color": [1, 207, 255]}, and may have "ignored": true.'
 
 
 def run(options) -> work.Outcome:
@@ -38,20 +39,14 @@ def run(options) -> work.Outcome:
     output = pathlib.Path(options.output)
     colors = [[*kind.color, kind.ignored] for kind in kinds]
     folders.open_output(output, [found.folder], "labels", dict(to=options.to, classes=colors))
-    function = functools.partial(
-        _convert, folder=found.folder, output=output, kinds=kinds, to=options.to
-    )
-    return work.make_all(
-        function,
-        found.names,
-        name_of=str,
-        is_finished=lambda name: folders.is_finished(
-            [_output_path(output, name, options.to)], [found.folder / name]
-        ),
-        processes=options.processes,
-        faults=found.faults,
-        what="label pictures" if options.to == "colours" else "arrays",
+    return jobs.make_all(
+        functools.partial(_convert, kinds=kinds, to=options.to),
+        found.jobs(lambda name: ((output / name).with_suffix(_SUFFIXES[options.to]),)),
         output=output,
+        what="label pictures" if options.to == "colours" else "arrays",
+        faults=found.faults,
+        processes=options.processes,
+        are_copies=True,
     )
 
 
@@ -79,15 +74,11 @@ def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
         raise MissingInputError(f"There is no file '{path}'. Check --classes.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"'{path}' cannot be read as JSON ({error}). Mend it.") from None
-    if not isinstance(entries, list) or not entries:
-        raise InputError(f"'{path}' holds no list of classes. {_FORM}")
-    kinds = tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
-    if len(kinds) > classes.IGNORED:
-        raise InputError(f"'{path}' has {len(kinds)} classes, more than {classes.IGNORED}.")
-    return kinds
-
-
-_FORM = 'Each is as {"name": "door", "color": [1, 207, 255]}, and may have "ignored": true.'
+    if not isinstance(entries, list) or not 0 < len(entries) <= classes.IGNORED:
+        raise InputError(
+            f"'{path}' does not hold a list of 1 to {classes.IGNORED} classes. {_FORM}"
+        )
+    return tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
 
 
 def _read_class(path: pathlib.Path, number: int, entry) -> classes.LabelClass:
@@ -102,22 +93,9 @@ def _read_class(path: pathlib.Path, number: int, entry) -> classes.LabelClass:
     return classes.LabelClass(str(name), (red, green, blue), ignored)
 
 
-def _output_path(output: pathlib.Path, name: str, to: str) -> pathlib.Path:
-    return pathlib.Path(output, name).with_suffix(_SUFFIXES[to])
-
-
-def _convert(
-    name: str,
-    *,
-    folder: pathlib.Path,
-    output: pathlib.Path,
-    kinds: Sequence[classes.LabelClass],
-    to: str,
-) -> None:
-    convert = {"colours": _encode_colors, "onehot": _encode_one_hot}[to]
-    class_map = read_indexes(folder / name, len(kinds))
-    path = _output_path(output, name, to)
-    folders.write_output(path, convert(class_map, kinds), output=output)
+def _convert(job: folders.Job, *, kinds: Sequence[classes.LabelClass], to: str) -> list[bytes]:
+    encode = {"colours": _encode_colors, "onehot": _encode_one_hot}[to]
+    return [encode(read_indexes(job.inputs[0], len(kinds)), kinds)]
 
 
 def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:

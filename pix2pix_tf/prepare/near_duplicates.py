@@ -1,104 +1,127 @@
-"""Which pictures look alike, by a perceptual hash.
+"""Which pictures look alike, by a perceptual hash and by their pixels at a small size.
 
-The hash is the signs of a picture's lowest frequencies, of how it changes over 2 to 32 parts of
-its width and height. Saving it again as JPEG, scaling it and making it lighter change few of them
-(22 of 255 at most on facades, edges2shoes and BSDS; different pictures there differ in 36 and
-more, however they are turned). Turning by 90, 180 and 270 degrees and mirroring are looked for, of
-the picture and of A and B each. Cropping, which moves everything, is not found.
+The hash is `imagehash.phash`, the signs of a picture's lowest frequencies. Saving it again as
+JPEG, scaling it and making it lighter change few of them (30 of 256 at most on facades,
+edges2shoes and BSDS; different pictures there differ in 32 and more, however they are turned).
+Masks and drawings that are nearly empty may hash alike: their pixels tell them apart. Turning by
+90, 180 and 270 degrees and mirroring are looked for, of the picture and of A and B each.
+Cropping, which moves everything, is not found.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import tensorflow as tf
+from collections.abc import Sequence
+from typing import NamedTuple
 
-SIZE = 32  # Pixels, each way, of what is hashed.
-NUM_FORMS = 15  # A picture, its other seven symmetries, and these of A and B each.
-_KEPT = 16  # Frequencies, each way.
-HASH_BITS = _KEPT**2 - 1  # Without the mean.
+import numpy as np
+from PIL import Image
+
+from pix2pix_tf.prepare import extra
+
+SIZE = 32  # Pixels, each way, of what is hashed and compared.
+HASH_BITS = 256
+_LEAST_COSINE = 0.9  # Of the pixels of two that look alike.
 _ROWS = 256  # Of the comparison of all with all at a time, for its memory.
-# Type II of the discrete cosine transform, [_KEPT, SIZE].
-_COSINES = np.cos(np.pi / SIZE * np.outer(np.arange(_KEPT), np.arange(SIZE) + 0.5))
+
+
+class Look(NamedTuple):
+    """What is compared of a picture, or of A and B side by side.
+
+    Attributes:
+        small: Grey, uint8 `[SIZE, 2 * SIZE]`.
+        hashes: int8 `[forms, HASH_BITS]`, of -1 and 1: a hash for each form of `_forms`.
+    """
+
+    small: np.ndarray
+    hashes: np.ndarray
 
 
 def shrink(pixels: np.ndarray, *, width: int = 2 * SIZE) -> np.ndarray:
-    """Returns a grey picture as `[SIZE, width]`, each value the mean of a part.
+    """Returns a grey picture as uint8 `[SIZE, width]`, each value the mean of a part.
 
     Args:
-        pixels: `[height, width, 1]`.
+        pixels: uint8 `[height, width]`.
         width: Pixels of the result; half of the default for one of two that go side by side.
     """
-    image = tf.cast(pixels, tf.float32)[tf.newaxis]
-    return tf.image.resize(image, [SIZE, width], method="area").numpy()[0, ..., 0]
+    return np.asarray(Image.fromarray(pixels).resize((width, SIZE), Image.BOX))
 
 
-def hashes(small: np.ndarray) -> np.ndarray:
-    """Returns the hashes of a picture in all forms that it may be found in.
+def look_at(small: np.ndarray) -> Look:
+    """Returns what is compared of a picture, given it at a small size; see `Look`."""
+    (imagehash,) = extra.require("imagehash")
+    side = round(HASH_BITS**0.5)
+    hashes = [
+        imagehash.phash(Image.fromarray(form), hash_size=side, highfreq_factor=SIZE // side)
+        for form in _forms(small).astype(np.uint8)
+    ]
+    return Look(small, np.stack([np.where(x.hash.ravel(), 1, -1) for x in hashes]).astype(np.int8))
+
+
+def _forms(small: np.ndarray) -> np.ndarray:
+    """Returns pictures in all forms that they may be found in.
 
     Args:
-        small: `[SIZE, 2 * SIZE]`, grey: one picture, or A and B side by side.
+        small: `[..., SIZE, 2 * SIZE]`.
 
     Returns:
-        int8 `[NUM_FORMS, HASH_BITS]`, of -1 and 1: as it is; turned and mirrored; and with A and
-        B turned and mirrored each.
+        float32 `[forms, ..., SIZE, SIZE]`: as they are; in the other seven symmetries; and with A
+        and B in these each.
     """
-    forms = _turned(_halve_width(small))
-    a, b = _turned(small[:, :SIZE]), _turned(small[:, SIZE:])
-    forms += [_halve_width(np.concatenate(sides, axis=1)) for sides in zip(a[1:], b[1:])]
-    return np.stack([_hash(form) for form in forms])
+    a, b = _turned(small[..., :SIZE]), _turned(small[..., SIZE:])
+    both = np.stack([np.concatenate(sides, axis=-1) for sides in zip(a, b)])
+    halved = both.reshape(*both.shape[:-1], SIZE, 2).mean(axis=-1, dtype=np.float32)
+    return np.stack([*_turned(halved[0]), *halved[1:]])
 
 
 def _turned(square: np.ndarray) -> list[np.ndarray]:
-    """Returns a square picture in its eight symmetries; the first is as it is."""
-    return [np.rot90(side, turns) for side in (square, square[:, ::-1]) for turns in range(4)]
+    """Returns square pictures in their eight symmetries; the first is as they are."""
+    mirrored = (square, square[..., ::-1])
+    return [np.rot90(side, turns, axes=(-2, -1)) for side in mirrored for turns in range(4)]
 
 
-def _halve_width(wide: np.ndarray) -> np.ndarray:
-    return (wide[:, ::2] + wide[:, 1::2]) / 2.0
-
-
-def _hash(small: np.ndarray) -> np.ndarray:
-    frequencies = (_COSINES @ small.astype(np.float64) @ _COSINES.T).ravel()[1:]
-    # Of a plain picture there are only rounding errors.
-    frequencies[np.abs(frequencies) < 1e-3] = 0.0
-    return np.where(frequencies > np.median(frequencies), 1, -1).astype(np.int8)
-
-
-def clusters(forms: np.ndarray, *, hash_distance: int) -> list[list[int]]:
+def clusters(looks: Sequence[Look], *, hash_distance: int) -> list[list[int]]:
     """Returns the groups of pictures that are linked by likeness; most have one member.
 
     Takes time with the square of the number: 50,000 pictures are some minutes.
 
     Args:
-        forms: int8 `[N, NUM_FORMS, HASH_BITS]`, of `hashes`.
+        looks: Of the pictures.
         hash_distance: Bits that two that look alike may differ in.
 
     Returns:
         Lists of indexes, each sorted; in the order of their first.
     """
-    count = len(forms)
-    parents = np.arange(count)
-
-    def root(index: int) -> int:
-        while parents[index] != index:
-            parents[index] = parents[parents[index]]
-            index = parents[index]
-        return index
-
+    sparse, csgraph = extra.require("scipy.sparse", "scipy.sparse.csgraph")
+    count = len(looks)
+    groups = np.arange(count)
     # Each with those after it only: what turns one to the other has its inverse among the forms.
-    plain = forms[:, 0].astype(np.float32)
+    plain_hashes = np.stack([look.hashes[0] for look in looks]).astype(np.float32)
+    plain_pixels = _unit_vectors(_forms(np.stack([look.small for look in looks]))[0])
     for start in range(0, count, _ROWS):
-        for form in range(forms.shape[1]):
+        block = looks[start : start + _ROWS]
+        pixels = _unit_vectors(_forms(np.stack([look.small for look in block])))
+        are_alike = np.zeros([len(block), count - start], bool)
+        for form in range(len(pixels)):
+            hashes = np.stack([look.hashes[form] for look in block]).astype(np.float32)
             # Equal bits less different ones.
-            agreement = forms[start : start + _ROWS, form].astype(np.float32) @ plain[start:].T
-            are_alike = agreement >= HASH_BITS - 2 * hash_distance
-            for row in np.flatnonzero(are_alike.any(axis=1)):
-                others = start + np.flatnonzero(are_alike[row])
-                # Not all of them: thousands of plain pictures are all alike, in every form.
-                linked = [start + row, *np.unique(parents[others])]
-                roots = {root(index) for index in linked}
-                parents[list(roots)] = parents[others] = min(roots)
-    groups = {}
-    for index in range(count):
-        groups.setdefault(root(index), []).append(index)
-    return list(groups.values())
+            found = hashes @ plain_hashes[start:].T >= HASH_BITS - 2 * hash_distance
+            found &= ~are_alike
+            rows = found.any(axis=1)
+            cosines = pixels[form, rows] @ plain_pixels[start:].T
+            are_alike[rows] |= found[rows] & (cosines >= _LEAST_COSINE)
+        # Of groups and not of pictures: thousands of plain ones are all alike.
+        links = groups[start + np.stack(np.nonzero(are_alike))]
+        graph = sparse.coo_matrix((np.ones(links.shape[1]), links), shape=[count, count])
+        groups = csgraph.connected_components(graph, directed=False)[1][groups]
+    members = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    return list(members.values())
+
+
+def _unit_vectors(pictures: np.ndarray) -> np.ndarray:
+    """Returns pictures `[..., SIZE, SIZE]` without their mean and contrast: `[..., SIZE**2]`."""
+    vectors = pictures.reshape(*pictures.shape[:-2], -1)
+    vectors = vectors - vectors.mean(axis=-1, keepdims=True)
+    vectors[np.ptp(vectors, axis=-1) < 0.5] = 1.0  # All plain pictures are alike.
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,13 +10,12 @@ import tensorflow as tf
 from pix2pix_tf.data import arrays, images
 from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import folders
 
 # pairs: A|B side by side in NAME.png. folders: A/NAME.png and B/NAME.png. inputs: A alone.
 LAYOUTS = ("pairs", "folders", "inputs")
 
 
-def output_paths(output: pathlib.Path, name: str, layout: str) -> list[pathlib.Path]:
+def output_paths(output: pathlib.Path, name: str, layout: str) -> tuple[pathlib.Path, ...]:
     """Returns the files of a pair.
 
     Args:
@@ -27,18 +25,14 @@ def output_paths(output: pathlib.Path, name: str, layout: str) -> list[pathlib.P
     """
     path = pathlib.Path(output, name).with_suffix(".png")
     if layout == "folders":
-        return [path.parent / side / path.name for side in ("A", "B")]
-    return [path]
+        return tuple(path.parent / side / path.name for side in ("A", "B"))
+    return (path,)
 
 
-def write_pair(
-    output: pathlib.Path, name: str, a: np.ndarray, b: np.ndarray, *, layout: str
-) -> None:
-    """Writes one pair.
+def encode_pair(a: np.ndarray, b: np.ndarray, layout: str) -> list[bytes]:
+    """Returns the contents of the files of a pair.
 
     Args:
-        output: Folder of the task.
-        name: See `output_paths`.
         a: Pixels `[height, width, channels]`, uint8 or uint16.
         b: As `a`; the channels and the type may differ.
         layout: One of `LAYOUTS`.
@@ -46,11 +40,8 @@ def write_pair(
     Raises:
         InputError: If training would not read it in this layout.
     """
-    paths = output_paths(output, name, layout)
     pictures = {"pairs": lambda: [join(a, b)], "folders": lambda: [a, b], "inputs": lambda: [a]}
-    for path, pixels in zip(paths, pictures[layout]()):
-        contents = images.encode_image(tf.constant(pixels), ".png")
-        folders.write_output(path, contents, output=output)
+    return [images.encode_image(tf.constant(pixels), ".png") for pixels in pictures[layout]()]
 
 
 def join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -93,11 +84,6 @@ def _widen(pixels: np.ndarray, channels: int, dtype: np.dtype) -> np.ndarray:
         opaque = np.full([*pixels.shape[:2], 1], np.iinfo(dtype).max, dtype)
         pixels = np.concatenate([pixels, opaque], axis=-1)
     return pixels
-
-
-def with_other_colours(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-    """Returns those files that carry a colour profile other than sRGB, which ours do not."""
-    return [path for path in paths if images.inspect_image(path).has_other_colours]
 
 
 def read_values(path: ImageFile) -> np.ndarray:

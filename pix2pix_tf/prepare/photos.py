@@ -4,66 +4,47 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf.data import augment, images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import folders, pair_files, work
+from pix2pix_tf.prepare import folders, jobs, pair_files, work
 
 
-def make_pairs(options, task: str, make_source: Callable, *, settings: Mapping) -> work.Outcome:
+def make_pairs(options, task: str, make_source: Callable, *settings: str) -> work.Outcome:
     """Makes a pair of each photo of `--input`: A made by `make_source`, B the photo.
 
     Args:
         options: The flags; those that all tasks from photos take are read here.
         task: Its name.
-        make_source: `(photo, name) -> A`, on pixels; a function that pickles.
-        settings: What decides A, besides the photo; values that JSON has.
+        make_source: `(photo, name, **settings) -> A`, on pixels; a function that pickles.
+        *settings: Names of the flags that it takes.
     """
     found = folders.find_images(options.input)
     output = pathlib.Path(options.output)
-    settings = {"size": options.size, "layout": options.layout, **settings}
-    folders.open_output(output, [found.folder], task, settings)
-    function = functools.partial(
-        _make_pair,
-        folder=found.folder,
+    size, layout = options.size, options.layout
+    values = {name: options[name].value for name in settings}
+    folders.open_output(output, [found.folder], task, dict(size=size, layout=layout, **values))
+    make_source = functools.partial(make_source, **values)
+    return jobs.make_all(
+        functools.partial(_make_pair, make_source=make_source, size=size, layout=layout),
+        found.jobs(lambda name: pair_files.output_paths(output, name, layout)),
         output=output,
-        make_source=make_source,
-        size=options.size,
-        layout=options.layout,
-    )
-    return work.make_all(
-        function,
-        found.names,
-        name_of=str,
-        is_finished=lambda name: folders.is_finished(
-            pair_files.output_paths(output, name, options.layout), [found.folder / name]
-        ),
-        processes=options.processes,
+        what="images" if layout == "inputs" else "pairs",
         faults=found.faults,
-        what="images" if options.layout == "inputs" else "pairs",
-        output=output,
+        processes=options.processes,
     )
 
 
-def _make_pair(
-    name: str,
-    *,
-    folder: pathlib.Path,
-    output: pathlib.Path,
-    make_source: Callable,
-    size: int,
-    layout: str,
-) -> list[pathlib.Path]:
-    """Writes a pair; returns the photo's file if its colour profile is lost."""
-    photo = pair_files.read(folder / name, channels=3)
+def _make_pair(job: folders.Job, *, make_source: Callable, size: int, layout: str) -> list[bytes]:
+    """Returns the contents of the files of a pair."""
+    photo = pair_files.read(job.inputs[0], channels=3)
     if size:
         photo = _resize(photo, size)
-    pair_files.write_pair(output, name, make_source(photo, name), photo, layout=layout)
-    return pair_files.with_other_colours([folder / name])
+    return pair_files.encode_pair(make_source(photo, job.name), photo, layout)
 
 
 def _resize(photo: np.ndarray, size: int) -> np.ndarray:

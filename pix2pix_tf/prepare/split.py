@@ -18,23 +18,10 @@ import numpy as np
 
 from pix2pix_tf.data import arrays, images, layouts
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.prepare import combine, folders, near_duplicates, work
+from pix2pix_tf.prepare import combine, extra, folders, jobs, near_duplicates, work
 
 PLAN = "split.json"
 _SIDES = ("A", "B")
-
-
-@dataclasses.dataclass(frozen=True)
-class _TwoFolders:
-    """Two folders of pairs.
-
-    Attributes:
-        sides: Of A and of B, below the input folder, with a "/" at the end: "summer/trainA/".
-        subfolder: What becomes part of the names of what they hold: "summer/train/", or "".
-    """
-
-    sides: tuple[str, str]
-    subfolder: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +29,7 @@ class _Item:
     """A pair, or a single image.
 
     Attributes:
-        names: Of its one or two files, below the input folder.
+        names: Its one or two files, below the input folder.
         targets: Where they go, below the folder of the split.
     """
 
@@ -52,39 +39,42 @@ class _Item:
 
 def run(options) -> work.Outcome:
     """Splits `--input` as `--shares` says."""
+    extra.require("imagehash")
     shares = parse_shares(options.shares)
-    if not 0 <= options.hash_distance < near_duplicates.HASH_BITS // 2:
-        raise InputError(
-            f"hash_distance is {options.hash_distance}, but is from 0, the same picture, to "
-            f"{near_duplicates.HASH_BITS // 2 - 1}; chance alone gives half of "
-            f"{near_duplicates.HASH_BITS}."
-        )
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
     items, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
     folders.open_output(output, [folder], "split", settings)
-    forms, unreadable = _hash_all(folder, items, options.processes)
-    faults = [*faults, *unreadable]
-    readable = [item for item in items if item in forms]
+    looks, unreadable = work.collect(
+        functools.partial(_look, folder=folder),
+        items,
+        name_of=lambda item: item.names[0],
+        processes=options.processes,
+    )
+    faults += unreadable
+    readable = [item for item in items if item in looks]
     if not readable:
         return work.Outcome("There is nothing to split.", faults)
     groups = near_duplicates.clusters(
-        np.stack([forms[item] for item in readable]), hash_distance=options.hash_distance
+        [looks[item] for item in readable], hash_distance=options.hash_distance
     )
     split_of = assign(groups, shares, seed=options.seed)
     _write_plan(output, readable, split_of, groups)
-    function = functools.partial(_copy, folder=folder, output=output)
-    outcome = work.make_all(
-        function,
-        list(zip(readable, split_of)),
-        name_of=lambda placed: placed[0].names[0],
-        is_finished=lambda placed: folders.is_finished(
-            _targets(output, *placed), [folder / name for name in placed[0].names]
-        ),
-        processes=1,  # The disk is what takes the time.
-        faults=faults,
-        what="images" if len(readable[0].names) == 1 else "pairs",
+    outcome = jobs.make_all(
+        jobs.copy,
+        [
+            folders.Job(
+                item.names[0],
+                tuple(folder / name for name in item.names),
+                tuple(output / split / target for target in item.targets),
+            )
+            for item, split in zip(readable, split_of)
+        ],
         output=output,
+        what="images" if len(readable[0].names) == 1 else "pairs",
+        faults=faults,
+        processes=1,  # The disk is what takes the time.
+        are_copies=True,
     )
     counts = ", ".join(f"{split_of.count(split)} {split}" for split in layouts.SPLITS)
     alike = sum(len(group) > 1 for group in groups)
@@ -104,8 +94,8 @@ def parse_shares(text: str) -> list[float]:
         shares = []
     if len(shares) != 3 or not min(shares) >= 0.0 or not abs(sum(shares) - 1.0) < 1e-6:
         raise InputError(
-            f"shares is {text!r}, but has three numbers, of train, val and test, that sum to 1. "
-            "Such as --shares=0.8,0.1,0.1."
+            f"shares is {text!r}. Give three numbers, of train, val and test, that sum to 1, such "
+            "as --shares=0.8,0.1,0.1."
         )
     return shares
 
@@ -143,20 +133,21 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
         found = folders.find_images(folder)
         candidates = [_Item((name,), (_flat(name),)) for name in found.names]
         faults = list(found.faults)
-    items, first = [], {}
+    items = {}
     for item in candidates:
-        name, stem = item.names[0], pathlib.PurePosixPath(item.targets[0]).stem
-        if stem in first:
-            problem = f"would have the same name in one folder as '{first[stem]}'. Rename it."
-            faults.append(work.Fault(name, problem))
-        else:
-            first[stem] = name
-            items.append(item)
-    return items, faults
+        other = items.setdefault(pathlib.PurePosixPath(item.targets[0]).stem, item)
+        if other is not item:
+            problem = f"would have the same name in one folder as '{other.names[0]}'. Rename it."
+            faults.append(work.Fault(item.names[0], problem))
+    return list(items.values()), faults
 
 
-def _find_two_folders(folder: pathlib.Path) -> list[_TwoFolders]:
+def _find_two_folders(folder: pathlib.Path) -> list[tuple[str, str, str]]:
     """Returns the folders of A and of B in a folder and in those below it.
+
+    Returns:
+        A's and B's, below `folder`, with a "/" at the end, such as "summer/trainA/"; and what
+        becomes part of the names of what they hold, such as "summer/train/".
 
     Raises:
         MissingInputError: If one of the two is not there: what the other one holds would be
@@ -165,89 +156,71 @@ def _find_two_folders(folder: pathlib.Path) -> list[_TwoFolders]:
     result = []
     for parent, subfolders, _ in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        below = folders.below(folder, parent)
-        below = "" if below == "." else f"{below}/"
+        below = pathlib.PurePosixPath(folders.below(folder, parent))
         for split in ("", *layouts.SPLITS):
             names = [f"{split}{side}" for side in _SIDES]
-            there = [pathlib.Path(parent, name).is_dir() for name in names]
-            if not any(there):
-                continue
-            if not all(there):
-                found, missing = (
-                    pathlib.Path(parent, names[there.index(x)]) for x in (True, False)
-                )
+            found = [name for name in names if name in subfolders]
+            if len(found) == 1:
+                missing = names[1 - names.index(found[0])]
                 raise MissingInputError(
-                    f"There is '{found}' but no '{missing}'. Put the partners there, with the same "
-                    "names; or rename the folder if it holds no side of pairs."
+                    f"There is '{parent}/{found[0]}' but no '{parent}/{missing}'. Put the partners "
+                    "there, with the same names; or rename the folder if it is not a side of pairs."
                 )
-            sides = tuple(f"{below}{name}/" for name in names)
-            result.append(_TwoFolders(sides, f"{below}{split}/" if split else below))
-            subfolders[:] = [name for name in subfolders if name not in names]
+            if found:
+                a, b, start = (f"{below / name}/" for name in (*names, split))
+                result.append((a, b, start.lstrip("./")))
+                subfolders[:] = [name for name in subfolders if name not in names]
     return result
 
 
 def _find_pairs(
-    folder: pathlib.Path, two_folders: Sequence[_TwoFolders]
+    folder: pathlib.Path, two_folders: Sequence[tuple[str, str, str]]
 ) -> tuple[list[_Item], list[work.Fault]]:
     """Returns the pairs of the folders of A and B; what is in none of these is a fault."""
     items, faults = [], []
-    for both in two_folders:
-        found = [folders.list_below(folder / side, prefix=side) for side in both.sides]
-        partners, lonely = combine.match(*found)
-        faults += lonely
+    for *sides, start in two_folders:
+        partners, faults_of_both = combine.match(
+            *(folders.list_below(folder / side, prefix=side) for side in sides)
+        )
+        faults += faults_of_both
         items += [
             _Item(
-                tuple(f"{prefix}{name}" for prefix, name in zip(both.sides, names)),
-                tuple(
-                    f"{side}/{_flat(both.subfolder + name)}" for side, name in zip(_SIDES, names)
-                ),
+                tuple(f"{side}{name}" for side, name in zip(sides, names)),
+                tuple(f"{side}/{_flat(start + name)}" for side, name in zip(_SIDES, names)),
             )
             for names in partners
         ]
     found = folders.list_below(folder)
-    taken = tuple(side for both in two_folders for side in both.sides)
+    taken = tuple(side for *sides, _ in two_folders for side in sides)
     problem = "is in neither A nor B, where the pairs are. Take it out, or split it on its own."
     faults += [work.Fault(name, problem) for name in found.names if not name.startswith(taken)]
     faults += [fault for fault in found.faults if not fault.name.startswith(taken)]
     return items, faults
 
 
-def _hash_all(folder: pathlib.Path, items: list[_Item], processes: int):
-    """Returns the hashes by item, and the faults of those that cannot be read."""
-    forms, faults = {}, []
-    function = functools.partial(_hash, folder=folder)
-    for item, result, problem in work.run_on_all(function, items, processes=processes):
-        if problem is None:
-            forms[item] = result
-        else:
-            name = item.names[0]
-            faults.append(work.Fault(name, work.without_path(problem, name)))
-    return forms, faults
+def _flat(name: str) -> str:
+    """Returns the name of a file of subfolders in one folder, where training looks for it."""
+    return name.replace("/", "_")
 
 
-def _hash(item: _Item, *, folder: pathlib.Path) -> np.ndarray:
-    """Returns the hashes of a picture, or of two side by side."""
+def _look(item: _Item, *, folder: pathlib.Path) -> near_duplicates.Look:
+    """Returns what is compared of a picture, or of two side by side."""
     width = 2 * near_duplicates.SIZE // len(item.names)
     sides = [near_duplicates.shrink(_read_grey(folder / name), width=width) for name in item.names]
-    return near_duplicates.hashes(np.concatenate(sides, axis=1))
+    return near_duplicates.look_at(np.concatenate(sides, axis=1))
 
 
 def _read_grey(path: pathlib.Path) -> np.ndarray:
-    """Returns a file as grey, 0 to 255: `[height, width, 1]`.
+    """Returns a file as grey: uint8 `[height, width]`.
 
-    Of an array the mean over its channels, from its own smallest value to its own largest:
-    whatever its unit is, the hash leaves out what is small next to 255.
+    Of an array the mean over its channels, from its own smallest value to its own largest.
     """
     if not arrays.is_array(path):
         images.inspect_image(path)
-        return images.read_pixels(path, channels=1)
-    values = arrays.read(path)
-    mean = np.zeros(values.shape[:2])
-    for channel in np.moveaxis(values, -1, 0):
-        # Halved, for the difference of the extremes to be finite.
-        mean += channel.astype(np.float64) / (2 * values.shape[-1])
+        return images.read_pixels(path, channels=1)[..., 0]
+    mean = arrays.read(path).mean(axis=-1, dtype=np.float64)
     low, high = mean.min(), mean.max()
-    return ((mean - low) / ((high - low) or 1.0) * 255.0)[..., np.newaxis]
+    return np.rint((mean - low) / ((high - low) or 1.0) * 255.0).astype(np.uint8)
 
 
 def _write_plan(
@@ -271,17 +244,3 @@ def _write_plan(
             "from one split to another. Name a new folder."
         )
     folders.write_output(path, contents, output=output)
-
-
-def _flat(name: str) -> str:
-    """Returns the name of a file of subfolders in one folder, where training looks for it."""
-    return name.replace("/", "_")
-
-
-def _targets(output: pathlib.Path, item: _Item, split: str) -> list[pathlib.Path]:
-    return [output / split / target for target in item.targets]
-
-
-def _copy(placed: tuple[_Item, str], *, folder: pathlib.Path, output: pathlib.Path) -> None:
-    for name, target in zip(placed[0].names, _targets(output, *placed)):
-        folders.write_output(target, (folder / name).read_bytes(), output=output)

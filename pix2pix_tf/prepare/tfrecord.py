@@ -20,7 +20,7 @@ import tensorflow as tf
 from pix2pix_tf import files
 from pix2pix_tf.data import images, layouts, pairs, records, registry
 from pix2pix_tf.data.encoded import EncodedFile
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError, MissingInputError, WriteError
 from pix2pix_tf.prepare import folders, pair_files, work
 
 # Pairs for a process to read, below which it takes longer to start than it saves.
@@ -176,7 +176,7 @@ def write_shard(
         The shard, and the pairs that were left out since they cannot be read.
 
     Raises:
-        OutputError: If it cannot be written.
+        WriteError: If it cannot be written.
     """
     path = output / plan.file
     entries, faults, values, offset = [], [], {}, 0
@@ -205,7 +205,7 @@ def write_shard(
             unfinished.rmdir()
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "message", None) or error
-        raise work.OutputError(
+        raise WriteError(
             f"'{path}' cannot be written ({reason}). What was finished is kept: make room or name "
             "another --output, and run the same command again."
         ) from None

@@ -8,7 +8,6 @@ import dataclasses
 import multiprocessing
 import multiprocessing.connection
 import os
-import pathlib
 import signal
 import sys
 import threading
@@ -17,16 +16,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 import tqdm.auto
 
-from pix2pix_tf.errors import InputError, printable
+from pix2pix_tf.errors import InputError, WriteError, printable
 
-# Files given out ahead of the workers, for each of them: enough that none waits.
-_AHEAD = 4
 # A process takes seconds to start, for TensorFlow: with fewer files than this it does not pay.
 _LEAST_FILES = 100
-
-
-class OutputError(InputError):
-    """A result cannot be written, which the next one could not either: all work ends."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +59,17 @@ def run_on_all(
     """Yields `(item, result, problem)` for each item, as they get done.
 
     One of result and problem is None: the problem is the message of an InputError.
-    Memory is bounded by the number of processes: each has one item at work, and what
-    they return is given on at once. In a terminal a bar shows how far it is.
+    Each process has one item at work. In a terminal a bar shows how far it is.
 
     Args:
-        function: Takes an item. With several processes it, the items and its results go
-            between them, so they have to be ones that pickle.
+        function: Takes an item. It, the items and its results have to pickle.
         items: What to call it with.
         processes: How many at most; 1, and few items, are worked on in this process.
         least_per_process: Items with which a process pays.
         unit: What the bar counts.
 
     Raises:
-        OutputError: As soon as one result cannot be written.
+        WriteError: As soon as one result cannot be written; the next could not be either.
         InputError: If a worker is killed, for want of memory most likely.
     """
     processes = min(processes, len(items) // least_per_process)
@@ -94,49 +85,24 @@ def run_on_all(
             yield result
 
 
-def make_all(
-    function: Callable,
-    items: Sequence,
-    *,
-    name_of: Callable[..., str],
-    is_finished: Callable[..., bool],
-    processes: int,
-    faults: Sequence[Fault],
-    what: str,
-    output: pathlib.Path,
-) -> Outcome:
-    """Makes the outputs that are not finished.
+def collect(
+    function: Callable, items: Sequence, *, name_of: Callable[..., str], processes: int
+) -> tuple[dict, list[Fault]]:
+    """Returns the results of `run_on_all` by item, and the faults of the others.
 
     Args:
-        function: Makes those of an item, see `run_on_all`; returns the files whose colour profile
-            is neither applied nor kept, if there are any.
-        items: All items.
-        name_of: Gives the name of an item, for the faults.
-        is_finished: Whether the outputs of an item need not be made.
-        processes: How many.
-        faults: Those found before.
-        what: What is made, for the summary: "pairs".
-        output: Where it is made, for the summary.
+        function: See `run_on_all`.
+        items: See `run_on_all`.
+        name_of: Returns the name of an item, for its fault.
+        processes: See `run_on_all`.
     """
-    remaining = [item for item in items if not is_finished(item)]
-    faults = list(faults)
-    made, without_profile = 0, []
-    for item, found, problem in run_on_all(function, remaining, processes=processes):
+    results, faults = {}, []
+    for item, result, problem in run_on_all(function, items, processes=processes):
         if problem is None:
-            made += 1
-            without_profile += found or []
+            results[item] = result
         else:
             faults.append(Fault(name_of(item), without_path(problem, name_of(item))))
-    there = len(items) - len(remaining)
-    summary = f"Wrote {count_of(made, what)} to '{output}'{already_there(there)}."
-    if without_profile:
-        example = printable(str(min(without_profile)))
-        summary += (
-            f" Of {count_of(len(without_profile), 'files')} the colour profile, other than sRGB, "
-            f"was neither applied nor kept, '{example}' for one: convert them to sRGB before "
-            "if colours matter."
-        )
-    return Outcome(summary, faults)
+    return results, faults
 
 
 def count_of(number: int, what: str) -> str:
@@ -159,7 +125,7 @@ def _attempt(function: Callable, item) -> tuple:
     """Returns the result and the problem of one item."""
     try:
         return function(item), None
-    except OutputError:
+    except WriteError:
         raise
     except InputError as error:
         return None, str(error)
@@ -169,28 +135,21 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
     # Not forked: TensorFlow's threads do not survive that.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        max_workers=processes,
-        mp_context=context,
-        initializer=_start_worker,
+        processes, mp_context=context, initializer=_start_worker
     )
-    remaining, given = iter(items), {}
+    futures = {pool.submit(_attempt, function, item): item for item in items}
     try:
-        while True:
-            for item in remaining:
-                given[pool.submit(_attempt, function, item)] = item
-                if len(given) >= _AHEAD * processes:
-                    break
-            if not given:
-                return
-            done, _ = concurrent.futures.wait(given, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in done:
-                yield (given.pop(future), *future.result())
+        for future in concurrent.futures.as_completed(list(futures)):
+            yield (futures.pop(future), *future.result())
     except BrokenProcessPool:
         raise InputError(
             f"One of the {processes} processes was killed, most likely for want of memory. What "
             "was finished is kept: run it again with fewer --processes."
         ) from None
     finally:
+        if futures:  # Stopped early. Files are written whole or not at all, so none is spoilt.
+            for worker in multiprocessing.active_children():
+                worker.terminate()
         pool.shutdown(cancel_futures=True)
 
 

@@ -155,7 +155,7 @@ def _measure_held_out(config: TrainConfig, inputs: Inputs, translate: _Translate
     def measure(event: Event) -> None:
         if not event.at_checkpoint or event.is_stopped or not measures_best(config, inputs):
             return
-        metric = metrics.METRICS[config.best_metric]
+        metric = metrics.METRICS[config.best_metric].function
         values = [
             float(metric(translate(example, number), example.target_picture)[0])
             for number, example in enumerate(inputs.examples(config.num_evaluated))
@@ -167,7 +167,7 @@ def _measure_held_out(config: TrainConfig, inputs: Inputs, translate: _Translate
 
 def measures_best(config: TrainConfig, inputs: Inputs) -> bool:
     """Returns whether checkpoints are measured: on training pairs no best could be told."""
-    return config.best_metric != "none" and inputs.held_out is not None
+    return config.best_metric != metrics.NO_METRIC and inputs.held_out is not None
 
 
 class _WriteMetrics:
@@ -229,7 +229,8 @@ class _SaveCheckpoint:
             event.say(f"Saved step {event.step}.")
             return
         split = self._inputs.held_out
-        self._manager.save(Measure(metric, split, measured, metrics.LARGER_IS_BETTER[metric]))
+        larger_is_better = metrics.METRICS[metric].better == metrics.MORE
+        self._manager.save(Measure(metric, split, measured, larger_is_better))
         best = run_folder.read_best(event.workdir)
         # None while no value was finite.
         known = f"; best {best['value']:.4f} at step {best['step']}" if best else ""

@@ -83,8 +83,8 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
     for split, source in by_split.items():
         if not _is_dataset(source) and not len(getattr(source, "names", ())):
             raise InputError(
-                f"The pairs of split '{split}', of type {type(source).__name__}, have no names. Give "
-                "a PairSource with at least one pair, or a tf.data.Dataset."
+                f"The pairs of split '{split}', of type {type(source).__name__}, have no names. "
+                "Give a PairSource with at least one pair, or a tf.data.Dataset."
             )
     if _is_dataset(by_split["train"]):
         return _DatasetInputs(config, by_split, held_out)

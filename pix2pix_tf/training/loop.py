@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from pix2pix_tf import files, run_folder
+from pix2pix_tf import files, metrics, run_folder
 from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.precision import resolve_precision
@@ -67,6 +67,7 @@ def train(
         WorkerLostError: If another worker ended in the middle of the run.
     """
     workdir = pathlib.Path(workdir)
+    metrics.check_best_metric(config.best_metric)
     files.check_no_pattern(workdir)
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"'{workdir}' is not a folder. Name another --workdir; it is made if new.")

@@ -12,17 +12,15 @@ from pix2pix_tf.data import images
 from pix2pix_tf.data.classes import IGNORED, ClassTable, stored_indexes
 from pix2pix_tf.errors import InputError, MissingInputError
 
-_MOST_NAMES_SHOWN = 5
-
 
 class ClassMaps:
     """The true class maps of one split: `FOLDER/SPLIT/NAME.png`, grey, with up to 8 bits.
 
     Args:
-        folder: Holds a folder per split.
+        folder: Has a folder per split.
         split: "train", "val" or "test".
-        names: Of the pairs whose maps are needed.
-        table: Whose indexes the maps hold.
+        names: Names of the pairs whose maps are needed.
+        table: The classes whose indexes the maps hold.
 
     Raises:
         MissingInputError: If the folder, the split or a map is not there.
@@ -35,49 +33,45 @@ class ClassMaps:
         self._table = table
         if not files.is_folder(self._folder):
             raise MissingInputError(
-                f"There is no folder '{self._folder}' of class maps. Pass the folder that holds "
+                f"There is no folder '{self._folder}' of class maps. Pass the folder that has "
                 f"'{split}' with a PNG for each picture."
             )
         missing = [name for name in names if not files.is_file(self._path(name))]
         if missing:
-            shown = ", ".join(f"'{self._path(name)}'" for name in missing[:_MOST_NAMES_SHOWN])
-            more = len(missing) - _MOST_NAMES_SHOWN
-            tail = f" and {more} more" if more > 0 else ""
             raise MissingInputError(
-                f"{len(missing)} of {len(names)} pictures have no class map: {shown}{tail}. Add "
-                "them, or take the pictures out."
+                f"{len(missing)} of {len(names)} pictures have no class map, the first being "
+                f"'{self._path(missing[0])}'. Add them, or take the pictures out."
             )
 
     def read(self, name: str, *, size: tuple[int, int] | None = None) -> np.ndarray:
         """Returns the class map of a picture, uint8 `[height, width]`.
 
         Args:
-            name: Of the pair, without a suffix.
+            name: Name of the pair, without a suffix.
             size: (height, width) that it has to have; None for any.
 
         Raises:
-            InputError: If it is no grey image of up to 8 bits, has another size, or holds
-                values that are no class, naming the file.
+            InputError: If it is not a grey image of up to 8 bits, has another size, or has
+                values that are not classes, naming the file.
         """
         path = self._path(name)
         info = images.inspect_image(path)
         if (info.channels, info.bits) != (1, 8):
             raise InputError(
-                f"'{path}' is no class map: it has {info.channels} channels of {info.bits} bits. "
-                "Write the class of each pixel as a grey PNG with 8 bits, not as a colour."
+                f"'{path}' has {info.channels} channels of {info.bits} bits. Write the class of "
+                "each pixel as a grey PNG with 8 bits, not as a colour."
             )
         if size not in (None, (info.height, info.width)):
             raise InputError(
                 f"'{path}' is {info.width}x{info.height} pixels, but {size[1]}x{size[0]} are "
                 "needed. Make the maps of a split of one size, without interpolating."
             )
-        pixels = images.read_pixels(path, channels=1)[..., 0]
-        class_map = stored_indexes(path, pixels)
+        class_map = stored_indexes(path, images.read_pixels(path, channels=1)[..., 0])
         count = len(self._table.scored)
         wrong = class_map[(class_map >= count) & (class_map != IGNORED)]
         if wrong.size:
             raise InputError(
-                f"'{path}' holds the value {wrong.max()}, which is no class of "
+                f"'{path}' has the value {wrong.max()}, which is not a class of "
                 f"{self._table.name}: classes are 0 to {count - 1}, and {IGNORED} is ignored. "
                 "Write train ids, not other numbers."
             )

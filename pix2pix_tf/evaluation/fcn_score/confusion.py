@@ -1,4 +1,4 @@
-"""The FCN-score: does a network trained on photos recognise what a picture should show?
+"""The three scores of the FCN-score, from counted pixels.
 
 Per-pixel accuracy, per-class accuracy and class IoU of Long, Shelhamer and Darrell
 (CVPR 2015), as the paper's section 3.2 uses them. With n_ij the pixels of class i that
@@ -22,18 +22,15 @@ SCORES = ("per_pixel_accuracy", "per_class_accuracy", "class_iou")
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: ClassTable) -> np.ndarray:
-    """Counts the pixels of each true class by the class they were taken for.
+    """Returns int64 `[K, K]` for K scored classes: row the truth, column the prediction.
 
     Args:
         truth: Class maps, integers of any shape; `IGNORED` pixels are not counted.
         predicted: The same shape, scored classes only.
-        classes: Of both.
-
-    Returns:
-        int64 `[K, K]` for K scored classes: row the truth, column the prediction.
+        classes: The classes of both.
 
     Raises:
-        ValueError: If the shapes differ, or a value is no class.
+        ValueError: If the shapes differ, or a value is not a class.
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     count = len(classes.scored)
@@ -73,10 +70,11 @@ def scores(matrix: np.ndarray) -> dict[str, float]:
     )
 
 
-def most_frequent_class(matrix: np.ndarray) -> tuple[int, float]:
-    """Returns the commonest class of the truth and its share of the pixels.
+def most_frequent_class(matrix: np.ndarray, classes: ClassTable) -> dict:
+    """Returns the name of the commonest class of the truth and its share of the pixels.
 
     The share is the per-pixel accuracy of answering that class everywhere.
     """
     true = matrix.sum(axis=1)
-    return int(true.argmax()), float(true.max() / true.sum())
+    name = classes.scored[int(true.argmax())].name
+    return dict(name=name, share=float(true.max() / true.sum()))

@@ -19,7 +19,7 @@ import tensorflow as tf
 FEATURES = "fc7"  # The layer before the scores.
 _BLOCKS = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))  # Convolutions, and width in base filters.
 _IMAGENET_MEAN = (123.68, 116.779, 103.939)  # Red, green, blue, 0-255: what VGG's weights expect.
-_IMAGENET_FILTERS = 64
+IMAGENET_FILTERS = 64  # Of the first block, as VGG-16 has them.
 _DROPOUT = 0.5
 
 
@@ -97,11 +97,6 @@ def load_imagenet_body(model: keras.Model, weights: str) -> None:
         if layer.name == "block1_conv1":
             kernel = kernel[:, :, ::-1]  # They were trained on blue, green, red.
         model.get_layer(layer.name).set_weights([kernel, bias])
-
-
-def can_take_imagenet(base_filters: int) -> bool:
-    """Tells whether the body has the width of VGG-16."""
-    return base_filters == _IMAGENET_FILTERS
 
 
 def _convolution(x, filters: int, size: int, name: str, batch_norm: bool, dtype: str):

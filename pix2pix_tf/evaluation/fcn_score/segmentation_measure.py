@@ -13,8 +13,7 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score import confusion
 from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
 from pix2pix_tf.evaluation.fcn_score.segmenter import Segmenter
-from pix2pix_tf.evaluation.measure import MeasuredPair
-from pix2pix_tf.evaluation.score import Score
+from pix2pix_tf.evaluation.measure import MeasuredPair, Score
 
 
 class SegmentationMeasure:
@@ -28,6 +27,7 @@ class SegmentationMeasure:
     """
 
     section = "fcn_score"
+    names = confusion.SCORES
 
     def __init__(
         self, segmenter: Segmenter, truth: Callable[[MeasuredPair], np.ndarray], *, labels: str
@@ -43,39 +43,36 @@ class SegmentationMeasure:
         truth = self._truth(pair)
         both = np.stack([pair.output_rgb, pair.target_rgb])
         found = self._segmenter.predict(both, size=truth.shape)
-        matrices = [
-            confusion.confusion_matrix(truth, one, self._segmenter.classes) for one in found
-        ]
-        self._matrices += matrices
-        counted = matrices[0].sum()
-        share = float(np.trace(matrices[0]) / counted) if counted else None
-        return {"per_pixel_accuracy": share}
+        own = [confusion.confusion_matrix(truth, one, self._segmenter.classes) for one in found]
+        self._matrices += own
+        counted = own[0].sum()
+        return {"per_pixel_accuracy": float(np.trace(own[0]) / counted) if counted else None}
 
     def result(self) -> dict | None:
         """Returns both scores and what they rest on; None if every pixel is ignored."""
         if not self._matrices.any():
             return None
-        scored = self._segmenter.classes.scored
-        number, share = confusion.most_frequent_class(self._matrices[1])
+        classes = self._segmenter.classes
+        outputs, photos = self._matrices
         return dict(
             segmenter=dict(
                 weights=self._segmenter.origin,
                 step=self._segmenter.step,
                 weights_sha256=self._segmenter.digest,
-                classes=[kind.name for kind in scored],
+                classes=[kind.name for kind in classes.scored],
             ),
             labels=self._labels,
-            most_frequent_class=dict(name=scored[number].name, share=share),
-            outputs=confusion.scores(self._matrices[0]),
-            ground_truth=confusion.scores(self._matrices[1]),
-            confusion_matrix=self._matrices[0].tolist(),
+            most_frequent_class=confusion.most_frequent_class(photos, classes),
+            outputs=confusion.scores(outputs),
+            ground_truth=confusion.scores(photos),
+            confusion_matrix=outputs.tolist(),
         )
 
     def scores(self, result: dict) -> list[Score]:
         """Returns the three scores, those of the real pictures beside them."""
         return [
             Score(name, result["outputs"][name], ground_truth=result["ground_truth"][name])
-            for name in confusion.SCORES
+            for name in self.names
         ]
 
 
@@ -91,11 +88,11 @@ def prepare(
 
     Args:
         segmenter: Trained on real pictures.
-        direction: Of the translation, whose outputs have to be such pictures.
+        direction: Direction of the translation, whose outputs have to be such pictures.
         class_maps: Folder of the true classes, see `ClassMaps`; "" to tell
             them by the colours of the inputs.
-        split: Of the pairs.
-        reader: Of the pairs; the truth is found at the resolution of its files.
+        split: The split of the pairs.
+        reader: The pairs; the truth is found at the resolution of their files.
 
     Raises:
         MissingInputError: If class maps are missing.
@@ -104,60 +101,33 @@ def prepare(
     table = segmenter.classes
     if direction[-1] != table.photo_side:
         raise InputError(
-            f"direction is {direction}, whose outputs are no photos: the segmenter of {table.name} "
-            f"judges photos, side {table.photo_side} of a pair. Leave --segmenter out."
+            f"direction is {direction}, whose outputs are not photos: the segmenter of "
+            f"{table.name} judges photos, side {table.photo_side} of a pair. Leave --segmenter out."
         )
     notes = [f"The FCN-score is of a segmenter whose weights are {segmenter.origin}."]
     number_of = {name: number for number, name in enumerate(reader.names)}
+    maps = None
     if class_maps:
         maps = ClassMaps(pathlib.Path(class_maps), split, reader.names, table)
-        labels = "class maps"
-
-        def truth(pair: MeasuredPair) -> np.ndarray:
-            source, _ = reader.read_unscaled(number_of[pair.name])
-            return _shown_part(maps.read(pair.name), source.shape[:2], name=pair.name)
-
     else:
-        labels = "nearest colours of the inputs"
         notes.append(
             "Without --class_maps the true classes are told by the nearest colours of the inputs, "
             "before these are scaled, which errs along borders where they were JPEG files."
         )
 
-        def truth(pair: MeasuredPair) -> np.ndarray:
-            source, _ = reader.read_unscaled(number_of[pair.name])
-            source = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
-            class_map = classes.nearest(images.in_colour(source.numpy()), table)
-            return _shown_part(class_map, source.shape[:2], name=pair.name)
+    def truth(pair: MeasuredPair) -> np.ndarray:
+        source, _ = reader.read_unscaled(number_of[pair.name])
+        height, width = source.shape[:2]
+        if height != width:
+            raise InputError(
+                f"The pictures of pair '{pair.name}' are {width}x{height} pixels. The FCN-score "
+                "needs square ones, as the paper's are: scale both to a square."
+            )
+        if maps:
+            # Of any shape: the paper's Cityscapes are views of 2:1 that were squeezed.
+            return maps.read(pair.name)
+        pixels = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
+        return classes.nearest(images.in_colour(pixels.numpy()), table)
 
+    labels = "class maps" if maps else "nearest colours of the inputs"
     return lambda: SegmentationMeasure(segmenter, truth, labels=labels), notes
-
-
-def _shown_part(class_map: np.ndarray, size: tuple[int, int], *, name: str) -> np.ndarray:
-    """Returns the part of a class map that is compared: what the pair's central square shows.
-
-    Of square pictures that is all of the map, whatever its shape: the paper's Cityscapes
-    are views of 2:1 that were squeezed to 256x256, and their class maps are of 2:1.
-
-    Args:
-        class_map: Of the whole view.
-        size: (height, width) of the pair's pictures in their files.
-        name: Of the pair.
-
-    Raises:
-        InputError: If the pictures are not square, and the map has another shape.
-    """
-    height, width = size
-    if height == width:
-        return class_map
-    map_height, map_width = class_map.shape
-    # As equal as sides that were rounded to whole pixels can be.
-    if abs(map_height * width - map_width * height) > max(*size, *class_map.shape):
-        raise InputError(
-            f"The class map of '{name}' is {map_width}x{map_height} pixels and its pictures are "
-            f"{width}x{height}, of another shape, so which part of the map they show is not clear. "
-            "Bring the map to the shape of the pictures, without interpolating."
-        )
-    side = min(class_map.shape)
-    row, column = (map_height - side) // 2, (map_width - side) // 2
-    return class_map[row : row + side, column : column + side]

@@ -31,20 +31,13 @@ _BATCH = 4  # Pictures at a time; bounds the memory, changes no result.
 class Segmenter:
     """Says of each pixel which class it shows.
 
-    Attributes:
-        classes: The table whose indexes `predict` returns.
-        origin: Where the body's weights started: "ImageNet" or "from scratch".
-        crop_size: Pixels; the size it was trained at.
-        step: Of its training; None if that is not known.
-        digest: SHA-256 of the file of its weights; None if they are of no file.
-
     Args:
         model: As `fcn.build_fcn` returns it.
-        classes: What its logits stand for.
-        origin: See above.
-        crop_size: See above; a multiple of 32.
-        step: See above.
-        digest: See above.
+        classes: What its logits stand for; the table whose indexes `predict` returns.
+        origin: Where the body's weights started: "ImageNet" or "from scratch".
+        crop_size: Pixels; the size it was trained at, a multiple of 32.
+        step: How long it was trained; None if that is not known.
+        digest: SHA-256 of the file of its weights; None if they are not from a file.
     """
 
     def __init__(
@@ -57,23 +50,17 @@ class Segmenter:
         step: int | None = None,
         digest: str | None = None,
     ):
-        self.classes = classes
-        self.origin = origin
-        self.crop_size = crop_size
-        self.step = step
-        self.digest = digest
+        self.classes, self.origin, self.crop_size = classes, origin, crop_size
+        self.step, self.digest = step, digest
         size = [crop_size, crop_size]
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
 
-        def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return model(_resize(images, size), training=False)
-
-        def predict(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-            logits, _ = run(images)
-            return tf.cast(tf.argmax(_resize(logits, size), axis=-1), tf.uint8)
+        def predict(images: tf.Tensor, map_size: tf.Tensor) -> tf.Tensor:
+            logits, _ = model(_resize(images, size), training=False)
+            return tf.cast(tf.argmax(_resize(logits, map_size), axis=-1), tf.uint8)
 
         def pool(images: tf.Tensor) -> tf.Tensor:
-            _, features = run(images)
+            _, features = model(_resize(images, size), training=False)
             return tf.reduce_mean(features, axis=[1, 2])
 
         # One graph for all sizes and numbers of pictures.
@@ -81,37 +68,24 @@ class Segmenter:
         self._pool = tf.function(pool, [picture])
 
     def predict(self, images: np.ndarray, *, size: tuple[int, int] | None = None) -> np.ndarray:
-        """Returns the class of each pixel.
+        """Returns the class of each pixel, uint8 `[N, *size]`: indexes of `classes.scored`.
 
         Pictures are resized to the size that the network was trained at, and its scores to
-        `size`, before the class of the highest is taken. The authors' script resizes a
-        translation of 256x256 pixels to its label map, where their network was
-        trained; with facades and a `crop_size` of 256 the two are the same. Give real
-        photos at the resolution of the translations: they then go the same way, and lose
-        the same detail, as in the paper's "ground truth" row.
+        `size`, before the class of the highest is taken, as in the authors' script. Give real
+        photos at the resolution of the translations: they then go the same way, and lose the
+        same detail, as in the paper's "ground truth" row.
 
         Args:
             images: float32 `[N, height, width, 3]` in [-1, 1].
-            size: (height, width) of the class maps to compare with; None for
-                that of the pictures.
-
-        Returns:
-            uint8 `[N, *size]`, indexes of `classes.scored`.
+            size: (height, width) of the class maps; None for that of the pictures.
         """
         size = np.array(size or images.shape[1:3], np.int32)
         return np.concatenate([self._predict(x, size).numpy() for x in _batches(images)])
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Returns one vector a picture: the layer before the scores, averaged over the picture.
+        """Returns float32 `[N, 64 * base_filters]`, for distances between sets of pictures.
 
-        For distances between sets of pictures; say that they are the segmenter's.
-        Pictures are resized as in `predict`.
-
-        Args:
-            images: float32 `[N, height, width, 3]` in [-1, 1].
-
-        Returns:
-            float32 `[N, 64 * base_filters]`.
+        The layer before the scores, averaged over the picture; `images` as in `predict`.
         """
         return np.concatenate([self._pool(x).numpy() for x in _batches(images)])
 
@@ -130,20 +104,17 @@ def load(folder: str | pathlib.Path) -> Segmenter:
     """Returns the segmenter of a folder.
 
     Raises:
-        MissingInputError: If there is no such folder, or it holds no segmenter.
+        MissingInputError: If there is no such folder, or it is not a segmenter.
         InputError: If a file of it is damaged.
     """
     info = read_info(folder)
     try:
-        classes = ClassTable(
-            info["classes"]["name"],
-            tuple(
-                LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
-                for kind in info["classes"]["classes"]
-            ),
-            info["classes"]["photo_side"],
-        )
-        config, origin = SegmenterConfig(**info["config"]), info["origin"]
+        kinds = [
+            LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
+            for kind in info["classes"]["classes"]
+        ]
+        classes = ClassTable(info["classes"]["name"], tuple(kinds), info["classes"]["photo_side"])
+        config, origin = SegmenterConfig.from_saved(info["config"]), info["origin"]
     except (KeyError, TypeError) as error:
         raise InputError(
             f"'{pathlib.Path(folder) / INFO}' does not describe a segmenter ({error!r}). Train it "
@@ -175,16 +146,13 @@ def read_info(folder: str | pathlib.Path) -> dict:
     path = pathlib.Path(folder) / INFO
     if not path.is_file():
         raise MissingInputError(
-            f"'{folder}' holds no segmenter: there is no {INFO}. Pass the --output of python -m "
+            f"'{folder}' is not a segmenter: there is no {INFO}. Pass the --output of python -m "
             "pix2pix_tf.evaluation.train_segmenter, after its first validation."
         )
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"'{path}' is not JSON ({error}). Train the segmenter again.") from None
-    if not isinstance(info, dict):
-        raise InputError(f"'{path}' is not a JSON object. Train the segmenter again.")
-    return info
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"'{path}' is damaged ({error}). Train the segmenter again.") from None
 
 
 def write_info(
@@ -195,15 +163,7 @@ def write_info(
     config: SegmenterConfig,
     **scores,
 ) -> None:
-    """Writes `segmenter.json`.
-
-    Args:
-        folder: Is there.
-        classes: What the logits stand for.
-        origin: "ImageNet" or "from scratch".
-        config: How it was trained.
-        **scores: The step and what was measured; see `segmenter_training`.
-    """
+    """Writes `segmenter.json`; `scores` are the step and what was measured."""
     info = dict(
         origin=origin,
         **scores,

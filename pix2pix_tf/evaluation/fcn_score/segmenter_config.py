@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from pix2pix_tf.config import check_value, setting
 from pix2pix_tf.errors import InputError
@@ -49,13 +51,6 @@ class SegmenterConfig:
         "1e-4 for one from ImageNet, which has no normalisation to take larger steps with.",
         minimum=0.0,
     )
-    class_weight_power: float = setting(
-        0.0,
-        "A class with share s of the pixels weighs s^-power in the loss: 0 weighs all pixels "
-        "alike, 1 all classes.",
-        minimum=0.0,
-        maximum=1.0,
-    )
     validate_every: int = setting(250, "Steps between validations and checkpoints.", minimum=1)
     precision: str = setting(
         "auto",
@@ -66,6 +61,12 @@ class SegmenterConfig:
     seed: int = setting(
         0, "Seed of the weights, the order and the augmentation.", minimum=0, maximum=2**31 - 1
     )
+
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> SegmenterConfig:
+        """Returns the settings that a file has, leaving out what is not a setting any more."""
+        names = [field.name for field in dataclasses.fields(cls) if field.name in values]
+        return cls(**{name: values[name] for name in names})
 
     def __post_init__(self):
         """Checks every value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,8 +20,7 @@ _BRIGHTNESS = 0.2  # Added or taken, of a range of 2.
 _CONTRAST = 0.3  # Likewise the factors of contrast and saturation: 0.7 to 1.3.
 
 
-@dataclasses.dataclass(frozen=True)
-class Photos:
+class Photos(NamedTuple):
     """The photos of a split with the truth about them.
 
     Attributes:
@@ -52,7 +51,7 @@ def read_photos(
         dataset: "demo", a published name, or a folder.
         split: "train", "val" or "test".
         table: The classes of the data set.
-        size: Pixels.
+        size: Pixels of a side.
         data_dir: Where published sets are kept; empty means Keras' cache.
         class_maps: See `ClassMaps`; empty takes the nearest colours of the label pictures.
 
@@ -78,8 +77,10 @@ def read_photos(
         truth = maps.read(name, size=map_size) if maps else classes.nearest(labels, table)
         return augment.resize_to_cover(photo, size).numpy(), truth
 
-    photos, truths = zip(*parallel.map_all(read, range(len(source.names))))
-    return Photos(list(source.names), np.stack(photos), np.stack(truths))
+    photos, truths = map(np.stack, zip(*parallel.map_all(read, range(len(source.names)))))
+    if (truths == IGNORED).all():
+        raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
+    return Photos(list(source.names), photos, truths)
 
 
 def training_batches(
@@ -92,10 +93,10 @@ def training_batches(
         class map: `[batch_size, crop_size, crop_size]`, int32 with `IGNORED`.
 
     Args:
-        photos: Of the training split.
+        photos: The training split.
         crop_size: Pixels.
         batch_size: Examples a batch.
-        seed: Of the order and the augmentation.
+        seed: Seed of the order and the augmentation.
         start: Position of the first example; a resumed run goes on where it was.
     """
     count = len(photos.names)
@@ -165,19 +166,3 @@ def augment_example(image, class_map, *, crop_size: int, seed) -> tuple[tf.Tenso
 
 def _crop(values, box, size: int, method: str) -> tf.Tensor:
     return tf.image.crop_and_resize(values[tf.newaxis], box, [0], [size, size], method=method)[0]
-
-
-def class_weights(photos: Photos, table: ClassTable, *, power: float) -> np.ndarray:
-    """Returns the weight of each class in the loss, float32 `[K]`.
-
-    A class with share s of the pixels weighs s^-power, scaled so that the mean over
-    the pixels is 1. A class that does not occur weighs 0.
-    """
-    count = len(table.scored)
-    pixels = np.bincount(photos.class_maps.ravel(), minlength=IGNORED + 1)[:count]
-    if not pixels.sum():
-        raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
-    shares = pixels / pixels.sum()
-    weights = np.zeros(count)
-    weights[shares > 0] = shares[shares > 0] ** -power
-    return (weights / np.sum(weights * shares)).astype(np.float32)

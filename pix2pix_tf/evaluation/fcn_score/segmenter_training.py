@@ -1,6 +1,6 @@
 """`train(config, output)`: a segmenter from photos and class maps, resumed where it stopped.
 
-Beside what `segmenter` reads, the folder holds `training.json`, the settings, and
+Beside what `segmenter` reads, the folder has `training.json`, the settings, and
 `checkpoint/`, from which the same command resumes.
 """
 
@@ -40,7 +40,6 @@ TRAINING = "training.json"
 BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.
 _CHECKPOINT = "checkpoint"
 _LEARNING_RATES = {FROM_SCRATCH: 1e-3, IMAGENET: 1e-4}  # Where none is given.
-_VGG_FILE = "the weights of keras.applications' VGG16 without its top"
 _MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps")  # Where things are, not what they are.
 
 
@@ -70,7 +69,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
 
     Raises:
         InputError: If the data or the weights of the body cannot be used, or the folder
-            holds another training.
+            is of another training.
         NonFiniteLossError: If a loss is not finite, naming the step.
     """
     output = pathlib.Path(output)
@@ -85,8 +84,19 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     config = dataclasses.replace(
         config, learning_rate=config.learning_rate or _LEARNING_RATES[origin]
     )
-    training, validation = (_read(config, split, table) for split in ("train", "val"))
-    test = _read(config, "test", table) if _has_test(config) else None
+    photos = {
+        split: segmenter_data.read_photos(
+            config.dataset,
+            split,
+            table,
+            size=config.crop_size,
+            data_dir=config.data_dir,
+            class_maps=config.class_maps,
+        )
+        for split in ("train", "val", "test")
+        if split != "test" or _has_test(config)
+    }
+    training = photos.pop("train")
 
     rate = LinearDecay(
         config.learning_rate, num_steps=config.num_steps, decay_steps=config.num_steps
@@ -109,37 +119,31 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         text = json.dumps(settings, indent=1) + "\n"
         files.write_atomically(output / TRAINING, text.encode())
     print(
-        f"{len(training.names)} photos to train, {len(validation.names)} to validate; body: "
+        f"{len(training.names)} photos to train, {len(photos['val'].names)} to validate; body: "
         f"{origin}; learning rate {config.learning_rate:g}; {config.precision}.",
         flush=True,
     )
-    weights = segmenter_data.class_weights(training, table, power=config.class_weight_power)
-    step = _make_step(state, weights)
+    step = _make_step(state, len(table.scored))
     segmenter = Segmenter(model, table, origin=origin, crop_size=config.crop_size)
+    about = dict(classes=table, origin=origin, config=config)
 
     def validate(progress: Progress) -> None:
-        matrix = score_photos(segmenter, validation)
-        measured = confusion.scores(matrix)
+        measured = score_photos(segmenter, photos["val"])
         is_best = measured[BEST_METRIC] > float(state.best)
+        number = int(state.step)
         if is_best:
             state.best.assign(measured[BEST_METRIC])
             files.write_atomically(output / WEIGHTS, keras_compat.weights_file(model))
-            write_info(
-                output,
-                classes=table,
-                origin=origin,
-                config=config,
-                step=int(state.step),
-                val=_described(matrix, table),
-            )
-        manager.save(checkpoint_number=int(state.step))
-        progress.say(
-            f"step {int(state.step)}, val: {score_text(measured)}{', kept' if is_best else ''}"
-        )
+            write_info(output, **about, step=number, val=measured)
+        manager.save(checkpoint_number=number)
+        progress.say(f"step {number}, val: {score_text(measured)}{', kept' if is_best else ''}")
 
     if not _run_steps(config, state, step, training, validate, manager):
         return None
-    return _score_best(config, output, dict(val=validation, test=test))
+    best = load(output)  # In float32.
+    measured = {split: score_photos(best, found) for split, found in photos.items()}
+    write_info(output, **about, step=best.step, **measured)
+    return read_info(output)
 
 
 def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterConfig, str | None]:
@@ -148,40 +152,32 @@ def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterCon
     Checked against an earlier part of the training, whose learning rate goes on where
     none is given; the origin is None without one.
     """
+    config = dataclasses.replace(config, precision=precision.resolve_precision(config.precision))
     # Without a checkpoint there is nothing to fit: the training starts anew.
     has_checkpoint = tf.train.latest_checkpoint(str(output / _CHECKPOINT)) is not None
     saved = read_training(output) if has_checkpoint else None
-    resolved = precision.resolve_precision(config.precision)
     if saved is None:
-        return dataclasses.replace(config, precision=resolved), None
-    if config.precision == "auto":
-        resolved = saved["precision"]
-    config = dataclasses.replace(
-        config,
-        precision=resolved,
-        learning_rate=config.learning_rate or saved.get("learning_rate"),
-    )
+        return config, None
+    rate = config.learning_rate or saved["learning_rate"]
+    config = dataclasses.replace(config, learning_rate=rate)
+    # The optimizer's state does not travel between two versions of Keras; the segmenter does.
+    now = dict(dataclasses.asdict(config), keras=keras.__version__.split(".")[0])
+    then = dict(saved, keras=saved["keras"].split(".")[0])
     differences = [
-        f"{name} (was {saved.get(name)!r}, now {value!r})"
-        for name, value in dataclasses.asdict(config).items()
-        if name not in _MAY_CHANGE_ON_RESUME and saved.get(name) != value
+        f"{name} (was {then.get(name)!r}, now {value!r})"
+        for name, value in now.items()
+        if name not in _MAY_CHANGE_ON_RESUME and then.get(name) != value
     ]
     if differences:
         raise InputError(
-            f"'{output}' holds a training with other settings: {'; '.join(differences)}. Use its "
+            f"'{output}' is a training with other settings: {'; '.join(differences)}. Use its "
             "settings, or another --output."
-        )
-    if saved["keras"].split(".")[0] != keras.__version__.split(".")[0]:
-        raise InputError(
-            f"'{output}' was written with Keras {saved['keras']}, and this is Keras "
-            f"{keras.__version__}: the optimizer's state does not travel between them. Go on with "
-            f"Keras {saved['keras']}; the segmenter itself can be used with both."
         )
     return config, saved["origin"]
 
 
 def read_training(output: pathlib.Path) -> dict | None:
-    """Returns the settings of a training that a folder holds, or None.
+    """Returns the settings of the training in a folder, or None if there is none.
 
     Raises:
         InputError: If their file is damaged.
@@ -191,7 +187,7 @@ def read_training(output: pathlib.Path) -> dict | None:
         return None
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-        if {"keras", "origin", "precision"} <= saved.keys():
+        if {"keras", "origin", "precision", "learning_rate"} <= saved.keys():
             return saved
     except (ValueError, AttributeError):
         pass
@@ -207,46 +203,41 @@ def _build_model(
         config: The settings.
         table: The classes.
         dtype: Keras' policy.
-        origin: Of a training that is continued, whose checkpoint has the weights; None
-            for a new one, which starts as `config.body_weights` says.
+        origin: Origin in a training that is continued, whose checkpoint has the weights;
+            None for a new one, which starts as `config.body_weights` says.
     """
 
-    def build(batch_norm: bool) -> keras.Model:
-        return fcn.build_fcn(
+    def build(origin: str) -> tuple[keras.Model, str]:
+        model = fcn.build_fcn(
             len(table.scored),
             base_filters=config.base_filters,
-            batch_norm=batch_norm,
+            batch_norm=origin == FROM_SCRATCH,
             dtype=dtype,
         )
+        return model, origin
 
     if origin is not None:
-        return build(origin == FROM_SCRATCH), origin
-    weights = config.body_weights
-    fits = fcn.can_take_imagenet(config.base_filters)
-    if weights not in ("auto", "none") and not fits:
+        return build(origin)
+    weights, fits = config.body_weights, config.base_filters == fcn.IMAGENET_FILTERS
+    if weights == "none" or (weights == "auto" and not fits):
+        return build(FROM_SCRATCH)
+    if not fits:
         raise InputError(
             f"body_weights is {weights!r}, but base_filters {config.base_filters} is not the width "
             "of VGG-16. Use base_filters 64, or body_weights none."
         )
-    if weights not in ("auto", "none", "imagenet") and not pathlib.Path(weights).is_file():
-        raise InputError(
-            f"body_weights is {weights!r}, and there is no such file. Use auto, imagenet, none, or "
-            f"{_VGG_FILE}."
-        )
-    if weights == "none" or not fits:
-        return build(batch_norm=True), FROM_SCRATCH
-    model = build(batch_norm=False)
+    model, _ = build(IMAGENET)
     try:
         fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
     except Exception as error:  # Keras raises a bare one for what urllib refuses.
         reason = first_line(error)
         if weights != "auto":
             raise InputError(
-                f"body_weights is {weights!r}, which could not be loaded ({reason}). Use "
-                f"{_VGG_FILE}, or body_weights none."
+                f"body_weights is {weights!r}, which could not be loaded ({reason}). Use imagenet, "
+                "none, or a file of the weights of keras.applications' VGG16 without its top."
             ) from None
         print(f"ImageNet weights are not available ({reason}): the body starts from scratch.")
-        return build(batch_norm=True), FROM_SCRATCH
+        return build(FROM_SCRATCH)
     return model, IMAGENET
 
 
@@ -255,17 +246,6 @@ def _has_test(config: SegmenterConfig) -> bool:
     has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
     has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
     return bool(has_photos) and has_maps
-
-
-def _read(config: SegmenterConfig, split: str, table: ClassTable) -> Photos:
-    return segmenter_data.read_photos(
-        config.dataset,
-        split,
-        table,
-        size=config.crop_size,
-        data_dir=config.data_dir,
-        class_maps=config.class_maps,
-    )
 
 
 def _restore(manager: tf.train.CheckpointManager, output: pathlib.Path) -> None:
@@ -278,20 +258,16 @@ def _restore(manager: tf.train.CheckpointManager, output: pathlib.Path) -> None:
         ) from None
 
 
-def _make_step(state: _State, class_weights: np.ndarray):
+def _make_step(state: _State, num_classes: int):
     """Returns the compiled step, `step(images, class_maps) -> loss`."""
-    # The last entry is for ignored pixels.
-    weights = tf.constant(np.append(class_weights, 0.0), tf.float32)
-    num_classes = len(class_weights)
 
     @tf.function
     def step(images, class_maps):
-        labels = tf.minimum(class_maps, num_classes)  # IGNORED becomes the last.
-        weight = tf.gather(weights, labels)
+        weight = tf.cast(class_maps < num_classes, tf.float32)  # Not those that are ignored.
         with tf.GradientTape() as tape:
             logits, _ = state.model(images, training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels=labels % num_classes, logits=logits
+                labels=tf.where(class_maps < num_classes, class_maps, 0), logits=logits
             )
             loss = tf.math.divide_no_nan(tf.reduce_sum(weight * losses), tf.reduce_sum(weight))
             scaled = state.optimizer.scale_loss(loss)
@@ -335,44 +311,21 @@ def _run_steps(config, state, step, photos: Photos, validate, manager) -> bool:
     return True
 
 
-def score_photos(segmenter: Segmenter, photos: Photos) -> np.ndarray:
-    """Returns the confusion matrix over all photos, int64 `[K, K]`."""
+def score_photos(segmenter: Segmenter, photos: Photos) -> dict:
+    """Returns the scores of a segmenter on photos, as `segmenter.json` has them."""
     size = photos.class_maps.shape[1:]
     matrix = 0
     for pixels, truth in zip(photos.pixels, photos.class_maps):
         image = images.normalize_image(pixels).numpy()[np.newaxis]
         predicted = segmenter.predict(image, size=size)[0]
         matrix += confusion.confusion_matrix(truth, predicted, segmenter.classes)
-    return matrix
+    return dict(
+        confusion.scores(matrix),
+        most_frequent_class=confusion.most_frequent_class(matrix, segmenter.classes),
+        confusion_matrix=matrix.tolist(),
+    )
 
 
 def score_text(measured: dict) -> str:
     """Returns the three scores as a person reads them."""
     return ", ".join(f"{name.replace('_', ' ')} {measured[name]:.3f}" for name in confusion.SCORES)
-
-
-def _described(matrix: np.ndarray, table: ClassTable) -> dict:
-    """Returns the scores of a matrix for `segmenter.json`."""
-    number, share = confusion.most_frequent_class(matrix)
-    return dict(
-        confusion.scores(matrix),
-        most_frequent_class=dict(name=table.scored[number].name, share=share),
-        confusion_matrix=matrix.tolist(),
-    )
-
-
-def _score_best(
-    config: SegmenterConfig, output: pathlib.Path, splits: dict[str, Photos | None]
-) -> dict:
-    """Scores the weights that were kept, in float32, and writes the final `segmenter.json`."""
-    best = load(output)
-    step = read_info(output)["step"]
-    measured = {
-        split: _described(score_photos(best, photos), best.classes)
-        for split, photos in splits.items()
-        if photos is not None
-    }
-    write_info(
-        output, classes=best.classes, origin=best.origin, config=config, step=step, **measured
-    )
-    return read_info(output)

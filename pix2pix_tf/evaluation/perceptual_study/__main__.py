@@ -5,16 +5,15 @@ r"""Builds a perceptual study, a page on which people say which of two pictures 
         --output=study
     python -m pix2pix_tf.evaluation.perceptual_study results answers/*.json
 
-An algorithm is a name and a folder: what evaluate wrote, or pictures. The real pictures
-are those of the data set that evaluate measured on; for other pictures, those of --dataset,
-or of a folder of the same names, --targets. Open study/index.html, or put the folder on any
-file host. Each session tests one algorithm, drawn by chance, or given in the address:
-index.html?algorithm=cgan. The last command counts the files that people save: see `results --help`.
+An algorithm is a name and a folder: what evaluate wrote, whose targets are the real pictures, or
+outputs, with --targets, a folder of real pictures of the same names. Open study/index.html, or
+put the folder on any file host. Each session tests one algorithm, drawn by chance, or given in
+the address: index.html?algorithm=cgan. The last command counts the files that people save: see
+`results --help`.
 """
 
 from __future__ import annotations
 
-import json
 import pathlib
 import runpy
 import sys
@@ -26,7 +25,6 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
 _RESULTS_COMMAND = "results"
-_EVALUATION_FILE = "evaluation.json"  # Beside the pictures that evaluate wrote.
 
 
 def define_flags() -> None:
@@ -34,17 +32,11 @@ def define_flags() -> None:
     flags.DEFINE_multi_string(
         "algorithm", [], "NAME=DIR: outputs of an algorithm. Once for each of several."
     )
-    flags.DEFINE_string("targets", "", "Folder of the real pictures, of the outputs' names.")
-    flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one that evaluate measured on.")
-    flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: Keras' own cache.")
-    flags.DEFINE_enum(
-        "split",
+    flags.DEFINE_string(
+        "targets",
         "",
-        ("", "train", "val", "test"),
-        "Of the data set. Empty: as evaluate has it; else test or val.",
-    )
-    flags.DEFINE_enum(
-        "direction", "", ("", "AtoB", "BtoA"), "Of the data set. Empty: as evaluate has it."
+        "Folder of the real pictures, of the outputs' names and sizes. Empty: the targets that "
+        "evaluate wrote beside the outputs.",
     )
     flags.DEFINE_string("output", None, "Folder of the study; not there yet.", required=True)
     flags.DEFINE_integer(
@@ -81,14 +73,14 @@ def main(unused_arguments: list[str]) -> None:
         notice=options.notice,
     )
     output = pathlib.Path(options.output)
+    targets = pathlib.Path(options.targets) if options.targets else None
     description = build.build(
-        algorithms, _find_targets(algorithms), output, settings=settings, seed=options.seed
+        algorithms, output, targets=targets, settings=settings, seed=options.seed
     )
-    num_pairs = len(description["pairs"])
     print(
-        f"Wrote the study {description['study']} to '{output}': {num_pairs} pairs; algorithms: "
-        f"{', '.join(algorithms)}. Open '{output / 'index.html'}', or put the folder on a file "
-        "host."
+        f"Wrote the study {description['study']} to '{output}': {len(description['pairs'])} pairs; "
+        f"algorithms: {', '.join(algorithms)}. Open '{output / 'index.html'}', or put the folder "
+        "on a file host."
     )
     if not options.notice:
         print(
@@ -103,117 +95,13 @@ def _parse_algorithms(values: list[str]) -> dict[str, pathlib.Path]:
         raise InputError("No outputs were named. Pass --algorithm=NAME=DIR, once for each.")
     folders = {}
     for value in values:
-        name, equals, folder = value.partition("=")
-        if not (name and equals and folder):
+        name, _, folder = value.partition("=")
+        if not (name and folder):
             raise InputError(f"--algorithm is {value!r}. Write it as NAME=DIR.")
         if name in folders:
             raise InputError(f"There are two algorithms {name!r}. Give them different names.")
         folders[name] = pathlib.Path(folder)
     return folders
-
-
-def _find_targets(algorithms: dict[str, pathlib.Path]):
-    """Returns the real pictures that the flags name, or that evaluate measured on."""
-    from pix2pix_tf.data import images, pairs
-    from pix2pix_tf.evaluation.perceptual_study import build
-
-    options = flags.FLAGS
-    if options.targets:
-        for flag in ("dataset", "data_dir", "split", "direction"):
-            if getattr(options, flag):
-                raise InputError(f"--targets and --{flag} were given. Pass one of the two.")
-        return build.targets_of_folder(pathlib.Path(options.targets))
-    origin = _find_origin(algorithms)
-    if not origin["direction"]:
-        raise InputError(
-            f"Which side of the pairs of {origin['dataset']} the outputs imitate is not known. "
-            "Pass --direction: AtoB if they imitate B."
-        )
-    split = origin["split"] or pairs.find_split(
-        origin["dataset"], ("test", "val"), data_dir=options.data_dir
-    )
-    first = next(iter(build.find_outputs(next(iter(algorithms.values()))).values()))
-    header = images.inspect_image(first)
-    return build.targets_of_dataset(
-        origin["dataset"],
-        split or "test",
-        direction=origin["direction"],
-        data_dir=options.data_dir,
-        scene_size=min(header.width, header.height),
-    )
-
-
-def _find_origin(algorithms: dict[str, pathlib.Path]) -> dict[str, str]:
-    """Returns the data set, the split and the direction that the outputs are of.
-
-    What evaluate has recorded counts. A flag may only say what it does not: another split
-    may have pictures of the same names (facades: 1, 2, ... in each), which nothing else
-    would notice.
-
-    Returns:
-        By these names; only the split and the direction may be "", not known.
-
-    Raises:
-        InputError: If records contradict the flags or one another, or the data set is not known.
-    """
-    options = flags.FLAGS
-    given = {name: getattr(options, name) for name in ("dataset", "split", "direction")}
-    records = {name: _read_origin(folder) for name, folder in algorithms.items()}
-    known = {name: record for name, record in records.items() if record}
-    for name, record in known.items():
-        for flag, value in given.items():
-            if value and not _is_same(flag, value, record[flag]):
-                raise InputError(
-                    f"--{flag} is {value!r}, and {name!r} was measured on {record[flag]!r}, by "
-                    f"'{algorithms[name] / _EVALUATION_FILE}'. Leave the flag out; or, if that "
-                    "file is wrong, name the folder of the pictures themselves in --algorithm."
-                )
-    without = [name for name in records if name not in known]
-    if without and not given["dataset"]:
-        raise InputError(
-            "Which pictures are the real ones is not known: there is no "
-            f"'{algorithms[without[0]] / _EVALUATION_FILE}'. Pass --dataset and --direction, or "
-            "--targets."
-        )
-    if not known:
-        return given
-    (first, origin), *others = known.items()
-    for name, other in others:
-        if not all(_is_same(key, other[key], origin[key]) for key in origin):
-            raise InputError(
-                f"{first!r} was measured on {origin} and {name!r} on {other}. Evaluate both on the "
-                "same data."
-            )
-    return origin
-
-
-def _is_same(key: str, one: str, other: str) -> bool:
-    """Returns whether two values mean the same; a data set's folder may be written in two ways."""
-    if key == "dataset":
-        return pathlib.Path(one).resolve() == pathlib.Path(other).resolve()
-    return one == other
-
-
-def _read_origin(folder: pathlib.Path) -> dict[str, str] | None:
-    """Returns what evaluate measured the outputs of a folder on; None if it did not.
-
-    Raises:
-        InputError: If its record does not say so.
-    """
-    path = folder / _EVALUATION_FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        origin = {key: found[key] for key in ("dataset", "split", "direction")}
-        if not all(isinstance(value, str) for value in origin.values()):
-            raise TypeError
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"'{path}' does not say what was measured. Write it again with python -m "
-            "pix2pix_tf.evaluate, or pass --targets."
-        ) from None
-    return origin
 
 
 if __name__ == "__main__":

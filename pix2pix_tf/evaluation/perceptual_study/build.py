@@ -11,34 +11,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pix2pix_tf import files
-from pix2pix_tf.data import augment, images, pairs
+from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.evaluation.outputs import pictures_of
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
 SITE = pathlib.Path(__file__).resolve().parent / "site"
 DESCRIPTION_FILE = "description.js"
 PICTURES_FOLDER = "pictures"
 # What python -m pix2pix_tf.evaluate puts the pictures in, below its --output.
-_OUTPUTS_FOLDER = "outputs"
-_MOST_NAMES_SHOWN = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Targets:
-    """The true pictures: `read(name)` returns pixels `[height, width, 3]`, uint8."""
-
-    what: str  # For messages: where they come from.
-    names: Sequence[str]
-    read: Callable[[str], np.ndarray]
+_OUTPUTS_FOLDER, _TARGETS_FOLDER = "outputs", "targets"
+Pictures = Mapping[str, pathlib.Path]  # By the names of their pairs.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +44,7 @@ class Settings:
     num_trials: int = protocol.NUM_TRIALS
     exposure_ms: int = protocol.EXPOSURE_MS
     pairing: str = "same"
-    notice: str = ""  # Of who runs the study; shown before it starts.
+    notice: str = ""  # Who runs the study; shown before it starts.
 
     def __post_init__(self):
         if self.num_practice < 0 or self.num_trials < 1:
@@ -68,100 +59,50 @@ class Settings:
             )
 
 
-def targets_of_folder(folder: pathlib.Path) -> Targets:
-    """Returns the pictures of a folder as the real ones.
-
-    Raises:
-        InputError: If there are none, or two have one name.
-    """
-    found = _pictures_of(folder)
-    return Targets(f"'{folder}'", list(found), lambda name: _read_rgb(found[name]))
-
-
-def targets_of_dataset(
-    dataset: str, split: str, *, direction: str, data_dir: str = "", scene_size: int = 256
-) -> Targets:
-    """Returns the target sides of a split as the real pictures.
-
-    Args:
-        dataset: "demo", a published name, or a folder.
-        split: "train", "val" or "test".
-        direction: "AtoB" if B is the target, "BtoA" if A is.
-        data_dir: Where published sets are kept; empty means Keras' cache.
-        scene_size: Pixels of a drawn scene.
-
-    Raises:
-        InputError: If the data cannot be used.
-    """
-    source = pairs.open_pairs(dataset, split, data_dir=data_dir, scene_size=scene_size)
-    index_of = {name: index for index, name in enumerate(source.names)}
-    side = 1 if direction == "AtoB" else 0
-
-    def read(name: str) -> np.ndarray:
-        pixels = source.read(index_of[name])[side]
-        return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257.0).astype(np.uint8)
-
-    return Targets(f"{dataset}, {split}, {direction}", list(source.names), read)
-
-
-def find_outputs(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Returns an algorithm's pictures by the names of their pairs.
-
-    Args:
-        folder: The pictures, or what `python -m pix2pix_tf.evaluate` wrote.
-
-    Raises:
-        InputError: If there are none, or two have one name.
-    """
-    folder = pathlib.Path(folder)
-    within = folder / _OUTPUTS_FOLDER
-    return _pictures_of(within if within.is_dir() else folder)
-
-
 def build(
     algorithms: Mapping[str, pathlib.Path],
-    targets: Targets,
     output: pathlib.Path,
     *,
+    targets: pathlib.Path | None = None,
     settings: Settings,
     seed: int = 0,
 ) -> dict:
     """Writes a study; its folder appears at once, when it is whole.
 
     Args:
-        algorithms: Folder of the outputs of each, by name.
-        targets: The real pictures, of the same names.
+        algorithms: Folder of each, by name: the outputs, or what evaluate wrote.
         output: Folder of the study; not there yet.
+        targets: Folder of the real pictures, of the same names; None for those that
+            evaluate wrote beside the outputs.
         settings: How a session goes.
-        seed: Of the order that names the files. Sessions have seeds of their own.
+        seed: Seed of the order that names the files. Sessions have seeds of their own.
 
     Returns:
         What the page is told of the study.
 
     Raises:
-        InputError: If outputs and targets do not fit, there are fewer pairs than a
+        InputError: If outputs and real pictures do not fit, there are fewer pairs than a
             session needs, or there is something in the place of `output`.
     """
     output = pathlib.Path(output)
     if output.exists():
         raise InputError(f"'{output}' is there already. Delete it, or name another folder.")
-    outputs = {name: find_outputs(folder) for name, folder in algorithms.items()}
-    names = _common_names(outputs, targets)
-    _check_enough(names, settings)
+    fakes = {}
+    for name, folder in algorithms.items():
+        within = pathlib.Path(folder, _OUTPUTS_FOLDER)
+        fakes[name] = pictures_of(within if within.is_dir() else folder)
+    reals = _find_reals(algorithms, targets)
+    names = _common_names(fakes, reals, settings)
 
     contents = {}  # By (algorithm, or None for the real ones; name of the pair).
     for name in names:
-        contents.update(_encode_pair(name, targets, outputs))
+        contents.update(_encode_pair(name, reals, fakes))
     keys = sorted(contents, key=lambda key: (key[0] or "", key[1]))
     random.Random(seed).shuffle(keys)
     file_of = {key: f"{number:05d}.png" for number, key in enumerate(keys, start=1)}
     description = dict(
         version=protocol.VERSION,
-        num_practice=settings.num_practice,
-        num_trials=settings.num_trials,
-        exposure_ms=settings.exposure_ms,
-        pairing=settings.pairing,
-        notice=settings.notice,
+        **dataclasses.asdict(settings),
         pairs=[dict(name=name, real=file_of[None, name]) for name in names],
         algorithms=[
             dict(name=algorithm, fakes=[file_of[algorithm, name] for name in names])
@@ -177,56 +118,42 @@ def build(
     return description
 
 
-def _pictures_of(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Returns the image files of a folder by name, without suffix."""
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise MissingInputError(f"There is no folder '{folder}'. Name a folder of pictures.")
-    found = {}
-    for path in images.list_images(folder):
-        if path.stem in found:
-            raise InputError(
-                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
-                "which one is meant is not clear. Take one of them out."
-            )
-        found[path.stem] = path
-    if not found:
+def _find_reals(
+    algorithms: Mapping[str, pathlib.Path], targets: pathlib.Path | None
+) -> list[Pictures]:
+    """Returns the real pictures; those of each algorithm, which have to be the same."""
+    if targets:
+        return [pictures_of(targets)]
+    folders = [pathlib.Path(folder, _TARGETS_FOLDER) for folder in algorithms.values()]
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if missing:
         raise MissingInputError(
-            f"'{folder}' holds no pictures (0 files that end in "
-            f"{', '.join(images.IMAGE_SUFFIXES)}). Write them with python -m pix2pix_tf.evaluate "
-            "or python -m pix2pix_tf.translate."
+            f"Which pictures are the real ones is not known: there is no '{missing[0]}'. Pass "
+            "--targets, their folder, or what python -m pix2pix_tf.evaluate wrote in --algorithm."
         )
-    return found
+    return [pictures_of(folder) for folder in folders]
 
 
-def _read_rgb(path: pathlib.Path) -> np.ndarray:
-    images.inspect_image(path)  # Its refusals say what to do.
-    return images.read_pixels(path, channels=3)
-
-
-def _common_names(outputs: Mapping[str, Mapping[str, pathlib.Path]], targets: Targets) -> list[str]:
+def _common_names(
+    fakes: Mapping[str, Pictures], reals: Sequence[Pictures], settings: Settings
+) -> list[str]:
     """Returns the pairs that every algorithm has an output of, sorted.
 
     Raises:
-        InputError: If an output has no target: it is of other data.
+        InputError: If an output has no real picture, or a picture would come twice in a
+            session.
     """
-    real = set(targets.names)
-    for algorithm, found in outputs.items():
-        strangers = sorted(found.keys() - real)
+    for algorithm, found in fakes.items():
+        strangers = sorted(found.keys() - reals[0].keys())
         if strangers:
-            shown = ", ".join(strangers[:_MOST_NAMES_SHOWN])
             raise InputError(
                 f"{len(strangers)} of the {len(found)} outputs of {algorithm!r} have no real "
-                f"picture of the same name in {targets.what}: {shown}"
-                f"{', ...' if len(strangers) > _MOST_NAMES_SHOWN else ''}. Name the data that the "
-                "outputs were made from."
+                f"picture of the same name, the first being '{strangers[0]}'. Name the real "
+                "pictures that the outputs imitate."
             )
-    return sorted(real.intersection(*outputs.values()))
-
-
-def _check_enough(names: Sequence[str], settings: Settings) -> None:
-    """Refuses a session in which a picture would come twice."""
+    names = sorted(set(reals[0]).intersection(*fakes.values(), *reals))
     needed = settings.num_practice + settings.num_trials
+    needed = max(needed, 2 if settings.pairing == "different" else 1)
     if len(names) < needed:
         raise InputError(
             f"There are {len(names)} pairs that every algorithm has an output of, and a session "
@@ -234,60 +161,42 @@ def _check_enough(names: Sequence[str], settings: Settings) -> None:
             f"{settings.num_trials}). Translate more pictures, or pass smaller --num_practice and "
             "--num_trials."
         )
-    if settings.pairing == "different" and len(names) < 2:
-        raise InputError("pairing is 'different', which takes 2 pairs, and there is 1. Add more.")
+    return names
 
 
 def _encode_pair(
-    name: str, targets: Targets, outputs: Mapping[str, Mapping[str, pathlib.Path]]
+    name: str, reals: Sequence[Pictures], fakes: Mapping[str, Pictures]
 ) -> dict[tuple[str | None, str], bytes]:
     """Returns the PNG files of a pair: the real picture and the fake of each algorithm."""
-    fakes = {algorithm: _read_rgb(found[name]) for algorithm, found in outputs.items()}
-    sizes = {algorithm: fake.shape[:2] for algorithm, fake in fakes.items()}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{w}x{h} of {algorithm!r}" for algorithm, (h, w) in sizes.items())
+    real, *others = (_read(found[name]) for found in reals)
+    if not all(np.array_equal(real, other) for other in others):
         raise InputError(
-            f"The outputs of '{name}' have different sizes: {listed}. Pictures of one pair are "
-            "compared at one size: translate at the same size with each."
+            f"The real pictures of '{name}' are not the same for all algorithms. Evaluate them on "
+            "the same data and at the same size."
         )
-    real = _fit(targets.read(name), next(iter(sizes.values())), name=name, what=targets.what)
-    encoded = {(None, name): images.encode_image(real, ".png")}
-    for algorithm, fake in fakes.items():
-        encoded[algorithm, name] = images.encode_image(fake, ".png")
-    return encoded
+    pictures = {None: real, **{algorithm: _read(found[name]) for algorithm, found in fakes.items()}}
+    for algorithm, picture in pictures.items():
+        if picture.shape != real.shape:
+            raise InputError(
+                f"The output of '{name}' by {algorithm!r} is "
+                f"{picture.shape[1]}x{picture.shape[0]} pixels and the real picture "
+                f"{real.shape[1]}x{real.shape[0]}. Bring them to the same size."
+            )
+    return {(key, name): images.encode_image(x, ".png") for key, x in pictures.items()}
 
 
-def _fit(real: np.ndarray, size: tuple[int, int], *, name: str, what: str) -> np.ndarray:
-    """Returns a real picture at the size of its fake, as `python -m pix2pix_tf.evaluate` has it.
-
-    Args:
-        real: `[height, width, 3]`.
-        size: Height and width of the fake, in pixels.
-        name: Of the pair, for the message.
-        what: Where the real pictures come from, for the message.
-    """
-    height, width = size
-    if real.shape[:2] == size:
-        return real
-    if height != width:
-        raise InputError(
-            f"The output of '{name}' is {width}x{height} pixels and its real picture in {what} "
-            f"{real.shape[1]}x{real.shape[0]}. Bring them to the same size; only a square output "
-            "is taken for the middle of a larger picture."
-        )
-    scaled = augment.resize_to_cover(real, height).numpy()
-    top, left = ((side - height) // 2 for side in scaled.shape[:2])
-    return scaled[top : top + height, left : left + width]
+def _read(path: pathlib.Path) -> np.ndarray:
+    images.inspect_image(path)  # Its refusals say what to do.
+    return images.read_pixels(path, channels=3)
 
 
 def _write(output: pathlib.Path, description: dict, contents: Mapping[str, bytes]) -> None:
     """Writes the folder beside its place, then renames it."""
     files.make_output_folder(output.parent)
-    unfinished = output.parent / f".{output.name}.{os.getpid()}"
     # A blurred picture makes a smaller file. Decoders stop at the end of the image, so that
     # zeros behind it change nothing but the size.
     num_bytes = max(map(len, contents.values()))
-    try:
+    with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
         shutil.copytree(SITE, unfinished)
         (unfinished / PICTURES_FOLDER).mkdir()
         for name, png in contents.items():
@@ -296,6 +205,3 @@ def _write(output: pathlib.Path, description: dict, contents: Mapping[str, bytes
         text = f"'use strict';\nconst DESCRIPTION = {json.dumps(description, indent=1)};\n"
         (unfinished / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
         unfinished.rename(output)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise

@@ -26,7 +26,6 @@ from pix2pix_tf.evaluation.perceptual_study import answers
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 10_000
 BOOTSTRAP, EXACT = "bootstrap of participants", "Clopper-Pearson"
-_RESAMPLES_AT_ONCE = 500  # Bounds the memory, however many people took part.
 # With fewer participants than these, a bootstrap's interval is clearly too narrow: in
 # simulations one of 95 % holds the true rate in 91 to 94 % of studies with 20, in 87 to 92 %
 # with 10, in 82 to 85 % with 5.
@@ -61,7 +60,7 @@ def summarize(sessions: dict[pathlib.Path, answers.Session], *, seed: int = 0) -
 
     Args:
         sessions: By the file that each comes from.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         What `--json` holds; rates are shares of 1, times milliseconds.
@@ -69,29 +68,24 @@ def summarize(sessions: dict[pathlib.Path, answers.Session], *, seed: int = 0) -
     Raises:
         InputError: If files disagree about one session, or there is no complete one.
     """
-    unique, duplicates, incomplete = {}, [], []
+    first_of, groups, duplicates, incomplete = {}, {}, [], []
     for path, session in sessions.items():
-        first = unique.get(session.identity)
-        if first is None:
-            unique[session.identity] = path
-        elif sessions[first].written == session.written:
-            duplicates.append(dict(file=str(path), same_as=str(first)))
-        else:
+        first = first_of.setdefault(session.identity, path)
+        if sessions[first].written != session.written:
             raise InputError(
                 f"'{first}' and '{path}' are of the same session, and say different things. Find "
                 "out which is right, and leave the other out."
             )
-    groups = {}
-    for path in unique.values():
-        session = sessions[path]
-        if session.is_complete:
+        if first != path:
+            duplicates.append(dict(file=str(path), same_as=str(first)))
+        elif session.is_complete:
             groups.setdefault((session.algorithm, session.study), []).append(session)
         else:
-            done, planned = len(session.main_trials), session.num_trials
-            incomplete.append(dict(file=str(path), num_trials=done, planned=planned))
+            done = len(session.trials)
+            incomplete.append(dict(file=str(path), num_trials=done, planned=session.num_trials))
     if not groups:
         raise InputError(
-            f"None of the {len(sessions)} files holds a session that was done to the end, so "
+            f"None of the {len(sessions)} files is of a session that was done to the end, so "
             "there is nothing to count. Add some."
         )
     return dict(
@@ -100,30 +94,24 @@ def summarize(sessions: dict[pathlib.Path, answers.Session], *, seed: int = 0) -
         seed=seed,
         num_files=len(sessions),
         algorithms=[
-            _summarize_group(algorithm, study, groups[algorithm, study], seed=seed)
-            for algorithm, study in sorted(groups)
+            dict(algorithm=algorithm, study=study, **_summarize_group(group, seed=seed))
+            for (algorithm, study), group in sorted(groups.items())
         ],
         counted_once=duplicates,
         left_out=incomplete,
     )
 
 
-def _summarize_group(
-    algorithm: str, study: str, sessions: Sequence[answers.Session], *, seed: int
-) -> dict:
-    trials = [trial for session in sessions for trial in session.main_trials]
-    num_fooled = [sum(trial.is_fooled for trial in one.main_trials) for one in sessions]
-    (low, high), method = find_interval(
-        num_fooled, [len(one.main_trials) for one in sessions], seed=seed
-    )
-    late = [
+def _summarize_group(sessions: Sequence[answers.Session], *, seed: int) -> dict:
+    trials = [trial for session in sessions for trial in session.trials]
+    num_fooled = [sum(trial.is_fooled for trial in one.trials) for one in sessions]
+    (low, high), method = find_interval(num_fooled, [len(x.trials) for x in sessions], seed=seed)
+    off_time = [
         any(abs(time - session.exposure_ms) > _EXPOSURE_TOLERANCE for time in trial.shown_ms)
         for session in sessions
-        for trial in session.main_trials
+        for trial in session.trials
     ]
     return dict(
-        algorithm=algorithm,
-        study=study,
         num_participants=len(sessions),
         num_trials=len(trials),
         num_fooled=sum(num_fooled),
@@ -131,7 +119,7 @@ def _summarize_group(
         interval=[low, high],
         interval_method=method,
         median_reaction_ms=float(np.median([trial.reaction_ms for trial in trials])),
-        num_trials_off_time=sum(late),
+        num_trials_off_time=sum(off_time),
         num_trials_shown_again=sum(trial.interruptions > 0 for trial in trials),
     )
 
@@ -144,7 +132,7 @@ def find_interval(
     Args:
         num_fooled: Trials that fooled each participant.
         num_trials: Trials of each participant, at least 1.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         (low, high), in [0, 1], and BOOTSTRAP; or EXACT where all participants were fooled
@@ -174,22 +162,19 @@ def bootstrap_interval(
     Args:
         num_fooled: Trials that fooled each participant.
         num_trials: Trials of each participant, at least 1.
-        seed: Of the draws.
+        seed: Seed of the draws.
         num_resamples: More make the ends of the interval steadier.
         confidence: Share of the resamples that lie within.
 
     Returns:
         (low, high), in [0, 1].
     """
-    random = np.random.default_rng(seed)
     num_fooled, num_trials = np.asarray(num_fooled), np.asarray(num_trials)
-    rates = []
-    for start in range(0, num_resamples, _RESAMPLES_AT_ONCE):
-        count = min(_RESAMPLES_AT_ONCE, num_resamples - start)
-        drawn = random.integers(len(num_trials), size=[count, len(num_trials)])
-        rates.append(num_fooled[drawn].sum(axis=1) / num_trials[drawn].sum(axis=1))
+    shape = [num_resamples, len(num_trials)]
+    drawn = np.random.default_rng(seed).integers(len(num_trials), size=shape)
+    rates = num_fooled[drawn].sum(axis=1) / num_trials[drawn].sum(axis=1)
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(np.concatenate(rates), [tail, 1.0 - tail])
+    low, high = np.quantile(rates, [tail, 1.0 - tail])
     return float(low), float(high)
 
 
@@ -217,20 +202,13 @@ def _exact_low_end(num_fooled: int, num_trials: int, tail: float) -> float:
     if num_fooled == 0:
         return 0.0
     counts = np.arange(num_fooled, num_trials + 1)
-    log_ways = np.array(
-        [
-            math.lgamma(num_trials + 1) - math.lgamma(k + 1) - math.lgamma(num_trials - k + 1)
-            for k in counts.tolist()
-        ]
-    )
+    log_factorial = np.array([math.lgamma(k + 1) for k in range(num_trials + 1)])
+    log_ways = log_factorial[-1] - log_factorial[counts] - log_factorial[num_trials - counts]
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         rate = (low + high) / 2.0
         logs = log_ways + counts * math.log(rate) + (num_trials - counts) * math.log1p(-rate)
-        if np.exp(logs).sum() < tail:
-            low = rate
-        else:
-            high = rate
+        low, high = (rate, high) if np.exp(logs).sum() < tail else (low, rate)
     return low
 
 
@@ -238,30 +216,21 @@ def _report(result: dict) -> str:
     """Returns the table, and what has to be said about it."""
     rows = [("algorithm", "study", "participants", "trials", "fooled", "95 % interval")]
     for one in result["algorithms"]:
-        low, high = (f"{100 * end:.1f}" for end in one["interval"])
-        rows.append(
-            (
-                one["algorithm"],
-                one["study"],
-                str(one["num_participants"]),
-                str(one["num_trials"]),
-                f"{100 * one['rate']:.1f} %",
-                f"{low} to {high} %",
-            )
-        )
+        low, high = (100 * end for end in one["interval"])
+        numbers = (str(one["num_participants"]), str(one["num_trials"]))
+        rate = (f"{100 * one['rate']:.1f} %", f"{low:.1f} to {high:.1f} %")
+        rows.append((one["algorithm"], one["study"], *numbers, *rate))
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = []
     for row in rows:
-        left = [cell.ljust(width) for cell, width in zip(row[:2], widths)]
-        right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:])]
-        lines.append("  ".join(left + right))
+        cells = [f"{cell:{'<' if n < 2 else '>'}{widths[n]}}" for n, cell in enumerate(row)]
+        lines.append("  ".join(cells))
     lines.append(
         "50 % would be as good as real. Practice is left out; the interval draws participants "
-        f"({result['num_resamples']:,} resamples, seed {result['seed']})"
-        + (", but for what is said below." if any(map(_is_exact, result["algorithms"])) else ".")
+        f"({result['num_resamples']:,} resamples, seed {result['seed']}), unless it says otherwise."
     )
     for one in result["algorithms"]:
-        lines += _remarks(one)
+        lines += [f"{one['algorithm']}: {remark}" for remark in _remarks(one)]
     for one in result["counted_once"]:
         lines.append(f"Counted once: '{one['file']}' is the session of '{one['same_as']}' again.")
     for one in result["left_out"]:
@@ -272,20 +241,18 @@ def _report(result: dict) -> str:
     return "\n".join(lines)
 
 
-def _is_exact(one: dict) -> bool:
-    return one["interval_method"] == EXACT
-
-
 def _remarks(one: dict) -> list[str]:
     """Returns what has to be said about the numbers of an algorithm, a line each."""
     remarks = []
     num_participants, num_trials = one["num_participants"], one["num_trials"]
-    exact = f"the interval is Clopper and Pearson's exact one, of {num_trials} trials"
-    if num_participants == 1:
-        remarks.append(f"one participant; {exact}, and says nothing of other people.")
-    elif _is_exact(one):
+    if one["interval_method"] == EXACT:
+        who = (
+            "one participant, whose interval says nothing of other people"
+            if num_participants == 1
+            else f"all {num_participants} participants were fooled equally often"
+        )
         remarks.append(
-            f"all {num_participants} participants were fooled equally often; {exact} taken as "
+            f"{who}; it is Clopper and Pearson's exact one, of {num_trials} trials taken as "
             "independent."
         )
     elif num_participants < _ENOUGH_PARTICIPANTS:
@@ -293,17 +260,13 @@ def _remarks(one: dict) -> list[str]:
             f"{num_participants} participants; with fewer than {_ENOUGH_PARTICIPANTS} the "
             "interval is too narrow."
         )
-    if one["num_trials_off_time"]:
-        remarks.append(
-            f"in {one['num_trials_off_time']} of {num_trials} trials a picture was shown more than "
-            f"{_EXPOSURE_TOLERANCE} ms too long or too short. They are counted."
-        )
-    if one["num_trials_shown_again"]:
-        remarks.append(
-            f"in {one['num_trials_shown_again']} of {num_trials} trials the pair was shown again, "
-            "after an interruption. They are counted."
-        )
-    return [f"{one['algorithm']}: {remark}" for remark in remarks]
+    for key, what in (
+        ("num_trials_off_time", f"a picture was shown {_EXPOSURE_TOLERANCE} ms too long or short"),
+        ("num_trials_shown_again", "the pair was shown again, after an interruption"),
+    ):
+        if one[key]:
+            remarks.append(f"in {one[key]} of {num_trials} trials {what}. They are counted.")
+    return remarks
 
 
 if __name__ == "__main__":

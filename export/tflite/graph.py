@@ -1,11 +1,9 @@
-"""What a .tflite file computes: its operators, and those of them that do nothing.
+"""What in a .tflite file has no effect, taken out.
 
 TensorFlow's schema of the format is read and written here, and nowhere else.
 """
 
 from __future__ import annotations
-
-import collections
 
 import flatbuffers
 import numpy as np
@@ -13,9 +11,6 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 _FILE_IDENTIFIER = b"TFL3"
 _BUFFER_ALIGNMENT = 16  # What the schema's force_align asks for.
-_OPERATOR_NAMES = {
-    code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")
-}
 
 
 class _AlignedBuilder(flatbuffers.Builder):
@@ -27,29 +22,6 @@ class _AlignedBuilder(flatbuffers.Builder):
         return super().CreateNumpyVector(x)
 
 
-def count_operators(contents: bytes) -> dict[str, collections.Counter]:
-    """Returns how often each operator occurs, by signature and by the operator's name.
-
-    Args:
-        contents: Of a .tflite file.
-    """
-    model = _unpack(contents)
-    return {
-        signature.signatureKey.decode(): collections.Counter(
-            _name(model, operator)
-            for operator in model.subgraphs[signature.subgraphIndex].operators
-        )
-        for signature in model.signatureDefs
-    }
-
-
-def custom_operators(contents: bytes) -> list[str]:
-    """Returns the names of the operators that LiteRT alone cannot run, such as Flex ones."""
-    custom = schema.BuiltinOperator.CUSTOM
-    codes = _unpack(contents).operatorCodes
-    return sorted(code.customCode.decode() for code in codes if _builtin_code(code) == custom)
-
-
 def simplify(contents: bytes) -> bytes:
     """Returns the same model without what has no effect.
 
@@ -58,7 +30,7 @@ def simplify(contents: bytes) -> bytes:
       not take the former, so each would split the graph.
     - Second copies of weights: the quantiser writes one for each signature.
     """
-    model = _unpack(contents)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(contents, 0))
     for index in range(len(model.subgraphs)):
         _remove_copies(model, index)
     _share_buffers(model)
@@ -67,55 +39,43 @@ def simplify(contents: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-def _unpack(contents: bytes) -> schema.ModelT:
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(contents, 0))
-
-
-def _builtin_code(code: schema.OperatorCodeT) -> int:
-    # Up to 127 the number is in the older field, and in old files only there.
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
-
-
-def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:
-    code = model.operatorCodes[operator.opcodeIndex]
-    name = _OPERATOR_NAMES[_builtin_code(code)]
-    return code.customCode.decode() if name == "CUSTOM" else name
-
-
 def _remove_copies(model: schema.ModelT, subgraph_index: int) -> None:
     """Takes out the operators whose output is their first input."""
     subgraph = model.subgraphs[subgraph_index]
     same = {}  # A tensor's index to that of an earlier one which holds the same.
     kept = []
+
+    def replaced(indices: np.ndarray) -> np.ndarray:
+        return np.array([same.get(index, index) for index in indices], np.int32)
+
     for operator in subgraph.operators:
-        operator.inputs = _replace(operator.inputs, same)
+        operator.inputs = replaced(operator.inputs)
         if _copies(model, subgraph, operator):
             same[operator.outputs[0]] = operator.inputs[0]
         else:
             kept.append(operator)
     subgraph.operators = kept
-    subgraph.outputs = _replace(subgraph.outputs, same)
+    subgraph.outputs = replaced(subgraph.outputs)
     for signature in model.signatureDefs:
         if signature.subgraphIndex == subgraph_index:
             for output in signature.outputs:
                 output.tensorIndex = same.get(output.tensorIndex, output.tensorIndex)
 
 
-def _replace(indices: np.ndarray, same: dict[int, int]) -> np.ndarray:
-    return np.array([same.get(index, index) for index in indices], np.int32)
-
-
 def _copies(model: schema.ModelT, subgraph: schema.SubGraphT, operator: schema.OperatorT) -> bool:
     """Returns whether an operator is known to output its first input, for every input."""
-    name, options = _name(model, operator), operator.builtinOptions
-    if name not in ("GATHER", "STRIDED_SLICE"):
+    # Both are old enough to have their number in the older field too.
+    code = model.operatorCodes[operator.opcodeIndex].deprecatedBuiltinCode
+    if code not in (schema.BuiltinOperator.GATHER, schema.BuiltinOperator.STRIDED_SLICE):
         return False
     source, result = (subgraph.tensors[i] for i in (operator.inputs[0], operator.outputs[0]))
-    if not _is_static(source) or list(source.shape) != list(result.shape):
+    # Unknown sizes are 1 in the shape and -1 in its signature, which static ones lack.
+    if source.shapeSignature is not None and -1 in source.shapeSignature:
         return False
-    if _quantization(source) != _quantization(result):
+    if _describe(source) != _describe(result):
         return False
-    if name == "GATHER":
+    options = operator.builtinOptions
+    if code == schema.BuiltinOperator.GATHER:
         rows = _constant(model, subgraph, operator.inputs[1])
         return rows is not None and np.array_equal(rows, np.arange(source.shape[options.axis]))
     strides = _constant(model, subgraph, operator.inputs[3])
@@ -124,22 +84,15 @@ def _copies(model: schema.ModelT, subgraph: schema.SubGraphT, operator: schema.O
     return strides is not None and np.all(strides == 1) and not moves_axes
 
 
-def _is_static(tensor: schema.TensorT) -> bool:
-    # Unknown sizes are 1 in the shape and -1 in its signature, which static ones lack.
-    return tensor.shape is not None and (
-        tensor.shapeSignature is None or -1 not in tensor.shapeSignature
-    )
-
-
-def _quantization(tensor: schema.TensorT) -> tuple:
-    """Returns the type, and what the numbers mean."""
+def _describe(tensor: schema.TensorT) -> tuple:
+    """Returns the shape, the type, and what the numbers mean."""
     about = tensor.quantization or schema.QuantizationParametersT()
-    of_all = (() if values is None else tuple(values) for values in (about.scale, about.zeroPoint))
-    return (tensor.type, *of_all)
+    arrays = (tensor.shape, about.scale, about.zeroPoint)
+    return (tensor.type, *(() if values is None else tuple(values) for values in arrays))
 
 
 def _constant(model: schema.ModelT, subgraph: schema.SubGraphT, index: int) -> np.ndarray | None:
-    """Returns the numbers of a constant int32 tensor; None if it is none."""
+    """Returns the numbers of a constant int32 tensor; None if it is not one."""
     tensor = subgraph.tensors[index]
     data = model.buffers[tensor.buffer].data
     if data is None or tensor.type != schema.TensorType.INT32:

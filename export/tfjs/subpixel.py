@@ -63,44 +63,23 @@ def _phases(
         kernel: `[4, 4, input channels, output channels]`.
         constants: By node name.
     """
-    nodes = []
-
-    def add(op: str, name: str, inputs: list[str], **types: int) -> tf.compat.v1.NodeDef:
-        new = tf.compat.v1.NodeDef(name=name, op=op, input=inputs)
-        for key, value in types.items():
-            new.attr[key].type = value
-        nodes.append(new)
-        return new
-
-    float32 = tf.float32.as_datatype_enum
-    names = []
-    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):  # The order of DepthToSpace.
-        name = f"{node.name}/phase_{row}{column}"
-        taps = kernel[np.ix_(_TAPS[row], _TAPS[column])]
-        constants[f"{name}/kernel"] = np.ascontiguousarray(taps)
-        add("Const", f"{name}/kernel", [], dtype=float32)
-        convolution = add("Conv2D", name, [node.input[2], f"{name}/kernel"], T=float32)
-        convolution.attr["strides"].list.i.extend([1, 1, 1, 1])
-        convolution.attr["dilations"].list.i.extend([1, 1, 1, 1])
-        convolution.attr["data_format"].s = b"NHWC"
-        convolution.attr["padding"].s = b"EXPLICIT"
-        convolution.attr["explicit_paddings"].list.i.extend(
-            [0, 0, *_PADDING[row], *_PADDING[column], 0, 0]
-        )
-        names.append(name)
-    constants[f"{node.name}/axis"] = np.array(3, np.int32)
-    add("Const", f"{node.name}/axis", [], dtype=tf.int32.as_datatype_enum)
-    joined = add(
-        "ConcatV2",
-        f"{node.name}/phases",
-        [*names, f"{node.name}/axis"],
-        T=float32,
-        Tidx=tf.int32.as_datatype_enum,
-    )
-    joined.attr["N"].i = len(names)
-    interleaved = add("DepthToSpace", node.name, [joined.name], T=float32)
-    interleaved.attr["block_size"].i = 2
-    interleaved.attr["data_format"].s = b"NHWC"
+    with tf.Graph().as_default() as graph:
+        shape = [None, None, None, kernel.shape[2]]
+        image = tf.compat.v1.placeholder(tf.float32, shape, name="image")
+        parts = []
+        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):  # The order of depth_to_space.
+            taps = np.ascontiguousarray(kernel[np.ix_(_TAPS[row], _TAPS[column])])
+            padding = [(0, 0), _PADDING[row], _PADDING[column], (0, 0)]
+            parts.append(tf.nn.conv2d(image, taps, 1, padding))
+        tf.nn.depth_to_space(tf.concat(parts, axis=-1), 2, name="output")
+    outside = {"image": node.input[2], "output": node.name}
+    nodes = [new for new in graph.as_graph_def().node if new.op != "Placeholder"]
+    for new in nodes:
+        new.name = outside.get(new.name, f"{node.name}/{new.name}")
+        new.input[:] = [outside.get(source, f"{node.name}/{source}") for source in new.input]
+        if new.op == "Const":
+            constants[new.name] = tf.make_ndarray(new.attr["value"].tensor)
+            del new.attr["value"]
     return nodes
 
 

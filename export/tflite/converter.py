@@ -1,26 +1,24 @@
-"""Converts a SavedModel to a .tflite file, in a process of its own.
+"""From a SavedModel to a .tflite file; `conversion` runs this in a process of its own.
 
-    python -m export.tflite_conversion JOB.json
-
-TensorFlow's converter ends the whole process where it meets what it does not
-expect, so `export.tflite` runs it here. The job has the fields of `Job`.
+TensorFlow's converter ends the whole process where it meets what it does not expect.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-import os
 import pathlib
-import sys
+import pickle
 import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 
-QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+from export import image_size
+from export.image_size import ImageSize
+
 SIGNATURES = ("serving_default", "with_noise")
+COMPARED_IMAGES = 3  # With the SavedModel, before a file is given out.
 # Of int8 files, what stays float32: the statistics and the arithmetic of normalisation,
 # whose numbers span too much for 256 steps (docs/tflite.md has the errors), and the
 # comparison of z with the dropout rate, which would drop other units than elsewhere.
@@ -44,28 +42,20 @@ class Job:
     Attributes:
         saved_model: A version folder.
         output: The file to write.
-        quantize: One of `QUANTIZATIONS`.
-        image_shape: `[batch, height, width, channels]`, None for any size.
-        noise_shape: `[batch, units]`, likewise.
-        images: A .npy file, float32 `[count, height, width, channels]` in [-1, 1]. int8 is
-            calibrated with all of them; the differences are measured on the first `compared`.
-        noise_size: Numbers that z has for one of these.
-        compared: On how many images the differences are measured.
-        seed: Of the noise that goes with them.
+        quantize: One of `conversion.QUANTIZATIONS`.
+        size: Size of the images that the file is made for.
+        images: float32 `[count, height, width, channels]` in [-1, 1]. int8 is calibrated with
+            all of them; the differences are measured on the first `COMPARED_IMAGES`.
     """
 
-    saved_model: str
-    output: str
+    saved_model: pathlib.Path
+    output: pathlib.Path
     quantize: str
-    image_shape: list[int | None]
-    noise_shape: list[int | None]
-    images: str
-    noise_size: int
-    compared: int
-    seed: int = 0
+    size: ImageSize
+    images: np.ndarray
 
 
-def convert(job: Job) -> dict[str, float]:
+def run(job: Job) -> dict[str, float]:
     """Writes the file of a job.
 
     Returns:
@@ -74,26 +64,20 @@ def convert(job: Job) -> dict[str, float]:
 
     Raises:
         InputError: If the SavedModel cannot be loaded.
-        RuntimeError: If the file needs operators that LiteRT does not have.
     """
-    from export import tflite_graph
+    from export.tflite import graph
     from pix2pix_tf.inference import exported
 
     # First of all, since a conversion that ends with a damaged model may take many minutes.
     model = exported.load(job.saved_model)
-    with tempfile.TemporaryDirectory(dir=pathlib.Path(job.output).parent) as folder:
-        _save_with_shapes(job, folder)
-        contents = _convert(folder, job)
-    custom = tflite_graph.custom_operators(contents)
-    if custom:
-        raise RuntimeError(
-            f"The graph has operators that LiteRT does not have: {', '.join(custom)}."
-        )
-    pathlib.Path(job.output).write_bytes(tflite_graph.simplify(contents))
+    with tempfile.TemporaryDirectory(dir=job.output.parent) as folder:
+        _save_with_shapes(job, model.card, folder)
+        contents = _convert(folder, job, model.card)
+    job.output.write_bytes(graph.simplify(contents))
     return _compare(model, job)
 
 
-def _save_with_shapes(job: Job, folder: str) -> None:
+def _save_with_shapes(job: Job, card: dict, folder: str) -> None:
     """Saves the model again, with signatures traced for the shapes of the job.
 
     With sizes that are known, the converter computes the padding and the cropping
@@ -103,15 +87,12 @@ def _save_with_shapes(job: Job, folder: str) -> None:
 
     from pix2pix_tf.inference import exported
 
-    model = exported.portable_model(pathlib.Path(job.saved_model))
-    signatures = model.tensor_signatures(
-        image=tf.TensorSpec(job.image_shape, tf.float32, name="image"),
-        z=tf.TensorSpec(job.noise_shape, tf.float32, name="z"),
-    )
+    model = exported.portable_model(job.saved_model)
+    signatures = model.tensor_signatures(**image_size.input_specs(card, job.size))
     tf.saved_model.save(model, folder, signatures=signatures)
 
 
-def _convert(folder: str, job: Job) -> bytes:
+def _convert(folder: str, job: Job, card: dict) -> bytes:
     """Returns the contents of a .tflite file."""
     import tensorflow as tf
 
@@ -124,7 +105,7 @@ def _convert(folder: str, job: Job) -> bytes:
         return converter.convert()
 
     def examples():
-        for image, z in _examples(job):
+        for image, z in _examples(job, card):
             yield "serving_default", dict(image=image)
             yield "with_noise", dict(image=image, z=z)
 
@@ -139,37 +120,32 @@ def _convert(folder: str, job: Job) -> bytes:
     return debugger.get_nondebug_quantized_model()
 
 
-def _examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _examples(job: Job, card: dict) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields images with noise, batches of one."""
-    random = np.random.default_rng(job.seed)
-    for image in np.load(job.images, mmap_mode="r"):
-        z = random.random((1, job.noise_size), dtype=np.float32)
-        yield np.array(image)[np.newaxis], z
+    random = np.random.default_rng(0)
+    noise_size = image_size.block_of(card).noise_size_of(*job.images.shape[1:3])
+    for image in job.images:
+        yield image[np.newaxis], random.random((1, noise_size), dtype=np.float32)
 
 
 def _compare(model, job: Job) -> dict[str, float]:
-    from export import litert
+    from export.tflite import litert
 
     file = litert.LiteRtModel(job.output)
     differences = []
-    for image, z in itertools.islice(_examples(job), job.compared):
+    for image, z in itertools.islice(_examples(job, model.card), COMPARED_IMAGES):
         output = file.run("with_noise", image=image, z=z)["output"]
         differences.append(np.abs(output - model.translate_with_noise(image, z)))
     return dict(mean=float(np.mean(differences)), max=float(np.max(differences)))
 
 
 def main(path: str) -> None:
-    """Converts the job of a file, and writes beside it the differences, or why it cannot be."""
+    """Converts the pickled job of a file, and writes in its place the differences, or why not."""
     from pix2pix_tf.errors import InputError
 
-    job = Job(**json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
+    place = pathlib.Path(path)
     try:
-        result = convert(job)
+        result = run(pickle.loads(place.read_bytes()))
     except InputError as error:
-        result = dict(refused=str(error))
-    pathlib.Path(path).with_suffix(".result.json").write_text(json.dumps(result))
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    main(sys.argv[1])
+        result = error
+    place.write_bytes(pickle.dumps(result))

@@ -13,15 +13,11 @@ those of object stores as well.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import itertools
 import json
-import os
-import pathlib
 import posixpath
 import re
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -35,56 +31,16 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-from pix2pix_tf.config import TrainConfig
+from export.beam.job import PER_FILE, Job, local_copy, read_bytes
 from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.inference import exported, translator
 
 DEAD_LETTERS = "failed.jsonl"
 NAMESPACE = "pix2pix_tf"
 TRANSLATED, SKIPPED, FAILED = "translated", "skipped", "failed"
-PER_FILE, SAME = "per_file", "same"
-_WILDCARDS = "[*?"
 # No PNG or JPEG is larger than its pixels at 16 bits with alpha, but for what it says about itself.
 _BYTES_PER_PIXEL = 8
 _BYTES_BESIDE_PIXELS = 2**24
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is translated, and how; it travels to the workers.
-
-    Attributes:
-        model: An exported version: a local folder that every worker sees, or a
-            folder of a file system that Beam knows.
-        model_digest: Tells its weights from those of other models.
-        config: How the model was trained.
-        pattern: Beam's glob of the inputs, see `absolute`.
-        output: Folder of the results, see `absolute`.
-        noise: `PER_FILE`: z follows from `seed` and the name, so that the pictures are
-            independent draws. `SAME`: all of one size share it, as `pix2pix_tf.translate` does.
-        seed: Of the noise.
-        max_pixels: Most pixels of an input, its sides padded to multiples of crop_size.
-        crops_per_batch: Most crops of crop_size, over all images that the network takes at
-            once; a larger image goes alone.
-        is_batch_independent: Whether the model takes statistics per image. Otherwise
-            every image goes alone, since neighbours would change it.
-    """
-
-    model: str
-    model_digest: str
-    config: TrainConfig
-    pattern: str
-    output: str
-    noise: str
-    seed: int
-    max_pixels: int
-    crops_per_batch: int
-    is_batch_independent: bool
-
-    @property
-    def folder(self) -> str:
-        """What all inputs share; names are relative to it."""
-        return fixed_folder(self.pattern)
 
 
 class Picture(NamedTuple):
@@ -106,30 +62,6 @@ class Translation(NamedTuple):
 
 class UnreadableError(Exception):
     """Why a file goes to the dead letters."""
-
-
-def absolute(path: str) -> str:
-    """Returns a path or glob as workers elsewhere can use it: local ones from the root."""
-    if FileSystems.get_scheme(path) is None:
-        return os.path.abspath(path)
-    return path.rstrip("/")
-
-
-def fixed_folder(pattern: str) -> str:
-    """Returns the folders of a glob before its first wildcard, with the slash."""
-    fixed = re.match(f"[^{re.escape(_WILDCARDS)}]*", pattern).group()
-    return fixed[: fixed.rindex("/") + 1]
-
-
-def has_wildcard(pattern: str) -> bool:
-    """Returns whether a glob can match more than one file."""
-    return any(character in pattern for character in _WILDCARDS)
-
-
-def result_name(name: str) -> str:
-    """Returns the name of the translation of `name`, by the rule of `pix2pix_tf.translate`."""
-    is_kept = posixpath.splitext(name)[1].lower() in (".png", ".jpg", ".jpeg")
-    return name if is_kept else f"{name}.png"
 
 
 def run(job: Job, *, runner, options) -> dict[str, int]:
@@ -185,11 +117,13 @@ def build(pipeline: beam.Pipeline, job: Job, *, unfinished: str) -> None:
 def name_file(file: FileMetadata, job: Job) -> Iterator[tuple[str, tuple[str, int]]]:
     """Yields the name of a file's result, its path, and its size in bytes.
 
-    What an earlier run wrote, in an output below the inputs, is no input.
+    The name follows the rule of `pix2pix_tf.translate`. What an earlier run wrote, in an output
+    below the inputs, is not an input.
     """
     if not file.path.startswith(f"{job.output}/"):
-        name = result_name(file.path[len(job.folder) :])
-        yield name, (file.path, file.size_in_bytes)
+        name = file.path[len(job.folder) :]
+        is_kept = posixpath.splitext(name)[1].lower() in (".png", ".jpg", ".jpeg")
+        yield name if is_kept else f"{name}.png", (file.path, file.size_in_bytes)
 
 
 class _Read(beam.DoFn):
@@ -202,6 +136,7 @@ class _Read(beam.DoFn):
 
     def setup(self):
         config, max_pixels = self._job.config, self._job.max_pixels
+        multiple = self._job.block.multiple
 
         @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
         def decode(contents):
@@ -209,11 +144,11 @@ class _Read(beam.DoFn):
                 contents,
                 tf.constant(0),
                 channels=config.input_file_channels,
-                multiple=config.crop_size,
+                multiple=multiple,
                 max_pixels=max_pixels,
             )
             source = lab.source_of(images.normalize_image(pixels), config.color_space)
-            return augment.pad_to_multiple(source, config.crop_size), tf.shape(pixels)
+            return augment.pad_to_multiple(source, multiple), tf.shape(pixels)
 
         self._decode = decode
 
@@ -243,9 +178,7 @@ class _Read(beam.DoFn):
         if num_bytes > limit:
             raise UnreadableError(f"has {num_bytes} bytes; the limit is {limit}")
         try:
-            # Else a name that ends in .gz would be unpacked, to any size.
-            with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-                contents = file.read()
+            contents = read_bytes(path)
         except OSError as error:
             raise UnreadableError(f"cannot be read: {error}") from error
         try:
@@ -254,7 +187,7 @@ class _Read(beam.DoFn):
             raise UnreadableError(_reason(error)) from error
         seed = self._job.seed
         entropy = [seed, _number(name) if self._job.noise == PER_FILE else 0]
-        z = translator.draw_noise(self._job.config, int(height), int(width), entropy=entropy)
+        z = translator.draw_noise(self._job.block, int(height), int(width), entropy=entropy)
         return Picture(name, image, z, int(height), int(width))
 
 
@@ -290,7 +223,8 @@ class SavedModelHandler(ModelHandler[Picture, Translation, exported.ExportedMode
     def _num_crops(self, picture: Picture) -> int:
         height, width, _ = picture.image.shape
         # No more than a batch takes: Beam would put an empty batch before a larger one.
-        return min(height * width // self._job.config.crop_size**2, self._job.crops_per_batch)
+        crops = -(-height * width // self._job.config.crop_size**2)
+        return min(crops, self._job.crops_per_batch)
 
     def load_model(self) -> exported.ExportedModel:
         """Returns the model; a worker does it once."""
@@ -352,36 +286,3 @@ class _Write(beam.DoFn):
                 raise
             FileSystems.delete([temporary])
         self._translated.inc()
-
-
-@contextlib.contextmanager
-def local_copy(folder: str) -> Iterator[pathlib.Path]:
-    """Yields a folder of a local path as it is, of another file system as a passing copy."""
-    if FileSystems.get_scheme(folder) is None:
-        yield pathlib.Path(folder)
-        return
-    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as copy:
-        (found,) = FileSystems.match([f"{folder}/**"])
-        for file in found.metadata_list:
-            target = pathlib.Path(copy) / file.path[len(folder) + 1 :]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with FileSystems.open(
-                file.path, compression_type=CompressionTypes.UNCOMPRESSED
-            ) as source:
-                target.write_bytes(source.read())
-        yield pathlib.Path(copy)
-
-
-def newest_version(model: str) -> str:
-    """Returns the newest version of a model folder, or the folder itself if it is one.
-
-    Found once, before the work begins: a version that comes meanwhile would
-    otherwise translate a part of the pictures.
-
-    Raises:
-        BeamIOError: If the folder cannot be listed.
-    """
-    (found,) = FileSystems.match([f"{model}/*/saved_model.pb"])
-    folders = [posixpath.dirname(file.path) for file in found.metadata_list]
-    versions = [folder for folder in folders if posixpath.basename(folder).isdecimal()]
-    return max(versions, key=lambda folder: int(posixpath.basename(folder)), default=model)

@@ -7,7 +7,7 @@ Writes `serving_default/model.json` (an image in, noise drawn inside) and
 files in `weights/`. TF.js 4.22 loads each with `tf.loadGraphModel`. The model card
 is each model.json's `userDefinedMetadata`.
 
-The signature `encoded` is left out: TF.js has no operation that decodes an image,
+The signature `encoded` is left out: TF.js does not have an operation that decodes an image,
 and a browser decodes images by itself.
 """
 
@@ -17,7 +17,8 @@ import pathlib
 
 from absl import flags
 
-from export import image_size, tfjs_weights
+from export import image_size
+from export.tfjs import conversion, weights
 from pix2pix_tf import commands
 
 
@@ -27,22 +28,14 @@ def define_flags() -> None:
         "saved_model", None, "Folder of exported versions, or one version.", required=True
     )
     flags.DEFINE_string("output", None, "Folder to write; not there yet.", required=True)
-    flags.DEFINE_enum(
-        "quantize",
-        "none",
-        tfjs_weights.QUANTIZATIONS,
-        "How kernels are stored: as they are, or in a half or a quarter of the bytes. TF.js "
-        "computes in float32 in all cases.",
-    )
+    flags.DEFINE_enum("quantize", "none", weights.QUANTIZATIONS, weights.FLAG_HELP)
     flags.DEFINE_string("size", "", image_size.FLAG_HELP)
 
 
 def main(unused_arguments: list[str]) -> None:
     """Converts what the flags name."""
-    from export import tfjs_model
-
     options = flags.FLAGS
-    written = tfjs_model.convert(
+    written = conversion.convert(
         pathlib.Path(options.saved_model),
         pathlib.Path(options.output),
         quantize=options.quantize,

@@ -14,9 +14,9 @@ class Limit:
     """Greatest absolute differences of outputs, in units of the range [-1, 1].
 
     Attributes:
-        mean: Over all pixels of all images.
-        max: Of a single value.
-        mean_shift: Of the mean over many draws of the noise, root mean square over the
+        mean: Mean over all pixels of all images.
+        max: Difference of a single value.
+        mean_shift: Difference of the mean over many draws of the noise, root mean square over the
             values, beyond what the sampling of the draws explains.
     """
 

@@ -6,15 +6,15 @@ joined, hold its weights one after the other, little-endian, row by row.
 
 from __future__ import annotations
 
-import collections
-import hashlib
-import os
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 
 QUANTIZATIONS = ("none", "float16", "uint8")
+FLAG_HELP = (
+    "How kernels are stored: as they are, or in a half or a quarter of the bytes. TF.js computes "
+    "in float32 in all cases."
+)
 SHARD_BYTES = 4 * 2**20  # What browsers cache, and what the official converter writes.
 
 
@@ -25,7 +25,7 @@ def encode(name: str, value: np.ndarray, quantize: str) -> tuple[dict, bytes]:
     biases and the integers of a shape are what an error would be multiplied by.
 
     Args:
-        name: Of the node.
+        name: Name of the node.
         value: float32, int32 or bool.
         quantize: One of `QUANTIZATIONS`. uint8 is affine with one scale for the
             weight, 0 being represented exactly.
@@ -46,49 +46,20 @@ def encode(name: str, value: np.ndarray, quantize: str) -> tuple[dict, bytes]:
     return entry, np.clip(steps, 0, 255).astype(np.uint8).tobytes()
 
 
-def split_shared(graphs: Sequence[dict[str, np.ndarray]]) -> list[tuple[list[str], list[str]]]:
-    """Returns, for each graph, the names of the weights that all have and of its own.
-
-    The shared ones are in the same order in each, so that one stream serves all.
+def write(values: dict[str, np.ndarray], folder: pathlib.Path, quantize: str) -> dict:
+    """Writes weights as files `group1-shard1ofN.bin` of `SHARD_BYTES`; returns their group.
 
     Args:
-        graphs: Weights by name; equal weights may have other names in another graph.
+        values: By name of the node.
+        folder: Made here.
+        quantize: See `encode`.
     """
-    by_contents = []
-    for weights in graphs:
-        names = collections.defaultdict(collections.deque)
-        for name, value in weights.items():
-            names[_digest(value)].append(name)
-        by_contents.append(names)
-    shared: list[list[str]] = [[] for _ in graphs]
-    for value in graphs[0].values():
-        digest = _digest(value)
-        if all(names[digest] for names in by_contents):
-            for chosen, names in zip(shared, by_contents):
-                chosen.append(names[digest].popleft())
-    return [
-        (chosen, [name for name in weights if name not in set(chosen)])
-        for chosen, weights in zip(shared, graphs)
-    ]
-
-
-def _digest(value: np.ndarray) -> bytes:
-    header = f"{value.dtype} {value.shape}".encode()
-    return hashlib.sha256(header + np.ascontiguousarray(value).tobytes()).digest()
-
-
-def write_shards(stream: Sequence[bytes], folder: pathlib.Path) -> list[pathlib.Path]:
-    """Writes parts, joined, as files `group1-shard1ofN.bin` of `SHARD_BYTES`.
-
-    Returns:
-        The files in order.
-    """
-    contents = b"".join(stream)
+    encoded = [encode(name, value, quantize) for name, value in values.items()]
+    contents = b"".join(part for _, part in encoded)
     count = max(1, -(-len(contents) // SHARD_BYTES))
-    os.makedirs(folder, exist_ok=True)
-    paths = []
-    for number in range(count):
-        path = pathlib.Path(folder) / f"group1-shard{number + 1}of{count}.bin"
-        path.write_bytes(contents[number * SHARD_BYTES : (number + 1) * SHARD_BYTES])
-        paths.append(path)
-    return paths
+    names = [f"group1-shard{number + 1}of{count}.bin" for number in range(count)]
+    folder.mkdir(parents=True)
+    for number, name in enumerate(names):
+        start = number * SHARD_BYTES
+        (folder / name).write_bytes(contents[start : start + SHARD_BYTES])
+    return dict(paths=names, weights=[entry for entry, _ in encoded])

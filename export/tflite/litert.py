@@ -1,13 +1,21 @@
-"""Runs .tflite files, with LiteRT or with TensorFlow's own interpreter."""
+"""Runs .tflite files, with LiteRT or with TensorFlow's own interpreter, and reads their metadata.
+
+The metadata is JSON in a zip archive behind the model. That is how the format carries
+associated files: readers of the model do not look beyond its end, and readers of archives begin
+there. So any zip tool shows it (`unzip -p FILE metadata.json`), also on a phone.
+"""
 
 from __future__ import annotations
 
+import json
 import pathlib
 import sys
+import zipfile
 
 import numpy as np
 
-from export import image_size, tflite_metadata
+from export import image_size
+from export.errors import ModelError
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
 
 try:
@@ -17,9 +25,7 @@ except ImportError:  # No wheels for this system, or not installed; TensorFlow h
 
     Interpreter = tf.lite.Interpreter
 
-
-class LiteRtError(RuntimeError):
-    """The interpreter failed at what it was given."""
+METADATA_FILE = "metadata.json"
 
 
 def check_installed() -> None:
@@ -31,13 +37,29 @@ def check_installed() -> None:
     if not Interpreter.__module__.startswith("ai_edge_litert"):
         remedy = f"Run: {sys.executable} -m pip install 'ai-edge-litert>=2.3,<3'"
         if sys.version_info < (3, 10):
-            remedy = (
-                f"There is none for Python {sys.version_info[0]}.{sys.version_info[1]}: take 3.10 "
-                "or newer."
-            )
+            remedy = "It needs Python 3.10 or newer."
         raise MissingInputError(
             f"LiteRT is not installed, which runs .tflite files as a device does. {remedy}"
         )
+
+
+def read_metadata(path: str | pathlib.Path) -> dict:
+    """Returns the metadata of a model file.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        InputError: If it has no metadata.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(METADATA_FILE))
+    except FileNotFoundError:
+        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise InputError(
+            f"'{path}' does not have {METADATA_FILE} ({error}): it was not written by this "
+            "project, or is damaged. Convert the model again with python -m export.tflite."
+        ) from None
 
 
 class LiteRtModel:
@@ -47,33 +69,31 @@ class LiteRtModel:
         path: The .tflite file.
         num_threads: CPU threads; None leaves it to the runtime.
 
+    Attributes:
+        signatures: Names of the signatures, in alphabetical order.
+
     Raises:
         MissingInputError: If there is no such file.
-        InputError: If it is no model, or needs operators that LiteRT has not.
+        InputError: If it is not a model, or needs operators that LiteRT does not have.
     """
 
     def __init__(self, path: str | pathlib.Path, *, num_threads: int | None = None):
         self.path = pathlib.Path(path)
-        if not self.path.is_file():
-            raise MissingInputError(f"There is no file '{path}'. Check the name.")
+        try:
+            self._about = read_metadata(path)
+        except MissingInputError:
+            raise
+        except InputError:  # A file of somebody else's runs too.
+            self._about = {}
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
-            names = interpreter.get_signature_list()
-            self._runners = {name: interpreter.get_signature_runner(name) for name in names}
+            self.signatures = sorted(interpreter.get_signature_list())
+            self._runners = {x: interpreter.get_signature_runner(x) for x in self.signatures}
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"'{path}' cannot be loaded by LiteRT ({first_line(error)}). Convert the model "
                 "again with python -m export.tflite."
             ) from None
-        try:
-            self._about = tflite_metadata.read(self.path)
-        except InputError:  # A file of somebody else's runs too.
-            self._about = {}
-
-    @property
-    def signatures(self) -> list[str]:
-        """The names of the signatures, in alphabetical order."""
-        return sorted(self._runners)
 
     def input_shapes(self, signature: str) -> dict[str, list[int]]:
         """Returns the shape of each input of a signature; -1 is any size."""
@@ -89,8 +109,8 @@ class LiteRtModel:
 
         Raises:
             InputError: If an input is missing, unknown, or of another shape or type than
-                the file has, or z is not as long as the image takes.
-            LiteRtError: If the interpreter fails nevertheless.
+                the file takes, or z is not as long as the image needs.
+            ModelError: If the interpreter fails nevertheless.
         """
         runner = self._runner(signature)
         shapes = self.input_shapes(signature)
@@ -99,6 +119,12 @@ class LiteRtModel:
                 f"{signature} takes {', '.join(sorted(shapes))}, and was given "
                 f"{', '.join(sorted(inputs)) or 'nothing'}. Pass these by name."
             )
+        is_dynamic = self._about.get("size") == image_size.DYNAMIC
+        if is_dynamic and "z" in inputs and inputs["image"].ndim == 4:
+            # The network would take the front of a z that is too long.
+            batch, height, width, _ = inputs["image"].shape
+            block = image_size.block_of(self._about["model_card"])
+            shapes["z"] = [batch, block.noise_size_of(height, width)]
         for name, shape in shapes.items():
             value = inputs[name]
             # LiteRT itself would try to resize a graph that is made for one size.
@@ -110,30 +136,15 @@ class LiteRtModel:
                     f"{name} is {value.dtype} {list(value.shape)}, and '{self.path}' takes "
                     f"float32 {shape}. Scale the image, or convert the model for that size."
                 )
-        if "z" in inputs and self._about.get("size") == image_size.DYNAMIC:
-            self._check_noise(inputs["image"], inputs["z"])
         try:
             return runner(**inputs)
         except (RuntimeError, ValueError) as error:
-            raise LiteRtError(f"'{self.path}', {signature}: {error}") from error
-
-    def _check_noise(self, image: np.ndarray, z: np.ndarray) -> None:
-        """Refuses a z of the wrong length; the network would take the front of a longer one."""
-        crop_size = self._about["model_card"]["config"]["crop_size"]
-        batch, height, width, _ = image.shape
-        tiles = -(-height // crop_size) * -(-width // crop_size)
-        needed = (batch, self._about["noise_size"] * tiles)
-        if z.shape != needed:
-            raise InputError(
-                f"z is {list(z.shape)}, and an image of {list(image.shape)} takes {list(needed)}: "
-                f"{self._about['noise_size']} numbers for each started {crop_size}x{crop_size} "
-                "tile. Pass so many."
-            )
+            raise ModelError(f"'{self.path}', {signature}: {error}") from error
 
     def _runner(self, signature: str):
         if signature not in self._runners:
             raise InputError(
-                f"'{self.path}' has no signature {signature!r}. It has "
+                f"'{self.path}' does not have a signature {signature!r}. It has "
                 f"{', '.join(self.signatures) or 'none'}."
             )
         return self._runners[signature]

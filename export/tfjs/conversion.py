@@ -1,22 +1,20 @@
-"""A folder of TF.js graph models from an exported SavedModel. See `export.tfjs`, the command."""
+"""`convert`: a folder of TF.js graph models from an exported SavedModel."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
 from collections.abc import Sequence
 
-import tensorflow as tf
-from google.protobuf import json_format
+import numpy as np
 
-from export import frozen_graph, subpixel, tfjs_weights
-from export.image_size import DYNAMIC, ImageSize
-from pix2pix_tf import files, serving
-from pix2pix_tf.config import TrainConfig
+from export import image_size
+from export.image_size import ImageSize
+from export.tfjs import weights
+from pix2pix_tf import files
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.inference import exported
-from pix2pix_tf.networks import noise_size
 
 SIGNATURES = ("serving_default", "with_noise")
 # What graphs of the generator hold, and TF.js 4.22 runs. Another operation is refused here
@@ -35,17 +33,15 @@ def convert(
     *,
     quantize: str = "none",
     size: ImageSize = None,
-    signatures: Sequence[str] = SIGNATURES,
 ) -> pathlib.Path:
     """Writes a folder of TF.js graph models; it appears at once, when it is whole.
 
     Args:
         saved_model: Folder of exported versions, whose newest is taken, or one of them.
         output: The folder to write.
-        quantize: One of `tfjs_weights.QUANTIZATIONS`.
+        quantize: One of `weights.QUANTIZATIONS`.
         size: (height, width) in pixels, one image at a time; `image_size.DYNAMIC` for
             batches of any size; None means the model's crop_size.
-        signatures: Some of `SIGNATURES`.
 
     Returns:
         `output`.
@@ -55,14 +51,17 @@ def convert(
             lacks; or if `output` exists and is not an empty folder.
         WriteError: If it cannot be written; nothing is left of it then.
     """
-    saved_model, output = pathlib.Path(saved_model), pathlib.Path(output)
+    from pix2pix_tf import serving
+    from pix2pix_tf.inference import exported
+
+    output = pathlib.Path(output)
     check_free(output)
-    version = serving.find_version(saved_model)
+    version = serving.find_version(pathlib.Path(saved_model))
     card = serving.read_model_card(version)
-    graphs = _freeze(version, card, size, signatures)
+    graphs = freeze(exported.portable_model(version), card, size=size)
     files.make_output_folder(output.parent)
     with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
-        _write(unfinished, graphs, card, quantize)
+        write(unfinished, graphs, card, quantize)
         put_in_place(unfinished, output)
     return output
 
@@ -86,73 +85,67 @@ def put_in_place(unfinished: pathlib.Path, output: pathlib.Path) -> None:
     os.replace(unfinished, output)
 
 
-def _freeze(
-    version: pathlib.Path, card: dict, size: ImageSize, names: Sequence[str]
-) -> dict[str, frozen_graph.FrozenGraph]:
-    """Returns the frozen graph of each signature, having checked its operations."""
-    config = TrainConfig.from_dict(card["config"])
-    if size == DYNAMIC:
-        batch, sides, noise = None, (None, None), None
-    else:
-        batch, sides = 1, size or (config.crop_size, config.crop_size)
-        height, width = (-(-side // config.crop_size) * config.crop_size for side in sides)
-        noise = noise_size(config, height=height, width=width)
-    specs = dict(
-        image=tf.TensorSpec([batch, *sides, config.input_channels], tf.float32, name="image"),
-        z=tf.TensorSpec([batch, noise], tf.float32, name="z"),
-    )
-    model = exported.portable_model(version)  # Kept, since its functions do not keep its variables.
-    functions = model.tensor_signatures(**specs)
+def freeze(
+    model, card: dict, *, size: ImageSize = None, signatures: Sequence[str] = SIGNATURES
+) -> dict:
+    """Returns the frozen graphs of a model by signature, as TF.js runs them.
+
+    Args:
+        model: A portable `serving.ServingModel`.
+        card: Its model card.
+        size: See `convert`.
+        signatures: Some of `SIGNATURES`.
+
+    Raises:
+        InputError: If there are operations that TF.js lacks.
+    """
+    from export import frozen_graph
+    from export.tfjs import subpixel
+
+    functions = model.tensor_signatures(**image_size.input_specs(card, size))
     graphs = {}
-    for name in names:
+    for name in signatures:
         graph = subpixel.rewrite(frozen_graph.freeze(functions[name]))
         lacking = sorted({node.op for node in graph.nodes} - _RUNS)
         if lacking:
             raise InputError(
-                f"'{version}' computes {', '.join(lacking)} in {name}, which TF.js does not run "
+                f"The model computes {', '.join(lacking)} in {name}, which TF.js does not run "
                 "as TensorFlow does. Export the run again with python -m export.saved_model."
             )
         graphs[name] = graph
     return graphs
 
 
-def _write(
-    folder: pathlib.Path, graphs: dict[str, frozen_graph.FrozenGraph], card: dict, quantize: str
-) -> None:
-    """Writes the model.json of each graph, and the shards."""
-    split = tfjs_weights.split_shared([graph.constants for graph in graphs.values()])
-    # The shared weights are equal in all graphs; only their names differ.
-    first = next(iter(graphs.values()))
-    encoded = [tfjs_weights.encode(key, first.constants[key], quantize) for key in split[0][0]]
-    shards = tfjs_weights.write_shards([contents for _, contents in encoded], folder / "weights")
-    for (name, graph), (shared, own) in zip(graphs.items(), split):
-        model_folder = folder / name
-        model_folder.mkdir()
-        manifest = [
-            dict(
-                paths=[f"../weights/{path.name}" for path in shards],
-                weights=[dict(entry, name=key) for key, (entry, _) in zip(shared, encoded)],
-            )
-        ]
-        if own:
-            own_encoded = [tfjs_weights.encode(key, graph.constants[key], quantize) for key in own]
-            own_file = model_folder / "constants.bin"
-            own_file.write_bytes(b"".join(contents for _, contents in own_encoded))
-            own_entries = [entry for entry, _ in own_encoded]
-            manifest.append(dict(paths=[own_file.name], weights=own_entries))
-        model = _model_json(graph, manifest, card, quantize)
-        (model_folder / "model.json").write_text(json.dumps(model), encoding="utf-8")
+def write(folder: pathlib.Path, graphs: dict, card: dict, quantize: str) -> None:
+    """Writes a new folder: the model.json of each graph, and the shards, which all share."""
+    values, names_by_contents, renamed = {}, {}, {}
+    for signature, graph in graphs.items():
+        names = {}
+        for name, value in graph.constants.items():
+            digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).digest()
+            key = (value.dtype, value.shape, digest)
+            # Named by what it holds, so that equal weights of all graphs are one.
+            names[name] = names_by_contents.setdefault(key, f"constant_{len(names_by_contents)}")
+            values[names[name]] = value
+        renamed[signature] = graph.rename(names)
+    group = weights.write(values, folder / "weights", quantize)
+    group["paths"] = [f"../weights/{name}" for name in group["paths"]]
+    for signature, graph in renamed.items():
+        (folder / signature).mkdir()
+        model = _model_json(graph, [group], card, quantize)
+        (folder / signature / "model.json").write_text(json.dumps(model), encoding="utf-8")
 
 
-def _model_json(
-    graph: frozen_graph.FrozenGraph, manifest: list[dict], card: dict, quantize: str
-) -> dict:
+def _model_json(graph, manifest: list[dict], card: dict, quantize: str) -> dict:
     """Returns what `tf.loadGraphModel` reads."""
+    from google.protobuf import json_format
 
-    def describe_shape(spec: tf.TensorSpec) -> dict:
+    from pix2pix_tf import serving
+
+    def describe_shape(spec) -> dict:
         return dict(dim=[dict(size=str(-1 if side is None else side)) for side in spec.shape])
 
-    def describe(specs: dict[str, tf.TensorSpec]) -> dict:
+    def describe(specs: dict) -> dict:
         return {
             name: dict(name=f"{name}:0", dtype="DT_FLOAT", tensorShape=describe_shape(spec))
             for name, spec in specs.items()

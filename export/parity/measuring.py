@@ -1,0 +1,129 @@
+"""What a runtime gives for a model, and how far that is from the reference."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from export.parity.limits import Limit
+from export.parity.runtimes import Inputs, Run, Runtime, Settings
+
+
+class Measured(NamedTuple):
+    """What a runtime gave.
+
+    Attributes:
+        outputs: Outputs of `with_noise`, for each image.
+        milliseconds: Times of all repetitions but the first of each image.
+        draws: Outputs of `serving_default` for one image, `[count, height, width, channels]`.
+        changes_with_strangers: Whether another image in a batch changes a bit of the first
+            one's output; None if it was not tried.
+    """
+
+    outputs: list[np.ndarray]
+    milliseconds: list[float]
+    draws: np.ndarray
+    changes_with_strangers: bool | None
+
+
+def measure(
+    runtime: Runtime,
+    path: pathlib.Path,
+    settings: Settings,
+    inputs: list[Inputs],
+    *,
+    repeat: int,
+    num_draws: int,
+    in_batches: bool = False,
+) -> Measured:
+    """Returns what a runtime gives; its model is in the memory while this runs."""
+    outputs, milliseconds, changes = [], [], None
+    with runtime.open(path, settings) as run:
+        for one in inputs:
+            # The first run of a runtime plans and allocates; its time is not the user's.
+            found, times = run("with_noise", one, repeat + 1)
+            outputs.append(found[-1])
+            milliseconds += times[1:]
+        draws, _ = run("serving_default", dict(image=inputs[0]["image"]), num_draws)
+        if in_batches:
+            changes = _changes_with_strangers(run, inputs[0], inputs[-1])
+    return Measured(outputs, milliseconds, draws[:, 0], changes)
+
+
+def _changes_with_strangers(run: Run, first: Inputs, other: Inputs) -> bool:
+    outputs = []
+    for stranger in (other, {name: value[:, ::-1] for name, value in other.items()}):
+        batch = {name: np.concatenate([first[name], stranger[name]]) for name in first}
+        outputs.append(run("with_noise", batch, 1)[0][0, 0])
+    return not np.array_equal(*outputs)
+
+
+def row(
+    runtime: Runtime, path: pathlib.Path, measured: Measured, expected: Measured, has_noise: bool
+) -> dict:
+    """Returns a runtime's row of `parity.json`, with its faults in words."""
+    differences = [
+        np.abs(found - wanted) for found, wanted in zip(measured.outputs, expected.outputs)
+    ]
+    values = dict(
+        name=runtime.name,
+        megabytes=_megabytes(path),
+        mean_difference=float(np.mean([difference.mean() for difference in differences])),
+        max_difference=float(np.max([difference.max() for difference in differences])),
+        mean_limit=runtime.limit.mean,
+        max_limit=runtime.limit.max,
+        mean_shift_limit=runtime.limit.mean_shift,
+        milliseconds=float(np.median(measured.milliseconds)),
+        distinct_draws=len({draw.tobytes() for draw in measured.draws}),
+    )
+    faults = []
+    for kind, allowed in (("mean", runtime.limit.mean), ("max", runtime.limit.max)):
+        found = values[f"{kind}_difference"]
+        if not found <= allowed:
+            faults.append(f"{kind} difference {found:.2g}, limit {allowed:.2g}")
+    if has_noise:
+        values.update(noise_values(measured.draws, expected.draws))
+        faults += noise_faults(values, runtime.limit)
+    elif values["distinct_draws"] > 1:
+        faults.append("the model has no noise, and calls of serving_default differ")
+    return dict(values, faults=[f"{runtime.name}: {fault}" for fault in faults])
+
+
+def _megabytes(path: pathlib.Path) -> float:
+    paths = [path] if path.is_file() else path.rglob("*")
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+
+
+def noise_values(draws: np.ndarray, expected: np.ndarray) -> dict:
+    """Returns how alive the noise is, and how far the mean over it is from the reference's."""
+    count = len(draws)
+    # Of the mean of N draws against the mean of N others: each has the variance s^2 / N.
+    sampling = np.sqrt((draws.var(axis=0, ddof=1) + expected.var(axis=0, ddof=1)) / count)
+    shift = draws.mean(axis=0) - expected.mean(axis=0)
+    return dict(
+        spread=float(draws.std(axis=0, ddof=1).mean()),
+        expected_spread=float(expected.std(axis=0, ddof=1).mean()),
+        mean_shift=float(np.sqrt(np.mean(np.square(shift)))),
+        sampling_error=float(np.sqrt(np.mean(np.square(sampling)))),
+    )
+
+
+def noise_faults(values: dict, limit: Limit) -> list[str]:
+    """Returns what is wrong with the noise that a runtime draws, in words."""
+    faults = []
+    if values["distinct_draws"] < 2:
+        faults.append("all calls of serving_default give the same picture")
+    # Rounding to 8 bits adds a third, see docs/parity.md; a dropout that is lost takes as much.
+    ratio = values["spread"] / max(values["expected_spread"], 1e-12)
+    if not 0.7 <= ratio <= 1.6:
+        faults.append(f"the noise is {ratio:.2f} times as strong as Keras'")
+    # Twice the error that is expected of two samples of the same distribution; a quantised
+    # model is a slightly different one, by what its limit allows.
+    allowed = 2 * values["sampling_error"] + limit.mean_shift
+    if not values["mean_shift"] <= allowed:
+        faults.append(
+            f"the mean over draws is off by {values['mean_shift']:.2g}, allowed {allowed:.2g}"
+        )
+    return faults

@@ -1,0 +1,15 @@
+"""TF.js: graph models for web pages.
+
+Imports run one way, from top to bottom:
+
+    subpixel      transposed convolutions as plain ones
+    weights       the files that hold the numbers
+    conversion    `convert`: the folder that `tf.loadGraphModel` reads
+    programs      running such a folder in Node and in Chromium
+    runtime       the rows of `export.verify`
+"""
+
+from export.tfjs import runtime
+from export.tfjs.conversion import convert
+
+__all__ = ["convert", "runtime"]

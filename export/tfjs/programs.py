@@ -1,0 +1,129 @@
+"""Runs a TF.js graph model in Node or in headless Chromium, both by `runner/run.js`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pathlib
+import shlex
+import shutil
+import subprocess
+import tempfile
+
+import numpy as np
+
+from export.errors import ModelError
+from pix2pix_tf.errors import MissingInputError
+
+RUNNER = pathlib.Path(__file__).resolve().parent / "runner"
+NODE, CHROMIUM = PROGRAMS = ("Node", "Chromium")
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# To load a model and prepare its weights, and for each run: what takes longer hangs.
+_LOAD_SECONDS, _RUN_SECONDS = 600, 60
+
+
+def install_command() -> str:
+    """Returns the command that installs TF.js where this module looks for it."""
+    return f"npm ci --prefix {shlex.quote(str(RUNNER))}"
+
+
+def find_node() -> str:
+    """Returns the path of `node`.
+
+    Raises:
+        MissingInputError: If Node, or TF.js in `runner`, is not installed.
+    """
+    node = shutil.which("node")
+    if node is None:
+        raise MissingInputError(
+            "There is no program 'node' on the path, which runs TF.js. Install Node.js 18 or newer."
+        )
+    if not (RUNNER / "node_modules" / "@tensorflow").is_dir():
+        raise MissingInputError(f"TF.js is not installed in '{RUNNER}'. Run: {install_command()}")
+    return node
+
+
+def find_chromium() -> str:
+    """Returns the path of a Chromium.
+
+    Raises:
+        MissingInputError: If there is none.
+    """
+    found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    if found is None:
+        raise MissingInputError(
+            f"There is no Chromium on the path ({', '.join(_CHROMIUM)}). Install one."
+        )
+    return found
+
+
+def run(
+    folder: str | pathlib.Path,
+    signature: str,
+    inputs: dict[str, np.ndarray],
+    *,
+    program: str = NODE,
+    backend: str = "wasm",
+    repeat: int = 1,
+) -> tuple[np.ndarray, list[float]]:
+    """Returns what one signature of a converted folder gives, run by run.
+
+    Args:
+        folder: What `python -m export.tfjs` wrote.
+        signature: "serving_default" or "with_noise".
+        inputs: float32 arrays by name.
+        program: `NODE` or `CHROMIUM`.
+        backend: "wasm", what browsers without a GPU use; "cpu", plain JavaScript, for small
+            models; in Chromium also "webgl".
+        repeat: How often to run it.
+
+    Returns:
+        float32 `[repeat, batch, height, width, channels]`, and the milliseconds of
+        each run; the first includes preparing the weights.
+
+    Raises:
+        MissingInputError: If a program, TF.js or the model is not there.
+        ModelError: If TF.js or the browser fails, or does not end.
+    """
+    node = find_node()
+    chromium = find_chromium() if program == CHROMIUM else None
+    model = pathlib.Path(folder).resolve() / signature
+    if not (model / "model.json").is_file():
+        raise MissingInputError(
+            f"There is no '{model}/model.json'. Pass a folder that python -m export.tfjs wrote."
+        )
+    timeout = _LOAD_SECONDS + _RUN_SECONDS * repeat
+    subject = f"TF.js in {program}, '{model}' on {backend}"
+    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_tfjs_") as temporary:
+        outputs = pathlib.Path(temporary, "outputs.bin")
+        request = dict(
+            model=str(model),
+            chromium=chromium,
+            backend=backend,
+            repeat=repeat,
+            timeout=1000 * timeout,
+            inputs={name: _describe(value) for name, value in inputs.items()},
+            outputs=str(outputs),
+        )
+        path = pathlib.Path(temporary, "request.json")
+        path.write_text(json.dumps(request), encoding="utf-8")
+        try:
+            process = subprocess.run(
+                [node, str(RUNNER / "run.js"), str(path)],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise ModelError(f"{subject}: did not end within {timeout} s") from None
+        if process.returncode:
+            raise ModelError(f"{subject}: {process.stderr.strip()}")
+        report = json.loads(process.stdout.strip().splitlines()[-1])
+        values = np.fromfile(outputs, "<f4").reshape(repeat, *report["shape"])
+    return values, report["milliseconds"]
+
+
+def _describe(value: np.ndarray) -> dict:
+    contents = base64.b64encode(np.asarray(value, "<f4").tobytes()).decode()
+    return dict(values=contents, shape=list(np.shape(value)))
