@@ -8,7 +8,6 @@ import pathlib
 import re
 import shutil
 import tempfile
-from unittest import mock
 
 import file_faults
 import keras
@@ -17,7 +16,7 @@ import tensorflow as tf
 import tiny_training
 from absl.testing import parameterized
 
-from pix2pix_tf import files, keras_compat, run_folder
+from pix2pix_tf import keras_compat, run_folder
 from pix2pix_tf.errors import InputError, WriteError
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.state import TrainState
@@ -224,19 +223,6 @@ class KilledTest(CheckpointTestCase):
         # A good many of both, or it was not `save` that was killed.
         self.assertGreater(sum(step == 20 for step, _ in seen), 4)
         self.assertGreater(sum(step == 30 for step, _ in seen), 8)
-
-    def test_finish_has_nothing_to_do_after_a_whole_save(self):
-        self.save(10, 20, metrics={10: 0.3, 20: 0.5})
-        before = tiny_training.read_folder(self.workdir)
-        times = [path.stat().st_mtime_ns for path in sorted(self.workdir.rglob("*"))]
-        self.manager().restore_newest()
-        with mock.patch.object(files, "sha256") as sha256:
-            self.manager().finish()
-        sha256.assert_not_called()  # The weights of a large network are one file by two names.
-        self.assertEqual(tiny_training.read_folder(self.workdir), before)
-        # Not even written again: the folder may be read-only by now.
-        after = [path.stat().st_mtime_ns for path in sorted(self.workdir.rglob("*"))]
-        self.assertEqual(after, times)
 
 
 class FullDiskTest(CheckpointTestCase):

@@ -490,8 +490,10 @@ class SettingsTest(LoopTestCase):
     def test_a_measure_that_is_not_finite_does_not_stop_the_run(self):
         data = tiny_training.write_pairs(self.folder / "data", train=2, val=1)
         config = make_config(dataset=str(data), num_steps=1, best_metric="psnr")
-        infinite = {"psnr": lambda fake, target: tf.constant([float("inf")])}
-        with mock.patch.object(metrics, "METRICS", infinite):
+        infinite = metrics.METRICS["psnr"]._replace(
+            function=lambda fake, target: tf.constant([float("inf")])
+        )
+        with mock.patch.dict(metrics.METRICS, psnr=infinite):
             _, printed = train(config, self.workdir)
         self.assertIn("Saved step 1: psnr inf on 1 pairs of val.", printed)
         self.assertNotIn("Infinity", (self.workdir / "metrics.jsonl").read_text(encoding="utf-8"))

@@ -81,14 +81,6 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
             self.assert_same(tiled(pixels, entropy=[3, 1]), expected)
         self.assertLen(first_kept, 3)
 
-    def test_values_of_a_file_are_rounded(self):
-        config = self.build()
-        pixels = uneven_pixels(40, 33)
-        output = self.tiled()(pixels, entropy=[0, 0])
-        self.assertEqual(output.dtype, np.uint8)
-        difference = np.abs(output - self.untiled(config, pixels))
-        self.assertLess(difference.max(), 0.5 + MAX_ERROR)
-
     def test_odd_sizes(self):
         config = self.build()
         for height, width in ((1, 1), (1, 70), (33, 1), (SIZE, SIZE), (65, 31)):
