@@ -26,12 +26,12 @@ class LabTest(tf.test.TestCase, parameterized.TestCase):
     def test_agrees_with_scikit_image(self):
         color = reference_library.require("skimage.color")
         # Its constants for D65 are rounded otherwise: by up to 0.02.
-        found = lab.rgb_to_lab(images.normalize_image(colors()))
+        found = lab.to_lab(images.normalize_image(colors()))
         self.assertAllClose(found, color.rgb2lab(colors()), rtol=0, atol=0.03)
 
     def test_agrees_with_the_evaluation_in_float64(self):
         image = images.normalize_image(colors()).numpy()
-        self.assertAllClose(lab.rgb_to_lab(image), colour.rgb_to_lab(image), rtol=0, atol=2e-3)
+        self.assertAllClose(lab.to_lab(image), colour.rgb_to_lab(image), rtol=0, atol=2e-3)
 
     def test_inverse_agrees_with_scikit_image_within_srgb_and_beyond(self):
         color = reference_library.require("skimage.color")
@@ -42,7 +42,7 @@ class LabTest(tf.test.TestCase, parameterized.TestCase):
             expected = color.lab2rgb(values)
         inside = (expected > 0.0).all(-1) & (expected < 1.0).all(-1)
         self.assertBetween(inside.mean(), 0.05, 0.5)
-        found = (lab.lab_to_rgb(values).numpy() + 1.0) / 2.0
+        found = (lab.to_rgb(values).numpy() + 1.0) / 2.0
         self.assertAllClose(found[inside], expected[inside], rtol=0, atol=2e-3)
         # Beyond, both clip red, green and blue; it also clips what no light has.
         self.assertAllInRange(found, 0.0, 1.0)
@@ -74,4 +74,4 @@ class LabTest(tf.test.TestCase, parameterized.TestCase):
     def test_is_finite_for_whatever_a_network_gives(self, value):
         photo = lab.photo_of(np.full([4, 4, 1], value), np.full([4, 4, 2], value))
         self.assertAllInRange(photo, -1.0, 1.0)  # NaN is in no range.
-        self.assertTrue(np.isfinite(lab.rgb_to_lab(np.full([2, 2, 3], value))).all())
+        self.assertTrue(np.isfinite(lab.to_lab(np.full([2, 2, 3], value))).all())

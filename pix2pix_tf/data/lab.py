@@ -46,7 +46,7 @@ def picture_of(source: tf.Tensor, output: tf.Tensor, color_space: str) -> tf.Ten
 
 def split(photo) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the lightness and the ab of a photo."""
-    lab = rgb_to_lab(photo)
+    lab = to_lab(photo)
     return lab[..., :1] / 50.0 - 1.0, lab[..., 1:] / AB_SCALE
 
 
@@ -62,7 +62,7 @@ def photo_of(lightness, ab) -> tf.Tensor:
     each clipped, by which its lightness may change too.
     """
     lightness, ab = tf.convert_to_tensor(lightness), tf.convert_to_tensor(ab)
-    return lab_to_rgb(tf.concat([(lightness + 1.0) * 50.0, ab * AB_SCALE], axis=-1))
+    return to_rgb(tf.concat([(lightness + 1.0) * 50.0, ab * AB_SCALE], axis=-1))
 
 
 def grey_of(lightness) -> tf.Tensor:
@@ -71,16 +71,16 @@ def grey_of(lightness) -> tf.Tensor:
     return photo_of(lightness, tf.zeros_like(tf.repeat(lightness, 2, axis=-1)))
 
 
-def rgb_to_lab(photo) -> tf.Tensor:
-    """Returns CIE L*a*b* (D65, 2 degrees) of sRGB.
+def to_lab(image) -> tf.Tensor:
+    """Returns CIE L*a*b* (D65, 2 degrees) of sRGB, in its usual units.
 
     Args:
-        photo: `[..., 3]` in [-1, 1].
+        image: `[..., 3]` in [-1, 1].
 
     Returns:
         float32 `[..., 3]`: L from 0 to 100, a and b in about [-108, 99].
     """
-    rgb = (tf.cast(photo, tf.float32) + 1.0) / 2.0
+    rgb = (tf.cast(image, tf.float32) + 1.0) / 2.0
     # tf.where computes both branches, and a power of a negative number would be NaN.
     curved = tf.pow((tf.maximum(rgb, 0.0) + 0.055) / 1.055, 2.4)
     linear = tf.where(rgb <= 0.04045, rgb / 12.92, curved)
@@ -91,7 +91,7 @@ def rgb_to_lab(photo) -> tf.Tensor:
     return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
 
-def lab_to_rgb(lab) -> tf.Tensor:
+def to_rgb(lab) -> tf.Tensor:
     """Returns sRGB, `[..., 3]` in [-1, 1], of CIE L*a*b*; colours beyond sRGB are clipped."""
     lightness, a, b = tf.unstack(tf.cast(lab, tf.float32), axis=-1)
     y = (lightness + 16.0) / 116.0

@@ -25,7 +25,7 @@ _LINEAR_BELOW = (6.0 / 29.0) ** 3
 
 
 def rgb_to_lab(image: np.ndarray) -> np.ndarray:
-    """Returns CIE L*a*b* (D65, 2 degrees) of sRGB, as `lab.rgb_to_lab` but in float64.
+    """Returns CIE L*a*b* (D65, 2 degrees) of sRGB, as `lab.to_lab` but in float64.
 
     Args:
         image: `[..., 3]` in [-1, 1].
