@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import pipeline, readers
+from pix2pix_tf.data import pipeline
 from pix2pix_tf.models import convolutions
 from pix2pix_tf.training import state
 from pix2pix_tf.training.step import make_train_step
@@ -39,7 +39,7 @@ def train(form: str, settings: dict) -> list[dict[str, float]]:
             convolutions.set_formulation(network, convolutions.PORTABLE)
     strategy = tf.distribute.get_strategy()
     train_step = make_train_step(run_state, config, strategy)
-    reader = readers.open_reader(
+    reader = pipeline.open_reader(
         config, "train", size=config.load_size, cache_megabytes=config.cache_megabytes
     )
     batches = iter(

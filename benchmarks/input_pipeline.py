@@ -161,7 +161,7 @@ def write_records(python: str, dataset: str, output: str) -> None:
     Raises:
         InputError: If it cannot be done.
     """
-    command = [python, "-m", "pix2pix_tf.prepare", "tfrecord"]
+    command = [python, "-m", "pix2pix_tf.prepare", "records"]
     done = subprocess.run(
         [*command, f"--input={dataset}", f"--output={output}"],
         cwd=REPOSITORY,
@@ -184,7 +184,7 @@ def project(settings: dict) -> tuple[Work, dict]:
     import tensorflow as tf
 
     from pix2pix_tf.config import TrainConfig
-    from pix2pix_tf.data import pipeline, readers
+    from pix2pix_tf.data import pipeline
 
     config = TrainConfig(
         dataset=settings["dataset"],
@@ -192,7 +192,7 @@ def project(settings: dict) -> tuple[Work, dict]:
         crop_size=settings["crop_size"],
         cache_megabytes=settings["cache_megabytes"],
     )
-    reader = readers.open_reader(
+    reader = pipeline.open_reader(
         config, "train", size=config.load_size, cache_megabytes=config.cache_megabytes
     )
     reader.read_all()  # As training does before its first step.

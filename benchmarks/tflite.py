@@ -40,7 +40,7 @@ def main(unused_arguments: list[str]) -> None:
 
     from export import litert
     from pix2pix_tf import networks
-    from pix2pix_tf.data import pairs, pipeline, readers
+    from pix2pix_tf.data import pairs, pipeline
     from pix2pix_tf.inference import translator
 
     options = flags.FLAGS
@@ -48,7 +48,7 @@ def main(unused_arguments: list[str]) -> None:
     model = translator.load(options.saved_model)
     config = dataclasses.replace(model.config, data_dir=options.data_dir or model.config.data_dir)
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
-    reader = readers.open_reader(config, split or "test", size=config.crop_size)
+    reader = pipeline.open_reader(config, split or "test", size=config.crop_size)
     examples = pipeline.evaluation_examples(
         reader, crop_size=config.crop_size, limit=options.num_images
     )

@@ -179,7 +179,7 @@ def _example_images(
     activation has to be known, images of noise are enough.
     """
     from pix2pix_tf.config import TrainConfig
-    from pix2pix_tf.data import augment, images, readers
+    from pix2pix_tf.data import augment, images, pipeline
 
     height, width = size
     config = TrainConfig.from_dict(card["config"])
@@ -191,7 +191,7 @@ def _example_images(
         config, dataset=dataset or config.dataset, data_dir=data_dir or config.data_dir
     )
     try:
-        reader = readers.open_reader(config, "train", size=max(size))
+        reader = pipeline.open_reader(config, "train", size=max(size))
     except InputError as error:
         raise InputError(
             f"int8 is calibrated with training pairs, which are not available: {error} Or name "

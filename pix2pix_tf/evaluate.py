@@ -172,7 +172,7 @@ def _open_model(options):
 
 def _open_folder(options):
     """Returns the outputs in the folder and what they are compared with."""
-    from pix2pix_tf.data import pairs, readers
+    from pix2pix_tf.data import pairs, pipeline
     from pix2pix_tf.evaluation import outputs
 
     config = TrainConfig(
@@ -185,7 +185,7 @@ def _open_folder(options):
     split = _find_split(options, config)
     try:
         # For the names alone; the size is then that of the outputs.
-        names = readers.open_reader(config, split, size=1).names
+        names = pipeline.open_reader(config, split, size=1).names
     except InputError:
         array = _find_array(config, split)
         if array is None:

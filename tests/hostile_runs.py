@@ -287,12 +287,12 @@ class _Worker:
     def __init__(self, folder: pathlib.Path, files: list[HostileFile], say, *, run, exported_model):
         import tensorflow as tf
 
-        from pix2pix_tf.data import layouts, pairs, pipeline, stores
+        from pix2pix_tf.data import decoding, layouts, pairs, pipeline
         from pix2pix_tf.errors import InputError
         from pix2pix_tf.inference import exported, translator
 
         self._tf, self._pairs, self._pipeline = tf, pairs, pipeline
-        self._layouts, self._stores = layouts, stores
+        self._layouts, self._decoding = layouts, decoding
         self._refusal = InputError
         self._folder, self._files, self._say = folder, files, say
         self._data = folder / "data" / "train"
@@ -332,9 +332,9 @@ class _Worker:
             return f"{type(error).__name__}: {str(error)[:300]}"
 
     def _train(self, path: pathlib.Path) -> str:
-        source = self._stores.EncodedPairs(
-            self._stores.FileStore([self._layouts.PairFiles(path, None)]),
-            self._pairs.PairDecoder(a_channels=3, b_channels=3, scaled_to=36),
+        source = self._pairs.FilePairs(
+            [self._layouts.PairFiles(path, None)],
+            self._decoding.PairDecoder(a_channels=3, b_channels=3, scaled_to=36),
         )
         reader = self._pipeline.PairReader(source, size=36)
         for side in reader.read(0):

@@ -21,7 +21,7 @@ from preparing import photo, prepare, save
 
 from pix2pix_tf import evaluate, serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, lab, photos, readers
+from pix2pix_tf.data import images, lab, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, reference, runner
 from pix2pix_tf.inference import exported, tiles, translator
@@ -73,7 +73,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
 
     def read(self, *, index: int = 0, dataset=None, size: int = 40, **settings):
         config = TrainConfig(dataset=str(dataset or self.folder), **_LAB, **settings)
-        return readers.open_reader(config, "train", size=size).read(index)
+        return pipeline.open_reader(config, "train", size=size).read(index)
 
     def assert_is_of(self, pair, pixels: np.ndarray):
         """Asserts that a pair is L and ab of a photo."""
@@ -121,7 +121,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(np.abs(target * 110 - expected[..., 1:]).mean(), 5)
 
     def test_drawn_scenes(self):
-        scenes = photos.open_photos("demo", "train", scene_size=32)
+        scenes = pairs.open_pairs("demo", "train", photo_side="B", scene_size=32)
         first, second = scenes.read(0)
         self.assertIs(first, second)
         self.assert_is_of(self.read(dataset="demo", size=32, crop_size=32), first)
@@ -138,7 +138,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
             self.read(index=1)
 
     def test_no_photo_is_lost_on_the_way_to_training(self):
-        """Of odd widths and upright, through split, check, tfrecord, check and training."""
+        """Of odd widths and upright, through split, check, records, check and training."""
         folder, sizes = self.folder / "in", [(41, 40), (31, 50), (40, 61), (33, 33)]
         for number, (width, height) in enumerate(sizes):
             pixels = colored(width=width, height=height, seed=number)
@@ -147,7 +147,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         steps = [
             ("split", folder, data, "--shares=1,0,0"),
             ("check", data, self.folder / "checked", "--color_space=lab"),
-            ("tfrecord", data, packed),
+            ("records", data, packed),
             ("check", packed, self.folder / "packed_checked", "--color_space=lab"),
         ]
         for task, source, output, *flags in steps:
@@ -155,7 +155,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual((result.exit_code, result.stderr), (0, ""), (task, result))
         for dataset in (data, packed):
             config = TrainConfig(dataset=str(dataset), **_LAB)
-            reader = readers.open_reader(config, "train", size=30)
+            reader = pipeline.open_reader(config, "train", size=30)
             reader.read_all()
             self.assertLen(reader.names, len(sizes))
             # The photos themselves, not halves of them.
@@ -169,7 +169,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
     def test_what_is_kept_in_memory_is_the_photo_alone(self):
         save(self.folder / "train" / "1.png", colored())
         config = TrainConfig(dataset=str(self.folder), **_LAB)
-        reader = readers.open_reader(config, "train", size=40, cache_megabytes=1)
+        reader = pipeline.open_reader(config, "train", size=40, cache_megabytes=1)
         first = reader.read(0)
         (self.folder / "train" / "1.png").unlink()
         self.assertAllEqual(reader.read(0)[1], first[1])

@@ -12,6 +12,7 @@ from absl.testing import parameterized
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "pix2pix_tf"
 _MAPS = (
     ("package", ""),
+    ("data", "data"),
     ("scenes", "data/scenes"),
     ("evaluation", "evaluation"),
     ("fcn_score", "evaluation/fcn_score"),

@@ -35,7 +35,7 @@ class _ColorizeTest(preparing.TaskTest):
 
 class UsageTest(_ColorizeTest):
     @parameterized.parameters(
-        ((), ("'nothing'", "combine, colorize, edges, inpaint, labels, split, tfrecord, check")),
+        ((), ("'nothing'", "combine, colorize, edges, inpaint, labels, split, records, check")),
         (("edge", "--input=x"), ("'edge'", "combine, colorize, edges")),
         (("edges", "in", "--input=x"), ("'edges in'",)),
         (("split",), ("split", "--input")),

@@ -127,7 +127,7 @@ class FlagTest(parameterized.TestCase):
 
     def test_steps_are_those_of_the_records_at_hand(self):
         tiny_training.write_pairs(self.folder / "in", train=7)
-        preparing.prepare("tfrecord", self.folder)
+        preparing.prepare("records", self.folder)
         data = self.folder / "out"
         result, config = self.run_command("--preset=edges2shoes", f"--dataset={data}")
         self.assertEqual((result.exit_code, result.stderr), (0, ""))

@@ -15,7 +15,7 @@ import pathlib
 
 from pix2pix_tf import files
 from pix2pix_tf.config import LAB, value_range
-from pix2pix_tf.data import images, layouts, pairs, photos, records, stores
+from pix2pix_tf.data import decoding, images, layouts, records
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import combine, folders, pair_files, work
 
@@ -41,7 +41,7 @@ class _Item:
 
     split: str
     name: str
-    source: layouts.PairFiles | records.Place
+    source: layouts.Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ def run(options) -> work.Outcome:
 
 
 def _settings(options) -> dict:
-    """Returns how training would read, as `pairs.PairDecoder` or `photos.PhotoDecoder` takes it.
+    """Returns how training would read, as `PairDecoder` or `PhotoDecoder` of `decoding` take it.
 
     Raises:
         InputError: If flags have no meaning, alone or together.
@@ -118,8 +118,6 @@ def _settings(options) -> dict:
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns what there is to read, and what is wrong before anything is read."""
-    if records.is_there(folder):
-        return _find_in_records(folder)
     splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
     if not splits:
         found = folders.find_images(folder)
@@ -133,26 +131,8 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
             # Training reads nothing of it; say all that is wrong, and read the rest.
             files_of_pairs, found = _find_what_can_be_read(folder, split)
             faults += found or [work.Fault(split, str(error))]
-        items += [_Item(split, folders.below(folder, pair.a), pair) for pair in files_of_pairs]
-    return items, faults
-
-
-def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
-    """Returns the pairs of the shards that are as they were written, and the other shards."""
-    items, faults = [], []
-    try:
-        shards = records.read_index(folder)
-    except InputError as error:
-        return [], [work.Fault(records.INDEX, work.without_path(str(error), records.INDEX))]
-    for shard in shards:
-        try:
-            records.verify(folder, shard)
-        except InputError as error:
-            faults.append(work.Fault(shard.file, work.without_path(str(error), shard.file)))
-            continue
         items += [
-            _Item(shard.split, folders.below(folder, place.labels[0]), place)
-            for place in records.places(folder, shard)
+            _Item(split, folders.below(folder, pair.files[0]), pair) for pair in files_of_pairs
         ]
     return items, faults
 
@@ -161,6 +141,8 @@ def _find_what_can_be_read(
     folder: pathlib.Path, split: str
 ) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
     """Returns the pairs of a split that training refuses as a whole, and why it does."""
+    if records.is_there(folder):
+        return [], []
 
     def list_files(path: pathlib.Path) -> folders.Found:
         prefix = folders.below(folder, path) + "/"
@@ -182,30 +164,26 @@ def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     Args:
         item: What to read.
         color_space: Of the training; photos are read for "lab".
-        settings: Of `pairs.PairDecoder`, or of `photos.PhotoDecoder`.
+        settings: Of the decoder.
 
     Raises:
         InputError: If it cannot be used.
     """
-    if isinstance(item.source, records.Place):
-        found = records.read_pair(item.source)
-        digests = [hashlib.sha256(file.contents).hexdigest() for file in found]
-        source = layouts.PairFiles(*found)
-    else:
-        source = item.source
-        for path in source.files:
+    if isinstance(item.source, layouts.PairFiles):
+        for path in item.source.files:
             if not path.is_file():
                 raise InputError(f"'{path}' {folders.NO_FILE}")
-        digests = [files.sha256(path) for path in source.files]
+    found = item.source.read()
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in found]
     if color_space == LAB or item.split != _SINGLE:
-        make_decoder = photos.PhotoDecoder if color_space == LAB else pairs.PairDecoder
+        make_decoder = decoding.PhotoDecoder if color_space == LAB else decoding.PairDecoder
         decoder = make_decoder(**settings)
-        infos = stores.FileStore([source]).inspect(0, decoder.which)
+        infos = item.source.inspect(decoder.which)
         decoder.check(infos)
-        a, _ = decoder.decode(source.files, decoder.dtype_of(infos))
+        a, _ = decoder.decode(found, decoder.dtype_of(infos))
     else:
-        infos = {source.a: images.inspect_image(source.a)}
-        a = pair_files.read_values(source.a)
+        infos = item.source.inspect()
+        a = pair_files.read_values(found[0])
     named = {str(path): info for path, info in infos.items()}
     return _Read(a.shape[1], a.shape[0], " ".join(digests), named)
 

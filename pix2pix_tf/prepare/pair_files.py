@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf.data import arrays, images
-from pix2pix_tf.data.encoded import ImageFile
+from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders
 

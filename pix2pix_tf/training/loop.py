@@ -13,7 +13,7 @@ import tensorflow as tf
 from pix2pix_tf import files, run_folder
 from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
 from pix2pix_tf.data import pairs, pipeline
-from pix2pix_tf.data.readers import open_reader
+from pix2pix_tf.data.pipeline import open_reader
 from pix2pix_tf.errors import InputError, first_line, join_lines
 from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
