@@ -63,8 +63,7 @@ def run(options) -> work.Outcome:
     ):
         num_pairs[plan] = count
         faults += found
-    if remaining:
-        _write_index(output, {plan: num_pairs[plan] for plan in plans}, is_complete=True)
+    _write_index(output, {plan: num_pairs[plan] for plan in plans}, is_complete=True)
     for path in output.glob(f"*{records.SUFFIX}"):  # Of another number of them, from before.
         if path.name not in {plan.file for plan in plans}:
             path.unlink()
@@ -171,7 +170,9 @@ def write_shard(
     faults = []
     try:
         with files.unfinished_folder(output, plan.file) as unfinished:
-            writer = records.ShardWriter(unfinished)
+            unfinished.mkdir()
+            temporary = unfinished / plan.file
+            writer = records.ShardWriter(temporary)
             for pair in plan.pairs:
                 try:
                     found, infos = _read(pair)
@@ -181,8 +182,9 @@ def write_shard(
                     continue
                 writer.write(pair.name, found, infos)
             num_pairs = writer.close()
-            files.sync(unfinished)
-            os.replace(unfinished, path)
+            files.sync(temporary)
+            os.replace(temporary, path)
+            unfinished.rmdir()
     except (OSError, RuntimeError) as error:
         raise work.OutputError(
             f"'{path}' cannot be written ({error}). What was finished is kept: make room or name "
