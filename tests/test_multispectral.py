@@ -148,27 +148,3 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
     def test_name_of_a_translation(self, name, settings, expected):
         config = TrainConfig(**settings)
         self.assertEqual(translate.output_name(pathlib.Path("in", name), None, config), expected)
-
-    @parameterized.named_parameters(
-        ("channels", dict(input_channels=6), "5 channel.* 6 "),
-        ("no_range", dict(input_range=""), "32 bits"),
-        ("wrong_range", dict(input_range="400,500"), "100%.* 400,500"),
-    )
-    def test_data_that_do_not_fit_the_settings(self, changed, message):
-        config = TrainConfig(dataset=str(self.folder / "data"), **{**_SETTINGS, **changed})
-        with self.assertRaisesRegex(InputError, f"0.npy.*{message}"):
-            pipeline.open_reader(config, "val", size=(40, 70)).read_all()
-
-    def test_side_by_side_arrays(self):
-        folder = self.folder / "aligned" / "train"
-        folder.mkdir(parents=True)
-        values = np.random.default_rng(0).integers(0, 2**16, (6, 16, 5), np.uint16)
-        np.save(folder / "1.npy", values)
-        config = TrainConfig(
-            dataset=str(folder.parent), direction="BtoA", input_channels=5, output_channels=5
-        )
-        reader = pipeline.open_reader(config, "train", size=6)
-        self.assertEqual(reader.dtype, tf.uint16)
-        source, target = reader.read(0)
-        self.assertAllEqual(source, values[:, 8:])
-        self.assertAllEqual(target, values[:, :8])

@@ -165,11 +165,6 @@ class WritingTest(_RecordsTest):
                 self.assert_done(self.write("--processes=2", shard_bytes=3000))
         self.assertEqual(contents_of(self.output), expected)
 
-    def test_few_pairs_are_not_worth_a_process(self):
-        self.save_train(3)
-        with mock.patch.object(work, "_run_in_processes", side_effect=AssertionError):
-            self.assert_done(self.write("--processes=8", shard_bytes=1))
-
     def test_killed_at_every_operation(self):
         """Nothing in the folder is ever taken for whole that is not, and nothing stays behind."""
         self.save_train(3)
@@ -217,23 +212,6 @@ class WritingTest(_RecordsTest):
         self.assertEqual(written, names[:4])
         self.assert_done(result, "4 shards", "4 pairs", self.output, "; 1 ")
         self.assertEqual(contents_of(self.output), expected)
-
-    def test_a_damaged_index_is_written_again(self):
-        self.save_train(2)
-        self.write()
-        expected = contents_of(self.output)
-        for damage in ("{", "", '{"format": "pix2pix_tf records", "version": 1}'):
-            (self.output / records.INDEX).write_text(damage)
-            self.assert_done(self.write())
-            self.assertEqual(contents_of(self.output), expected)
-
-    def test_other_pairs_need_other_shards(self):
-        self.save_train(2)
-        self.write(shard_bytes=1)
-        self.save_train(3)
-        self.assert_done(self.write(shard_bytes=1))
-        self.assertEqual(self.shards(), [f"train-0000{n}-of-00003.array_record" for n in range(3)])
-        self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
 
     def test_ctrl_c(self):
         self.save_train(3)
@@ -304,29 +282,6 @@ class BadInputTest(_RecordsTest):
         )
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1"])
 
-    def test_what_is_no_pair_side_by_side_is_refused_on_opening(self):
-        """As records it may be photos; to training on pairs it is as wrong as in the folder."""
-        self.save_train(1)
-        save(self.train / "odd.png", photo(width=25))
-        save(self.train / "upright.png", photo(width=10))
-        self.assert_done(self.write())
-        with refused("odd.png'", "25", "upright.png'", "10x16"):
-            pairs.open_pairs(str(self.output), "train")
-
-    def test_nothing_that_can_be_read(self):
-        (self.train).mkdir(parents=True)
-        (self.train / "1.png").write_bytes(b"no")
-        self.assert_named(self.write(), ("train/1.png",))
-        with refused("'train'", kind=pairs.MissingInputError):
-            pairs.open_pairs(str(self.output), "train")
-
-    def test_what_is_not_clear_is_refused_before_anything_is_written(self):
-        self.save_train(1)
-        save(self.train / "0.bmp", aligned(1))
-        result = self.write()
-        self.assert_refused(result, "0.bmp", "0.png")
-        self.assertFalse(self.output.exists())
-
     def test_inputs_that_are_none(self):
         self.assert_refused(self.write("--input=demo"), "demo")
         self.assert_refused(self.write(), self.input)
@@ -378,19 +333,3 @@ class CheckTest(_RecordsTest):
         status, wrong, splits = self.check(self.output)
         self.assertEqual((status, list(wrong)), (1, [f"{name}/2.png"]))
         self.assertEqual(splits["train"]["readable"], 2)
-
-    def test_a_pair_in_two_splits(self):
-        self.save_train(1)
-        save(self.input / "test" / "9.png", aligned(0))
-        self.write()
-        status, wrong, _ = self.check(self.output)
-        name = "test-00000-of-00001.array_record/9.png"
-        self.assertEqual((status, list(wrong)), (1, [name]))
-        self.assertIn("'train-00000-of-00001.array_record/0.png'", wrong[name])
-
-    def test_an_index_that_cannot_be_used(self):
-        self.save_train(1)
-        self.write()
-        (self.output / records.INDEX).write_text("{")
-        result = prepare("check", self.folder, f"--input={self.output}")
-        self.assert_refused(result, records.INDEX)
