@@ -144,10 +144,6 @@ class TiffTest(_FolderTest):
         Image.new("P", (24, 20)).save(path)
         self.assert_refused(path, "PALETTE")
 
-    def test_refuses_what_is_not_upright(self):
-        path = self.write(random_values(20, 24), extratags=[(274, "H", 1, 6, True)])
-        self.assert_refused(path, "6")
-
     def test_refuses_pages_that_are_no_channels(self):
         self.assert_refused(self.write(random_values(2, 3, 20, 24)), "pages")
 
@@ -190,11 +186,6 @@ class TiffTest(_FolderTest):
         contents += struct.pack("<HI", 0, endless)
         path.write_bytes(contents)
         self.assert_refused(path, "256")
-
-    def test_without_tifffile(self):
-        path = self.write(random_values(20, 24))
-        with mock.patch.dict("sys.modules", tifffile=None):
-            self.assert_refused(path, "tifffile", "install")
 
 
 class EncodeTest(_FolderTest):

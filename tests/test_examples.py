@@ -73,13 +73,6 @@ class OfFileTest(ExamplesTestCase):
         self.assertAllClose(pixels_of(example.source), pixels[np.newaxis], atol=1e-3)
         self.assertIs(example.source_picture, example.source)
 
-    def test_values_of_a_range_of_their_own(self):
-        values = np.random.RandomState(0).randint(0, 4096, (21, 35, 5)).astype(np.uint16)
-        np.save(self.folder / "values.npy", values)
-        config = self.config(input_channels=5, input_range="0,4095")
-        example = examples.of_file(self.folder / "values.npy", config)
-        self.assertAllClose((example.source[0] + 1) * 4095 / 2, values, rtol=0, atol=1e-2)
-
     def test_colorization_takes_the_lightness_and_shows_the_grey_photo(self):
         pixels = self.write()
         example = examples.of_file(self.folder / "mine.png", self.config(**COLORIZATION))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import pathlib
 from unittest import mock
 
@@ -117,11 +116,6 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
                 for file, expected in zip(files, whole):
                     self.assertAllEqual(decode(file), expected)
 
-    def test_palette(self):
-        picture = smooth_picture().quantize(16)
-        decoded = images.decode_pixels(save(picture, "PNG"), channels=3)
-        self.assertAllEqual(decoded, np.asarray(picture.convert("RGB")))
-
     @parameterized.named_parameters(
         ("subsampled", "RGB", {"subsampling": 2}),
         ("not_subsampled", "RGB", {"subsampling": 0}),
@@ -208,10 +202,6 @@ class FileTest(_FolderTest):
         with refused(path, shown):
             images.inspect_image(path)
 
-    def test_inspect_takes_the_largest_image(self):
-        path = self.write("1.png", png_header(8192, 8192) + chunk(b"IDAT", b""))
-        self.assertEqual(images.inspect_image(path), images.ImageInfo(8192, 8192, 3, 8))
-
     @parameterized.named_parameters(
         ("truncated_png", png_bytes(random_pixels(3))[:-40]),
         ("truncated_jpeg", save(smooth_picture(), "JPEG")[:-200]),
@@ -244,17 +234,6 @@ class FileTest(_FolderTest):
             else:
                 with refused(path, "501", "500"):
                     images.read_pixels(path, channels=3)
-
-    @parameterized.parameters("pipe.png", "pipe.npy", "pipe.tif")
-    def test_a_pipe_is_not_waited_for(self, name):
-        os.mkfifo(self.folder / name)
-        for function in (
-            images.inspect_image,
-            functools.partial(images.read_pixels, channels=3),
-            functools.partial(images.read_image, channels=3),
-        ):
-            with refused(name):
-                function(self.folder / name)
 
 
 class HeaderTest(_FolderTest):

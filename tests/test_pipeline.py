@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import pathlib
 import threading
-import time
 
 import data_folder
 import numpy as np
@@ -125,15 +124,6 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
         three = np.concatenate([source for source, _ in take(self.batches(batch_size=3), 4)])
         self.assertAllEqual(one, three)
 
-    def test_order_does_not_depend_on_which_file_is_slow(self):
-        class SlowPairs(CountedPairs):
-            def read(self, index):
-                time.sleep(0.05 if index % 3 == 0 else 0.0)
-                return super().read(index)
-
-        slow = take(self.batches(SlowPairs(), cache_megabytes=0), 14)
-        self.assert_same_batches(slow, take(self.batches(), 14))
-
     @parameterized.named_parameters(
         ("in_the_first_epoch", 1, 3),
         ("at_an_epochs_end", 1, 7),
@@ -169,19 +159,6 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual((source.shape, target.shape), ((3, 8, 8, 1), (3, 8, 8, 3)))
             self.assertAllInRange(source, -1.0, 1.0)
             self.assertAllInRange(target, -1.0, 1.0)
-
-    @parameterized.named_parameters(("uint8", tf.uint8), ("uint16", tf.uint16))
-    def test_range(self, dtype):
-        class BlackAndWhite(CountedPairs):
-            def read(self, index):
-                black = np.zeros((_LOAD_SIZE, _LOAD_SIZE, 3), dtype.as_numpy_dtype)
-                return black, black + dtype.max
-
-        black_and_white = BlackAndWhite()
-        black_and_white.dtype = dtype
-        for source, target in take(self.batches(black_and_white), 2):
-            self.assertAllEqual(source, -np.ones_like(source))
-            self.assertAllEqual(target, np.ones_like(target))
 
 
 class PairReaderTest(tf.test.TestCase, parameterized.TestCase):

@@ -292,13 +292,6 @@ class BadInputTest(_RecordsTest):
         again = f"--output={self.folder / 'again'}"
         self.assert_refused(self.write(f"--input={self.output}", again), self.output, "records")
 
-    def test_a_published_set_by_its_name(self):
-        self.save_train(1)
-        with mock.patch.object(task.registry, "locate", return_value=self.input) as locate:
-            self.assert_done(self.write("--input=facades"))
-        locate.assert_called_once_with("facades")
-        self.assertLen(self.shards(), 1)
-
 
 class CheckTest(_RecordsTest):
     """`check` on records."""

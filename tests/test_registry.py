@@ -257,14 +257,6 @@ def test_server_error_says_how_to_do_it_by_hand(tmp_path, monkeypatch, server, s
     assert everything_in(tmp_path) == set()
 
 
-def test_connection_cut_in_the_middle(tmp_path, server):
-    # Keras 2 takes such a file for complete; Keras 3 does not.
-    server.body, server.missing_bytes = server.body[:5000], len(server.body) - 5000
-    with refused("facades", server.host):
-        registry.download("facades", tmp_path)
-    assert everything_in(tmp_path) == set()
-
-
 def test_truncated_or_damaged_archive(tmp_path, server):
     whole = server.body
     flipped = bytearray(whole)

@@ -187,10 +187,7 @@ def _read_index(folder: pathlib.Path) -> dict[str, dict[str, int]]:
     except OSError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}). {_MEND}") from None
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"'{path}' is damaged ({type(error).__name__}: {reason}). {_MEND}"
-        ) from None
+        raise _damaged(path, error) from None
     if version != VERSION:
         raise InputError(
             f"'{path}' was written by another version of this program. Write the records anew, to "
@@ -223,7 +220,7 @@ def read_shard(shard: pathlib.Path) -> list[StoredPair]:
         raise MissingInputError(f"There is no '{shard}'. {_MEND}")
     num_records = _open(shard).num_records()
     if not num_records:  # As ArrayRecord has it for what it does not know.
-        raise InputError(f"'{shard}' is truncated or damaged. {_MEND}")
+        raise _damaged(shard, "it is not an ArrayRecord file")
     (contents,) = _read_records(shard, [num_records - 1])
     found, first = [], 0
     try:
@@ -237,8 +234,7 @@ def read_shard(shard: pathlib.Path) -> list[StoredPair]:
         if first != num_records - 1:
             raise ValueError(f"{num_records} records, of which {first} are files of pairs")
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"'{shard}' is damaged: its index is wrong ({reason}). {_MEND}") from None
+        raise _damaged(shard, error) from None
     return found
 
 
@@ -263,8 +259,13 @@ def _read_records(shard: pathlib.Path, numbers: list[int] | None) -> list[bytes]
     try:
         return reader.read_all() if numbers is None else reader.read(numbers)
     except (RuntimeError, IndexError, ValueError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise InputError(f"'{shard}' is truncated or damaged ({reason}). {_MEND}") from None
+        raise _damaged(shard, error) from None
+
+
+def _damaged(path: pathlib.Path, reason: Exception | str) -> InputError:
+    kind = type(reason).__name__ + ": " if isinstance(reason, (KeyError, TypeError)) else ""
+    text = kind + " ".join(str(reason).split())[:150]
+    return InputError(f"'{path}' is truncated or damaged ({text}). {_MEND}")
 
 
 def _open(shard: pathlib.Path):

@@ -107,7 +107,8 @@ def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
     for split in splits or layouts.SPLITS[:1]:  # Of none, the first is missed, with what to do.
         groups, room = [], 0
         for pair in layouts.find_pairs(folder, split):
-            size = sum(_size(file) for file in pair.files)
+            # What is not there is named when it cannot be read.
+            size = sum(file.stat().st_size for file in pair.files if file.is_file())
             if not groups or size > room:
                 groups.append([])
                 room = shard_bytes
@@ -118,13 +119,6 @@ def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
             for number, group in enumerate(groups)
         ]
     return plans
-
-
-def _size(path: pathlib.Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # Named when it cannot be read.
-        return 0
 
 
 def _is_finished(output: pathlib.Path, plan: Plan) -> bool:
