@@ -10,7 +10,7 @@ import functools
 import pathlib
 
 from pix2pix_tf.config import PICTURE_CHANNELS
-from pix2pix_tf.data import images, pairs
+from pix2pix_tf.data import decoding, images
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, pair_files, work
 
@@ -92,7 +92,7 @@ def _combine(
 def _copy(names: tuple[str, str], *, sides: list[pathlib.Path], output: pathlib.Path) -> None:
     """Copies both files as they are, once they have been read."""
     paths = [folder / name for folder, name in zip(sides, names)]
-    pairs.check_size(paths, [images.inspect_image(path) for path in paths])
+    decoding.check_size(paths, [images.inspect_image(path) for path in paths])
     for path in paths:
         pair_files.read_values(path)
     for path, target in zip(paths, _output_paths(output, names, "folders")):
