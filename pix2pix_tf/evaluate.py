@@ -21,6 +21,7 @@ from absl import flags
 
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import LAB, RGB, TrainConfig
+from pix2pix_tf.data import pipeline
 from pix2pix_tf.errors import InputError
 
 _WRITTEN = ("inputs", "outputs", "targets", "samples")  # Folders of pictures in --output.
@@ -159,7 +160,7 @@ def _open_model(options):
 
 def _open_folder(options):
     """Returns the outputs in the folder and what they are compared with."""
-    from pix2pix_tf.data import pairs, readers
+    from pix2pix_tf.data import pairs
     from pix2pix_tf.evaluation import outputs
 
     config = TrainConfig(
@@ -170,7 +171,7 @@ def _open_folder(options):
         color_space=options.color_space,
     )
     # For the names alone; the size is then that of the outputs.
-    names = readers.open_reader(config, _find_split(options, config), size=1).names
+    names = pipeline.open_reader(config, _find_split(options, config), size=1).names
     found = outputs.FolderOutputs(
         options.outputs,
         pairs=names,

@@ -31,7 +31,7 @@ from hostile_files import HostileFile
 
 from pix2pix_tf import run_folder, serving, train, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import layouts, pairs, pipeline, stores
+from pix2pix_tf.data import decoding, layouts, pairs, pipeline
 from pix2pix_tf.errors import InputError, printable
 from pix2pix_tf.inference import exported, translator
 from pix2pix_tf.prepare import __main__ as prepare_command
@@ -245,9 +245,9 @@ class _Trial:
             return f"{type(error).__name__}: {str(error)[:300]}"
 
     def _train(self, path: pathlib.Path) -> str:
-        source = stores.EncodedPairs(
-            stores.FileStore([layouts.PairFiles(path, None)]),
-            pairs.PairDecoder(a_channels=3, b_channels=3, scaled_to=36),
+        source = pairs.FilePairs(
+            [layouts.PairFiles(path, None)],
+            decoding.PairDecoder(a_channels=3, b_channels=3, scaled_to=36),
         )
         reader = pipeline.PairReader(source, size=36)
         for side in reader.read(0):

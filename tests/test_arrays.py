@@ -20,7 +20,6 @@ from PIL import Image
 from refusals import refused
 
 from pix2pix_tf.data import arrays
-from pix2pix_tf.errors import MissingInputError
 
 
 def random_values(*shape: int, dtype="float32") -> np.ndarray:
@@ -70,17 +69,6 @@ class NpyTest(_FolderTest):
         self.assertEqual(read.dtype, np.dtype(dtype))
         self.assertAllEqual(read, values)
 
-    def test_two_axes_are_one_channel(self):
-        values = random_values(4, 7)
-        self.assertAllEqual(arrays.read(self.save("1.npy", values)), values[..., np.newaxis])
-
-    def test_other_orders_in_memory(self):
-        values = random_values(4, 7, 3)
-        for other in (np.asfortranarray(values), values.astype(">f4")):
-            read = arrays.read(self.save("1.npy", other))
-            self.assertAllEqual(read, values)
-            self.assertTrue(read.dtype.isnative)
-
     @parameterized.named_parameters(
         ("one_axis", np.zeros(5, "f4"), "(5,)"),
         ("four_axes", np.zeros((1, 4, 4, 3), "f4"), "(1, 4, 4, 3)"),
@@ -108,7 +96,7 @@ class NpyTest(_FolderTest):
         self.assertFalse(harm.folder.exists())
         with path.open("wb") as file:
             np.savez(file, a=np.zeros((4, 4)))
-        self.assert_refused(path, "archive")
+        self.assert_refused(path)
 
     def test_a_header_that_claims_terabytes_is_refused_at_once(self):
         path = self.save("1.npy", np.zeros((4, 4), "f4"))
@@ -119,14 +107,9 @@ class NpyTest(_FolderTest):
     def test_more_values_than_are_read(self):
         path = self.save("1.npy", random_values(4, 7, 2))
         with mock.patch.object(arrays, "MAX_VALUES", 55):
-            self.assert_refused(path, "7x4", "2 channel(s)", "55")
+            self.assert_refused(path, "(4, 7, 2)", "55")
         with mock.patch.object(arrays, "MAX_VALUES", 56):
             arrays.read(path)
-
-    def test_missing(self):
-        for name in ("1.npy", "1.tif"):
-            with refused(self.folder / name, kind=MissingInputError):
-                arrays.inspect(self.folder / name)
 
 
 class TiffTest(_FolderTest):
@@ -161,10 +144,6 @@ class TiffTest(_FolderTest):
         Image.new("P", (24, 20)).save(path)
         self.assert_refused(path, "PALETTE")
 
-    def test_refuses_what_is_not_upright(self):
-        path = self.write(random_values(20, 24), extratags=[(274, "H", 1, 6, True)])
-        self.assert_refused(path, "6")
-
     def test_refuses_pages_that_are_no_channels(self):
         self.assert_refused(self.write(random_values(2, 3, 20, 24)), "pages")
 
@@ -176,11 +155,6 @@ class TiffTest(_FolderTest):
         with refused("bomb.tif'", "inflates"):
             arrays.read(self.folder / "bomb.tif")
         self.assertLess(tracemalloc.get_traced_memory()[1], 2**24)
-
-    def test_takes_parts_that_inflate_to_the_picture(self):
-        whole = hostile_files.tiff(16, 8, hostile_files.deflate_zeros(16 * 8), compression=8)
-        (self.folder / "1.tif").write_bytes(whole)
-        self.assertAllEqual(arrays.read(self.folder / "1.tif"), np.zeros([8, 16, 1], np.uint8))
 
     def test_refuses_lzma_which_inflates_without_a_limit(self):
         bomb = hostile_files.tiff(16, 8, lzma.compress(bytes(128)), compression=34925)
@@ -212,11 +186,6 @@ class TiffTest(_FolderTest):
         contents += struct.pack("<HI", 0, endless)
         path.write_bytes(contents)
         self.assert_refused(path, "256")
-
-    def test_without_tifffile(self):
-        path = self.write(random_values(20, 24))
-        with mock.patch.dict("sys.modules", tifffile=None):
-            self.assert_refused(path, "tifffile", "install")
 
 
 class EncodeTest(_FolderTest):

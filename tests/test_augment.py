@@ -52,41 +52,6 @@ class JitterPairTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllInRange(np.bincount([row for row, _, _ in drawn]), 105, 162)
         self.assertAllInRange(np.bincount([col for _, col, _ in drawn]), 55, 105)
 
-    def test_without_mirror_nothing_is_flipped(self):
-        drawn = self.draw(60, mirror=False)
-        self.assertFalse(any(flipped for _, _, flipped in drawn))
-        self.assertGreater(len(set(drawn)), 10)
-
-    def test_same_seed_same_jitter(self):
-        image = tf.constant(coordinates(64, 64))
-        draws = [
-            augment.jitter_pair(image, image, crop_size=8, mirror=True, seed=seed)[0].numpy()
-            for seed in ([3, 4], [3, 4], [3, 5], [4, 4])
-        ]
-        self.assertAllEqual(draws[0], draws[1])
-        self.assertNotAllEqual(draws[0], draws[2])  # Both integers of the seed count.
-        self.assertNotAllEqual(draws[0], draws[3])
-
-    def test_crop_of_the_whole_image(self):
-        image = tf.constant(coordinates(5, 5))
-        source, _ = augment.jitter_pair(image, image, crop_size=5, mirror=False, seed=[7, 0])
-        self.assertAllEqual(source, image)
-
-    def test_static_shape_of_images_of_unknown_size(self):
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None, None, 3], tf.float32),
-                tf.TensorSpec([None, None, 1], tf.float32),
-            ]
-        )
-        def jitter(source, target):
-            pair = augment.jitter_pair(source, target, crop_size=4, mirror=True, seed=[0, 0])
-            self.assertEqual([side.shape.as_list() for side in pair], [[4, 4, 3], [4, 4, 1]])
-            return pair
-
-        source, target = jitter(tf.zeros([6, 7, 3]), tf.zeros([6, 7, 1]))
-        self.assertEqual((source.shape, target.shape), ((4, 4, 3), (4, 4, 1)))
-
     @parameterized.named_parameters(
         ("jitter", lambda *pair: augment.jitter_pair(*pair, crop_size=4, mirror=True, seed=[0, 0])),
         ("center", lambda *pair: augment.center_pair(*pair, crop_size=4)),
@@ -149,26 +114,6 @@ class ResizeTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllInRange(difference, -0.501, 0.501)
         self.assertAllClose(tf.reduce_mean(difference), 0.0, atol=0.03)
 
-    @parameterized.named_parameters(("uint8", tf.uint8), ("uint16", tf.uint16))
-    def test_white_stays_white(self, dtype):
-        white = tf.fill([7, 9, 3], tf.constant(dtype.max, dtype))
-        for size in (3, 20):
-            resized = augment.resize_to_cover(white, size)
-            self.assertAllEqual(resized, tf.fill(resized.shape, tf.constant(dtype.max, dtype)))
-
-    @parameterized.named_parameters(("square", 12, 12), ("wide", 12, 19), ("tall", 19, 12))
-    def test_untouched_when_it_has_the_size(self, height, width):
-        pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        self.assertAllEqual(augment.resize_to_cover(pixels, 12), pixels)
-
-    def test_in_a_graph_of_unknown_size(self):
-        @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
-        def resize(image):
-            return augment.resize_to_cover(image, 8)
-
-        pixels = np.random.default_rng(3).integers(0, 256, (12, 18, 3), dtype=np.uint8)
-        self.assertAllEqual(resize(pixels), augment.resize_to_cover(pixels, 8))
-
 
 class PadToMultipleTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(
@@ -190,23 +135,3 @@ class PadToMultipleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(padded.dtype, tf.uint8)
         self.assertAllEqual(padded, expected)
         self.assertAllEqual(padded[:height, :width], pixels)
-
-    def test_the_edge_is_not_repeated(self):
-        row = tf.constant([[[1.0], [2.0], [3.0]]])
-        padded = augment.pad_to_multiple(row, 8)
-        self.assertAllEqual(padded[0, :, 0], [1, 2, 3, 2, 1, 2, 3, 2])
-
-    def test_batch(self):
-        batch = np.random.default_rng(1).uniform(size=(2, 3, 5, 1)).astype(np.float32)
-        padded = augment.pad_to_multiple(batch, 4)
-        self.assertAllEqual(padded, [augment.pad_to_multiple(image, 4) for image in batch])
-
-    def test_in_a_graph_of_unknown_size(self):
-        @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.float32)])
-        def pad(image):
-            return augment.pad_to_multiple(image, 8)
-
-        for height, width in ((1, 1), (2, 5), (8, 8), (9, 17)):
-            image = coordinates(height, width)
-            self.assertAllEqual(pad(image), augment.pad_to_multiple(image, 8))
-        self.assertEqual(pad.experimental_get_tracing_count(), 1)

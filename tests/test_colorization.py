@@ -19,7 +19,7 @@ from preparing import photo, prepare, save
 
 from pix2pix_tf import evaluate, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, lab, photos, readers
+from pix2pix_tf.data import images, lab, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.inference import exported, tiles, translator
@@ -71,7 +71,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
 
     def read(self, *, index: int = 0, dataset=None, size: int = 40, **settings):
         config = TrainConfig(dataset=str(dataset or self.folder), **_LAB, **settings)
-        return readers.open_reader(config, "train", size=size).read(index)
+        return pipeline.open_reader(config, "train", size=size).read(index)
 
     def assert_is_of(self, pair, pixels: np.ndarray):
         """Asserts that a pair is L and ab of a photo."""
@@ -119,7 +119,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(np.abs(target * 110 - expected[..., 1:]).mean(), 5)
 
     def test_drawn_scenes(self):
-        scenes = photos.open_photos("demo", "train", scene_size=32)
+        scenes = pairs.open_pairs("demo", "train", photo_side="B", scene_size=32)
         first, second = scenes.read(0)
         self.assertIs(first, second)
         self.assert_is_of(self.read(dataset="demo", size=32, crop_size=32), first)
@@ -136,7 +136,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
             self.read(index=1)
 
     def test_no_photo_is_lost_on_the_way_to_training(self):
-        """Of odd widths and upright, through split, check, tfrecord, check and training."""
+        """Of odd widths and upright, through split, check, records, check and training."""
         folder, sizes = self.folder / "in", [(41, 40), (31, 50), (40, 61), (33, 33)]
         for number, (width, height) in enumerate(sizes):
             pixels = colored(width=width, height=height, seed=number)
@@ -145,7 +145,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         steps = [
             ("split", folder, data, "--shares=1,0,0"),
             ("check", data, self.folder / "checked", "--color_space=lab"),
-            ("tfrecord", data, packed),
+            ("records", data, packed),
             ("check", packed, self.folder / "packed_checked", "--color_space=lab"),
         ]
         for task, source, output, *flags in steps:
@@ -153,7 +153,7 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual((result.exit_code, result.stderr), (0, ""), (task, result))
         for dataset in (data, packed):
             config = TrainConfig(dataset=str(dataset), **_LAB)
-            reader = readers.open_reader(config, "train", size=30)
+            reader = pipeline.open_reader(config, "train", size=30)
             reader.read_all()
             self.assertLen(reader.names, len(sizes))
             # The photos themselves, not halves of them.

@@ -13,7 +13,7 @@ import tiny_runs
 import tiny_training
 from absl.testing import parameterized
 
-from pix2pix_tf import networks, objective
+from pix2pix_tf import metrics, networks, objective
 from pix2pix_tf.training import loop
 
 _TEXT = (pathlib.Path(__file__).parent.parent / "docs" / "extending.md").read_text("utf-8")
@@ -31,6 +31,7 @@ class ProgramsTest(parameterized.TestCase):
         self.folder = tiny_runs.temporary_folder(self)
         self.enter_context(mock.patch.dict(networks.GENERATORS))
         self.enter_context(mock.patch.dict(objective._MADE_BY))
+        self.enter_context(mock.patch.dict(metrics.METRICS))
 
     def train(self, config, workdir, **arguments):
         # Without a discriminator it compiles in a third of the time.
@@ -61,6 +62,8 @@ class ProgramsTest(parameterized.TestCase):
         lines = (self.folder / "runs" / name / "metrics.jsonl").read_text().splitlines()
         last = json.loads(lines[-1])
         self.assertEqual(last["step"], 2)
-        extra = dict(sharper="gradient_difference_loss", vgg="perceptual_loss").get(name)
+        extra = dict(
+            sharper="gradient_difference_loss", vgg="perceptual_loss", metric="held_out_worst"
+        ).get(name)
         if extra:
             self.assertGreater(last[extra], 0.0)

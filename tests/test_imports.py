@@ -14,6 +14,7 @@ _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _PACKAGE = _REPOSITORY / "pix2pix_tf"
 _MAPS = (
     ("package", "pix2pix_tf"),
+    ("data", "pix2pix_tf/data"),
     ("scenes", "pix2pix_tf/data/scenes"),
     ("evaluation", "pix2pix_tf/evaluation"),
     ("fcn_score", "pix2pix_tf/evaluation/fcn_score"),

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pix2pix_tf import serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import arrays, readers
+from pix2pix_tf.data import arrays, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import outputs, reference, runner
 from pix2pix_tf.inference import exported, tiles, translator
@@ -65,7 +65,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         cls.translate = translator.Translator(cls.config, cls.model.translate_with_noise)
 
     def test_training_reads_the_values_of_both_sides(self):
-        reader = readers.open_reader(self.config, "val", size=(40, 70))
+        reader = pipeline.open_reader(self.config, "val", size=(40, 70))
         source, target = reader.read(0)
         values = np.load(self.folder / "data/val/A/0.npy")
         self.assertAllClose(source, values / 50.0, atol=1e-6)
@@ -73,7 +73,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(target, values[..., :2] / 50.0, atol=1.1 * 2 / 4095)
 
     def test_a_crop_that_is_not_square(self):
-        reader = readers.open_reader(self.config, "train", size=self.config.load_shape)
+        reader = pipeline.open_reader(self.config, "train", size=self.config.load_shape)
         height, width, _ = reader.read(0)[0].shape
         self.assertEqual((height, width), (41, 72))  # Covers 36x72 in the shape of 40x70.
 
@@ -148,27 +148,3 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
     def test_name_of_a_translation(self, name, settings, expected):
         config = TrainConfig(**settings)
         self.assertEqual(translate.output_name(pathlib.Path("in", name), None, config), expected)
-
-    @parameterized.named_parameters(
-        ("channels", dict(input_channels=6), "5 channel.* 6 "),
-        ("no_range", dict(input_range=""), "32 bits"),
-        ("wrong_range", dict(input_range="400,500"), "100%.* 400,500"),
-    )
-    def test_data_that_do_not_fit_the_settings(self, changed, message):
-        config = TrainConfig(dataset=str(self.folder / "data"), **{**_SETTINGS, **changed})
-        with self.assertRaisesRegex(InputError, f"0.npy.*{message}"):
-            readers.open_reader(config, "val", size=(40, 70)).read_all()
-
-    def test_side_by_side_arrays(self):
-        folder = self.folder / "aligned" / "train"
-        folder.mkdir(parents=True)
-        values = np.random.default_rng(0).integers(0, 2**16, (6, 16, 5), np.uint16)
-        np.save(folder / "1.npy", values)
-        config = TrainConfig(
-            dataset=str(folder.parent), direction="BtoA", input_channels=5, output_channels=5
-        )
-        reader = readers.open_reader(config, "train", size=6)
-        self.assertEqual(reader.dtype, tf.uint16)
-        source, target = reader.read(0)
-        self.assertAllEqual(source, values[:, 8:])
-        self.assertAllEqual(target, values[:, :8])

@@ -15,7 +15,7 @@ from preparing import TaskTest, aligned, files_below, photo, prepare, save
 from refusals import refused
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import arrays, images, layouts, pairs, readers
+from pix2pix_tf.data import arrays, images, layouts, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import check
 
@@ -129,7 +129,7 @@ class CheckTest(TaskTest):
         _, wrong, _ = self.check(*flags)
         config = TrainConfig(dataset=str(self.input), **settings)
         try:
-            readers.open_reader(config, "train", size=config.load_size).read_all()
+            pipeline.open_reader(config, "train", size=config.load_size).read_all()
         except InputError as error:
             message = str(error)
         else:
@@ -208,7 +208,7 @@ class CheckTest(TaskTest):
         folder = self.input
         if as_records:
             folder = self.folder / "records"
-            self.assert_done(prepare("tfrecord", self.folder, f"--output={folder}"))
+            self.assert_done(prepare("records", self.folder, f"--output={folder}"))
         with mock.patch.object(images.logging, "warning") as warning:
             result = self.run_task(f"--input={folder}")
         self.assert_done(result)

@@ -45,7 +45,7 @@ class _ColorizeTest(preparing.TaskTest):
 
 class UsageTest(_ColorizeTest):
     @parameterized.parameters(
-        ((), ("'nothing'", "combine, colorize, edges, inpaint, labels, split, tfrecord, check")),
+        ((), ("'nothing'", "combine, colorize, edges, inpaint, labels, split, records, check")),
         (("edges", "in", "--input=x"), ("'edges in'",)),
         (("split",), ("split", "--input")),
         (("split", "--input=x"), ("split", "--output")),

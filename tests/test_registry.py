@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import http.server
 import io
 import os
 import pathlib
+import socket
 import tarfile
 import threading
 import zlib
@@ -80,36 +80,19 @@ def server(monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        url = f"http://127.0.0.1:{httpd.server_port}/facades.tar.gz"
-        point_at(monkeypatch, url)
+        state.host = f"http://127.0.0.1:{httpd.server_port}"
+        monkeypatch.setattr(registry, "_HOST", state.host)
         # A proxy of the environment would be asked for 127.0.0.1 too.
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        state.url = url
         yield state
         httpd.shutdown()
         thread.join()
-
-
-def point_at(monkeypatch, url, **changes):
-    changed = dataclasses.replace(registry.PUBLISHED["facades"], url=url, **changes)
-    monkeypatch.setitem(registry.PUBLISHED, "facades", changed)
 
 
 def everything_in(folder: pathlib.Path) -> set[str]:
     """Returns what is in `folder`, at any depth, but for the lock."""
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     return found - {".facades.lock"}
-
-
-def test_published_facts():
-    # All six of the authors' script; the numbers are compared with those of the presets.
-    published, b_to_a = registry.PUBLISHED, {"facades", "cityscapes", "night2day"}
-    assert set(published) == b_to_a | {"maps", "edges2shoes", "edges2handbags"}
-    assert {name for name in published if published[name].direction == "BtoA"} == b_to_a
-    assert {x for x in published if "test" in published[x].splits} == {"facades", "night2day"}
-    for name, each in published.items():
-        assert each.url == f"http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/{name}.tar.gz"
-        assert (each.name, each.splits[:2], each.sha256) == (name, ("train", "val"), None)
 
 
 def test_a_folder_is_returned_as_given_and_tilde_is_home(tmp_path, monkeypatch):
@@ -139,15 +122,6 @@ def test_bare_name_is_found_in_every_layout_and_first_in_the_data_folder(
     assert registry.locate("facades", "data") == pathlib.Path("data/facades")
     assert registry.download("facades", "data") == pathlib.Path("data/facades")
     assert server.requests == []
-
-
-def test_a_working_folder_without_splits_does_not_hide_the_published_set(
-    tmp_path, monkeypatch, server
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "facades" / "notes").mkdir(parents=True)
-    assert registry.locate("facades", "data") == pathlib.Path("data/facades")
-    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("keras_home", [True, False])
@@ -192,7 +166,7 @@ def test_a_file_is_not_a_folder(tmp_path, server):
     path.write_bytes(b"")
     with refused(path):
         registry.locate(str(path))
-    with refused(path, "--data_dir"):
+    with refused(path):
         registry.locate("facades", str(path))
     assert server.requests == []
 
@@ -208,55 +182,13 @@ def test_download_leaves_the_set_and_nothing_else(tmp_path, server):
     assert everything_in(folder.parent) == {"facades", *splits, *(f"{x}/1.jpg" for x in splits)}
 
 
-def test_other_users_may_read_the_result(tmp_path, server):
-    # The temporary folder is private; the result must not inherit that, least of
-    # all where the archive brings no folder of its own.
-    server.body = make_archive([("train/1.jpg", b"x")])
-    (tmp_path / "plain").mkdir()
-    (tmp_path / "facades").mkdir()  # An empty one is filled.
-    folder = registry.download("facades", tmp_path)
-    assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def test_file_url_and_archive_without_top_folder(tmp_path, monkeypatch):
-    archive = tmp_path / "anything.tar.gz"
-    archive.write_bytes(make_archive([("./train/1.jpg", b"x"), ("val/1.jpg", b"y")]))
-    point_at(monkeypatch, archive.as_uri())
-    folder = registry.download("facades", tmp_path / "data")
-    assert everything_in(folder) == {"train", "train/1.jpg", "val", "val/1.jpg"}
-
-
-def test_links_to_earlier_files_become_copies(tmp_path, server):
-    server.body = make_archive(
-        [
-            *GOOD,
-            special("facades/train/symbolic.jpg", tarfile.SYMTYPE, "../val/1.jpg"),
-            special("facades/train/hard.jpg", tarfile.LNKTYPE, "facades/test/1.jpg"),
-        ]
-    )
-    train = registry.download("facades", tmp_path) / "train"
-    assert (train / "symbolic.jpg").read_bytes() == b"val"
-    assert (train / "hard.jpg").read_bytes() == b"test"
-    assert not (train / "symbolic.jpg").is_symlink()
-
-
-def test_known_digest_is_checked(tmp_path, monkeypatch, server):
-    point_at(monkeypatch, server.url, sha256="0" * 64)
-    with refused(server.url, "hash"):
-        registry.download("facades", tmp_path)
-    assert everything_in(tmp_path) == set()
-
-
 def test_left_overs_of_an_interrupted_attempt_are_swept_not_used(tmp_path, server):
-    leftover = tmp_path / ".facades-abc.part"
+    machine = socket.gethostname()[:50]
+    leftover = tmp_path / f".facades.unfinished.{machine}.{2**22 + 1}.letters"
     (leftover / "unpacked" / "facades" / "train").mkdir(parents=True)
-    (leftover / "facades.tar.gz").write_bytes(server.body[:1000])
-    other = tmp_path / ".maps-abc.part"  # Perhaps of a live process: another set, another lock.
-    other.mkdir()
     folder = registry.download("facades", tmp_path)
     assert (folder / "train" / "1.jpg").read_bytes() == PICTURE
-    assert not leftover.exists()
-    assert other.exists()
+    assert everything_in(tmp_path) == {"facades", *(f"facades/{x}" for x in everything_in(folder))}
 
 
 def test_interruption_by_the_user_leaves_nothing(tmp_path, monkeypatch, server):
@@ -273,15 +205,15 @@ def test_interruption_by_the_user_leaves_nothing(tmp_path, monkeypatch, server):
 
 
 def test_nothing_is_in_place_before_all_is_unpacked(tmp_path, monkeypatch, server):
-    copy, looks = registry.shutil.copyfileobj, []
+    filtered, looks = tarfile.data_filter, []
 
-    def look_and_copy(*arguments):
+    def look_and_filter(*arguments):
         looks.append((tmp_path / "facades").exists())  # As a kill at this moment would leave it.
-        copy(*arguments)
+        return filtered(*arguments)
 
-    monkeypatch.setattr(registry.shutil, "copyfileobj", look_and_copy)
+    monkeypatch.setitem(tarfile._NAMED_FILTERS, "data", look_and_filter)
     assert (registry.download("facades", tmp_path) / "train" / "1.jpg").read_bytes() == PICTURE
-    assert looks == [False] * 3
+    assert looks and not any(looks)
 
 
 def test_concurrent_downloads_share_one(tmp_path, server):
@@ -296,7 +228,6 @@ def test_concurrent_downloads_share_one(tmp_path, server):
         thread.join()
     assert results == [tmp_path / "facades"] * 4
     assert len(server.requests) == 1
-    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_set_that_appears_after_the_first_look_is_not_in_the_way(tmp_path, monkeypatch, server):
@@ -315,39 +246,13 @@ def test_a_set_that_appears_after_the_first_look_is_not_in_the_way(tmp_path, mon
     assert not server.requests
 
 
-def test_without_locks_the_first_to_finish_wins(tmp_path, monkeypatch, server):
-    monkeypatch.setattr(registry, "fcntl", None)
-    alive = tmp_path / ".facades-alive.part"
-    alive.mkdir()
-    unpack = registry._unpack
-
-    def overtaken(*arguments):
-        unpack(*arguments)
-        (tmp_path / "facades" / "train").mkdir(parents=True)
-        (tmp_path / "facades" / "train" / "winner.jpg").write_bytes(b"first")
-
-    monkeypatch.setattr(registry, "_unpack", overtaken)
-    folder = registry.download("facades", tmp_path)
-    assert everything_in(folder) == {"train", "train/winner.jpg"}
-    assert alive.exists()  # Without a lock nobody can tell that its owner is dead.
-    assert len(list(tmp_path.glob(".facades-*.part"))) == 1
-
-
 @pytest.mark.parametrize("status", [404, None])
 def test_server_error_says_how_to_do_it_by_hand(tmp_path, monkeypatch, server, status):
-    server.status, url = status, server.url
-    if status is None:
-        url = "http://127.0.0.1:1/facades.tar.gz"  # Port 1: nobody listens.
-        point_at(monkeypatch, url)
+    server.status = status
+    if status is None:  # Port 1: nobody listens.
+        monkeypatch.setattr(registry, "_HOST", "http://127.0.0.1:1")
+    url = registry.PUBLISHED["facades"].url
     with refused("'facades'", url, status or "", tmp_path / "facades" / "train" / "*.jpg"):
-        registry.download("facades", tmp_path)
-    assert everything_in(tmp_path) == set()
-
-
-def test_connection_cut_in_the_middle(tmp_path, server):
-    # Keras 2 takes such a file for complete; Keras 3 does not.
-    server.body, server.missing_bytes = server.body[:5000], len(server.body) - 5000
-    with refused("facades", server.url):
         registry.download("facades", tmp_path)
     assert everything_in(tmp_path) == set()
 
@@ -369,23 +274,16 @@ def test_truncated_or_damaged_archive(tmp_path, server):
         "wrong checksum": whole[:-8] + bytes(4) + whole[-4:],
     }
     for label, server.body in damaged.items():
-        with refused("facades", server.url):
+        with refused("facades", server.host):
             registry.download("facades", tmp_path)
         assert everything_in(tmp_path) == set(), label
     server.body = whole
     assert (registry.download("facades", tmp_path) / "train" / "1.jpg").is_file()
 
 
-def test_empty_answer(tmp_path, server):
-    server.body = b""  # Keras 2 trips over it in its progress bar, Keras 3 does not.
-    with refused("facades", server.url):
-        registry.download("facades", tmp_path)
-    assert everything_in(tmp_path) == set()
-
-
 def test_archive_of_something_else(tmp_path, server):
     server.body = make_archive([("horses/trainA/1.jpg", b"x")])
-    with refused(server.url, "train, val, test"):
+    with refused(server.host, "train, val, test"):
         registry.download("facades", tmp_path)
     assert everything_in(tmp_path) == set()
 
@@ -394,44 +292,32 @@ def test_archive_of_something_else(tmp_path, server):
     "member",
     [
         ("../evil", b"x"),
-        ("{absolute}/evil", b"x"),
         ("facades/train/../../../evil", b"x"),
-        ("facades/..\\..\\evil", b"x"),
-        ("C:/evil", b"x"),
-        ("C:evil", b"x"),
-        ("\\evil", b"x"),
         special("../evil", tarfile.DIRTYPE),
         special("facades/evil", tarfile.SYMTYPE, "../../../evil"),
         special("facades/evil", tarfile.SYMTYPE, "/etc/hostname"),
-        special("facades/evil", tarfile.SYMTYPE, "."),
-        special("facades/evil", tarfile.SYMTYPE, "evil"),
         special("facades/evil", tarfile.LNKTYPE, "../../evil"),
         special("facades/evil", tarfile.LNKTYPE, "/etc/hostname"),
         special("facades/evil", tarfile.FIFOTYPE),
         special("facades/evil", tarfile.CHRTYPE),
-        special("facades/evil", tarfile.BLKTYPE),
     ],
     ids=lambda member: getattr(member, "linkname", "") or getattr(member, "name", member),
 )
 def test_unsafe_member_is_refused(tmp_path, server, member):
     (tmp_path / "evil").write_bytes(b"untouched")
-    if not isinstance(member, tarfile.TarInfo):
-        member = (member[0].format(absolute=tmp_path), member[1])
     server.body = make_archive([*GOOD, member])
     name = member.name if isinstance(member, tarfile.TarInfo) else member[0]
-    with refused(f"'{name}'"):
+    with refused("facades", server.host, name):
         registry.download("facades", tmp_path / "data")
     assert everything_in(tmp_path) == {"evil", "data", "data/.facades.lock"}
     assert (tmp_path / "evil").read_bytes() == b"untouched"
 
 
-def test_writing_through_a_link_is_refused(tmp_path, server):
-    (tmp_path / "outside").mkdir()
-    link = special("facades/link", tarfile.SYMTYPE, str(tmp_path / "outside"))
-    server.body = make_archive([*GOOD, link, ("facades/link/evil", b"x")])
-    with refused("'facades/link'"):
-        registry.download("facades", tmp_path / "data")
-    assert everything_in(tmp_path / "outside") == set()
+def test_a_python_that_cannot_unpack_safely_downloads_nothing(tmp_path, monkeypatch, server):
+    monkeypatch.delattr(tarfile, "data_filter")
+    with refused("Python", server.host, tmp_path / "facades"):
+        registry.download("facades", tmp_path)
+    assert server.requests == []
 
 
 def test_foreign_folder_is_not_touched(tmp_path, server):

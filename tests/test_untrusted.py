@@ -45,10 +45,6 @@ def decode_batch(files):
 
 
 class DecodeTest(tf.test.TestCase, parameterized.TestCase):
-    def test_a_batch_of_both_kinds_and_of_different_sizes(self):
-        sizes = decode_batch([encode("png"), encode("jpeg", width=128, height=97)])
-        self.assertAllEqual(sizes, [[10, 20, 3], [97, 128, 3]])
-
     @parameterized.parameters(1, 3)
     def test_pixels_are_those_of_any_other_reader(self, channels):
         @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
@@ -100,11 +96,6 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(decode_batch([file]), [[32, 64, 3]])
         file = hostile_files.many_scans(most + 1, width=64, height=32)
         self.assert_refused(file, "[has] [501] [scans; the limit is 500]")
-
-    def test_what_marks_a_scan_is_nothing_special_in_a_png(self):
-        file = encode("png")
-        text = hostile_files.chunk(b"teXt", 600 * images.START_OF_SCAN)
-        self.assertAllEqual(decode_batch([file[:33] + text + file[33:]]), [[10, 20, 3]])
 
     @parameterized.named_parameters(
         ("text", b"hello"),

@@ -170,12 +170,12 @@ def _held_out_images(config, count: int) -> tuple[str, list[np.ndarray]]:
 
     Each is float32 in [-1, 1], `[1, crop_size, crop_size, channels]`.
     """
-    from pix2pix_tf.data import pairs, pipeline, readers
+    from pix2pix_tf.data import pairs, pipeline
 
     try:
         found = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
         split = found or "train"
-        reader = readers.open_reader(config, split, size=config.crop_size)
+        reader = pipeline.open_reader(config, split, size=config.crop_size)
     except InputError as error:
         raise InputError(
             f"The images to compare with are not available: {error} Or name others with --dataset "

@@ -20,6 +20,7 @@ from export.image_size import DYNAMIC, ImageSize
 from export.parity import limits
 from export.tflite import converter, litert
 from pix2pix_tf import files
+from pix2pix_tf.data import pipeline
 from pix2pix_tf.errors import InputError
 
 QUANTIZATIONS = tuple(limits.TFLITE)
@@ -97,7 +98,7 @@ def _training_images(
 ) -> np.ndarray:
     """Returns at most `count` training images, `[number, height, width, channels]`."""
     from pix2pix_tf.config import TrainConfig
-    from pix2pix_tf.data import augment, images, readers
+    from pix2pix_tf.data import augment, images
 
     config = TrainConfig.from_dict(card["config"])
     config = dataclasses.replace(
@@ -105,7 +106,7 @@ def _training_images(
     )
     height, width = shape
     try:
-        reader = readers.open_reader(config, "train", size=max(shape))
+        reader = pipeline.open_reader(config, "train", size=max(shape))
     except InputError as error:
         raise InputError(
             f"int8 is calibrated with training pairs, which are not available: {error} Or name "

@@ -12,7 +12,6 @@ import pathlib
 
 import numpy as np
 
-from pix2pix_tf.data import scenes
 from pix2pix_tf.errors import InputError
 
 IGNORED = 255  # In a class map: a pixel that counts for nothing.
@@ -55,11 +54,22 @@ class ClassTable:
         return tuple(kind for kind in self.classes if not kind.ignored)
 
 
-def _facades() -> tuple[LabelClass, ...]:
-    """Returns the 12 classes of CMP Facades; all are scored."""
-    return tuple(LabelClass(kind.name, kind.color) for kind in scenes.CLASSES)
-
-
+# Tylecek and Sara, "Spatial Pattern Templates for Recognition of Objects with Regular Structure",
+# GCPR 2013, in the order of the class maps of CMP Facades.
+FACADES = (
+    LabelClass("background", (0, 0, 222)),  # What no part covers.
+    LabelClass("facade", (0, 48, 255)),
+    LabelClass("window", (0, 128, 255)),
+    LabelClass("door", (1, 207, 255)),
+    LabelClass("cornice", (32, 255, 224)),
+    LabelClass("sill", (112, 254, 142)),
+    LabelClass("balcony", (192, 255, 63)),
+    LabelClass("blind", (255, 240, 1)),
+    LabelClass("deco", (255, 159, 0)),
+    LabelClass("molding", (255, 80, 0)),
+    LabelClass("pillar", (254, 0, 0)),
+    LabelClass("shop", (174, 0, 1)),
+)
 # Cordts et al., "The Cityscapes Dataset", CVPR 2016: the 19 train ids, in their order.
 _CITYSCAPES = (
     LabelClass("road", (128, 64, 128)),
@@ -97,10 +107,10 @@ _CITYSCAPES = (
 TABLES = {
     table.name: table
     for table in (
-        ClassTable("facades", _facades()),
+        ClassTable("facades", FACADES),
         ClassTable("cityscapes", _CITYSCAPES),
         # The drawn scenes: labels on the left, with the classes of facades.
-        ClassTable("demo", _facades(), photo_side="B"),
+        ClassTable("demo", FACADES, photo_side="B"),
     )
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf.config import PICTURE_CHANNELS, TrainConfig
-from pix2pix_tf.data import images, lab, pairs, pipeline, readers
+from pix2pix_tf.data import images, lab, pairs, pipeline
 
 
 def held_out(config: TrainConfig, *, limit: int) -> list[pipeline.Example]:
@@ -26,7 +26,7 @@ def held_out(config: TrainConfig, *, limit: int) -> list[pipeline.Example]:
         InputError: If the data set is not there, or cannot be read.
     """
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir) or "train"
-    reader = readers.open_reader(config, split, size=config.crop_shape)
+    reader = pipeline.open_reader(config, split, size=config.crop_shape)
     return list(pipeline.evaluation_examples(reader, crop_size=config.crop_shape, limit=limit))
 
 

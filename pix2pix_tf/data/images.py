@@ -10,7 +10,6 @@ model reads, are the subject of `arrays`.
 from __future__ import annotations
 
 import dataclasses
-import io
 import pathlib
 from collections.abc import Mapping
 
@@ -21,8 +20,8 @@ from PIL import Image
 
 from pix2pix_tf import files
 from pix2pix_tf.config import PICTURE_CHANNELS
-from pix2pix_tf.data import arrays, encoded, library_warnings, orientation
-from pix2pix_tf.data.encoded import ImageFile
+from pix2pix_tf.data import arrays, image_files, orientation
+from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError, MissingInputError, printable
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -37,8 +36,6 @@ JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 # Pillow's mode, and bits per pixel and compression in the header, of the BMP files that
 # TensorFlow reads right. It takes palette indices for grey, and any fourth byte for alpha.
 _BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
-
-
 _EXIF_ORIENTATION = 0x0112
 _PIXELS_AT_ONCE = 2**20  # Of those whose channels are converted.
 _VALUES_AT_ONCE = 2**22  # Of an array that is scaled: a large one takes no copies in float64.
@@ -62,9 +59,9 @@ def inspect_image(path: ImageFile) -> ImageInfo:
 
     Raises:
         MissingInputError: If there is no such file.
-        InputError: If it is no PNG, JPEG, BMP, NumPy array or TIFF, or too large.
+        InputError: If it is not a PNG, JPEG, BMP, NumPy array or TIFF, or too large.
     """
-    encoded.require(path)
+    image_files.require(path)
     if arrays.is_array(path):
         (height, width, channels), dtype = arrays.inspect(path)
         return ImageInfo(
@@ -75,38 +72,26 @@ def inspect_image(path: ImageFile) -> ImageInfo:
             is_array=True,
             has_full_range=dtype.kind == "u" and dtype.itemsize <= 2,
         )
-    try:
-        # Pillow warns of large images and of damaged Exif: MAX_PIXELS decides below, and an
-        # orientation that cannot be read is none.
-        with library_warnings.ignored():
-            with Image.open(encoded.for_library(path)) as picture:
-                width, height = picture.size
-                kind, mode = picture.format, picture.mode
-                channels = _channels_of(picture)
-                _check_still_and_upright(path, picture)
-                has_other_colours = _has_other_colours(picture.info.get("icc_profile"))
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
-    except Image.DecompressionBombError:
-        width = height = MAX_PIXELS  # Larger still; the next lines say so.
-        channels, kind, mode, has_other_colours = 3, "PNG", "RGB", False
-    except Exception as error:  # Pillow raises nearly anything on damaged files.
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(
-            f"'{path}' cannot be read as an image ({reason}). Replace it, or take it out of the "
-            "folder."
-        ) from None
-    if kind not in ("PNG", "JPEG", "MPO", "BMP"):
+    with image_files.reading(path, "an image"), image_files.open_file(path) as file:
+        try:
+            # It warns of large images: MAX_PIXELS decides below.
+            picture = Image.open(file)
+        except Image.UnidentifiedImageError:  # It has the file's place in memory in its message.
+            raise ValueError("cannot identify what it is") from None
+        except Image.DecompressionBombError:
+            raise _too_large(path) from None
+        width, height = picture.size
+        kind, mode = picture.format, picture.mode
+        channels = _channels_of(picture)
+        _check_still_and_upright(path, picture)
+        has_other_colours = _has_other_colours(picture.info.get("icc_profile"))
+        is_jpeg = kind in ("JPEG", "MPO")
+        file.seek(0)
+        header = file.read(orientation.HEAD_BYTES if is_jpeg else 34)
+    if not is_jpeg and kind not in ("PNG", "BMP"):
         raise InputError(f"'{path}' is a {kind} file. Convert it to PNG or JPEG.")
     if width * height > MAX_PIXELS:
-        raise InputError(
-            f"'{path}' has more than {MAX_PIXELS} pixels, the limit of what is decoded. "
-            "Make it smaller."
-        )
-    with _open(path) as file:
-        header = file.read(orientation.HEAD_BYTES if kind in ("JPEG", "MPO") else 34)
+        raise _too_large(path)
     if kind == "BMP" and (mode, header[28:34]) not in _BITMAPS:
         raise InputError(
             f"'{path}' is a BMP that is neither grey with 8 bits nor colour with 24. Convert it to "
@@ -114,14 +99,16 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         )
     # Of a PNG: signature, length, "IHDR", width, height, bit depth.
     bits = 16 if kind == "PNG" and header[24] == 16 else 8
-    if kind in ("JPEG", "MPO") and orientation.of_jpeg(tf.constant(header)) >= 5:
+    if is_jpeg and orientation.of_jpeg(tf.constant(header)) >= 5:
         width, height = height, width
     return ImageInfo(width, height, channels, bits, has_other_colours=has_other_colours)
 
 
-def _open(path: ImageFile) -> io.BufferedIOBase:
-    source = encoded.for_library(path)
-    return source if isinstance(source, io.BytesIO) else open(source, "rb")
+def _too_large(path: ImageFile) -> InputError:
+    return InputError(
+        f"'{path}' has more than {MAX_PIXELS} pixels, the limit of what is decoded. Make it "
+        "smaller."
+    )
 
 
 def _check_still_and_upright(path: ImageFile, picture: Image.Image) -> None:
@@ -315,7 +302,7 @@ def check_fits(
         )
     if not info.has_full_range and value_range is None:
         raise InputError(
-            f"'{path}' has values of {info.bits} bits that are no unsigned 8 or 16 bits, so which "
+            f"'{path}' has values of {info.bits} bits, not 8 or 16 bits without a sign, so which "
             "of them are black and white is not known. State their range with --input_range or "
             "--output_range, such as 0,1."
         )
@@ -368,27 +355,30 @@ def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -
     """Returns the pixels of an image file; see `decode_pixels`.
 
     Raises:
-        InputError: If the file is missing, truncated or no image, naming it; or is an
+        InputError: If the file is missing, truncated or not an image, naming it; or is an
             array with other channels, or of other types than 8 and 16 bits.
     """
     if arrays.is_array(path):
         check_fits(path, inspect_image(path), channels=channels)
         return _in_depth(arrays.read(path), dtype)
-    encoded.require(path)
+    image_files.require(path)
     try:
-        contents = encoded.as_file(path).read_bytes()
-        if contents.count(START_OF_SCAN) > MAX_SCANS:
+        contents = image_files.as_file(path).read_bytes()
+        num_scans = contents.count(START_OF_SCAN)
+        if num_scans > MAX_SCANS:
             raise InputError(
-                f"'{path}' has {contents.count(START_OF_SCAN)} scans; {MAX_SCANS} are the limit of "
-                "what is decoded. Save it again with another program."
+                f"'{path}' has {num_scans} scans; {MAX_SCANS} are the limit of what is decoded. "
+                "Save it again with another program."
             )
         return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
     except FileNotFoundError:
         raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
-    except (tf.errors.OpError, OSError):
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror}). Replace it.") from None
+    except tf.errors.OpError:
         raise InputError(
-            f"'{path}' cannot be decoded: it is truncated or damaged ({_size_text(path)}). Replace "
-            "it, or take it out of the folder."
+            f"'{path}' cannot be decoded: it is truncated or damaged ({len(contents):,} bytes). "
+            "Replace it, or take it out of the folder."
         ) from None
 
 
@@ -399,13 +389,6 @@ def _in_depth(pixels: np.ndarray, dtype: tf.DType) -> np.ndarray:
     if dtype == tf.uint16:
         return pixels.astype(np.uint16) * 257
     return (pixels >> 8).astype(np.uint8)
-
-
-def _size_text(path: ImageFile) -> str:
-    """Returns a file's size as a person would write it."""
-    is_stored = isinstance(path, encoded.EncodedFile)
-    size = len(path.contents) if is_stored else pathlib.Path(path).stat().st_size
-    return f"{size:,} bytes"
 
 
 def normalize_image(pixels) -> tf.Tensor:

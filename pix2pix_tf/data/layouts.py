@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Union
 
 from pix2pix_tf import files
 from pix2pix_tf.data import images, records
-from pix2pix_tf.data.encoded import ImageFile
 from pix2pix_tf.errors import InputError, MissingInputError
 
 SPLITS = ("train", "val", "test")
@@ -21,8 +21,8 @@ OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".
 class PairFiles:
     """The file, or the two files, of a pair. Aligned pairs have A and B side by side."""
 
-    a: ImageFile
-    b: ImageFile | None = None  # None: `a` holds both, A on the left.
+    a: pathlib.Path
+    b: pathlib.Path | None = None  # None: `a` holds both, A on the left.
 
     @property
     def name(self) -> str:
@@ -30,15 +30,27 @@ class PairFiles:
         return self.a.stem
 
     @property
-    def files(self) -> tuple[ImageFile, ...]:
+    def files(self) -> tuple[pathlib.Path, ...]:
         """The one or two of them."""
         return (self.a,) if self.b is None else (self.a, self.b)
 
+    def inspect(self, which: slice = slice(None)) -> dict[pathlib.Path, images.ImageInfo]:
+        """Returns what the headers of these files say; see `images.inspect_image`."""
+        return {path: images.inspect_image(path) for path in self.files[which]}
 
-def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
-    """Returns the pairs of a split, sorted by name.
+    def read(self) -> tuple[pathlib.Path, ...]:
+        """Returns what `images` and `arrays` read."""
+        return self.files
+
+
+Pair = Union[PairFiles, records.StoredPair]
+
+
+def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
+    """Returns the pairs of a split; those of files are sorted by name.
 
     Layouts, in this order:
+        FOLDER/records.json                     records: see `records`
         FOLDER/SPLIT/A/, FOLDER/SPLIT/B/        paired by name, without the suffix
         FOLDER/A/SPLIT/, FOLDER/B/SPLIT/        the same
         FOLDER/SPLITA/, FOLDER/SPLITB/          the same (trainA, trainB)
@@ -47,19 +59,20 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
     Raises:
         MissingInputError: If there is no such split, naming those there are; if
             it is empty; if a file has no partner.
-        InputError: If a folder cannot be read, or two files have one name.
+        InputError: If a folder cannot be read, two files have one name, or records are damaged.
     """
     folder = pathlib.Path(folder)
+    if records.is_there(folder):
+        return records.find_pairs(folder, split)
     folders = two_folders(folder, split)
     for a_folder, b_folder in folders:
-        if files.is_folder(a_folder) and files.is_folder(b_folder):
+        missing = [path for path in (a_folder, b_folder) if not files.is_folder(path)]
+        if not missing:
             return _match_by_name(a_folder, b_folder)
-        if files.is_folder(a_folder) or files.is_folder(b_folder):
-            there, missing = sorted(
-                (a_folder, b_folder), key=lambda path: not files.is_folder(path)
-            )
+        if len(missing) == 1:
+            (there,) = {a_folder, b_folder} - {*missing}
             raise MissingInputError(
-                f"There is '{there}' but no '{missing}'. Put the partners there, with the same "
+                f"There is '{there}' but no '{missing[0]}'. Put the partners there, with the same "
                 "names."
             )
     aligned = folder / split
@@ -74,7 +87,7 @@ def find_pairs(folder: pathlib.Path, split: str) -> list[PairFiles]:
     found = _list_images(aligned)
     if not found:
         raise MissingInputError(
-            f"'{aligned}' holds no images (0 files that end in "
+            f"'{aligned}' does not hold images (0 files that end in "
             f"{', '.join(images.IMAGE_SUFFIXES)}). Put the pairs there."
         )
     _check_unique(found)
@@ -90,14 +103,21 @@ def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pa
     ]
 
 
+def count_pairs(folder: pathlib.Path, split: str) -> int:
+    """Returns the number of pairs of a split; opens none of them. Raises as `find_pairs`."""
+    if records.is_there(folder) and split in (counts := records.count_pairs(folder)):
+        return counts[split]
+    return len(find_pairs(folder, split))
+
+
 def has_split(folder: pathlib.Path, split: str) -> bool:
-    """Returns whether there is a split, in records or in any of the layouts of `find_pairs`.
+    """Returns whether there is a split, in any of the layouts of `find_pairs`.
 
     Raises:
         InputError: If there are records whose index cannot be used, or a folder cannot be read.
     """
     if records.is_there(folder):
-        return split in records.list_splits(folder)
+        return split in records.count_pairs(folder)
     either = [path for pair in two_folders(folder, split) for path in pair]
     return files.is_folder(folder / split) or any(files.is_folder(path) for path in either)
 
@@ -118,7 +138,7 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
         )
     if not a_of:
         raise MissingInputError(
-            f"'{a_folder}' and '{b_folder}' hold no images. Put the pairs there."
+            f"'{a_folder}' and '{b_folder}' do not hold images. Put the pairs there."
         )
     return [PairFiles(a_of[stem], b_of[stem]) for stem in sorted(a_of)]
 

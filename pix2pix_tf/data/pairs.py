@@ -1,22 +1,22 @@
-"""Checking and reading pairs of images: from files, records, or drawn scenes.
+"""Where pairs come from: a source knows their names, and reads number `index` as (A, B).
 
-A pair source knows how many pairs it has, their names, and how to read number
-`index` as (A, B) pixels. A and B exist only here and in `pipeline`, where the
-direction of the translation is resolved.
+A and B exist only here and in `pipeline`, where the direction of the translation is resolved.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import concurrent.futures
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+import tqdm.auto
 
-from pix2pix_tf.data import augment, images, layouts, registry, scenes, stores
-from pix2pix_tf.data.encoded import ImageFile
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.config import LAB, TrainConfig
+from pix2pix_tf.data import augment, decoding, images, layouts, registry, scenes
+from pix2pix_tf.errors import InputError, MissingInputError, list_faults
 
 DEMO = "demo"
 # Scenes are drawn on demand from an endless series; this is how far each split
@@ -26,13 +26,54 @@ _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jit
 
 
 class PairSource(Protocol):
-    """Pairs that can be read by number."""
+    """Pairs that can be read by number, on several threads; any object that has these three.
+
+        class Stripes:
+            names = [f"stripes_{number}" for number in range(100)]
+            dtype = tf.uint8
+
+            def read(self, index):
+                a = np.zeros([286, 286, 3], np.uint8)
+                a[:, :: index + 2] = 255
+                return a, 255 - a
+
+    The same number always gives the same pair, else a resumed run would not be the same. What
+    cannot be read is an `errors.InputError`, whose one line names it and says what to do.
+    """
 
     names: Sequence[str]  # One a pair, without a suffix; unique.
-    dtype: tf.DType  # Of the pixels: uint8 or uint16; or float32 for images in [-1, 1].
+    dtype: tf.DType  # Type of both: uint8 or uint16; or float32 for images in [-1, 1].
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns A and B as `dtype`, `[height, width, channels]`, of the same size."""
+
+
+def open_source(config: TrainConfig, split: str, *, size: augment.Size) -> PairSource:
+    """Returns the pairs of a split as a configuration has them; see `open_pairs`.
+
+    Args:
+        config: Names the data set, its folder, channels, direction and colour space.
+        split: "train", "val" or "test".
+        size: What pairs will be scaled to cover: pixels, or (height, width).
+    """
+    settings = dict(data_dir=config.data_dir, scaled_to=size, scene_size=max(config.crop_shape))
+    a_to_b = config.direction == "AtoB"
+    if config.color_space == LAB:
+        return open_pairs(config.dataset, split, photo_side="B" if a_to_b else "A", **settings)
+    sides = [
+        (config.input_channels, config.input_limits),
+        (config.output_channels, config.output_limits),
+    ]
+    (a_channels, a_range), (b_channels, b_range) = sides if a_to_b else sides[::-1]
+    return open_pairs(
+        config.dataset,
+        split,
+        a_channels=a_channels,
+        b_channels=b_channels,
+        a_range=a_range,
+        b_range=b_range,
+        **settings,
+    )
 
 
 def open_pairs(
@@ -44,19 +85,22 @@ def open_pairs(
     b_channels: int = 3,
     a_range: tuple[float, float] | None = None,
     b_range: tuple[float, float] | None = None,
+    photo_side: str = "",
     scaled_to: augment.Size | None = None,
     scene_size: int = 256,
 ) -> PairSource:
     """Returns the pairs of one split of a data set, their headers checked.
 
     Args:
-        dataset: "demo", a published name, or a folder: see `stores.open_store`.
+        dataset: "demo", a published name, or a folder: see `layouts.find_pairs`.
         split: "train", "val" or "test".
         data_dir: Where published sets are kept; empty means Keras' cache.
         a_channels: What A is read as.
         b_channels: What B is read as.
         a_range: The values of A that become -1 and 1; None: all of the integer type.
         b_range: The same of B.
+        photo_side: "A" or "B": both sides are the photo, which is that side of a pair or a file of
+            its own, see `decoding.PhotoDecoder`; empty: they are the pair.
         scaled_to: What pairs will be scaled to cover, pixels or (height, width), so that
             those are refused which would become too large; None: nothing.
         scene_size: Pixels of a drawn scene; files have their own size.
@@ -70,16 +114,19 @@ def open_pairs(
             raise InputError(
                 "The demo set has values of 8 bits. Leave input_range and output_range empty."
             )
-        return ScenePairs(split, size=scene_size, a_channels=a_channels, b_channels=b_channels)
-    folder = registry.locate(dataset, data_dir)
-    decoder = PairDecoder(
-        a_channels=a_channels,
-        b_channels=b_channels,
-        a_range=a_range,
-        b_range=b_range,
-        scaled_to=scaled_to,
+        return ScenePairs(
+            split,
+            size=scene_size,
+            a_channels=a_channels,
+            b_channels=b_channels,
+            are_photos=bool(photo_side),
+        )
+    found = layouts.find_pairs(registry.locate(dataset, data_dir), split)
+    if photo_side:
+        return FilePairs(found, decoding.PhotoDecoder(photo_side, scaled_to))
+    return FilePairs(
+        found, decoding.PairDecoder(a_channels, b_channels, a_range, b_range, scaled_to)
     )
-    return stores.EncodedPairs(stores.open_store(folder, split), decoder)
 
 
 def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -> str | None:
@@ -99,16 +146,76 @@ def count_pairs(dataset: str, split: str, *, data_dir: str = "") -> int:
     """
     if dataset == DEMO:
         return _DEMO_SPLITS[split][1]
-    folder = registry.locate(dataset, data_dir)
-    return len(stores.open_store(folder, split).names)
+    return layouts.count_pairs(registry.locate(dataset, data_dir), split)
+
+
+class FilePairs:
+    """Pairs of image files, decoded; a `PairSource`.
+
+    Every header is looked at at once, so that a wrong file is refused before any slow thing.
+
+    Args:
+        found: The files of each pair.
+        decoder: Makes pixels of them.
+
+    Raises:
+        InputError: If files cannot be used, listing them.
+    """
+
+    def __init__(self, found: Sequence[layouts.Pair], decoder: decoding.Decoder):
+        self._found, self._decoder = found, decoder
+        self.names = [pair.name for pair in found]
+        self.dtype = decoder.dtype_of({})  # Until the headers are known.
+        numbers = range(len(found))
+        try:
+            inspected = map_all(self._inspect, numbers)
+        except InputError:
+            map_all(self._inspect_and_read, numbers)  # To list all faults at once.
+            raise  # A file has changed meanwhile.
+        infos = {file: info for each in inspected for file, info in each.items()}
+        images.warn_of_colours(infos)
+        self.dtype = decoder.dtype_of(infos)
+
+    def _inspect(self, index: int) -> decoding.Infos:
+        infos = self._found[index].inspect(self._decoder.which)
+        self._decoder.check(infos)
+        return infos
+
+    def _inspect_and_read(self, index: int) -> None:
+        self._inspect(index)
+        self.read(index)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Reads pair number `index`; raises InputError if a file, or its shard, is damaged."""
+        return self._decoder.decode(self._found[int(index)].read(), self.dtype)
 
 
 class ScenePairs:
-    """The `demo` set: drawn scenes, A the label colours and B the rendering."""
+    """The `demo` set: drawn scenes, A the label colours and B the rendering; a `PairSource`.
+
+    Args:
+        split: "train", "val" or "test".
+        size: Pixels of a scene's side.
+        a_channels: What A is asked for as.
+        b_channels: What B is asked for as.
+        are_photos: Whether A is the rendering too, for colorization.
+
+    Raises:
+        MissingInputError: If there is no such split.
+        InputError: If other channels are asked for than scenes have.
+    """
 
     dtype = tf.uint8
 
-    def __init__(self, split: str, *, size: int, a_channels: int = 3, b_channels: int = 3):
+    def __init__(
+        self,
+        split: str,
+        *,
+        size: int,
+        a_channels: int = 3,
+        b_channels: int = 3,
+        are_photos: bool = False,
+    ):
         if split not in _DEMO_SPLITS:
             raise MissingInputError(
                 f"The demo set has no split '{split}'. Use one of {', '.join(_DEMO_SPLITS)}."
@@ -118,124 +225,37 @@ class ScenePairs:
                 f"The demo set has colour images, 3 channels on both sides, not {a_channels} and "
                 f"{b_channels}. Leave input_channels and output_channels at 3."
             )
-        self._size = size
+        self._size, self._are_photos = size, are_photos
         self._first, count = _DEMO_SPLITS[split]
         self.names = [f"scene_{self._first + number}" for number in range(count)]
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Draws scene number `index` of the split."""
         scene = scenes.draw_scene(self._size, seed=_DEMO_SEED, index=self._first + int(index))
-        return scene.labels, scene.photo
+        return scene.photo if self._are_photos else scene.labels, scene.photo
 
 
-def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
-    """Refuses what cannot be two images of one size.
+def map_all(function, items: Sequence) -> list:
+    """Returns `function` of every item, or raises one InputError that lists all faults.
 
-    Args:
-        files: A and B, or the one that holds both; for the message.
-        infos: Theirs.
-
-    Raises:
-        InputError: If A and B have different sizes, or the one file no two halves.
+    Runs on as many threads as there are cores. In a terminal a bar shows how far
+    it is, where that takes more than a moment.
     """
-    a = infos[0]
-    if len(infos) == 1:
-        if a.width % 2:
-            raise InputError(
-                f"'{files[0]}' is {a.width} pixels wide, which is odd. A pair has two images of "
-                "the same width side by side; for images of their own, put A and B in two "
-                "folders."
-            )
-        if a.width <= a.height:
-            # Most likely one image of a pair that was never joined to its partner.
-            raise InputError(
-                f"'{files[0]}' is {a.width}x{a.height} pixels, too narrow for two images side "
-                "by side. Join it with its partner, or put A and B in two folders."
-            )
-        return
-    b = infos[1]
-    if (a.width, a.height) != (b.width, b.height):
-        raise InputError(
-            f"'{files[0]}' is {a.width}x{a.height} pixels and its partner '{files[1]}' "
-            f"{b.width}x{b.height}. Bring them to the same size."
+    faults = []
+
+    def attempt(item):
+        try:
+            return function(item)
+        except InputError as error:
+            faults.append(str(error))
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = pool.map(attempt, items)
+        bar = tqdm.auto.tqdm(
+            results, total=len(items), unit="pair", delay=2.0, leave=False, disable=None
         )
-
-
-def check_scaled(path: ImageFile, width: int, height: int, scaled_to: augment.Size | None) -> None:
-    """Refuses a strip so thin that scaling its shorter side up would fill the memory.
-
-    Args:
-        path: For the message.
-        width: Pixels of the image.
-        height: Pixels of the image.
-        scaled_to: What it will be scaled to cover; None: nothing.
-
-    Raises:
-        InputError: If it would have more than `images.MAX_PIXELS`.
-    """
-    if scaled_to is None:
-        return
-    needed = augment.sides_of(scaled_to)
-    scale = max(needed[0] / height, needed[1] / width)
-    if scale > 1 and width * height * scale**2 > images.MAX_PIXELS:
-        raise InputError(
-            f"'{path}' has images of {width}x{height} pixels, which would have more than "
-            f"{images.MAX_PIXELS} when they are scaled to cover {needed[1]}x{needed[0]}. Crop "
-            "them, or take them out."
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class PairDecoder:
-    """Makes A and B of the files of a pair; a `stores.Decoder`.
-
-    Attributes:
-        a_channels: What A is read as.
-        b_channels: What B is read as.
-        a_range: The values of A that become -1 and 1; None: all of the integer type.
-        b_range: The same of B.
-        scaled_to: What pairs will be scaled to cover; None: nothing.
-    """
-
-    a_channels: int
-    b_channels: int
-    a_range: tuple[float, float] | None = None
-    b_range: tuple[float, float] | None = None
-    scaled_to: augment.Size | None = None
-
-    which = slice(None)
-
-    def check(self, infos: stores.Infos) -> None:
-        """Refuses a pair that cannot be read as it was asked for; see `open_pairs`."""
-        files, found = list(infos), list(infos.values())
-        check_size(files, found)
-        # One file is read as either side.
-        images.check_fits(files[0], found[0], channels=self.a_channels, value_range=self.a_range)
-        images.check_fits(files[-1], found[-1], channels=self.b_channels, value_range=self.b_range)
-        num_beside = 2 if len(files) == 1 else 1
-        check_scaled(files[0], found[0].width // num_beside, found[0].height, self.scaled_to)
-
-    def dtype_of(self, infos: stores.Infos) -> tf.DType:
-        """Returns float32, in [-1, 1], if values have a range; else what holds all files."""
-        return tf.float32 if self.a_range or self.b_range else stores.pixel_type(infos)
-
-    def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
-        """Returns A and B; raises InputError if a file is damaged."""
-        a = _read(files[0], dtype, self.a_channels, self.a_range)
-        # Grey and colour side by side share one file: it is decoded again as the other.
-        is_alike = (self.a_channels, self.a_range) == (self.b_channels, self.b_range)
-        if len(files) == 1 and is_alike:
-            b = a
-        else:
-            b = _read(files[-1], dtype, self.b_channels, self.b_range)
-        if len(files) == 2:
-            return a, b
-        middle = a.shape[1] // 2
-        return a[:, :middle], b[:, middle:]
-
-
-def _read(path: ImageFile, dtype: tf.DType, channels: int, value_range) -> np.ndarray:
-    """Returns all of a file."""
-    if dtype == tf.float32:
-        return images.read_image(path, channels=channels, value_range=value_range)
-    return images.read_pixels(path, channels=channels, dtype=dtype)
+        results = list(bar)
+    if faults:
+        raise InputError(list_faults(faults, num_items=len(items), what="pairs"))
+    return results

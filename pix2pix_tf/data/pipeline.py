@@ -16,12 +16,52 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import seeds
-from pix2pix_tf.config import LAB, RGB
-from pix2pix_tf.data import augment, images, lab, parallel
+from pix2pix_tf.config import LAB, RGB, TrainConfig
+from pix2pix_tf.data import augment, images, lab, pairs
 from pix2pix_tf.data.pairs import PairSource
 from pix2pix_tf.errors import InputError
 
 _LAST_POSITION = 2**62  # A run ends long before.
+
+
+def open_reader(
+    config: TrainConfig, split: str, *, size: augment.Size, cache_megabytes: int = 0
+) -> PairReader:
+    """Returns a reader of the pairs of one split as the configuration has them.
+
+    Args:
+        config: Names the data set, its folder, channels, direction and colour space.
+        split: "train", "val" or "test".
+        size: Pixels of the shorter side; or (height, width) to cover.
+        cache_megabytes: Memory for decoded images.
+    """
+    source = pairs.open_source(config, split, size=size)
+    return make_reader(config, source, size=size, cache_megabytes=cache_megabytes)
+
+
+def make_reader(
+    config: TrainConfig, source: PairSource, *, size: augment.Size, cache_megabytes: int = 0
+) -> PairReader:
+    """Returns a reader of any source of pairs, by the direction and colours of a configuration.
+
+    Args:
+        config: As of `open_reader`.
+        source: Where pairs come from.
+        size: As of `open_reader`.
+        cache_megabytes: As of `open_reader`.
+
+    Raises:
+        InputError: If the source has no pairs.
+    """
+    channels = (config.input_channels, config.output_channels)
+    return PairReader(
+        source,
+        size=size,
+        direction=config.direction,
+        cache_megabytes=cache_megabytes,
+        color_space=config.color_space,
+        channels=None if config.color_space == LAB else channels,
+    )
 
 
 class PairReader:
@@ -37,6 +77,10 @@ class PairReader:
         direction: "AtoB" or "BtoA": what becomes source and target.
         color_space: "rgb", or "lab": the target is a photo, whose L becomes the source and
             whose a and b become the target; see `lab`.
+        channels: Those that source and target must have; None: any.
+
+    Raises:
+        InputError: If there are no pairs.
     """
 
     def __init__(
@@ -47,8 +91,12 @@ class PairReader:
         direction: str = "AtoB",
         cache_megabytes: int = 0,
         color_space: str = RGB,
+        channels: tuple[int, int] | None = None,
     ):
+        if not len(pairs.names):
+            raise InputError("The source of pairs is empty. Give it one pair at least.")
         self._pairs = pairs
+        self._channels = channels
         self._size = size
         self._swap = direction == "BtoA"
         self._bytes_left = cache_megabytes * 2**20
@@ -90,11 +138,26 @@ class PairReader:
         Nothing of it is kept in memory.
         """
         try:
-            sides = self._pairs.read(int(index))
+            a, b = self._pairs.read(int(index))
+            sides = (b, a) if self._swap else (a, b)
+            self._check(int(index), sides)
         except InputError as error:
             self.error = error
             raise
-        return sides[::-1] if self._swap else sides
+        return sides
+
+    def _check(self, index: int, sides: tuple[np.ndarray, np.ndarray]) -> None:
+        """Refuses a pair that is not as its source promises, which may be of anybody's making."""
+        found = [(side.shape, side.dtype) for side in sides]
+        channels = self._channels or (sides[0].shape[-1], sides[1].shape[-1])
+        size = sides[0].shape[:2]
+        if found != [((*size, number), self._pairs.dtype.as_numpy_dtype) for number in channels]:
+            raise InputError(
+                f"The pair '{self.names[index]}' has a source of {found[0][0]} {found[0][1]} and a "
+                f"target of {found[1][0]} {found[1][1]}; [height, width, channels] of one size, "
+                f"with {channels[0]} and {channels[1]} channels of {self._pairs.dtype.name}, are "
+                "needed. Correct what it is read by, or input_channels and output_channels."
+            )
 
     def _keep(self, index: int, scaled: tuple[np.ndarray, ...]) -> None:
         size = sum(side.nbytes for side in scaled)
@@ -118,7 +181,7 @@ class PairReader:
         else:
             num_left = len(self) - len(self._kept)
             fits = num_left * sum(side.nbytes for side in first) <= self._bytes_left
-        parallel.map_all(self._read_scaled if fits else self._pairs.read, range(len(self)))
+        pairs.map_all(self._read_scaled if fits else self.read_unscaled, range(len(self)))
 
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `read` as tensors, for `tf.data`."""

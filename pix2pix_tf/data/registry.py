@@ -3,26 +3,21 @@
 `locate` turns what a user typed (a folder, or a name such as `facades`) into the
 folder that holds the splits, and downloads a published set when it is not there
 yet. A set is either complete in its final place or absent from it: download and
-unpacking happen in a hidden temporary folder beside it, on the same disk, and
-one rename publishes the result.
+unpacking happen in a hidden folder beside it, which is then renamed.
 
 Every image is a pair: A is the left half, B the right half.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
+import gzip
 import os
 import pathlib
-import posixpath
 import shutil
 import tarfile
-import tempfile
 import zlib
-from collections.abc import Iterator
-from typing import IO
 
 import keras
 from absl import logging
@@ -30,13 +25,7 @@ from absl import logging
 from pix2pix_tf import errors, files
 from pix2pix_tf.data import layouts, records
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock, so left-over folders are not swept there.
-    fcntl = None
-
 _HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
-
 # Not a published set, but as good an answer to "which names are there?".
 _DEMO = "demo"
 
@@ -47,121 +36,76 @@ class PublishedDataset:
 
     Attributes:
         name: What the user types, and the folder's name.
-        url: A gzip-compressed tar archive with a folder per split.
         direction: `AtoB` or `BtoA`, the task of the paper, or its first one.
-        splits: The split folders of the archive.
-        num_train: Training images. The two `edges2*` counts are the paper's
-            rounded ones, the others exact.
+        num_train: Training images; of the two `edges2*` as the paper rounds them.
         download_megabytes: Approximate size of the archive, in 10^6 bytes.
         description: One line: origin, A and B.
         citation: The work to cite when results are shown.
+        splits: The split folders of the archive.
         has_both_directions: Whether the paper trains the other one too.
-        sha256: Hexadecimal digest of the archive, or None where the authors
-            publish none; the archive's own CRC is then the only check.
     """
 
     name: str
-    url: str
     direction: str
-    splits: tuple[str, ...]
     num_train: int
     download_megabytes: int
     description: str
     citation: str
+    splits: tuple[str, ...] = ("train", "val")
     has_both_directions: bool = False
-    sha256: str | None = None
+
+    @property
+    def url(self) -> str:
+        """A gzip-compressed tar archive with a folder per split."""
+        return f"{_HOST}/{self.name}.tar.gz"
 
 
 # Directions and counts: the paper's appendix and the docs/datasets.md of the authors'
 # PyTorch repository. Sizes: the server's listing.
-PUBLISHED: dict[str, PublishedDataset] = {
-    dataset.name: dataset
-    for dataset in (
-        PublishedDataset(
-            name="facades",
-            url=f"{_HOST}/facades.tar.gz",
-            direction="BtoA",
-            splits=("train", "val", "test"),
-            num_train=400,
-            download_megabytes=30,
-            description="CMP Facades: photo of a house front (A), its labelled parts (B).",
-            citation=(
-                'Tylecek and Sara, "Spatial Pattern Templates for Recognition of Objects '
-                'with Regular Structure", GCPR 2013'
-            ),
-        ),
-        PublishedDataset(
-            name="cityscapes",
-            url=f"{_HOST}/cityscapes.tar.gz",
-            direction="BtoA",
-            has_both_directions=True,
-            splits=("train", "val"),
-            num_train=2975,
-            download_megabytes=103,
-            description=(
-                "Cityscapes: street photo (A), its labels (B). Under the licence of "
-                "https://www.cityscapes-dataset.com."
-            ),
-            citation=(
-                'Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene '
-                'Understanding", CVPR 2016'
-            ),
-        ),
-        PublishedDataset(
-            name="maps",
-            url=f"{_HOST}/maps.tar.gz",
-            direction="AtoB",
-            has_both_directions=True,
-            splits=("train", "val"),
-            num_train=1096,
-            download_megabytes=250,
-            description="Google Maps around New York: aerial photo (A), map (B).",
-            citation=(
-                'Isola et al., "Image-to-Image Translation with Conditional Adversarial '
-                'Networks", CVPR 2017'
-            ),
-        ),
-        PublishedDataset(
-            name="edges2shoes",
-            url=f"{_HOST}/edges2shoes.tar.gz",
-            direction="AtoB",
-            splits=("train", "val"),
-            num_train=50_000,
-            download_megabytes=2_200,
-            description="UT Zappos50K: edges found by HED (A), photo of a shoe (B).",
-            citation=(
-                'Yu and Grauman, "Fine-Grained Visual Comparisons with Local Learning", CVPR 2014'
-            ),
-        ),
-        PublishedDataset(
-            name="edges2handbags",
-            url=f"{_HOST}/edges2handbags.tar.gz",
-            direction="AtoB",
-            splits=("train", "val"),
-            num_train=137_000,
-            download_megabytes=8_600,
-            description="Amazon handbags: edges found by HED (A), photo of a handbag (B).",
-            citation=(
-                'Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", '
-                "ECCV 2016"
-            ),
-        ),
-        PublishedDataset(
-            name="night2day",
-            url=f"{_HOST}/night2day.tar.gz",
-            # The name says A to B; the paper's task is the other one, day to night.
-            direction="BtoA",
-            splits=("train", "val", "test"),
-            num_train=17_823,
-            download_megabytes=2_000,
-            description="Transient Attributes: webcam view by night (A), by day (B).",
-            citation=(
-                'Laffont et al., "Transient Attributes for High-Level Understanding and '
-                'Editing of Outdoor Scenes", SIGGRAPH 2014'
-            ),
-        ),
-    )
-}
+_ALL = (
+    PublishedDataset(
+        *("facades", "BtoA", 400, 30),
+        description="CMP Facades: photo of a house front (A), its labelled parts (B).",
+        citation='Tylecek and Sara, "Spatial Pattern Templates for Recognition of Objects with '
+        'Regular Structure", GCPR 2013',
+        splits=("train", "val", "test"),
+    ),
+    PublishedDataset(
+        *("cityscapes", "BtoA", 2975, 103),
+        description="Cityscapes: street photo (A), its labels (B). Under the licence of "
+        "https://www.cityscapes-dataset.com.",
+        citation='Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene '
+        'Understanding", CVPR 2016',
+        has_both_directions=True,
+    ),
+    PublishedDataset(
+        *("maps", "AtoB", 1096, 250),
+        description="Google Maps around New York: aerial photo (A), map (B).",
+        citation='Isola et al., "Image-to-Image Translation with Conditional Adversarial '
+        'Networks", CVPR 2017',
+        has_both_directions=True,
+    ),
+    PublishedDataset(
+        *("edges2shoes", "AtoB", 50_000, 2_200),
+        description="UT Zappos50K: edges found by HED (A), photo of a shoe (B).",
+        citation='Yu and Grauman, "Fine-Grained Visual Comparisons with Local Learning", CVPR 2014',
+    ),
+    PublishedDataset(
+        *("edges2handbags", "AtoB", 137_000, 8_600),
+        description="Amazon handbags: edges found by HED (A), photo of a handbag (B).",
+        citation='Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", '
+        "ECCV 2016",
+    ),
+    PublishedDataset(
+        # The name says A to B; the paper's task is the other one, day to night.
+        *("night2day", "BtoA", 17_823, 2_000),
+        description="Transient Attributes: webcam view by night (A), by day (B).",
+        citation='Laffont et al., "Transient Attributes for High-Level Understanding and '
+        'Editing of Outdoor Scenes", SIGGRAPH 2014',
+        splits=("train", "val", "test"),
+    ),
+)
+PUBLISHED: dict[str, PublishedDataset] = {published.name: published for published in _ALL}
 
 
 def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> pathlib.Path:
@@ -209,13 +153,8 @@ def download(name: str, data_dir: str | os.PathLike) -> pathlib.Path:
 
     Does nothing if the folder already holds a split. After an interruption of
     any kind (Ctrl-C, `kill -9`, power loss), running it again is safe: it sweeps
-    what earlier attempts left and starts from the first byte. Continuing in the
-    middle of a file is not attempted: `keras.utils.get_file` cannot, and takes a
-    file cut short for a complete one, so each attempt has a folder of its own.
-
-    Processes that want the same set wait for the first and share its result.
-    Where the file system has no locks each downloads its own copy, and the first
-    to finish publishes it.
+    what earlier attempts left and starts from the first byte. Processes that want
+    the same set wait for the first and share its result.
 
     Args:
         name: A key of `PUBLISHED`.
@@ -233,66 +172,31 @@ def download(name: str, data_dir: str | os.PathLike) -> pathlib.Path:
     folder = parent / name
     if _has_split(folder, published):
         return folder
-    try:
-        _check_free(folder, published)  # Before the gigabytes, not after.
-        parent.mkdir(parents=True, exist_ok=True)
-        with _lock(parent / f".{name}.lock") as locked:
-            if _has_split(folder, published):  # Whoever held the lock has finished it.
-                return folder
-            if locked:  # Then no live process owns any of these.
-                for leftover in parent.glob(f".{name}-*.part"):
-                    shutil.rmtree(leftover, ignore_errors=True)
-            temporary = tempfile.mkdtemp(prefix=f".{name}-", suffix=".part", dir=parent)
-            try:
-                _download_into(pathlib.Path(temporary), folder, published)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
+    if not hasattr(tarfile, "data_filter"):
         raise errors.InputError(
-            f"Cannot store the data set '{name}' in '{parent}' ({error}). Pass a folder that can "
-            "be written, with enough free space, with --data_dir."
-        ) from error
-    return folder
-
-
-def _download_into(
-    temporary: pathlib.Path, folder: pathlib.Path, published: PublishedDataset
-) -> None:
-    """Downloads and unpacks in `temporary`, then moves the result to `folder`."""
-    archive = _fetch(temporary, folder, published)
-    unpacked = temporary / "unpacked"
-    try:
-        _unpack(archive, unpacked, published)
-    # zlib.error: a damaged block. OSError: no gzip data (BadGzipFile), or a full disk.
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise errors.InputError(
-            f"{archive.name}, downloaded from {published.url}, could not be unpacked "
-            f"({error or type(error).__name__}). It was deleted, so run the command again to retry "
-            f"it. If that does not help, check the free space and the address in a browser."
-        ) from error
-    # The archives hold a folder of the set's name; a bare train/ does as well.
-    candidates = (unpacked / published.name, unpacked)
-    content = next((path for path in candidates if _has_split(path, published)), None)
-    if content is None:
-        raise errors.InputError(
-            f"{archive.name}, downloaded from {published.url}, holds none of the folders "
-            f"{', '.join(published.splits)}. It was deleted; check the address in a browser."
+            "This version of Python cannot unpack archives safely. Update it (3.9.17, 3.10.12 and "
+            f"3.11.4 can), or unpack {published.url} to '{folder}' by hand."
         )
-    if hasattr(os, "sync"):  # Else a power loss may leave the new name on empty files.
-        os.sync()
-    _publish(content, folder, published)
-
-
-def _publish(content: pathlib.Path, folder: pathlib.Path, published: PublishedDataset) -> None:
-    """Renames `content` to `folder`, unless another process was first."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()  # Windows does not rename onto an empty folder; POSIX would.
-    try:
-        os.replace(content, folder)
-    except OSError:
-        if not _has_split(folder, published):
-            _check_free(folder, published)
-            raise
+    files.make_output_folder(parent)
+    with files.locked(parent / f".{name}.lock", refusal=""):
+        if _has_split(folder, published):  # Whoever held the lock has finished it.
+            return folder
+        if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+            raise errors.InputError(
+                f"'{folder}' exists but does not hold any of the folders "
+                f"{', '.join(published.splits)}, so the data set '{name}' cannot be put there. "
+                "Move it away, or pass another folder with --data_dir."
+            )
+        with files.unfinished_folder(parent, name) as unfinished, files.writing(folder):
+            unfinished.mkdir()
+            content = _unpack(_fetch(unfinished, folder, published), published)
+            if hasattr(os, "sync"):  # Else a power loss may leave the new name on empty files.
+                os.sync()
+            if folder.is_dir():  # An empty one; Windows does not rename onto it.
+                folder.rmdir()
+            os.replace(content, folder)
+            shutil.rmtree(unfinished)
+    return folder
 
 
 def _fetch(
@@ -305,8 +209,6 @@ def _fetch(
             keras.utils.get_file(
                 fname=f"{published.name}.tar.gz",
                 origin=published.url,
-                file_hash=published.sha256,
-                hash_algorithm="sha256" if published.sha256 else "auto",
                 cache_dir=str(temporary),
                 cache_subdir="",
             )
@@ -320,64 +222,30 @@ def _fetch(
         ) from error
 
 
-def _unpack(archive: pathlib.Path, folder: pathlib.Path, published: PublishedDataset) -> None:
-    """Unpacks a gzip-compressed tar archive into the new folder `folder`.
-
-    Only plain files and folders are created, with this process's owner and
-    permissions: what `tarfile`'s filter "data" guards against cannot happen on
-    Pythons without it either. As no link ever reaches the disk, looking at names
-    is enough to know where a member goes. A link to a file unpacked before it
-    becomes a copy.
-    """
-    folder.mkdir()
-    # Mode r:gz, not r: an uncompressed tar cut at a member's end would pass for whole.
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            danger = _danger(member, folder)
-            if danger:
-                raise errors.InputError(
-                    f"{archive.name}, downloaded from {published.url}, has the unsafe member "
-                    f"'{member.name}': {danger}. Nothing was kept. Do not trust this address."
-                )
-            path = folder / member.name
-            if member.isdir():
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if member.isfile():
-                with tar.extractfile(member) as source, path.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-            else:
-                shutil.copyfile(folder / _linked_name(member), path)
-        # tarfile stops at the end mark; the CRC that vouches for the whole comes after it.
-        while tar.fileobj.read(1 << 20):
-            pass
-
-
-def _danger(member: tarfile.TarInfo, folder: pathlib.Path) -> str:
-    """Returns why `member` must not be unpacked in `folder`, or an empty string."""
-    if _leaves(member.name):
-        return "its name leads outside the folder"
-    if member.isfile() or member.isdir():
-        return ""
-    if not (member.issym() or member.islnk()):
-        return "it is neither a file nor a folder"
-    linked = _linked_name(member)
-    if _leaves(linked) or not (folder / linked).is_file():
-        return f"it links to '{member.linkname}', which is no file unpacked before it"
-    return ""
-
-
-def _linked_name(member: tarfile.TarInfo) -> str:
-    # A symbolic link counts from the folder it is in, a hard link from the root.
-    base = posixpath.dirname(member.name) if member.issym() else ""
-    return posixpath.normpath(posixpath.join(base, member.linkname))
-
-
-def _leaves(name: str) -> bool:
-    """Tells whether a relative name could lead out of its folder, on any system."""
-    path = pathlib.PureWindowsPath(name)  # Splits at both slashes, and knows drives.
-    return bool(path.drive or path.root) or ".." in path.parts
+def _unpack(archive: pathlib.Path, published: PublishedDataset) -> pathlib.Path:
+    """Unpacks an archive beside itself, and returns the folder that holds the splits."""
+    unpacked = archive.parent / "unpacked"
+    try:
+        # Mode r:gz, not r: an uncompressed tar cut at a member's end would pass for whole.
+        with tarfile.open(archive, "r:gz") as tar:
+            tar.extractall(unpacked, filter="data")
+            # tarfile stops at the end mark; the CRC that vouches for the whole comes after it.
+            while tar.fileobj.read(1 << 20):
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise errors.InputError(
+            f"{archive.name}, downloaded from {published.url}, could not be unpacked "
+            f"({error or type(error).__name__}). It was deleted, so run the command again to retry "
+            "it. If that does not help, check the address in a browser."
+        ) from error
+    # The archives hold a folder of the set's name; a bare train/ does as well.
+    for content in (unpacked / published.name, unpacked):
+        if _has_split(content, published):
+            return content
+    raise errors.InputError(
+        f"{archive.name}, downloaded from {published.url}, does not hold any of the folders "
+        f"{', '.join(published.splits)}. It was deleted; check the address in a browser."
+    )
 
 
 def _has_split(folder: pathlib.Path, published: PublishedDataset) -> bool:
@@ -386,49 +254,6 @@ def _has_split(folder: pathlib.Path, published: PublishedDataset) -> bool:
     if records.is_there(folder):
         return True
     return any(layouts.has_split(folder, split) for split in published.splits)
-
-
-def _check_free(folder: pathlib.Path, published: PublishedDataset) -> None:
-    """Refuses to put a set where something else is."""
-    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if _has_split(folder, published):  # Another process has put it there meanwhile.
-        return
-    raise errors.InputError(
-        f"'{folder}' exists but holds none of the folders {', '.join(published.splits)}, so the "
-        f"data set '{published.name}' cannot be put there. Move it away, or pass another folder "
-        "with --data_dir."
-    )
-
-
-@contextlib.contextmanager
-def _lock(path: pathlib.Path) -> Iterator[bool]:
-    """Holds a lock on `path`, waiting for it; False where the system cannot lock.
-
-    The system releases it when the process ends, however it ends. The empty
-    file stays: deleting it would let two processes lock two files of one name.
-    """
-    try:
-        file = path.open("w")
-    except OSError:  # The folder cannot be written: the next step says it better.
-        yield False
-        return
-    with file:
-        yield _acquire(file)
-
-
-def _acquire(file: IO[str]) -> bool:
-    if fcntl is None:
-        return False
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.warning("Waiting for another process that downloads (lock: %s).", file.name)
-            fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:  # Some network file systems have no locks.
-        return False
-    return True
 
 
 def _resolve_data_dir(data_dir: str | os.PathLike) -> pathlib.Path:

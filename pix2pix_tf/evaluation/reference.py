@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from pix2pix_tf.config import LAB, PICTURE_CHANNELS, TrainConfig
-from pix2pix_tf.data import augment, pipeline, readers
+from pix2pix_tf.data import augment, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features
 from pix2pix_tf.evaluation.fcn_score import segmentation_measure
@@ -76,7 +76,7 @@ def open_reference(
             "The inputs of colorization do not tell classes by their colours. Pass --class_maps, "
             "or leave --segmenter out."
         )
-    reader = readers.open_reader(config, split, size=size)
+    reader = pipeline.open_reader(config, split, size=size)
     judge = segmenters.load(segmenter) if segmenter else None
     segmentation, network, notes, more_notes = None, None, [], []
     if judge:

@@ -3,7 +3,7 @@
     work, folders, pair_files               many files at once; what is there and what was made
     photos                                  what the tasks from photos share
     combine, colorize, edges, inpaint,
-    split, labels, tfrecord, check          a task each, by its name on the command line
+    split, labels, records, check           a task each, by its name on the command line
 
 Each task module has `run(options)`, which takes the flags and returns a `work.Outcome`.
 """

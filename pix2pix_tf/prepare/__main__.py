@@ -6,13 +6,13 @@ r"""Prepares data sets, in the layouts that training reads.
     python -m pix2pix_tf.prepare inpaint  --input=photos --output=pairs --holes=strokes
     python -m pix2pix_tf.prepare labels   --input=class_maps --output=labels --classes=facades
     python -m pix2pix_tf.prepare split    --input=pairs --output=dataset
-    python -m pix2pix_tf.prepare tfrecord --input=dataset --output=records
+    python -m pix2pix_tf.prepare records  --input=dataset --output=records
     python -m pix2pix_tf.prepare check    --input=dataset --output=report
 
 combine: pictures of two folders, paired by name, side by side or as A and B. colorize: pairs
 of grey and photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes,
 and whole. labels: class indexes to colours or to one-hot arrays. split: train, val and test,
-with what looks alike in one of them. tfrecord: the files of a data set, as they are, in a few
+with what looks alike in one of them. records: the files of a data set, as they are, in a few
 large ones with checksums, which training reads by the same --dataset. check: reads everything
 as training does, and lists what is wrong.
 
@@ -45,7 +45,7 @@ _TASKS = {
     "inpaint": (*_FROM_PHOTOS, "holes", "hole_area", "seed"),
     "labels": ("classes", "to"),
     "split": ("shares", "hash_distance", "seed"),
-    "tfrecord": ("shard_megabytes",),
+    "records": ("shard_megabytes",),
     "check": ("a_channels", "b_channels", "a_range", "b_range", "load_size", "color_space"),
 }
 _MOST_FAULTS_SHOWN = 100
@@ -119,7 +119,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "shard_megabytes",
         32,
-        "tfrecord: 10^6 bytes of the files in a shard; a command that was stopped resumes after "
+        "records: 10^6 bytes of the files in a shard; a command that was stopped resumes after "
         "the last whole one.",
         lower_bound=1,
     )

@@ -13,10 +13,11 @@ import hashlib
 import json
 import pathlib
 import re
+from collections.abc import Sequence
 
 from pix2pix_tf import files
 from pix2pix_tf.config import LAB, value_range
-from pix2pix_tf.data import encoded, images, layouts, pairs, photos, records, stores
+from pix2pix_tf.data import decoding, image_files, images, layouts, records
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import combine, folders, pair_files, work
 
@@ -38,7 +39,7 @@ class _Item:
 
     split: str
     name: str
-    source: layouts.PairFiles | records.Place
+    source: layouts.Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ def run(options) -> work.Outcome:
 
 
 def _settings(options) -> dict:
-    """Returns how training would read, as `pairs.PairDecoder` or `photos.PhotoDecoder` takes it.
+    """Returns how training would read: arguments of `PairDecoder`, or of `PhotoDecoder`.
 
     Raises:
         InputError: If flags have no meaning, alone or together.
@@ -111,8 +112,6 @@ def _settings(options) -> dict:
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns what there is to read, and what is wrong before anything is read."""
-    if records.is_there(folder):
-        return _find_in_records(folder)
     splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
     if not splits:
         found = folders.find_images(folder)
@@ -123,18 +122,25 @@ def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
         pairs_of_split, found = _find_pairs(folder, split)
         if not pairs_of_split and not found:
             found = [work.Fault(split, "holds no images. Put pairs there, or remove it.")]
-        items += [_Item(split, folders.below(folder, pair.a), pair) for pair in pairs_of_split]
+        items += [
+            _Item(split, folders.below(folder, pair.files[0]), pair) for pair in pairs_of_split
+        ]
         faults += found
     return items, faults
 
 
 def _find_pairs(
     folder: pathlib.Path, split: str
-) -> tuple[list[layouts.PairFiles], list[work.Fault]]:
-    """Returns the pairs of a split in files, and why training refuses others, or all.
+) -> tuple[Sequence[layouts.Pair], list[work.Fault]]:
+    """Returns the pairs of a split, and why training refuses others, or all.
 
     Training stops at the first thing that is wrong with the names; here all are found.
     """
+    if records.is_there(folder):
+        try:
+            return records.find_pairs(folder, split), []
+        except InputError as error:
+            return [], [work.Fault(split, str(error))]
 
     def list_files(path: pathlib.Path) -> folders.Found:
         prefix = folders.below(folder, path) + "/"
@@ -148,53 +154,31 @@ def _find_pairs(
     return [layouts.PairFiles(found.folder / name) for name in found.names], found.faults
 
 
-def _find_in_records(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
-    """Returns the pairs of the shards that are as they were written, and the other shards."""
-    items, faults = [], []
-    try:
-        shards = records.read_index(folder)
-    except InputError as error:
-        return [], [work.Fault(records.INDEX, work.without_path(str(error), records.INDEX))]
-    for shard in shards:
-        try:
-            records.verify(folder, shard)
-        except InputError as error:
-            faults.append(work.Fault(shard.file, work.without_path(str(error), shard.file)))
-            continue
-        items += [
-            _Item(shard.split, folders.below(folder, place.labels[0]), place)
-            for place in records.places(folder, shard)
-        ]
-    return items, faults
-
-
 def _read(item: _Item, *, color_space: str, settings: dict) -> _Read:
     """Reads a pair or an image as training does.
 
     Args:
         item: What to read.
-        color_space: Of the training; photos are read for "lab".
-        settings: Of `pairs.PairDecoder`, or of `photos.PhotoDecoder`.
+        color_space: That of the training; photos are read for "lab".
+        settings: Arguments of `decoding.PairDecoder`, or of `decoding.PhotoDecoder`.
 
     Raises:
         InputError: If it cannot be used.
     """
-    if isinstance(item.source, records.Place):
-        source = layouts.PairFiles(*records.read_pair(item.source))
-    else:
-        source = item.source
-    for file in source.files:
-        encoded.require(file)
+    if isinstance(item.source, layouts.PairFiles):
+        for file in item.source.files:
+            image_files.require(file)
+    found = item.source.read()
     if color_space == LAB or item.split != _SINGLE:
-        make_decoder = photos.PhotoDecoder if color_space == LAB else pairs.PairDecoder
+        make_decoder = decoding.PhotoDecoder if color_space == LAB else decoding.PairDecoder
         decoder = make_decoder(**settings)
-        infos = stores.FileStore([source]).inspect(0, decoder.which)
+        infos = item.source.inspect(decoder.which)
         decoder.check(infos)
-        a, _ = decoder.decode(source.files, decoder.dtype_of(infos))
+        a, _ = decoder.decode(found, decoder.dtype_of(infos))
     else:
-        infos = {source.a: images.inspect_image(source.a)}
-        a = pair_files.read_values(source.a)
-    digest = " ".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in source.files)
+        infos = item.source.inspect()
+        a = pair_files.read_values(found[0])
+    digest = " ".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in found)
     named = {str(path): info for path, info in infos.items()}
     return _Read(a.shape[1], a.shape[0], digest, named)
 

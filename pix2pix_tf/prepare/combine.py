@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 
 from pix2pix_tf.config import PICTURE_CHANNELS
-from pix2pix_tf.data import images, pairs
+from pix2pix_tf.data import decoding, images
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, jobs, pair_files, work
 
@@ -86,7 +86,7 @@ def _combine(job: folders.Job) -> list[bytes]:
 
 def _copy(job: folders.Job) -> list[bytes]:
     """Returns both files as they are, once they have been read."""
-    pairs.check_size(job.inputs, [images.inspect_image(path) for path in job.inputs])
+    decoding.check_size(job.inputs, [images.inspect_image(path) for path in job.inputs])
     for path in job.inputs:
         pair_files.read_values(path)
     return jobs.copy(job)

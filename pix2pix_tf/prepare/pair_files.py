@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf.data import arrays, images
-from pix2pix_tf.data.encoded import ImageFile
+from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError
 
 # pairs: A|B side by side in NAME.png. folders: A/NAME.png and B/NAME.png. inputs: A alone.

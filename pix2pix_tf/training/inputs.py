@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pairs as pair_sources
-from pix2pix_tf.data import pipeline, readers
+from pix2pix_tf.data import pipeline
 from pix2pix_tf.errors import InputError, first_line, join_lines
 
 HELD_OUT_SPLITS = ("val", "test")
@@ -131,10 +131,10 @@ class _ReaderInputs:
 
     def _open(self, split: str, size, *, cache_megabytes: int = 0) -> pipeline.PairReader:
         if self._sources is None:
-            return readers.open_reader(
+            return pipeline.open_reader(
                 self._config, split, size=size, cache_megabytes=cache_megabytes
             )
-        return readers.make_reader(
+        return pipeline.make_reader(
             self._config, self._sources[split], size=size, cache_megabytes=cache_megabytes
         )
 

@@ -23,7 +23,7 @@ Reference:
     Regular Structure", GCPR 2013: the classes and their colours.
 """
 
-from pix2pix_tf.data.scenes.classes import CLASSES, SceneClass
+from pix2pix_tf.data.scenes.classes import CLASSES
 from pix2pix_tf.data.scenes.scene import Scene, draw_scene
 
-__all__ = ["CLASSES", "Scene", "SceneClass", "draw_scene"]
+__all__ = ["CLASSES", "Scene", "draw_scene"]

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pix2pix_tf.data.classes import LabelClass
 from pix2pix_tf.data.scenes import classes
-from pix2pix_tf.data.scenes.classes import SceneClass
 from pix2pix_tf.data.scenes.geometry import SIDE, Box
 from pix2pix_tf.data.scenes.randomness import between, chance, pick
 
@@ -22,7 +22,7 @@ _PILASTER = 2.2  # The width of a pilaster.
 class Part(NamedTuple):
     """One labelled part of a house."""
 
-    scene_class: SceneClass
+    scene_class: LabelClass
     box: Box
     top_inset: float = 0.0  # Units cut from both ends of the top edge: a slanted roof.
     is_arched: bool = False
@@ -208,7 +208,7 @@ def _plan_pilasters(rng: np.random.Generator, grid: _Grid) -> list[Part]:
     return parts
 
 
-def _plan_both_sides(scene_class: SceneClass, opening: Box, width: float) -> list[Part]:
+def _plan_both_sides(scene_class: LabelClass, opening: Box, width: float) -> list[Part]:
     """Plans two equal parts that touch an opening on the left and on the right."""
     return [
         Part(scene_class, opening._replace(left=left, right=left + width))

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import seeds
-from pix2pix_tf.data import augment, classes, images, pairs, parallel
+from pix2pix_tf.data import augment, classes, images, pairs
 from pix2pix_tf.data.classes import IGNORED, ClassTable
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
@@ -77,7 +77,7 @@ def read_photos(
         truth = maps.read(name, size=map_size) if maps else classes.nearest(labels, table)
         return augment.resize_to_cover(photo, size).numpy(), truth
 
-    photos, truths = map(np.stack, zip(*parallel.map_all(read, range(len(source.names)))))
+    photos, truths = map(np.stack, zip(*pairs.map_all(read, range(len(source.names)))))
     if (truths == IGNORED).all():
         raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
     return Photos(list(source.names), photos, truths)

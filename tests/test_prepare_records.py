@@ -1,15 +1,13 @@
-"""Tests of `pix2pix_tf.prepare.tfrecord`: records are the folder, however they were written."""
+"""Tests of `pix2pix_tf.prepare.records`: records are the folder, however they were written."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import os
 import pathlib
 import pickle
-import unittest
 from unittest import mock
 
 import command_line
@@ -22,8 +20,9 @@ from preparing import TaskTest, aligned, files_below, photo, prepare, save
 from refusals import refused
 
 from pix2pix_tf import files
-from pix2pix_tf.data import arrays, pairs, pipeline, records
-from pix2pix_tf.prepare import tfrecord, work
+from pix2pix_tf.data import pairs, pipeline, records
+from pix2pix_tf.prepare import records as task
+from pix2pix_tf.prepare import work
 from pix2pix_tf.training import loop
 
 
@@ -33,8 +32,8 @@ def contents_of(folder: pathlib.Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-class _TfrecordTest(TaskTest):
-    task = "tfrecord"
+class _RecordsTest(TaskTest):
+    task = "records"
 
     def setUp(self):
         super().setUp()
@@ -42,7 +41,7 @@ class _TfrecordTest(TaskTest):
 
     def write(self, *flags: str, shard_bytes: int = 10**6) -> command_line.Result:
         """Writes the records, with so many bytes of files in a shard."""
-        with mock.patch.object(tfrecord, "_MEGABYTE", shard_bytes):
+        with mock.patch.object(task, "_MEGABYTE", shard_bytes):
             return self.run_task("--shard_megabytes=1", *flags)
 
     def save_train(self, count: int) -> None:
@@ -50,10 +49,10 @@ class _TfrecordTest(TaskTest):
             save(self.train / f"{number}.png", aligned(number))
 
     def shards(self) -> list[str]:
-        return [name for name in files_below(self.output) if records.is_shard_name(name)]
+        return [name for name in files_below(self.output) if name.endswith(records.SUFFIX)]
 
 
-class RoundTripTest(_TfrecordTest):
+class RoundTripTest(_RecordsTest):
     def assert_same(self, split: str, **settings) -> pairs.PairSource:
         """Compares what is read of the folder and of the records, with any settings."""
         both = [pairs.open_pairs(str(x), split, **settings) for x in (self.input, self.output)]
@@ -88,10 +87,6 @@ class RoundTripTest(_TfrecordTest):
         self.assert_done(self.write())
         source = self.assert_same("train")
         self.assertEqual(source.dtype, tf.uint16)
-        values = json.loads((self.output / records.INDEX).read_bytes())["splits"]["train"]["values"]
-        self.assertEqual(values["A"]["channels"], [1, 3])
-        self.assertEqual(values["A"]["types"], ["uint16", "uint8"])
-        self.assertEqual(values["A"]["range"][1], grey.max())
 
     def test_arrays(self):
         random = np.random.default_rng(0)
@@ -103,38 +98,16 @@ class RoundTripTest(_TfrecordTest):
         self.assert_done(self.write())
         settings = dict(a_channels=5, b_channels=2, a_range=(-30.0, 30.0), b_range=(-30.0, 30.0))
         self.assertEqual(self.assert_same("train", **settings).dtype, tf.float32)
-        values = json.loads((self.output / records.INDEX).read_bytes())["splits"]["train"]["values"]
-        everything = np.stack([np.load(self.train / "A" / f"{number}.npy") for number in (0, 1)])
-        self.assertEqual(
-            values["A"],
-            dict(
-                channels=[5],
-                types=["float32"],
-                range=[float(everything.min()), float(everything.max())],
-            ),
-        )
         with refused("--input_range"):
             pairs.open_pairs(str(self.output), "train", a_channels=5, b_channels=2)
-
-    @unittest.skipUnless(importlib.util.find_spec("tifffile"), "tifffile is not installed")
-    def test_tiff(self):
-        random = np.random.default_rng(0)
-        for side in ("A", "B"):
-            path = self.train / side / "0.tif"
-            path.parent.mkdir(parents=True)
-            pixels = random.integers(0, 2**16, [16, 24, 6], np.uint16)
-            path.write_bytes(arrays.encode(pixels, ".tif"))
-        self.assert_done(self.write())
-        source = self.assert_same("train", a_channels=6, b_channels=6)
-        self.assertEqual(source.dtype, tf.uint16)
 
     def test_files_are_stored_as_they_are(self):
         self.save_train(2)
         save(self.train / "2.jpg", aligned(2))
         self.write(shard_bytes=1)
-        found = records.Records(self.output, "train")
-        for index, name in enumerate(("0.png", "1.png", "2.jpg")):
-            (file,) = found.read(index)
+        found = records.find_pairs(self.output, "train")
+        for pair, name in zip(found, ("0.png", "1.png", "2.jpg")):
+            (file,) = pair.read()
             self.assertEqual(file.contents, (self.train / name).read_bytes())
         self.assertLen(self.shards(), 3)  # A pair that is larger than a shard has one alone.
 
@@ -165,12 +138,12 @@ class RoundTripTest(_TfrecordTest):
         self.assertIn("3 training pairs", stdout.getvalue())
         (name,) = [name for name in self.shards() if name.startswith("val")]
         (self.output / name).write_bytes(b"")
-        with contextlib.redirect_stdout(io.StringIO()), refused(name, "0 bytes"):
+        with contextlib.redirect_stdout(io.StringIO()), refused(name, "truncated"):
             loop.train(config, self.folder / "refused")
         self.assertFalse((self.folder / "refused").exists())
 
 
-class WritingTest(_TfrecordTest):
+class WritingTest(_RecordsTest):
     def write_undisturbed(self, **settings) -> dict[str, bytes]:
         """Returns the records that an undisturbed command writes, to another folder."""
         self.assert_done(self.write(f"--output={self.folder / 'undisturbed'}", **settings))
@@ -187,15 +160,10 @@ class WritingTest(_TfrecordTest):
         self.save_train(9)
         expected = self.write_undisturbed(shard_bytes=3000)
         self.assertGreater(len(expected), 4)
-        with mock.patch.object(tfrecord, "_PAIRS_PER_PROCESS", 1):
+        with mock.patch.object(task, "_PAIRS_PER_PROCESS", 1):
             with mock.patch.object(work, "_run_in_processes", run):
                 self.assert_done(self.write("--processes=2", shard_bytes=3000))
         self.assertEqual(contents_of(self.output), expected)
-
-    def test_few_pairs_are_not_worth_a_process(self):
-        self.save_train(3)
-        with mock.patch.object(work, "_run_in_processes", side_effect=AssertionError):
-            self.assert_done(self.write("--processes=8", shard_bytes=1))
 
     def test_killed_at_every_operation(self):
         """Nothing in the folder is ever taken for whole that is not, and nothing stays behind."""
@@ -210,12 +178,12 @@ class WritingTest(_TfrecordTest):
                 pass
             if operations.count < number:
                 break
-            if records.is_there(self.output):
-                for shard in records.read_index(self.output, must_be_complete=False):
-                    records.verify(self.output, shard)
+            for name in self.shards() if self.output.is_dir() else ():
+                records.verify(self.output / name)
             result = self.write(shard_bytes=1)
             self.assertEqual(result.exit_code, 0, result)
-            self.assertEqual(contents_of(self.output), expected)
+            self.assertEqual(contents_of(self.output).keys(), expected.keys())
+            self.assertTrue(contents_of(self.output) == expected)  # Too much to show.
             self.assertEqual(
                 sorted(path.name for path in self.output.iterdir()),
                 sorted([*expected, "prepare.json"]),
@@ -234,52 +202,26 @@ class WritingTest(_TfrecordTest):
             file.write(b"\0")
         newer = os.stat(self.output / names[2]).st_mtime + 10
         os.utime(self.train / "2.png", (newer, newer))
-        # Of the right size and newer than its files: only the checksum tells.
+        # Of the right size and newer than its files: only a checksum tells.
         damaged = bytearray(expected[names[3]])
         damaged[len(damaged) // 2] ^= 1
         (self.output / names[3]).write_bytes(damaged)
         written = []
-        with mock.patch.object(tfrecord, "write_shard", _noting(written)):
+        with mock.patch.object(task, "write_shard", _noting(written)):
             result = self.write(shard_bytes=1)
         self.assertEqual(written, names[:4])
         self.assert_done(result, "4 shards", "4 pairs", self.output, "; 1 ")
         self.assertEqual(contents_of(self.output), expected)
 
-    def test_an_index_that_says_something_else_is_mended_as_its_message_says(self):
-        self.save_train(2)
-        self.write()
-        expected = contents_of(self.output)
-        index = json.loads(expected[records.INDEX])
-        index["splits"]["train"]["shards"][0]["pairs"][1][1] -= 1
-        (self.output / records.INDEX).write_text(json.dumps(index))
-        with refused("delete records.json"):
-            pairs.open_pairs(str(self.output), "train").read(1)
-        (self.output / records.INDEX).unlink()
-        self.assert_done(self.write())
-        self.assertEqual(contents_of(self.output), expected)
-        # One that is damaged is written again at once.
-        (self.output / records.INDEX).write_text("{")
-        self.assert_done(self.write())
-        self.assertEqual(contents_of(self.output), expected)
-
-    def test_other_pairs_need_other_shards(self):
-        self.save_train(2)
-        self.write(shard_bytes=1)
-        self.save_train(3)
-        self.assert_done(self.write(shard_bytes=1))
-        self.assertEqual(self.shards(), [f"train-0000{n}-of-00003.tfrecord" for n in range(3)])
-        self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
-
     def test_ctrl_c(self):
         self.save_train(3)
         for count in (0, 2):
-            with mock.patch.object(tfrecord, "write_shard", _noting([], stop_at=count)):
+            with mock.patch.object(task, "write_shard", _noting([], stop_at=count)):
                 result = self.write(shard_bytes=1)
             self.assertEqual(result.exit_code, 130)
             with refused(self.output, "not complete"):
                 pairs.open_pairs(str(self.output), "train")
-            there = records.read_index(self.output, must_be_complete=False)
-            self.assertLen(there, count)
+            self.assertLen(self.shards(), count)
         self.assert_done(self.write(shard_bytes=1))
         self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
 
@@ -287,9 +229,9 @@ class WritingTest(_TfrecordTest):
         self.save_train(2)
         random = np.random.default_rng(0)
         save(self.train / "2.png", random.integers(0, 256, [256, 512, 3], np.uint8))
-        with file_faults.files_limited_to(100_000):
+        with file_faults.files_limited_to(300_000):
             result = self.write(shard_bytes=1)
-        self.assert_refused(result, self.output / "train-00002-of-00003.tfrecord")
+        self.assert_refused(result, self.output / "train-00002-of-00003.array_record")
         self.assertEqual(files_below(self.output), ["prepare.json", "records.json", *self.shards()])
         self.assertLen(self.shards(), 2)
         self.assert_done(self.write(shard_bytes=1))
@@ -298,7 +240,7 @@ class WritingTest(_TfrecordTest):
 
 def _noting(written: list[str], *, stop_at: int | None = None):
     """Returns `write_shard`, which notes the shards; stopped by Ctrl-C before one of them."""
-    write_shard = tfrecord.write_shard
+    write_shard = task.write_shard
 
     def noting(plan, **settings):
         if len(written) == stop_at:
@@ -309,7 +251,7 @@ def _noting(written: list[str], *, stop_at: int | None = None):
     return noting
 
 
-class BadInputTest(_TfrecordTest):
+class BadInputTest(_RecordsTest):
     def test_what_cannot_be_read_is_named_and_left_out(self):
         self.save_train(3)
         whole = (self.train / "1.png").read_bytes()
@@ -340,29 +282,6 @@ class BadInputTest(_TfrecordTest):
         )
         self.assertEqual(pairs.open_pairs(str(self.output), "train").names, ["0", "1"])
 
-    def test_what_is_no_pair_side_by_side_is_refused_on_opening(self):
-        """As records it may be photos; to training on pairs it is as wrong as in the folder."""
-        self.save_train(1)
-        save(self.train / "odd.png", photo(width=25))
-        save(self.train / "upright.png", photo(width=10))
-        self.assert_done(self.write())
-        with refused("odd.png'", "25", "upright.png'", "10x16"):
-            pairs.open_pairs(str(self.output), "train")
-
-    def test_nothing_that_can_be_read(self):
-        (self.train).mkdir(parents=True)
-        (self.train / "1.png").write_bytes(b"no")
-        self.assert_named(self.write(), ("train/1.png",))
-        with refused("'train'", kind=pairs.MissingInputError):
-            pairs.open_pairs(str(self.output), "train")
-
-    def test_what_is_not_clear_is_refused_before_anything_is_written(self):
-        self.save_train(1)
-        save(self.train / "0.bmp", aligned(1))
-        result = self.write()
-        self.assert_refused(result, "0.bmp", "0.png")
-        self.assertFalse(self.output.exists())
-
     def test_inputs_that_are_none(self):
         self.assert_refused(self.write("--input=demo"), "demo")
         self.assert_refused(self.write(), self.input)
@@ -373,15 +292,8 @@ class BadInputTest(_TfrecordTest):
         again = f"--output={self.folder / 'again'}"
         self.assert_refused(self.write(f"--input={self.output}", again), self.output, "records")
 
-    def test_a_published_set_by_its_name(self):
-        self.save_train(1)
-        with mock.patch.object(tfrecord.registry, "locate", return_value=self.input) as locate:
-            self.assert_done(self.write("--input=facades"))
-        locate.assert_called_once_with("facades")
-        self.assertLen(self.shards(), 1)
 
-
-class CheckTest(_TfrecordTest):
+class CheckTest(_RecordsTest):
     """`check` on records."""
 
     def check(self, folder: pathlib.Path) -> tuple[int, dict[str, str], dict]:
@@ -402,30 +314,15 @@ class CheckTest(_TfrecordTest):
         self.assertEqual(found[:2], (0, {}))
         self.assertEqual(found[2]["train"]["readable"], 3)
 
-    def test_a_damaged_shard_is_named_and_the_others_are_read(self):
-        self.save_train(3)
-        self.write(shard_bytes=1)
-        name = self.shards()[1]
+    def test_a_damaged_pair_is_named_and_the_others_are_read(self):
+        for number in range(3):
+            save(self.train / f"{number}.png", np.random.default_rng(number).integers(
+                0, 256, [64, 128, 3], np.uint8))  # fmt: skip
+        self.write()
+        (name,) = self.shards()
         contents = bytearray((self.output / name).read_bytes())
-        contents[len(contents) // 2] ^= 4
+        contents[contents.rindex(b"PNG") + 1000] ^= 4
         (self.output / name).write_bytes(contents)
         status, wrong, splits = self.check(self.output)
-        self.assertEqual((status, list(wrong)), (1, [name]))
-        self.assertIn("SHA-256", wrong[name])
+        self.assertEqual((status, list(wrong)), (1, [f"{name}/2.png"]))
         self.assertEqual(splits["train"]["readable"], 2)
-
-    def test_a_pair_in_two_splits(self):
-        self.save_train(1)
-        save(self.input / "test" / "9.png", aligned(0))
-        self.write()
-        status, wrong, _ = self.check(self.output)
-        name = "test-00000-of-00001.tfrecord/9.png"
-        self.assertEqual((status, list(wrong)), (1, [name]))
-        self.assertIn("'train-00000-of-00001.tfrecord/0.png'", wrong[name])
-
-    def test_an_index_that_cannot_be_used(self):
-        self.save_train(1)
-        self.write()
-        (self.output / records.INDEX).write_text("{")
-        status, wrong, _ = self.check(self.output)
-        self.assertEqual((status, list(wrong)), (1, ["records.json"]))

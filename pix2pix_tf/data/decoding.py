@@ -1,0 +1,203 @@
+"""What a training makes of the files of a pair: A and B of a pair, or both of one photo.
+
+A decoder is given the headers of all files first, so that what cannot be used is refused before
+any slow thing, and then the files of one pair at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Union
+
+import numpy as np
+import tensorflow as tf
+
+from pix2pix_tf.data import augment, images
+from pix2pix_tf.data.image_files import ImageFile
+from pix2pix_tf.errors import InputError
+
+# By what messages call the files.
+Infos = Mapping[ImageFile, images.ImageInfo]
+_PHOTO_CHANNELS = 3
+# Of a grey half, saved as JPEG: what colour the other half leaves in it, and how far.
+_GREY_LEVELS, _BLURRED_COLUMNS = 4, 16
+
+
+@dataclasses.dataclass(frozen=True)
+class PairDecoder:
+    """Makes A and B of the files of a pair.
+
+    Attributes:
+        a_channels: What A is read as.
+        b_channels: What B is read as.
+        a_range: The values of A that become -1 and 1; None: all of the integer type.
+        b_range: The same of B.
+        scaled_to: What pairs will be scaled to cover; None: nothing.
+    """
+
+    a_channels: int
+    b_channels: int
+    a_range: tuple[float, float] | None = None
+    b_range: tuple[float, float] | None = None
+    scaled_to: augment.Size | None = None
+
+    which = slice(None)  # The files of a pair that are decoded.
+
+    def check(self, infos: Infos) -> None:
+        """Raises InputError if the files of a pair, with these headers, cannot be used."""
+        files, found = list(infos), list(infos.values())
+        check_size(files, found)
+        # One file is read as either side.
+        images.check_fits(files[0], found[0], channels=self.a_channels, value_range=self.a_range)
+        images.check_fits(files[-1], found[-1], channels=self.b_channels, value_range=self.b_range)
+        num_beside = 2 if len(files) == 1 else 1
+        _check_scaled(files[0], found[0].width // num_beside, found[0].height, self.scaled_to)
+
+    def dtype_of(self, infos: Infos) -> tf.DType:
+        """Returns float32, in [-1, 1], if values have a range; else what holds all files."""
+        return tf.float32 if self.a_range or self.b_range else _pixel_type(infos)
+
+    def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
+        """Returns A and B; raises InputError if a file is damaged."""
+        a = _read(files[0], dtype, self.a_channels, self.a_range)
+        # Grey and colour side by side share one file: it is decoded again as the other.
+        is_alike = (self.a_channels, self.a_range) == (self.b_channels, self.b_range)
+        if len(files) == 1 and is_alike:
+            b = a
+        else:
+            b = _read(files[-1], dtype, self.b_channels, self.b_range)
+        if len(files) == 2:
+            return a, b
+        middle = a.shape[1] // 2
+        return a[:, :middle], b[:, middle:]
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoDecoder:
+    """Makes both sides of a pair of its photo, for colorization.
+
+    Photos come alone, or as the pairs of grey and photo that `python -m pix2pix_tf.prepare
+    colorize` writes; of those the photo is taken, for the lightness of its grey is that of the
+    photo but for rounding. In a folder for each side, A and B, the photos are those of
+    `photo_side`. Without such folders each image is a photo; but one whose other half is grey
+    while that of `photo_side` is not, is a pair side by side.
+
+    Attributes:
+        photo_side: "A" or "B".
+        scaled_to: What photos will be scaled to cover; None: nothing.
+    """
+
+    photo_side: str
+    scaled_to: augment.Size | None = None
+
+    @property
+    def which(self) -> slice:
+        """The file of the photo."""
+        return slice(-1, None) if self.photo_side == "B" else slice(1)
+
+    def check(self, infos: Infos) -> None:
+        """Raises InputError if a file with this header is not a photo."""
+        ((file, info),) = infos.items()
+        images.check_fits(file, info, channels=_PHOTO_CHANNELS)
+        if not info.is_array and info.channels < _PHOTO_CHANNELS:
+            raise _grey(file)
+        _check_scaled(file, info.width, info.height, self.scaled_to)
+
+    def dtype_of(self, infos: Infos) -> tf.DType:
+        """Returns what holds the pixels of all photos."""
+        return _pixel_type(infos)
+
+    def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the photo of a pair twice, the very same array.
+
+        Raises:
+            InputError: If its file is damaged, or it is grey.
+        """
+        (file,) = files[self.which]
+        photo = images.read_pixels(file, channels=_PHOTO_CHANNELS, dtype=dtype)
+        if len(files) == 1:
+            photo = self._without_grey(photo)
+        # Of most photos the first comparison is enough.
+        red, green, blue = np.moveaxis(photo, -1, 0)
+        if np.array_equal(red, green) and np.array_equal(green, blue):
+            raise _grey(file)
+        return photo, photo
+
+    def _without_grey(self, pixels: np.ndarray) -> np.ndarray:
+        """Returns the photo of a pair side by side; what is not such a pair is a photo itself."""
+        width = pixels.shape[1]
+        if width % 2:
+            return pixels
+        halves = [pixels[:, : width // 2], pixels[:, width // 2 :]]
+        photo, other = halves[::-1] if self.photo_side == "B" else halves
+        return photo if _is_grey(other) and not _is_grey(photo) else pixels
+
+
+Decoder = Union[PairDecoder, PhotoDecoder]
+
+
+def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
+    """Refuses what cannot be two images of one size.
+
+    Args:
+        files: A and B, or the one that holds both; for the message.
+        infos: What their headers say.
+
+    Raises:
+        InputError: If A and B have different sizes, or the one file cannot be halved.
+    """
+    a, b = infos[0], infos[-1]
+    if len(infos) == 1 and a.width % 2:
+        raise InputError(
+            f"'{files[0]}' is {a.width} pixels wide, which is odd. A pair has two images of the "
+            "same width side by side; for images of their own, put A and B in two folders."
+        )
+    if len(infos) == 1 and a.width <= a.height:
+        # Most likely one image of a pair that was never joined to its partner.
+        raise InputError(
+            f"'{files[0]}' is {a.width}x{a.height} pixels, too narrow for two images side by side. "
+            "Join it with its partner, or put A and B in two folders."
+        )
+    if (a.width, a.height) != (b.width, b.height):
+        raise InputError(
+            f"'{files[0]}' is {a.width}x{a.height} pixels and its partner '{files[1]}' "
+            f"{b.width}x{b.height}. Bring them to the same size."
+        )
+
+
+def _check_scaled(file: ImageFile, width: int, height: int, scaled_to: augment.Size | None) -> None:
+    """Refuses a strip so thin that scaling its shorter side up would fill the memory."""
+    if scaled_to is None:
+        return
+    needed = augment.sides_of(scaled_to)
+    scale = max(needed[0] / height, needed[1] / width)
+    if scale > 1 and width * height * scale**2 > images.MAX_PIXELS:
+        raise InputError(
+            f"'{file}' has images of {width}x{height} pixels, which would have more than "
+            f"{images.MAX_PIXELS} when they are scaled to cover {needed[1]}x{needed[0]}. Crop "
+            "them, or take them out."
+        )
+
+
+def _pixel_type(infos: Infos) -> tf.DType:
+    """Returns what holds the pixels of all files: uint16 if one has 16 bits, else uint8."""
+    return tf.uint16 if any(info.bits == 16 for info in infos.values()) else tf.uint8
+
+
+def _read(file: ImageFile, dtype: tf.DType, channels: int, value_range) -> np.ndarray:
+    if dtype == tf.float32:
+        return images.read_image(file, channels=channels, value_range=value_range)
+    return images.read_pixels(file, channels=channels, dtype=dtype)
+
+
+def _grey(file: ImageFile) -> InputError:
+    return InputError(f"'{file}' is grey, so colours cannot be learnt from it. Take it out.")
+
+
+def _is_grey(half: np.ndarray) -> bool:
+    """Returns whether half of an image has no colours, but next to the other half."""
+    margin = min(_BLURRED_COLUMNS, (half.shape[1] - 1) // 2)
+    inner = half[:, margin : half.shape[1] - margin].astype(np.int32)
+    most = _GREY_LEVELS * (257 if half.dtype == np.uint16 else 1)
+    return int(np.ptp(inner, axis=-1).max()) <= most
