@@ -244,30 +244,6 @@ class FullDiskTest(CheckpointTestCase):
         self.save(30)
         self.assert_restores(30)
 
-    def test_no_room_at_any_operation(self):
-        number, steps = 0, []
-        self.save(10, 20, keep=1)
-        self.keep_copy()
-        while True:
-            number += 1
-            self.put_copy_back()
-            with file_faults.fail_at(number, self.workdir) as operations:
-                try:
-                    self.save(30, keep=1)
-                    failed = False
-                except WriteError as error:
-                    failed = True
-                    self.assertIn("No space left on device", str(error))
-            if operations.count < number:
-                break
-            steps.append((self.manager().restore_newest(), failed))
-            self.manager(keep=1).finish()
-            self.assertEqual(self.steps(), [steps[-1][0]])
-        self.assertFalse(failed)
-        self.assertContainsSubset({(20, True), (30, True)}, set(steps))
-        # A folder that is there already need not be made, nor a link where a copy will do.
-        self.assertLessEqual(steps.count((30, False)), 2)
-
 
 def cut_data(folder: pathlib.Path) -> None:
     path = next(folder.glob("state.data*"))

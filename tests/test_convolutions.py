@@ -25,24 +25,6 @@ def _fast(layer, formulation: str = "fast", typical_height: int | None = None):
     return layer
 
 
-class ProductTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters((1, 3), (2, 1), (2, 3))
-    def test_matrices_equal_the_operation(self, stride, batch):
-        large = _normal(batch, *((6, 10) if stride == 2 else (6, 8)), 3, seed=1)
-        kernel, small = _normal(4, 4, 3, 7, seed=2), _normal(batch, 3, 5, 7, seed=3)
-        products = [
-            lambda **how: convolutions.to_small(large, kernel, **how),
-            lambda **how: convolutions.to_kernel(large, small, **how),
-        ]
-        if stride == 2:
-            products.append(lambda **how: convolutions.to_large(small, kernel, **how))
-        for product in products:
-            found = product(stride=stride, as_matrices=True)
-            expected = product(stride=stride, as_matrices=False)
-            self.assertEqual(found.shape, expected.shape)
-            self.assertAllClose(found, expected, rtol=_ROUNDING, atol=_ROUNDING)
-
-
 class LayerTest(tf.test.TestCase, parameterized.TestCase):
     """The layers against those of Keras with the same weights."""
 

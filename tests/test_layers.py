@@ -169,23 +169,6 @@ class BlockTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(np.mean(kernel), 0.0, atol=0.0005)
         self.assertAllClose(np.std(kernel), 0.02, atol=0.0004)
 
-    @parameterized.parameters(
-        (_down_model, "batch", {}, False),
-        (_down_model, "instance", {}, False),
-        (_down_model, "none", {}, True),
-        (_down_model, "none", dict(use_bias=False), False),
-        (_down_model, "batch", dict(use_bias=True), True),
-        (_up_model, "batch", {}, False),
-        (_up_model, "instance", {}, False),
-        (_up_model, "none", {}, True),
-    )
-    def test_bias_where_no_norm_cancels_it(self, build, norm, arguments, expected):
-        model = build(norm=norm, **arguments)
-        (convolution,) = (layer for layer in model.layers if hasattr(layer, "use_bias"))
-        self.assertEqual(convolution.use_bias, expected)
-        if expected:
-            self.assertAllEqual(convolution.get_weights()[1], np.zeros(4))
-
 
 class DownBlockTest(tf.test.TestCase, parameterized.TestCase):
     def test_slope_is_the_papers(self):

@@ -219,13 +219,6 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
             self.assert_refused(result, f"'{output}', where the inputs are")
         self.assertEqual((path.read_bytes(), names_in(self.input)), (before, ["a.png"]))
 
-    def test_numbers_below_their_range_are_refused(self):
-        write_picture(self.input / "a.png")
-        for flag in ("samples=0", "seed=-1", "tile=-32"):
-            result = self.translate(f"--{flag}")
-            result.check_refused(flag.split("=")[0])
-        self.assertFalse(self.output.exists())
-
     def test_tiles_give_the_same_pictures(self):
         """Of files that are kept in 8 bits, and of others."""
         for name, mode in (("colour.png", "RGB"), ("deep.png", "I;16"), ("alpha.png", "RGBA")):
