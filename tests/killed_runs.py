@@ -135,7 +135,7 @@ def _wait_for(
         # Half of the time at once, else somewhere in the tens of milliseconds that it takes.
         time.sleep(max(generator.uniform(-0.03, 0.03), 0))
     else:
-        time.sleep(generator.uniform(0, 0.5))
+        time.sleep(generator.uniform(0, 2))
 
 
 def _wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
