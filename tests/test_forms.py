@@ -16,7 +16,7 @@ from absl.testing import parameterized
 from tiny_training import read_folder
 
 from pix2pix_tf import serving
-from pix2pix_tf.errors import InputError, MissingInputError, WriteError
+from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import forms
 
 
@@ -116,7 +116,7 @@ class FormsTest(tf.test.TestCase, parameterized.TestCase):
         archive = pack(self.folder / "run.zip", tiny_runs.shared_run(), below="run/")
         refused = PermissionError(errno.EACCES, "Permission denied")
         with mock.patch.object(zipfile, "ZipFile", side_effect=refused):
-            self.refuse(archive, InputError, f"'{archive}' cannot be read (Permission denied)")
+            self.refuse(archive, InputError, f"'{archive}' cannot be unpacked (Permission denied)")
         full = OSError(errno.ENOSPC, "No space left on device")
         with mock.patch.object(zipfile.ZipFile, "extractall", side_effect=full):
-            self.refuse(archive, WriteError, "No space left on device")
+            self.refuse(archive, InputError, "No space left on device")

@@ -180,7 +180,7 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_refused(self.translate(), f"There is no '{self.input}'")
         self.input.mkdir()
         (self.input / "notes.txt").touch()
-        self.assert_refused(self.translate(), f"'{self.input}' holds no images", ".png, .jpg")
+        self.assert_refused(self.translate(), f"'{self.input}' does not hold images", ".png, .jpg")
         self.assertFalse(self.output.exists())
         (self.input / "notes.txt").unlink()
         path = write_picture(self.input / "a.png")
