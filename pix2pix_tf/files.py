@@ -19,7 +19,7 @@ import shutil
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import filelock
 
@@ -147,30 +147,20 @@ def is_folder(path: pathlib.Path) -> bool:
 
     Raises:
         InputError: If the system does not tell: it may not be looked for in the folder above, or
-            no name can be that long.
+            the name is too long.
     """
-    return _look_up(pathlib.Path(path), pathlib.Path.is_dir)
+    try:
+        return pathlib.Path(path).is_dir()
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def is_file(path: pathlib.Path) -> bool:
     """Returns whether there is a file of that name; raises InputError as `is_folder` does."""
-    return _look_up(pathlib.Path(path), pathlib.Path.is_file)
-
-
-def _look_up(path: pathlib.Path, question: Callable[[pathlib.Path], bool]) -> bool:
     try:
-        return question(path)
+        return pathlib.Path(path).is_file()
     except OSError as error:
-        if error.errno != errno.EACCES:
-            raise _unreadable(path, error) from None
-        # Then it is a folder above that denies it, whether or not there is such a thing in it.
-        where_links_lead = pathlib.Path(os.path.realpath(path))
-        above = [*reversed(path.absolute().parents), *reversed(where_links_lead.parents)]
-        closed = next((x for x in above if not os.access(x, os.X_OK)), path.parent)
-        raise InputError(
-            f"'{closed}' cannot be entered ({error.strerror}). Permit it (chmod +x), or name "
-            "another folder."
-        ) from None
+        raise _unreadable(path, error) from None
 
 
 def _unreadable(path: pathlib.Path, error: OSError) -> InputError:

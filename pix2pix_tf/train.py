@@ -12,7 +12,6 @@ flags that are given win, and `--preset=help` lists the tasks.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import sys
 
@@ -22,8 +21,6 @@ from pix2pix_tf import commands, files, presets
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.errors import InputError, NonFiniteLossError
 
-# Variable that tells a process which it replaces: the newest checkpoint then.
-_RESTARTED_AT = "PIX2PIX_RESTARTED_AT"
 # What a preset would choose, but a run that goes on keeps unless it is given.
 _OF_A_RUN = ("dataset", "load_size", "crop_size")
 
@@ -60,7 +57,6 @@ def main(unused_arguments: list[str]) -> int:
     else:
         config = commands.config_from_flags(TrainConfig, saved=saved)
     # After the flags are known to be right: TensorFlow takes seconds to import.
-    from pix2pix_tf.run_folder import list_checkpoints
     from pix2pix_tf.training import loop
 
     try:
@@ -69,23 +65,11 @@ def main(unused_arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return commands.EXIT_NON_FINITE
     except loop.WorkerLostError as error:
-        newest = next((path.name for path in reversed(list_checkpoints(workdir))), "none")
-        if os.environ.get(_RESTARTED_AT) == newest:
-            print(
-                f"error: {error} That was so before, and no checkpoint has come since. Find out "
-                "why, then start all workers again.",
-                file=sys.stderr,
-            )
-            return commands.EXIT_WORKER_LOST
         print(
-            f"{error} This one starts again, and waits for that one to be started; both then go "
-            "on from the newest checkpoint.",
-            flush=True,
+            f"error: {error} Start all workers again: they go on from the newest checkpoint.",
+            file=sys.stderr,
         )
-        os.environ[_RESTARTED_AT] = newest
-        # In place of this process, which can join no other cluster: the same for whoever
-        # waits for it, or signals it.
-        os.execv(sys.executable, [sys.executable, "-m", "pix2pix_tf.train", *sys.argv[1:]])
+        return commands.EXIT_WORKER_LOST
     return 0
 
 

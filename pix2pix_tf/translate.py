@@ -19,7 +19,6 @@ are named at the end, and the status is 1.
 
 from __future__ import annotations
 
-import collections
 import functools
 import pathlib
 import sys
@@ -68,16 +67,6 @@ def main(unused_arguments: list[str]) -> int:
     from pix2pix_tf.data import images
     from pix2pix_tf.inference import tiles, translator
 
-    faults = _Faults(len(paths), keep_going=options.keep_going)
-    # All headers before the first translation.
-    infos = faults.collect(images.inspect_image, paths)
-    images.warn_of_colours(infos)
-    files.make_output_folder(output)
-    if any(path.parent.resolve() == output.resolve() for path in paths):
-        raise InputError(
-            f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
-            "another folder."
-        )
     if options.tile:
         translate = tiles.load(
             options.model,
@@ -89,27 +78,29 @@ def main(unused_arguments: list[str]) -> int:
     else:
         translate = translator.load(options.model, checkpoint=options.checkpoint)
     config = translate.config
+    files.make_output_folder(output)
+    if any(path.parent.resolve() == output.resolve() for path in paths):
+        raise InputError(
+            f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
+            "another folder."
+        )
 
     def name_of(path: pathlib.Path, sample: int) -> str:
         return output_name(path, None if options.samples == 1 else sample, config)
 
-    inputs_of = collections.defaultdict(list)
-    for path in infos:
-        inputs_of[name_of(path, 0)].append(path)
+    first_of: dict[str, pathlib.Path] = {}  # Inputs by the names of their outputs.
+    infos = {}
 
     def check(path: pathlib.Path) -> None:
-        name = name_of(path, 0)
-        first, *others = inputs_of[name]
-        if others:
+        infos[path] = info = images.inspect_image(path)
+        first = first_of.setdefault(name_of(path, 0), path)
+        if first != path:
             raise InputError(
-                f"'{first}' and '{others[0]}' would have the same output, '{name}'. Rename one of "
-                "them."
+                f"'{first}' and '{path}' would have the same output, '{name_of(path, 0)}'. Rename "
+                "one of them."
             )
         images.check_fits(
-            path,
-            infos[path],
-            channels=config.input_file_channels,
-            value_range=config.input_limits,
+            path, info, channels=config.input_file_channels, value_range=config.input_limits
         )
         if not options.tile:
             translate.check_size(path)
@@ -120,58 +111,43 @@ def main(unused_arguments: list[str]) -> int:
             target = output / name_of(path, sample)
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
 
-    usable = faults.collect(check, infos)
+    # All headers before the first translation.
+    usable, faults = _attempt(check, paths)
+    images.warn_of_colours(infos)
+    if faults and not options.keep_going:
+        raise InputError(list_faults(faults, num_items=len(paths), what="images"))
     with tqdm.tqdm(usable, unit="image", disable=None) as bar:
-        done = faults.collect(translate_all_samples, bar, stop_at_first=True)
+        done, damaged = _attempt(translate_all_samples, bar, stops=not options.keep_going)
     print(f"Wrote {len(done) * options.samples} images to '{output}'.")
-    for message in sorted(set(faults.messages)):
+    faults += damaged
+    for message in sorted(set(faults)):
         print(f"error: {message}", file=sys.stderr)
-    if faults.messages:
-        print(f"{len(faults.messages)} of {len(paths)} could not be translated.", file=sys.stderr)
+    if faults:
+        print(f"{len(faults)} of {len(paths)} could not be translated.", file=sys.stderr)
         return commands.EXIT_FAULTS
     return 0
 
 
-class _Faults:
-    """What is wrong with files: told at once, or kept until the others are done.
+def _attempt(
+    function: Callable, paths: Iterable[pathlib.Path], *, stops: bool = False
+) -> tuple[list[pathlib.Path], list[str]]:
+    """Returns the paths that a function takes, and what it says of the others.
 
-    Args:
-        num_files: Number of all files.
-        keep_going: Whether to keep it.
+    Raises:
+        InputError: If it `stops` at the first that it refuses.
+        WriteError: If a result cannot be written, which holds for the next one too.
     """
-
-    def __init__(self, num_files: int, *, keep_going: bool):
-        self._num_files = num_files
-        self._keep_going = keep_going
-        self.messages: list[str] = []
-
-    def collect(
-        self, function: Callable, paths: Iterable[pathlib.Path], *, stop_at_first: bool = False
-    ) -> dict:
-        """Returns what a function returns for each path, without those it refuses.
-
-        Args:
-            function: Takes a path.
-            paths: To call it with.
-            stop_at_first: Whether the first that is refused ends all, unless faults are kept.
-
-        Raises:
-            InputError: If faults are not kept, and there are some.
-            WriteError: If a result cannot be written, which holds for the next one too.
-        """
-        results = {}
-        for path in paths:
-            try:
-                results[path] = function(path)
-            except WriteError:
+    taken, faults = [], []
+    for path in paths:
+        try:
+            function(path)
+        except InputError as error:
+            if stops or isinstance(error, WriteError):
                 raise
-            except InputError as error:
-                if stop_at_first and not self._keep_going:
-                    raise
-                self.messages.append(str(error))
-        if self.messages and not self._keep_going:
-            raise InputError(list_faults(self.messages, num_items=self._num_files, what="images"))
-        return results
+            faults.append(str(error))
+        else:
+            taken.append(path)
+    return taken, faults
 
 
 def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> str:

@@ -216,19 +216,10 @@ class ResumedRunTest(absltest.TestCase):
 
 
 class LostWorkerTest(absltest.TestCase):
-    def test_starts_again_once_a_checkpoint(self):
+    def test_says_what_to_do_and_ends_with_a_status_of_its_own(self):
         folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
         lost = loop.WorkerLostError("Another worker is gone (why).")
         with mock.patch.object(loop, "train", side_effect=lost):
-            with mock.patch.object(train.os, "execv") as execv:
-                with mock.patch.dict(train.os.environ):
-                    first = command_line.run(train, f"--workdir={folder}")
-                    restarts = execv.call_count
-                with mock.patch.dict(train.os.environ, {train._RESTARTED_AT: "none"}):
-                    second = command_line.run(train, f"--workdir={folder}")
-        self.assertIn("Another worker is gone (why). This one starts again", first.stdout)
-        self.assertEqual(restarts, 1)
-        # No checkpoint since: not for ever.
-        self.assertEqual(execv.call_count, 1)
-        self.assertEqual(second.exit_code, commands.EXIT_WORKER_LOST)
-        self.assertIn("error: Another worker is gone (why). That was so before", second.stderr)
+            result = command_line.run(train, f"--workdir={folder}")
+        self.assertEqual(result.exit_code, commands.EXIT_WORKER_LOST)
+        self.assertIn("error: Another worker is gone (why). Start all workers", result.stderr)

@@ -72,8 +72,9 @@ def _unpack(archive: pathlib.Path, folder: str) -> None:
         *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
         *(NotImplementedError, RuntimeError, ValueError, IndexError, OSError),
     ) as error:
+        reason = error.strerror if isinstance(error, OSError) else first_line(error)
         raise InputError(
-            f"'{archive}' cannot be unpacked ({first_line(error)}). Make sure that it is a whole "
+            f"'{archive}' cannot be unpacked ({reason}). Make sure that it is a whole "
             "zip file of a run folder or an exported SavedModel, and that the disk has room."
         ) from None
 

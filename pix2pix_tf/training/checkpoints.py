@@ -126,10 +126,7 @@ class CheckpointManager:
         with writing(folder):
             self._remove_leftovers()
             self._complete(info)
-            # The last that `save` does. The contents, not the time, tell.
-            published, weights = self._workdir / GENERATOR_WEIGHTS, folder / GENERATOR_WEIGHTS
-            if not published.is_file() or not _are_equal(published, weights):
-                self._publish_weights(folder)
+            self._publish_weights(folder)
 
     def restore_newest(self) -> int | None:
         """Restores the newest checkpoint that is whole.
@@ -236,11 +233,6 @@ class CheckpointManager:
         for folder in list_checkpoints(self._workdir):
             if folder not in kept and (best is None or folder.name != _name(best["step"])):
                 self._remove(folder)
-
-
-def _are_equal(a: pathlib.Path, b: pathlib.Path) -> bool:
-    """Returns whether two files hold the same; most often they are one file by two names."""
-    return a.samefile(b) or files.sha256(a) == files.sha256(b)
 
 
 def _name(step: int) -> str:

@@ -73,63 +73,26 @@ def train(
         raise InputError(f"'{workdir}' is not a folder. Name another --workdir; it is made if new.")
     # First: a strategy over machines must come before anything asks for devices.
     strategy = distribution.build_strategy(config.strategy)
-    with _RunLock(workdir, writes=distribution.is_chief(strategy)) as lock:
-        return _train(config, workdir, strategy, lock, pairs, actions)
-
-
-class _RunLock:
-    """Keeps other processes from training in a run folder while this one does.
-
-    Taken at once where the folder is there, else by `acquire`, so that a run whose settings or
-    data are refused leaves no folder.
-
-    Attributes:
-        writes: Whether this process writes there; of several machines the first does.
-    """
-
-    def __init__(self, workdir: pathlib.Path, *, writes: bool):
-        self.writes = writes
-        self._workdir = workdir
-        self._scope = contextlib.ExitStack()
-        self._is_held = False
-
-    def __enter__(self) -> _RunLock:
-        if self.writes and self._workdir.is_dir():
-            self.acquire()
-        elif self.writes:
-            files.check_output_folder(self._workdir)
-        return self
-
-    def __exit__(self, *unused):
-        self._scope.close()
-
-    def acquire(self) -> None:
-        """Makes the folder, and locks it unless it is locked.
-
-        Raises:
-            InputError: If another process has it, or the folder cannot be made.
-            WriteError: If the folder cannot be written in.
-        """
-        if self._is_held:
-            return
-        files.make_output_folder(self._workdir)
-        refusal = (
-            f"'{self._workdir}' is being trained in by another process. Wait until it ends, stop "
-            "it, or name another --workdir."
-        )
-        self._scope.enter_context(files.locked(self._workdir / LOCK_FILE, refusal=refusal))
-        self._is_held = True
+    with contextlib.ExitStack() as stack:
+        if distribution.is_chief(strategy):
+            files.make_output_folder(workdir)
+            refusal = (
+                f"'{workdir}' is being trained in by another process. Wait until it ends, stop it, "
+                "or name another --workdir."
+            )
+            stack.enter_context(files.locked(workdir / LOCK_FILE, refusal=refusal))
+        return _train(config, workdir, strategy, pairs, actions)
 
 
 def _train(
     config: TrainConfig,
     workdir: pathlib.Path,
     strategy: tf.distribute.Strategy,
-    lock: _RunLock,
     pairs: inputs.Pairs | Mapping[str, inputs.Pairs] | None,
     actions: Sequence[Action],
 ) -> TrainState:
-    """Does the work of `train`."""
+    """Does the work of `train`; the first machine, which writes, has locked the folder."""
+    writes = distribution.is_chief(strategy)
     if pairs is not None:
         config = dataclasses.replace(config, dataset=inputs.GIVEN)
     config = _settle(config, workdir)
@@ -143,25 +106,24 @@ def _train(
         print(line, flush=True)
     given.read_all()
 
-    if lock.writes:
-        lock.acquire()
+    if writes:
         files.sweep(workdir, is_alone=True)
     with strategy.scope(), _together(strategy):
         state = TrainState(config)
         manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
         restored = manager.restore_newest()
     if restored is not None:
-        if lock.writes:
+        if writes:
             manager.finish()
         print(f"Continuing '{workdir}' after step {restored}.", flush=True)
     if restored is not None and restored >= config.num_steps:
-        if lock.writes:  # Killed before it, perhaps.
+        if writes:  # Killed before it, perhaps.
             reports.plot_losses(workdir, gan_loss=config.gan_loss)
             reports.write_page(workdir, config, held_out=given.held_out)
         print(f"All {config.num_steps} steps are done. Pass a larger --num_steps to train further.")
         return state
     called = []
-    if lock.writes:
+    if writes:
         config.save(workdir)
         called = [*build_actions(config, workdir, state, given, manager), *actions]
         if config.profile_steps:
