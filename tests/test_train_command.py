@@ -110,7 +110,7 @@ class CommandTest(parameterized.TestCase):
         result.check_refused()
         self.assertEqual(result.stdout, "")
         self.assertRegex(result.stderr, expected)
-        self.assertFalse(self.workdir.exists())
+        self.assertFalse((self.workdir / "config.json").exists())
 
     @parameterized.named_parameters(
         ("value", ["--crop_size=33"], "crop_size is 33"),
