@@ -75,7 +75,6 @@ class FlagsTest(absltest.TestCase):
             color_space="rgb",  # Tested with the presets; lab has channels and ranges of its own.
             input_range="0,1",
             output_range="0,4095",
-            profile_steps="2-3",
             best_metric="psnr",
             generator="mine",
             discriminator="mine",
