@@ -12,7 +12,6 @@ import difflib
 import json
 import math
 import pathlib
-import re
 from typing import Any
 
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -241,10 +240,6 @@ class TrainConfig:
     num_evaluated: int = setting(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
     )
-    profile_steps: str = setting(
-        "",
-        "Steps to profile for TensorBoard, the first and the last: 10-12. Empty: none. Ours.",
-    )
 
     def __post_init__(self):
         """Checks every value and resolves those that follow from others."""
@@ -293,7 +288,6 @@ class TrainConfig:
                 f"decay_steps is {self.decay_steps}, more than num_steps {self.num_steps}. "
                 "The rate falls over the last decay_steps of the run: use at most num_steps."
             )
-        first_and_last_step(self.profile_steps)
 
     def _settle_lab(self) -> None:
         """Sets the channels that `color_space` "lab" means; refuses what does not go with it."""
@@ -414,6 +408,7 @@ class TrainConfig:
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """Returns a configuration from field names and values; absent fields take their default."""
         known = [field.name for field in dataclasses.fields(cls)]
+        values = {name: value for name, value in values.items() if name not in _FORMER}
         for name in values:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
@@ -422,11 +417,13 @@ class TrainConfig:
         return cls(**values)
 
 
+# Settings of version 0.1 that changed nothing in what was trained.
+_FORMER = frozenset({"profile_steps"})
 # What may change between a run and its continuation: everything else would make
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
     "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated profile_steps".split()
+    "checkpoint_every keep_checkpoints best_metric num_evaluated".split()
 )
 
 
@@ -451,24 +448,6 @@ def check_resumable(saved: TrainConfig, asked: TrainConfig) -> None:
             f"This run cannot be continued with other settings: {'; '.join(differences)}. "
             "Use the settings of its config.json, or another --workdir for a new run."
         )
-
-
-def first_and_last_step(profile_steps: str) -> tuple[int, int] | None:
-    """Returns the first and the last step to profile; None for an empty text.
-
-    Raises:
-        InputError: If the text names no such steps.
-    """
-    if not profile_steps:
-        return None
-    match = re.fullmatch(r"([0-9]+)-([0-9]+)", profile_steps)
-    first, last = map(int, match.groups()) if match else (0, 0)
-    if not 1 <= first <= last:
-        raise InputError(
-            f"profile_steps is {profile_steps!r}. Give the first and the last step, from 1 on, "
-            "such as 10-12."
-        )
-    return first, last
 
 
 def value_range(text: str, *, name: str) -> tuple[float, float] | None:

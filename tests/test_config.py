@@ -67,7 +67,6 @@ _OTHER_VALUES = dict(
     crop_width=512,
     input_range="0,1",
     output_range="-40,85.5",
-    profile_steps="7-8",
 )
 # Those that go with each other: lab has ranges of its own.
 _TOGETHER = {**_OTHER_VALUES, "color_space": "rgb"}
@@ -76,7 +75,7 @@ _NO_GAN, _NO_WEIGHT = dict(gan_loss="none"), dict(lambda_gan=0.0)
 
 _MAY_CHANGE = (
     "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated profile_steps"
+    "checkpoint_every keep_checkpoints best_metric num_evaluated"
 ).split()
 
 
@@ -245,11 +244,6 @@ class ValuesTest(parameterized.TestCase):
         self.assertEqual(TrainConfig().extra_weights, {})
         found = TrainConfig(extra_terms="a=10, b_2=0.5,").extra_weights
         self.assertEqual(found, {"a": 10.0, "b_2": 0.5})
-
-    @parameterized.parameters("3", "4-3", "0-2", "-1-2", "1-2-3", "a-b", "1 - 2", "1-2\n", "-")
-    def test_a_text_that_names_no_steps(self, text):
-        with refused("profile_steps is '", text.strip(), "10-12"):
-            TrainConfig(profile_steps=text)
 
     @parameterized.parameters(
         (dict(load_size=255), ("load_size is 255", "crop_size 256")),

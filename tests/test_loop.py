@@ -281,7 +281,7 @@ class RefusedTest(LoopTestCase):
         self.assertEqual(wrong(), ["train/pair_1.png", "val/pair_0.png"])
         Image.new("RGB", (61, 30)).save(data / "train" / "odd.png")
         self.assertEqual(wrong(), ["train/odd.png", "train/pair_1.png", "val/pair_0.png"])
-        self.assertFalse(self.workdir.exists())
+        self.assertFalse((self.workdir / "config.json").exists())
 
     def test_a_file_in_the_place_of_the_run_folder(self):
         self.workdir.write_text("Not a folder.", encoding="utf-8")

@@ -75,7 +75,6 @@ class FlagsTest(absltest.TestCase):
             color_space="rgb",  # Tested with the presets; lab has channels and ranges of its own.
             input_range="0,1",
             output_range="0,4095",
-            profile_steps="2-3",
             best_metric="psnr",
             generator="mine",
             discriminator="mine",
@@ -110,7 +109,7 @@ class CommandTest(parameterized.TestCase):
         result.check_refused()
         self.assertEqual(result.stdout, "")
         self.assertRegex(result.stderr, expected)
-        self.assertFalse(self.workdir.exists())
+        self.assertFalse((self.workdir / "config.json").exists())
 
     @parameterized.named_parameters(
         ("value", ["--crop_size=33"], "crop_size is 33"),

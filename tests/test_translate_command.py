@@ -153,11 +153,11 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertEqual(names_in(self.output), [])
         result = self.translate("--keep_going")
-        self.assertEqual((result.exit_code, names_in(self.output)), (1, ["b.png"]))
-        self.assertIn("2 of 3", result.stderr)
+        self.assertEqual((result.exit_code, names_in(self.output)), (1, ["a.bmp.png", "b.png"]))
+        self.assertIn("1 of 3", result.stderr)
         # With several samples each has a name of its own: a_0.bmp.png and a.bmp_0.png.
         result = self.translate("--samples=2")
-        self.assertEqual((result.exit_code, len(names_in(self.output))), (0, 1 + 6))
+        self.assertEqual((result.exit_code, len(names_in(self.output))), (0, 2 + 6))
 
     def test_samples_and_seed(self):
         path = write_picture(self.input / "a.b.png")

@@ -209,6 +209,8 @@ class CheckpointManager:
         write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
         # After the other: where this one is there, both are.
         published = self._workdir / GENERATOR_WEIGHTS
+        if published.is_file() and published.samefile(folder / GENERATOR_WEIGHTS):
+            return  # Renaming one name of a file to another of its names does nothing.
         linked = self._workdir / f".{GENERATOR_WEIGHTS}"
         linked.unlink(missing_ok=True)
         try:

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from pix2pix_tf import files, metrics, run_folder
-from pix2pix_tf.config import TrainConfig, check_resumable, first_and_last_step
+from pix2pix_tf.config import TrainConfig, check_resumable
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
@@ -20,7 +20,6 @@ from pix2pix_tf.signals import StopRequest
 from pix2pix_tf.training import distribution, inputs, reports
 from pix2pix_tf.training.actions import Action, ActionRunner, build_actions
 from pix2pix_tf.training.checkpoints import CheckpointManager
-from pix2pix_tf.training.profiling import Profiler
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
 from pix2pix_tf.training.summary import describe_run
@@ -126,9 +125,6 @@ def _train(
     if writes:
         config.save(workdir)
         called = [*build_actions(config, workdir, state, given, manager), *actions]
-        if config.profile_steps:
-            steps = first_and_last_step(config.profile_steps)
-            called.append(Profiler(workdir, steps, next_step=int(state.step.numpy()) + 1))
 
     batches = _distributed_batches(config, given, strategy, int(state.examples_seen.numpy()))
     try:
