@@ -109,7 +109,7 @@ differ by the dropout noise alone. How training went: <a href="{run}/index.html"
 run</a>, from the first grid to the last.</p>
 <table><tr>{header}</tr>{rows}</table>"""
     style = f"""
-  table {{ width: 100%; }}
+  table {{ display: table; width: 100%; }}
   td img {{ width: 100%; display: block; }}
   th {{ font-weight: 600; color: inherit; padding: 0 4px; }}
   td {{ padding: 2px 4px; width: {100 // len(columns)}%; }}
