@@ -205,12 +205,12 @@ class CheckpointManager:
 
     def _publish_weights(self, folder: pathlib.Path) -> None:
         """Puts the newest networks into the run folder, each whole or as before."""
-        discriminator = keras_compat.weights_file(self._state.discriminator)
-        write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
-        # After the other: where this one is there, both are.
+        # The generator's come after the other's: where they are there, both are.
         published = self._workdir / GENERATOR_WEIGHTS
         if published.is_file() and published.samefile(folder / GENERATOR_WEIGHTS):
-            return  # Renaming one name of a file to another of its names does nothing.
+            return  # Besides, renaming one name of a file to another of its names does nothing.
+        discriminator = keras_compat.weights_file(self._state.discriminator)
+        write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
         linked = self._workdir / f".{GENERATOR_WEIGHTS}"
         linked.unlink(missing_ok=True)
         try:
