@@ -40,17 +40,7 @@ def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:
     white = np.iinfo(photo.dtype).max
     strips = []
     for top in range(0, len(photo), _ROWS):
-        image = photo[top : top + _ROWS] * (2.0 / white) - 1.0
-        grey = _grey_of_lightness(lab.to_lab(image).numpy()[..., :1])
-        strips.append(np.rint(np.clip(grey, 0.0, 1.0) * white).astype(photo.dtype))
+        strip = lab.lightness_of(photo[top : top + _ROWS] * (2.0 / white) - 1.0)
+        grey = (lab.grey_of(strip).numpy()[..., :1] + 1.0) / 2.0
+        strips.append(np.rint(grey * white).astype(photo.dtype))
     return np.concatenate(strips)
-
-
-def _grey_of_lightness(lightness: np.ndarray) -> np.ndarray:
-    """Returns the sRGB value, in [0, 1], of the grey of a CIE lightness L, in [0, 100]."""
-    f = (lightness + 16.0) / 116.0
-    linear = np.where(lightness > 8.0, f**3, lightness * (27.0 / 24389.0))
-    # IEC 61966-2-1.
-    return np.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0) ** (1 / 2.4) - 0.055
-    )

@@ -7,50 +7,49 @@ as they are. `split.json` says what went where, and which pictures look alike.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
-import os
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pix2pix_tf.data import arrays, images, layouts
-from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.prepare import combine, extra, folders, jobs, near_duplicates, work
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import folders, jobs, near_duplicates, work
 
 PLAN = "split.json"
 _SIDES = ("A", "B")
+# The folders of a side, and what their name says beside it.
+_SIDE_FOLDERS = {
+    f"{split}{side}": (side, split) for split in ("", *layouts.SPLITS) for side in "AB"
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Item:
+class _Item(NamedTuple):
     """A pair, or a single image.
 
     Attributes:
-        names: Its one or two files, below the input folder.
+        name: Name of the file, or of A, below the input folder.
+        names: Names of its one or two files, below the input folder.
         targets: Where they go, below the folder of the split.
     """
 
+    name: str
     names: tuple[str, ...]
     targets: tuple[str, ...]
 
 
 def run(options) -> work.Outcome:
     """Splits `--input` as `--shares` says."""
-    extra.require("imagehash")
     shares = parse_shares(options.shares)
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
     items, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
     folders.open_output(output, [folder], "split", settings)
-    looks, unreadable = work.collect(
-        functools.partial(_look, folder=folder),
-        items,
-        name_of=lambda item: item.names[0],
-        processes=options.processes,
-    )
+    function = functools.partial(_look, folder=folder)
+    looks, unreadable = work.collect(function, items, processes=options.processes)
     faults += unreadable
     readable = [item for item in items if item in looks]
     if not readable:
@@ -63,8 +62,8 @@ def run(options) -> work.Outcome:
     outcome = jobs.make_all(
         jobs.copy,
         [
-            folders.Job(
-                item.names[0],
+            jobs.Job(
+                item.name,
                 tuple(folder / name for name in item.names),
                 tuple(output / split / target for target in item.targets),
             )
@@ -107,7 +106,7 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
 
     Args:
         groups: Lists of indexes, in which each index is once.
-        shares: Of train, val and test; they sum to 1.
+        shares: Shares of train, val and test; they sum to 1.
         seed: Decides the order.
     """
     count = sum(map(len, groups))
@@ -124,90 +123,57 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns what is to be split, and the faults."""
-    two_folders = _find_two_folders(folder)
-    if two_folders:
-        candidates, faults = _find_pairs(folder, two_folders)
-        if not candidates and not faults:
-            raise MissingInputError(f"A and B of '{folder}' hold no images. Put the pairs there.")
-    else:
-        found = folders.find_images(folder)
-        candidates = [_Item((name,), (_flat(name),)) for name in found.names]
-        faults = list(found.faults)
+    names, faults = folders.find_images(folder)
+    files = {}  # By what the names of A and B of a pair have in common, then by side.
+    for name in names:
+        side, common = _side_of(name)
+        sides = files.setdefault(str(pathlib.PurePosixPath(common).with_suffix("")), {})
+        if sides.setdefault(side, name) != name:
+            faults.append(_same_name(name, sides[side]))
+    expected = (
+        ("A", "B") if any("A" in sides or "B" in sides for sides in files.values()) else ("",)
+    )
     items = {}
-    for item in candidates:
-        other = items.setdefault(pathlib.PurePosixPath(item.targets[0]).stem, item)
-        if other is not item:
-            problem = f"would have the same name in one folder as '{other.names[0]}'. Rename it."
-            faults.append(work.Fault(item.names[0], problem))
+    for common in sorted(files) if len(expected) == 2 else files:
+        sides = files[common]
+        is_whole = all(side in sides for side in expected)
+        problem = "has no partner of the same name in A or B. Add it, or take this out."
+        alone = [name for side, name in sides.items() if not (is_whole and side in expected)]
+        faults += [work.Fault(name, problem) for name in alone]
+        if is_whole:
+            found = tuple(sides[side] for side in expected)
+            # In one folder, where training looks for them: subfolders become part of the name.
+            flat = common.replace("/", "_")
+            targets = tuple(f"{x}/{flat}{pathlib.PurePath(sides[x]).suffix}" for x in expected)
+            item = items.setdefault(flat, _Item(found[0], found, targets))
+            if item.names != found:
+                faults.append(_same_name(found[0], item.name))
     return list(items.values()), faults
 
 
-def _find_two_folders(folder: pathlib.Path) -> list[tuple[str, str, str]]:
-    """Returns the folders of A and of B in a folder and in those below it.
+def _same_name(name: str, other: str) -> work.Fault:
+    problem = f"would have the same name in one folder as '{other}'. Rename it."
+    return work.Fault(name, problem)
+
+
+def _side_of(name: str) -> tuple[str, str]:
+    """Returns the side that a file is on, and its name without that.
 
     Returns:
-        A's and B's, below `folder`, with a "/" at the end, such as "summer/trainA/"; and what
-        becomes part of the names of what they hold, such as "summer/train/".
-
-    Raises:
-        MissingInputError: If one of the two is not there: what the other one holds would be
-            taken for A|B.
+        "A" and "sea/train/1.png" of "sea/trainA/1.png"; "" and the name of a single image.
     """
-    result = []
-    for parent, subfolders, _ in os.walk(folder):
-        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        below = pathlib.PurePosixPath(folders.below(folder, parent))
-        for split in ("", *layouts.SPLITS):
-            names = [f"{split}{side}" for side in _SIDES]
-            found = [name for name in names if name in subfolders]
-            if len(found) == 1:
-                missing = names[1 - names.index(found[0])]
-                raise MissingInputError(
-                    f"There is '{parent}/{found[0]}' but no '{parent}/{missing}'. Put the partners "
-                    "there, with the same names; or rename the folder if it is not a side of pairs."
-                )
-            if found:
-                a, b, start = (f"{below / name}/" for name in (*names, split))
-                result.append((a, b, start.lstrip("./")))
-                subfolders[:] = [name for name in subfolders if name not in names]
-    return result
-
-
-def _find_pairs(
-    folder: pathlib.Path, two_folders: Sequence[tuple[str, str, str]]
-) -> tuple[list[_Item], list[work.Fault]]:
-    """Returns the pairs of the folders of A and B; what is in none of these is a fault."""
-    items, faults = [], []
-    for *sides, start in two_folders:
-        partners, faults_of_both = combine.match(
-            *(folders.list_below(folder / side, prefix=side) for side in sides)
-        )
-        faults += faults_of_both
-        items += [
-            _Item(
-                tuple(f"{side}{name}" for side, name in zip(sides, names)),
-                tuple(f"{side}/{_flat(start + name)}" for side, name in zip(_SIDES, names)),
-            )
-            for names in partners
-        ]
-    found = folders.list_below(folder)
-    taken = tuple(side for *sides, _ in two_folders for side in sides)
-    problem = "is in neither A nor B, where the pairs are. Take it out, or split it on its own."
-    faults += [work.Fault(name, problem) for name in found.names if not name.startswith(taken)]
-    faults += [fault for fault in found.faults if not fault.name.startswith(taken)]
-    return items, faults
-
-
-def _flat(name: str) -> str:
-    """Returns the name of a file of subfolders in one folder, where training looks for it."""
-    return name.replace("/", "_")
+    *parents, file = name.split("/")
+    for place, part in enumerate(parents):
+        if part in _SIDES:
+            split, side = part[:-1], part[-1]
+            parts = [*parents[:place], split, *parents[place + 1 :], file]
+            return side, "/".join(filter(None, parts))
+    return "", name
 
 
 def _look(item: _Item, *, folder: pathlib.Path) -> near_duplicates.Look:
     """Returns what is compared of a picture, or of two side by side."""
-    width = 2 * near_duplicates.SIZE // len(item.names)
-    sides = [near_duplicates.shrink(_read_grey(folder / name), width=width) for name in item.names]
-    return near_duplicates.look_at(np.concatenate(sides, axis=1))
+    return near_duplicates.look_at([_read_grey(folder / name) for name in item.names])
 
 
 def _read_grey(path: pathlib.Path) -> np.ndarray:
@@ -224,17 +190,15 @@ def _read_grey(path: pathlib.Path) -> np.ndarray:
 
 
 def _write_plan(
-    output: pathlib.Path,
-    items: list[_Item],
-    split_of: list[str],
-    groups: list[list[int]],
+    output: pathlib.Path, items: list[_Item], split_of: list[str], groups: list[list[int]]
 ) -> None:
     """Writes what goes where, or checks that it is what an earlier call wrote."""
-    plan = {split: [] for split in layouts.SPLITS}
-    for item, split in zip(items, split_of):
-        plan[split].append(item.names[0])
+    plan = {
+        split: [item.name for item, own in zip(items, split_of) if own == split]
+        for split in layouts.SPLITS
+    }
     plan["look_alike"] = [
-        [items[index].names[0] for index in group] for group in groups if len(group) > 1
+        [items[index].name for index in group] for group in groups if len(group) > 1
     ]
     contents = (json.dumps(plan, indent=1) + "\n").encode()
     path = output / PLAN
