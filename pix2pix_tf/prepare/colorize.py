@@ -11,7 +11,7 @@ import numpy as np
 
 from pix2pix_tf.data import lab
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import photos, work
+from pix2pix_tf.prepare import pair_files, work
 
 # Rows that are converted at a time: float64 takes 24 bytes for 3 of the photo.
 _ROWS = 256
@@ -19,7 +19,7 @@ _ROWS = 256
 
 def run(options) -> work.Outcome:
     """Makes grey|colour pairs of the photos of `--input`."""
-    return photos.make_pairs(options, "colorize", make_grey)
+    return pair_files.make_pairs(options, "colorize", make_grey)
 
 
 def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:

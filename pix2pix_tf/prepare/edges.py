@@ -16,7 +16,7 @@ from scipy import ndimage
 from skimage import feature, measure, morphology
 
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import photos, work
+from pix2pix_tf.prepare import pair_files, work
 
 # In the record of an output folder: maps of an earlier method are not mixed with these.
 _METHOD = "scikit-image canny"
@@ -31,7 +31,7 @@ def run(options) -> work.Outcome:
             f"edge_low is {options.edge_low}, which is above edge_high, {options.edge_high}."
         )
     names = ("smoothing", "edge_low", "edge_high", "min_length")
-    return photos.make_pairs(options, "edges", draw_edges, *names, method=_METHOD)
+    return pair_files.make_pairs(options, "edges", draw_edges, *names, method=_METHOD)
 
 
 def draw_edges(

@@ -98,7 +98,15 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
     record = output / RECORD
     settings = {"task": task, "inputs": list(map(str, inputs)), **settings}
     if record.exists():
-        _check_record(record, settings)
+        try:
+            there = dict(json.loads(record.read_text()))
+        except (ValueError, TypeError, OSError) as error:
+            raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
+        if there != settings:
+            raise InputError(
+                f"'{output}' was made otherwise: by {there}, now {settings}. Name a new folder, or "
+                "delete that one."
+            )
     else:
         files.make_output_folder(output)
         if any(not path.name.startswith(".") for path in output.iterdir()):
@@ -109,24 +117,6 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
     for parent, subfolders, _ in os.walk(output):  # What commands left that were killed.
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         files.sweep(pathlib.Path(parent))
-
-
-def _check_record(record: pathlib.Path, settings: dict) -> None:
-    """Refuses an output folder that was made with other settings."""
-    try:
-        there = dict(json.loads(record.read_text()))
-    except (ValueError, TypeError, OSError) as error:
-        raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
-    differences = [
-        f"{name} was {there.get(name)!r} and now is {value!r}"
-        for name, value in settings.items()
-        if there.get(name) != value
-    ]
-    if differences:
-        raise InputError(
-            f"'{record.parent}' was made otherwise: {'; '.join(differences)}. Name a new folder, "
-            "or delete that one."
-        )
 
 
 def is_finished(outputs: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path]) -> bool:

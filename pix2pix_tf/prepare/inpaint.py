@@ -11,12 +11,12 @@ import hashlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pix2pix_tf.prepare import photos, work
+from pix2pix_tf.prepare import pair_files, work
 
 
 def run(options) -> work.Outcome:
     """Makes pairs, with and without holes, of the photos of `--input`."""
-    return photos.make_pairs(options, "inpaint", cut_holes, "holes", "hole_area", "seed")
+    return pair_files.make_pairs(options, "inpaint", cut_holes, "holes", "hole_area", "seed")
 
 
 def cut_holes(
@@ -27,9 +27,9 @@ def cut_holes(
     Args:
         photo: Pixels `[height, width, 3]`, uint8 or uint16.
         name: Name of the photo: with the seed it decides the holes, whatever else there is.
-        holes: One of `HOLES`.
+        holes: "centre" or "strokes".
         hole_area: Share of the photo that is cut out: exact, to the rounding of its sides, for
-            centre; reached or just passed for the others.
+            centre; reached or just passed for strokes.
         seed: Seed of the holes.
 
     Returns:
@@ -37,7 +37,8 @@ def cut_holes(
     """
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     random = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
-    missing = HOLES[holes](*photo.shape[:2], hole_area, random)[..., np.newaxis]
+    cut = _strokes if holes == "strokes" else _centre
+    missing = cut(*photo.shape[:2], hole_area, random)[..., np.newaxis]
     white = photo.dtype.type(np.iinfo(photo.dtype).max)  # Of another type all would be 64 bits.
     alpha = np.where(missing, photo.dtype.type(0), white)
     return np.concatenate([np.where(missing, white, photo), alpha], axis=-1)
@@ -71,6 +72,3 @@ def _strokes(height: int, width: int, area: float, random: np.random.Generator) 
         for x, y in points:  # Round ends, and no notches where it turns.
             draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=1)
     return missing
-
-
-HOLES = {"centre": _centre, "strokes": _strokes}

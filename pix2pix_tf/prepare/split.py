@@ -7,11 +7,9 @@ as they are. `split.json` says what went where, and which pictures look alike.
 
 from __future__ import annotations
 
-import functools
 import json
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,57 +18,36 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, jobs, near_duplicates, work
 
 PLAN = "split.json"
-_SIDES = ("A", "B")
-# The folders of a side, and what their name says beside it.
-_SIDE_FOLDERS = {
-    f"{split}{side}": (side, split) for split in ("", *layouts.SPLITS) for side in "AB"
-}
-
-
-class _Item(NamedTuple):
-    """A pair, or a single image.
-
-    Attributes:
-        name: Name of the file, or of A, below the input folder.
-        names: Names of its one or two files, below the input folder.
-        targets: Where they go, below the folder of the split.
-    """
-
-    name: str
-    names: tuple[str, ...]
-    targets: tuple[str, ...]
+_SIDES = [f"{split}{side}" for split in ("", *layouts.SPLITS) for side in "AB"]  # Of folders.
+_SAME_NAME = "would have the same name in one folder as '{}'. Rename it."
+_ALONE = "has no partner of the same name in A or B. Add it, or take this out."
 
 
 def run(options) -> work.Outcome:
     """Splits `--input` as `--shares` says."""
     shares = parse_shares(options.shares)
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
-    items, faults = _find(folder)
+    pictures, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
     folders.open_output(output, [folder], "split", settings)
-    function = functools.partial(_look, folder=folder)
-    looks, unreadable = work.collect(function, items, processes=options.processes)
+    looks, unreadable = work.collect(_look, pictures, processes=options.processes)
     faults += unreadable
-    readable = [item for item in items if item in looks]
+    readable = [picture for picture in pictures if picture in looks]
     if not readable:
         return work.Outcome("There is nothing to split.", faults)
     groups = near_duplicates.clusters(
-        [looks[item] for item in readable], hash_distance=options.hash_distance
+        [looks[picture] for picture in readable], hash_distance=options.hash_distance
     )
     split_of = assign(groups, shares, seed=options.seed)
-    _write_plan(output, readable, split_of, groups)
+    _write_plan(output, [picture.name for picture in readable], split_of, groups)
     outcome = jobs.make_all(
         jobs.copy,
         [
-            jobs.Job(
-                item.name,
-                tuple(folder / name for name in item.names),
-                tuple(output / split / target for target in item.targets),
-            )
-            for item, split in zip(readable, split_of)
+            picture._replace(outputs=tuple(output / split / path for path in picture.outputs))
+            for picture, split in zip(readable, split_of)
         ],
         output=output,
-        what="images" if len(readable[0].names) == 1 else "pairs",
+        what="images" if len(readable[0].inputs) == 1 else "pairs",
         faults=faults,
         processes=1,  # The disk is what takes the time.
         are_copies=True,
@@ -121,39 +98,34 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
     return result
 
 
-def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
-    """Returns what is to be split, and the faults."""
+def _find(folder: pathlib.Path) -> tuple[list[jobs.Job], list[work.Fault]]:
+    """Returns what is to be split, a pair or a single image each, and the faults.
+
+    Outputs are below the folder of a split. There, where training looks for them, subfolders
+    become part of the name.
+    """
     names, faults = folders.find_images(folder)
     files = {}  # By what the names of A and B of a pair have in common, then by side.
     for name in names:
         side, common = _side_of(name)
         sides = files.setdefault(str(pathlib.PurePosixPath(common).with_suffix("")), {})
         if sides.setdefault(side, name) != name:
-            faults.append(_same_name(name, sides[side]))
-    expected = (
-        ("A", "B") if any("A" in sides or "B" in sides for sides in files.values()) else ("",)
-    )
-    items = {}
-    for common in sorted(files) if len(expected) == 2 else files:
-        sides = files[common]
+            faults.append(work.Fault(name, _SAME_NAME.format(sides[side])))
+    are_pairs = any("A" in sides or "B" in sides for sides in files.values())
+    expected = ("A", "B") if are_pairs else ("",)
+    found = {}
+    for common in sorted(files) if are_pairs else files:
+        sides, target = files[common], common.replace("/", "_")
         is_whole = all(side in sides for side in expected)
-        problem = "has no partner of the same name in A or B. Add it, or take this out."
-        alone = [name for side, name in sides.items() if not (is_whole and side in expected)]
-        faults += [work.Fault(name, problem) for name in alone]
-        if is_whole:
-            found = tuple(sides[side] for side in expected)
-            # In one folder, where training looks for them: subfolders become part of the name.
-            flat = common.replace("/", "_")
-            targets = tuple(f"{x}/{flat}{pathlib.PurePath(sides[x]).suffix}" for x in expected)
-            item = items.setdefault(flat, _Item(found[0], found, targets))
-            if item.names != found:
-                faults.append(_same_name(found[0], item.name))
-    return list(items.values()), faults
-
-
-def _same_name(name: str, other: str) -> work.Fault:
-    problem = f"would have the same name in one folder as '{other}'. Rename it."
-    return work.Fault(name, problem)
+        alone = [name for side, name in sides.items() if not is_whole or side not in expected]
+        faults += [work.Fault(name, _ALONE) for name in alone]
+        if is_whole and target in found:
+            faults.append(work.Fault(sides[expected[0]], _SAME_NAME.format(found[target].name)))
+        elif is_whole:
+            inputs = tuple(folder / sides[side] for side in expected)
+            outputs = (pathlib.Path(x, target + path.suffix) for x, path in zip(expected, inputs))
+            found[target] = jobs.Job(sides[expected[0]], inputs, tuple(outputs))
+    return list(found.values()), faults
 
 
 def _side_of(name: str) -> tuple[str, str]:
@@ -165,15 +137,14 @@ def _side_of(name: str) -> tuple[str, str]:
     *parents, file = name.split("/")
     for place, part in enumerate(parents):
         if part in _SIDES:
-            split, side = part[:-1], part[-1]
-            parts = [*parents[:place], split, *parents[place + 1 :], file]
-            return side, "/".join(filter(None, parts))
+            parts = [*parents[:place], part[:-1], *parents[place + 1 :], file]
+            return part[-1], "/".join(filter(None, parts))
     return "", name
 
 
-def _look(item: _Item, *, folder: pathlib.Path) -> near_duplicates.Look:
+def _look(picture: jobs.Job) -> near_duplicates.Look:
     """Returns what is compared of a picture, or of two side by side."""
-    return near_duplicates.look_at([_read_grey(folder / name) for name in item.names])
+    return near_duplicates.look_at([_read_grey(path) for path in picture.inputs])
 
 
 def _read_grey(path: pathlib.Path) -> np.ndarray:
@@ -190,16 +161,14 @@ def _read_grey(path: pathlib.Path) -> np.ndarray:
 
 
 def _write_plan(
-    output: pathlib.Path, items: list[_Item], split_of: list[str], groups: list[list[int]]
+    output: pathlib.Path, names: list[str], split_of: list[str], groups: list[list[int]]
 ) -> None:
     """Writes what goes where, or checks that it is what an earlier call wrote."""
     plan = {
-        split: [item.name for item, own in zip(items, split_of) if own == split]
+        split: [name for name, own in zip(names, split_of) if own == split]
         for split in layouts.SPLITS
     }
-    plan["look_alike"] = [
-        [items[index].name for index in group] for group in groups if len(group) > 1
-    ]
+    plan["look_alike"] = [[names[index] for index in group] for group in groups if len(group) > 1]
     contents = (json.dumps(plan, indent=1) + "\n").encode()
     path = output / PLAN
     if path.exists() and path.read_bytes() != contents:
