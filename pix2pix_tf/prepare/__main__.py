@@ -60,9 +60,9 @@ _FLAGS = (
         "inputs, A alone, for translate.",
     ),
     _Flag("edges", "smoothing", 2.0, "standard deviation of the Gaussian, in pixels.", 100.0),
-    _Flag("edges", "edge_low", 0.14, "least contrast along a line; 1 is black against white."),
+    _Flag("edges", "edge_low", 0.12, "least contrast along a line; 1 is black against white."),
     _Flag("edges", "edge_high", 0.24, "contrast that a line reaches somewhere."),
-    _Flag("edges", "min_length", 10, "pixels of the shortest line that is kept."),
+    _Flag("edges", "min_length", 12, "pixels of the shortest line that is kept."),
     _Flag("inpaint", "holes", ("centre", "strokes"), "a box in the middle, or strokes of a brush."),
     _Flag("inpaint", "hole_area", 0.25, "share of the photo that is cut out.", 0.9),
     _Flag(
