@@ -154,42 +154,12 @@ class OutputFolderTest(_ColorizeTest):
         names = files_below(self.output)
         with subprocess.Popen([sys.executable, "-c", ""]) as ended:
             pass
-        dead, living = (
-            f".1.png.unfinished.{socket.gethostname()[:50]}.{process}.abc"
-            for process in (ended.pid, os.getppid())
-        )
-        others = [self.output / x for x in (f".hidden/{dead}", "train/.notes", f"train/{living}")]
-        (self.output / ".hidden").mkdir()
-        for path in (self.output / "train" / dead, *others):
-            path.write_bytes(b"half")
+        left = f".1.png.unfinished.{socket.gethostname()[:50]}.{ended.pid}.abc"
+        (self.output / "train" / left).write_bytes(b"half")
         self.assertEqual(self.run_task("--size=9").exit_code, 2)
-        self.assertTrue((self.output / "train" / dead).exists())
+        self.assertTrue((self.output / "train" / left).exists())
         self.assertEqual(self.run_task().exit_code, 0)
-        self.assertEqual(
-            files_below(self.output),
-            sorted([*names, *(path.relative_to(self.output).as_posix() for path in others)]),
-        )
-
-
-class OtherKindsTest(_ColorizeTest):
-    @parameterized.parameters(
-        ("combine", "in_b/sea/2.webp", "--input_b"),
-        ("colorize", "in/sea/2.GIF"),
-        ("labels", "in/sea/2.jxl"),
-        ("split", "in/sea/2.avif"),
-    )
-    def test_pictures_that_are_not_read_are_named(self, task, name, *flags):
-        """They would be missed. What is no picture, or hidden, is passed over."""
-        good = photo()[..., 0] % 12 if task == "labels" else photo()
-        for folder in ("in", "in_b") if task == "combine" else ("in",):
-            save(self.folder / folder / "sea" / "1.png", good)
-        (self.folder / name).write_bytes(b"some")
-        (self.input / "notes.txt").write_text("some")
-        (self.input / ".hidden.webp").write_bytes(b"some")
-        result = prepare(task, self.folder, *(f"{flag}={self.folder / 'in_b'}" for flag in flags))
-        shown = self.folder / name if task == "combine" else pathlib.Path(name).relative_to("in")
-        self.assert_named(result, (shown, "kind"))
-        self.assertStartsWith(result.stdout, "Wrote 1 ")
+        self.assertEqual(files_below(self.output), names)
 
 
 class BadFilesTest(_ColorizeTest):
@@ -200,6 +170,8 @@ class BadFilesTest(_ColorizeTest):
         (self.input / "truncated.png").write_bytes(whole[: len(whole) // 2])
         (self.input / "empty.jpg").write_bytes(b"")
         (self.input / "text.jpg").write_text("no picture")
+        (self.input / "missed.webp").write_bytes(b"some")
+        (self.input / ".hidden.webp").write_bytes(b"some")
         (self.input / "folder.png").mkdir()
         Image.fromarray(photo()).save(self.input / "a gif.png", format="GIF")
         (self.input / "loop.png").symlink_to(self.input / "loop.png")
@@ -217,6 +189,7 @@ class BadFilesTest(_ColorizeTest):
             ("a gif.png", "GIF"),
             ("empty.jpg",),
             ("loop.png",),
+            ("missed.webp", "kind"),
             ("pipe.png",),
             ("same.png", "same.bmp"),
             ("text.jpg",),
@@ -243,15 +216,10 @@ class LayoutTest(_ColorizeTest):
             np.testing.assert_array_equal(a, both[:, :24, :1])
             np.testing.assert_array_equal(b, photo())
 
-    def test_inputs_alone(self):
-        self.save("1.png")
-        self.assert_done(self.run_task("--layout=inputs"), "1 image", self.output)
-        self.assertEqual(read(self.output / "1.png").shape, (16, 24))
-
-    def test_size_is_that_of_the_shorter_side(self):
+    def test_inputs_alone_and_a_size_of_the_shorter_side(self):
         self.save("1.png", width=60, height=40)
-        self.assertEqual(self.run_task("--size=20").exit_code, 0)
-        self.assertEqual(read(self.output / "1.png").shape, (20, 60, 3))
+        self.assert_done(self.run_task("--layout=inputs", "--size=20"), "1 image", self.output)
+        self.assertEqual(read(self.output / "1.png").shape, (20, 30))
 
     def test_a_size_that_makes_too_much(self):
         self.save("1.png", width=60, height=2)

@@ -161,7 +161,3 @@ class EdgesCommandTest(TaskTest):
         del settings["method"]
         record.write_text(json.dumps(settings))
         self.assert_refused(self.run_task(), self.output, "scikit-image")
-
-    @parameterized.parameters(0, 100)
-    def test_least_and_most_smoothing(self, smoothing):
-        self.assert_done(self.run_task(f"--smoothing={smoothing}"))

@@ -207,18 +207,16 @@ class SplitCommandTest(TaskTest):
         self.assertEqual(counts, [4, 2, 2])
         self.assert_pairs({str(number): number for number in range(8)}, *layouts.SPLITS)
 
-    def test_two_folders_below_others_stay_pairs(self):
-        for season, first in (("summer", 0), ("winter/dark", 10)):
-            for number in range(first, first + 4):
-                save(self.input / season / "A" / f"{number % 10}.png", detailed(number))
-                save(self.input / season / "B" / f"{number % 10}.bmp", detailed(100 + number))
+    def test_two_folders_below_others_and_of_each_split_stay_pairs(self):
+        for number, name in enumerate(("train", "test", "summer/", "winter/dark/val")):
+            save(self.input / f"{name}A" / "1.png", detailed(number))
+            save(self.input / f"{name}B" / "1.bmp", detailed(100 + number))
         save(self.input / "winter" / "alone.png", detailed(50))
         (self.input / "winter" / "pipe.png").symlink_to("nowhere")
         result = self.run_task("--shares=0.5,0.5,0")
-        self.assert_shown(("8 pairs", self.output, "4 train, 4 val, 0 test"), result.stdout)
+        self.assert_shown(("4 pairs", self.output, "2 train, 2 val, 0 test"), result.stdout)
         self.assert_named(result, ("winter/alone.png", "A or B"), ("winter/pipe.png",))
-        expected = {f"summer_{x}": x for x in range(4)}
-        self.assert_pairs({**expected, **{f"winter_dark_{x}": 10 + x for x in range(4)}}, *_HALVES)
+        self.assert_pairs(dict(train_1=0, test_1=1, summer_1=2, winter_dark_val_1=3), *_HALVES)
 
     def test_turned_pairs_of_two_folders_stay_together(self):
         for number in range(6):
@@ -229,14 +227,6 @@ class SplitCommandTest(TaskTest):
         alike = json.loads((self.output / "split.json").read_text())["look_alike"]
         expected = [[f"A/{x}.png", f"A/turned_{x}.png"] for x in range(6)]
         self.assertEqual(sorted(map(sorted, alike)), expected)
-
-    def test_two_folders_of_each_split_stay_pairs(self):
-        for number, name in enumerate(("train", "val", "test", "sea/train")):
-            save(self.input / f"{name}A" / "1.png", detailed(number))
-            save(self.input / f"{name}B" / "1.bmp", detailed(100 + number))
-        result = self.run_task("--shares=0.5,0.5,0")
-        self.assert_done(result, "4 pairs", "2 train, 2 val")
-        self.assert_pairs(dict(train_1=0, val_1=1, test_1=2, sea_train_1=3), *_HALVES)
 
     def test_one_of_two_folders_is_not_taken_for_single_images(self):
         self.write(2, below="sea/trainA")
@@ -257,9 +247,16 @@ class SplitCommandTest(TaskTest):
         for number, name in enumerate(("A/sea/1.png", "A/sea_1.png")):
             save(self.input / name, detailed(number))
             save(self.input / name.replace("A", "B"), detailed(10 + number))
+        save(self.input / "A" / "sun" / "1.png", detailed(20))  # Not of each other.
+        save(self.input / "B" / "sun_1.png", detailed(30))
         result = self.run_task("--shares=1,0,0")
         self.assertStartsWith(result.stdout, "Wrote 1 pair ")
-        self.assert_named(result, ("A/sea_1.png", "'A/sea/1.png'"))
+        self.assert_named(
+            result,
+            ("A/sea_1.png", "'A/sea/1.png'"),
+            ("A/sun/1.png", "partner"),
+            ("B/sun_1.png", "partner"),
+        )
 
     @parameterized.parameters(1e-6, 1.0, 1e30)
     def test_arrays_of_any_type_and_channels(self, scale):

@@ -24,6 +24,7 @@ is then 1.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -130,7 +131,14 @@ def main(arguments: list[str]) -> int:
             f"{task} needs {error.name}, which is not installed. Run: python -m pip install "
             "'scikit-image>=0.22,<0.27' 'ImageHash>=4.3,<5'"
         ) from None
-    outcome = module.run(options)
+    try:
+        outcome = module.run(options)
+    except KeyboardInterrupt as stop:
+        if task == "check":
+            raise
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            print("Stopped. Run the same command again to resume.", file=sys.stderr)
+        return commands.exit_status(stop)
     print(outcome.summary)
     if not outcome.faults:
         return 0

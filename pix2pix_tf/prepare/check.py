@@ -53,16 +53,14 @@ def run(options) -> work.Outcome:
         split: _summarize([found for item, found in read.items() if item.split == split])
         for split in dict.fromkeys(item.split for item in read)
     }
-    lines = [
-        f"{split}: {found['readable']} readable, of {'x'.join(map(str, found['smallest']))} to "
-        f"{'x'.join(map(str, found['largest']))} pixels and {found['bits']} bits"
-        for split, found in splits.items()
-    ]
-    lines.append(
-        f"{work.count_of(len(faults), 'things')} wrong." if faults else "Nothing is wrong."
-    )
+    lines = []
+    for split, found in splits.items():
+        smallest, largest = ("x".join(map(str, found[key])) for key in ("smallest", "largest"))
+        bits = " or ".join(map(str, found["bits"]))
+        lines.append(f"{split}: {found['readable']} of {smallest} to {largest} pixels, {bits} bits")
+    wrong = [dict(file=fault.name, problem=fault.problem) for fault in faults]
+    lines.append(f"{work.count_of(len(wrong), 'things')} wrong." if wrong else "Nothing is wrong.")
     if options.output:
-        wrong = [dict(file=fault.name, problem=fault.problem) for fault in faults]
         report = dict(input=str(folder), checked=len(items), splits=splits, wrong=wrong)
         path = pathlib.Path(options.output) / REPORT
         files.write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
