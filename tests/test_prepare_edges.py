@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from unittest import mock
 
 import data_folder
@@ -13,7 +14,7 @@ from skimage import measure
 
 from pix2pix_tf.prepare import edges
 
-_SETTINGS = dict(smoothing=2.0, edge_low=0.06, edge_high=0.2, min_length=20)
+_SETTINGS = dict(smoothing=2.0, edge_low=0.12, edge_high=0.24, min_length=12)
 
 
 def draw(pixels: np.ndarray, **settings) -> np.ndarray:
@@ -66,10 +67,10 @@ class EdgesTest(parameterized.TestCase):
 
     def test_a_faint_line_is_kept_where_a_strong_one_goes_on(self):
         pixels = step(0.0)
-        pixels[:, 32:] += np.linspace(0.4 * 255, 0.1 * 255, 64).astype(np.uint8)[:, None, None]
+        pixels[:, 32:] += np.linspace(0.4 * 255, 0.14 * 255, 64).astype(np.uint8)[:, None, None]
         self.assertFalse(draw(pixels)[:, :30].any())
         self.assertGreaterEqual(draw(pixels)[:, 30:34].sum(), 60)
-        self.assertFalse(draw(pixels, edge_low=0.2)[48:].any())
+        self.assertFalse(draw(pixels, edge_low=0.2)[52:].any())
         self.assertFalse(draw(pixels[48:]).any())  # Nothing strong there.
 
     @parameterized.parameters(0, 1, 2)
@@ -97,7 +98,7 @@ class EdgesTest(parameterized.TestCase):
     def test_noise_leaves_no_speckle(self):
         noise = np.random.default_rng(0).normal(128, 15, [96, 96, 3]).clip(0, 255)
         self.assertFalse(draw(noise.astype(np.uint8)).any())
-        speckle = draw(noise.astype(np.uint8), smoothing=0.0, min_length=0)
+        speckle = draw(noise.astype(np.uint8), smoothing=0.0, edge_high=0.12, min_length=0)
         self.assertGreater(speckle.sum(), 50)
 
     @parameterized.parameters((1, 1), (1, 40), (40, 1), (2, 2))
@@ -111,7 +112,7 @@ class EdgesTest(parameterized.TestCase):
         self.assertTrue(deep.any())
 
     def test_near_the_authors_maps_of_shoes(self):
-        """Theirs are of a network. Of our lines 0.77 are within 2 pixels of theirs; 0.86 back."""
+        """Theirs are of a network. Of our lines 0.84 are within 2 pixels of theirs; 0.85 back."""
         folder = data_folder.require("edges2shoes_sample")
         precision, recall = [], []
         for path in sorted(folder.glob("*.jpg"))[::10]:
@@ -119,8 +120,8 @@ class EdgesTest(parameterized.TestCase):
             theirs, ours = pair[:, :256, 0] < 128, draw(pair[:, 256:])
             precision.append((ndimage.distance_transform_edt(~theirs)[ours] <= 2).mean())
             recall.append((ndimage.distance_transform_edt(~ours)[theirs] <= 2).mean())
-        self.assertGreater(np.mean(precision), 0.74)
-        self.assertGreater(np.mean(recall), 0.82)
+        self.assertGreater(np.mean(precision), 0.83)
+        self.assertGreater(np.mean(recall), 0.83)
 
 
 class EdgesCommandTest(TaskTest):
@@ -145,21 +146,18 @@ class EdgesCommandTest(TaskTest):
             np.testing.assert_array_equal(pair[:, 96:], disc()[0])
 
     @parameterized.parameters(
-        dict(edge_low=0.3, edge_high=0.2),
-        dict(edge_low=0.0, edge_high=0.2),
-        dict(edge_low="nan", edge_high=0.2),
-        dict(edge_low=0.1, edge_high="inf"),
-        dict(smoothing="nan"),
-        dict(smoothing=100.1),
-        dict(min_length=-1),
+        dict(edge_low=0.3, edge_high=0.2), dict(smoothing=100.1), dict(min_length=-1)
     )
     def test_numbers_that_make_no_sense(self, **settings):
         shown = [part for name, value in settings.items() for part in (name, value)]
         result = self.run_task(*(f"--{name}={value}" for name, value in settings.items()))
         self.assert_refused(result, *shown)
-        # So that the corrected command may have it.
-        self.assertFalse(self.output.exists())
+        self.assertFalse(self.output.exists())  # So that the corrected command may have it.
 
-    @parameterized.parameters(0, 100)
-    def test_least_and_most_smoothing(self, smoothing):
-        self.assert_done(self.run_task(f"--smoothing={smoothing}"))
+    def test_maps_of_an_earlier_method_are_not_mixed_with_these(self):
+        self.assert_done(self.run_task())
+        record = self.output / "prepare.json"
+        settings = json.loads(record.read_text())
+        del settings["method"]
+        record.write_text(json.dumps(settings))
+        self.assert_refused(self.run_task(), self.output, "scikit-image")

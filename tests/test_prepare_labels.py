@@ -111,33 +111,22 @@ class LabelsTest(TaskTest):
         save(self.input / "1.png", class_map())
         known = "facades, cityscapes, demo"
         self.assert_refused(self.run_task("--classes=maps"), "'maps'", known)
-        self.assert_refused(self.run_task("--classes=x.json"), "'x.json'", "--classes")
 
     @parameterized.parameters(
-        ([3],),
-        ([{"name": "a"}],),
-        ([{"name": "a", "color": [1, 2]}],),
-        ([{"name": "a", "color": [1, 2, 256]}],),
-        ([{"name": "a", "color": [1, 2, 3], "ignored": 1}],),
+        "{",
+        "[]",
+        "[3]",
+        '{"name": 3}',
+        '[{"name": "a"}]',
+        '[{"name": "a", "color": [1, 2]}]',
+        '[{"name": "a", "color": [1, 2, 256]}]',
+        '[{"name": "a", "color": [1, 2, 3], "ignored": 1}]',
+        str([{"name": "x", "color": [0, 0, 0]}] * 256).replace("'", '"'),
     )
-    def test_classes_of_another_form(self, entries):
+    def test_classes_of_another_form(self, text):
         save(self.input / "1.png", class_map())
-        result = self.run_task(self.write_classes(entries))
-        self.assert_refused(result, "Class 0", "classes.json'", repr(entries[0]))
-
-    @parameterized.parameters("{", "[]", '{"name": 3}', "[" + "0," * 300 + "0]")
-    def test_files_of_classes_that_are_none(self, text):
-        save(self.input / "1.png", class_map())
-        self.assert_refused(self.run_task(self.write_classes(text)), "classes.json'")
-
-    def test_too_many_classes(self):
-        save(self.input / "1.png", class_map())
-        entries = [{"name": "x", "color": [0, 0, 0]}] * 256
-        self.assert_refused(self.run_task(self.write_classes(entries)), "classes.json'", "255")
-        result = self.run_task("--to=onehot", "--classes=cityscapes")
-        self.assert_refused(result, "--classes=cityscapes", "19", "16", "--to=colours")
+        self.assert_refused(self.run_task(self.write_classes(text)), "classes.json'", "255")
         self.assertFalse(self.output.exists())
-        self.assert_done(self.run_task("--classes=cityscapes"))
 
     def test_real_class_maps_give_the_colours_of_the_published_pictures(self):
         """Those are JPEG files, so the colours are near, where no border is."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,8 +14,6 @@ from refusals import refused
 
 from pix2pix_tf.errors import InputError, WriteError
 from pix2pix_tf.prepare import work
-
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
 def square(number: int) -> tuple[int, int]:
@@ -68,25 +64,6 @@ class WorkTest(parameterized.TestCase):
         with refused("2 processes", "killed"):
             list(work.run_on_all(die, range(250), processes=2))
 
-    def test_workers_end_with_a_command_that_is_killed(self):
-        folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
-        script = (
-            "import test_prepare_work as test\n"
-            "from pix2pix_tf.prepare import work\n"
-            "if __name__ == '__main__':\n"
-            f"    list(work.run_on_all(test.sleep, [{str(folder)!r}] * 200, processes=2))\n"
-        )
-        path = folder / "script.py"
-        path.write_text(script)
-        environment = dict(
-            os.environ, PYTHONPATH=f"{_REPOSITORY}{os.pathsep}{_REPOSITORY / 'tests'}"
-        )
-        with subprocess.Popen([sys.executable, path], env=environment) as command:
-            self.wait_until(lambda: len(list(folder.glob("[0-9]*"))) == 2)
-            command.kill()
-        workers = [int(file.name) for file in folder.glob("[0-9]*")]
-        self.wait_until(lambda: not any(_is_running(worker) for worker in workers))
-
     def test_what_workers_have_in_hand_is_not_waited_for(self):
         folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
         found = work.run_on_all(sleep, [str(folder)] * 4, processes=2, least_per_process=1)
@@ -106,14 +83,6 @@ class WorkTest(parameterized.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), end)
             time.sleep(0.1)
-
-    def test_without_path(self):
-        for problem, expected in (
-            ("'/data/in/1.png' is torn.", "is torn."),
-            ("'/data/in/11.png' is torn.", "'/data/in/11.png' is torn."),
-            ("The 'x' is torn.", "The 'x' is torn."),
-        ):
-            self.assertEqual(work.without_path(problem, "in/1.png"), expected)
 
 
 def _is_running(process: int) -> bool:

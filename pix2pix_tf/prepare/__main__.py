@@ -26,9 +26,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import itertools
 import os
 import sys
+from typing import NamedTuple
 
 from absl import flags
 
@@ -36,19 +36,66 @@ from pix2pix_tf import commands
 from pix2pix_tf.config import LAB, RGB, TrainConfig
 from pix2pix_tf.errors import InputError, printable
 
-_FROM_PHOTOS = ("size", "layout")
-# What each task takes beside what all take.
-_TASKS = {
-    "combine": ("input_b", "layout"),
-    "colorize": _FROM_PHOTOS,
-    "edges": (*_FROM_PHOTOS, "smoothing", "edge_low", "edge_high", "min_length"),
-    "inpaint": (*_FROM_PHOTOS, "holes", "hole_area", "seed"),
-    "labels": ("classes", "to"),
-    "split": ("shares", "hash_distance", "seed"),
-    "records": ("shard_megabytes",),
-    "check": ("a_channels", "b_channels", "a_range", "b_range", "load_size", "color_space"),
-}
+_TASKS = ("combine", "colorize", "edges", "inpaint", "labels", "split", "records", "check")
 _MOST_FAULTS_SHOWN = 100
+
+
+class _Flag(NamedTuple):
+    """A flag of some tasks, given with spaces between; numbers are from 0."""
+
+    tasks: str
+    name: str
+    default: str | float | tuple[str, ...]  # A tuple: of its choices, the first by default.
+    help: str
+    largest: float | None = None
+
+
+_FLAGS = (
+    _Flag("combine", "input_b", "", "folder of the partners, which become B."),
+    _Flag("colorize edges inpaint", "size", 0, "pixels of the shorter side; 0 keeps the size."),
+    _Flag(
+        "combine colorize edges inpaint",
+        "layout",
+        ("pairs", "folders", "inputs"),
+        "pairs, A|B side by side in a PNG; folders, A/NAME and B/NAME, by combine as they are; "
+        "inputs, A alone, for translate.",
+    ),
+    _Flag("edges", "smoothing", 2.0, "standard deviation of the Gaussian, in pixels.", 100.0),
+    _Flag("edges", "edge_low", 0.12, "least contrast along a line; 1 is black against white."),
+    _Flag("edges", "edge_high", 0.24, "contrast that a line reaches somewhere."),
+    _Flag("edges", "min_length", 12, "pixels of the shortest line that is kept."),
+    _Flag("inpaint", "holes", ("centre", "strokes"), "a box in the middle, or strokes of a brush."),
+    _Flag("inpaint", "hole_area", 0.25, "share of the photo that is cut out.", 0.9),
+    _Flag(
+        "labels",
+        "classes",
+        "facades",
+        "facades, cityscapes, or a .json file: a list, in the order of the indexes, of "
+        '{"name": "door", "color": [1, 207, 255]}, with "ignored": true for what is not a class.',
+    ),
+    _Flag(
+        "labels",
+        "to",
+        ("colours", "onehot"),
+        "colour pictures, or .npy arrays with a channel a class, 255 where it is.",
+    ),
+    _Flag("split", "shares", "0.8,0.1,0.1", "shares of train, val and test, which sum to 1."),
+    _Flag("split", "hash_distance", 30, "bits of 256 that hashes of two alike may differ in.", 127),
+    _Flag("records", "shard_megabytes", 32, "10^6 bytes of the files in a shard."),
+    _Flag("inpaint split", "seed", 0, "seed of the draws."),
+    _Flag("check", "a_channels", 3, "channels that A, the left, is read as."),
+    _Flag("check", "b_channels", 3, "channels that B, the right, is read as."),
+    _Flag("check", "a_range", "", "LOW,HIGH of A, as input_range of the training."),
+    _Flag("check", "b_range", "", "LOW,HIGH of B, as output_range of the training."),
+    _Flag("check", "load_size", TrainConfig().load_size, "load_size of the training, in pixels."),
+    _Flag(
+        "check",
+        "color_space",
+        (RGB, LAB),
+        "color_space of the training. lab, colorization: each file is a photo, or grey and photo "
+        "side by side; of folders A and B those of B are the photos.",
+    ),
+)
 
 
 def define_flags() -> None:
@@ -61,106 +108,36 @@ def define_flags() -> None:
         "How many work at once; each holds one image: of 24 megapixels up to 1.7 GB.",
         lower_bound=1,
     )
-    flags.DEFINE_string("input_b", "", "combine: folder of the partners, which become B.")
-    flags.DEFINE_integer(
-        "size",
-        0,
-        "colorize, edges, inpaint: pixels that the shorter side of the photo is scaled to first; 0 "
-        "keeps its size.",
-        lower_bound=0,
-    )
-    flags.DEFINE_enum(
-        "layout",
-        "pairs",
-        ("pairs", "folders", "inputs"),
-        "colorize, edges, inpaint, combine: pairs, A|B side by side in a PNG; folders, A/NAME and "
-        "B/NAME, by combine as they are; inputs, A alone, for translate.",
-    )
-    flags.DEFINE_float(
-        "smoothing",
-        2.0,
-        "edges: standard deviation of the Gaussian, in pixels, up to 100; more leaves texture out.",
-    )
-    flags.DEFINE_float(
-        "edge_low", 0.06, "edges: least contrast along a line; 1 is black against white."
-    )
-    flags.DEFINE_float("edge_high", 0.2, "edges: contrast that a line reaches somewhere.")
-    flags.DEFINE_integer(
-        "min_length", 20, "edges: pixels of the shortest line that is kept.", lower_bound=0
-    )
-    flags.DEFINE_enum(
-        "holes",
-        "centre",
-        ("centre", "boxes", "strokes"),
-        "inpaint: a box in the middle, boxes anywhere, or strokes of a brush.",
-    )
-    flags.DEFINE_float("hole_area", 0.25, "inpaint: share of the photo that is cut out; up to 0.9.")
-    flags.DEFINE_string(
-        "classes",
-        "facades",
-        "labels: facades, cityscapes, or a .json file: a list, in the order of the indexes, of "
-        '{"name": "door", "color": [1, 207, 255]}, with "ignored": true for what is not a class.',
-    )
-    flags.DEFINE_enum(
-        "to",
-        "colours",
-        ("colours", "onehot"),
-        "labels: colour pictures, or .npy arrays with a channel a class, 255 where it is.",
-    )
-    flags.DEFINE_string("shares", "0.8,0.1,0.1", "split: of train, val and test; they sum to 1.")
-    flags.DEFINE_integer(
-        "hash_distance",
-        30,
-        "split: bits of 256 of their hashes that two pictures that look alike may differ in; "
-        "chance alone gives half.",
-        lower_bound=0,
-        upper_bound=127,
-    )
-    flags.DEFINE_integer(
-        "shard_megabytes",
-        32,
-        "records: 10^6 bytes of the files in a shard; a command that was stopped resumes after "
-        "the last whole one.",
-        lower_bound=1,
-    )
-    flags.DEFINE_integer("seed", 0, "inpaint, split: seed of the draws.", lower_bound=0)
-    for side, name in (("a", "left"), ("b", "right")):
-        flags.DEFINE_integer(
-            f"{side}_channels", 3, f"check: channels that {side.upper()}, the {name}, is read as."
-        )
-        flags.DEFINE_string(
-            f"{side}_range",
-            "",
-            f"check: LOW,HIGH of {side.upper()}, as training's input_range and output_range.",
-        )
-    flags.DEFINE_integer(
-        "load_size",
-        TrainConfig().load_size,
-        "check: pixels of the shorter side in training; a strip so thin that it would then fill "
-        "the memory is wrong.",
-        lower_bound=1,
-    )
-    flags.DEFINE_enum(
-        "color_space",
-        RGB,
-        (RGB, LAB),
-        "check: as of the training. lab, colorization: each file is a photo, or grey and photo "
-        "side by side; of folders A and B those of B are the photos.",
-    )
+    for flag in _FLAGS:
+        text = f"{', '.join(flag.tasks.split())}: {flag.help}"
+        if isinstance(flag.default, tuple):
+            flags.DEFINE_enum(flag.name, flag.default[0], flag.default, text)
+        elif isinstance(flag.default, str):
+            flags.DEFINE_string(flag.name, flag.default, text)
+        else:
+            is_whole = isinstance(flag.default, int)
+            define = flags.DEFINE_integer if is_whole else flags.DEFINE_float
+            define(flag.name, flag.default, text, lower_bound=0, upper_bound=flag.largest)
 
 
 def main(arguments: list[str]) -> int:
     """Does the task that the arguments name; returns the exit status."""
     options = flags.FLAGS
     task = _check(arguments, options)
-    # After the cheap checks: TensorFlow takes seconds to import.
-    module = importlib.import_module(f"pix2pix_tf.prepare.{task}")
+    try:  # After the cheap checks: TensorFlow takes seconds to import.
+        module = importlib.import_module(f"pix2pix_tf.prepare.{task}")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{task} needs {error.name}, which is not installed. Run: python -m pip install "
+            "'scikit-image>=0.22,<0.27' 'ImageHash>=4.3,<5'"
+        ) from None
     try:
         outcome = module.run(options)
     except KeyboardInterrupt as stop:
+        if task == "check":
+            raise
         with contextlib.suppress(OSError):  # The terminal may be gone.
-            how = "" if task == "check" else " Run the same command again to resume."
-            print(f"Stopped.{how}", file=sys.stderr)
+            print("Stopped. Run the same command again to resume.", file=sys.stderr)
         return commands.exit_status(stop)
     print(outcome.summary)
     if not outcome.faults:
@@ -176,19 +153,19 @@ def main(arguments: list[str]) -> int:
 
 def _check(arguments: list[str], options) -> str:
     """Returns the task, having checked that the flags are for it."""
-    tasks = ", ".join(_TASKS)
     if len(arguments) != 2 or arguments[1] not in _TASKS:
         given = " ".join(arguments[1:]) or "nothing"
-        raise InputError(f"The task is {given!r}. Give one of {tasks}, before the flags.")
+        raise InputError(
+            f"The task is {given!r}. Give one of {', '.join(_TASKS)}, before the flags."
+        )
     task = arguments[1]
-    if not options.input:
-        raise InputError(f"{task} needs --input, the folder to read.")
-    for name in sorted({*itertools.chain(*_TASKS.values())} - {*_TASKS[task]}):
-        if options[name].present:
-            owners = ", ".join(owner for owner, names in _TASKS.items() if name in names)
-            raise InputError(f"--{name} is for {owners}, not for {task}. Leave it out.")
-    if not options.output and task != "check":
-        raise InputError(f"{task} needs --output, the folder for its results.")
+    for flag in _FLAGS:
+        if options[flag.name].present and task not in flag.tasks.split():
+            raise InputError(f"--{flag.name} is for {flag.tasks}, not for {task}. Leave it out.")
+    if not options.input or not (options.output or task == "check"):
+        raise InputError(
+            f"{task} needs --input, the folder to read, and --output, that for its results."
+        )
     return task
 
 

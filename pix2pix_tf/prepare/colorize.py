@@ -11,7 +11,7 @@ import numpy as np
 
 from pix2pix_tf.data import lab
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import photos, work
+from pix2pix_tf.prepare import pair_files, work
 
 # Rows that are converted at a time: float64 takes 24 bytes for 3 of the photo.
 _ROWS = 256
@@ -19,7 +19,7 @@ _ROWS = 256
 
 def run(options) -> work.Outcome:
     """Makes grey|colour pairs of the photos of `--input`."""
-    return photos.make_pairs(options, "colorize", make_grey)
+    return pair_files.make_pairs(options, "colorize", make_grey)
 
 
 def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:
@@ -40,17 +40,7 @@ def make_grey(photo: np.ndarray, unused_name: str) -> np.ndarray:
     white = np.iinfo(photo.dtype).max
     strips = []
     for top in range(0, len(photo), _ROWS):
-        image = photo[top : top + _ROWS] * (2.0 / white) - 1.0
-        grey = _grey_of_lightness(lab.to_lab(image).numpy()[..., :1])
-        strips.append(np.rint(np.clip(grey, 0.0, 1.0) * white).astype(photo.dtype))
+        strip = lab.lightness_of(photo[top : top + _ROWS] * (2.0 / white) - 1.0)
+        grey = (lab.grey_of(strip).numpy()[..., :1] + 1.0) / 2.0
+        strips.append(np.rint(grey * white).astype(photo.dtype))
     return np.concatenate(strips)
-
-
-def _grey_of_lightness(lightness: np.ndarray) -> np.ndarray:
-    """Returns the sRGB value, in [0, 1], of the grey of a CIE lightness L, in [0, 100]."""
-    f = (lightness + 16.0) / 116.0
-    linear = np.where(lightness > 8.0, f**3, lightness * (27.0 / 24389.0))
-    # IEC 61966-2-1.
-    return np.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0) ** (1 / 2.4) - 0.055
-    )

@@ -1,12 +1,11 @@
-"""Folders of a task: which files there are to work on, and what an output folder was made by."""
+"""Folders of a task: which images there are to work on, and what an output folder was made by."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from pix2pix_tf import files
 from pix2pix_tf.data import images, layouts
@@ -15,106 +14,60 @@ from pix2pix_tf.prepare.work import Fault
 
 RECORD = "prepare.json"  # In an output folder: the task and its settings.
 # A pipe, which would be waited for; a link to nothing, or to itself.
-NO_FILE = "is no file, or a link to none. Take it out."
-_OTHER_KIND = "is of a kind that is not read. Convert it to PNG, or take it out."
+NO_FILE = "is not a file, or a link to none. Take it out."
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is made together.
+def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], list[Fault]]:
+    """Returns the image files of a folder and of those below it.
 
-    Attributes:
-        name: What messages call it: the first input, below its folder.
-        inputs: Files that are read.
-        outputs: Files that are written.
-    """
+    Hidden files and folders are passed over, and a folder that links lead to again is read once.
+    Two files that differ only in their suffix would have one output: the second is a fault. So
+    are pictures of kinds that are not read, which would be missed; other files are passed over.
 
-    name: str
-    inputs: tuple[pathlib.Path, ...]
-    outputs: tuple[pathlib.Path, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """The image files below a folder.
-
-    Attributes:
+    Args:
         folder: The folder.
-        names: Paths below it, with "/" between their parts, sorted.
-        faults: What has an image's name but is none, is of a kind that is not read, or is not
-            clear.
         prefix: What comes before names in faults.
-    """
 
-    folder: pathlib.Path
-    names: list[str]
-    faults: list[Fault]
-    prefix: str = ""
-
-    def jobs(self, outputs_of: Callable[[str], tuple[pathlib.Path, ...]]) -> list[Job]:
-        """Returns a job a file, given what is made of one of that name."""
-        return [Job(name, (self.folder / name,), outputs_of(name)) for name in self.names]
-
-
-def find_images(folder: str | pathlib.Path, *, prefix: str = "") -> Found:
-    """Returns the image files of a folder and of those below it; see `list_below`.
+    Returns:
+        Paths below the folder, with "/" between their parts, sorted; and the faults.
 
     Raises:
         InputError: If there is no such folder, or no image in it.
     """
-    folder = pathlib.Path(folder)
     if not files.is_folder(folder):
         raise MissingInputError(f"There is no folder '{folder}'. Pass a folder of images.")
-    found = list_below(folder, prefix=prefix)
-    if not found.names and not found.faults:
-        raise MissingInputError(
-            f"'{folder}' holds no images (0 files that end in {', '.join(images.IMAGE_SUFFIXES)})."
-        )
-    return found
-
-
-def list_below(folder: pathlib.Path, *, prefix: str = "", recursive: bool = True) -> Found:
-    """Returns the image files of a folder and, unless told not to, of those below it.
-
-    Hidden files and folders are passed over, and links to folders are not followed, for
-    they may go in circles. Two files that differ in nothing but their suffix would have
-    one output: the second is a fault. So are pictures of kinds that are not read, which
-    would be missed; other files are passed over.
-
-    Args:
-        folder: Is there.
-        prefix: What comes before names in faults.
-        recursive: Whether to go into subfolders.
-    """
-    faults, names, seen = [], [], {}
+    faults, names, visited = [], {}, set()
 
     def unreadable(error: OSError) -> None:
-        where = pathlib.PurePosixPath(prefix + below(folder, error.filename))
-        faults.append(Fault(str(where), f"cannot be listed ({error.strerror})."))
+        faults.append(
+            Fault(prefix + below(folder, error.filename), f"cannot be listed ({error.strerror}).")
+        )
 
-    for parent, subfolders, contents in os.walk(folder, onerror=unreadable):
-        subfolders[:] = sorted(name for name in subfolders if recursive and name[0] != ".")
-        for base in sorted(contents):
-            path = pathlib.Path(parent, base)
-            suffix = path.suffix.lower()
-            is_other = suffix in layouts.OTHER_PICTURES
-            if base.startswith(".") or not (is_other or suffix in images.IMAGE_SUFFIXES):
+    for parent, subfolders, contents in os.walk(folder, onerror=unreadable, followlinks=True):
+        if (real := os.path.realpath(parent)) in visited:
+            subfolders.clear()
+            continue
+        visited.add(real)
+        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
+        for path in (pathlib.Path(parent, name) for name in sorted(contents) if name[0] != "."):
+            name, suffix = below(folder, path), path.suffix.lower()
+            same = names.get(path.with_suffix(""))
+            if suffix in layouts.OTHER_PICTURES:
+                problem = "is of a kind that is not read. Convert it to PNG, or take it out."
+            elif suffix not in images.IMAGE_SUFFIXES:
                 continue
-            name, stem = below(folder, path), path.with_suffix("")
-            if is_other:
-                faults.append(Fault(prefix + name, _OTHER_KIND))
             elif not files.is_file(path):
-                faults.append(Fault(prefix + name, NO_FILE))
-            elif stem in seen:
-                problem = (
-                    f"has the same name as '{prefix}{seen[stem]}' but for the suffix, so which "
-                    "one is meant is not clear. Rename it, or take it out."
-                )
-                faults.append(Fault(prefix + name, problem))
+                problem = NO_FILE
+            elif same:
+                problem = f"has the same name as '{prefix}{same}' but for the suffix. Rename it."
             else:
-                seen[stem] = name
-                names.append(name)
-    return Found(folder, sorted(names), faults, prefix)
+                names[path.with_suffix("")] = name
+                continue
+            faults.append(Fault(prefix + name, problem))
+    if not names and not faults:
+        suffixes = ", ".join(images.IMAGE_SUFFIXES)
+        raise MissingInputError(f"'{folder}' does not hold images (files that end in {suffixes}).")
+    return sorted(names.values()), faults
 
 
 def below(folder: pathlib.Path, path: str | pathlib.Path) -> str:
@@ -142,39 +95,28 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
                 f"--output is '{output}', which is in the input folder '{folder}': what is "
                 "written there would be read as input. Name another folder."
             )
-    if not (output / RECORD).exists():  # Else all may be done, in a folder that is read-only now.
-        files.make_output_folder(output)
-    _check_or_write_record(
-        output, {"task": task, "inputs": [str(folder) for folder in inputs], **settings}
-    )
-    for parent, subfolders, _ in os.walk(output):  # What commands left that were killed.
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        files.sweep(pathlib.Path(parent))
-
-
-def _check_or_write_record(output: pathlib.Path, settings: dict) -> None:
     record = output / RECORD
-    if not record.exists():
+    settings = {"task": task, "inputs": list(map(str, inputs)), **settings}
+    if record.exists():
+        try:
+            there = dict(json.loads(record.read_text()))
+        except (ValueError, TypeError, OSError) as error:
+            raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
+        if there != settings:
+            raise InputError(
+                f"'{output}' was made otherwise: by {there}, now {settings}. Name a new folder, or "
+                "delete that one."
+            )
+    else:
+        files.make_output_folder(output)
         if any(not path.name.startswith(".") for path in output.iterdir()):
             raise InputError(
                 f"'{output}' holds files that this command did not write. Name a new folder."
             )
         files.write_atomically(record, (json.dumps(settings, indent=1) + "\n").encode())
-        return
-    try:
-        there = json.loads(record.read_text())
-        differences = [
-            f"{name} was {there.get(name)!r} and now is {value!r}"
-            for name, value in settings.items()
-            if there.get(name) != value
-        ]
-    except (ValueError, AttributeError, OSError) as error:
-        raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
-    if differences:
-        raise InputError(
-            f"'{output}' was made otherwise: {'; '.join(differences)}. Name a new folder, or "
-            "delete that one."
-        )
+    for parent, subfolders, _ in os.walk(output):  # What commands left that were killed.
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        files.sweep(pathlib.Path(parent))
 
 
 def is_finished(outputs: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path]) -> bool:
@@ -199,10 +141,7 @@ def write_output(path: pathlib.Path, contents: bytes, *, output: pathlib.Path) -
             of the task was removed meanwhile.
     """
     if not (output / RECORD).is_file():  # It would be made again, without what was in it.
-        raise WriteError(
-            f"'{output}' was removed while this command wrote there, and with it results. Delete "
-            "what may be left of it, then give the same command again."
-        )
+        raise WriteError(f"'{output}' was removed while this command wrote there. Start again.")
     with files.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_atomically(path, contents)
+    files.write_atomically(path, contents)

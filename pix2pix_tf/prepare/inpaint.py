@@ -11,20 +11,12 @@ import hashlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import photos, work
-
-_MOST_AREA = 0.9
+from pix2pix_tf.prepare import pair_files, work
 
 
 def run(options) -> work.Outcome:
     """Makes pairs, with and without holes, of the photos of `--input`."""
-    if not 0.0 < options.hole_area <= _MOST_AREA:
-        raise InputError(
-            f"hole_area is {options.hole_area}, but is a share of the photo: above 0, and at most "
-            f"{_MOST_AREA}."
-        )
-    return photos.make_pairs(options, "inpaint", cut_holes, "holes", "hole_area", "seed")
+    return pair_files.make_pairs(options, "inpaint", cut_holes, "holes", "hole_area", "seed")
 
 
 def cut_holes(
@@ -34,18 +26,19 @@ def cut_holes(
 
     Args:
         photo: Pixels `[height, width, 3]`, uint8 or uint16.
-        name: Of the photo: with the seed it decides the holes, whatever else there is.
-        holes: One of `HOLES`.
+        name: Name of the photo: with the seed it decides the holes, whatever else there is.
+        holes: "centre" or "strokes".
         hole_area: Share of the photo that is cut out: exact, to the rounding of its sides, for
-            centre; reached or just passed for the others.
-        seed: Of the holes.
+            centre; reached or just passed for strokes.
+        seed: Seed of the holes.
 
     Returns:
         The same type, `[height, width, 4]`.
     """
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     random = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
-    missing = HOLES[holes](*photo.shape[:2], hole_area, random)[..., np.newaxis]
+    cut = _strokes if holes == "strokes" else _centre
+    missing = cut(*photo.shape[:2], hole_area, random)[..., np.newaxis]
     white = photo.dtype.type(np.iinfo(photo.dtype).max)  # Of another type all would be 64 bits.
     alpha = np.where(missing, photo.dtype.type(0), white)
     return np.concatenate([np.where(missing, white, photo), alpha], axis=-1)
@@ -57,17 +50,6 @@ def _centre(height: int, width: int, area: float, unused_random) -> np.ndarray:
     rows, columns = (max(1, round(size * area**0.5)) for size in (height, width))
     top, left = (height - rows) // 2, (width - columns) // 2
     missing[top : top + rows, left : left + columns] = True
-    return missing
-
-
-def _boxes(height: int, width: int, area: float, random: np.random.Generator) -> np.ndarray:
-    """Returns boxes of sides from a tenth to four tenths of the photo's."""
-    missing = np.zeros([height, width], bool)
-    while missing.mean() < area:
-        rows, columns = (max(1, round(size * random.uniform(0.1, 0.4))) for size in (height, width))
-        top = random.integers(0, height - rows + 1)
-        left = random.integers(0, width - columns + 1)
-        missing[top : top + rows, left : left + columns] = True
     return missing
 
 
@@ -90,6 +72,3 @@ def _strokes(height: int, width: int, area: float, random: np.random.Generator) 
         for x, y in points:  # Round ends, and no notches where it turns.
             draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=1)
     return missing
-
-
-HOLES = {"centre": _centre, "boxes": _boxes, "strokes": _strokes}

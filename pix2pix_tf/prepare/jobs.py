@@ -5,15 +5,23 @@ from __future__ import annotations
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from pix2pix_tf.data import images
-from pix2pix_tf.errors import printable
 from pix2pix_tf.prepare import folders, work
 
 
+class Job(NamedTuple):
+    """Files that are made together of others; its name is the first input, below its folder."""
+
+    name: str
+    inputs: tuple[pathlib.Path, ...]
+    outputs: tuple[pathlib.Path, ...]
+
+
 def make_all(
-    make: Callable[[folders.Job], Sequence[bytes]],
-    jobs: Sequence[folders.Job],
+    make: Callable[[Job], Sequence[bytes]],
+    jobs: Sequence[Job],
     *,
     output: pathlib.Path,
     what: str,
@@ -28,37 +36,27 @@ def make_all(
         jobs: All jobs.
         output: Folder of the task.
         what: What is made, for the summary: "pairs".
-        faults: Those found before.
+        faults: Faults that were found before.
         processes: How many at most.
-        are_copies: Whether an output keeps the colour profile of its input, or needs none.
+        are_copies: Whether outputs keep the colour profiles of their inputs, or need none.
     """
     remaining = [job for job in jobs if not folders.is_finished(job.outputs, job.inputs)]
-    function = functools.partial(_make, make=make, output=output, are_copies=are_copies)
-    lost, problems = work.collect(
-        function, remaining, name_of=lambda job: job.name, processes=processes
-    )
-    without_profile = [path for paths in lost.values() for path in paths]
+    function = functools.partial(_make, make=make, output=output)
+    done, problems = work.collect(function, remaining, processes=processes)
+    if not are_copies:
+        images.warn_of_colours({k: v for infos in done.values() for k, v in infos.items()})
     there = work.already_there(len(jobs) - len(remaining))
-    summary = f"Wrote {work.count_of(len(lost), what)} to '{output}'{there}."
-    if without_profile:
-        example = printable(str(min(without_profile)))
-        summary += (
-            f" Of {work.count_of(len(without_profile), 'files')} the colour profile, other than "
-            f"sRGB, was neither applied nor kept, '{example}' for one: convert them to sRGB "
-            "before if colours matter."
-        )
+    summary = f"Wrote {work.count_of(len(done), what)} to '{output}'{there}."
     return work.Outcome(summary, [*faults, *problems])
 
 
-def _make(job: folders.Job, *, make: Callable, output: pathlib.Path, are_copies: bool) -> list:
-    """Makes the outputs of a job; returns the inputs whose colour profile is lost."""
+def _make(job: Job, *, make: Callable, output: pathlib.Path) -> dict:
+    """Makes the outputs of a job; returns what the headers of its inputs say."""
     for path, contents in zip(job.outputs, make(job)):
         folders.write_output(path, contents, output=output)
-    if are_copies:
-        return []
-    return [path for path in job.inputs if images.inspect_image(path).has_other_colours]
+    return {path: images.inspect_image(path) for path in job.inputs}
 
 
-def copy(job: folders.Job) -> list[bytes]:
+def copy(job: Job) -> list[bytes]:
     """Returns the inputs as they are."""
     return [path.read_bytes() for path in job.inputs]

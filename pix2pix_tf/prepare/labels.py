@@ -8,43 +8,35 @@ so that they read as pixels do. An ignored pixel is 0 in all of them, and an ign
 from __future__ import annotations
 
 import functools
-import io
 import json
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
-from pix2pix_tf.config import MAX_CHANNELS
-from pix2pix_tf.data import classes, images
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.data import classes, image_files, images
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, jobs, work
-
-_SUFFIXES = {"colours": ".png", "onehot": ".npy"}
-_FORM = 'Each is as {"name": "door", "color": [1, 207, 255]}, and may have "ignored": true.'
 
 
 def run(options) -> work.Outcome:
     """Converts the class maps of `--input`."""
     kinds = read_classes(options.classes)
-    num_scored = sum(not kind.ignored for kind in kinds)
-    if options.to == "onehot" and num_scored > MAX_CHANNELS:
-        raise InputError(
-            f"--classes={options.classes} has {num_scored} classes, more than the "
-            f"{MAX_CHANNELS} channels that a network takes. Use --to=colours."
-        )
-    found = folders.find_images(options.input)
-    output = pathlib.Path(options.output)
+    folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
+    names, faults = folders.find_images(folder)
     colors = [[*kind.color, kind.ignored] for kind in kinds]
-    folders.open_output(output, [found.folder], "labels", dict(to=options.to, classes=colors))
+    folders.open_output(output, [folder], "labels", dict(to=options.to, classes=colors))
+    suffix, what = {"colours": (".png", "label pictures"), "onehot": (".npy", "arrays")}[options.to]
     return jobs.make_all(
-        functools.partial(_convert, kinds=kinds, to=options.to),
-        found.jobs(lambda name: ((output / name).with_suffix(_SUFFIXES[options.to]),)),
+        functools.partial(_convert, kinds=kinds, suffix=suffix),
+        [
+            jobs.Job(name, (folder / name,), ((output / name).with_suffix(suffix),))
+            for name in names
+        ],
         output=output,
-        what="label pictures" if options.to == "colours" else "arrays",
-        faults=found.faults,
+        what=what,
+        faults=faults,
         processes=options.processes,
         are_copies=True,
     )
@@ -60,42 +52,44 @@ def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
     Raises:
         InputError: If it is neither, or the file is not so.
     """
-    if not name.endswith(".json"):
-        if name in classes.TABLES:
-            return classes.TABLES[name].scored
+    if name in classes.TABLES:
+        return classes.TABLES[name].scored
+    try:
+        kinds = tuple(
+            classes.LabelClass(x["name"], tuple(x["color"]), x.get("ignored", False))
+            for x in json.loads(pathlib.Path(name).read_text(encoding="utf-8"))
+        )
+        is_right = 0 < len(kinds) <= classes.IGNORED and all(
+            isinstance(kind.ignored, bool)
+            and len(kind.color) == 3
+            and all(type(value) is int and 0 <= value <= 255 for value in kind.color)
+            for kind in kinds
+        )
+    except OSError as error:
         raise InputError(
-            f"--classes is {name!r}, whose classes are not known. Give one of "
+            f"--classes is '{name}', which cannot be read ({error.strerror}). Give one of "
             f"{', '.join(classes.TABLES)}, or a .json file of your own."
-        )
-    path = pathlib.Path(name)
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingInputError(f"There is no file '{path}'. Check --classes.") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"'{path}' cannot be read as JSON ({error}). Mend it.") from None
-    if not isinstance(entries, list) or not 0 < len(entries) <= classes.IGNORED:
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        is_right = False
+    if not is_right:
         raise InputError(
-            f"'{path}' does not hold a list of 1 to {classes.IGNORED} classes. {_FORM}"
+            f"'{name}' is not a JSON list of 1 to {classes.IGNORED} classes, each as "
+            '{"name": "door", "color": [1, 207, 255]}, where "ignored": true may be added. Mend it.'
         )
-    return tuple(_read_class(path, number, entry) for number, entry in enumerate(entries))
+    return kinds
 
 
-def _read_class(path: pathlib.Path, number: int, entry) -> classes.LabelClass:
-    try:
-        name, color, ignored = entry["name"], entry["color"], entry.get("ignored", False)
-        red, green, blue = color
-        right = all(type(x) is int and 0 <= x <= 255 for x in color) and isinstance(ignored, bool)
-    except (TypeError, KeyError, ValueError, AttributeError):
-        right = False
-    if not right:
-        raise InputError(f"Class {number} of '{path}' is {entry!r}. {_FORM}")
-    return classes.LabelClass(str(name), (red, green, blue), ignored)
-
-
-def _convert(job: folders.Job, *, kinds: Sequence[classes.LabelClass], to: str) -> list[bytes]:
-    encode = {"colours": _encode_colors, "onehot": _encode_one_hot}[to]
-    return [encode(read_indexes(job.inputs[0], len(kinds)), kinds)]
+def _convert(job: jobs.Job, *, kinds: Sequence[classes.LabelClass], suffix: str) -> list[bytes]:
+    indexes = read_indexes(job.inputs[0], len(kinds))
+    if suffix == ".npy":
+        scored = [index for index, kind in enumerate(kinds) if not kind.ignored]
+        one_hot = np.where(indexes[..., np.newaxis] == scored, 255, 0).astype(np.uint8)
+        return [images.encode_image(one_hot, suffix)]
+    palette = np.zeros([classes.IGNORED + 1, 3], np.uint8)
+    palette[: len(kinds)] = [kind.color for kind in kinds]
+    palette[classes.IGNORED] = next((kind.color for kind in kinds if kind.ignored), (0, 0, 0))
+    return [images.encode_image(palette[indexes], suffix)]
 
 
 def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
@@ -110,43 +104,21 @@ def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
         InputError: If it cannot be read, is neither, or holds other indexes.
     """
     info = images.inspect_image(path)
-    try:
-        with Image.open(path) as picture:
-            kind, mode = picture.format, picture.mode
-            pixels = np.asarray(picture.convert("L") if mode == "1" else picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be decoded ({error}). Replace it.") from None
+    with image_files.reading(path, "a class map"), Image.open(path) as picture:
+        kind, mode = picture.format, picture.mode
+        pixels = np.asarray(picture.convert("L") if mode == "1" else picture)
     if kind != "PNG" or mode not in ("1", "L", "P") or info.bits != 8:
         raise InputError(
-            f"'{path}' is a {kind} of mode {mode}, which holds no indexes. Class maps are grey PNG "
-            "files with up to 8 bits, or have a palette."
+            f"'{path}' is a {kind} of mode {mode}, which does not hold indexes. Class maps are "
+            "grey PNG files with up to 8 bits, or have a palette."
         )
     indexes = pixels if mode == "P" else classes.stored_indexes(path, pixels)
     found = np.unique(indexes)
     wrong = found[(found >= num_classes) & (found != classes.IGNORED)]
     if wrong.size:
-        shown = ", ".join(map(str, wrong[:5])) + (", ..." if wrong.size > 5 else "")
         raise InputError(
-            f"'{path}' holds {shown}, but the classes are 0 to {num_classes - 1}, and "
-            f"{classes.IGNORED} for what is ignored. Pass the right --classes."
+            f"'{path}' holds {', '.join(map(str, wrong[:5]))}, but the classes are 0 to "
+            f"{num_classes - 1}, and {classes.IGNORED} for what is ignored. Pass the right "
+            "--classes."
         )
     return indexes
-
-
-def _encode_colors(class_map: np.ndarray, kinds: Sequence[classes.LabelClass]) -> bytes:
-    """Returns the label picture as a PNG; `IGNORED` has the colour of the first ignored class."""
-    palette = np.zeros([classes.IGNORED + 1, 3], np.uint8)  # Black where there is no such class.
-    palette[: len(kinds)] = [kind.color for kind in kinds]
-    ignored = [kind.color for kind in kinds if kind.ignored]
-    if ignored:
-        palette[classes.IGNORED] = ignored[0]
-    return images.encode_image(tf.constant(palette[class_map]), ".png")
-
-
-def _encode_one_hot(class_map: np.ndarray, kinds: Sequence[classes.LabelClass]) -> bytes:
-    """Returns the one-hot array as a NumPy file, with a channel a class that is not ignored."""
-    indexes = [index for index, kind in enumerate(kinds) if not kind.ignored]
-    one_hot = np.where(class_map[..., np.newaxis] == indexes, 255, 0).astype(np.uint8)
-    file = io.BytesIO()
-    np.save(file, one_hot)
-    return file.getvalue()

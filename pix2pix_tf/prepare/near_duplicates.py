@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import imagehash
 import numpy as np
 from PIL import Image
-
-from pix2pix_tf.prepare import extra
+from scipy import sparse
+from scipy.sparse import csgraph
 
 SIZE = 32  # Pixels, each way, of what is hashed and compared.
 HASH_BITS = 256
@@ -36,19 +37,15 @@ class Look(NamedTuple):
     hashes: np.ndarray
 
 
-def shrink(pixels: np.ndarray, *, width: int = 2 * SIZE) -> np.ndarray:
-    """Returns a grey picture as uint8 `[SIZE, width]`, each value the mean of a part.
+def look_at(sides: Sequence[np.ndarray]) -> Look:
+    """Returns what is compared of a picture, or of A and B.
 
     Args:
-        pixels: uint8 `[height, width]`.
-        width: Pixels of the result; half of the default for one of two that go side by side.
+        sides: One or two pictures, grey, uint8 `[height, width]`.
     """
-    return np.asarray(Image.fromarray(pixels).resize((width, SIZE), Image.BOX))
-
-
-def look_at(small: np.ndarray) -> Look:
-    """Returns what is compared of a picture, given it at a small size; see `Look`."""
-    (imagehash,) = extra.require("imagehash")
+    size = (2 * SIZE // len(sides), SIZE)
+    # Each value the mean of a part.
+    small = np.hstack([Image.fromarray(side).resize(size, Image.BOX) for side in sides])
     side = round(HASH_BITS**0.5)
     hashes = [
         imagehash.phash(Image.fromarray(form), hash_size=side, highfreq_factor=SIZE // side)
@@ -85,13 +82,12 @@ def clusters(looks: Sequence[Look], *, hash_distance: int) -> list[list[int]]:
     Takes time with the square of the number: 50,000 pictures are some minutes.
 
     Args:
-        looks: Of the pictures.
+        looks: Looks of the pictures.
         hash_distance: Bits that two that look alike may differ in.
 
     Returns:
         Lists of indexes, each sorted; in the order of their first.
     """
-    sparse, csgraph = extra.require("scipy.sparse", "scipy.sparse.csgraph")
     count = len(looks)
     groups = np.arange(count)
     # Each with those after it only: what turns one to the other has its inverse among the forms.

@@ -1,18 +1,63 @@
-"""How pairs are written: as PNG, so that nothing is lost, in a layout that training reads."""
+"""Pairs: made of photos, and written as PNG, so that nothing is lost, as training reads them."""
 
 from __future__ import annotations
 
+import functools
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf.data import arrays, images
+from pix2pix_tf.config import PICTURE_CHANNELS
+from pix2pix_tf.data import arrays, augment, images
 from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import folders, jobs, work
 
-# pairs: A|B side by side in NAME.png. folders: A/NAME.png and B/NAME.png. inputs: A alone.
-LAYOUTS = ("pairs", "folders", "inputs")
+
+def make_pairs(
+    options, task: str, make_source: Callable, *settings: str, **recorded: str
+) -> work.Outcome:
+    """Makes a pair of each photo of `--input`: A made by `make_source`, B the photo.
+
+    Args:
+        options: The flags; those that all tasks from photos take are read here.
+        task: Its name.
+        make_source: `(photo, name, **settings) -> A`, on pixels; a function that pickles.
+        *settings: Names of the flags that it takes.
+        **recorded: What else decides the outputs, and is no flag.
+    """
+    folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
+    size, layout = options.size, options.layout
+    values = {name: options[name].value for name in settings}
+    names, faults = folders.find_images(folder)
+    folders.open_output(
+        output, [folder], task, dict(size=size, layout=layout, **values, **recorded)
+    )
+    make_source = functools.partial(make_source, **values)
+    return jobs.make_all(
+        functools.partial(_make_pair, make_source=make_source, size=size, layout=layout),
+        [jobs.Job(name, (folder / name,), output_paths(output, name, layout)) for name in names],
+        output=output,
+        what="images" if layout == "inputs" else "pairs",
+        faults=faults,
+        processes=options.processes,
+    )
+
+
+def _make_pair(job: jobs.Job, *, make_source: Callable, size: int, layout: str) -> list[bytes]:
+    """Returns the contents of the files of a pair."""
+    photo = read(job.inputs[0], channels=3)
+    height, width = photo.shape[:2]
+    if size:  # On the shorter side, as training scales.
+        if height * width * (size / min(height, width)) ** 2 > images.MAX_PIXELS:
+            raise InputError(
+                f"is {width}x{height} pixels: with a shorter side of {size} it would have more "
+                f"than {images.MAX_PIXELS}. Crop it, or pass a smaller --size."
+            )
+        photo = augment.resize_to_cover(tf.constant(photo), size).numpy()
+    return encode_pair(make_source(photo, job.name), photo, layout)
 
 
 def output_paths(output: pathlib.Path, name: str, layout: str) -> tuple[pathlib.Path, ...]:
@@ -20,8 +65,8 @@ def output_paths(output: pathlib.Path, name: str, layout: str) -> tuple[pathlib.
 
     Args:
         output: Folder of the task.
-        name: Of the input below its folder, whose subfolders are kept: "train/1.jpg".
-        layout: One of `LAYOUTS`.
+        name: Name of the input below its folder, whose subfolders are kept: "train/1.jpg".
+        layout: "folders": A/NAME.png and B/NAME.png; else NAME.png.
     """
     path = pathlib.Path(output, name).with_suffix(".png")
     if layout == "folders":
@@ -35,13 +80,13 @@ def encode_pair(a: np.ndarray, b: np.ndarray, layout: str) -> list[bytes]:
     Args:
         a: Pixels `[height, width, channels]`, uint8 or uint16.
         b: As `a`; the channels and the type may differ.
-        layout: One of `LAYOUTS`.
+        layout: "pairs": A|B side by side; "folders": A and B; "inputs": A alone.
 
     Raises:
         InputError: If training would not read it in this layout.
     """
-    pictures = {"pairs": lambda: [join(a, b)], "folders": lambda: [a, b], "inputs": lambda: [a]}
-    return [images.encode_image(tf.constant(pixels), ".png") for pixels in pictures[layout]()]
+    pictures = [a, b] if layout == "folders" else [a] if layout == "inputs" else [join(a, b)]
+    return [images.encode_image(tf.constant(pixels), ".png") for pixels in pictures]
 
 
 def join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -53,22 +98,17 @@ def join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Raises:
         InputError: If the sides have different sizes, or training would not take the pair.
     """
-    if a.shape[:2] != b.shape[:2]:
-        (a_height, a_width), (b_height, b_width) = a.shape[:2], b.shape[:2]
+    (a_height, a_width), (height, width) = a.shape[:2], b.shape[:2]
+    if (a_height, a_width) != (height, width):
         raise InputError(
-            f"is {a_width}x{a_height} pixels and its partner {b_width}x{b_height}. Bring them to "
-            "the same size."
+            f"is {a_width}x{a_height} pixels and its partner {width}x{height}. Bring them to the "
+            "same size."
         )
-    height, width = a.shape[:2]
-    if 2 * width <= height:
+    if 2 * width <= height or 2 * width * height > images.MAX_PIXELS:
         raise InputError(
-            f"is {width}x{height} pixels: side by side, two such narrow images would be taken for "
-            "a single one. Crop it, or use --layout=folders where the task has it."
-        )
-    if 2 * width * height > images.MAX_PIXELS:
-        raise InputError(
-            f"is {width}x{height} pixels: side by side that is more than the {images.MAX_PIXELS} "
-            "that are read. Make it smaller, or use --layout=folders where the task has it."
+            f"is {width}x{height} pixels: side by side, two such images would be too narrow to be "
+            f"taken for a pair, or have more than {images.MAX_PIXELS} pixels. Crop it, or use "
+            "--layout=folders."
         )
     channels = max(a.shape[-1], b.shape[-1])
     dtype = np.promote_types(a.dtype, b.dtype)
@@ -99,14 +139,15 @@ def read(path: ImageFile, *, channels: int | None = None) -> np.ndarray:
         channels: 1, 3 or 4; None for what it has, where grey with alpha counts as 4.
 
     Raises:
-        InputError: If it cannot be read, or is an array with other channels, naming it.
+        InputError: If it cannot be read, or is an array that a picture cannot hold.
     """
     info = images.inspect_image(path)
-    if channels and info.is_array and not (info.channels == channels and info.has_full_range):
-        kind = "" if info.has_full_range else " that are no unsigned 8 or 16"
+    taken = [channels] if channels else PICTURE_CHANNELS
+    if info.is_array and not (info.channels in taken and info.has_full_range):
         raise InputError(
-            f"'{path}' has {info.channels} channel(s) of {info.bits} bits{kind}. The task takes "
-            f"{channels} channels of 8 or 16 bits, unsigned. Convert it, or take it out."
+            f"'{path}' has {info.channels} channel(s) of {info.bits} bits. The task takes "
+            f"{' or '.join(map(str, taken))} channels of 8 or 16 bits, unsigned. Convert it, or "
+            "take it out (combine --layout=folders takes all)."
         )
     dtype = tf.uint16 if info.bits == 16 else tf.uint8
     if channels is None:

@@ -7,71 +7,47 @@ as they are. `split.json` says what went where, and which pictures look alike.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import json
-import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from pix2pix_tf.data import arrays, images, layouts
-from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.prepare import combine, extra, folders, jobs, near_duplicates, work
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import folders, jobs, near_duplicates, work
 
 PLAN = "split.json"
-_SIDES = ("A", "B")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Item:
-    """A pair, or a single image.
-
-    Attributes:
-        names: Its one or two files, below the input folder.
-        targets: Where they go, below the folder of the split.
-    """
-
-    names: tuple[str, ...]
-    targets: tuple[str, ...]
+_SIDES = [f"{split}{side}" for split in ("", *layouts.SPLITS) for side in "AB"]  # Of folders.
+_SAME_NAME = "would have the same name in one folder as '{}'. Rename it."
+_ALONE = "has no partner of the same name in A or B. Add it, or take this out."
 
 
 def run(options) -> work.Outcome:
     """Splits `--input` as `--shares` says."""
-    extra.require("imagehash")
     shares = parse_shares(options.shares)
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
-    items, faults = _find(folder)
+    pictures, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
     folders.open_output(output, [folder], "split", settings)
-    looks, unreadable = work.collect(
-        functools.partial(_look, folder=folder),
-        items,
-        name_of=lambda item: item.names[0],
-        processes=options.processes,
-    )
+    looks, unreadable = work.collect(_look, pictures, processes=options.processes)
     faults += unreadable
-    readable = [item for item in items if item in looks]
+    readable = [picture for picture in pictures if picture in looks]
     if not readable:
         return work.Outcome("There is nothing to split.", faults)
     groups = near_duplicates.clusters(
-        [looks[item] for item in readable], hash_distance=options.hash_distance
+        [looks[picture] for picture in readable], hash_distance=options.hash_distance
     )
     split_of = assign(groups, shares, seed=options.seed)
-    _write_plan(output, readable, split_of, groups)
+    _write_plan(output, [picture.name for picture in readable], split_of, groups)
     outcome = jobs.make_all(
         jobs.copy,
         [
-            folders.Job(
-                item.names[0],
-                tuple(folder / name for name in item.names),
-                tuple(output / split / target for target in item.targets),
-            )
-            for item, split in zip(readable, split_of)
+            picture._replace(outputs=tuple(output / split / path for path in picture.outputs))
+            for picture, split in zip(readable, split_of)
         ],
         output=output,
-        what="images" if len(readable[0].names) == 1 else "pairs",
+        what="images" if len(readable[0].inputs) == 1 else "pairs",
         faults=faults,
         processes=1,  # The disk is what takes the time.
         are_copies=True,
@@ -107,7 +83,7 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
 
     Args:
         groups: Lists of indexes, in which each index is once.
-        shares: Of train, val and test; they sum to 1.
+        shares: Shares of train, val and test; they sum to 1.
         seed: Decides the order.
     """
     count = sum(map(len, groups))
@@ -122,92 +98,53 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
     return result
 
 
-def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
-    """Returns what is to be split, and the faults."""
-    two_folders = _find_two_folders(folder)
-    if two_folders:
-        candidates, faults = _find_pairs(folder, two_folders)
-        if not candidates and not faults:
-            raise MissingInputError(f"A and B of '{folder}' hold no images. Put the pairs there.")
-    else:
-        found = folders.find_images(folder)
-        candidates = [_Item((name,), (_flat(name),)) for name in found.names]
-        faults = list(found.faults)
-    items = {}
-    for item in candidates:
-        other = items.setdefault(pathlib.PurePosixPath(item.targets[0]).stem, item)
-        if other is not item:
-            problem = f"would have the same name in one folder as '{other.names[0]}'. Rename it."
-            faults.append(work.Fault(item.names[0], problem))
-    return list(items.values()), faults
+def _find(folder: pathlib.Path) -> tuple[list[jobs.Job], list[work.Fault]]:
+    """Returns what is to be split, a pair or a single image each, and the faults.
+
+    Outputs are below the folder of a split. There, where training looks for them, subfolders
+    become part of the name.
+    """
+    names, faults = folders.find_images(folder)
+    files = {}  # By what the names of A and B of a pair have in common, then by side.
+    for name in names:
+        side, common = _side_of(name)
+        sides = files.setdefault(str(pathlib.PurePosixPath(common).with_suffix("")), {})
+        if sides.setdefault(side, name) != name:
+            faults.append(work.Fault(name, _SAME_NAME.format(sides[side])))
+    are_pairs = any("A" in sides or "B" in sides for sides in files.values())
+    expected = ("A", "B") if are_pairs else ("",)
+    found = {}
+    for common in sorted(files) if are_pairs else files:
+        sides, target = files[common], common.replace("/", "_")
+        is_whole = all(side in sides for side in expected)
+        alone = [name for side, name in sides.items() if not is_whole or side not in expected]
+        faults += [work.Fault(name, _ALONE) for name in alone]
+        if is_whole and target in found:
+            faults.append(work.Fault(sides[expected[0]], _SAME_NAME.format(found[target].name)))
+        elif is_whole:
+            inputs = tuple(folder / sides[side] for side in expected)
+            outputs = (pathlib.Path(x, target + path.suffix) for x, path in zip(expected, inputs))
+            found[target] = jobs.Job(sides[expected[0]], inputs, tuple(outputs))
+    return list(found.values()), faults
 
 
-def _find_two_folders(folder: pathlib.Path) -> list[tuple[str, str, str]]:
-    """Returns the folders of A and of B in a folder and in those below it.
+def _side_of(name: str) -> tuple[str, str]:
+    """Returns the side that a file is on, and its name without that.
 
     Returns:
-        A's and B's, below `folder`, with a "/" at the end, such as "summer/trainA/"; and what
-        becomes part of the names of what they hold, such as "summer/train/".
-
-    Raises:
-        MissingInputError: If one of the two is not there: what the other one holds would be
-            taken for A|B.
+        "A" and "sea/train/1.png" of "sea/trainA/1.png"; "" and the name of a single image.
     """
-    result = []
-    for parent, subfolders, _ in os.walk(folder):
-        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        below = pathlib.PurePosixPath(folders.below(folder, parent))
-        for split in ("", *layouts.SPLITS):
-            names = [f"{split}{side}" for side in _SIDES]
-            found = [name for name in names if name in subfolders]
-            if len(found) == 1:
-                missing = names[1 - names.index(found[0])]
-                raise MissingInputError(
-                    f"There is '{parent}/{found[0]}' but no '{parent}/{missing}'. Put the partners "
-                    "there, with the same names; or rename the folder if it is not a side of pairs."
-                )
-            if found:
-                a, b, start = (f"{below / name}/" for name in (*names, split))
-                result.append((a, b, start.lstrip("./")))
-                subfolders[:] = [name for name in subfolders if name not in names]
-    return result
+    *parents, file = name.split("/")
+    for place, part in enumerate(parents):
+        if part in _SIDES:
+            parts = [*parents[:place], part[:-1], *parents[place + 1 :], file]
+            return part[-1], "/".join(filter(None, parts))
+    return "", name
 
 
-def _find_pairs(
-    folder: pathlib.Path, two_folders: Sequence[tuple[str, str, str]]
-) -> tuple[list[_Item], list[work.Fault]]:
-    """Returns the pairs of the folders of A and B; what is in none of these is a fault."""
-    items, faults = [], []
-    for *sides, start in two_folders:
-        partners, faults_of_both = combine.match(
-            *(folders.list_below(folder / side, prefix=side) for side in sides)
-        )
-        faults += faults_of_both
-        items += [
-            _Item(
-                tuple(f"{side}{name}" for side, name in zip(sides, names)),
-                tuple(f"{side}/{_flat(start + name)}" for side, name in zip(_SIDES, names)),
-            )
-            for names in partners
-        ]
-    found = folders.list_below(folder)
-    taken = tuple(side for *sides, _ in two_folders for side in sides)
-    problem = "is in neither A nor B, where the pairs are. Take it out, or split it on its own."
-    faults += [work.Fault(name, problem) for name in found.names if not name.startswith(taken)]
-    faults += [fault for fault in found.faults if not fault.name.startswith(taken)]
-    return items, faults
-
-
-def _flat(name: str) -> str:
-    """Returns the name of a file of subfolders in one folder, where training looks for it."""
-    return name.replace("/", "_")
-
-
-def _look(item: _Item, *, folder: pathlib.Path) -> near_duplicates.Look:
+def _look(picture: jobs.Job) -> near_duplicates.Look:
     """Returns what is compared of a picture, or of two side by side."""
-    width = 2 * near_duplicates.SIZE // len(item.names)
-    sides = [near_duplicates.shrink(_read_grey(folder / name), width=width) for name in item.names]
-    return near_duplicates.look_at(np.concatenate(sides, axis=1))
+    return near_duplicates.look_at([_read_grey(path) for path in picture.inputs])
 
 
 def _read_grey(path: pathlib.Path) -> np.ndarray:
@@ -224,18 +161,14 @@ def _read_grey(path: pathlib.Path) -> np.ndarray:
 
 
 def _write_plan(
-    output: pathlib.Path,
-    items: list[_Item],
-    split_of: list[str],
-    groups: list[list[int]],
+    output: pathlib.Path, names: list[str], split_of: list[str], groups: list[list[int]]
 ) -> None:
     """Writes what goes where, or checks that it is what an earlier call wrote."""
-    plan = {split: [] for split in layouts.SPLITS}
-    for item, split in zip(items, split_of):
-        plan[split].append(item.names[0])
-    plan["look_alike"] = [
-        [items[index].names[0] for index in group] for group in groups if len(group) > 1
-    ]
+    plan = {
+        split: [name for name, own in zip(names, split_of) if own == split]
+        for split in layouts.SPLITS
+    }
+    plan["look_alike"] = [[names[index] for index in group] for group in groups if len(group) > 1]
     contents = (json.dumps(plan, indent=1) + "\n").encode()
     path = output / PLAN
     if path.exists() and path.read_bytes() != contents:

@@ -1,48 +1,34 @@
-"""One function on many files: in several processes, with what fails named and the rest done."""
+"""One function on many items: in several processes, with what fails named and the rest done."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from typing import NamedTuple
 
 import tqdm.auto
 
 from pix2pix_tf.errors import InputError, WriteError, printable
 
-# A process takes seconds to start, for TensorFlow: with fewer files than this it does not pay.
-_LEAST_FILES = 100
+# A process takes seconds to start, for TensorFlow: with fewer items than this it does not pay.
+_LEAST_ITEMS = 100
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong.
-
-    Attributes:
-        name: Of the file, below the input folder.
-        problem: What is wrong with it, and what to do.
-    """
+class Fault(NamedTuple):
+    """A file that is wrong: its name below the input folder, and the problem with what to do."""
 
     name: str
     problem: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a task has done.
-
-    Attributes:
-        summary: A sentence for the user.
-        faults: What could not be used.
-    """
+class Outcome(NamedTuple):
+    """What a task has done: a sentence for the user, and what could not be used."""
 
     summary: str
     faults: Sequence[Fault]
@@ -53,20 +39,19 @@ def run_on_all(
     items: Sequence,
     *,
     processes: int,
-    least_per_process: int = _LEAST_FILES,
+    least_per_process: int = _LEAST_ITEMS,
     unit: str = "file",
 ) -> Iterator[tuple]:
     """Yields `(item, result, problem)` for each item, as they get done.
 
     One of result and problem is None: the problem is the message of an InputError.
-    Each process has one item at work. In a terminal a bar shows how far it is.
 
     Args:
         function: Takes an item. It, the items and its results have to pickle.
         items: What to call it with.
         processes: How many at most; 1, and few items, are worked on in this process.
         least_per_process: Items with which a process pays.
-        unit: What the bar counts.
+        unit: What the progress bar counts.
 
     Raises:
         WriteError: As soon as one result cannot be written; the next could not be either.
@@ -78,22 +63,18 @@ def run_on_all(
     else:
         results = ((item, *_attempt(function, item)) for item in items)
     bar = tqdm.auto.tqdm(total=len(items), unit=unit, delay=2.0, leave=False, disable=None)
-    # Closed at once when the caller stops early or fails: the workers end with it.
-    with bar, contextlib.closing(results):
+    with bar, contextlib.closing(results):  # Workers end when the caller stops early.
         for result in results:
             bar.update()
             yield result
 
 
-def collect(
-    function: Callable, items: Sequence, *, name_of: Callable[..., str], processes: int
-) -> tuple[dict, list[Fault]]:
+def collect(function: Callable, items: Sequence, *, processes: int) -> tuple[dict, list[Fault]]:
     """Returns the results of `run_on_all` by item, and the faults of the others.
 
     Args:
         function: See `run_on_all`.
-        items: See `run_on_all`.
-        name_of: Returns the name of an item, for its fault.
+        items: See `run_on_all`; they have a `name`, for faults.
         processes: See `run_on_all`.
     """
     results, faults = {}, []
@@ -101,7 +82,7 @@ def collect(
         if problem is None:
             results[item] = result
         else:
-            faults.append(Fault(name_of(item), without_path(problem, name_of(item))))
+            faults.append(Fault(item.name, without_path(problem, item.name)))
     return results, faults
 
 
@@ -132,10 +113,10 @@ def _attempt(function: Callable, item) -> tuple:
 
 
 def _run_in_processes(function: Callable, items: Sequence, processes: int) -> Iterator[tuple]:
-    # Not forked: TensorFlow's threads do not survive that.
-    context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_start_worker
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),  # TensorFlow does not survive a fork.
+        initializer=_start_worker,
     )
     futures = {pool.submit(_attempt, function, item): item for item in items}
     try:
@@ -156,20 +137,8 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
 def _start_worker() -> None:
     """Makes a new process a worker."""
     sys.dont_write_bytecode = True  # See `commands.run`.
-    # Ctrl-C, and the end of a terminal, is for the first process, which then ends the others.
-    for name in ("SIGINT", "SIGHUP"):
-        if hasattr(signal, name):  # Windows has but the first.
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The first process ends the others.
     # One thread of TensorFlow and no GPU each: there are as many processes as cores.
     os.environ.update(
         TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", CUDA_VISIBLE_DEVICES="-1"
     )
-    # A worker whose parent is killed would wait for work for ever.
-    parent = multiprocessing.parent_process().sentinel
-    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """Ends this process when the one of the sentinel ends."""
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
