@@ -82,14 +82,13 @@ class ModelTest(tf.test.TestCase):
 
     def test_measures_and_outputs_of_the_test_split(self):
         generator = tiny_runs.read_generator(tiny_runs.shared_run())
+        block = translator.load(self.run_folder).block
         errors = []
         for number in range(3):
             pixels = np.asarray(Image.open(self.data / "test" / f"test_{number}.png"))
             pixels = pixels.astype(np.float32) / 127.5 - 1.0
             source, target = pixels[:, :_SIZE], pixels[:, _SIZE:]
-            z = translator.draw_noise(
-                TrainConfig.load(self.run_folder), _SIZE, _SIZE, entropy=[5, number]
-            )
+            z = translator.draw_noise(block, _SIZE, _SIZE, entropy=[5, number])
             fake = generator([source[np.newaxis], z[np.newaxis]])[0].numpy()
             fake = np.round((fake + 1) * 127.5) / 127.5 - 1  # As written: in 8 bits.
             errors.append(np.abs(fake - target).mean())
