@@ -50,7 +50,6 @@ class ColourMeasure:
     """
 
     section = "colour"
-    names = ("colour_intersection",)
 
     def __init__(self, *, with_inputs: bool = False):
         pictures = ("output", "target", "source") if with_inputs else ("output", "target")

@@ -51,7 +51,6 @@ class DrawsMeasure:
     """The draws of each input against one another."""
 
     section = "draws"
-    names = ("draws_l1", "draws_one_minus_ssim")
 
     def __init__(self, num_samples: int):
         self._num_samples = num_samples
@@ -70,8 +69,10 @@ class DrawsMeasure:
 
     def scores(self, result: dict) -> list[Score]:
         """Returns both, of which neither more nor less is better."""
-        l1, one_minus_ssim = self.names
-        return [Score(l1, result["l1"]), Score(one_minus_ssim, result["one_minus_ssim"])]
+        return [
+            Score("draws_l1", result["l1"]),
+            Score("draws_one_minus_ssim", result["one_minus_ssim"]),
+        ]
 
 
 class AcrossInputsMeasure:
@@ -83,7 +84,6 @@ class AcrossInputsMeasure:
     """
 
     section = "across_inputs"
-    names = ("across_inputs_l1",)
 
     def __init__(self, num_pairs: int):
         count = min(num_pairs, MOST_COMPARED)
@@ -118,5 +118,5 @@ class AcrossInputsMeasure:
 
     def scores(self, result: dict) -> list[Score]:
         """Returns the mean L1 between outputs, the targets' beside it."""
-        (name,) = self.names
-        return [Score(name, result["output_l1"], ground_truth=result["target_l1"])]
+        own, of_targets = result["output_l1"], result["target_l1"]
+        return [Score("across_inputs_l1", own, ground_truth=of_targets)]

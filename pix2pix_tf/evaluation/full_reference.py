@@ -17,7 +17,6 @@ class FullReferenceMeasure:
 
     def __init__(self):
         self._metrics = metrics.of_pairs()
-        self.names = list(self._metrics)
         self._values: dict[str, list[float]] = {name: [] for name in self._metrics}
         self._num_scales = 0
 

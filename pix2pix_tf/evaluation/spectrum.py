@@ -53,8 +53,8 @@ def high_frequency_power(power: np.ndarray, size: int) -> float:
     """Returns the power above `HIGH_FREQUENCY`, each ring by its circumference.
 
     Args:
-        power: Of `radial_power`.
-        size: Of the image, in pixels.
+        power: Power by frequency, of `radial_power`.
+        size: Pixels of the image.
     """
     frequency = frequencies(size)
     return float((power * frequency)[frequency > HIGH_FREQUENCY].sum())
@@ -64,7 +64,6 @@ class SpectrumMeasure:
     """The mean spectrum of outputs and of targets."""
 
     section = "sharpness"
-    names = ("sharpness",)
 
     def __init__(self):
         self._size = 0

@@ -24,6 +24,8 @@ SCORES = ("per_pixel_accuracy", "per_class_accuracy", "class_iou")
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: ClassTable) -> np.ndarray:
     """Returns int64 `[K, K]` for K scored classes: row the truth, column the prediction.
 
+    Sum the matrices of several pictures.
+
     Args:
         truth: Class maps, integers of any shape; `IGNORED` pixels are not counted.
         predicted: The same shape, scored classes only.
@@ -53,7 +55,7 @@ def scores(matrix: np.ndarray) -> dict[str, float]:
     every class occurs, as in the paper's sets, there is no difference.
 
     Args:
-        matrix: As `confusion_matrix` returns it; sum those of several pictures.
+        matrix: Counts of `confusion_matrix`.
 
     Raises:
         ValueError: If nothing was counted.

@@ -1,6 +1,6 @@
 """A trained segmenter: its folder, and what it makes of pictures.
 
-    FOLDER/segmenter.json         classes, origin of the weights, settings, scores
+    FOLDER/segmenter.json         classes, settings, step, scores
     FOLDER/segmenter.weights.h5   FCN-8s, of either Keras
 
 `python -m pix2pix_tf.evaluation.train_segmenter` makes such a folder.
@@ -24,7 +24,7 @@ from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 INFO = "segmenter.json"
 WEIGHTS = "segmenter.weights.h5"
-IMAGENET, FROM_SCRATCH = "ImageNet", "from scratch"  # What `origin` can be.
+ORIGIN = "from scratch"  # Where the weights of all segmenters began, in the results.
 _BATCH = 4  # Pictures at a time; bounds the memory, changes no result.
 
 
@@ -34,7 +34,6 @@ class Segmenter:
     Args:
         model: As `fcn.build_fcn` returns it.
         classes: What its logits stand for; the table whose indexes `predict` returns.
-        origin: Where the body's weights started: "ImageNet" or "from scratch".
         crop_size: Pixels; the size it was trained at, a multiple of 32.
         step: How long it was trained; None if that is not known.
         digest: SHA-256 of the file of its weights; None if they are not from a file.
@@ -45,12 +44,11 @@ class Segmenter:
         model: keras.Model,
         classes: ClassTable,
         *,
-        origin: str,
         crop_size: int,
         step: int | None = None,
         digest: str | None = None,
     ):
-        self.classes, self.origin, self.crop_size = classes, origin, crop_size
+        self.classes, self.crop_size = classes, crop_size
         self.step, self.digest = step, digest
         size = [crop_size, crop_size]
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
@@ -101,43 +99,32 @@ def _batches(images: np.ndarray) -> list[np.ndarray]:
 
 
 def load(folder: str | pathlib.Path) -> Segmenter:
-    """Returns the segmenter of a folder.
+    """Returns the segmenter of a folder, in float32, whatever it was trained in.
 
     Raises:
         MissingInputError: If there is no such folder, or it is not a segmenter.
         InputError: If a file of it is damaged.
     """
+    path, weights = pathlib.Path(folder) / INFO, pathlib.Path(folder) / WEIGHTS
     info = read_info(folder)
     try:
+        about = info["classes"]
         kinds = [
             LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
-            for kind in info["classes"]["classes"]
+            for kind in about["classes"]
         ]
-        classes = ClassTable(info["classes"]["name"], tuple(kinds), info["classes"]["photo_side"])
-        config, origin = SegmenterConfig.from_saved(info["config"]), info["origin"]
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"'{pathlib.Path(folder) / INFO}' does not describe a segmenter ({error!r}). Train it "
-            "again."
-        ) from None
-    # float32, whatever it was trained in: the same scores on every machine.
-    model = fcn.build_fcn(
-        len(classes.scored), base_filters=config.base_filters, batch_norm=origin == FROM_SCRATCH
-    )
-    weights = pathlib.Path(folder) / WEIGHTS
+        classes = ClassTable(about["name"], tuple(kinds), about["photo_side"])
+        config, step = SegmenterConfig.from_saved(info["config"]), info.get("step")
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from None
+    model = fcn.build_fcn(len(classes.scored), base_filters=config.base_filters)
     networks.load_weights(model, weights)
-    return Segmenter(
-        model,
-        classes,
-        origin=origin,
-        crop_size=config.crop_size,
-        step=info.get("step"),
-        digest=files.sha256(weights),
-    )
+    digest = files.sha256(weights)
+    return Segmenter(model, classes, crop_size=config.crop_size, step=step, digest=digest)
 
 
 def read_info(folder: str | pathlib.Path) -> dict:
-    """Returns what `segmenter.json` holds: classes, origin, config, step and scores.
+    """Returns what `segmenter.json` holds: classes, config, step and scores.
 
     Raises:
         MissingInputError: If there is none.
@@ -150,25 +137,24 @@ def read_info(folder: str | pathlib.Path) -> dict:
             "pix2pix_tf.evaluation.train_segmenter, after its first validation."
         )
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"'{path}' is damaged ({error}). Train the segmenter again.") from None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: pathlib.Path, error: Exception) -> InputError:
+    return InputError(f"'{path}' is damaged ({error!r}). Train the segmenter again.")
 
 
 def write_info(
-    folder: pathlib.Path,
-    *,
-    classes: ClassTable,
-    origin: str,
-    config: SegmenterConfig,
-    **scores,
-) -> None:
-    """Writes `segmenter.json`; `scores` are the step and what was measured."""
+    folder: pathlib.Path, *, classes: ClassTable, config: SegmenterConfig, **scores
+) -> dict:
+    """Writes `segmenter.json` and returns it; `scores` are the step and what was measured."""
     info = dict(
-        origin=origin,
         **scores,
         classes=dataclasses.asdict(classes),
         config=dataclasses.asdict(config),
         versions=dict(tensorflow=tf.__version__, keras=keras.__version__),
     )
     files.write_atomically(folder / INFO, (json.dumps(info, indent=1) + "\n").encode())
+    return info

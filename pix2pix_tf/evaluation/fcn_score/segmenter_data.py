@@ -56,31 +56,35 @@ def read_photos(
         class_maps: See `ClassMaps`; empty takes the nearest colours of the label pictures.
 
     Raises:
-        InputError: If a picture or a class map is missing, not square or wrong, naming it.
+        InputError: If a picture or a class map is missing, not square or wrong.
     """
     source = pairs.open_pairs(dataset, split, data_dir=data_dir, scene_size=size)
     maps = ClassMaps(class_maps, split, source.names, table) if class_maps else None
-    map_size = maps.read(source.names[0]).shape if maps else None
 
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:
-        name = source.names[index]
         photo, labels = source.read(index)
         if table.photo_side == "B":
             photo, labels = labels, photo
         if photo.shape[0] != photo.shape[1]:
             raise InputError(
-                f"The photo of pair '{name}' is {photo.shape[1]}x{photo.shape[0]} pixels. The "
-                "FCN-score needs square pictures, as the paper's are: scale both images of "
-                "every pair to a square."
+                f"The photo of pair '{source.names[index]}' is {photo.shape[1]}x{photo.shape[0]} "
+                "pixels. The FCN-score needs square pictures, as the paper's are: scale both "
+                "images of every pair to a square."
             )
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
-        truth = maps.read(name, size=map_size) if maps else classes.nearest(labels, table)
+        truth = maps.read(source.names[index]) if maps else classes.nearest(labels, table)
         return augment.resize_to_cover(photo, size).numpy(), truth
 
-    photos, truths = map(np.stack, zip(*pairs.map_all(read, range(len(source.names)))))
-    if (truths == IGNORED).all():
+    photos, truths = zip(*pairs.map_all(read, range(len(source.names))))
+    sizes = sorted({truth.shape for truth in truths})
+    if len(sizes) > 1:
+        raise InputError(
+            f"The class maps of {split} differ in size (height, width): {sizes[0]} and "
+            f"{sizes[-1]}. Bring them to one size, without interpolating."
+        )
+    if all((truth == IGNORED).all() for truth in truths):
         raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
-    return Photos(list(source.names), photos, truths)
+    return Photos(list(source.names), np.stack(photos), np.stack(truths))
 
 
 def training_batches(
