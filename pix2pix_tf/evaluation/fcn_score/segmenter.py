@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, networks
-from pix2pix_tf.data.classes import ClassTable, LabelClass
+from pix2pix_tf.data import classes
+from pix2pix_tf.data.classes import ClassTable
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation.fcn_score import fcn
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
@@ -33,7 +34,7 @@ class Segmenter:
 
     Args:
         model: As `fcn.build_fcn` returns it.
-        classes: What its logits stand for; the table whose indexes `predict` returns.
+        table: What its logits stand for; the classes whose indexes `predict` returns.
         crop_size: Pixels; the size it was trained at, a multiple of 32.
         step: How long it was trained; None if that is not known.
         digest: SHA-256 of the file of its weights; None if they are not from a file.
@@ -42,13 +43,13 @@ class Segmenter:
     def __init__(
         self,
         model: keras.Model,
-        classes: ClassTable,
+        table: ClassTable,
         *,
         crop_size: int,
         step: int | None = None,
         digest: str | None = None,
     ):
-        self.classes, self.crop_size = classes, crop_size
+        self.classes, self.crop_size = table, crop_size
         self.step, self.digest = step, digest
         size = [crop_size, crop_size]
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
@@ -65,7 +66,7 @@ class Segmenter:
         self._predict = tf.function(predict, [picture, tf.TensorSpec([2], tf.int32)])
         self._pool = tf.function(pool, [picture])
 
-    def predict(self, images: np.ndarray, *, size: tuple[int, int] | None = None) -> np.ndarray:
+    def predict(self, images: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
         """Returns the class of each pixel, uint8 `[N, *size]`: indexes of `classes.scored`.
 
         Pictures are resized to the size that the network was trained at, and its scores to
@@ -75,9 +76,9 @@ class Segmenter:
 
         Args:
             images: float32 `[N, height, width, 3]` in [-1, 1].
-            size: (height, width) of the class maps; None for that of the pictures.
+            size: (height, width) of the class maps.
         """
-        size = np.array(size or images.shape[1:3], np.int32)
+        size = np.array(size, np.int32)
         return np.concatenate([self._predict(x, size).numpy() for x in _batches(images)])
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -105,22 +106,16 @@ def load(folder: str | pathlib.Path) -> Segmenter:
         MissingInputError: If there is no such folder, or it is not a segmenter.
         InputError: If a file of it is damaged.
     """
-    path, weights = pathlib.Path(folder) / INFO, pathlib.Path(folder) / WEIGHTS
-    info = read_info(folder)
+    info, weights = read_info(folder), pathlib.Path(folder) / WEIGHTS
     try:
-        about = info["classes"]
-        kinds = [
-            LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
-            for kind in about["classes"]
-        ]
-        classes = ClassTable(about["name"], tuple(kinds), about["photo_side"])
-        config, step = SegmenterConfig.from_saved(info["config"]), info.get("step")
-    except (LookupError, TypeError, AttributeError) as error:
-        raise _damaged(path, error) from None
-    model = fcn.build_fcn(len(classes.scored), base_filters=config.base_filters)
+        config, step = SegmenterConfig.from_saved(info["config"]), info["step"]
+    except (LookupError, TypeError) as error:
+        raise _damaged(pathlib.Path(folder) / INFO, error) from None
+    table = classes.find(config.dataset)
+    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
     networks.load_weights(model, weights)
     digest = files.sha256(weights)
-    return Segmenter(model, classes, crop_size=config.crop_size, step=step, digest=digest)
+    return Segmenter(model, table, crop_size=config.crop_size, step=step, digest=digest)
 
 
 def read_info(folder: str | pathlib.Path) -> dict:
@@ -146,13 +141,12 @@ def _damaged(path: pathlib.Path, error: Exception) -> InputError:
     return InputError(f"'{path}' is damaged ({error!r}). Train the segmenter again.")
 
 
-def write_info(
-    folder: pathlib.Path, *, classes: ClassTable, config: SegmenterConfig, **scores
-) -> dict:
+def write_info(folder: pathlib.Path, config: SegmenterConfig, **scores) -> dict:
     """Writes `segmenter.json` and returns it; `scores` are the step and what was measured."""
+    table = classes.find(config.dataset)
     info = dict(
         **scores,
-        classes=dataclasses.asdict(classes),
+        classes=[kind.name for kind in table.scored],
         config=dataclasses.asdict(config),
         versions=dict(tensorflow=tf.__version__, keras=keras.__version__),
     )

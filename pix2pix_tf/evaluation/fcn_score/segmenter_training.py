@@ -59,7 +59,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     latest = tf.train.latest_checkpoint(str(output / _CHECKPOINT))
     if latest:
         _check_same_settings(config, output)
-    photos = _read_photos(config, table)
+    photos = _read_photos(config)
     training = photos.pop("train")
 
     keras.utils.set_random_seed(config.seed)
@@ -105,7 +105,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
             state.best.assign(measured[BEST_METRIC])
             weights = keras_compat.weights_file(model)
             files.write_atomically(output / segmenter.WEIGHTS, weights)
-            segmenter.write_info(output, classes=table, config=config, step=number, val=measured)
+            segmenter.write_info(output, config, step=number, val=measured)
         save()
         progress.say(f"step {number}, val: {score_text(measured)}{', kept' if is_best else ''}")
 
@@ -113,7 +113,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         return None
     best = segmenter.load(output)
     measured = {split: score_photos(best, found) for split, found in photos.items()}
-    return segmenter.write_info(output, classes=table, config=config, step=best.step, **measured)
+    return segmenter.write_info(output, config, step=best.step, **measured)
 
 
 def read_training(output: pathlib.Path) -> dict | None:
@@ -146,23 +146,13 @@ def _check_same_settings(config: SegmenterConfig, output: pathlib.Path) -> None:
         )
 
 
-def _read_photos(config: SegmenterConfig, table: classes.ClassTable) -> dict[str, Photos]:
+def _read_photos(config: SegmenterConfig) -> dict[str, Photos]:
     """Returns the photos of each split; test only where there are photos, and their truth."""
     splits = ["train", "val"]
     has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
     if has_maps and pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir):
         splits.append("test")
-    return {
-        split: segmenter_data.read_photos(
-            config.dataset,
-            split,
-            table,
-            size=config.crop_size,
-            data_dir=config.data_dir,
-            class_maps=config.class_maps,
-        )
-        for split in splits
-    }
+    return {split: segmenter_data.read_photos(config, split) for split in splits}
 
 
 def _restore(state: tf.train.Checkpoint, path: str) -> None:
@@ -202,13 +192,7 @@ def _run_steps(
     """Runs the steps that are left; returns whether all are done."""
     done = int(state.step)
     step = _make_step(state, len(classes.find(config.dataset).scored))
-    batches = segmenter_data.training_batches(
-        photos,
-        crop_size=config.crop_size,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        start=done * config.batch_size,
-    )
+    batches = segmenter_data.training_batches(photos, config, start=done * config.batch_size)
     with StopRequest() as stop, Progress(done, config.num_steps, config.batch_size) as progress:
         for number, batch in zip(range(done + 1, config.num_steps + 1), batches):
             loss = float(step(*batch))
