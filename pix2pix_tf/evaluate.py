@@ -20,8 +20,12 @@ from absl import flags
 
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import LAB, RGB, TrainConfig
-from pix2pix_tf.data import pipeline
+from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import runner
+from pix2pix_tf.evaluation.outputs import FolderOutputs, ModelOutputs
+from pix2pix_tf.evaluation.reference import Reference, open_reference
+from pix2pix_tf.inference import translator
 
 _WRITTEN = ("inputs", "outputs", "targets", "samples")  # Folders of pictures in --output.
 
@@ -84,9 +88,6 @@ def main(unused_arguments: list[str]) -> None:
     _check(options)
     output = pathlib.Path(options.output)
     files.check_output_folder(output)
-    # After the cheap checks: TensorFlow takes seconds to import.
-    from pix2pix_tf.evaluation import runner
-
     outputs, reference = (_open_folder if options.outputs else _open_model)(options)
     print(runner.table(runner.evaluate(outputs, reference, output)))
     print(f"Open '{output / 'index.html'}'.")
@@ -119,28 +120,22 @@ def _check(options) -> None:
         raise InputError("--class_maps is for the FCN-score, which needs --segmenter.")
 
 
-def _open_model(options):
+def _open_model(options) -> tuple[ModelOutputs, Reference]:
     """Returns the outputs of the model and what they are compared with."""
-    from pix2pix_tf.evaluation import outputs
-    from pix2pix_tf.inference import translator
-
     translate = translator.load(options.model, checkpoint=options.checkpoint)
     reference = _open_reference(options, translate.config, translate.config.crop_shape)
-    made = outputs.ModelOutputs(
+    outputs = ModelOutputs(
         translate,
         name=pathlib.Path(options.model).resolve().name,
         num_pairs=len(reference.reader),
         seed=options.seed,
         num_samples=options.samples,
     )
-    return made, reference
+    return outputs, reference
 
 
-def _open_folder(options):
+def _open_folder(options) -> tuple[FolderOutputs, Reference]:
     """Returns the outputs in the folder and what they are compared with."""
-    from pix2pix_tf.data import pairs
-    from pix2pix_tf.evaluation import outputs
-
     config = TrainConfig(
         dataset=options.dataset,
         data_dir=options.data_dir,
@@ -150,24 +145,22 @@ def _open_folder(options):
     )
     # For the names alone; the size is then that of the outputs.
     names = pipeline.open_reader(config, _find_split(options, config), size=1).names
-    found = outputs.FolderOutputs(
+    outputs = FolderOutputs(
         options.outputs,
         pairs=names,
         suffix=options.outputs_suffix,
         value_range=config.output_limits,
     )
     if config.dataset == pairs.DEMO:
-        config = dataclasses.replace(config, crop_size=found.size)  # Scenes are drawn at a size.
-    return found, _open_reference(options, config, (found.size, found.size))
+        config = dataclasses.replace(config, crop_size=outputs.size)  # Scenes are drawn at a size.
+    return outputs, _open_reference(options, config, (outputs.size, outputs.size))
 
 
-def _open_reference(options, config: TrainConfig, size: tuple[int, int]):
-    from pix2pix_tf.evaluation import reference
-
+def _open_reference(options, config: TrainConfig, size: tuple[int, int]) -> Reference:
     dataset, data_dir = options.dataset or config.dataset, options.data_dir or config.data_dir
     config = dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
     height, width = size
-    return reference.open_reference(
+    return open_reference(
         config,
         split=_find_split(options, config),
         size=height if height == width else size,
@@ -179,8 +172,6 @@ def _open_reference(options, config: TrainConfig, size: tuple[int, int]):
 
 
 def _find_split(options, config: TrainConfig) -> str:
-    from pix2pix_tf.data import pairs
-
     found = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
     return options.split or found or "test"  # Which will be refused, naming those that there are.
 

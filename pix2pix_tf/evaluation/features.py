@@ -141,33 +141,28 @@ class DistributionMeasure:
             self._features.append(self._network.features(np.stack(self._waiting)))
             self._waiting = []
 
-    def result(self) -> dict | None:
+    def result(self) -> tuple[dict | None, list[Score]]:
         """Returns the distances, with what they are of; None for fewer than two pairs."""
         self._flush()
         features = np.concatenate(self._features)
         outputs, targets = features[0::2], features[1::2]
         if len(outputs) < 2:
-            return None
-        kernel = kernel_distance(outputs, targets, seed=self._seed)
-        return {
+            return None, []
+        frechet, kernel = self._network.frechet_name, self._network.kernel_name
+        value = frechet_distance(outputs, targets)
+        kernel_value, interval = kernel_distance(outputs, targets, seed=self._seed)
+        result = {
             "feature_network": self._network.name,
             "weights": self._network.origin,
             "weights_sha256": self._network.digest,
             "num_features": features.shape[-1],
             "num_outputs": len(outputs),
             "num_targets": len(targets),
-            self._network.frechet_name: frechet_distance(outputs, targets),
-            self._network.kernel_name: kernel.value,
-            f"{self._network.kernel_name}_interval": kernel.interval,
+            frechet: value,
+            kernel: kernel_value,
+            f"{kernel}_interval": interval,
         }
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns both distances."""
-        frechet, kernel = self._network.frechet_name, self._network.kernel_name
-        return [
-            Score(frechet, result[frechet]),
-            Score(kernel, result[kernel], interval=result[f"{kernel}_interval"]),
-        ]
+        return result, [Score(frechet, value), Score(kernel, kernel_value, interval=interval)]
 
 
 def notes_on(result: dict | None) -> list[str]:

@@ -95,11 +95,11 @@ class Measure(Protocol):
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Takes a pair in; returns its own scores by name, if it has any."""
 
-    def result(self) -> dict | None:
-        """Returns everything about all pairs, for JSON; None if it cannot be measured."""
+    def result(self) -> tuple[dict | None, list[Score]]:
+        """Returns all about all pairs, for JSON, and the numbers to compare models by.
 
-    def scores(self, result: dict) -> list[Score]:
-        """Returns the numbers to compare models by, of what `result` returned."""
+        None and no numbers if it cannot be measured.
+        """
 
 
 def figure_png(figure: Figure) -> bytes:

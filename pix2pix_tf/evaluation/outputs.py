@@ -2,11 +2,10 @@
 
 Both have:
 
-    size          pixels of their sides, if they are square; else (height, width)
+    size          pixels of a side if they are square; else (height, width)
     num_samples   draws of each input
-    names         of the pairs that have outputs; None for all there are
-    notes         what a reader of the results should know
-    about         the same for programs: kind, name and step
+    names         names of the pairs that have outputs; None for all there are
+    notes, about  what a reader of the results should know; kind, name and step
     draws(example, number)   `MeasuredPair.draws` for pair `number`
 """
 

@@ -118,9 +118,8 @@ def _summarize(
     """Returns what `evaluation.json` holds."""
     sections, scores = {}, {}
     for one in measures:
-        section = sections[one.section] = one.result()
-        if section is not None:
-            scores.update((score.name, score.to_dict()) for score in one.scores(section))
+        sections[one.section], found = one.result()
+        scores.update((score.name, score.to_dict()) for score in found)
     full_reference = sections.pop(FullReferenceMeasure.section)
     notes = [*outputs.notes, *reference.notes]
     notes += features.notes_on(sections.get(features.DistributionMeasure.section))

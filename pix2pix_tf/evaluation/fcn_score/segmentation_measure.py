@@ -82,13 +82,13 @@ class SegmentationMeasure:
         counted = own[0].sum()
         return {"per_pixel_accuracy": float(np.trace(own[0]) / counted) if counted else None}
 
-    def result(self) -> dict | None:
+    def result(self) -> tuple[dict | None, list[Score]]:
         """Returns both scores and what they rest on; None if every pixel is ignored."""
         if not self._matrices.any():
-            return None
+            return None, []
         table = self._segmenter.classes
-        outputs, photos = self._matrices
-        return dict(
+        outputs, photos = map(confusion.scores, self._matrices)
+        result = dict(
             segmenter=dict(
                 weights=ORIGIN,
                 step=self._segmenter.step,
@@ -96,15 +96,9 @@ class SegmentationMeasure:
                 classes=[kind.name for kind in table.scored],
             ),
             labels="class maps" if self._maps else "nearest colours of the inputs",
-            most_frequent_class=confusion.most_frequent_class(photos, table),
-            outputs=confusion.scores(outputs),
-            ground_truth=confusion.scores(photos),
-            confusion_matrix=outputs.tolist(),
+            most_frequent_class=confusion.most_frequent_class(self._matrices[1], table),
+            outputs=outputs,
+            ground_truth=photos,
+            confusion_matrix=self._matrices[0].tolist(),
         )
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns the three scores, those of the real pictures beside them."""
-        return [
-            Score(name, result["outputs"][name], ground_truth=result["ground_truth"][name])
-            for name in confusion.SCORES
-        ]
+        return result, [Score(x, outputs[x], ground_truth=photos[x]) for x in confusion.SCORES]
