@@ -62,14 +62,11 @@ def open_reference(
             judge outputs of this size and channels.
     """
     is_picture = config.output_file_channels in PICTURE_CHANNELS
-    if segmenter and not (is_picture and isinstance(size, int)):
+    has_truth = class_maps or config.color_space != LAB
+    if segmenter and not (is_picture and isinstance(size, int) and has_truth):
         raise InputError(
-            "The FCN-score is of square pictures of 1, 3 or 4 channels. Leave --segmenter out."
-        )
-    if segmenter and config.color_space == LAB and not class_maps:
-        raise InputError(
-            "The inputs of colorization do not tell classes by their colours. Pass --class_maps, "
-            "or leave --segmenter out."
+            "The FCN-score is of square pictures of 1, 3 or 4 channels, and of colorization, whose "
+            "inputs do not show classes, with --class_maps alone. Leave --segmenter out."
         )
     reader = pipeline.open_reader(config, split, size=size)
     judge, segmentation, network, notes = None, None, None, []

@@ -59,7 +59,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     latest = tf.train.latest_checkpoint(str(output / _CHECKPOINT))
     if latest:
         _check_same_settings(config, output)
-    photos = _read_photos(config)
+    photos = {x: segmenter_data.read_photos(config, x) for x in _splits(config)}
     training = photos.pop("train")
 
     keras.utils.set_random_seed(config.seed)
@@ -146,13 +146,11 @@ def _check_same_settings(config: SegmenterConfig, output: pathlib.Path) -> None:
         )
 
 
-def _read_photos(config: SegmenterConfig) -> dict[str, Photos]:
-    """Returns the photos of each split; test only where there are photos, and their truth."""
-    splits = ["train", "val"]
+def _splits(config: SegmenterConfig) -> list[str]:
+    """Returns train and val; test too where there are photos, and the truth about them."""
     has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
-    if has_maps and pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir):
-        splits.append("test")
-    return {split: segmenter_data.read_photos(config, split) for split in splits}
+    has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
+    return ["train", "val", "test"] if has_maps and has_photos else ["train", "val"]
 
 
 def _restore(state: tf.train.Checkpoint, path: str) -> None:

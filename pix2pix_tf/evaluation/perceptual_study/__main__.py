@@ -41,11 +41,19 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output", None, "Folder of the study; not there yet.", required=True)
     flags.DEFINE_integer(
-        "num_practice", protocol.NUM_PRACTICE, "Trials with feedback, which do not count (paper)."
+        "num_practice",
+        protocol.NUM_PRACTICE,
+        "Trials with feedback, which do not count (paper).",
+        lower_bound=0,
     )
-    flags.DEFINE_integer("num_trials", protocol.NUM_TRIALS, "Trials that count (paper).")
+    flags.DEFINE_integer(
+        "num_trials", protocol.NUM_TRIALS, "Trials that count (paper).", lower_bound=1
+    )
     flags.DEFINE_float(
-        "exposure", protocol.EXPOSURE_MS / 1000, "Seconds that a picture is shown (paper)."
+        "exposure",
+        protocol.EXPOSURE_MS / 1000,
+        "Seconds that a picture is shown (paper).",
+        lower_bound=0.05,
     )
     flags.DEFINE_enum(
         "pairing",
@@ -91,10 +99,7 @@ def main(unused_arguments: list[str]) -> None:
         "on a file host."
     )
     if not options.notice:
-        print(
-            "It does not say who runs it, nor where to send the answers: --notice does. People "
-            "who take part should know both."
-        )
+        print("It does not say who runs it, nor where to send the answers: --notice does.")
 
 
 if __name__ == "__main__":
