@@ -23,7 +23,7 @@ from PIL import Image
 from pix2pix_tf import evaluate, metrics, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import runner
+from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.evaluation.fcn_score import segmenter
 from pix2pix_tf.inference import translator
 from pix2pix_tf.training import loop
@@ -47,8 +47,8 @@ def add_checkpoint(run: pathlib.Path, step: int, *, weights: pathlib.Path) -> No
     shutil.copy(weights, folder / run_folder.GENERATOR_WEIGHTS)
 
 
-def read(output: pathlib.Path, name: str = "evaluation.json") -> dict:
-    return json.loads((output / name).read_text(encoding="utf-8"))
+def read(output: pathlib.Path) -> dict:
+    return json.loads((output / runner.RESULT_FILE).read_text(encoding="utf-8"))
 
 
 def load_fake(model, *, checkpoint: str = "newest") -> measured_pairs.FakeTranslator:
@@ -261,7 +261,7 @@ class EvaluateTest(FakeModelTestCase):
         self.assertIn("samples/3/test_0.png", pictures())
         (self.output / "outputs" / "notes.txt").write_text("mine")
         before = tiny_training.read_folder(self.output)
-        with mock.patch.object(runner, "measure", side_effect=InputError("x")):
+        with mock.patch.object(colour.ColourMeasure, "add", side_effect=InputError("x")):
             self.evaluate("--split=val", exit_code=2)
         self.assertEqual(tiny_training.read_folder(self.output), before)
         self.evaluate("--split=val")
@@ -299,12 +299,7 @@ class EvaluateTest(FakeModelTestCase):
             (["--model="], "--model"),
             ([f"--outputs={self.data}"], "--outputs"),
             (["--direction=AtoB"], "--direction"),
-            (["--outputs_suffix=_x"], "--outputs_suffix"),
-            (["--outputs_range=0,4095"], "--outputs_range"),
-            (["--color_space=lab"], "--color_space"),
             (["--class_maps=x"], "--class_maps"),
-            (["--metric=psnr"], "--metric"),
-            (["--checkpoints=all", "--checkpoint=best"], "--checkpoints"),
             ([*folder, "--outputs=x", "--samples=2"], "--samples"),
             ([*folder, "--outputs=x", "--checkpoint=best"], "--checkpoint"),
             (["--model=", "--outputs=x"], "--dataset"),
@@ -318,46 +313,6 @@ class EvaluateTest(FakeModelTestCase):
                 self.assertIn(named, result.stderr)
                 self.assertEqual(result.stderr.count("\n"), 1)
         self.assertFalse(self.output.exists())
-
-
-class CheckpointsTest(FakeModelTestCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        weights = cls.run_folder / run_folder.GENERATOR_WEIGHTS
-        weights.touch()
-        for step in (10, 20, 90):
-            add_checkpoint(cls.run_folder, step, weights=weights)
-
-    def test_the_best_of_all_is_evaluated(self):
-        # Choosing on test would make test no fair measure of what was chosen.
-        for flags, metric, choose in (([], "l1", min), (["--metric=psnr"], "psnr", max)):
-            result = self.evaluate("--checkpoints=all", *flags)
-            found = read(self.output, "checkpoints.json")
-            values = {step: x[metric]["value"] for step, x in found["scores"].items()}
-            self.assertEqual(list(values), ["10", "20", "90"])
-            self.assertLen(set(values.values()), 3)
-            best = choose(values, key=values.get)
-            self.assertEqual((found["metric"], found["best_step"]), (metric, int(best)))
-            self.assertEqual((found["split"], found["num_images"]), ("val", 2))
-            of_best = read(self.output)
-            self.assertEqual(
-                (of_best["step"], of_best["scores"]), (int(best), found["scores"][best])
-            )
-            self.assertRegex(result.stdout, rf"\n +{best} .* best\n")
-            self.assertIn(f"Best by {metric}: step {best}.", result.stdout)
-
-    def test_what_cannot_be_chosen_from_is_refused(self):
-        # Before anything was measured, which would be for nothing; draws_l1 only describes.
-        for metric in ("kid", "class_iou", "draws_l1", "unknown"):
-            result = self.evaluate("--checkpoints=all", f"--metric={metric}", exit_code=2)
-            self.assertEqual(result.stdout, "")
-            self.assertRegex(result.stderr, f"'{metric}'.* l1, psnr.*--segmenter")
-        run = self.output.with_name("run")
-        run.mkdir()
-        shutil.copy(self.run_folder / "config.json", run)
-        result = self.evaluate("--checkpoints=all", model=run, exit_code=2)
-        self.assertIn(f"'{run}' has no checkpoints", result.stderr)
 
 
 def largest_error(fake: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -375,23 +330,17 @@ class RegisteredMetricTest(FakeModelTestCase):
             metrics.Metric(metrics.LESS, "largest difference, 0 to 2", largest_error),
         )
 
-    def test_evaluate_reports_it_and_chooses_by_it(self):
-        weights = self.run_folder / run_folder.GENERATOR_WEIGHTS
-        weights.touch()
-        for step in (10, 90):
-            add_checkpoint(self.run_folder, step, weights=weights)
-        result = self.evaluate("--checkpoints=all", "--metric=largest_error")
+    def test_evaluate_reports_it(self):
+        result = self.evaluate()
         found = read(self.output)
         values = [own["largest_error"] for own in found["per_image"].values()]
         score = found["scores"]["largest_error"]
         self.assertAllClose(score["value"], np.mean(values))
         self.assertEqual(score["better"], "less")
-        self.assertEqual(found["step"], 10)  # To random pixels grey is nearer than others.
-        self.assertIn("Best by largest_error: step 10.", result.stdout)
         page = (self.output / "index.html").read_text(encoding="utf-8")
         self.assertIn("largest difference, 0 to 2; less is better", page)
         self.assertIn('<option value="largest_error">', page)
-        self.assertRegex(self.evaluate().stdout, r"largest_error +\d\.\d{4}")
+        self.assertRegex(result.stdout, r"largest_error +\d\.\d{4}")
 
     def test_training_keeps_the_best_by_it(self):
         values = itertools.count()  # More at each step, so that the first is the best.
