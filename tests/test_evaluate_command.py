@@ -132,20 +132,6 @@ class ModelTest(tf.test.TestCase):
         page = (self.output / "index.html").read_text(encoding="utf-8")
         self.assertIn('src="samples/3/test_1.png"', page)
 
-    def test_a_saved_model_measures_the_same(self):
-        output = tiny_runs.temporary_folder(self)
-        result = command_line.run(
-            evaluate,
-            f"--model={tiny_runs.shared_version().parent}",
-            f"--dataset={self.data}",
-            f"--output={output}",
-            *("--seed=5", "--feature_weights=none"),
-        )
-        self.assertEqual(result.exit_code, 0, result.stderr)
-        for name, measured in read(output)["per_image"].items():
-            expected = {score: self.found["per_image"][name][score] for score in measured}
-            self.assertAllClose(measured, expected, rtol=1e-3)
-
 
 class FakeModelTestCase(tf.test.TestCase):
     """For folders, splits and refusals: spares the loading of a model and the plots."""

@@ -345,11 +345,6 @@ class BuildTest(tf.test.TestCase, parameterized.TestCase):
         studies.add(self.build()["study"])
         self.assertLen(studies, 5)
 
-    def test_only_pairs_that_all_have(self):
-        self.write(count=5)
-        (self.folder / "good" / "3.png").unlink()
-        self.assertEqual([x["name"] for x in self.build()["pairs"]], ["0", "1", "2", "4"])
-
     def refuse(self, *flags: str, **arguments) -> str:
         """Returns the one line of a refusal; nothing is left behind."""
         before = sorted(self.folder.rglob("*"))

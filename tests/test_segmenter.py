@@ -43,13 +43,6 @@ class PredictTest(tf.test.TestCase):
         self.assertEqual(found.dtype, np.uint8)
         self.assertAllEqual(found[0], image[0, ..., 0] > 0)
 
-    def test_pictures_and_maps_of_any_size(self):
-        image = np.full([5, 100, 60, 3], -0.5, np.float32)
-        image[:, 50:] = 0.5
-        found = self.segmenter.predict(image, size=(20, 40))
-        expected = np.repeat(np.arange(20)[:, None] >= 10, 40, axis=1)
-        self.assertAllEqual(found, [expected] * 5)
-
     def test_scores_are_compared_after_they_were_resized(self):
         # Between a strong and a weak answer the border is nearer to the weak one: classes
         # that were resized themselves would have it in the middle.

@@ -69,15 +69,6 @@ class MeasureTest(absltest.TestCase):
         # Frequencies 1/8 to 4/8; 3/8 and 4/8 are above 1/4.
         self.assertEqual(spectrum.high_frequency_power(np.array([9.0, 9, 1, 2]), 8), 3 / 8 + 1)
 
-    def test_only_fine_detail_counts(self):
-        fine, coarse = wave(0.3 * _SIZE) / 4, wave(0.1 * _SIZE) / 4
-        self.assertAlmostEqual(
-            self.ratio(to_pixels(fine + coarse), to_pixels(fine)), 1.0, delta=0.02
-        )
-        self.assertAlmostEqual(
-            self.ratio(to_pixels(fine / 2 + coarse), to_pixels(fine + coarse)), 0.25, delta=0.02
-        )
-
     def test_a_target_without_detail_has_no_ratio(self):
         flat = np.full([_SIZE, _SIZE, 3], 77, np.uint8)
         self.assertIsNone(self.ratio(measured_pairs.random_pixels(_SIZE, _SIZE, 3), flat))
