@@ -290,7 +290,7 @@ class EvaluateTest(FakeModelTestCase):
             ([*folder, "--outputs=x", "--checkpoint=best"], "--checkpoint"),
             (["--model=", "--outputs=x"], "--dataset"),
         ]
-        for name in ("inputs", "outputs", "targets", "samples/2"):
+        for name in ("inputs", "samples/2"):
             cases.append(([*folder, f"--outputs={self.output}/{name}"], f"{self.output}/{name}"))
         for flags, named in cases:
             with self.subTest(flags):

@@ -151,17 +151,6 @@ class ResultsCommandTest(parameterized.TestCase):
         self.assertEqual([[one[key] for key in keys] for one in found], [[2, 3], [0, 0]])
         self.assertRegex(self.output, "2 trials .* 100 ms .* 3 with a pair shown again")
 
-    def test_a_name_that_is_not_unicode(self):
-        session = make_session()
-        session["trials"][0]["pair"] = "\udcff"  # As Python reads a file name of other bytes.
-        contents = json.loads(to_text(make_session()))
-        contents["session"] = session
-        text = json.dumps(session, ensure_ascii=False, separators=(",", ":"))
-        # The page writes an escape, in lower case.
-        contents["checksum"] = protocol.checksum(text.replace("\udcff", "\\udcff"))
-        path = self.write("name.json", text=json.dumps(contents))
-        self.assertEqual(self.count(path)["num_files"], 1)
-
     @parameterized.parameters(
         ("", "Expecting value"),
         (to_text(make_session())[:-3], "Expecting"),
@@ -223,14 +212,3 @@ class IntervalTest(parameterized.TestCase):
     def test_exact_interval(self, num_fooled, num_trials, expected):
         interval = results.exact_interval(num_fooled, num_trials)
         np.testing.assert_allclose(interval, expected, atol=1e-9)
-
-    @parameterized.parameters(
-        ([0, 0, 0], [40, 40, 40], results.EXACT),
-        ([3, 9], [10, 30], results.EXACT),
-        ([0, 1], [40, 40], results.BOOTSTRAP),
-        ([3, 3], [10, 30], results.BOOTSTRAP),
-    )
-    def test_which_interval(self, num_fooled, num_trials, method):
-        (low, high), found = results.find_interval(num_fooled, num_trials)
-        self.assertEqual(found, method)
-        self.assertLess(low, high)

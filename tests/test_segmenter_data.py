@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import data_folder
 import label_data
 import numpy as np
 import tensorflow as tf
@@ -56,20 +55,6 @@ class ReadPhotosTest(tf.test.TestCase):
         Image.fromarray(np.zeros([32, 96, 3], np.uint8)).save(path)
         with self.assertRaisesRegex(InputError, "'train_2' is 48x32"):  # A photo has to be square.
             self.read(class_maps="")
-
-    def test_nothing_to_learn_from_is_refused(self):
-        for path in (self.folder / "maps" / "train").iterdir():
-            Image.fromarray(np.full([32, 32], classes.IGNORED, np.uint8)).save(path)
-        with self.assertRaisesRegex(InputError, "ignored"):
-            self.read()
-
-    def test_real_facades(self):
-        folder = data_folder.require("facades")
-        maps = data_folder.require("facades_index")
-        config = SegmenterConfig(dataset=str(folder), class_maps=str(maps), crop_size=64)
-        photos = segmenter_data.read_photos(config, "test")
-        self.assertEqual(photos.pixels.shape, (106, 64, 64, 3))
-        self.assertEqual(photos.class_maps.shape, (106, 256, 256))
 
 
 class AugmentTest(tf.test.TestCase):

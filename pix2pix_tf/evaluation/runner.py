@@ -56,7 +56,7 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     folders += [f"{SAMPLES_FOLDER}/{draw}" for draw in range(2, outputs.num_samples + 1)]
     names = [x for x in reference.reader.names if outputs.names is None or x in outputs.names]
     in_grid = {names[i] for i in np.linspace(0, len(names) - 1, _NUM_ROWS).round().astype(int)}
-    measures = _make_measures(outputs, reference, num_pairs=len(names))
+    measures = make_measures(outputs, reference, num_pairs=len(names))
     rows, per_image = [], {}
     examples = pipeline.evaluation_examples(
         reference.reader, crop_size=outputs.size, only=outputs.names
@@ -95,7 +95,7 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     return result
 
 
-def _make_measures(outputs: Outputs, reference: Reference, *, num_pairs: int) -> list[Measure]:
+def make_measures(outputs: Outputs, reference: Reference, *, num_pairs: int) -> list[Measure]:
     """Returns what is measured, in the order of the tables."""
     measures: list[Measure] = [FullReferenceMeasure()]
     if reference.segmentation is not None:

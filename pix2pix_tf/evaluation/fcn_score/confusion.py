@@ -40,9 +40,8 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: ClassTab
         raise ValueError(f"truth is of shape {truth.shape}, predicted of {predicted.shape}.")
     counted = truth != IGNORED
     truth, predicted = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
-    for name, values in dict(truth=truth, predicted=predicted).items():
-        if values.size and not (0 <= values.min() and values.max() < count):
-            raise ValueError(f"{name} has values beyond the {count} classes.")
+    if max(truth.max(initial=0), predicted.max(initial=0)) >= count:
+        raise ValueError(f"A value is not one of the {count} classes.")
     return np.bincount(count * truth + predicted, minlength=count**2).reshape(count, count)
 
 

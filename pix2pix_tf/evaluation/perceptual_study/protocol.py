@@ -23,10 +23,5 @@ PAIRINGS = ("same", "different")
 
 
 def checksum(text: str) -> str:
-    """Returns the CRC-32 of a text's UTF-8 bytes as 8 hexadecimal digits, as the page does.
-
-    Args:
-        text: JSON as a browser writes it. What UTF-8 cannot say (half of a surrogate
-            pair, in the name of a file) is an escape there, and here too.
-    """
-    return f"{zlib.crc32(text.encode('utf-8', 'backslashreplace')):08x}"
+    """Returns the CRC-32 of a text's UTF-8 bytes as 8 hexadecimal digits, as the page does."""
+    return f"{zlib.crc32(text.encode()):08x}"
