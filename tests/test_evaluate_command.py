@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import pathlib
 import shutil
@@ -26,7 +25,6 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.evaluation.fcn_score import segmenter
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import loop
 
 _SIZE = tiny_runs.CROP_SIZE
 
@@ -39,12 +37,6 @@ def write_pairs(folder: pathlib.Path, **splits: int) -> pathlib.Path:
             pixels = measured_pairs.random_pixels(_SIZE, 2 * _SIZE, 3, seed=number)
             Image.fromarray(pixels).save(folder / split / f"{split}_{number}.png")
     return folder
-
-
-def add_checkpoint(run: pathlib.Path, step: int, *, weights: pathlib.Path) -> None:
-    folder = run / run_folder.CHECKPOINTS_FOLDER / f"step_{step:08d}"
-    folder.mkdir(parents=True)
-    shutil.copy(weights, folder / run_folder.GENERATOR_WEIGHTS)
 
 
 def read(output: pathlib.Path) -> dict:
@@ -66,8 +58,9 @@ class ModelTest(tf.test.TestCase):
         cls.data = write_pairs(folder / "data", train=1, val=2, test=3)
         cls.run_folder, cls.output = folder / "run", folder / "out"
         tiny_runs.write_run(cls.run_folder, dataset=str(cls.data), seed=1)
-        shared = tiny_runs.shared_run() / run_folder.GENERATOR_WEIGHTS
-        add_checkpoint(cls.run_folder, 20, weights=shared)
+        checkpoint = cls.run_folder / run_folder.CHECKPOINTS_FOLDER / "step_00000020"
+        checkpoint.mkdir(parents=True)
+        shutil.copy(tiny_runs.shared_run() / run_folder.GENERATOR_WEIGHTS, checkpoint)
         command = [sys.executable, "-m", "pix2pix_tf.evaluate", f"--model={cls.run_folder}"]
         flags = ["--checkpoint=20", "--seed=5", "--samples=3", "--feature_weights=none"]
         result = subprocess.run(
@@ -107,15 +100,13 @@ class ModelTest(tf.test.TestCase):
 
     def test_says_what_was_measured_and_how(self):
         found = self.found
-        about = {x: found[x] for x in ("split", "num_images", "seed", "direction", "step")}
-        self.assertEqual(about, dict(split="test", num_images=3, seed=5, direction="AtoB", step=20))
+        about = dict(split="test", num_images=3, seed=5, direction="AtoB", step=20)
+        self.assertContainsSubset(about, found)
         self.assertEqual(found["outputs"], dict(kind="model", name="run", step=20))
         self.assertCountEqual(found["versions"], ["pix2pix_tf", "tensorflow", "keras", "python"])
         # 32 pixels are enough for two scales of the five.
         self.assertEqual((found["size"], found["ms_ssim_scales"]), (_SIZE, 2))
         self.assertIn("2 of the 5 scales of ms_ssim", self.stdout)
-        self.assertEqual(found["scores"]["l1"]["value"], found["mean"]["l1"])
-        self.assertEqual(found["scores"]["sharpness"]["better"], "near 1")
         for name in ("colour.png", "spectrum.png"):
             self.assertGreater(self.picture(name).shape[1], 500)
         grid_shape = self.picture("grid.png").shape
@@ -327,18 +318,3 @@ class RegisteredMetricTest(FakeModelTestCase):
         self.assertIn("largest difference, 0 to 2; less is better", page)
         self.assertIn('<option value="largest_error">', page)
         self.assertRegex(result.stdout, r"largest_error +\d\.\d{4}")
-
-    def test_training_keeps_the_best_by_it(self):
-        values = itertools.count()  # More at each step, so that the first is the best.
-        metrics.register(
-            "growing",
-            metrics.Metric(metrics.LESS, "what grows", lambda *unused: [float(next(values))]),
-        )
-        config = tiny_training.make_config(
-            dataset=str(self.data), num_steps=2, checkpoint_every=1, best_metric="growing"
-        )
-        with tiny_training.stub_networks():
-            loop.train(config, self.output)
-        best = run_folder.read_best(self.output)
-        self.assertEqual((best["metric"], best["step"]), ("growing", 1))
-        self.assertIn("held_out_growing", run_folder.read_metrics(self.output)[-1])

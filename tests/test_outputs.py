@@ -52,17 +52,6 @@ class FolderOutputsTest(tf.test.TestCase):
         self.assertEqual(outputs.draws(example("a", channels=1), 0).shape, (1, 32, 32, 1))
         self.assertEqual((outputs.size, outputs.notes), (32, []))
 
-    def test_says_what_is_missing_and_what_is_extra(self):
-        self.write("a.png", "other.png")
-        outputs = FolderOutputs(self.folder, pairs=["a", "b", "c"])
-        self.assertEqual(list(outputs.names), ["a"])
-        self.assertEqual(
-            (outputs.about["missing"], outputs.about["extra"]), (["b", "c"], ["other.png"])
-        )
-        missing, extra = outputs.notes
-        self.assertRegex(missing, "2 of 3 pairs .*: 'b', 'c'")
-        self.assertRegex(extra, "1 files .*: 'other.png'")
-
     def test_a_suffix_tells_outputs_from_other_pictures(self):
         self.write("1_fake_B.png", "1_real_A.png", "11_fake_B.png")
         outputs = FolderOutputs(self.folder, pairs=["1", "11"], suffix="_fake_B")

@@ -8,7 +8,6 @@ import tensorflow as tf
 import tiny_runs
 from PIL import Image
 
-from pix2pix_tf.data import classes
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score import segmenter_data
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig

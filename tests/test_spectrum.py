@@ -65,10 +65,6 @@ class MeasureTest(absltest.TestCase):
         noise = measured_pairs.random_pixels(_SIZE, _SIZE, 3, seed=1) // 4
         self.assertGreater(self.ratio(target + noise, target), 1.1)
 
-    def test_a_ring_counts_by_its_circumference(self):
-        # Frequencies 1/8 to 4/8; 3/8 and 4/8 are above 1/4.
-        self.assertEqual(spectrum.high_frequency_power(np.array([9.0, 9, 1, 2]), 8), 3 / 8 + 1)
-
     def test_a_target_without_detail_has_no_ratio(self):
         flat = np.full([_SIZE, _SIZE, 3], 77, np.uint8)
         self.assertIsNone(self.ratio(measured_pairs.random_pixels(_SIZE, _SIZE, 3), flat))
