@@ -8,8 +8,7 @@ of other channels or values need the first. Prints a table
 and writes `index.html`, `evaluation.json`, plots and pictures; docs/evaluation.md says
 what the numbers mean. The data set is the model's own unless `--dataset` names another.
 Training chooses its best checkpoint on val where there is such a split: test is then the
-fair measure. For the same reason `--checkpoints=all`, which names the best of those that
-a run kept, takes val.
+fair measure.
 """
 
 from __future__ import annotations
@@ -21,8 +20,12 @@ from absl import flags
 
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import LAB, RGB, TrainConfig
-from pix2pix_tf.data import pipeline
+from pix2pix_tf.data import pairs, pipeline
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.evaluation import runner
+from pix2pix_tf.evaluation.outputs import FolderOutputs, ModelOutputs
+from pix2pix_tf.evaluation.reference import Reference, open_reference
+from pix2pix_tf.inference import translator
 
 _WRITTEN = ("inputs", "outputs", "targets", "samples")  # Folders of pictures in --output.
 
@@ -41,10 +44,6 @@ def define_flags() -> None:
         "Empty: all of 8 bits, or of 16 where a file has these.",
     )
     flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
-    flags.DEFINE_enum(
-        "checkpoints", "", ("", "all"), "all: score each that the run kept, and name the best."
-    )
-    flags.DEFINE_string("metric", "l1", "The score by which --checkpoints=all names the best.")
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one of the training.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
@@ -62,10 +61,7 @@ def define_flags() -> None:
         "A model has its own.",
     )
     flags.DEFINE_enum(
-        "split",
-        "",
-        ("", "train", "val", "test"),
-        "Which split. Empty: test, or else val; with --checkpoints=all val, or else test.",
+        "split", "", ("", "train", "val", "test"), "Which split. Empty: test, or else val."
     )
     flags.DEFINE_integer("samples", 1, "Draws of the noise for each input.", lower_bound=1)
     flags.DEFINE_string(
@@ -92,21 +88,8 @@ def main(unused_arguments: list[str]) -> None:
     _check(options)
     output = pathlib.Path(options.output)
     files.check_output_folder(output)
-    # After the cheap checks: TensorFlow takes seconds to import.
-    from pix2pix_tf.evaluation import checkpoint_choice, runner
-
-    if options.checkpoints:
-        workdir = pathlib.Path(options.model)
-        config = TrainConfig.load(workdir)
-        reference = _open_reference(options, config, config.crop_shape, splits=("val", "test"))
-        result = checkpoint_choice.choose(
-            workdir, reference, output, metric=options.metric, num_samples=options.samples
-        )
-        print(checkpoint_choice.table(result))
-    else:
-        open_both = _open_folder if options.outputs else _open_model
-        outputs, reference = open_both(options)
-        print(runner.table(runner.evaluate(outputs, reference, output)))
+    outputs, reference = (_open_folder if options.outputs else _open_model)(options)
+    print(runner.table(runner.evaluate(outputs, reference, output)))
     print(f"Open '{output / 'index.html'}'.")
 
 
@@ -117,7 +100,7 @@ def _check(options) -> None:
             "Give either --model, a run folder or SavedModel, or --outputs, a folder of pictures."
         )
     if options.outputs:
-        kind, other = "--outputs", ("checkpoint", "checkpoints", "samples")
+        kind, other = "--outputs", ("checkpoint", "samples")
     else:
         kind, other = "--model", ("direction", "outputs_suffix", "outputs_range", "color_space")
     given = [name for name in other if options[name].present]
@@ -133,36 +116,26 @@ def _check(options) -> None:
                 f"'{options.outputs}' is where --output would write its pictures. Name another "
                 "--output."
             )
-    if options.checkpoints and options["checkpoint"].present:
-        raise InputError("--checkpoint names one and --checkpoints all. Give one of the flags.")
     if options.class_maps and not options.segmenter:
         raise InputError("--class_maps is for the FCN-score, which needs --segmenter.")
-    if options["metric"].present and not options.checkpoints:
-        raise InputError("--metric is what --checkpoints=all chooses by. Give both, or neither.")
 
 
-def _open_model(options):
+def _open_model(options) -> tuple[ModelOutputs, Reference]:
     """Returns the outputs of the model and what they are compared with."""
-    from pix2pix_tf.evaluation import outputs
-    from pix2pix_tf.inference import translator
-
     translate = translator.load(options.model, checkpoint=options.checkpoint)
     reference = _open_reference(options, translate.config, translate.config.crop_shape)
-    made = outputs.ModelOutputs(
+    outputs = ModelOutputs(
         translate,
         name=pathlib.Path(options.model).resolve().name,
         num_pairs=len(reference.reader),
         seed=options.seed,
         num_samples=options.samples,
     )
-    return made, reference
+    return outputs, reference
 
 
-def _open_folder(options):
+def _open_folder(options) -> tuple[FolderOutputs, Reference]:
     """Returns the outputs in the folder and what they are compared with."""
-    from pix2pix_tf.data import pairs
-    from pix2pix_tf.evaluation import outputs
-
     config = TrainConfig(
         dataset=options.dataset,
         data_dir=options.data_dir,
@@ -172,26 +145,24 @@ def _open_folder(options):
     )
     # For the names alone; the size is then that of the outputs.
     names = pipeline.open_reader(config, _find_split(options, config), size=1).names
-    found = outputs.FolderOutputs(
+    outputs = FolderOutputs(
         options.outputs,
         pairs=names,
         suffix=options.outputs_suffix,
         value_range=config.output_limits,
     )
     if config.dataset == pairs.DEMO:
-        config = dataclasses.replace(config, crop_size=found.size)  # Scenes are drawn at a size.
-    return found, _open_reference(options, config, (found.size, found.size))
+        config = dataclasses.replace(config, crop_size=outputs.size)  # Scenes are drawn at a size.
+    return outputs, _open_reference(options, config, (outputs.size, outputs.size))
 
 
-def _open_reference(options, config: TrainConfig, size: tuple[int, int], *, splits=("test", "val")):
-    from pix2pix_tf.evaluation import reference
-
+def _open_reference(options, config: TrainConfig, size: tuple[int, int]) -> Reference:
     dataset, data_dir = options.dataset or config.dataset, options.data_dir or config.data_dir
     config = dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
     height, width = size
-    return reference.open_reference(
+    return open_reference(
         config,
-        split=_find_split(options, config, splits),
+        split=_find_split(options, config),
         size=height if height == width else size,
         segmenter=options.segmenter,
         class_maps=options.class_maps,
@@ -200,11 +171,9 @@ def _open_reference(options, config: TrainConfig, size: tuple[int, int], *, spli
     )
 
 
-def _find_split(options, config: TrainConfig, splits=("test", "val")) -> str:
-    from pix2pix_tf.data import pairs
-
-    found = options.split or pairs.find_split(config.dataset, splits, data_dir=config.data_dir)
-    return found or "test"  # Which will be refused, naming the splits that there are.
+def _find_split(options, config: TrainConfig) -> str:
+    found = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
+    return options.split or found or "test"  # Which will be refused, naming those that there are.
 
 
 if __name__ == "__main__":

@@ -116,12 +116,10 @@ def register(name: str, metric: Metric) -> None:
         metric: With a function, and better MORE or LESS.
 
     Raises:
-        ValueError: If the name is taken or not plain, or the metric is another.
+        ValueError: If the name is taken or not plain.
     """
     if name in METRICS or name == NO_METRIC or not name.isidentifier():
         raise ValueError(f"{name!r} is taken, or not made of letters, digits and underscores.")
-    if metric.function is None or metric.better not in (LESS, MORE):
-        raise ValueError(f"{name!r} needs a function, and {LESS!r} or {MORE!r} as better.")
     METRICS[name] = metric
 
 
@@ -131,14 +129,10 @@ def of_pairs() -> dict[str, Metric]:
 
 
 def check_best_metric(name: str) -> None:
-    """Refuses what training cannot choose a checkpoint by.
-
-    Raises:
-        InputError: If it is neither "none" nor a metric with a function, naming those.
-    """
-    if name not in (NO_METRIC, *of_pairs()):
-        known = ", ".join([NO_METRIC, *of_pairs()])
-        raise InputError(f"best_metric is {name!r}. Use one of {known}.")
+    """Refuses, with an InputError, what training cannot choose a checkpoint by."""
+    known = [NO_METRIC, *of_pairs()]
+    if name not in known:
+        raise InputError(f"best_metric is {name!r}. Use one of {', '.join(known)}.")
 
 
 def badness(name: str, value: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.evaluation.measure import MeasuredPair
 
 
@@ -23,6 +24,9 @@ class FakeTranslator:
         contrast = min((self.step or 50) / 100, 0.9)
         noise = np.random.default_rng([seed, sample]).uniform(-0.1, 0.1, source.shape)
         return (contrast * source + noise).astype(np.float32)
+
+    def translate_example(self, example: Example, *, seed: int, sample: int) -> np.ndarray:
+        return self(example.source[0].numpy(), seed=seed, sample=sample)
 
 
 def make_pair(output: np.ndarray, target: np.ndarray, *, name="pair", source=None) -> MeasuredPair:

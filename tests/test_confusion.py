@@ -21,8 +21,7 @@ class ConfusionMatrixTest(tf.test.TestCase):
     def test_refuses_what_is_no_class_map(self):
         for truth, predicted, message in (
             (TRUTH, _PREDICTED[:1], r"\(2, 4\).*\(1, 4\)"),
-            (TRUTH + 1, _PREDICTED, "truth .* 3 classes"),
-            (TRUTH, _PREDICTED.astype(int) - 1, "predicted"),
+            (TRUTH, _PREDICTED + 1, "3 classes"),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 confusion.confusion_matrix(truth, predicted, THREE_CLASSES)

@@ -39,7 +39,7 @@ class DrawsTest(absltest.TestCase):
         own = [measure.add(measured_pairs.make_pair(x, x[0])) for x in (still, moving)]
         self.assertEqual(own[0], {"draws_l1": 0.0})
         self.assertAlmostEqual(own[1]["draws_l1"], l1(*moving))
-        result = measure.result()
+        result, _ = measure.result()
         self.assertEqual(result["num_samples"], 2)
         self.assertAlmostEqual(result["l1"], l1(*moving) / 2)
         self.assertGreater(result["one_minus_ssim"], 0.1)
@@ -52,10 +52,9 @@ class AcrossInputsTest(absltest.TestCase):
         for target in targets:
             # The output does not follow the input.
             self.assertEqual(measure.add(measured_pairs.make_pair(targets[0], target)), {})
-        result = measure.result()
+        result, (score,) = measure.result()
         self.assertEqual((result["output_l1"], result["ratio"]), (0.0, 0.0))
         self.assertAlmostEqual(result["target_l1"], diversity.mean_pairwise_l1(targets))
-        (score,) = measure.scores(result)
         self.assertEqual((score.value, score.ground_truth), (0.0, result["target_l1"]))
 
     def test_takes_some_of_very_many_evenly(self):
@@ -64,7 +63,7 @@ class AcrossInputsTest(absltest.TestCase):
         for number in range(count):
             pixels = np.full([2, 2, 3], number, np.uint8)
             measure.add(measured_pairs.make_pair(pixels, pixels))
-        result = measure.result()
+        result, _ = measure.result()
         self.assertEqual(result["num_images"], diversity.MOST_COMPARED)
         # Numbers 0 to n differ by n / 3 on average.
         self.assertAlmostEqual(result["output_l1"], (count - 1) / 3 / 127.5, delta=0.02)
@@ -73,6 +72,6 @@ class AcrossInputsTest(absltest.TestCase):
         measure = diversity.AcrossInputsMeasure(2)
         pixels = measured_pairs.random_pixels(12, 12, 3)
         measure.add(measured_pairs.make_pair(pixels, pixels))
-        self.assertIsNone(measure.result())
+        self.assertEqual(measure.result(), (None, []))
         measure.add(measured_pairs.make_pair(pixels[::-1], pixels))
-        self.assertIsNone(measure.result()["ratio"])
+        self.assertIsNone(measure.result()[0]["ratio"])

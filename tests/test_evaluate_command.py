@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import pathlib
 import shutil
@@ -23,10 +22,9 @@ from PIL import Image
 from pix2pix_tf import evaluate, metrics, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation import runner
+from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.evaluation.fcn_score import segmenter
 from pix2pix_tf.inference import translator
-from pix2pix_tf.training import loop
 
 _SIZE = tiny_runs.CROP_SIZE
 
@@ -41,14 +39,8 @@ def write_pairs(folder: pathlib.Path, **splits: int) -> pathlib.Path:
     return folder
 
 
-def add_checkpoint(run: pathlib.Path, step: int, *, weights: pathlib.Path) -> None:
-    folder = run / run_folder.CHECKPOINTS_FOLDER / f"step_{step:08d}"
-    folder.mkdir(parents=True)
-    shutil.copy(weights, folder / run_folder.GENERATOR_WEIGHTS)
-
-
-def read(output: pathlib.Path, name: str = "evaluation.json") -> dict:
-    return json.loads((output / name).read_text(encoding="utf-8"))
+def read(output: pathlib.Path) -> dict:
+    return json.loads((output / runner.RESULT_FILE).read_text(encoding="utf-8"))
 
 
 def load_fake(model, *, checkpoint: str = "newest") -> measured_pairs.FakeTranslator:
@@ -66,8 +58,9 @@ class ModelTest(tf.test.TestCase):
         cls.data = write_pairs(folder / "data", train=1, val=2, test=3)
         cls.run_folder, cls.output = folder / "run", folder / "out"
         tiny_runs.write_run(cls.run_folder, dataset=str(cls.data), seed=1)
-        shared = tiny_runs.shared_run() / run_folder.GENERATOR_WEIGHTS
-        add_checkpoint(cls.run_folder, 20, weights=shared)
+        checkpoint = cls.run_folder / run_folder.CHECKPOINTS_FOLDER / "step_00000020"
+        checkpoint.mkdir(parents=True)
+        shutil.copy(tiny_runs.shared_run() / run_folder.GENERATOR_WEIGHTS, checkpoint)
         command = [sys.executable, "-m", "pix2pix_tf.evaluate", f"--model={cls.run_folder}"]
         flags = ["--checkpoint=20", "--seed=5", "--samples=3", "--feature_weights=none"]
         result = subprocess.run(
@@ -82,14 +75,13 @@ class ModelTest(tf.test.TestCase):
 
     def test_measures_and_outputs_of_the_test_split(self):
         generator = tiny_runs.read_generator(tiny_runs.shared_run())
+        block = translator.load(self.run_folder).block
         errors = []
         for number in range(3):
             pixels = np.asarray(Image.open(self.data / "test" / f"test_{number}.png"))
             pixels = pixels.astype(np.float32) / 127.5 - 1.0
             source, target = pixels[:, :_SIZE], pixels[:, _SIZE:]
-            z = translator.draw_noise(
-                TrainConfig.load(self.run_folder), _SIZE, _SIZE, entropy=[5, number]
-            )
+            z = translator.draw_noise(block, _SIZE, _SIZE, entropy=[5, number])
             fake = generator([source[np.newaxis], z[np.newaxis]])[0].numpy()
             fake = np.round((fake + 1) * 127.5) / 127.5 - 1  # As written: in 8 bits.
             errors.append(np.abs(fake - target).mean())
@@ -108,15 +100,13 @@ class ModelTest(tf.test.TestCase):
 
     def test_says_what_was_measured_and_how(self):
         found = self.found
-        about = {x: found[x] for x in ("split", "num_images", "seed", "direction", "step")}
-        self.assertEqual(about, dict(split="test", num_images=3, seed=5, direction="AtoB", step=20))
+        about = dict(split="test", num_images=3, seed=5, direction="AtoB", step=20)
+        self.assertContainsSubset(about, found)
         self.assertEqual(found["outputs"], dict(kind="model", name="run", step=20))
         self.assertCountEqual(found["versions"], ["pix2pix_tf", "tensorflow", "keras", "python"])
         # 32 pixels are enough for two scales of the five.
         self.assertEqual((found["size"], found["ms_ssim_scales"]), (_SIZE, 2))
         self.assertIn("2 of the 5 scales of ms_ssim", self.stdout)
-        self.assertEqual(found["scores"]["l1"]["value"], found["mean"]["l1"])
-        self.assertEqual(found["scores"]["sharpness"]["better"], "near 1")
         for name in ("colour.png", "spectrum.png"):
             self.assertGreater(self.picture(name).shape[1], 500)
         grid_shape = self.picture("grid.png").shape
@@ -132,20 +122,6 @@ class ModelTest(tf.test.TestCase):
         self.assertAllClose(self.found["per_image"]["test_1"]["draws_l1"], expected)
         page = (self.output / "index.html").read_text(encoding="utf-8")
         self.assertIn('src="samples/3/test_1.png"', page)
-
-    def test_a_saved_model_measures_the_same(self):
-        output = tiny_runs.temporary_folder(self)
-        result = command_line.run(
-            evaluate,
-            f"--model={tiny_runs.shared_version().parent}",
-            f"--dataset={self.data}",
-            f"--output={output}",
-            *("--seed=5", "--feature_weights=none"),
-        )
-        self.assertEqual(result.exit_code, 0, result.stderr)
-        for name, measured in read(output)["per_image"].items():
-            expected = {score: self.found["per_image"][name][score] for score in measured}
-            self.assertAllClose(measured, expected, rtol=1e-3)
 
 
 class FakeModelTestCase(tf.test.TestCase):
@@ -262,7 +238,7 @@ class EvaluateTest(FakeModelTestCase):
         self.assertIn("samples/3/test_0.png", pictures())
         (self.output / "outputs" / "notes.txt").write_text("mine")
         before = tiny_training.read_folder(self.output)
-        with mock.patch.object(runner, "measure", side_effect=InputError("x")):
+        with mock.patch.object(colour.ColourMeasure, "add", side_effect=InputError("x")):
             self.evaluate("--split=val", exit_code=2)
         self.assertEqual(tiny_training.read_folder(self.output), before)
         self.evaluate("--split=val")
@@ -300,17 +276,12 @@ class EvaluateTest(FakeModelTestCase):
             (["--model="], "--model"),
             ([f"--outputs={self.data}"], "--outputs"),
             (["--direction=AtoB"], "--direction"),
-            (["--outputs_suffix=_x"], "--outputs_suffix"),
-            (["--outputs_range=0,4095"], "--outputs_range"),
-            (["--color_space=lab"], "--color_space"),
             (["--class_maps=x"], "--class_maps"),
-            (["--metric=psnr"], "--metric"),
-            (["--checkpoints=all", "--checkpoint=best"], "--checkpoints"),
             ([*folder, "--outputs=x", "--samples=2"], "--samples"),
             ([*folder, "--outputs=x", "--checkpoint=best"], "--checkpoint"),
             (["--model=", "--outputs=x"], "--dataset"),
         ]
-        for name in ("inputs", "outputs", "targets", "samples/2"):
+        for name in ("inputs", "samples/2"):
             cases.append(([*folder, f"--outputs={self.output}/{name}"], f"{self.output}/{name}"))
         for flags, named in cases:
             with self.subTest(flags):
@@ -319,46 +290,6 @@ class EvaluateTest(FakeModelTestCase):
                 self.assertIn(named, result.stderr)
                 self.assertEqual(result.stderr.count("\n"), 1)
         self.assertFalse(self.output.exists())
-
-
-class CheckpointsTest(FakeModelTestCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        weights = cls.run_folder / run_folder.GENERATOR_WEIGHTS
-        weights.touch()
-        for step in (10, 20, 90):
-            add_checkpoint(cls.run_folder, step, weights=weights)
-
-    def test_the_best_of_all_is_evaluated(self):
-        # Choosing on test would make test no fair measure of what was chosen.
-        for flags, metric, choose in (([], "l1", min), (["--metric=psnr"], "psnr", max)):
-            result = self.evaluate("--checkpoints=all", *flags)
-            found = read(self.output, "checkpoints.json")
-            values = {step: x[metric]["value"] for step, x in found["scores"].items()}
-            self.assertEqual(list(values), ["10", "20", "90"])
-            self.assertLen(set(values.values()), 3)
-            best = choose(values, key=values.get)
-            self.assertEqual((found["metric"], found["best_step"]), (metric, int(best)))
-            self.assertEqual((found["split"], found["num_images"]), ("val", 2))
-            of_best = read(self.output)
-            self.assertEqual(
-                (of_best["step"], of_best["scores"]), (int(best), found["scores"][best])
-            )
-            self.assertRegex(result.stdout, rf"\n +{best} .* best\n")
-            self.assertIn(f"Best by {metric}: step {best}.", result.stdout)
-
-    def test_what_cannot_be_chosen_from_is_refused(self):
-        # Before anything was measured, which would be for nothing; draws_l1 only describes.
-        for metric in ("kid", "class_iou", "draws_l1", "unknown"):
-            result = self.evaluate("--checkpoints=all", f"--metric={metric}", exit_code=2)
-            self.assertEqual(result.stdout, "")
-            self.assertRegex(result.stderr, f"'{metric}'.* l1, psnr.*--segmenter")
-        run = self.output.with_name("run")
-        run.mkdir()
-        shutil.copy(self.run_folder / "config.json", run)
-        result = self.evaluate("--checkpoints=all", model=run, exit_code=2)
-        self.assertIn(f"'{run}' has no checkpoints", result.stderr)
 
 
 def largest_error(fake: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -376,35 +307,14 @@ class RegisteredMetricTest(FakeModelTestCase):
             metrics.Metric(metrics.LESS, "largest difference, 0 to 2", largest_error),
         )
 
-    def test_evaluate_reports_it_and_chooses_by_it(self):
-        weights = self.run_folder / run_folder.GENERATOR_WEIGHTS
-        weights.touch()
-        for step in (10, 90):
-            add_checkpoint(self.run_folder, step, weights=weights)
-        result = self.evaluate("--checkpoints=all", "--metric=largest_error")
+    def test_evaluate_reports_it(self):
+        result = self.evaluate()
         found = read(self.output)
         values = [own["largest_error"] for own in found["per_image"].values()]
         score = found["scores"]["largest_error"]
         self.assertAllClose(score["value"], np.mean(values))
         self.assertEqual(score["better"], "less")
-        self.assertEqual(found["step"], 10)  # To random pixels grey is nearer than others.
-        self.assertIn("Best by largest_error: step 10.", result.stdout)
         page = (self.output / "index.html").read_text(encoding="utf-8")
         self.assertIn("largest difference, 0 to 2; less is better", page)
         self.assertIn('<option value="largest_error">', page)
-        self.assertRegex(self.evaluate().stdout, r"largest_error +\d\.\d{4}")
-
-    def test_training_keeps_the_best_by_it(self):
-        values = itertools.count()  # More at each step, so that the first is the best.
-        metrics.register(
-            "growing",
-            metrics.Metric(metrics.LESS, "what grows", lambda *unused: [float(next(values))]),
-        )
-        config = tiny_training.make_config(
-            dataset=str(self.data), num_steps=2, checkpoint_every=1, best_metric="growing"
-        )
-        with tiny_training.stub_networks():
-            loop.train(config, self.output)
-        best = run_folder.read_best(self.output)
-        self.assertEqual((best["metric"], best["step"]), ("growing", 1))
-        self.assertIn("held_out_growing", run_folder.read_metrics(self.output)[-1])
+        self.assertRegex(result.stdout, r"largest_error +\d\.\d{4}")

@@ -12,8 +12,7 @@ import numpy as np
 import tiny_runs
 from absl.testing import parameterized
 
-from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation.perceptual_study import answers, protocol, results
+from pix2pix_tf.evaluation.perceptual_study import protocol, results
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -46,13 +45,6 @@ def make_session(identity: str = "a", fooled: int = 1, **changes) -> dict:
         ],
     )
     return dict(session, **changes)
-
-
-def with_trial(**changes) -> dict:
-    """Returns a session whose fourth trial is changed."""
-    session = make_session()
-    session["trials"][3].update(changes)
-    return session
 
 
 def to_text(session, **changes) -> str:
@@ -102,20 +94,19 @@ class ResultsCommandTest(parameterized.TestCase):
         found = self.count(self.folder)
         l1, cgan = found["algorithms"]
         self.assertEqual((cgan["algorithm"], l1["algorithm"]), ("cGAN", "L1"))
-        keys = ("num_participants", "num_trials", "num_fooled", "rate", "interval")
-        self.assertEqual([cgan[key] for key in keys[:4]], [1, 4, 0, 0.0])
+        keys = ("num_participants", "num_trials", "num_fooled", "rate")
+        self.assertEqual([cgan[key] for key in keys], [1, 4, 0, 0.0])
         # None of n: up to 1 - 0.025^(1 / n). That 1 and 3 of 4 differ is the bootstrap's matter:
         # it draws both, one of them, or one of them twice, with 1/4, 1/2 and 1/4.
         np.testing.assert_allclose(cgan["interval"], [0.0, 1.0 - 0.025**0.25], atol=1e-12)
         self.assertEqual(cgan["interval_method"], results.EXACT)
         self.assertEqual(l1["interval"], [0.25, 0.75])
         self.assertEqual(l1["interval_method"], results.BOOTSTRAP)
-        self.assertEqual([l1[key] for key in keys[:4]], [2, 8, 4, 0.5])
+        self.assertEqual([l1[key] for key in keys], [2, 8, 4, 0.5])
         self.assertEqual(l1["median_reaction_ms"], 350.0)  # Of 200, 300, 400, 500, twice.
         self.assertEqual((found["confidence"], found["num_files"]), (0.95, 3))
-        self.assertRegex(self.output, r"L1 +0123456789abcdef +2 +8 +50\.0 % +25\.0 to 75\.0 %")
-        self.assertRegex(self.output, r"cGAN: one participant,.* of 4 trials")
-        self.assertIn("L1: 2 participants", self.output)  # Few, as is said.
+        self.assertRegex(self.output, r"L1 \(study 0123456789abcdef\): 50\.0 % .* 25\.0 to 75\.0 %")
+        self.assertIn("2 participants, 8 trials.\n  With fewer than 20", self.output)
 
     def test_other_pictures_are_another_study(self):
         self.write("a.json", make_session("a", 1))
@@ -130,15 +121,8 @@ class ResultsCommandTest(parameterized.TestCase):
         self.write("b.json")
         found = self.count(self.folder)
         self.assertEqual(found["algorithms"][0]["num_participants"], 1)
-        a, b = (str(self.folder / name) for name in ("a.json", "b.json"))
-        self.assertEqual(found["counted_once"], [dict(file=b, same_as=a)])
-        self.assertIn(f"Counted once: '{b}'", self.output)
-        # Nor does it matter how often a file is named, or by which pattern.
-        again = self.count(self.folder, self.folder / "a.json", self.folder / "*.json")
-        self.assertEqual(again, found)
-
-    def test_one_session_that_says_two_things(self):
-        self.write("a.json", make_session("a", 1))
+        # Nor does it matter how often a file is named.
+        self.assertEqual(self.count(self.folder, self.folder / "a.json"), found)
         self.write("b.json", make_session("a", 2))
         self.assertRegex(self.refuse(self.folder), "/a.json' and '.*/b.json'")
 
@@ -148,8 +132,8 @@ class ResultsCommandTest(parameterized.TestCase):
         stopped = self.write("b.json", make_session("b", complete=False, trials=trials[:3]))
         found = self.count(self.folder)
         self.assertEqual(found["algorithms"][0]["num_trials"], 4)
-        self.assertEqual(found["left_out"], [dict(file=str(stopped), num_trials=1, planned=4)])
-        self.assertIn(f"Left out: '{stopped}', stopped after 1 of 4", self.output)
+        self.assertEqual(found["left_out"], [str(stopped)])
+        self.assertIn(f"Left out: '{stopped}'", self.output)
         self.assertIn("None of the 1 files", self.refuse(stopped))
 
     def test_pictures_that_were_shown_too_long_and_pairs_that_were_shown_again(self):
@@ -165,54 +149,16 @@ class ResultsCommandTest(parameterized.TestCase):
         found = self.count(self.folder)["algorithms"]
         keys = ("num_trials_off_time", "num_trials_shown_again")
         self.assertEqual([[one[key] for key in keys] for one in found], [[2, 3], [0, 0]])
-        self.assertRegex(self.output, "L1: in 2 of 4 trials .* 100 ms")
-        self.assertIn("L1: in 3 of 4 trials the pair", self.output)
-        self.assertNotIn("cGAN: in", self.output)
-
-    def test_every_change_of_an_answer_is_noticed(self):
-        text = to_text(make_session())
-        first, second = '"answer": "first"', '"answer": "second"'
-        places = [place for place in range(len(text)) if text.startswith(first, place)]
-        self.assertLen(places, 4)
-        for place in places:
-            changed = text[:place] + second + text[place + len(first) :]
-            message = self.refuse(self.write("changed.json", text=changed))
-            self.assertRegex(message, "/changed.json'.*changed")
-
-    def test_whatever_whitespace_mail_makes_of_it(self):
-        text = to_text(make_session()).replace("\n", "\r\n")
-        path = self.write("mail.json", text="\ufeff" + text)
-        self.assertEqual(self.count(path)["algorithms"][0]["num_fooled"], 1)
-        compact = json.dumps(json.loads(to_text(make_session())), separators=(",", ":"))
-        self.assertEqual(self.count(self.write("mail.json", text=compact))["num_files"], 1)
-
-    def test_a_name_that_is_no_unicode(self):
-        session = make_session()
-        session["trials"][0]["pair"] = "\udcff"  # As Python reads a file name of other bytes.
-        contents = json.loads(to_text(make_session()))
-        contents["session"] = session
-        text = json.dumps(session, ensure_ascii=False, separators=(",", ":"))
-        # The page writes an escape, in lower case.
-        escaped = text.replace("\udcff", "\\udcff")
-        contents["checksum"] = protocol.checksum(escaped)
-        path = self.write("name.json", text=json.dumps(contents))
-        self.assertEqual(self.count(path)["num_files"], 1)
+        self.assertRegex(self.output, "2 trials .* 100 ms .* 3 with a pair shown again")
 
     @parameterized.parameters(
         ("", "Expecting value"),
         (to_text(make_session())[:-3], "Expecting"),
         ("[]", "list"),
-        ("null", "NoneType"),
         ("{}", "format"),
-        ('{"format": "other", "version": 1}', "'other'"),
         ("[" * 100_000, "recursion"),
         (to_text(make_session(), version=2), "version 2"),
-        (to_text(make_session(), checksum="00000000"), "'00000000'"),
-        (to_text(None), "NoneType"),
-        (to_text(make_session(num_trials=5)), "4 of 5 trials"),
-        (to_text(make_session(trials=[1] * 6)), "int"),
-        (to_text(with_trial(shown_ms=None)), "NoneType"),
-        (to_text(with_trial(reaction_ms="soon")), "'soon'"),
+        (to_text(make_session(), checksum="00000000"), "changed"),
     )
     def test_refuses_what_is_not_a_file_of_answers(self, text, message):
         path = self.write("wrong.json", text=text)
@@ -221,37 +167,23 @@ class ResultsCommandTest(parameterized.TestCase):
     def test_lists_all_files_that_are_wrong(self):
         self.write("a.json")
         self.write("b.json", text="{")
-        self.write("c.json", text="{}")
-        (self.folder / "d.json").write_bytes(b"\x89PNG\xff")
-        message = self.refuse(self.folder)
+        (self.folder / "c.json").write_bytes(b"\x89PNG\xff")
+        message = self.refuse(self.folder, self.folder / "d.json")
         self.assertIn("3 of 4 files", message)
         for name in "bcd":
             self.assertIn(f"/{name}.json'", message)
-
-    def test_files_that_are_not_there(self):
         self.assertIn("results *.json", self.refuse())
-        for argument in ("none.json", self.folder, self.folder / "*.json"):
-            self.assertIn(f"'{argument}'", self.refuse(argument))
-        path = self.write("a.json")
-        self.assertIn(f"'{self.folder}'", self.refuse(path, f"--json={self.folder}"))
-        with self.assertRaisesRegex(InputError, f"'{self.folder}'"):  # In place of a file.
-            answers.read(self.folder)
 
     def test_as_a_subcommand_without_tensorflow(self):
         self.write("a.json")
-
-        def run(argument: str) -> subprocess.CompletedProcess:
-            options = ["-W", "error", "-X", "importtime", "-m"]
-            command = [*options, "pix2pix_tf.evaluation.perceptual_study", "results", argument]
-            return subprocess.run(
-                [sys.executable, *command], cwd=_REPOSITORY, capture_output=True, text=True
-            )
-
-        process = run(str(self.folder))
+        options = ["-W", "error", "-X", "importtime", "-m"]
+        command = [*options, "pix2pix_tf.evaluation.perceptual_study", "results", self.folder]
+        process = subprocess.run(
+            [sys.executable, *command], cwd=_REPOSITORY, capture_output=True, text=True
+        )
         self.assertEqual(process.returncode, 0, process.stderr)
         self.assertIn("25.0 %", process.stdout)
         self.assertNotIn("tensorflow", process.stderr)  # Which takes seconds to import.
-        self.assertIn("--json", run("--help").stdout)
 
 
 class IntervalTest(parameterized.TestCase):
@@ -268,29 +200,15 @@ class IntervalTest(parameterized.TestCase):
 
     @parameterized.parameters(
         # By hand: none of n up to 1 - 0.025^(1 / n); one of one from 0.025.
-        (0, 1, 0.95, (0.0, 0.975)),
-        (1, 1, 0.95, (0.025, 1.0)),
-        (0, 10, 0.95, (0.0, 0.3084971078)),
-        (10, 10, 0.95, (0.6915028922, 1.0)),
+        (0, 1, (0.0, 0.975)),
+        (1, 1, (0.025, 1.0)),
+        (10, 10, (0.6915028922, 1.0)),
         # 1 or more of 2 is 1 - (1 - p)^2, 2 of 2 is p^2.
-        (1, 2, 0.5, (1 - 0.75**0.5, 0.75**0.5)),
+        (1, 2, (1 - 0.975**0.5, 0.975**0.5)),
         # The quantiles of the beta distribution, by scipy.stats.beta.ppf.
-        (8, 40, 0.95, (0.0905224094, 0.3564780187)),
-        (366, 2000, 0.95, (0.1662781431, 0.2006564914)),
+        (8, 40, (0.0905224094, 0.3564780187)),
+        (366, 2000, (0.1662781431, 0.2006564914)),
     )
-    def test_exact_interval(self, num_fooled, num_trials, confidence, expected):
-        interval = results.exact_interval(num_fooled, num_trials, confidence=confidence)
+    def test_exact_interval(self, num_fooled, num_trials, expected):
+        interval = results.exact_interval(num_fooled, num_trials)
         np.testing.assert_allclose(interval, expected, atol=1e-9)
-
-    @parameterized.parameters(
-        ([8], [40], results.EXACT),
-        ([0, 0, 0], [40, 40, 40], results.EXACT),
-        ([40, 40], [40, 40], results.EXACT),
-        ([3, 9], [10, 30], results.EXACT),
-        ([0, 1], [40, 40], results.BOOTSTRAP),
-        ([3, 3], [10, 30], results.BOOTSTRAP),
-    )
-    def test_which_interval(self, num_fooled, num_trials, method):
-        (low, high), found = results.find_interval(num_fooled, num_trials)
-        self.assertEqual(found, method)
-        self.assertLess(low, high)

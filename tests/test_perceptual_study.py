@@ -142,8 +142,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
         rates = {x["algorithm"]: (x["num_fooled"], x["num_trials"]) for x in found["algorithms"]}
         self.assertEqual(rates["good"], (1, 2))
         self.assertEqual(rates["bad"][1], 2)
-        self.assertEqual([x["file"] for x in found["counted_once"]], [str(paths[1])])
-        self.assertEqual(found["left_out"], [dict(file=str(paths[2]), num_trials=1, planned=2)])
+        self.assertEqual(found["left_out"], [str(paths[2])])
 
     def test_everything_by_keyboard_with_the_focus_in_sight(self):
         focus = self.report["keyboard"]["focus"]
@@ -338,18 +337,12 @@ class BuildTest(tf.test.TestCase, parameterized.TestCase):
         for flag in ("--seed=1", "--num_trials=3", "--pairing=different"):
             self.output = self.folder / f"other {flag}"
             studies.add(self.build(flag)["study"])
-        picture = self.folder / "good" / "0.png"
-        pixels = read_picture(picture).copy()
-        pixels[0, 0, 0] ^= 1
-        Image.fromarray(pixels).save(picture)
-        self.output = self.folder / "other picture"
+        (self.folder / "bad").rename(self.folder / "other")
+        (self.folder / "good").rename(self.folder / "bad")
+        (self.folder / "other").rename(self.folder / "good")
+        self.output = self.folder / "other pictures"
         studies.add(self.build()["study"])
         self.assertLen(studies, 5)
-
-    def test_only_pairs_that_all_have(self):
-        self.write(count=5)
-        (self.folder / "good" / "3.png").unlink()
-        self.assertEqual([x["name"] for x in self.build()["pairs"]], ["0", "1", "2", "4"])
 
     def refuse(self, *flags: str, **arguments) -> str:
         """Returns the one line of a refusal; nothing is left behind."""
@@ -361,12 +354,10 @@ class BuildTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         (["--num_trials=4"], ["4 pairs", "5"]),
-        (["--num_trials=0"], ["num_trials 0"]),
-        (["--num_practice=-1"], ["num_practice is -1"]),
-        (["--exposure=0.01"], [" 10 milliseconds"]),
-        (["--pairing=other"], ["pairing"]),
+        (["--num_trials=0"], ["num_trials"]),
+        (["--exposure=0.01"], ["exposure"]),
         (["--algorithm=good"], ["NAME=DIR"]),
-        (["--algorithm=good=elsewhere"], ["'good'"]),
+        (["--algorithm=good=elsewhere"], ["each name once"]),
         (["--algorithm=new=elsewhere"], ["'elsewhere'"]),
         (["--targets=elsewhere"], ["'elsewhere'"]),
     )
@@ -379,12 +370,12 @@ class BuildTest(tf.test.TestCase, parameterized.TestCase):
     def test_refuses_what_does_not_fit(self):
         self.write()
         targets = f"--targets={self.folder / 'real'}"
-        self.assertIn("--algorithm=NAME=DIR", self.refuse(targets, algorithms=[]))
-        self.assertIn("--targets", self.refuse())
+        self.assertIn("--algorithm", self.refuse(targets, algorithms=[]))
+        self.assertIn("targets'", self.refuse())
         (self.folder / "good" / "0.png").write_bytes(b"no picture")
         self.assertIn(f"'{self.folder / 'good' / '0.png'}'", self.refuse(targets))
         (self.folder / "good" / "0.png").rename(self.folder / "good" / "stranger.png")
-        self.assertRegex(self.refuse(targets), "1 of the 4 outputs of 'good' .*'stranger'")
+        self.assertRegex(self.refuse(targets), "'stranger', an output of 'good'")
         self.output.mkdir()
         self.assertIn(f"'{self.output}'", self.refuse(targets))
 

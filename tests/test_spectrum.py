@@ -54,9 +54,8 @@ class MeasureTest(absltest.TestCase):
     def ratio(self, output: np.ndarray, target: np.ndarray):
         measure = spectrum.SpectrumMeasure()
         own = measure.add(measured_pairs.make_pair(output, target))["sharpness"]
-        result = measure.result()
-        self.assertEqual(measure.scores(result)[0].value, result["high_frequency_ratio"])
-        self.assertEqual(own, result["high_frequency_ratio"])
+        result, (score,) = measure.result()
+        self.assertEqual([score.value, own], 2 * [result["high_frequency_ratio"]])
         return own
 
     def test_points_the_right_way(self):
@@ -65,19 +64,6 @@ class MeasureTest(absltest.TestCase):
         self.assertLess(self.ratio(blur(target), target), 0.2)
         noise = measured_pairs.random_pixels(_SIZE, _SIZE, 3, seed=1) // 4
         self.assertGreater(self.ratio(target + noise, target), 1.1)
-
-    def test_a_ring_counts_by_its_circumference(self):
-        # Frequencies 1/8 to 4/8; 3/8 and 4/8 are above 1/4.
-        self.assertEqual(spectrum.high_frequency_power(np.array([9.0, 9, 1, 2]), 8), 3 / 8 + 1)
-
-    def test_only_fine_detail_counts(self):
-        fine, coarse = wave(0.3 * _SIZE) / 4, wave(0.1 * _SIZE) / 4
-        self.assertAlmostEqual(
-            self.ratio(to_pixels(fine + coarse), to_pixels(fine)), 1.0, delta=0.02
-        )
-        self.assertAlmostEqual(
-            self.ratio(to_pixels(fine / 2 + coarse), to_pixels(fine + coarse)), 0.25, delta=0.02
-        )
 
     def test_a_target_without_detail_has_no_ratio(self):
         flat = np.full([_SIZE, _SIZE, 3], 77, np.uint8)
@@ -88,5 +74,6 @@ class MeasureTest(absltest.TestCase):
         target = to_pixels(wave(20))
         for output in (target, np.full_like(target, 128)):
             measure.add(measured_pairs.make_pair(output, target))
-        self.assertAlmostEqual(measure.result()["high_frequency_ratio"], 0.5, delta=0.01)
-        self.assertStartsWith(spectrum.plot(measure.result()), b"\x89PNG")
+        result, _ = measure.result()
+        self.assertAlmostEqual(result["high_frequency_ratio"], 0.5, delta=0.01)
+        self.assertStartsWith(spectrum.plot(result), b"\x89PNG")

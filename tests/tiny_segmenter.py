@@ -16,25 +16,20 @@ def write_segmenter(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
     config = SegmenterConfig(crop_size=32, base_filters=1)
     table = classes.find("facades")
     keras.utils.set_random_seed(seed)
-    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters, batch_norm=True)
+    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
     folder.mkdir(parents=True)
     model.save_weights(str(folder / segmenter.WEIGHTS))
-    segmenter.write_info(
-        folder, classes=table, origin=segmenter.FROM_SCRATCH, config=config, step=40
-    )
+    segmenter.write_info(folder, config, step=40)
     return folder
 
 
-def build_stub(
-    num_classes: int, *, base_filters: int, batch_norm: bool = True, dtype: str = "float32"
-) -> keras.Model:
+def build_stub(num_classes: int, *, base_filters: int, dtype: str = "float32") -> keras.Model:
     """Stands in for `fcn.build_fcn` where folders, settings and signals are the subject.
 
     It tells classes by the colour of a pixel alone.
     """
-    image = x = keras.Input([None, None, 3])
-    if batch_norm:
-        x = keras.layers.BatchNormalization(name="norm", dtype=dtype)(x)
+    image = keras.Input([None, None, 3])
+    x = keras.layers.BatchNormalization(name="norm", dtype=dtype)(image)
     logits = keras.layers.Conv2D(num_classes, 1, dtype="float32")(x)
     features = keras.layers.AveragePooling2D(32, dtype="float32")(x)
     return keras.Model(image, [logits, features])

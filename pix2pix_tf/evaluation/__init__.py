@@ -10,6 +10,5 @@ in its line:
     fcn_score                               what a segmenter recognises in outputs
     features, outputs, reference            what judges, what is judged, what it should be
     page, runner                            the page; one loop over the pairs, all measures
-    checkpoint_choice                       the same for every checkpoint of a run
     train_segmenter, perceptual_study       commands of their own
 """

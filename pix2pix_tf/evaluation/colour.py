@@ -50,7 +50,6 @@ class ColourMeasure:
     """
 
     section = "colour"
-    names = ("colour_intersection",)
 
     def __init__(self, *, with_inputs: bool = False):
         pictures = ("output", "target", "source") if with_inputs else ("output", "target")
@@ -66,37 +65,34 @@ class ColourMeasure:
             own[picture] = histograms(images.in_colour(getattr(pair, picture)))
             for axis in AXES:
                 counts[axis] += own[picture][axis]
-        common = _intersections(own["output"], own["target"])
-        return {"colour_intersection": float(np.mean(list(common.values())))}
+        return {"colour_intersection": _mean(_intersections(own["output"], own["target"]))}
 
-    def result(self) -> dict:
-        """Returns the intersections over all pixels of all pairs, their mean, and the counts."""
+    def result(self) -> tuple[dict, list[Score]]:
+        """Returns the intersections over all pixels of all pairs, and the counts; their means."""
         outputs, targets = self._counts["output"], self._counts["target"]
         common = _intersections(outputs, targets)
         result = dict(
             intersection=common,
-            mean_intersection=float(np.mean(list(common.values()))),
+            mean_intersection=_mean(common),
             bin_width=1.0,
             first_bin={axis: float(EDGES[axis][0]) for axis in AXES},
             output_counts={axis: outputs[axis].tolist() for axis in AXES},
             target_counts={axis: targets[axis].tolist() for axis in AXES},
         )
+        scores = [Score("colour_intersection", _mean(common))]
         if "source" in self._counts:
             of_inputs = _intersections(self._counts["source"], targets)
-            result["input_intersection"] = of_inputs
-            result["mean_input_intersection"] = float(np.mean(list(of_inputs.values())))
-        return result
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns the mean intersection, and that of the inputs if it is measured."""
-        scores = [Score("colour_intersection", result["mean_intersection"])]
-        if "mean_input_intersection" in result:
-            scores.append(Score("grey_colour_intersection", result["mean_input_intersection"]))
-        return scores
+            result.update(input_intersection=of_inputs, mean_input_intersection=_mean(of_inputs))
+            scores.append(Score("grey_colour_intersection", _mean(of_inputs)))
+        return result, scores
 
 
 def _intersections(first: dict, second: dict) -> dict[str, float]:
     return {axis: intersection(first[axis], second[axis]) for axis in AXES}
+
+
+def _mean(intersections: dict[str, float]) -> float:
+    return float(np.mean(list(intersections.values())))
 
 
 def plot(result: dict) -> bytes:
@@ -105,12 +101,9 @@ def plot(result: dict) -> bytes:
     for axes, axis in zip(figure.subplots(1, len(AXES), sharey=True), AXES):
         for name, label in (("target", "ground truth"), ("output", "output")):
             counts = np.array(result[f"{name}_counts"][axis], np.float64)
-            centres = result["first_bin"][axis] + result["bin_width"] * (
-                np.arange(len(counts)) + 0.5
-            )
-            shares = counts / counts.sum()
-            there = shares > 0  # The logarithm of an empty bin is left out.
-            axes.plot(centres[there], np.log10(shares[there]), label=label, lw=1)
+            there = counts > 0  # The logarithm of an empty bin is left out.
+            centres = (EDGES[axis][:-1] + 0.5)[there]
+            axes.plot(centres, np.log10(counts[there] / counts.sum()), label=label, lw=1)
         common = result["intersection"][axis]
         axes.set_title(f"{axis}, intersection {common:.2f}", loc="left", fontsize=10)
         axes.set_xlabel(axis)

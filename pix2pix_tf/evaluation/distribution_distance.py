@@ -7,18 +7,10 @@ alone: which network the features are of is the caller's matter.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 _DEGREE = 3  # Of the polynomial kernel, as KID has it.
-
-
-class KernelDistance(NamedTuple):
-    """A squared maximum mean discrepancy and its bootstrap interval, if there is one."""
-
-    value: float
-    interval: tuple[float, float] | None
+_TAILS = [0.025, 0.975]
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -47,10 +39,9 @@ def kernel_distance(
     second: np.ndarray,
     *,
     num_resamples: int = 1000,
-    confidence: float = 0.95,
     seed: int = 0,
-) -> KernelDistance:
-    """Returns the unbiased squared MMD of two sets of pairs, with a bootstrap interval.
+) -> tuple[float, tuple[float, float] | None]:
+    """Returns the unbiased squared MMD of two sets of pairs, and a 95 % bootstrap interval.
 
     The kernel is (x.y / num_features + 1)^3. Unbiased for any number of images, so
     it may be below 0 where the sets hardly differ.
@@ -64,8 +55,10 @@ def kernel_distance(
         first: `[num_images, num_features]`, 2 images or more.
         second: The same shape; row i belongs to row i of `first`.
         num_resamples: Resamples of the bootstrap.
-        confidence: Share of the resamples within the interval, None for fewer than 3 images.
         seed: Seed of the resamples.
+
+    Returns:
+        (value, (low, high)); None in place of the interval for fewer than 3 images.
     """
     first, second = (np.asarray(x, np.float64) for x in (first, second))
     num_images, num_features = first.shape
@@ -85,11 +78,10 @@ def kernel_distance(
 
     value = float(discrepancy(np.ones([1, num_images]))[0])
     if num_images < 3:
-        return KernelDistance(value, None)
+        return value, None
     random = np.random.default_rng(seed)
     shares = np.full(num_images, 1.0 / num_images)
     weights = random.multinomial(num_images, shares, size=num_resamples).astype(np.float64)
     weights = weights[np.count_nonzero(weights, axis=1) > 1]  # One image has no distance.
-    tails = [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]
-    low, high = np.quantile(discrepancy(weights), tails)
-    return KernelDistance(value, (float(low), float(high)))
+    low, high = np.quantile(discrepancy(weights), _TAILS)
+    return value, (float(low), float(high))

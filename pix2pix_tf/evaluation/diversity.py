@@ -51,7 +51,6 @@ class DrawsMeasure:
     """The draws of each input against one another."""
 
     section = "draws"
-    names = ("draws_l1", "draws_one_minus_ssim")
 
     def __init__(self, num_samples: int):
         self._num_samples = num_samples
@@ -63,15 +62,11 @@ class DrawsMeasure:
         self._distances.append((l1, mean_pairwise_dissimilarity(pair.draws)))
         return {"draws_l1": l1}
 
-    def result(self) -> dict:
-        """Returns the means over the inputs."""
+    def result(self) -> tuple[dict, list[Score]]:
+        """Returns the means over the inputs, of which neither more nor less is better."""
         l1, one_minus_ssim = (float(np.mean(x)) for x in zip(*self._distances))
-        return dict(num_samples=self._num_samples, l1=l1, one_minus_ssim=one_minus_ssim)
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns both, of which neither more nor less is better."""
-        l1, one_minus_ssim = self.names
-        return [Score(l1, result["l1"]), Score(one_minus_ssim, result["one_minus_ssim"])]
+        result = dict(num_samples=self._num_samples, l1=l1, one_minus_ssim=one_minus_ssim)
+        return result, [Score("draws_l1", l1), Score("draws_one_minus_ssim", one_minus_ssim)]
 
 
 class AcrossInputsMeasure:
@@ -83,7 +78,6 @@ class AcrossInputsMeasure:
     """
 
     section = "across_inputs"
-    names = ("across_inputs_l1",)
 
     def __init__(self, num_pairs: int):
         count = min(num_pairs, MOST_COMPARED)
@@ -100,23 +94,19 @@ class AcrossInputsMeasure:
         self._num_seen += 1
         return {}
 
-    def result(self) -> dict | None:
+    def result(self) -> tuple[dict | None, list[Score]]:
         """Returns both mean L1 and their ratio; None for fewer than two pairs.
 
         The ratio is near 0 after a collapse, and 1 where outputs differ as much as
         the targets; None where all targets are equal.
         """
         if len(self._outputs) < 2:
-            return None
+            return None, []
         output, target = (mean_pairwise_l1(np.stack(x)) for x in (self._outputs, self._targets))
-        return dict(
+        result = dict(
             num_images=len(self._outputs),
             output_l1=output,
             target_l1=target,
             ratio=output / target if target else None,
         )
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns the mean L1 between outputs, the targets' beside it."""
-        (name,) = self.names
-        return [Score(name, result["output_l1"], ground_truth=result["target_l1"])]
+        return result, [Score("across_inputs_l1", output, ground_truth=target)]

@@ -15,12 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files
-from pix2pix_tf.errors import InputError, MissingInputError, first_line
+from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.evaluation.distribution_distance import frechet_distance, kernel_distance
+from pix2pix_tf.evaluation.fcn_score.segmenter import ORIGIN, Segmenter
 from pix2pix_tf.evaluation.measure import MeasuredPair, Score
 
 NO_INCEPTION = "none"
-FID = "fid"
+FID, KID = "fid", "kid"
 _INCEPTION_SIZE = 299  # Pixels, as it was trained.
 _BATCH_SIZE = 8
 
@@ -31,10 +32,9 @@ class FeatureNetwork(NamedTuple):
     Attributes:
         name: For people.
         origin: Where its weights come from.
-        digest: SHA-256 of the file of the weights; None for those that Keras has, whose
-            file it checks itself.
-        frechet_name: What the Fréchet distance of its features is called.
-        kernel_name: The same for the kernel distance.
+        digest: SHA-256 of the file of the weights; None for those that Keras has.
+        frechet_name: Name of the Fréchet distance of its features.
+        kernel_name: Name of the kernel distance of its features.
         features: Returns `[batch, num_features]` of float32 `[batch, size, size, 3]` in
             [-1, 1].
     """
@@ -57,25 +57,19 @@ def load_inception(weights: pathlib.Path | None = None) -> FeatureNetwork:
             cache or downloaded to it.
 
     Raises:
-        MissingInputError: If ImageNet's weights are not available.
-        InputError: If the file is missing or of another network.
+        InputError: If the weights are not available, or of another network.
     """
-    if weights is not None and not weights.is_file():
-        raise MissingInputError(f"There is no file '{weights}'. Check --feature_weights.")
+    if weights:
+        files.require_file(weights)
     try:
         network = keras.applications.InceptionV3(
             include_top=False, pooling="avg", weights=str(weights) if weights else "imagenet"
         )
     except Exception as error:  # Keras raises a bare one for a failed download.
-        reason = first_line(error)[:200]
-        if weights is None:
-            raise MissingInputError(
-                "Inception v3's weights are neither in Keras' cache nor can they be downloaded "
-                f"({reason.rsplit(' -- ')[-1]}): give them with --feature_weights."
-            ) from None
         raise InputError(
-            f"'{weights}' does not hold the weights of Inception v3 without its top "
-            f"({reason}). Keras calls that file "
+            f"The weights of Inception v3 without its top cannot be loaded from "
+            f"{repr(str(weights)) if weights else 'the Internet'} ({first_line(error)[:200]}). "
+            "Give their file with --feature_weights; Keras calls it "
             "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5."
         ) from None
 
@@ -90,41 +84,34 @@ def load_inception(weights: pathlib.Path | None = None) -> FeatureNetwork:
         f"the file {weights.name}" if weights else "ImageNet, keras.applications",
         files.sha256(weights) if weights else None,
         FID,
-        "kid",
+        KID,
         lambda pictures: run(tf.constant(pictures)).numpy(),
     )
 
 
-def find(weights: str, segmenter) -> tuple[FeatureNetwork | None, list[str]]:
+def find(weights: str, segmenter: Segmenter | None) -> tuple[FeatureNetwork | None, list[str]]:
     """Returns the best feature network there is, and notes on what was not to be had.
 
     Args:
-        weights: A file of Inception's; "" for ImageNet's; "none" to do without.
-        segmenter: Taken where there is no Inception, its distances being neither FID nor KID;
-            may be None.
+        weights: File of Inception's weights; "" for ImageNet's; "none" to do without.
+        segmenter: Taken where there is no Inception, its distances being neither FID nor KID.
 
     Raises:
         InputError: If a file was given that cannot be used.
     """
-    fallback = None
-    if segmenter:
-        names = ("segmenter_frechet_distance", "segmenter_kernel_distance")
-        fallback = FeatureNetwork(
-            "the segmenter", segmenter.origin, segmenter.digest, *names, segmenter.features
-        )
-    if weights == NO_INCEPTION:
-        return fallback, []
-    if weights:
-        return load_inception(pathlib.Path(weights)), []
-    try:
-        return load_inception(), []
-    except MissingInputError as error:
-        then = (
-            "Distances are of the segmenter's features, and are neither FID nor KID."
-            if fallback
-            else "No distance between the distributions is measured."
-        )
-        return fallback, [f"{error} {then}"]
+    notes = []
+    if weights != NO_INCEPTION:
+        try:
+            return load_inception(pathlib.Path(weights) if weights else None), []
+        except InputError as error:
+            if weights:
+                raise
+            notes.append(f"Neither FID nor KID is measured. {error}")
+    if segmenter is None:
+        return None, notes
+    names = ("segmenter_frechet_distance", "segmenter_kernel_distance")
+    network = FeatureNetwork("the segmenter", ORIGIN, segmenter.digest, *names, segmenter.features)
+    return network, notes
 
 
 class DistributionMeasure:
@@ -138,9 +125,7 @@ class DistributionMeasure:
     section = "distribution"
 
     def __init__(self, network: FeatureNetwork, *, seed: int = 0):
-        self._network = network
-        self.names = (network.frechet_name, network.kernel_name)
-        self._seed = seed
+        self._network, self._seed = network, seed
         self._waiting: list[np.ndarray] = []
         self._features: list[np.ndarray] = []  # Output and target by turns.
 
@@ -156,33 +141,28 @@ class DistributionMeasure:
             self._features.append(self._network.features(np.stack(self._waiting)))
             self._waiting = []
 
-    def result(self) -> dict | None:
+    def result(self) -> tuple[dict | None, list[Score]]:
         """Returns the distances, with what they are of; None for fewer than two pairs."""
         self._flush()
         features = np.concatenate(self._features)
         outputs, targets = features[0::2], features[1::2]
         if len(outputs) < 2:
-            return None
-        kernel = kernel_distance(outputs, targets, seed=self._seed)
-        return {
+            return None, []
+        frechet, kernel = self._network.frechet_name, self._network.kernel_name
+        value = frechet_distance(outputs, targets)
+        kernel_value, interval = kernel_distance(outputs, targets, seed=self._seed)
+        result = {
             "feature_network": self._network.name,
             "weights": self._network.origin,
             "weights_sha256": self._network.digest,
             "num_features": features.shape[-1],
             "num_outputs": len(outputs),
             "num_targets": len(targets),
-            self._network.frechet_name: frechet_distance(outputs, targets),
-            self._network.kernel_name: kernel.value,
-            f"{self._network.kernel_name}_interval": kernel.interval,
+            frechet: value,
+            kernel: kernel_value,
+            f"{kernel}_interval": interval,
         }
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns both distances."""
-        frechet, kernel = self.names
-        return [
-            Score(frechet, result[frechet]),
-            Score(kernel, result[kernel], interval=result[f"{kernel}_interval"]),
-        ]
+        return result, [Score(frechet, value), Score(kernel, kernel_value, interval=interval)]
 
 
 def notes_on(result: dict | None) -> list[str]:
@@ -195,8 +175,7 @@ def notes_on(result: dict | None) -> list[str]:
         return []
     return [
         f"FID and KID are of {result['num_outputs']} outputs and {result['num_targets']} targets, "
-        f"by {result['feature_network']} with the weights of {result['weights']}. Pictures are "
-        f"scaled to {_INCEPTION_SIZE}x{_INCEPTION_SIZE} pixels, bilinearly, larger ones with "
-        "antialiasing. At this number of images FID is biased: too large. Published values are of "
-        "other weights, and not comparable with these."
+        f"by {result['feature_network']} with the weights of {result['weights']}. At this number "
+        "of images FID is biased: too large. Published values are of other weights, and not "
+        "comparable with these."
     ]

@@ -17,7 +17,6 @@ class FullReferenceMeasure:
 
     def __init__(self):
         self._metrics = metrics.of_pairs()
-        self.names = list(self._metrics)
         self._values: dict[str, list[float]] = {name: [] for name in self._metrics}
         self._num_scales = 0
 
@@ -32,7 +31,7 @@ class FullReferenceMeasure:
             found[name] = value if math.isfinite(value) else None  # JSON has no infinity.
         return found
 
-    def result(self) -> dict:
+    def result(self) -> tuple[dict, list[Score]]:
         """Returns means and standard errors.
 
         None where a value is infinite; one image has no standard error.
@@ -45,12 +44,5 @@ class FullReferenceMeasure:
             standard_error[name] = (
                 float(np.std(values, ddof=1) / np.sqrt(len(values))) if has_error else None
             )
-        return dict(mean=mean, standard_error=standard_error, ms_ssim_scales=self._num_scales)
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns the means."""
-        errors = result["standard_error"]
-        return [
-            Score(name, value, standard_error=errors[name])
-            for name, value in result["mean"].items()
-        ]
+        result = dict(mean=mean, standard_error=standard_error, ms_ssim_scales=self._num_scales)
+        return result, [Score(name, mean[name], standard_error[name]) for name in mean]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +22,7 @@ class Score:
     Attributes:
         name: One of `METRICS`. The scores of single images have the same names.
         value: None where it is not defined, or infinite.
-        standard_error: Of a mean over images.
+        standard_error: Standard error of a mean over images.
         interval: (low, high), with 95 % confidence.
         ground_truth: What the targets themselves have, where that says something.
     """
@@ -48,12 +47,12 @@ class MeasuredPair:
     that it wrote, have the same scores. Those with a range of their own are not rounded.
 
     Attributes:
-        name: Of the pair.
-        source: float32 `[size, size, input_channels]` in [-1, 1].
-        draws: `[num_samples, size, size, output_channels]`, uint8 or uint16 pixels or
+        name: Name of the pair.
+        source: float32 `[height, width, input_channels]` in [-1, 1].
+        draws: `[num_samples, height, width, output_channels]`, uint8 or uint16 pixels or
             float32 in [-1, 1]; the first is the output, the others are further draws
             of the noise.
-        target: float32 `[size, size, output_channels]` in [-1, 1].
+        target: float32 `[height, width, output_channels]` in [-1, 1].
     """
 
     name: str
@@ -89,20 +88,18 @@ class Measure(Protocol):
 
     Attributes:
         section: Where `result` goes in `evaluation.json`.
-        names: The names of its scores.
     """
 
     section: str
-    names: Sequence[str]
 
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Takes a pair in; returns its own scores by name, if it has any."""
 
-    def result(self) -> dict | None:
-        """Returns everything about all pairs, for JSON; None if it cannot be measured."""
+    def result(self) -> tuple[dict | None, list[Score]]:
+        """Returns all about all pairs, for JSON, and the numbers to compare models by.
 
-    def scores(self, result: dict) -> list[Score]:
-        """Returns the numbers to compare models by, of what `result` returned."""
+        None and no numbers if it cannot be measured.
+        """
 
 
 def figure_png(figure: Figure) -> bytes:

@@ -2,11 +2,10 @@
 
 Both have:
 
-    size          pixels of their sides, if they are square; else (height, width)
+    size          pixels of a side if they are square; else (height, width)
     num_samples   draws of each input
-    names         of the pairs that have outputs; None for all there are
-    notes         what a reader of the results should know
-    about         the same for programs: kind, name and step
+    names         names of the pairs that have outputs; None for all there are
+    notes, about  what a reader of the results should know; kind, name and step
     draws(example, number)   `MeasuredPair.draws` for pair `number`
 """
 
@@ -59,12 +58,14 @@ class ModelOutputs:
 
     def draws(self, example: Example, number: int) -> np.ndarray:
         """Returns what the model makes of pair `number`."""
-        source = example.source[0].numpy()
-        draws = [
-            self._translate(source, seed=self._seed, sample=number + draw * self._num_pairs)
-            for draw in range(self.num_samples)
-        ]
-        draws = np.concatenate([example.picture_of(draw[np.newaxis]) for draw in draws])
+        draws = np.stack(
+            [
+                self._translate.translate_example(
+                    example, seed=self._seed, sample=number + draw * self._num_pairs
+                )
+                for draw in range(self.num_samples)
+            ]
+        )
         config = self._translate.config
         dtype = tf.as_dtype(config.output_dtype)
         if dtype.is_floating or config.output_limits not in (None, (0, dtype.max)):
@@ -85,9 +86,8 @@ class FolderOutputs:
             file has these.
 
     Raises:
-        MissingInputError: If there is no such folder, or no picture of any pair.
-        InputError: If the pictures are not square or differ in size, two have the same
-            name, or their values do not go with the range.
+        InputError: If there is no picture of any pair, the pictures are not square or differ in
+            size, two have the same name, or their values do not go with the range.
     """
 
     num_samples = 1
@@ -105,28 +105,28 @@ class FolderOutputs:
         self._paths = {name: found[name + suffix] for name in pairs if name + suffix in found}
         used = set(self._paths.values())
         extra = [path.name for path in found.values() if path not in used]
+        missing = [name for name in pairs if name not in self._paths]
         if not self._paths:
             raise MissingInputError(
                 f"No picture in '{folder}' has the name of a pair: it has {_listed(extra)}, and "
                 f"the pairs are called {_listed([name + suffix for name in pairs])}. Rename the "
                 "pictures, or give --outputs_suffix."
             )
-        self._infos = {path: images.inspect_image(path) for path in self._paths.values()}
+        infos = {path: images.inspect_image(path) for path in self._paths.values()}
+        self.size = _check(infos, value_range)
         self._value_range = value_range
-        self.size = _check(self._infos, value_range)
-        num_deep = sum(x.bits == 16 for x in self._infos.values()) if value_range is None else 0
+        self._deep = {path for path, info in infos.items() if info.bits == 16}
         self.names = self._paths.keys()
-        missing = [name for name in pairs if name not in self._paths]
         self.notes = []
         if missing:
             self.notes.append(
                 f"{len(missing)} of {len(pairs)} pairs have no picture and are left out: "
                 f"{_listed(missing)}. Scores of other pairs are not comparable."
             )
-        if num_deep:
+        if self._deep and value_range is None:
             self.notes.append(
-                f"{num_deep} of {len(self._paths)} pictures have 16 bits, of which 0 counts as "
-                "black and 65535 as white; --outputs_range states other values."
+                f"{len(self._deep)} of {len(self._paths)} pictures have 16 bits, of which 0 counts "
+                "as black and 65535 as white; --outputs_range states other values."
             )
         if extra:
             self.notes.append(f"{len(extra)} files belong to no pair: {_listed(extra)}.")
@@ -143,7 +143,7 @@ class FolderOutputs:
         if self._value_range is not None:
             image = images.read_image(path, channels=channels, value_range=self._value_range)
             return image[np.newaxis]
-        dtype = tf.uint16 if self._infos[path].bits == 16 else tf.uint8
+        dtype = tf.uint16 if path in self._deep else tf.uint8
         return images.read_pixels(path, channels=channels, dtype=dtype)[np.newaxis]
 
 
@@ -158,20 +158,18 @@ def pictures_of(folder: str | pathlib.Path) -> dict[str, pathlib.Path]:
         InputError: If two have the same name.
     """
     folder = pathlib.Path(folder)
-    if not files.is_folder(folder):
-        raise MissingInputError(f"There is no folder '{folder}'. Name a folder of pictures.")
     found: dict[str, pathlib.Path] = {}
-    for path in images.list_images(folder):
+    for path in images.list_images(folder) if files.is_folder(folder) else []:
         if path.stem in found:
             raise InputError(
-                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
-                "which one is meant is not clear. Take one of them out."
+                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix. Take "
+                "one of them out."
             )
         found[path.stem] = path
     if not found:
         raise MissingInputError(
-            f"'{folder}' has no pictures (files that end in {', '.join(images.IMAGE_SUFFIXES)}). "
-            "Name a folder of pictures."
+            f"There is no folder '{folder}', or it does not hold pictures (files that end in "
+            f"{', '.join(images.IMAGE_SUFFIXES)}). Name a folder of pictures."
         )
     return found
 
@@ -182,33 +180,23 @@ def _check(
     """Returns the size of pictures, in pixels of a side.
 
     Raises:
-        InputError: If one is not square, of another size than the others, or too small; needs
-            a range of values, or cannot hold that which is stated.
+        InputError: If one is not square, of another size than the others, or too small; or its
+            values do not go with the range.
     """
-    first, size = None, 0
+    size = next(iter(infos.values())).width
     for path, info in infos.items():
-        sides = f"'{path}' is {info.width}x{info.height} pixels"
-        if info.width != info.height:
+        about = f"'{path}' is {info.width}x{info.height} pixels of {info.bits} bits"
+        if not info.width == info.height == size or size < metrics.SMALLEST_SIZE:
             raise InputError(
-                f"{sides}, and pairs are compared on their central square. Crop the pictures to it."
+                f"{about}. Outputs have to be square, all of one size, and of "
+                f"{metrics.SMALLEST_SIZE} pixels or more. Crop or scale them."
             )
-        if info.width < metrics.SMALLEST_SIZE:
-            raise InputError(f"{sides}, too small for SSIM, which needs {metrics.SMALLEST_SIZE}.")
-        first, size = first or path, size or info.width
-        if info.width != size:
+        is_unknown = value_range is None and not info.has_full_range
+        if is_unknown or value_range is not None and info.bits == 8 and value_range[1] > 255:
             raise InputError(
-                f"{sides}, and '{first}' {size}x{size}. Bring all pictures to the same size."
-            )
-        if value_range is None and not info.has_full_range:
-            raise InputError(
-                f"'{path}' has values of {info.bits} bits that are not unsigned 8 or 16 bits, so "
-                "which of them are black and white is not known. State them with --outputs_range, "
-                "such as 0,1."
-            )
-        if value_range is not None and info.bits == 8 and value_range[1] > 255:
-            raise InputError(
-                f"'{path}' has 8 bits, which hold no values up to {value_range[1]:g}. Correct "
-                "--outputs_range."
+                f"{about}, so --outputs_range cannot be "
+                f"{'left out' if is_unknown else f'up to {value_range[1]:g}'}. State the values "
+                "that are black and white in the files, such as 0,1."
             )
     return size
 

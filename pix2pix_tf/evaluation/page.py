@@ -37,12 +37,7 @@ def remark(score: dict) -> str:
 
 
 def write(output: pathlib.Path, result: dict) -> None:
-    """Writes `index.html` into the folder of an evaluation.
-
-    Args:
-        output: The folder, with its pictures.
-        result: What `evaluation.json` holds.
-    """
+    """Writes `index.html` beside the pictures of an evaluation, from its `evaluation.json`."""
     rows = [
         (
             name,
@@ -57,9 +52,8 @@ def write(output: pathlib.Path, result: dict) -> None:
     height, width = augment.sides_of(result["size"])
     step = "" if result["step"] is None else f", step {result['step']:,}"
     num_samples = result["draws"]["num_samples"] if "draws" in result else 1
-    columns = {"inputs": "input", "outputs": "output"}
-    columns.update({f"samples/{draw}": f"draw {draw}" for draw in range(2, num_samples + 1)})
-    columns["targets"] = "target"
+    draws = {f"samples/{draw}": f"draw {draw}" for draw in range(2, num_samples + 1)}
+    columns = {"inputs": "input", "outputs": "output", **draws, "targets": "target"}
     sortable = next(iter(result["per_image"].values()))
     options = "".join(f'<option value="{name}">{name}</option>' for name in sortable)
     figures = "".join(_figure(name, found, columns) for name, found in result["per_image"].items())
@@ -71,9 +65,7 @@ outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{
 <ul>{notes}</ul>
 {_PLOTS if "colour" in result else ""}
 <h2>Images</h2>
-<p class="controls"><label>Sort by <select id="score">{options}</select></label>
-<button type="button" id="order" aria-pressed="false">best first</button>
-<span id="said" role="status"></span></p>
+<p class="controls"><label>Worst first by <select id="score">{options}</select></label></p>
 <div id="images">{figures}</div>
 <footer>{html.escape(versions)}. All numbers: <a href="evaluation.json">evaluation.json</a>.
 </footer>"""
@@ -118,24 +110,14 @@ _STYLE = """
 _SCRIPT = """
   const list = document.getElementById("images");
   const score = document.getElementById("score");
-  const order = document.getElementById("order");
   function sort() {
-    const isBestFirst = order.getAttribute("aria-pressed") === "true";
-    // What has no value comes last, either way.
-    const key = figure => {
-      const bad = JSON.parse(figure.dataset.bad)[score.value];
-      return bad === undefined ? Infinity : isBestFirst ? bad : -bad;
-    };
-    list.append(...[...list.children].sort((first, second) => key(first) - key(second) || 0));
+    // What has no value comes last.
+    const badness = figure => JSON.parse(figure.dataset.bad)[score.value] ?? -1e9;
+    list.append(...[...list.children].sort((one, other) => badness(other) - badness(one)));
     for (const span of list.querySelectorAll("figcaption span")) {
       span.classList.toggle("chosen", span.dataset.score === score.value);
     }
-    document.getElementById("said").textContent = isBestFirst ? "Best first." : "Worst first.";
   }
   score.addEventListener("change", sort);
-  order.addEventListener("click", () => {
-    order.setAttribute("aria-pressed", order.getAttribute("aria-pressed") !== "true");
-    sort();
-  });
   sort();
 """

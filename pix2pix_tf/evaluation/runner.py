@@ -6,7 +6,6 @@ import json
 import pathlib
 import platform
 import shutil
-from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -34,117 +33,6 @@ PLOTS = {
 _NUM_ROWS = 6  # Of the grid.
 
 
-def measure(
-    outputs: Outputs, reference: Reference, *, keep: Callable[[MeasuredPair], None] | None = None
-) -> dict:
-    """Returns what `evaluation.json` holds; writes nothing.
-
-    Args:
-        outputs: Where outputs come from.
-        reference: What they are compared with, and by what.
-        keep: Called with every pair after it was measured.
-
-    Raises:
-        InputError: If a picture cannot be read.
-    """
-    reader = reference.reader
-    chosen = [x for x in reader.names if outputs.names is None or x in outputs.names]
-    measures = make_measures(reference, num_samples=outputs.num_samples, num_pairs=len(chosen))
-    per_image = {}
-    examples = pipeline.evaluation_examples(reader, crop_size=outputs.size, only=outputs.names)
-    bar = tqdm.auto.tqdm(examples, total=len(chosen), unit="image", leave=False, disable=None)
-    for number, example in enumerate(bar):
-        pair = MeasuredPair(
-            name=example.name,
-            source=example.source_picture[0].numpy(),
-            draws=outputs.draws(example, number),
-            target=example.target_picture[0].numpy(),
-        )
-        found = [one.add(pair) for one in measures]
-        per_image[pair.name] = {name: value for own in found for name, value in own.items()}
-        if keep is not None:
-            keep(pair)
-    sections, scores = {}, {}
-    for one in measures:
-        section = sections[one.section] = one.result()
-        if section is not None:
-            scores.update((score.name, score.to_dict()) for score in one.scores(section))
-    full_reference = sections.pop(FullReferenceMeasure.section)
-    return dict(
-        dataset=reference.dataset,
-        direction=reference.direction,
-        split=reference.split,
-        num_images=len(per_image),
-        size=outputs.size,
-        step=outputs.about["step"],
-        seed=reference.seed,
-        outputs=outputs.about,
-        versions=dict(
-            pix2pix_tf=version.__version__,
-            tensorflow=tf.__version__,
-            keras=keras.__version__,
-            python=platform.python_version(),
-        ),
-        notes=[
-            *outputs.notes,
-            *reference.notes,
-            *features.notes_on(sections.get(features.DistributionMeasure.section)),
-            *_notes_on_size(full_reference["ms_ssim_scales"]),
-            *_notes_on_channels(reference.channels),
-        ],
-        scores=scores,
-        **full_reference,
-        **sections,
-        per_image=per_image,
-    )
-
-
-def make_measures(reference: Reference, *, num_samples: int, num_pairs: int) -> list[Measure]:
-    """Returns what is measured, in the order of the tables.
-
-    Args:
-        reference: What outputs are compared with, and by what.
-        num_samples: Draws of each input.
-        num_pairs: How many will be measured.
-    """
-    measures: list[Measure] = [FullReferenceMeasure()]
-    if reference.segmentation is not None:
-        measures.append(reference.segmentation())
-    if reference.channels in PICTURE_CHANNELS:
-        is_colorization = reference.reader.color_space == LAB
-        measures.append(colour.ColourMeasure(with_inputs=is_colorization))
-        measures.append(spectrum.SpectrumMeasure())
-    measures.append(AcrossInputsMeasure(num_pairs))
-    if num_samples > 1:
-        measures.append(DrawsMeasure(num_samples))
-    if reference.features is not None:
-        measures.append(features.DistributionMeasure(reference.features, seed=reference.seed))
-    return measures
-
-
-def _notes_on_size(scales: int) -> list[str]:
-    if scales == 5:
-        return []
-    return [f"Images of this size have {scales} of the 5 scales of ms_ssim."]
-
-
-def _notes_on_channels(channels: int) -> list[str]:
-    if channels in PICTURE_CHANNELS:
-        return []
-    return [
-        f"Outputs have {channels} channels: colour, sharpness and the distances between the "
-        "distributions, which are of grey and colour pictures, are left out. The pictures here "
-        "show the first channels in 8 bits; python -m pix2pix_tf.translate writes all values."
-    ]
-
-
-def _viewed(values: np.ndarray) -> np.ndarray:
-    """Returns what a PNG shows of an image in [-1, 1], or of pixels, of any channels."""
-    if np.issubdtype(values.dtype, np.floating):
-        values = images.denormalize_image(values).numpy()
-    return values if values.shape[-1] in PICTURE_CHANNELS else images.in_colour(values)
-
-
 def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> dict:
     """Measures, and writes `evaluation.json`, the pictures, the plots and the page.
 
@@ -163,29 +51,38 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
         InputError: If a picture cannot be read, or the folder cannot be made.
     """
     output = pathlib.Path(output)
+    files.make_output_folder(output)  # Before it takes minutes to find out.
     folders = [INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER]
     folders += [f"{SAMPLES_FOLDER}/{draw}" for draw in range(2, outputs.num_samples + 1)]
-    files.make_output_folder(output)  # Before it takes minutes to find out.
-    for folder in folders:
-        files.make_folder(output / folder)
     names = [x for x in reference.reader.names if outputs.names is None or x in outputs.names]
     in_grid = {names[i] for i in np.linspace(0, len(names) - 1, _NUM_ROWS).round().astype(int)}
-    rows = []
-
+    measures = make_measures(outputs, reference, num_pairs=len(names))
+    rows, per_image = [], {}
+    examples = pipeline.evaluation_examples(
+        reference.reader, crop_size=outputs.size, only=outputs.names
+    )
+    bar = tqdm.auto.tqdm(examples, total=len(names), unit="image", leave=False, disable=None)
     with files.unfinished_folder(output, "pictures") as unfinished:
         for folder in folders:
             files.make_folder(unfinished / folder)
-
-        def keep(pair: MeasuredPair) -> None:
+        for number, example in enumerate(bar):
+            pair = MeasuredPair(
+                name=example.name,
+                source=example.source_picture[0].numpy(),
+                draws=outputs.draws(example, number),
+                target=example.target_picture[0].numpy(),
+            )
+            found = [one.add(pair) for one in measures]
+            per_image[pair.name] = {name: value for own in found for name, value in own.items()}
             pictures = [pair.source, pair.draws[0], pair.target_pixels, *pair.draws[1:]]
             for folder, picture in zip(folders, pictures):
                 path = unfinished / folder / f"{pair.name}.png"
-                path.write_bytes(images.encode_image(_viewed(picture), ".png"))
+                with files.writing(path):
+                    path.write_bytes(images.encode_image(_viewed(picture), ".png"))
             if pair.name in in_grid:
                 rows.append((pair.source, pair.output, pair.target))
-
-        result = measure(outputs, reference, keep=keep)
-        _replace_pictures(output, unfinished, folders)
+        _replace_pictures(output, unfinished)
+    result = _summarize(outputs, reference, measures, per_image)
     grid = tf.constant(grids.sample_grid(rows))
     files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
     for name, (section, plot) in PLOTS.items():
@@ -198,17 +95,80 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     return result
 
 
-def _replace_pictures(
-    output: pathlib.Path, unfinished: pathlib.Path, folders: Sequence[str]
-) -> None:
+def make_measures(outputs: Outputs, reference: Reference, *, num_pairs: int) -> list[Measure]:
+    """Returns what is measured, in the order of the tables."""
+    measures: list[Measure] = [FullReferenceMeasure()]
+    if reference.segmentation is not None:
+        measures.append(reference.segmentation)
+    if reference.config.output_file_channels in PICTURE_CHANNELS:
+        is_colorization = reference.config.color_space == LAB
+        measures.append(colour.ColourMeasure(with_inputs=is_colorization))
+        measures.append(spectrum.SpectrumMeasure())
+    measures.append(AcrossInputsMeasure(num_pairs))
+    if outputs.num_samples > 1:
+        measures.append(DrawsMeasure(outputs.num_samples))
+    if reference.features is not None:
+        measures.append(features.DistributionMeasure(reference.features, seed=reference.seed))
+    return measures
+
+
+def _summarize(
+    outputs: Outputs, reference: Reference, measures: list[Measure], per_image: dict
+) -> dict:
+    """Returns what `evaluation.json` holds."""
+    sections, scores = {}, {}
+    for one in measures:
+        sections[one.section], found = one.result()
+        scores.update((score.name, score.to_dict()) for score in found)
+    full_reference = sections.pop(FullReferenceMeasure.section)
+    notes = [*outputs.notes, *reference.notes]
+    notes += features.notes_on(sections.get(features.DistributionMeasure.section))
+    scales, channels = full_reference["ms_ssim_scales"], reference.config.output_file_channels
+    if scales < 5:
+        notes.append(f"Images of this size have {scales} of the 5 scales of ms_ssim.")
+    if channels not in PICTURE_CHANNELS:
+        notes.append(
+            f"Outputs have {channels} channels: colour, sharpness and the distances between the "
+            "distributions are left out. The pictures here show the first channels in 8 bits; "
+            "python -m pix2pix_tf.translate writes all values."
+        )
+    return dict(
+        dataset=reference.config.dataset,
+        direction=reference.config.direction,
+        split=reference.split,
+        num_images=len(per_image),
+        size=outputs.size,
+        step=outputs.about["step"],
+        seed=reference.seed,
+        outputs=outputs.about,
+        versions=dict(
+            pix2pix_tf=version.__version__,
+            tensorflow=tf.__version__,
+            keras=keras.__version__,
+            python=platform.python_version(),
+        ),
+        notes=notes,
+        scores=scores,
+        **full_reference,
+        **sections,
+        per_image=per_image,
+    )
+
+
+def _viewed(values: np.ndarray) -> np.ndarray:
+    """Returns what a PNG shows of an image in [-1, 1], or of pixels, of any channels."""
+    if np.issubdtype(values.dtype, np.floating):
+        values = images.denormalize_image(values).numpy()
+    return values if values.shape[-1] in PICTURE_CHANNELS else images.in_colour(values)
+
+
+def _replace_pictures(output: pathlib.Path, unfinished: pathlib.Path) -> None:
     """Removes the pictures of an earlier evaluation, and moves new ones to their place."""
     if (output / RESULT_FILE).is_file():  # Else the pictures there are somebody else's.
         for folder in (INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER, f"{SAMPLES_FOLDER}/[0-9]*"):
             for path in output.glob(f"{folder}/*.png"):
                 path.unlink()
-    for folder in folders:
-        for path in (unfinished / folder).iterdir():
-            path.replace(output / folder / path.name)
+    shutil.copytree(unfinished, output, dirs_exist_ok=True, copy_function=shutil.move)
     shutil.rmtree(unfinished)
 
 

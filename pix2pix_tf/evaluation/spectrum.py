@@ -53,8 +53,8 @@ def high_frequency_power(power: np.ndarray, size: int) -> float:
     """Returns the power above `HIGH_FREQUENCY`, each ring by its circumference.
 
     Args:
-        power: Of `radial_power`.
-        size: Of the image, in pixels.
+        power: Power by frequency, of `radial_power`.
+        size: Pixels of the image.
     """
     frequency = frequencies(size)
     return float((power * frequency)[frequency > HIGH_FREQUENCY].sum())
@@ -64,43 +64,39 @@ class SpectrumMeasure:
     """The mean spectrum of outputs and of targets."""
 
     section = "sharpness"
-    names = ("sharpness",)
 
     def __init__(self):
         self._size = 0
-        self._outputs: list[np.ndarray] = []
-        self._targets: list[np.ndarray] = []
+        self._powers: list[tuple[np.ndarray, np.ndarray]] = []  # Output, target.
 
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Adds a pair; returns its own ratio, None for a target without fine detail."""
         self._size = min(pair.target.shape[:2])
-        self._outputs.append(radial_power(_central_square(pair.output_rgb)))
-        self._targets.append(radial_power(_central_square(pair.target_rgb)))
-        return {"sharpness": _ratio(self._outputs[-1], self._targets[-1], self._size)}
+        both = (pair.output_rgb, pair.target_rgb)
+        output, target = (radial_power(_central_square(x, self._size)) for x in both)
+        self._powers.append((output, target))
+        return {"sharpness": _ratio(output, target, self._size)}
 
-    def result(self) -> dict:
+    def result(self) -> tuple[dict, list[Score]]:
         """Returns the curves, and the ratio of their high-frequency power.
 
         The ratio, output by target, is 1 where outputs are as sharp as the
         targets, less for blur, more for noise and grids; None where the targets
         have no fine detail.
         """
-        output, target = (np.mean(powers, axis=0) for powers in (self._outputs, self._targets))
-        return dict(
-            high_frequency_ratio=_ratio(output, target, self._size),
+        output, target = np.mean(self._powers, axis=0)
+        ratio = _ratio(output, target, self._size)
+        result = dict(
+            high_frequency_ratio=ratio,
             above_cycles_per_pixel=HIGH_FREQUENCY,
             cycles_per_pixel=frequencies(self._size).tolist(),
             output_power=output.tolist(),
             target_power=target.tolist(),
         )
-
-    def scores(self, result: dict) -> list[Score]:
-        """Returns the ratio."""
-        return [Score("sharpness", result["high_frequency_ratio"])]
+        return result, [Score("sharpness", ratio)]
 
 
-def _central_square(image: np.ndarray) -> np.ndarray:
-    side = min(image.shape[:2])
+def _central_square(image: np.ndarray, side: int) -> np.ndarray:
     row, column = ((size - side) // 2 for size in image.shape[:2])
     return image[row : row + side, column : column + side]
 

@@ -44,7 +44,7 @@ def main(unused_arguments: list[str]) -> int:
         return commands.EXIT_NON_FINITE
     if info is None:
         return 0
-    print(f"Real photos, body {info['origin']}, step {info['step']}:")
+    print(f"Real photos, step {info['step']}:")
     for split in ("val", "test"):
         if split in info:
             frequent = info[split]["most_frequent_class"]

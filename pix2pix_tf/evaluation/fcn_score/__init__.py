@@ -3,10 +3,9 @@
 Imports run one way: a module imports only from the lines above it and from what stands before it
 in its line:
 
-    fcn, segmenter_config, class_maps       the network, its settings, the truth in files
-    confusion                               the three scores from counted pixels
-    segmenter, segmenter_data               a trained network in a folder; what it learns from
-    segmenter_training                      the training
+    class_maps, confusion                   the truth in files; three scores from counted pixels
+    fcn, segmenter_config, segmenter        the network, its settings, a trained one in a folder
+    segmenter_data, segmenter_training      the photos that it learns from; its training
     segmentation_measure                    the scores of an evaluation
 
 Reference:

@@ -23,48 +23,34 @@ class ClassMaps:
         table: The classes whose indexes the maps hold.
 
     Raises:
-        MissingInputError: If the folder, the split or a map is not there.
+        MissingInputError: If a map is not there.
     """
 
     def __init__(
         self, folder: str | pathlib.Path, split: str, names: Sequence[str], table: ClassTable
     ):
-        self._folder = pathlib.Path(folder) / split
+        self._paths = {name: pathlib.Path(folder) / split / f"{name}.png" for name in names}
         self._table = table
-        if not files.is_folder(self._folder):
-            raise MissingInputError(
-                f"There is no folder '{self._folder}' of class maps. Pass the folder that has "
-                f"'{split}' with a PNG for each picture."
-            )
-        missing = [name for name in names if not files.is_file(self._path(name))]
+        missing = [path for path in self._paths.values() if not files.is_file(path)]
         if missing:
             raise MissingInputError(
                 f"{len(missing)} of {len(names)} pictures have no class map, the first being "
-                f"'{self._path(missing[0])}'. Add them, or take the pictures out."
+                f"'{missing[0]}'. Add them, or take the pictures out."
             )
 
-    def read(self, name: str, *, size: tuple[int, int] | None = None) -> np.ndarray:
-        """Returns the class map of a picture, uint8 `[height, width]`.
-
-        Args:
-            name: Name of the pair, without a suffix.
-            size: (height, width) that it has to have; None for any.
+    def read(self, name: str) -> np.ndarray:
+        """Returns the class map of a pair, uint8 `[height, width]`.
 
         Raises:
-            InputError: If it is not a grey image of up to 8 bits, has another size, or has
-                values that are not classes, naming the file.
+            InputError: If it is not a grey image of up to 8 bits, or has values that are not
+                classes, naming the file.
         """
-        path = self._path(name)
+        path = self._paths[name]
         info = images.inspect_image(path)
         if (info.channels, info.bits) != (1, 8):
             raise InputError(
                 f"'{path}' has {info.channels} channels of {info.bits} bits. Write the class of "
                 "each pixel as a grey PNG with 8 bits, not as a colour."
-            )
-        if size not in (None, (info.height, info.width)):
-            raise InputError(
-                f"'{path}' is {info.width}x{info.height} pixels, but {size[1]}x{size[0]} are "
-                "needed. Make the maps of a split of one size, without interpolating."
             )
         class_map = stored_indexes(path, images.read_pixels(path, channels=1)[..., 0])
         count = len(self._table.scored)
@@ -76,6 +62,3 @@ class ClassMaps:
                 "Write train ids, not other numbers."
             )
         return class_map
-
-    def _path(self, name: str) -> pathlib.Path:
-        return self._folder / f"{name}.png"

@@ -24,6 +24,8 @@ SCORES = ("per_pixel_accuracy", "per_class_accuracy", "class_iou")
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: ClassTable) -> np.ndarray:
     """Returns int64 `[K, K]` for K scored classes: row the truth, column the prediction.
 
+    Sum the matrices of several pictures.
+
     Args:
         truth: Class maps, integers of any shape; `IGNORED` pixels are not counted.
         predicted: The same shape, scored classes only.
@@ -38,9 +40,8 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: ClassTab
         raise ValueError(f"truth is of shape {truth.shape}, predicted of {predicted.shape}.")
     counted = truth != IGNORED
     truth, predicted = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
-    for name, values in dict(truth=truth, predicted=predicted).items():
-        if values.size and not (0 <= values.min() and values.max() < count):
-            raise ValueError(f"{name} has values beyond the {count} classes.")
+    if max(truth.max(initial=0), predicted.max(initial=0)) >= count:
+        raise ValueError(f"A value is not one of the {count} classes.")
     return np.bincount(count * truth + predicted, minlength=count**2).reshape(count, count)
 
 
@@ -53,7 +54,7 @@ def scores(matrix: np.ndarray) -> dict[str, float]:
     every class occurs, as in the paper's sets, there is no difference.
 
     Args:
-        matrix: As `confusion_matrix` returns it; sum those of several pictures.
+        matrix: Counts of `confusion_matrix`.
 
     Raises:
         ValueError: If nothing was counted.

@@ -1,6 +1,6 @@
 """A trained segmenter: its folder, and what it makes of pictures.
 
-    FOLDER/segmenter.json         classes, origin of the weights, settings, scores
+    FOLDER/segmenter.json         classes, settings, step, scores
     FOLDER/segmenter.weights.h5   FCN-8s, of either Keras
 
 `python -m pix2pix_tf.evaluation.train_segmenter` makes such a folder.
@@ -17,14 +17,15 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, networks
-from pix2pix_tf.data.classes import ClassTable, LabelClass
+from pix2pix_tf.data import classes
+from pix2pix_tf.data.classes import ClassTable
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation.fcn_score import fcn
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 INFO = "segmenter.json"
 WEIGHTS = "segmenter.weights.h5"
-IMAGENET, FROM_SCRATCH = "ImageNet", "from scratch"  # What `origin` can be.
+ORIGIN = "from scratch"  # Where the weights of all segmenters began, in the results.
 _BATCH = 4  # Pictures at a time; bounds the memory, changes no result.
 
 
@@ -33,8 +34,7 @@ class Segmenter:
 
     Args:
         model: As `fcn.build_fcn` returns it.
-        classes: What its logits stand for; the table whose indexes `predict` returns.
-        origin: Where the body's weights started: "ImageNet" or "from scratch".
+        table: What its logits stand for; the classes whose indexes `predict` returns.
         crop_size: Pixels; the size it was trained at, a multiple of 32.
         step: How long it was trained; None if that is not known.
         digest: SHA-256 of the file of its weights; None if they are not from a file.
@@ -43,14 +43,13 @@ class Segmenter:
     def __init__(
         self,
         model: keras.Model,
-        classes: ClassTable,
+        table: ClassTable,
         *,
-        origin: str,
         crop_size: int,
         step: int | None = None,
         digest: str | None = None,
     ):
-        self.classes, self.origin, self.crop_size = classes, origin, crop_size
+        self.classes, self.crop_size = table, crop_size
         self.step, self.digest = step, digest
         size = [crop_size, crop_size]
         picture = tf.TensorSpec([None, None, None, 3], tf.float32)
@@ -67,7 +66,7 @@ class Segmenter:
         self._predict = tf.function(predict, [picture, tf.TensorSpec([2], tf.int32)])
         self._pool = tf.function(pool, [picture])
 
-    def predict(self, images: np.ndarray, *, size: tuple[int, int] | None = None) -> np.ndarray:
+    def predict(self, images: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
         """Returns the class of each pixel, uint8 `[N, *size]`: indexes of `classes.scored`.
 
         Pictures are resized to the size that the network was trained at, and its scores to
@@ -77,9 +76,9 @@ class Segmenter:
 
         Args:
             images: float32 `[N, height, width, 3]` in [-1, 1].
-            size: (height, width) of the class maps; None for that of the pictures.
+            size: (height, width) of the class maps.
         """
-        size = np.array(size or images.shape[1:3], np.int32)
+        size = np.array(size, np.int32)
         return np.concatenate([self._predict(x, size).numpy() for x in _batches(images)])
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -101,43 +100,26 @@ def _batches(images: np.ndarray) -> list[np.ndarray]:
 
 
 def load(folder: str | pathlib.Path) -> Segmenter:
-    """Returns the segmenter of a folder.
+    """Returns the segmenter of a folder, in float32, whatever it was trained in.
 
     Raises:
         MissingInputError: If there is no such folder, or it is not a segmenter.
         InputError: If a file of it is damaged.
     """
-    info = read_info(folder)
+    info, weights = read_info(folder), pathlib.Path(folder) / WEIGHTS
     try:
-        kinds = [
-            LabelClass(kind["name"], tuple(kind["color"]), kind["ignored"])
-            for kind in info["classes"]["classes"]
-        ]
-        classes = ClassTable(info["classes"]["name"], tuple(kinds), info["classes"]["photo_side"])
-        config, origin = SegmenterConfig.from_saved(info["config"]), info["origin"]
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"'{pathlib.Path(folder) / INFO}' does not describe a segmenter ({error!r}). Train it "
-            "again."
-        ) from None
-    # float32, whatever it was trained in: the same scores on every machine.
-    model = fcn.build_fcn(
-        len(classes.scored), base_filters=config.base_filters, batch_norm=origin == FROM_SCRATCH
-    )
-    weights = pathlib.Path(folder) / WEIGHTS
+        config, step = SegmenterConfig.from_saved(info["config"]), info["step"]
+    except (LookupError, TypeError) as error:
+        raise _damaged(pathlib.Path(folder) / INFO, error) from None
+    table = classes.find(config.dataset)
+    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
     networks.load_weights(model, weights)
-    return Segmenter(
-        model,
-        classes,
-        origin=origin,
-        crop_size=config.crop_size,
-        step=info.get("step"),
-        digest=files.sha256(weights),
-    )
+    digest = files.sha256(weights)
+    return Segmenter(model, table, crop_size=config.crop_size, step=step, digest=digest)
 
 
 def read_info(folder: str | pathlib.Path) -> dict:
-    """Returns what `segmenter.json` holds: classes, origin, config, step and scores.
+    """Returns what `segmenter.json` holds: classes, config, step and scores.
 
     Raises:
         MissingInputError: If there is none.
@@ -150,25 +132,23 @@ def read_info(folder: str | pathlib.Path) -> dict:
             "pix2pix_tf.evaluation.train_segmenter, after its first validation."
         )
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"'{path}' is damaged ({error}). Train the segmenter again.") from None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, error) from None
 
 
-def write_info(
-    folder: pathlib.Path,
-    *,
-    classes: ClassTable,
-    origin: str,
-    config: SegmenterConfig,
-    **scores,
-) -> None:
-    """Writes `segmenter.json`; `scores` are the step and what was measured."""
+def _damaged(path: pathlib.Path, error: Exception) -> InputError:
+    return InputError(f"'{path}' is damaged ({error!r}). Train the segmenter again.")
+
+
+def write_info(folder: pathlib.Path, config: SegmenterConfig, **scores) -> dict:
+    """Writes `segmenter.json` and returns it; `scores` are the step and what was measured."""
+    table = classes.find(config.dataset)
     info = dict(
-        origin=origin,
         **scores,
-        classes=dataclasses.asdict(classes),
+        classes=[kind.name for kind in table.scored],
         config=dataclasses.asdict(config),
         versions=dict(tensorflow=tf.__version__, keras=keras.__version__),
     )
     files.write_atomically(folder / INFO, (json.dumps(info, indent=1) + "\n").encode())
+    return info

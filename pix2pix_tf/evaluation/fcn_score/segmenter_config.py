@@ -31,12 +31,6 @@ class SegmenterConfig:
         "Folder with SPLIT/NAME.png, the index of each pixel's class. Empty: the nearest class "
         "colour of the label pictures, which errs where they were JPEGs.",
     )
-    body_weights: str = setting(
-        "auto",
-        "Where the body starts: imagenet (downloaded by Keras), none (from scratch, with batch "
-        "normalisation), the file of keras.applications' VGG16 without its top, or auto: "
-        "imagenet where it can be had and base_filters is 64, else none.",
-    )
     crop_size: int = setting(
         256, "Pixels of a training crop; a multiple of 32.", minimum=32, maximum=1024
     )
@@ -46,10 +40,7 @@ class SegmenterConfig:
     batch_size: int = setting(8, "Photos a step.", minimum=1)
     num_steps: int = setting(3000, "Steps to train.", minimum=1)
     learning_rate: float = setting(
-        0.0,
-        "Adam's step size at the start; it falls linearly to 0. 0: 1e-3 for a body from scratch, "
-        "1e-4 for one from ImageNet, which has no normalisation to take larger steps with.",
-        minimum=0.0,
+        1e-3, "Adam's step size at the start; it falls linearly to 0.", minimum=0.0
     )
     validate_every: int = setting(250, "Steps between validations and checkpoints.", minimum=1)
     precision: str = setting(
@@ -64,7 +55,7 @@ class SegmenterConfig:
 
     @classmethod
     def from_saved(cls, values: Mapping[str, Any]) -> SegmenterConfig:
-        """Returns the settings that a file has, leaving out what is not a setting any more."""
+        """Returns the settings in a file, without those of earlier versions alone."""
         names = [field.name for field in dataclasses.fields(cls) if field.name in values]
         return cls(**{name: values[name] for name in names})
 
@@ -73,7 +64,4 @@ class SegmenterConfig:
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))
         if self.crop_size % STRIDE:
-            raise InputError(
-                f"crop_size is {self.crop_size}. Use a multiple of {STRIDE}: the network "
-                "halves the picture five times."
-            )
+            raise InputError(f"crop_size is {self.crop_size}. Use a multiple of {STRIDE}.")

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from pix2pix_tf import seeds
 from pix2pix_tf.data import augment, classes, images, pairs
-from pix2pix_tf.data.classes import IGNORED, ClassTable
+from pix2pix_tf.data.classes import IGNORED
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
+from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
 _LAST_POSITION = 2**62  # A run ends long before.
 # What a crop shows of a photo: a share of each side, and how much one differs from the other.
@@ -34,58 +35,51 @@ class Photos(NamedTuple):
     class_maps: np.ndarray
 
 
-def read_photos(
-    dataset: str,
-    split: str,
-    table: ClassTable,
-    *,
-    size: int,
-    data_dir: str = "",
-    class_maps: str = "",
-) -> Photos:
-    """Returns the photos of a split, scaled to `size` x `size`, all in memory.
+def read_photos(config: SegmenterConfig, split: str) -> Photos:
+    """Returns the photos of a split, scaled to the crop size, all in memory.
 
     Class maps keep the size of their files, which scores are counted at.
 
     Args:
-        dataset: "demo", a published name, or a folder.
+        config: Names the data set and the class maps.
         split: "train", "val" or "test".
-        table: The classes of the data set.
-        size: Pixels of a side.
-        data_dir: Where published sets are kept; empty means Keras' cache.
-        class_maps: See `ClassMaps`; empty takes the nearest colours of the label pictures.
 
     Raises:
-        InputError: If a picture or a class map is missing, not square or wrong, naming it.
+        InputError: If a picture or a class map is missing, not square or wrong.
     """
-    source = pairs.open_pairs(dataset, split, data_dir=data_dir, scene_size=size)
-    maps = ClassMaps(class_maps, split, source.names, table) if class_maps else None
-    map_size = maps.read(source.names[0]).shape if maps else None
+    table, size = classes.find(config.dataset), config.crop_size
+    source = pairs.open_pairs(config.dataset, split, data_dir=config.data_dir, scene_size=size)
+    maps = None
+    if config.class_maps:
+        maps = ClassMaps(config.class_maps, split, source.names, table)
 
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:
-        name = source.names[index]
         photo, labels = source.read(index)
         if table.photo_side == "B":
             photo, labels = labels, photo
         if photo.shape[0] != photo.shape[1]:
             raise InputError(
-                f"The photo of pair '{name}' is {photo.shape[1]}x{photo.shape[0]} pixels. The "
-                "FCN-score needs square pictures, as the paper's are: scale both images of "
-                "every pair to a square."
+                f"The photo of pair '{source.names[index]}' is {photo.shape[1]}x{photo.shape[0]} "
+                "pixels. The FCN-score needs square pictures, as the paper's are: scale both "
+                "images of every pair to a square."
             )
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
-        truth = maps.read(name, size=map_size) if maps else classes.nearest(labels, table)
+        truth = maps.read(source.names[index]) if maps else classes.nearest(labels, table)
         return augment.resize_to_cover(photo, size).numpy(), truth
 
-    photos, truths = map(np.stack, zip(*pairs.map_all(read, range(len(source.names)))))
-    if (truths == IGNORED).all():
+    photos, truths = zip(*pairs.map_all(read, range(len(source.names))))
+    sizes = sorted({truth.shape for truth in truths})
+    if len(sizes) > 1:
+        raise InputError(
+            f"The class maps of {split} differ in size (height, width): {sizes[0]} and "
+            f"{sizes[-1]}. Bring them to one size, without interpolating."
+        )
+    if all((truth == IGNORED).all() for truth in truths):
         raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
-    return Photos(list(source.names), photos, truths)
+    return Photos(list(source.names), np.stack(photos), np.stack(truths))
 
 
-def training_batches(
-    photos: Photos, *, crop_size: int, batch_size: int, seed: int, start: int
-) -> tf.data.Dataset:
+def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> tf.data.Dataset:
     """Returns endless batches of (image, class map), a pure function of seed and position.
 
     Shapes:
@@ -94,16 +88,14 @@ def training_batches(
 
     Args:
         photos: The training split.
-        crop_size: Pixels.
-        batch_size: Examples a batch.
-        seed: Seed of the order and the augmentation.
+        config: Gives the crop size, the batch size and the seed.
         start: Position of the first example; a resumed run goes on where it was.
     """
     count = len(photos.names)
     # Tensors once, not constants of the graph.
     pixels, class_maps = tf.constant(photos.pixels), tf.constant(photos.class_maps)
-    order_stream = tf.constant(seeds.stream(seed, seeds.ORDER), tf.int64)
-    jitter_stream = tf.constant(seeds.stream(seed, seeds.JITTER), tf.int64)
+    order_stream = tf.constant(seeds.stream(config.seed, seeds.ORDER), tf.int64)
+    jitter_stream = tf.constant(seeds.stream(config.seed, seeds.JITTER), tf.int64)
 
     def load(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = tf.random.experimental.index_shuffle(
@@ -115,14 +107,14 @@ def training_batches(
         return augment_example(
             image,
             class_maps[index],
-            crop_size=crop_size,
+            crop_size=config.crop_size,
             seed=tf.stack([jitter_stream, position]),
         )
 
     return (
         tf.data.Dataset.range(start, _LAST_POSITION)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
+        .batch(config.batch_size, drop_remainder=True)
         .prefetch(2)
     )
 

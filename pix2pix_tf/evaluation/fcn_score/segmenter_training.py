@@ -17,18 +17,9 @@ import tensorflow as tf
 
 from pix2pix_tf import files, keras_compat, precision
 from pix2pix_tf.data import classes, images, pairs
-from pix2pix_tf.data.classes import ClassTable
 from pix2pix_tf.errors import InputError, NonFiniteLossError, first_line
-from pix2pix_tf.evaluation.fcn_score import confusion, fcn, segmenter_data
-from pix2pix_tf.evaluation.fcn_score.segmenter import (
-    FROM_SCRATCH,
-    IMAGENET,
-    WEIGHTS,
-    Segmenter,
-    load,
-    read_info,
-    write_info,
-)
+from pix2pix_tf.evaluation.fcn_score import confusion, fcn, segmenter, segmenter_data
+from pix2pix_tf.evaluation.fcn_score.segmenter import Segmenter
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 from pix2pix_tf.evaluation.fcn_score.segmenter_data import Photos
 from pix2pix_tf.keras_compat import ScaledOptimizer
@@ -39,19 +30,7 @@ from pix2pix_tf.signals import StopRequest
 TRAINING = "training.json"
 BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.
 _CHECKPOINT = "checkpoint"
-_LEARNING_RATES = {FROM_SCRATCH: 1e-3, IMAGENET: 1e-4}  # Where none is given.
 _MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps")  # Where things are, not what they are.
-
-
-class _State(tf.Module):
-    """What a resumed training goes on with."""
-
-    def __init__(self, model: keras.Model, optimizer: ScaledOptimizer):
-        super().__init__()
-        self.model = model
-        self.optimizer = optimizer
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.best = tf.Variable(-1.0, dtype=tf.float64, trainable=False)  # Of BEST_METRIC.
 
 
 def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
@@ -68,36 +47,23 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         What `segmenter.json` holds, or None if the training was stopped before its end.
 
     Raises:
-        InputError: If the data or the weights of the body cannot be used, or the folder
-            is of another training.
+        InputError: If the data cannot be used, or the folder is of another training.
         NonFiniteLossError: If a loss is not finite, naming the step.
     """
     output = pathlib.Path(output)
     files.check_no_pattern(output)
     files.check_output_folder(output)
     table = classes.find(config.dataset)
-    config, origin = _settle(config, output)
+    config = dataclasses.replace(config, precision=precision.resolve_precision(config.precision))
     dtype = precision.POLICIES[config.precision]
-    # Before the photos are read, so that a wrong --body_weights is said at once.
-    keras.utils.set_random_seed(config.seed)
-    model, origin = _build_model(config, table, dtype, origin=origin)
-    config = dataclasses.replace(
-        config, learning_rate=config.learning_rate or _LEARNING_RATES[origin]
-    )
-    photos = {
-        split: segmenter_data.read_photos(
-            config.dataset,
-            split,
-            table,
-            size=config.crop_size,
-            data_dir=config.data_dir,
-            class_maps=config.class_maps,
-        )
-        for split in ("train", "val", "test")
-        if split != "test" or _has_test(config)
-    }
+    latest = tf.train.latest_checkpoint(str(output / _CHECKPOINT))
+    if latest:
+        _check_same_settings(config, output)
+    photos = {x: segmenter_data.read_photos(config, x) for x in _splits(config)}
     training = photos.pop("train")
 
+    keras.utils.set_random_seed(config.seed)
+    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters, dtype=dtype)
     rate = LinearDecay(
         config.learning_rate, num_steps=config.num_steps, decay_steps=config.num_steps
     )
@@ -106,74 +72,48 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         model.trainable_variables,
         loss_scaling=dtype == precision.POLICIES["float16"],
     )
-    state = _State(model, optimizer)
-    files.make_output_folder(output)
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(state=state), str(output / _CHECKPOINT), max_to_keep=1
+    state = tf.train.Checkpoint(
+        model=model,
+        optimizer=optimizer,
+        step=tf.Variable(0, dtype=tf.int64, trainable=False),
+        best=tf.Variable(-1.0, dtype=tf.float64, trainable=False),  # Of BEST_METRIC.
     )
-    if manager.latest_checkpoint:
-        _restore(manager, output)
+    files.make_output_folder(output)
+    if latest:
+        _restore(state, latest)
         print(f"Continuing '{output}' after step {int(state.step)}.", flush=True)
     else:
-        settings = dict(dataclasses.asdict(config), keras=keras.__version__, origin=origin)
-        text = json.dumps(settings, indent=1) + "\n"
+        text = json.dumps(dataclasses.asdict(config), indent=1) + "\n"
         files.write_atomically(output / TRAINING, text.encode())
     print(
-        f"{len(training.names)} photos to train, {len(photos['val'].names)} to validate; body: "
-        f"{origin}; learning rate {config.learning_rate:g}; {config.precision}.",
+        f"{len(training.names)} photos to train, {len(photos['val'].names)} to validate; learning "
+        f"rate {config.learning_rate:g}; {config.precision}.",
         flush=True,
     )
-    step = _make_step(state, len(table.scored))
-    segmenter = Segmenter(model, table, origin=origin, crop_size=config.crop_size)
-    about = dict(classes=table, origin=origin, config=config)
+    manager = tf.train.CheckpointManager(state, str(output / _CHECKPOINT), max_to_keep=1)
+    trained = Segmenter(model, table, crop_size=config.crop_size)
+
+    def save() -> None:
+        with files.writing(output):
+            manager.save(checkpoint_number=int(state.step))
 
     def validate(progress: Progress) -> None:
-        measured = score_photos(segmenter, photos["val"])
-        is_best = measured[BEST_METRIC] > float(state.best)
+        measured = score_photos(trained, photos["val"])
         number = int(state.step)
+        is_best = measured[BEST_METRIC] > float(state.best)
         if is_best:
             state.best.assign(measured[BEST_METRIC])
-            files.write_atomically(output / WEIGHTS, keras_compat.weights_file(model))
-            write_info(output, **about, step=number, val=measured)
-        manager.save(checkpoint_number=number)
+            weights = keras_compat.weights_file(model)
+            files.write_atomically(output / segmenter.WEIGHTS, weights)
+            segmenter.write_info(output, config, step=number, val=measured)
+        save()
         progress.say(f"step {number}, val: {score_text(measured)}{', kept' if is_best else ''}")
 
-    if not _run_steps(config, state, step, training, validate, manager):
+    if not _run_steps(config, state, training, validate=validate, save=save):
         return None
-    best = load(output)  # In float32.
+    best = segmenter.load(output)
     measured = {split: score_photos(best, found) for split, found in photos.items()}
-    write_info(output, **about, step=best.step, **measured)
-    return read_info(output)
-
-
-def _settle(config: SegmenterConfig, output: pathlib.Path) -> tuple[SegmenterConfig, str | None]:
-    """Returns `config` with its precision resolved, and the origin of what is continued.
-
-    Checked against an earlier part of the training, whose learning rate goes on where
-    none is given; the origin is None without one.
-    """
-    config = dataclasses.replace(config, precision=precision.resolve_precision(config.precision))
-    # Without a checkpoint there is nothing to fit: the training starts anew.
-    has_checkpoint = tf.train.latest_checkpoint(str(output / _CHECKPOINT)) is not None
-    saved = read_training(output) if has_checkpoint else None
-    if saved is None:
-        return config, None
-    rate = config.learning_rate or saved["learning_rate"]
-    config = dataclasses.replace(config, learning_rate=rate)
-    # The optimizer's state does not travel between two versions of Keras; the segmenter does.
-    now = dict(dataclasses.asdict(config), keras=keras.__version__.split(".")[0])
-    then = dict(saved, keras=saved["keras"].split(".")[0])
-    differences = [
-        f"{name} (was {then.get(name)!r}, now {value!r})"
-        for name, value in now.items()
-        if name not in _MAY_CHANGE_ON_RESUME and then.get(name) != value
-    ]
-    if differences:
-        raise InputError(
-            f"'{output}' is a training with other settings: {'; '.join(differences)}. Use its "
-            "settings, or another --output."
-        )
-    return config, saved["origin"]
+    return segmenter.write_info(output, config, step=best.step, **measured)
 
 
 def read_training(output: pathlib.Path) -> dict | None:
@@ -186,79 +126,44 @@ def read_training(output: pathlib.Path) -> dict | None:
     if not path.is_file():
         return None
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        if {"keras", "origin", "precision", "learning_rate"} <= saved.keys():
-            return saved
-    except (ValueError, AttributeError):
-        pass
-    raise InputError(f"'{path}' is damaged. Restore it, or train in another --output.")
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"'{path}' is damaged ({error}). Train in another --output.") from None
 
 
-def _build_model(
-    config: SegmenterConfig, table: ClassTable, dtype: str, *, origin: str | None
-) -> tuple[keras.Model, str]:
-    """Returns a network and the origin of its body's weights.
-
-    Args:
-        config: The settings.
-        table: The classes.
-        dtype: Keras' policy.
-        origin: Origin in a training that is continued, whose checkpoint has the weights;
-            None for a new one, which starts as `config.body_weights` says.
-    """
-
-    def build(origin: str) -> tuple[keras.Model, str]:
-        model = fcn.build_fcn(
-            len(table.scored),
-            base_filters=config.base_filters,
-            batch_norm=origin == FROM_SCRATCH,
-            dtype=dtype,
-        )
-        return model, origin
-
-    if origin is not None:
-        return build(origin)
-    weights, fits = config.body_weights, config.base_filters == fcn.IMAGENET_FILTERS
-    if weights == "none" or (weights == "auto" and not fits):
-        return build(FROM_SCRATCH)
-    if not fits:
+def _check_same_settings(config: SegmenterConfig, output: pathlib.Path) -> None:
+    """Refuses to continue a training with settings that would change what it is."""
+    saved = read_training(output) or {}
+    differences = [
+        f"{name} (was {saved.get(name)!r}, now {value!r})"
+        for name, value in dataclasses.asdict(config).items()
+        if name not in _MAY_CHANGE_ON_RESUME and saved.get(name) != value
+    ]
+    if differences:
         raise InputError(
-            f"body_weights is {weights!r}, but base_filters {config.base_filters} is not the width "
-            "of VGG-16. Use base_filters 64, or body_weights none."
+            f"'{output}' is a training with other settings: {'; '.join(differences)}. Use its "
+            "settings, or another --output."
         )
-    model, _ = build(IMAGENET)
-    try:
-        fcn.load_imagenet_body(model, "imagenet" if weights == "auto" else weights)
-    except Exception as error:  # Keras raises a bare one for what urllib refuses.
-        reason = first_line(error)
-        if weights != "auto":
-            raise InputError(
-                f"body_weights is {weights!r}, which could not be loaded ({reason}). Use imagenet, "
-                "none, or a file of the weights of keras.applications' VGG16 without its top."
-            ) from None
-        print(f"ImageNet weights are not available ({reason}): the body starts from scratch.")
-        return build(FROM_SCRATCH)
-    return model, IMAGENET
 
 
-def _has_test(config: SegmenterConfig) -> bool:
-    """Tells whether there are test photos, and the truth about them."""
-    has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
+def _splits(config: SegmenterConfig) -> list[str]:
+    """Returns train and val; test too where there are photos, and the truth about them."""
     has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
-    return bool(has_photos) and has_maps
+    has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
+    return ["train", "val", "test"] if has_maps and has_photos else ["train", "val"]
 
 
-def _restore(manager: tf.train.CheckpointManager, output: pathlib.Path) -> None:
+def _restore(state: tf.train.Checkpoint, path: str) -> None:
     try:
-        manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        state.restore(path).assert_consumed()
     except (tf.errors.OpError, AssertionError, ValueError, LookupError, RuntimeError) as error:
         raise InputError(
-            f"The checkpoint of '{output}' cannot be read ({first_line(error)}). Delete "
-            f"'{output}' and train again."
+            f"The checkpoint '{path}' is damaged, or of another version of Keras "
+            f"({first_line(error)}). Train in another --output."
         ) from None
 
 
-def _make_step(state: _State, num_classes: int):
+def _make_step(state: tf.train.Checkpoint, num_classes: int):
     """Returns the compiled step, `step(images, class_maps) -> loss`."""
 
     @tf.function
@@ -279,16 +184,13 @@ def _make_step(state: _State, num_classes: int):
     return step
 
 
-def _run_steps(config, state, step, photos: Photos, validate, manager) -> bool:
+def _run_steps(
+    config: SegmenterConfig, state: tf.train.Checkpoint, photos: Photos, *, validate, save
+) -> bool:
     """Runs the steps that are left; returns whether all are done."""
     done = int(state.step)
-    batches = segmenter_data.training_batches(
-        photos,
-        crop_size=config.crop_size,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        start=done * config.batch_size,
-    )
+    step = _make_step(state, len(classes.find(config.dataset).scored))
+    batches = segmenter_data.training_batches(photos, config, start=done * config.batch_size)
     with StopRequest() as stop, Progress(done, config.num_steps, config.batch_size) as progress:
         for number, batch in zip(range(done + 1, config.num_steps + 1), batches):
             loss = float(step(*batch))
@@ -301,7 +203,7 @@ def _run_steps(config, state, step, photos: Photos, validate, manager) -> bool:
             if number % config.validate_every == 0 or number == config.num_steps:
                 validate(progress)
             elif stop.is_requested:
-                manager.save(checkpoint_number=number)
+                save()
             if stop.is_requested and number < config.num_steps:
                 progress.say(
                     f"Stopped by {stop.reason} after step {number}; everything is saved. Run the "

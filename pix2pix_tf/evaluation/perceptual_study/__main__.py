@@ -24,13 +24,14 @@ from pix2pix_tf import commands
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
-_RESULTS_COMMAND = "results"
-
 
 def define_flags() -> None:
     """Defines the flags of the command that builds."""
     flags.DEFINE_multi_string(
-        "algorithm", [], "NAME=DIR: outputs of an algorithm. Once for each of several."
+        "algorithm",
+        None,
+        "NAME=DIR: outputs of an algorithm. Once for each of several.",
+        required=True,
     )
     flags.DEFINE_string(
         "targets",
@@ -40,11 +41,19 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output", None, "Folder of the study; not there yet.", required=True)
     flags.DEFINE_integer(
-        "num_practice", protocol.NUM_PRACTICE, "Trials with feedback, which do not count (paper)."
+        "num_practice",
+        protocol.NUM_PRACTICE,
+        "Trials with feedback, which do not count (paper).",
+        lower_bound=0,
     )
-    flags.DEFINE_integer("num_trials", protocol.NUM_TRIALS, "Trials that count (paper).")
+    flags.DEFINE_integer(
+        "num_trials", protocol.NUM_TRIALS, "Trials that count (paper).", lower_bound=1
+    )
     flags.DEFINE_float(
-        "exposure", protocol.EXPOSURE_MS / 1000, "Seconds that a picture is shown (paper)."
+        "exposure",
+        protocol.EXPOSURE_MS / 1000,
+        "Seconds that a picture is shown (paper).",
+        lower_bound=0.05,
     )
     flags.DEFINE_enum(
         "pairing",
@@ -62,20 +71,27 @@ def define_flags() -> None:
 def main(unused_arguments: list[str]) -> None:
     """Builds what the flags name."""
     options = flags.FLAGS
-    algorithms = _parse_algorithms(options.algorithm)
+    algorithms = {}
+    for value in options.algorithm:
+        name, _, folder = value.partition("=")
+        if not (name and folder) or name in algorithms:
+            raise InputError(f"--algorithm is {value!r}. Write NAME=DIR, each name once.")
+        algorithms[name] = pathlib.Path(folder)
     from pix2pix_tf.evaluation.perceptual_study import build
 
-    settings = build.Settings(
-        num_practice=options.num_practice,
-        num_trials=options.num_trials,
-        exposure_ms=round(1000 * options.exposure),
-        pairing=options.pairing,
-        notice=options.notice,
-    )
     output = pathlib.Path(options.output)
-    targets = pathlib.Path(options.targets) if options.targets else None
     description = build.build(
-        algorithms, output, targets=targets, settings=settings, seed=options.seed
+        algorithms,
+        output,
+        targets=pathlib.Path(options.targets) if options.targets else None,
+        settings=build.Settings(
+            num_practice=options.num_practice,
+            num_trials=options.num_trials,
+            exposure_ms=round(1000 * options.exposure),
+            pairing=options.pairing,
+            notice=options.notice,
+        ),
+        seed=options.seed,
     )
     print(
         f"Wrote the study {description['study']} to '{output}': {len(description['pairs'])} pairs; "
@@ -83,29 +99,11 @@ def main(unused_arguments: list[str]) -> None:
         "on a file host."
     )
     if not options.notice:
-        print(
-            "It does not say who runs it, nor where to send the answers: --notice does. People "
-            "who take part should know both."
-        )
-
-
-def _parse_algorithms(values: list[str]) -> dict[str, pathlib.Path]:
-    """Returns the folders of --algorithm by name."""
-    if not values:
-        raise InputError("No outputs were named. Pass --algorithm=NAME=DIR, once for each.")
-    folders = {}
-    for value in values:
-        name, _, folder = value.partition("=")
-        if not (name and folder):
-            raise InputError(f"--algorithm is {value!r}. Write it as NAME=DIR.")
-        if name in folders:
-            raise InputError(f"There are two algorithms {name!r}. Give them different names.")
-        folders[name] = pathlib.Path(folder)
-    return folders
+        print("It does not say who runs it, nor where to send the answers: --notice does.")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [_RESULTS_COMMAND]:
+    if sys.argv[1:2] == ["results"]:
         del sys.argv[1]
         # As the main module, so that --help is its own.
         runpy.run_module(f"{__package__}.results", run_name="__main__", alter_sys=True)

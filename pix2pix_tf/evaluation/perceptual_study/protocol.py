@@ -16,7 +16,6 @@ ANSWERS_FORMAT = "pix2pix_tf perceptual study answers"
 NUM_PRACTICE = 10
 NUM_TRIALS = 40
 EXPOSURE_MS = 1000
-POSITIONS = ("first", "second")
 # Whether the fake and the real picture of a trial show the same scene. Paper: the same for
 # colorization; different for maps and aerial photos, "to make the task more difficult and
 # avoid floor-level results".
@@ -24,12 +23,5 @@ PAIRINGS = ("same", "different")
 
 
 def checksum(text: str) -> str:
-    """Returns the CRC-32 of a text's UTF-8 bytes as 8 hexadecimal digits.
-
-    The page computes the same. It finds damage in transit, not a forger.
-
-    Args:
-        text: JSON as a browser writes it. What UTF-8 cannot say (half of a surrogate
-            pair, in the name of a file) is an escape there, and here too.
-    """
-    return f"{zlib.crc32(text.encode('utf-8', 'backslashreplace')):08x}"
+    """Returns the CRC-32 of a text's UTF-8 bytes as 8 hexadecimal digits, as the page does."""
+    return f"{zlib.crc32(text.encode()):08x}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from absl import flags
@@ -31,8 +31,7 @@ BOOTSTRAP, EXACT = "bootstrap of participants", "Clopper-Pearson"
 # with 10, in 82 to 85 % with 5.
 _ENOUGH_PARTICIPANTS = 20
 _HALVINGS = 50  # Of [0, 1]: to 1e-15, and never as far as 1 itself.
-# Milliseconds; six frames of a usual screen.
-_EXPOSURE_TOLERANCE = 100
+_EXPOSURE_TOLERANCE = 100  # Milliseconds; six frames of a usual screen.
 
 
 def define_flags() -> None:
@@ -49,17 +48,15 @@ def main(arguments: list[str]) -> None:
     if options.json:
         path = pathlib.Path(options.json)
         files.make_output_folder(path.parent)
-        if path.is_dir():
-            raise InputError(f"--json is '{path}', which is a folder. Name a file.")
         files.write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
     print(_report(result))
 
 
-def summarize(sessions: dict[pathlib.Path, answers.Session], *, seed: int = 0) -> dict:
+def summarize(sessions: Mapping[pathlib.Path, dict], *, seed: int = 0) -> dict:
     """Returns the rate of fooling of every algorithm of every study.
 
     Args:
-        sessions: By the file that each comes from.
+        sessions: What `answers.read_all` returns; one that is there twice is counted once.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -68,21 +65,18 @@ def summarize(sessions: dict[pathlib.Path, answers.Session], *, seed: int = 0) -
     Raises:
         InputError: If files disagree about one session, or there is no complete one.
     """
-    first_of, groups, duplicates, incomplete = {}, {}, [], []
+    first_of, groups, incomplete = {}, {}, []
     for path, session in sessions.items():
-        first = first_of.setdefault(session.identity, path)
-        if sessions[first].written != session.written:
+        first = first_of.setdefault(session["id"], path)
+        if sessions[first] != session:
             raise InputError(
                 f"'{first}' and '{path}' are of the same session, and say different things. Find "
                 "out which is right, and leave the other out."
             )
-        if first != path:
-            duplicates.append(dict(file=str(path), same_as=str(first)))
-        elif session.is_complete:
-            groups.setdefault((session.algorithm, session.study), []).append(session)
-        else:
-            done = len(session.trials)
-            incomplete.append(dict(file=str(path), num_trials=done, planned=session.num_trials))
+        if first == path and session["complete"]:
+            groups.setdefault((session["algorithm"], session["study"]), []).append(session)
+        elif first == path:
+            incomplete.append(str(path))
     if not groups:
         raise InputError(
             f"None of the {len(sessions)} files is of a session that was done to the end, so "
@@ -97,19 +91,19 @@ def summarize(sessions: dict[pathlib.Path, answers.Session], *, seed: int = 0) -
             dict(algorithm=algorithm, study=study, **_summarize_group(group, seed=seed))
             for (algorithm, study), group in sorted(groups.items())
         ],
-        counted_once=duplicates,
         left_out=incomplete,
     )
 
 
-def _summarize_group(sessions: Sequence[answers.Session], *, seed: int) -> dict:
-    trials = [trial for session in sessions for trial in session.trials]
-    num_fooled = [sum(trial.is_fooled for trial in one.trials) for one in sessions]
-    (low, high), method = find_interval(num_fooled, [len(x.trials) for x in sessions], seed=seed)
+def _summarize_group(sessions: Sequence[dict], *, seed: int) -> dict:
+    counted = [[x for x in session["trials"] if not x["practice"]] for session in sessions]
+    num_fooled = [sum(x["answer"] != x["fake"] for x in trials) for trials in counted]
+    (low, high), method = find_interval(num_fooled, list(map(len, counted)), seed=seed)
+    trials = [trial for own in counted for trial in own]
+    exposure = sessions[0]["exposure_ms"]  # Of all sessions of a study.
     off_time = [
-        any(abs(time - session.exposure_ms) > _EXPOSURE_TOLERANCE for time in trial.shown_ms)
-        for session in sessions
-        for trial in session.trials
+        any(abs(time - exposure) > _EXPOSURE_TOLERANCE for time in trial["shown_ms"])
+        for trial in trials
     ]
     return dict(
         num_participants=len(sessions),
@@ -118,16 +112,16 @@ def _summarize_group(sessions: Sequence[answers.Session], *, seed: int) -> dict:
         rate=sum(num_fooled) / len(trials),
         interval=[low, high],
         interval_method=method,
-        median_reaction_ms=float(np.median([trial.reaction_ms for trial in trials])),
+        median_reaction_ms=float(np.median([trial["reaction_ms"] for trial in trials])),
         num_trials_off_time=sum(off_time),
-        num_trials_shown_again=sum(trial.interruptions > 0 for trial in trials),
+        num_trials_shown_again=sum(trial["interruptions"] > 0 for trial in trials),
     )
 
 
 def find_interval(
     num_fooled: Sequence[int], num_trials: Sequence[int], *, seed: int = 0
 ) -> tuple[tuple[float, float], str]:
-    """Returns the interval of the rate of fooling, and which one it is.
+    """Returns the interval of the rate of fooling, in [0, 1], and which one it is.
 
     Args:
         num_fooled: Trials that fooled each participant.
@@ -135,9 +129,8 @@ def find_interval(
         seed: Seed of the bootstrap.
 
     Returns:
-        (low, high), in [0, 1], and BOOTSTRAP; or EXACT where all participants were fooled
-        equally often (one alone, none ever, all always), so that a bootstrap's interval would
-        have no width.
+        (low, high) and BOOTSTRAP; or EXACT where all participants were fooled equally often
+        (one alone, none ever, all always), so that a bootstrap's interval would have no width.
     """
     if len({fooled / count for fooled, count in zip(num_fooled, num_trials)}) == 1:
         return exact_interval(sum(num_fooled), sum(num_trials)), EXACT
@@ -145,60 +138,38 @@ def find_interval(
 
 
 def bootstrap_interval(
-    num_fooled: Sequence[int],
-    num_trials: Sequence[int],
-    *,
-    seed: int = 0,
-    num_resamples: int = NUM_RESAMPLES,
-    confidence: float = CONFIDENCE,
+    num_fooled: Sequence[int], num_trials: Sequence[int], *, seed: int = 0
 ) -> tuple[float, float]:
-    """Returns the percentile interval of the rate of fooling.
+    """Returns the percentile interval of the rate of fooling; arguments of `find_interval`.
 
     Each resample draws as many participants as there are, with replacement. Answers of
     one person are alike, so drawing trials would give an interval that is too narrow; and
     drawing trials of the participants drawn, one that is too wide, since what they answered
     has the chance of their trials in it already.
-
-    Args:
-        num_fooled: Trials that fooled each participant.
-        num_trials: Trials of each participant, at least 1.
-        seed: Seed of the draws.
-        num_resamples: More make the ends of the interval steadier.
-        confidence: Share of the resamples that lie within.
-
-    Returns:
-        (low, high), in [0, 1].
     """
     num_fooled, num_trials = np.asarray(num_fooled), np.asarray(num_trials)
-    shape = [num_resamples, len(num_trials)]
+    shape = [NUM_RESAMPLES, len(num_trials)]
     drawn = np.random.default_rng(seed).integers(len(num_trials), size=shape)
     rates = num_fooled[drawn].sum(axis=1) / num_trials[drawn].sum(axis=1)
-    tail = (1.0 - confidence) / 2.0
+    tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(rates, [tail, 1.0 - tail])
     return float(low), float(high)
 
 
-def exact_interval(
-    num_fooled: int, num_trials: int, *, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
-    """Returns the interval of Clopper and Pearson for the rate of a binomial.
+def exact_interval(num_fooled: int, num_trials: int) -> tuple[float, float]:
+    """Returns the interval of Clopper and Pearson for the rate of a binomial, in [0, 1].
 
     Args:
         num_fooled: Trials that fooled.
         num_trials: All trials, at least 1, taken as independent.
-        confidence: In (0, 1); the interval holds the true rate at least as often.
-
-    Returns:
-        (low, high), in [0, 1].
     """
-    tail = (1.0 - confidence) / 2.0
-    low = _exact_low_end(num_fooled, num_trials, tail)
+    low = _exact_low_end(num_fooled, num_trials)
     # Of the trials that did not fool, the same from the other side.
-    return low, 1.0 - _exact_low_end(num_trials - num_fooled, num_trials, tail)
+    return low, 1.0 - _exact_low_end(num_trials - num_fooled, num_trials)
 
 
-def _exact_low_end(num_fooled: int, num_trials: int, tail: float) -> float:
-    """Returns the rate at which `num_fooled` or more of the trials fool with chance `tail`."""
+def _exact_low_end(num_fooled: int, num_trials: int) -> float:
+    """Returns the rate at which `num_fooled` or more of the trials fool by a chance of 2.5 %."""
     if num_fooled == 0:
         return 0.0
     counts = np.arange(num_fooled, num_trials + 1)
@@ -208,65 +179,36 @@ def _exact_low_end(num_fooled: int, num_trials: int, tail: float) -> float:
     for _ in range(_HALVINGS):
         rate = (low + high) / 2.0
         logs = log_ways + counts * math.log(rate) + (num_trials - counts) * math.log1p(-rate)
-        low, high = (rate, high) if np.exp(logs).sum() < tail else (low, rate)
+        is_too_low = np.exp(logs).sum() < (1.0 - CONFIDENCE) / 2.0
+        low, high = (rate, high) if is_too_low else (low, rate)
     return low
 
 
 def _report(result: dict) -> str:
-    """Returns the table, and what has to be said about it."""
-    rows = [("algorithm", "study", "participants", "trials", "fooled", "95 % interval")]
+    """Returns a line for each algorithm, and what has to be said about it."""
+    lines = []
     for one in result["algorithms"]:
         low, high = (100 * end for end in one["interval"])
-        numbers = (str(one["num_participants"]), str(one["num_trials"]))
-        rate = (f"{100 * one['rate']:.1f} %", f"{low:.1f} to {high:.1f} %")
-        rows.append((one["algorithm"], one["study"], *numbers, *rate))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = []
-    for row in rows:
-        cells = [f"{cell:{'<' if n < 2 else '>'}{widths[n]}}" for n, cell in enumerate(row)]
-        lines.append("  ".join(cells))
-    lines.append(
-        "50 % would be as good as real. Practice is left out; the interval draws participants "
-        f"({result['num_resamples']:,} resamples, seed {result['seed']}), unless it says otherwise."
-    )
-    for one in result["algorithms"]:
-        lines += [f"{one['algorithm']}: {remark}" for remark in _remarks(one)]
-    for one in result["counted_once"]:
-        lines.append(f"Counted once: '{one['file']}' is the session of '{one['same_as']}' again.")
-    for one in result["left_out"]:
         lines.append(
-            f"Left out: '{one['file']}', stopped after {one['num_trials']} of {one['planned']} "
-            "trials."
+            f"{one['algorithm']} (study {one['study']}): {100 * one['rate']:.1f} % fooled, 95 % "
+            f"interval {low:.1f} to {high:.1f} % ({one['interval_method']}); "
+            f"{one['num_participants']} participants, {one['num_trials']} trials."
         )
+        if one["interval_method"] == EXACT:
+            lines.append("  The interval takes trials as independent, and is not of other people.")
+        elif one["num_participants"] < _ENOUGH_PARTICIPANTS:
+            lines.append(
+                f"  With fewer than {_ENOUGH_PARTICIPANTS} participants the interval is too narrow."
+            )
+        if one["num_trials_off_time"] or one["num_trials_shown_again"]:
+            lines.append(
+                f"  {one['num_trials_off_time']} trials with a picture shown "
+                f"{_EXPOSURE_TOLERANCE} ms too long or short, {one['num_trials_shown_again']} with "
+                "a pair shown again, are counted."
+            )
+    lines.append("50 % would be as good as real. Practice is left out.")
+    lines += [f"Left out: '{path}', which was stopped early." for path in result["left_out"]]
     return "\n".join(lines)
-
-
-def _remarks(one: dict) -> list[str]:
-    """Returns what has to be said about the numbers of an algorithm, a line each."""
-    remarks = []
-    num_participants, num_trials = one["num_participants"], one["num_trials"]
-    if one["interval_method"] == EXACT:
-        who = (
-            "one participant, whose interval says nothing of other people"
-            if num_participants == 1
-            else f"all {num_participants} participants were fooled equally often"
-        )
-        remarks.append(
-            f"{who}; it is Clopper and Pearson's exact one, of {num_trials} trials taken as "
-            "independent."
-        )
-    elif num_participants < _ENOUGH_PARTICIPANTS:
-        remarks.append(
-            f"{num_participants} participants; with fewer than {_ENOUGH_PARTICIPANTS} the "
-            "interval is too narrow."
-        )
-    for key, what in (
-        ("num_trials_off_time", f"a picture was shown {_EXPOSURE_TOLERANCE} ms too long or short"),
-        ("num_trials_shown_again", "the pair was shown again, after an interruption"),
-    ):
-        if one[key]:
-            remarks.append(f"in {one[key]} of {num_trials} trials {what}. They are counted.")
-    return remarks
 
 
 if __name__ == "__main__":
