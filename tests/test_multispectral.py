@@ -62,7 +62,9 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         tiny_runs.write_run(cls.run_folder, **dataclasses.asdict(cls.config))
         version = serving.save_version(cls.run_folder, cls.folder / "exported")
         cls.model = exported.load(version)
-        cls.translate = translator.Translator(cls.config, cls.model.translate_with_noise)
+        cls.translate = translator.Translator(
+            cls.config, cls.model.translate_with_noise, block=cls.model.block
+        )
 
     def test_training_reads_the_values_of_both_sides(self):
         reader = pipeline.open_reader(self.config, "val", size=(40, 70))
