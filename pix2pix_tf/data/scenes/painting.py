@@ -63,6 +63,17 @@ class Painting:
         view.albedo[:] = color
         view.relief[:] = relief
 
+    def _stripe(
+        self, box: Box, color: np.ndarray, relief: float, *, period: float, share: float, axis=1
+    ) -> None:
+        """Paints the first `share` of each `period` units along an axis of the box."""
+        view = self._crop(box)
+        offset = (np.arange(view.relief.shape[axis]) + 0.5) / (self.render.unit * period)
+        is_painted = offset - np.floor(offset) < share
+        where = is_painted if axis == 0 else (slice(None), is_painted)
+        view.albedo[where] = color
+        view.relief[where] = relief
+
     def _paste(self, box: Box, texture: Surface) -> None:
         """Paints the same place of a texture."""
         where = self.render.slices(box)
@@ -101,14 +112,14 @@ class Painting:
         is_outside = self.enlarge(~is_inside)
         views = self._crop(box)
         kept = [view[is_outside] for view in views]
-        _PAINTERS[part.name](self, box)
+        getattr(self, f"_paint_{part.name}")(box)
         for view, before in zip(views, kept):
             view[is_outside] = before
 
-    def _paint_wall(self, box: Box) -> None:
+    def _paint_facade(self, box: Box) -> None:
         self._paste(box, self.style.wall)
 
-    def _paint_roof(self, box: Box) -> None:
+    def _paint_molding(self, box: Box) -> None:
         self._paste(box, self.style.roof)
 
     def _paint_window(self, box: Box) -> None:
@@ -131,7 +142,7 @@ class Painting:
 
     def _paint_glass(self, box: Box) -> None:
         """Paints panes: each reflects its own share of the sky, most at the top."""
-        depth = _across(len(self._crop(box).relief)).reshape(-1, 1, 1)
+        depth = _ramp(len(self._crop(box).relief)).reshape(-1, 1, 1)
         reflection = between(self._rng, 0.12, 0.4)
         behind = self.style.glass[self.render.slices(box)]
         sky = reflection * (1.0 - depth) * self.style.horizon
@@ -153,10 +164,8 @@ class Painting:
         for top, bottom, relief in ((0.0, 0.4, 2.6), (0.4, 0.7, 1.9), (0.7, 1.0, 1.2)):
             self._fill(box.part(top, 0.0, bottom, 1.0), self.style.trim, relief)
         if self.style.has_dentils:
-            view = self._crop(box.part(0.4, 0.0, 0.8, 1.0))
-            is_gap = self._stripes(view.relief.shape[1], period=1.6, share=0.45)
-            view.albedo[:, is_gap] *= 0.6
-            view.relief[:, is_gap] = 0.6
+            gaps = box.part(0.4, 0.0, 0.8, 1.0)
+            self._stripe(gaps, 0.6 * self.style.trim, relief=0.6, period=1.6, share=0.45)
 
     def _paint_sill(self, box: Box) -> None:
         self._fill(box, self.style.trim, relief=0.7)
@@ -167,19 +176,14 @@ class Painting:
         is_stone = self.style.has_stone_balconies
         color = self.style.trim if is_stone else _rgb(0.13, 0.13, 0.15)
         period, share = (1.3, 0.6) if is_stone else (1.0, 0.4)
-        view = self._crop(box)
-        is_bar = self._stripes(view.relief.shape[1], period=period, share=share)
-        view.albedo[:, is_bar] = color
-        view.relief[:, is_bar] = 2.2
+        self._stripe(box, color, relief=2.2, period=period, share=share)
         self._fill(box._replace(bottom=box.top + 0.6), color, relief=2.6)
         self._fill(box._replace(top=box.bottom - 1.2), self.style.trim, relief=3.0)
 
-    def _paint_shutter(self, box: Box) -> None:
+    def _paint_blind(self, box: Box) -> None:
         self._fill(box, self.style.shutter, relief=0.6)
-        view = self._crop(box.inset(0.4))
-        is_gap = self._stripes(view.relief.shape[0], period=0.9, share=0.4)
-        view.albedo[is_gap] *= 0.72
-        view.relief[is_gap] = 0.3
+        gaps, color = box.inset(0.4), 0.72 * self.style.shutter
+        self._stripe(gaps, color, relief=0.3, period=0.9, share=0.4, axis=0)
 
     def _paint_deco(self, box: Box) -> None:
         trim = self.style.trim
@@ -190,7 +194,7 @@ class Painting:
 
     def _paint_pillar(self, box: Box) -> None:
         """Paints a round shaft between a capital and a base."""
-        across = 2.0 * _across(self._crop(box).relief.shape[1]) - 1.0
+        across = _ramp(self._crop(box).relief.shape[1], 2.0) - 1.0
         self._fill(box, self.style.trim, relief=1.6 - 1.2 * across * across)
         self._fill(box._replace(bottom=box.top + 1.2), self.style.trim, relief=1.9)
         self._fill(box._replace(top=box.bottom - 1.4), self.style.trim, relief=1.9)
@@ -207,41 +211,18 @@ class Painting:
             self._paint_glass(glass)
             self._crop(glass).albedo[:] += lamp
         awning = box.part(0.0, 0.0, 0.34, 1.0)
-        view = self._crop(awning)
-        num_rows, num_columns = view.relief.shape
-        slope = 1.0 + 2.2 * _across(num_rows)
-        self._fill(awning, self.style.awning, relief=slope[:, np.newaxis])
-        is_light = self._stripes(num_columns, period=2.4, share=0.5)
-        view.albedo[:, is_light] = self.style.trim
-
-    def _stripes(self, num_pixels: int, *, period: float, share: float) -> np.ndarray:
-        """Returns bool [num_pixels]: the first `share` of each `period` units."""
-        offset = (np.arange(num_pixels) + 0.5) / (self.render.unit * period)
-        return offset - np.floor(offset) < share
-
-
-_PAINTERS = {
-    "facade": Painting._paint_wall,
-    "window": Painting._paint_window,
-    "door": Painting._paint_door,
-    "cornice": Painting._paint_cornice,
-    "sill": Painting._paint_sill,
-    "balcony": Painting._paint_balcony,
-    "blind": Painting._paint_shutter,
-    "deco": Painting._paint_deco,
-    "molding": Painting._paint_roof,
-    "pillar": Painting._paint_pillar,
-    "shop": Painting._paint_shop,
-}
+        slope = 1.0 + _ramp(len(self._crop(awning).relief), 2.2)[:, np.newaxis]
+        self._fill(awning, self.style.awning, relief=slope)
+        self._stripe(awning, self.style.trim, relief=slope, period=2.4, share=0.5)
 
 
 def _rgb(*color: float) -> np.ndarray:
     return np.array(color, np.float32)
 
 
-def _across(num_pixels: int) -> np.ndarray:
-    """Returns where pixels are between the two ends, float32 [num_pixels] in (0, 1)."""
-    return (np.arange(num_pixels, dtype=np.float32) + 0.5) / max(num_pixels, 1)
+def _ramp(num_pixels: int, end: float = 1.0) -> np.ndarray:
+    """Returns float32 [num_pixels], rising evenly from 0 to `end`, at the pixels' centres."""
+    return end * (np.arange(num_pixels, dtype=np.float32) + 0.5) / max(num_pixels, 1)
 
 
 def _shape_mask(part: Part, raster: Raster) -> np.ndarray:

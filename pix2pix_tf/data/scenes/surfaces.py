@@ -116,10 +116,7 @@ class Style:
 def smooth_noise(rng: Generator, raster: Raster, cells: int) -> np.ndarray:
     """Returns float32 [size, size] in [0, 1): random values on a lattice, joined smoothly.
 
-    Args:
-        rng: Draws the values on the lattice.
-        raster: The pixels of the picture.
-        cells: Cells of the lattice along one side: more of them give finer noise.
+    The lattice has as many `cells` along a side: more of them give finer noise.
     """
     lattice = rng.random((cells + 1, cells + 1), np.float32)
     position = (np.arange(raster.size, dtype=np.float64) + 0.5) * (cells / raster.size)
