@@ -92,15 +92,7 @@ def read(path: ImageFile) -> np.ndarray:
 
 
 def encode(values: np.ndarray, suffix: str) -> bytes:
-    """Returns the bytes of a file.
-
-    Args:
-        values: `[height, width, channels]`.
-        suffix: One of `SUFFIXES`.
-
-    Raises:
-        InputError: If it is that of a TIFF, and tifffile is not installed.
-    """
+    """Returns the bytes of a file of `suffix`, one of `SUFFIXES`: `[height, width, channels]`."""
     buffer = io.BytesIO()
     if suffix.lower() in TIFF_SUFFIXES:
         # One picture with its channels together, not a page for each row.
@@ -131,11 +123,7 @@ def _open_tiff(path: ImageFile):
 
 
 def _find_picture(file):
-    """Returns the first picture of a TIFF; smaller copies, such as overviews, follow it.
-
-    Raises:
-        ValueError: If there is no such picture, or it is not one of brightnesses.
-    """
+    """Returns the first picture of a TIFF, after which smaller copies may follow."""
     # tifffile follows the chain of pages wherever it leads, into itself for ever.
     if next(itertools.islice(file.pages, _MAX_PAGES, None), None) is not None:
         raise ValueError(f"more than {_MAX_PAGES} pages, or one that is followed by itself")
@@ -163,13 +151,9 @@ def _read_tiff(path: ImageFile) -> np.ndarray:
 
 
 def _check_inflates(page, file) -> None:
-    """Refuses a page whose compressed parts hold more than its picture.
+    """Raises ValueError if compressed parts of a page hold more than its picture.
 
-    tifffile inflates all of a part before it looks at the size: kilobytes can become
-    gigabytes.
-
-    Raises:
-        ValueError: If one does.
+    tifffile inflates all of a part before it looks at the size: kilobytes can become gigabytes.
     """
     if page.compression == _LZMA:  # Without a limit to what it inflates to.
         raise ValueError("compressed by LZMA; deflate is read")

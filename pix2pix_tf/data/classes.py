@@ -134,12 +134,9 @@ def find(dataset: str) -> ClassTable:
 def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
     """Returns the class map of a label picture: each pixel goes to the nearest colour.
 
-    For data without class maps. Where the picture was a JPEG this errs along the
-    borders of the parts: on facades, 10 % of the pixels.
-
-    Args:
-        picture: uint8 `[height, width, 3]`.
-        table: The classes, the ignored ones too: their colours become `IGNORED`.
+    For data without class maps. Where the picture, uint8 `[height, width, 3]`, was a JPEG this
+    errs along the borders of the parts: on facades, 10 % of the pixels. The colours of ignored
+    classes become `IGNORED`.
     """
     palette = np.array([kind.color for kind in table.classes], np.int32)
     numbers = iter(range(len(table.scored)))
@@ -153,14 +150,10 @@ def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
 
 
 def stored_indexes(path: pathlib.Path, pixels: np.ndarray) -> np.ndarray:
-    """Returns the values that a grey file holds.
+    """Returns the values that a grey file holds, given its pixels as decoded, uint8.
 
     Decoders stretch the 1, 2 or 4 bits of a small PNG to 0 to 255, as is right for a shade. The
     last index of such a class map would be `IGNORED`.
-
-    Args:
-        path: The file.
-        pixels: As it is decoded, uint8.
     """
     with open(path, "rb") as file:
         header = file.read(_DEPTH_PLACE + 1)

@@ -70,15 +70,7 @@ def read_bytes(file: ImageFile) -> bytes:
 
 @contextlib.contextmanager
 def reading(file: ImageFile, kind: str = "an image") -> Iterator[None]:
-    """Takes the libraries that read a file, for what they raise to become the user's error.
-
-    Args:
-        file: For the message.
-        kind: What it is read as, for the message.
-
-    Raises:
-        InputError: In place of nearly anything, as libraries raise it on damaged files.
-    """
+    """Makes an InputError of nearly anything, as libraries raise it on damaged files."""
     try:
         yield
     except InputError:

@@ -213,9 +213,6 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
         pixels = orientation.turn_upright(pixels, orientation.of_jpeg(contents))
         return tf.cast(pixels, dtype) * widening
 
-    def decode_png():
-        return tf.io.decode_png(contents, dtype=dtype)
-
     def decode_other():
         pixels = tf.io.decode_image(contents, dtype=tf.uint8, expand_animations=False)
         return tf.cast(pixels, dtype) * widening
@@ -224,7 +221,7 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     return tf.cond(
         tf.io.is_jpeg(contents),
         decode_jpeg,
-        lambda: tf.cond(is_png, decode_png, decode_other),
+        lambda: tf.cond(is_png, lambda: tf.io.decode_png(contents, dtype=dtype), decode_other),
     )
 
 
@@ -235,11 +232,7 @@ def check_fits(
     channels: int,
     value_range: tuple[float, float] | None = None,
 ) -> None:
-    """Refuses a file that cannot be read with so many channels, or whose range is not known.
-
-    Raises:
-        InputError: Naming the file and what it has.
-    """
+    """Raises InputError if a file cannot be read with so many channels, or without a range."""
     if info.is_array:
         fits = channels == info.channels
     else:
@@ -378,11 +371,7 @@ def encode_image(pixels, suffix: str) -> bytes:
 
 
 def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files of a folder, sorted by name; hidden files are passed over.
-
-    Raises:
-        InputError: If it cannot be listed.
-    """
+    """Returns the image files of a folder, sorted by name; hidden files are passed over."""
     return [
         path
         for path in files.list_folder(folder)

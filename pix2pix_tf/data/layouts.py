@@ -90,11 +90,7 @@ def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pa
 
 
 def has_split(folder: pathlib.Path, split: str) -> bool:
-    """Returns whether there is a split, in any of the layouts of `find_pairs`.
-
-    Raises:
-        InputError: If there are records whose index cannot be used, or a folder cannot be read.
-    """
+    """Returns whether there is a split, in any of the layouts of `find_pairs`."""
     if records.is_there(folder):
         return split in records.find_splits(folder)
     either = [path for pair in two_folders(folder, split) for path in pair]

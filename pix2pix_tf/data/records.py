@@ -64,10 +64,13 @@ class StoredPair:
 
     def read(self) -> list[EncodedFile]:
         """Returns the files of the pair; raises InputError if they, or the shard, are damaged."""
-        numbers = range(self.first, self.first + len(self.suffixes))
+        files.require_file(self.shard)
+        reader = _open(self.shard, os.stat(self.shard).st_mtime_ns)
         try:
-            found = _open(self.shard).read(list(numbers))
-        except (OSError, RuntimeError, IndexError, ValueError) as error:
+            if not reader.num_records():  # As ArrayRecord has it for what it does not know.
+                raise ValueError("it is not an ArrayRecord file")
+            found = reader.read([self.first + number for number in range(len(self.suffixes))])
+        except (RuntimeError, IndexError, ValueError) as error:
             reason = " ".join(str(error).split())[:150]
             raise InputError(
                 f"'{self.shard}' is truncated or damaged ({reason}). {_MEND}"
@@ -149,12 +152,7 @@ def _check_names(split: str, shard: str, pairs: list[list[str]]) -> None:
 
 
 def write_shard(path: pathlib.Path, contents: Iterable[bytes]) -> None:
-    """Writes a shard of these records.
-
-    Raises:
-        InputError: If ArrayRecord is not installed.
-        OSError, RuntimeError: If it cannot be written.
-    """
+    """Writes a shard of these records; raises OSError or RuntimeError if that cannot be done."""
     # As bytes: a folder's name need not be Unicode.
     writer = _array_record(path).ArrayRecordWriter(os.fsencode(path), _WRITER_OPTIONS)
     for each in contents:
@@ -164,8 +162,8 @@ def write_shard(path: pathlib.Path, contents: Iterable[bytes]) -> None:
 
 
 @functools.lru_cache(maxsize=_MOST_OPEN)
-def _open(shard: pathlib.Path):
-    """Returns a reader of a shard, for any number of threads."""
+def _open(shard: pathlib.Path, time: int):
+    """Returns a reader of a shard as it was at that time, for any number of threads."""
     return _array_record(shard).ArrayRecordReader(os.fsencode(shard), _READER_OPTIONS)
 
 

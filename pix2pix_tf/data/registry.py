@@ -36,7 +36,6 @@ class PublishedDataset:
     Attributes:
         name: What the user types, and the folder's name.
         direction: `AtoB` or `BtoA`, the task of the paper, or its first one.
-        num_train: Training images; of the two `edges2*` as the paper rounds them.
         download_megabytes: Approximate size of the archive, in 10^6 bytes.
         description: One line: origin, A and B.
         citation: The work to cite when results are shown.
@@ -46,7 +45,6 @@ class PublishedDataset:
 
     name: str
     direction: str
-    num_train: int
     download_megabytes: int
     description: str
     citation: str
@@ -59,18 +57,18 @@ class PublishedDataset:
         return f"{_HOST}/{self.name}.tar.gz"
 
 
-# Directions and counts: the paper's appendix and the docs/datasets.md of the authors'
+# Directions: the paper's appendix and the docs/datasets.md of the authors'
 # PyTorch repository. Sizes: the server's listing.
 _ALL = (
     PublishedDataset(
-        *("facades", "BtoA", 400, 30),
+        *("facades", "BtoA", 30),
         description="CMP Facades: photo of a house front (A), its labelled parts (B).",
         citation='Tylecek and Sara, "Spatial Pattern Templates for Recognition of Objects with '
         'Regular Structure", GCPR 2013',
         splits=("train", "val", "test"),
     ),
     PublishedDataset(
-        *("cityscapes", "BtoA", 2975, 103),
+        *("cityscapes", "BtoA", 103),
         description="Cityscapes: street photo (A), its labels (B). Under the licence of "
         "https://www.cityscapes-dataset.com.",
         citation='Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene '
@@ -78,26 +76,26 @@ _ALL = (
         has_both_directions=True,
     ),
     PublishedDataset(
-        *("maps", "AtoB", 1096, 250),
+        *("maps", "AtoB", 250),
         description="Google Maps around New York: aerial photo (A), map (B).",
         citation='Isola et al., "Image-to-Image Translation with Conditional Adversarial '
         'Networks", CVPR 2017',
         has_both_directions=True,
     ),
     PublishedDataset(
-        *("edges2shoes", "AtoB", 50_000, 2_200),
+        *("edges2shoes", "AtoB", 2_200),
         description="UT Zappos50K: edges found by HED (A), photo of a shoe (B).",
         citation='Yu and Grauman, "Fine-Grained Visual Comparisons with Local Learning", CVPR 2014',
     ),
     PublishedDataset(
-        *("edges2handbags", "AtoB", 137_000, 8_600),
+        *("edges2handbags", "AtoB", 8_600),
         description="Amazon handbags: edges found by HED (A), photo of a handbag (B).",
         citation='Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", '
         "ECCV 2016",
     ),
     PublishedDataset(
         # The name says A to B; the paper's task is the other one, day to night.
-        *("night2day", "BtoA", 17_823, 2_000),
+        *("night2day", "BtoA", 2_000),
         description="Transient Attributes: webcam view by night (A), by day (B).",
         citation='Laffont et al., "Transient Attributes for High-Level Understanding and '
         'Editing of Outdoor Scenes", SIGGRAPH 2014',
@@ -110,11 +108,9 @@ PUBLISHED: dict[str, PublishedDataset] = {published.name: published for publishe
 def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> pathlib.Path:
     """Returns the folder that holds the splits of `dataset`, downloading it if need be.
 
-    A bare published name (`facades`, no path separator) is looked for as
-    `data_dir/facades`, then as `./facades`, in both cases only if a split is
-    inside (in any layout of `layouts.find_pairs`, or records), so that an unrelated
-    folder called `maps` does no harm; then it is downloaded to `data_dir/facades`.
-    Anything else is a path, returned as given whatever it contains.
+    A bare published name (`facades`, no path separator) is looked for as `data_dir/facades`,
+    then as `./facades`, in both cases only if a split is inside; then it is downloaded to
+    `data_dir/facades`. Anything else is a path, returned as given whatever it contains.
 
     Args:
         dataset: A folder, or a key of `PUBLISHED`.

@@ -8,10 +8,10 @@ records. The same input gives the same bytes, by however many processes.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pix2pix_tf import files
 from pix2pix_tf.data import decoding, image_files, images, layouts, pairs, records, registry
@@ -24,15 +24,8 @@ _PAIRS_PER_PROCESS = 100
 _MEGABYTE = 10**6
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """A shard that is to be written.
-
-    Attributes:
-        split: The split of its pairs.
-        file: Its name.
-        pairs: Whose files go into it, in this order.
-    """
+class Plan(NamedTuple):
+    """A shard that is to be written: its split, its name, and the pairs whose files go into it."""
 
     split: str
     file: str
@@ -69,11 +62,7 @@ def run(options) -> work.Outcome:
 
 
 def _find_dataset(name: str) -> pathlib.Path:
-    """Returns the folder of a data set, which may be given by its published name.
-
-    Raises:
-        InputError: If there is none, or it is of records itself.
-    """
+    """Returns the folder of a data set, which may be given by its published name."""
     if name == pairs.DEMO:
         raise InputError("The demo set is drawn as it is read: it has no files to store.")
     folder = pathlib.Path(name)
@@ -89,12 +78,7 @@ def _find_dataset(name: str) -> pathlib.Path:
 def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
     """Returns the shards of a data set, each of pairs that follow each other.
 
-    Args:
-        folder: Folder of the data set.
-        shard_bytes: Bytes of the files in a shard, at most; one pair may have more.
-
-    Raises:
-        InputError: If there are no pairs, or it is not clear which they are.
+    A shard has at most `shard_bytes` of files, or else a single pair.
     """
     splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
     plans = []
@@ -117,19 +101,14 @@ def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
 def write_shard(
     plan: Plan, *, folder: pathlib.Path, output: pathlib.Path
 ) -> tuple[list[list[str]], list[work.Fault]]:
-    """Writes a shard.
-
-    Args:
-        plan: Which, and of what.
-        folder: Folder of the data set, for the names in faults.
-        output: Folder of the shard.
+    """Writes a shard of the data set in `folder`.
 
     Returns:
         What the index says of it, see `records.Index`; and the pairs that were left out since they
         cannot be read.
 
     Raises:
-        OutputError: If it cannot be written.
+        WriteError: If it cannot be written.
     """
     path = output / plan.file
     names, faults = [], []
@@ -156,11 +135,7 @@ def write_shard(
 
 
 def _read(pair: layouts.PairFiles) -> list[EncodedFile]:
-    """Returns the files of a pair, each read once.
-
-    Raises:
-        InputError: If training could not read it, with any settings.
-    """
+    """Returns the files of a pair; raises InputError if training could not read it."""
     if not records.is_plain_name(pair.name):  # The names of files have nothing else it refuses.
         raise InputError(f"'{pair.a}' has a backslash in its name. Rename it.")
     found = []
