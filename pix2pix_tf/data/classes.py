@@ -21,32 +21,20 @@ _DEPTH_PLACE = 24  # In a PNG: after its signature, a length, "IHDR", width and 
 
 @dataclasses.dataclass(frozen=True)
 class LabelClass:
-    """One class.
+    """One class."""
 
-    Attributes:
-        name: As the data set calls it.
-        color: In label pictures, RGB, 0-255.
-        ignored: Whether its pixels are left out of training and of every score.
-    """
-
-    name: str
-    color: tuple[int, int, int]
-    ignored: bool = False
+    name: str  # As the data set calls it.
+    color: tuple[int, int, int]  # In label pictures, RGB, 0-255.
+    ignored: bool = False  # Whether its pixels are left out of training and of every score.
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassTable:
-    """The classes of a data set.
+    """The classes of a data set; the index of a scored one is its place among the scored."""
 
-    Attributes:
-        name: Of the data set.
-        classes: All of them; the index of a scored one is its place among the scored.
-        photo_side: "A" or "B": which image of a pair is the photo.
-    """
-
-    name: str
+    name: str  # That of the data set.
     classes: tuple[LabelClass, ...]
-    photo_side: str = "A"
+    photo_side: str = "A"  # Which image of a pair is the photo.
 
     @property
     def scored(self) -> tuple[LabelClass, ...]:

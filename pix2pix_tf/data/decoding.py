@@ -28,19 +28,14 @@ _GREY_LEVELS, _BLURRED_COLUMNS = 4, 16
 class PairDecoder:
     """Makes A and B of the files of a pair.
 
-    Attributes:
-        a_channels: What A is read as.
-        b_channels: What B is read as.
-        a_range: The values of A that become -1 and 1; None: all of the integer type.
-        b_range: The same of B.
-        scaled_to: What pairs will be scaled to cover; None: nothing.
+    The values of a range become -1 and 1; without one, those of the integer type do.
     """
 
     a_channels: int = 3
     b_channels: int = 3
     a_range: tuple[float, float] | None = None
     b_range: tuple[float, float] | None = None
-    scaled_to: augment.Size | None = None
+    scaled_to: augment.Size | None = None  # What pairs will be scaled to cover, if anything.
 
     which = slice(None)  # The files of a pair that are decoded.
 
@@ -75,14 +70,10 @@ class PhotoDecoder:
     In a folder for each side, A and B, the photos are those of `photo_side`. Without such folders
     each image is a photo; but one whose other half is grey while that of `photo_side` is not, is
     a pair side by side, as `python -m pix2pix_tf.prepare colorize` writes them.
-
-    Attributes:
-        photo_side: "A" or "B".
-        scaled_to: What photos will be scaled to cover; None: nothing.
     """
 
-    photo_side: str
-    scaled_to: augment.Size | None = None
+    photo_side: str  # "A" or "B".
+    scaled_to: augment.Size | None = None  # What photos will be scaled to cover, if anything.
 
     @property
     def which(self) -> slice:

@@ -26,10 +26,7 @@ def held_out(config: TrainConfig, *, limit: int) -> list[pipeline.Example]:
 
 
 def read_source(path: pathlib.Path, config: TrainConfig) -> np.ndarray:
-    """Returns what the network takes of an image file, whole and in its size.
-
-    Returns:
-        float32 `[height, width, input_channels]` in [-1, 1].
+    """Returns what the network takes of an image file, `[height, width, channels]` in [-1, 1].
 
     Raises:
         InputError: If the file cannot be read, naming it.
@@ -41,11 +38,7 @@ def read_source(path: pathlib.Path, config: TrainConfig) -> np.ndarray:
 
 
 def of_file(path: pathlib.Path, config: TrainConfig) -> pipeline.Example:
-    """Returns an image file as an example without a target, named as the file is.
-
-    Raises:
-        InputError: If the file cannot be read, naming it.
-    """
+    """Returns an image file as an example without a target, by `read_source`."""
     return _without_target(path.name, read_source(path, config), config)
 
 

@@ -22,15 +22,9 @@ from pix2pix_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class EncodedFile:
-    """The bytes of an image file that was read already.
+    """The bytes of an image file that was read already."""
 
-    Attributes:
-        path: What messages call it, as if the file that it came from were a folder; the
-            suffix tells arrays from pictures.
-        contents: All of it.
-    """
-
-    path: pathlib.PurePath
+    path: pathlib.PurePath  # What messages call it; the suffix tells arrays from pictures.
     contents: bytes = dataclasses.field(repr=False)
 
     @property

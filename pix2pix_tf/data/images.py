@@ -126,10 +126,9 @@ def warn_of_colours(infos: Mapping[ImageFile, ImageInfo]) -> None:
 def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
     """Returns the pixels of an encoded image; for eager code and for graphs.
 
-    Grey becomes colour by repetition, colour becomes grey by luminance
-    (ITU-R BT.601), and transparent pixels are laid over white where `channels` has no alpha.
-    A JPEG is turned upright as its Exif says; of a CMYK one the inks become RGB without
-    a colour profile, as in libjpeg. Colour profiles are not applied.
+    Grey becomes colour by repetition, colour becomes grey by luminance (ITU-R BT.601), and
+    transparent pixels are laid over white where `channels` has no alpha. A JPEG is turned upright
+    as its Exif says. Colour profiles are not applied.
 
     Args:
         contents: A PNG, JPEG or BMP file, as a string scalar.
@@ -233,11 +232,8 @@ def check_fits(
     value_range: tuple[float, float] | None = None,
 ) -> None:
     """Raises InputError if a file cannot be read with so many channels, or without a range."""
-    if info.is_array:
-        fits = channels == info.channels
-    else:
-        fits = channels in PICTURE_CHANNELS and (channels != 4 or info.channels in (2, 4))
-    if not fits:
+    of_pictures = PICTURE_CHANNELS if info.channels in (2, 4) else (1, 3)
+    if channels not in ((info.channels,) if info.is_array else of_pictures):
         raise InputError(
             f"'{path}' has {info.channels} channel(s), but {channels} were asked for. Arrays and "
             "TIFF are read with the channels that they have, other images as 1 (grey), 3 (colour) "

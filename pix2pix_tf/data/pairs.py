@@ -50,13 +50,7 @@ class PairSource(Protocol):
 
 
 def open_source(config: TrainConfig, split: str, *, size: augment.Size) -> PairSource:
-    """Returns the pairs of a split as a configuration has them; see `open_pairs`.
-
-    Args:
-        config: Names the data set, its folder, channels, direction and colour space.
-        split: "train", "val" or "test".
-        size: What pairs will be scaled to cover: pixels, or (height, width).
-    """
+    """Returns the pairs of a split, to be scaled to `size`, as a configuration has them."""
     names = ("a", "b") if config.direction == "AtoB" else ("b", "a")
     if config.color_space == LAB:
         settings = dict(photo_side=names[1].upper())
@@ -118,10 +112,6 @@ class FilePairs:
     """Pairs of image files, decoded; a `PairSource`.
 
     Every header is looked at at once, so that a wrong file is refused before any slow thing.
-
-    Args:
-        found: The files of each pair.
-        decoder: Makes pixels of them.
 
     Raises:
         InputError: If files cannot be used, listing them.

@@ -36,19 +36,12 @@ Index = dict[str, dict[str, list[list[str]]]]
 
 @dataclasses.dataclass(frozen=True)
 class StoredPair:
-    """A pair in a shard; has the attributes of `layouts.PairFiles`.
-
-    Attributes:
-        shard: Where it is.
-        name: Name of the pair; that of a file without its suffix.
-        first: Number of the record of its first file.
-        suffixes: Those of its two files, A and B; or of the one that holds both.
-    """
+    """A pair in a shard; has the attributes of `layouts.PairFiles`."""
 
     shard: pathlib.Path
     name: str
-    first: int
-    suffixes: tuple[str, ...]
+    first: int  # Number of the record of its first file.
+    suffixes: tuple[str, ...]  # Those of its two files, A and B; or of the one that holds both.
 
     @property
     def files(self) -> tuple[pathlib.Path, ...]:

@@ -31,25 +31,15 @@ _HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
 @dataclasses.dataclass(frozen=True)
 class PublishedDataset:
-    """One archive of the authors' server, a gzip-compressed tar with a folder per split.
+    """One archive of the authors' server, a gzip-compressed tar with a folder per split."""
 
-    Attributes:
-        name: What the user types, and the folder's name.
-        direction: `AtoB` or `BtoA`, the task of the paper, or its first one.
-        download_megabytes: Approximate size of the archive, in 10^6 bytes.
-        description: One line: origin, A and B.
-        citation: The work to cite when results are shown.
-        splits: The split folders of the archive.
-        has_both_directions: Whether the paper trains the other one too.
-    """
-
-    name: str
-    direction: str
-    download_megabytes: int
-    description: str
-    citation: str
+    name: str  # What the user types, and the folder's name.
+    direction: str  # `AtoB` or `BtoA`, the task of the paper, or its first one.
+    download_megabytes: int  # About.
+    description: str  # One line: origin, A and B.
+    citation: str  # The work to cite when results are shown.
     splits: tuple[str, ...] = ("train", "val")
-    has_both_directions: bool = False
+    has_both_directions: bool = False  # Whether the paper trains the other one too.
 
     @property
     def url(self) -> str:

@@ -19,10 +19,7 @@ from pix2pix_tf.data.scenes.surfaces import Raster, Style
 def photograph(painting: Painting, rng: Generator, *, ground: float) -> np.ndarray:
     """Returns the lit scene as a camera sees it, uint8 [size, size, 3].
 
-    Args:
-        painting: The colours and the relief; its style has the sun.
-        rng: Draws the camera's noise.
-        ground: Where the pavement begins, in units: it is lit, the sky is not.
+    The pavement, which begins at `ground`, is lit; the sky above it is not.
     """
     albedo, relief = painting.surface
     is_sky = painting.class_index == 0  # The background.

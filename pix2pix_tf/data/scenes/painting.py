@@ -26,23 +26,15 @@ class Painting:
         size: Pixels of the side of the labels, and of the finished photo.
         rng: Makes choices.
         grain_rng: Draws what has a number per pixel.
-
-    Attributes:
-        factor: Pixels of the surface per pixel of the labels, along a side: photos of small
-            pictures are averaged.
-        output: The pixels of the labels.
-        render: The pixels of the surface.
-        style: The choices for the whole scene.
-        class_index: uint8 [size, size], an index into the classes.
-        surface: Colours and relief.
     """
 
     def __init__(self, plan: Plan, size: int, rng: Generator, grain_rng: Generator):
+        # Photos of small pictures are averaged from a finer surface.
         self.factor = -(-_SMALLEST_RENDER // size)
         self.output, self.render = Raster(size), Raster(size * self.factor)
         self.style = Style(rng, grain_rng, self.render, plan)
         shape = (self.render.size, self.render.size)
-        self.class_index = np.zeros((size, size), np.uint8)
+        self.class_index = np.zeros((size, size), np.uint8)  # Into the classes.
         self.surface = Surface(np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32))
         self._rng = rng
         self._paint_background(plan.ground)
@@ -97,9 +89,8 @@ class Painting:
         haze = 0.55 * style.horizon + _rgb(0.12, 0.14, 0.17)
         albedo[centers[:, np.newaxis] > skyline] = haze
 
-        color = _rgb(0.55, 0.54, 0.53) * between(rng, 0.85, 1.1)
-        joint_color, blocks = _rgb(0.36, 0.36, 0.36), Blocks(2.0, 6.0, 0.25, 0.14)
-        slabs = masonry(rng, self.render, color, joint_color, blocks)
+        colors = _rgb(0.55, 0.54, 0.53) * between(rng, 0.85, 1.1), _rgb(0.36, 0.36, 0.36)
+        slabs = masonry(rng, self.render, *colors, Blocks(2.0, 6.0, 0.25, 0.14))
         self._paste(self.output.snap(Box(ground, 0.0, SIDE, SIDE)), slabs)
 
     def _paint_part(self, part: Part) -> None:
@@ -123,8 +114,7 @@ class Painting:
         self._paste(box, self.style.roof)
 
     def _paint_window(self, box: Box) -> None:
-        frame = self.style.frame
-        self._fill(box, frame, relief=-1.0)
+        self._fill(box, self.style.frame, relief=-1.0)
         panes = box.inset(0.6)
         self._paint_glass(panes)
         has_curtains = chance(self._rng, 0.35)
@@ -132,13 +122,12 @@ class Painting:
         if has_curtains:
             for left, right in ((0.0, curtain_width), (1.0 - curtain_width, 1.0)):
                 self._fill(panes.part(0.0, left, 1.0, right), 0.55 * self.style.trim, relief=-1.7)
-        for height in _BAR_HEIGHTS[self.style.muntins]:
-            middle = panes.top + height * panes.height
-            bar = panes._replace(top=middle - 0.25, bottom=middle + 0.25)
-            self._fill(bar, frame, relief=-1.2)
+        middles = [panes.top + x * panes.height for x in _BAR_HEIGHTS[self.style.muntins]]
+        bars = [panes._replace(top=middle - 0.25, bottom=middle + 0.25) for middle in middles]
         if self.style.muntins != "sash":
-            bar = Box.around(box.center, 0.25, top=panes.top, bottom=panes.bottom)
-            self._fill(bar, frame, relief=-1.2)
+            bars.append(Box.around(box.center, 0.25, top=panes.top, bottom=panes.bottom))
+        for bar in bars:
+            self._fill(bar, self.style.frame, relief=-1.2)
 
     def _paint_glass(self, box: Box) -> None:
         """Paints panes: each reflects its own share of the sky, most at the top."""

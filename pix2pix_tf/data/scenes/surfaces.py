@@ -82,13 +82,9 @@ class Blocks(NamedTuple):
 
 
 class Style:
-    """The choices of one scene. Textures have the picture's size.
+    """The choices of one scene, by `rng`; `grain_rng` draws what has a number per pixel.
 
-    Args:
-        rng: Makes the choices, and draws textures.
-        grain_rng: Draws what has a number per pixel.
-        raster: The pixels of the textures.
-        plan: The layout: the ground floor may have a wall of its own.
+    Textures have the picture's size.
     """
 
     def __init__(self, rng: Generator, grain_rng: Generator, raster: Raster, plan: Plan):
