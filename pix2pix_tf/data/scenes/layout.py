@@ -8,7 +8,7 @@ cover earlier ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from numpy.random import Generator
 
@@ -16,7 +16,6 @@ SIDE = 64.0  # The picture side in units.
 _BAND = 2.2  # How far the cornice at the top of a storey reaches down into it.
 _PILASTER = 2.2  # The width of a pilaster.
 _ROOF_HEIGHTS = {"hip": (8.0, 12.0), "mansard": (8.5, 10.5), "gable": (14.0, 19.0)}
-_Option = TypeVar("_Option")
 
 
 # `Generator.choice`, `integers` and `uniform` would do the same as these three, but the numbers
@@ -33,7 +32,7 @@ def chance(rng: Generator, probability: float) -> bool:
     return rng.random() < probability
 
 
-def pick(rng: Generator, options: Sequence[_Option]) -> _Option:
+def pick(rng: Generator, options: Sequence):
     """Returns one of the options. One that is listed twice is picked twice as often."""
     return options[int(rng.random() * len(options))]
 
@@ -198,8 +197,12 @@ def _plan_upper_storeys(rng: Generator, grid: _Grid) -> list[Part]:
         "pilasters": grid.pitch / 2.0 - _PILASTER / 2.0 - width / 2.0,
         "shutters": shutter_width,
     }[beside]
-    if beside == "pilasters":
-        parts += _plan_pilasters(rng, grid)
+    if beside == "pilasters":  # Between all columns, or at the two ends.
+        for column in range(0, grid.columns + 1, pick(rng, (1, 1, grid.columns))):
+            _, center, bottom, _ = grid.cell(last - 1, column)
+            left = center - _PILASTER / 2.0 if column > 0 else grid.wall.left
+            right = center + _PILASTER / 2.0 if column < grid.columns else grid.wall.right
+            parts.append(Part("pillar", Box(grid.wall.top, left, bottom, right)))
     for storey in pick(rng, ((), (last,), (last,), range(1, grid.storeys))):
         top = grid.cell(storey, 0).top
         parts.append(Part("cornice", Box(top - 0.2, grid.wall.left, top + _BAND, grid.wall.right)))
@@ -230,18 +233,6 @@ def _plan_upper_storeys(rng: Generator, grid: _Grid) -> list[Part]:
             parts.append(Part("balcony", balcony._replace(top=bottom - 0.42 * window.height)))
         elif has_sills:
             parts.append(Part("sill", _ledge(bottom, window, overhang=overhang)))
-    return parts
-
-
-def _plan_pilasters(rng: Generator, grid: _Grid) -> list[Part]:
-    """Plans pillars on the wall: between all columns, or at the two ends."""
-    parts = []
-    step = pick(rng, (1, 1, grid.columns))
-    for column in range(0, grid.columns + 1, step):
-        _, center, bottom, _ = grid.cell(grid.storeys - 2, column)
-        left = center - _PILASTER / 2.0 if column > 0 else grid.wall.left
-        right = center + _PILASTER / 2.0 if column < grid.columns else grid.wall.right
-        parts.append(Part("pillar", Box(grid.wall.top, left, bottom, right)))
     return parts
 
 

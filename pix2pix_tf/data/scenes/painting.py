@@ -45,10 +45,10 @@ class Painting:
         """Returns a mask of the labels' pixels as one of the surface's."""
         return mask.repeat(self.factor, axis=0).repeat(self.factor, axis=1)
 
-    def _crop(self, box: Box) -> Surface:
-        """Returns views of the surface inside a box."""
+    def _crop(self, box: Box, texture: Surface | None = None) -> Surface:
+        """Returns views of the surface, or of a texture, inside a box."""
         where = self.render.slices(box)
-        return Surface(*(array[where] for array in self.surface))
+        return Surface(*(array[where] for array in texture or self.surface))
 
     def _fill(self, box: Box, color: np.ndarray, relief: float | np.ndarray) -> None:
         view = self._crop(box)
@@ -65,11 +65,6 @@ class Painting:
         where = is_painted if axis == 0 else (slice(None), is_painted)
         view.albedo[where] = color
         view.relief[where] = relief
-
-    def _paste(self, box: Box, texture: Surface) -> None:
-        """Paints the same place of a texture."""
-        where = self.render.slices(box)
-        self._fill(box, *(array[where] for array in texture))
 
     def _paint_background(self, ground: float) -> None:
         """Paints sky with clouds, a hazy row of distant roofs, and the pavement below `ground`."""
@@ -91,7 +86,8 @@ class Painting:
 
         colors = _rgb(0.55, 0.54, 0.53) * between(rng, 0.85, 1.1), _rgb(0.36, 0.36, 0.36)
         slabs = masonry(rng, self.render, *colors, Blocks(2.0, 6.0, 0.25, 0.14))
-        self._paste(self.output.snap(Box(ground, 0.0, SIDE, SIDE)), slabs)
+        pavement = self.output.snap(Box(ground, 0.0, SIDE, SIDE))
+        self._fill(pavement, *self._crop(pavement, slabs))
 
     def _paint_part(self, part: Part) -> None:
         """Paints one part over what is there, and labels its pixels."""
@@ -108,10 +104,10 @@ class Painting:
             view[is_outside] = before
 
     def _paint_facade(self, box: Box) -> None:
-        self._paste(box, self.style.wall)
+        self._fill(box, *self._crop(box, self.style.wall))
 
     def _paint_molding(self, box: Box) -> None:
-        self._paste(box, self.style.roof)
+        self._fill(box, *self._crop(box, self.style.roof))
 
     def _paint_window(self, box: Box) -> None:
         self._fill(box, self.style.frame, relief=-1.0)
