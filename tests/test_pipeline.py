@@ -8,9 +8,7 @@ import itertools
 import pathlib
 import threading
 
-import data_folder
 import numpy as np
-import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
@@ -85,7 +83,7 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
             size=_LOAD_SIZE,
             cache_megabytes=cache_megabytes,
         )
-        options = dict(batch_size=1, crop_size=_CROP_SIZE, input_channels=input_channels, **options)
+        options = {"batch_size": 1, "crop_size": _CROP_SIZE, **options}
         return pipeline.training_batches(reader, input_channels=input_channels, **options)
 
     def assert_same_batches(self, first: list, second: list) -> None:
@@ -311,31 +309,3 @@ class EvaluationExamplesTest(tf.test.TestCase, parameterized.TestCase):
         found = self.evaluate(counted, only={"pair_1", "stranger"})
         self.assertEqual([example.name for example in found], ["pair_1"])
         self.assertEqual(sorted(counted.reads), [1])
-
-
-@pytest.mark.slow  # Reads all of it.
-class FacadesTest(tf.test.TestCase):
-    """The paper's data and two guesses at it, the floor of every result on it."""
-
-    def examples(self, split: str):
-        opened = pairs.open_pairs(str(data_folder.require("facades")), split)
-        config = TrainConfig(direction="BtoA")
-        reader = pipeline.PairReader(config, opened, size=256, cache_megabytes=256)
-        reader.read_all()  # On all cores, so several times faster.
-        return pipeline.evaluation_examples(reader, crop_size=256)
-
-    def test_error_of_the_mean_photo_and_of_grey(self):
-        sum_of_photos, num_photos = np.zeros((256, 256, 3)), 0
-        for _, _, target, _ in self.examples("train"):
-            sum_of_photos += target[0].numpy()
-            num_photos += 1
-        self.assertEqual(num_photos, 400)
-        mean_photo = (sum_of_photos / num_photos).astype(np.float32)
-        errors = [
-            (np.abs(target).mean(), np.abs(target - mean_photo).mean())
-            for _, _, target, _ in self.examples("test")
-        ]
-        self.assertLen(errors, 106)
-        of_grey, of_mean_photo = np.mean(errors, axis=0)
-        self.assertAlmostEqual(of_grey, 0.3975, delta=5e-5)
-        self.assertAlmostEqual(of_mean_photo, 0.3595, delta=5e-5)

@@ -19,8 +19,7 @@ from absl.testing import parameterized
 from preparing import TaskTest, aligned, files_below, photo, prepare, save
 from refusals import refused
 
-from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import pairs, pipeline, records
+from pix2pix_tf.data import pairs, records
 from pix2pix_tf.errors import MissingInputError
 from pix2pix_tf.prepare import records as task
 from pix2pix_tf.prepare import work
@@ -101,33 +100,6 @@ class RoundTripTest(_RecordsTest):
         self.assertEqual(self.assert_same("train", **settings).dtype, tf.float32)
         with refused("--input_range"):
             pairs.open_pairs(str(self.output), "train", a_channels=5, b_channels=2)
-
-    def test_files_are_stored_as_they_are(self):
-        self.save_train(2)
-        save(self.train / "2.jpg", aligned(2))
-        self.write(shard_bytes=1)
-        found = records.find_pairs(self.output, "train")
-        for pair, name in zip(found, ("0.png", "1.png", "2.jpg")):
-            (file,) = pair.read()
-            self.assertEqual(file.contents, (self.train / name).read_bytes())
-        self.assertLen(self.shards(), 3)  # A pair that is larger than a shard has one alone.
-
-    def test_training_takes_the_same_batches_from_any_position(self):
-        self.save_train(5)
-        self.write(shard_bytes=3000)
-        self.assertGreater(len(self.shards()), 1)
-        for start in (0, 7):
-            taken = []
-            for folder in (self.input, self.output):
-                source = pairs.open_pairs(str(folder), "train")
-                reader = pipeline.PairReader(TrainConfig(), source, size=18)
-                reader.read_all()
-                batches = pipeline.training_batches(
-                    reader, batch_size=2, crop_size=16, seed=3, start=start
-                )
-                taken.append([batch for pair in batches.take(4) for batch in pair])
-            for expected, found in zip(*taken):
-                np.testing.assert_array_equal(expected, found)
 
     def test_a_run_takes_them_and_refuses_what_is_damaged(self):
         tiny_training.write_pairs(self.input, train=3, val=1)
