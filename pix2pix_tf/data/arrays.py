@@ -12,7 +12,6 @@ import itertools
 import logging
 import pathlib
 import zlib
-from types import ModuleType
 
 import numpy as np
 
@@ -98,9 +97,9 @@ def encode(values: np.ndarray, suffix: str) -> bytes:
         # One picture with its channels together, not a page for each row.
         picture = values[..., 0] if values.shape[-1] == 1 else values
         planes = {} if picture.ndim == 2 else dict(planarconfig="contig")
-        _import_tifffile(f"*{suffix}").imwrite(
-            buffer, picture, photometric="minisblack", compression="zlib", metadata=None, **planes
-        )
+        tifffile = image_files.import_for(f"*{suffix}", "tifffile", "tifffile")
+        options = dict(photometric="minisblack", compression="zlib", metadata=None, **planes)
+        tifffile.imwrite(buffer, picture, **options)
     else:
         np.save(buffer, values, allow_pickle=False)
     return buffer.getvalue()
@@ -110,16 +109,13 @@ def _is_tiff(path: ImageFile) -> bool:
     return str(path).lower().endswith(TIFF_SUFFIXES)
 
 
-def _import_tifffile(path: ImageFile) -> ModuleType:
+def _open_tiff(path: ImageFile):
     # It writes what is wrong with a file to stderr; ours is the message of the exception.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    return image_files.import_for(path, "tifffile", "tifffile")
-
-
-def _open_tiff(path: ImageFile):
+    tifffile = image_files.import_for(path, "tifffile", "tifffile")
     source = image_files.open_file(path) if isinstance(path, EncodedFile) else path
     # OME-XML in a file may name others, which would be read as well, wherever they are.
-    return _import_tifffile(path).TiffFile(source, is_ome=False, _multifile=False)
+    return tifffile.TiffFile(source, is_ome=False, _multifile=False)
 
 
 def _find_picture(file):

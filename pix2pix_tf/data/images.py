@@ -114,13 +114,11 @@ def warn_of_colours(infos: Mapping[ImageFile, ImageInfo]) -> None:
     """Says how many files carry a colour profile that is passed over, if any."""
     paths = sorted(str(path) for path, info in infos.items() if info.has_other_colours)
     if paths:
-        logging.warning(
+        text = (
             "%d of %d files carry a colour profile other than sRGB, '%s' for one. Their values are "
-            "read as they are, by an exported model too; convert them to sRGB if colours matter.",
-            len(paths),
-            len(infos),
-            printable(paths[0]),
+            "read as they are, by an exported model too; convert them to sRGB if colours matter."
         )
+        logging.warning(text, len(paths), len(infos), printable(paths[0]))
 
 
 def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:

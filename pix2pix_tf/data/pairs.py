@@ -29,15 +29,6 @@ _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jit
 class PairSource(Protocol):
     """Pairs that can be read by number, on several threads; any object that has these three.
 
-        class Stripes:
-            names = [f"stripes_{number}" for number in range(100)]
-            dtype = tf.uint8
-
-            def read(self, index):
-                a = np.zeros([286, 286, 3], np.uint8)
-                a[:, :: index + 2] = 255
-                return a, 255 - a
-
     The same number always gives the same pair, else a resumed run would not be the same. What
     cannot be read is an `errors.InputError`, whose one line names it and says what to do.
     """

@@ -110,10 +110,7 @@ class Style:
 
 
 def smooth_noise(rng: Generator, raster: Raster, cells: int) -> np.ndarray:
-    """Returns float32 [size, size] in [0, 1): random values on a lattice, joined smoothly.
-
-    The lattice has as many `cells` along a side: more of them give finer noise.
-    """
+    """Returns float32 [size, size] in [0, 1): random values on `cells` by `cells`, made smooth."""
     lattice = rng.random((cells + 1, cells + 1), np.float32)
     position = (np.arange(raster.size, dtype=np.float64) + 0.5) * (cells / raster.size)
     before = position.astype(np.int64)
