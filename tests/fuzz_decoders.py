@@ -216,10 +216,7 @@ def main() -> None:
         while time.monotonic() < deadline:
             run(properties, seed=seed, num_examples=100)
             seed += 1
-    print(f"{seed - first_seed} rounds from seed {first_seed}:")
-    for (name, outcome), count in sorted(properties.counts.items()):
-        print(f"  {name}: {count} files {outcome}")
-    print("lost: 0")
+    print(f"{seed - first_seed} rounds from seed {first_seed}: {properties.counts}, lost: 0")
 
 
 if __name__ == "__main__":

@@ -26,17 +26,11 @@ _NUM_CUT, _NUM_FLIPPED = 6, 8
 
 @dataclasses.dataclass(frozen=True)
 class HostileFile:
-    """One file of the corpus.
-
-    Attributes:
-        name: In its folder.
-        kind: What is hostile about it, in a word or two.
-        is_good: Whether it has to be read (True) or refused (False); None: either will do.
-    """
+    """One file of the corpus."""
 
     name: str
-    kind: str
-    is_good: bool | None
+    kind: str  # What is hostile about it, in a word or two.
+    is_good: bool | None  # Whether it has to be read or refused; None: either will do.
 
 
 def write(folder: pathlib.Path, *, seed: int) -> list[HostileFile]:
@@ -237,25 +231,18 @@ def _misnamed(whole: dict[str, bytes]) -> dict[str, tuple[bytes, bool | None]]:
         "jpeg_as.png": (whole["baseline.jpg"], True),
         "png_as_jpg.jpg": (whole["rgb.png"], True),
         "bmp_as.jpeg": (whole["plain.bmp"], True),
-        "png_as_bmp.bmp": (whole["rgb.png"], True),
         "gif_as.png": (save(picture, "GIF"), False),
         "webp_as.png": (save(picture, "WEBP"), False),
-        "ppm_as.jpg": (save(picture, "PPM"), False),
-        "ico_as.bmp": (save(picture, "ICO"), False),
         "tiff_as.png": (whole["strip.tif"], False),
         "npy_as.png": (whole["bytes.npy"], False),
         "png_as_npy.npy": (whole["rgb.png"], False),
         "png_as_tif.tif": (whole["rgb.png"], False),
         "npz_as.npy": (_npz(), False),
         "text_as.png": (b"not a picture\n", False),
-        "html_as.jpg": (b"<!DOCTYPE html><title>404</title>", False),
-        "pdf_as.jpg": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", False),
         "eps_as.png": (
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 32\n%%EndComments\n",
             False,
         ),
-        "svg_as.png": (b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="32"/>', False),
-        "program_as.png": (b"\x7fELF\x02\x01\x01" + bytes(200), False),
         "zeros_as.png": (bytes(4096), False),
         "signature_alone.png": (PNG_SIGNATURE, False),
         "start_alone.jpg": (b"\xff\xd8\xff", False),
@@ -279,7 +266,6 @@ def _sizes() -> dict[str, tuple[bytes, bool | None]]:
         "two_pixels.png": (plain(2, 1), None),
         "column_1x20000.png": (plain(1, 20_000), None),
         "row_20000x1.png": (plain(20_000, 1), None),
-        "row_20000x1_jpeg.jpg": (save(np.zeros([1, 20_000, 3], np.uint8), "JPEG"), None),
         "row_20000x1_array.npy": (npy(np.zeros([1, 20_000, 3], np.uint8)), None),
         "no_width.png": (png_header(0, 32) + _png_end(zlib.compress(bytes(32))), False),
         "no_height.png": (png_header(64, 0) + _png_end(zlib.compress(b"")), False),
@@ -300,21 +286,17 @@ def _bombs(whole: dict[str, bytes]) -> dict[str, bytes]:
         "bomb_largest.png": png_header(large, large) + rest,
         "bomb_long.png": png_header(large, 1) + rest,
         "bomb_50000.png": png_header(50_000, 50_000) + rest,
-        "bomb_beyond.png": png_header(16_384, 4097) + rest,
         "bomb_claims_most.png": png_header(11_584, 5792, bits=16, colour=6) + rest,
-        "bomb_laced.png": png_header(11_584, 5792, bits=16, colour=6, lace=1) + rest,
         "bomb_decoy.png": PNG_SIGNATURE + decoy + png_header(30_000, 30_000)[8:] + rest,
         "bomb_two_headers.png": whole["rgb.png"][:33] + png_header(30_000, 30_000)[8:] + rest,
         "bomb_real.png": png_header(20_000, 20_000, colour=0)
         + _png_end(deflate_zeros(20_001 * 20_000)),
         "bomb_chunk_length.png": whole["rgb.png"][:33] + b"\x7f\xff\xff\xff" + rest[4:],
-        "bomb_65500.jpg": jpeg_of(65_500, 65_500),
         "bomb_65535.jpg": jpeg_of(65_535, 65_535),
         "bomb_no_height.jpg": jpeg_of(64, 0),
         "bomb_claims_most_jpg.jpg": jpeg_of(11_584, 5792),
         "bomb_scans.jpg": many_scans(20_000),
         "bomb_claims_bmp.bmp": _bmp(2**31 - 1, 2**31 - 1),
-        "bomb_negative.bmp": _bmp(64, -(2**31)),
         "bomb_both_negative.bmp": _bmp(-64, -32),
         "bomb_claims_npy.npy": npy_header((2**20, 2**20, 3)),
         "bomb_overflows.npy": npy_header((2**62, 2**62, 4)),
@@ -381,7 +363,6 @@ def _modes(whole: dict[str, bytes]) -> dict[str, tuple[bytes, bool | None]]:
             png_header(WIDTH, HEIGHT, colour=3) + palette + _png_end(rows), None
         ),
         "one_bit.png": (png(WIDTH, HEIGHT, bytes(WIDTH * HEIGHT // 8), bits=1, colour=0), True),
-        "four_bits.png": (png(WIDTH, HEIGHT, bytes(WIDTH * HEIGHT // 2), bits=4, colour=0), True),
         "seven_bits.png": (png(WIDTH, HEIGHT, indices, bits=7, colour=0), False),
         "colour_of_kind_5.png": (png(WIDTH, HEIGHT, rgb, colour=5), False),
         "laced_without_passes.png": (png(WIDTH, HEIGHT, rgb, lace=1), None),
@@ -406,11 +387,9 @@ def _modes(whole: dict[str, bytes]) -> dict[str, tuple[bytes, bool | None]]:
         "exif_points_far.jpg": (
             jpeg[:2] + b"\xff\xe1\0\x16Exif\0\0II*\0\xff\xff\xff\xff" + bytes(4) + jpeg[2:], None
         ),
-        "segment_of_no_length.jpg": (jpeg[:2] + b"\xff\xe1\0\0" + jpeg[2:], None),
         "ends_early.jpg": (jpeg[:-200] + b"\xff\xd9", None),
         "palette.bmp": (save(picture.quantize(16), "BMP"), False),
         "alpha.bmp": (save(picture.convert("RGBA"), "BMP"), False),
-        "one_bit_bmp.bmp": (save(picture.convert("1"), "BMP"), False),
     }  # fmt: skip
 
 
@@ -438,22 +417,16 @@ def _arrays() -> dict[str, tuple[bytes, bool | None]]:
         "nan.npy": (npy(np.full(shape, np.nan, np.float32)), False),
         "some_nan.npy": (npy(some_nan), False),
         "infinite.npy": (npy(infinite), False),
-        "half.npy": (npy(floats.astype(np.float16)), False),
         "signed.npy": (npy(pixels.astype(np.int64)), False),
         "booleans.npy": (npy(pixels > 9), False),
-        "complex.npy": (npy(floats.astype(np.complex64)), False),
-        "dates.npy": (npy(pixels.astype("datetime64[s]")), False),
         "text.npy": (npy(np.full(shape[:2], "text")), False),
         "records.npy": (npy(np.zeros(shape[:2], [("r", "u1"), ("g", "u1")])), False),
         "objects.npy": (npy(objects), False),
         "pickle.npy": (npy(harm), False),
-        "scalar.npy": (npy(np.uint8(7)), False),
         "vector.npy": (npy(pixels[0, :, 0]), False),
         "batch.npy": (npy(pixels[np.newaxis]), False),
         "no_rows.npy": (npy(pixels[:0]), False),
-        "no_channels.npy": (npy(pixels[..., :0]), False),
         "seven_channels.npy": (npy(np.zeros([HEIGHT, WIDTH, 7], np.uint8)), False),
-        "nan_tif.tif": (save(Image.fromarray(some_nan[..., 0]), "TIFF"), False),
         "pages.tif": (_pages(pixels), False),
         "code_in_header.npy": (npy_header(("__import__('os').mkdir('unpickled')",)), False),
     }
@@ -466,18 +439,20 @@ def _pages(pixels: np.ndarray) -> bytes:
 
 def _write_special(folder: pathlib.Path) -> list[str]:
     """Makes what has an image's name and is no file; returns the names."""
-    (folder / "loop_one.png").symlink_to("loop_two.png")
-    (folder / "loop_two.png").symlink_to("loop_one.png")
-    (folder / "loop_self.jpg").symlink_to("loop_self.jpg")
-    (folder / "link_to_nothing.png").symlink_to("nowhere.png")
-    (folder / "link_to_folder.png").symlink_to(".")
-    (folder / "link_to_zeros.png").symlink_to("/dev/zero")
-    (folder / "link_to_zeros_array.npy").symlink_to("/dev/zero")
-    (folder / "link_to_zeros_tiff.tif").symlink_to("/dev/zero")
+    links = {
+        "loop_one.png": "loop_two.png",
+        "loop_two.png": "loop_one.png",
+        "link_to_nothing.png": "nowhere.png",
+        "link_to_folder.png": ".",
+        "link_to_zeros.png": "/dev/zero",
+        "link_to_zeros_array.npy": "/dev/zero",
+    }
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
     (folder / "folder.png").mkdir()
-    (folder / "folder_array.npy").mkdir()
-    for suffix in ("png", "jpg", "npy", "tif"):
-        os.mkfifo(folder / f"pipe_{suffix}.{suffix}")
+    pipes = [f"pipe_{suffix}.{suffix}" for suffix in ("png", "npy", "tif")]
+    for name in pipes:
+        os.mkfifo(folder / name)
     here = os.getcwd()
     os.chdir(folder)  # The name of a socket has at most 107 bytes.
     try:
@@ -485,9 +460,4 @@ def _write_special(folder: pathlib.Path) -> list[str]:
             listener.bind("socket.png")
     finally:
         os.chdir(here)
-    return [
-        *("loop_one.png", "loop_two.png", "loop_self.jpg", "link_to_nothing.png"),
-        *("link_to_folder.png", "link_to_zeros.png", "link_to_zeros_array.npy"),
-        *("link_to_zeros_tiff.tif", "folder.png", "folder_array.npy", "socket.png"),
-        *(f"pipe_{suffix}.{suffix}" for suffix in ("png", "jpg", "npy", "tif")),
-    ]
+    return [*links, *pipes, "folder.png", "socket.png"]

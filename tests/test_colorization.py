@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import pathlib
@@ -12,7 +11,6 @@ import command_line
 import numpy as np
 import tensorflow as tf
 import tiny_runs
-import tiny_training
 from absl.testing import parameterized
 from PIL import Image
 from preparing import photo, prepare, save
@@ -23,7 +21,6 @@ from pix2pix_tf.data import images, lab, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
 from pix2pix_tf.inference import exported, tiles, translator
-from pix2pix_tf.training import loop
 
 _LAB = dict(color_space="lab")
 
@@ -134,35 +131,6 @@ class PhotosTest(tf.test.TestCase, parameterized.TestCase):
         save(self.folder / "train" / "1.jpg", np.repeat(colored()[..., :1], 3, axis=-1))
         with self.assertRaisesRegex(InputError, "1.jpg' is grey"):
             self.read(index=1)
-
-    def test_no_photo_is_lost_on_the_way_to_training(self):
-        """Of odd widths and upright, through split, check, records, check and training."""
-        folder, sizes = self.folder / "in", [(41, 40), (31, 50), (40, 61), (33, 33)]
-        for number, (width, height) in enumerate(sizes):
-            pixels = colored(width=width, height=height, seed=number)
-            save(folder / f"{number}.png", pixels)
-        data, packed = self.folder / "data", self.folder / "records"
-        steps = [
-            ("split", folder, data, "--shares=1,0,0"),
-            ("check", data, self.folder / "checked", "--color_space=lab"),
-            ("records", data, packed),
-            ("check", packed, self.folder / "packed_checked", "--color_space=lab"),
-        ]
-        for task, source, output, *flags in steps:
-            result = prepare(task, self.folder, f"--input={source}", f"--output={output}", *flags)
-            self.assertEqual((result.exit_code, result.stderr), (0, ""), (task, result))
-        for dataset in (data, packed):
-            config = TrainConfig(dataset=str(dataset), **_LAB)
-            reader = pipeline.open_reader(config, "train", size=30)
-            reader.read_all()
-            self.assertLen(reader.names, len(sizes))
-            # The photos themselves, not halves of them.
-            found = sorted(reader.read_unscaled(index)[1].shape[:2] for index in range(len(sizes)))
-            self.assertEqual(found, sorted((height, width) for width, height in sizes))
-        settings = dict(tiny_training.SETTINGS, color_space="lab", num_steps=1)
-        with contextlib.redirect_stdout(io.StringIO()) as stdout, tiny_training.stub_networks():
-            loop.train(TrainConfig(**dict(settings, dataset=str(packed))), self.folder / "run")
-        self.assertIn("4 training pairs", stdout.getvalue())
 
 
 class ModelTest(tf.test.TestCase, parameterized.TestCase):

@@ -8,7 +8,6 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 import tiny_runs
-import tiny_training
 from absl.testing import parameterized
 from PIL import Image
 
@@ -18,7 +17,6 @@ from pix2pix_tf.data import arrays, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import outputs, reference, runner
 from pix2pix_tf.inference import exported, tiles, translator
-from pix2pix_tf.training import loop
 
 _SETTINGS = dict(
     crop_size=32,
@@ -62,7 +60,9 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         tiny_runs.write_run(cls.run_folder, **dataclasses.asdict(cls.config))
         version = serving.save_version(cls.run_folder, cls.folder / "exported")
         cls.model = exported.load(version)
-        cls.translate = translator.Translator(cls.config, cls.model.translate_with_noise)
+        cls.translate = translator.Translator(
+            cls.config, cls.model.translate_with_noise, block=cls.model.block
+        )
 
     def test_training_reads_the_values_of_both_sides(self):
         reader = pipeline.open_reader(self.config, "val", size=(40, 70))
@@ -76,17 +76,6 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         reader = pipeline.open_reader(self.config, "train", size=self.config.load_shape)
         height, width, _ = reader.read(0)[0].shape
         self.assertEqual((height, width), (41, 72))  # Covers 36x72 in the shape of 40x70.
-
-    def test_samples_of_training_show_the_first_channels(self):
-        run = self.folder / "trained"
-        with tiny_training.stub_networks():
-            loop.train(self.config, run)
-        with Image.open(run / "samples" / "step_00000002.png") as grid:
-            self.assertEqual(grid.mode, "RGB")
-            pixels = np.asarray(grid)
-        target = pixels[22 : 22 + 32, -64:]
-        self.assertAllEqual(target[..., 2], np.zeros((32, 64)))  # Two channels have no blue.
-        self.assertGreater(target[..., :2].std(), 20)
 
     def test_translations_are_values_in_the_stated_range(self):
         values = np.load(self.folder / "data/val/A/0.npy")
@@ -137,12 +126,9 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("jpeg_8_bits", "a.JPG", {}, "a.JPG"),
-        ("array_8_bits", "a.npy", {}, "a.npy.png"),
         ("png_16_bits", "a.png", dict(output_range="0,65535"), "a.png"),
-        ("jpeg_16_bits", "a.jpg", dict(output_range="0,65535"), "a.jpg.png"),
         ("png_float", "a.png", dict(output_range="0,1"), "a.png.npy"),
         ("tiff_float", "a.tif", dict(output_range="0,1"), "a.tif"),
-        ("tiff_channels", "a.TIFF", dict(output_channels=7), "a.TIFF"),
         ("tiff_8_bits", "a.tif", {}, "a.tif.png"),
     )
     def test_name_of_a_translation(self, name, settings, expected):

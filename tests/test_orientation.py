@@ -74,16 +74,3 @@ class OrientationTest(tf.test.TestCase, parameterized.TestCase):
         contents = jpeg(8)
         contents = contents[:2] + comment + contents[2:]
         self.assertEqual(orientation.of_jpeg(tf.constant(contents)), 8)
-
-    def test_damage_gives_some_orientation(self):
-        contents = jpeg(6)
-        random = np.random.default_rng(0)
-        found = set()
-        for _ in range(300):
-            damaged = bytearray(contents)
-            for place in random.integers(2, 100, 3):
-                damaged[place] = random.integers(256)
-            del damaged[random.integers(20, 400) :]
-            found.add(int(orientation.of_jpeg(tf.constant(bytes(damaged)))))
-        self.assertContainsSubset({1, 6}, found)
-        self.assertContainsSubset(found, set(range(1, 9)))

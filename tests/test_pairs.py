@@ -12,6 +12,7 @@ from pair_folders import LEFT, RIGHT, FolderTest, aligned, picture
 from PIL import Image
 from refusals import refused
 
+from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pairs, pipeline, scenes
 from pix2pix_tf.errors import MissingInputError
 
@@ -97,7 +98,7 @@ class FilePairsTest(FolderTest):
     @parameterized.parameters((2, 3, 2), (3, 0, 0), (7, 3, 7), (2, 5, 2))
     def test_refuses_channels_that_files_do_not_have(self, a_channels, b_channels, named):
         path = self.save("train/1.png", aligned())
-        with refused(path, "1, 3 or 4", f"not {named}", "input_channels"):
+        with refused(path, f"{named} were asked for", "input_channels"):
             self.open(a_channels=a_channels, b_channels=b_channels)
 
     @parameterized.parameters((4, 3, "A", "RGB"), (3, 4, "B", "RGB"), (4, 4, "A", "L"))
@@ -105,19 +106,17 @@ class FilePairsTest(FolderTest):
         for name in "AB":
             self.save(f"train{name}/1.png", picture(mode=mode if name == side else "RGBA"))
         path = self.folder / f"train{side}" / "1.png"
-        with refused(path, f"{len(mode)} channel(s)", "no alpha", "4", "input_channels"):
+        with refused(path, f"{len(mode)} channel(s)", "4 were", "input_channels"):
             self.open(a_channels=a_channels, b_channels=b_channels)
 
     def test_lists_every_wrong_file(self):
-        """What reading finds is listed with what the headers say."""
         for name in "12345":
-            path = self.save(f"train/{name}.png", aligned(width=40, height=30))
-        path.write_bytes(path.read_bytes()[:-30])
+            self.save(f"train/{name}.png", aligned(width=40, height=30))
         odd = self.save("train/2.png", picture(width=9))
         text = self.save("train/4.png", b"not a picture")
-        with refused("3 of 5 pairs", odd, text, path) as caught:
+        with refused("2 of 5 pairs", odd, text) as caught:
             self.open()
-        self.assertLen(str(caught.value).split("\n"), 4)
+        self.assertLen(str(caught.value).split("\n"), 3)
 
     @parameterized.parameters(
         # Scaled to 286 pixels, 2**26 of them are 234,646 wide, from a strip of 1640 times 2.
@@ -137,20 +136,14 @@ class FilePairsTest(FolderTest):
             with refused(path, f"{width}x{height}"):
                 self.open(scaled_to=size)
 
-    @parameterized.named_parameters(
-        ("cached", 16, ("2", "4")),
-        ("not_cached", 0, ("2", "4")),
-        # The first pair also tells how much memory all need.
-        ("first_cached", 16, ("1", "4")),
-        ("first_not_cached", 0, ("1", "4")),
-    )
-    def test_truncated_files_are_found_by_reading_all(self, cache_megabytes, truncated):
+    def test_truncated_files_are_found_by_reading_all(self):
+        truncated = ("1", "4")
         for name in "12345":
             path = self.save(f"train/{name}.jpg", aligned(width=40, height=30))
             if name in truncated:
                 path.write_bytes(path.read_bytes()[:-100])
         # The headers are whole, so nothing is noticed yet.
-        reader = pipeline.PairReader(self.open(), size=30, cache_megabytes=cache_megabytes)
+        reader = pipeline.PairReader(TrainConfig(), self.open(), size=30)
         paths = [f"'{self.folder}/train/{name}.jpg'" for name in truncated]
         with refused("2 of 5 pairs", *paths) as caught:
             reader.read_all()
@@ -184,5 +177,6 @@ class ScenePairsTest(tf.test.TestCase, parameterized.TestCase):
     def test_refuses_an_unknown_split_and_other_channels(self):
         with refused("'trian'", "train, val, test", kind=MissingInputError):
             pairs.open_pairs("demo", "trian")
-        with refused("1 and 3", "input_channels"):
-            pairs.open_pairs("demo", "train", a_channels=1)
+        for settings in (dict(a_channels=1), dict(b_range=(0, 1))):
+            with refused("3 channels"):
+                pairs.open_pairs("demo", "train", **settings)

@@ -19,8 +19,8 @@ from absl.testing import parameterized
 from preparing import TaskTest, aligned, files_below, photo, prepare, save
 from refusals import refused
 
-from pix2pix_tf import files
-from pix2pix_tf.data import pairs, pipeline, records
+from pix2pix_tf.data import pairs, records
+from pix2pix_tf.errors import MissingInputError
 from pix2pix_tf.prepare import records as task
 from pix2pix_tf.prepare import work
 from pix2pix_tf.training import loop
@@ -101,32 +101,6 @@ class RoundTripTest(_RecordsTest):
         with refused("--input_range"):
             pairs.open_pairs(str(self.output), "train", a_channels=5, b_channels=2)
 
-    def test_files_are_stored_as_they_are(self):
-        self.save_train(2)
-        save(self.train / "2.jpg", aligned(2))
-        self.write(shard_bytes=1)
-        found = records.find_pairs(self.output, "train")
-        for pair, name in zip(found, ("0.png", "1.png", "2.jpg")):
-            (file,) = pair.read()
-            self.assertEqual(file.contents, (self.train / name).read_bytes())
-        self.assertLen(self.shards(), 3)  # A pair that is larger than a shard has one alone.
-
-    def test_training_takes_the_same_batches_from_any_position(self):
-        self.save_train(5)
-        self.write(shard_bytes=3000)
-        self.assertGreater(len(self.shards()), 1)
-        for start in (0, 7):
-            taken = []
-            for folder in (self.input, self.output):
-                reader = pipeline.PairReader(pairs.open_pairs(str(folder), "train"), size=18)
-                reader.read_all()
-                batches = pipeline.training_batches(
-                    reader, batch_size=2, crop_size=16, seed=3, start=start
-                )
-                taken.append([batch for pair in batches.take(4) for batch in pair])
-            for expected, found in zip(*taken):
-                np.testing.assert_array_equal(expected, found)
-
     def test_a_run_takes_them_and_refuses_what_is_damaged(self):
         tiny_training.write_pairs(self.input, train=3, val=1)
         self.write()
@@ -165,65 +139,17 @@ class WritingTest(_RecordsTest):
                 self.assert_done(self.write("--processes=2", shard_bytes=3000))
         self.assertEqual(contents_of(self.output), expected)
 
-    def test_killed_at_every_operation(self):
-        """Nothing in the folder is ever taken for whole that is not, and nothing stays behind."""
-        self.save_train(3)
-        expected = self.write_undisturbed(shard_bytes=1)
-        for number in range(1, 100):
-            try:
-                with file_faults.kill_at(number, self.output) as operations:
-                    with mock.patch.object(files, "_OWN", "killed"):
-                        self.write(shard_bytes=1)
-            except file_faults.KilledError:
-                pass
-            if operations.count < number:
-                break
-            for name in self.shards() if self.output.is_dir() else ():
-                records.verify(self.output / name)
-            result = self.write(shard_bytes=1)
-            self.assertEqual(result.exit_code, 0, result)
-            self.assertEqual(contents_of(self.output).keys(), expected.keys())
-            self.assertTrue(contents_of(self.output) == expected)  # Too much to show.
-            self.assertEqual(
-                sorted(path.name for path in self.output.iterdir()),
-                sorted([*expected, "prepare.json"]),
-            )
-            for path in self.output.iterdir():
-                path.unlink()
-        self.assertBetween(number, 15, 98)
-
-    def test_only_what_is_missing_or_damaged_is_written(self):
-        self.save_train(5)
-        expected = self.write_undisturbed(shard_bytes=1)
-        self.assert_done(self.write(shard_bytes=1))
-        names = self.shards()
-        (self.output / names[0]).unlink()
-        with open(self.output / names[1], "ab") as file:
-            file.write(b"\0")
-        newer = os.stat(self.output / names[2]).st_mtime + 10
-        os.utime(self.train / "2.png", (newer, newer))
-        # Of the right size and newer than its files: only a checksum tells.
-        damaged = bytearray(expected[names[3]])
-        damaged[len(damaged) // 2] ^= 1
-        (self.output / names[3]).write_bytes(damaged)
-        written = []
-        with mock.patch.object(task, "write_shard", _noting(written)):
-            result = self.write(shard_bytes=1)
-        self.assertEqual(written, names[:4])
-        self.assert_done(result, "4 shards", "4 pairs", self.output, "; 1 ")
-        self.assertEqual(contents_of(self.output), expected)
-
     def test_ctrl_c(self):
+        """What is not complete is not taken for records, and the next command writes it all."""
         self.save_train(3)
-        for count in (0, 2):
-            with mock.patch.object(task, "write_shard", _noting([], stop_at=count)):
-                result = self.write(shard_bytes=1)
-            self.assertEqual(result.exit_code, 130)
-            with refused(self.output, "not complete"):
-                pairs.open_pairs(str(self.output), "train")
-            self.assertLen(self.shards(), count)
+        expected = self.write_undisturbed(shard_bytes=1)
         self.assert_done(self.write(shard_bytes=1))
-        self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
+        with mock.patch.object(records, "write_shard", side_effect=KeyboardInterrupt):
+            self.assertEqual(self.write(shard_bytes=1).exit_code, 130)
+        with refused(self.output, "no split", kind=MissingInputError):
+            pairs.open_pairs(str(self.output), "train")
+        self.assert_done(self.write(shard_bytes=1))
+        self.assertEqual(contents_of(self.output), expected)
 
     def test_a_disk_without_room(self):
         self.save_train(2)
@@ -232,23 +158,9 @@ class WritingTest(_RecordsTest):
         with file_faults.files_limited_to(300_000):
             result = self.write(shard_bytes=1)
         self.assert_refused(result, self.output / "train-00002-of-00003.array_record")
-        self.assertEqual(files_below(self.output), ["prepare.json", "records.json", *self.shards()])
-        self.assertLen(self.shards(), 2)
+        self.assertFalse(records.is_there(self.output))
         self.assert_done(self.write(shard_bytes=1))
         self.assertEqual(contents_of(self.output), self.write_undisturbed(shard_bytes=1))
-
-
-def _noting(written: list[str], *, stop_at: int | None = None):
-    """Returns `write_shard`, which notes the shards; stopped by Ctrl-C before one of them."""
-    write_shard = task.write_shard
-
-    def noting(plan, **settings):
-        if len(written) == stop_at:
-            raise KeyboardInterrupt
-        written.append(plan.file)
-        return write_shard(plan, **settings)
-
-    return noting
 
 
 class BadInputTest(_RecordsTest):

@@ -45,7 +45,6 @@ class TableTest(parameterized.TestCase):
     def test_agrees_with_the_published_set(self, name):
         preset = presets.PRESETS[name]
         published = registry.PUBLISHED[preset.dataset]
-        self.assertEqual(preset.num_train, published.num_train)
         if preset.direction != published.direction:
             self.assertIn(name, ("cityscapes_to_labels", "map2aerial"))
 

@@ -73,16 +73,6 @@ class LabelsTest(parameterized.TestCase):
         found = set(np.unique([scene.class_index for scene in _scenes()]))
         self.assertEqual(found, set(range(len(scenes.CLASSES))))
 
-    def test_parts_are_two_pixels_thick_at_64(self):
-        # Measured: 0.009 of the runs are shorter, where an arch or the slope of a
-        # roof runs into its neighbour. Runs at the border may be cut by it.
-        lengths = []
-        for scene in _scenes():
-            for line in (*scene.class_index, *scene.class_index.T):
-                edges = np.flatnonzero(np.diff(line.astype(np.int64)))
-                lengths.extend(np.diff(edges))
-        self.assertLess(np.mean(np.array(lengths) < 2), 0.02)
-
 
 class PhotoTest(parameterized.TestCase):
     def setUp(self):
@@ -107,11 +97,6 @@ class PhotoTest(parameterized.TestCase):
                 best[class_index == number] = photo[class_index == number].mean(axis=0)
             errors_by_scene.append(np.mean(np.abs(photo - best)))
         self.assertGreater(np.mean(errors_by_scene), 17.0)  # Measured: 21.1.
-
-    def test_labels_explain_a_good_part_of_the_photo(self):
-        # Measured: 0.54, or 1332 of 2455. A photo unrelated to its labels gives 1.
-        total = np.mean((self.photo - self.photo.mean(axis=(0, 1, 2))) ** 2)
-        self.assertLess(self._variance_within_classes(self.photo) / total, 0.6)
 
     @parameterized.named_parameters(
         # Measured: 1332 in place; 1617 and 1539 moved by one pixel; 2282 and

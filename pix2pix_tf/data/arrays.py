@@ -10,35 +10,31 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import pathlib
 import zlib
-from types import ModuleType
 
 import numpy as np
 
 from pix2pix_tf.data import image_files
-from pix2pix_tf.data.image_files import ImageFile
+from pix2pix_tf.data.image_files import EncodedFile, ImageFile
 from pix2pix_tf.errors import InputError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (".npy", *TIFF_SUFFIXES)
 # Values in a file: as many as 8192 x 8192 pixels of 4 channels, 1 GiB as float32.
 MAX_VALUES = 2**28
-_HEADER_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 # What tifffile calls channels: beside each other, in planes, in pages (Q: of an unknown kind).
 _CHANNEL_AXES = ("", "S", "C", "I", "Q")
 _DEFLATED = (8, 32946, 50013)  # The numbers that TIFF has for it.
 _LZMA = 34925
 _MIN_IS_BLACK, _RGB = 1, 2  # Values of TIFF's PhotometricInterpretation that mean what they say.
 _ORIENTATION = 274  # TIFF's tag; 1 is upright.
-_MAX_PAGES = 256  # Of a TIFF: channels, and smaller copies.
+_MAX_PAGES = 256  # Channels, and smaller copies.
 
 
 def is_array(path: ImageFile) -> bool:
     """Returns whether a file is one of those that this module reads, by its suffix."""
-    return image_files.as_file(path).suffix.lower() in SUFFIXES
+    return pathlib.PurePath(str(path)).suffix.lower() in SUFFIXES
 
 
 def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
@@ -50,14 +46,17 @@ def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
     """
     image_files.require(path)
     with image_files.reading(path, "an array"):
-        if not _is_tiff(path):
-            shape, dtype = _read_npy_header(path)
-        else:
+        if _is_tiff(path):
             with _open_tiff(path) as file:
                 series = _find_picture(file)
                 sizes = dict(zip(series.axes, series.shape))
                 shape = (sizes.pop("Y"), sizes.pop("X"), *sizes.values())
                 dtype = np.dtype(series.dtype)
+        else:
+            with image_files.open_file(path) as file:
+                is_first = np.lib.format.read_magic(file) == (1, 0)
+                name = "read_array_header_1_0" if is_first else "read_array_header_2_0"
+                shape, _, dtype = getattr(np.lib.format, name)(file)
         if len(shape) not in (2, 3):
             raise ValueError(f"its shape is {shape}, not [height, width, channels]")
         if dtype.kind not in "uif":  # Of NumPy: unsigned, signed, floating.
@@ -77,60 +76,64 @@ def read(path: ImageFile) -> np.ndarray:
     """
     shape, dtype = inspect(path)
     with image_files.reading(path, "an array"):
-        values = _read_tiff(path) if _is_tiff(path) else _read_npy(path)
+        if _is_tiff(path):
+            values = _read_tiff(path)
+        else:
+            with image_files.open_file(path) as file:
+                values = np.load(file, allow_pickle=False)
         values = values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        count = int(values.size - np.isfinite(values).sum())
         raise InputError(
-            f"'{path}' has {count:,} values that are NaN or infinite. Replace them, or take the "
-            "file out of the folder."
+            f"'{path}' has values that are NaN or infinite. Replace them, or take the file out of "
+            "the folder."
         )
     return values
 
 
 def encode(values: np.ndarray, suffix: str) -> bytes:
-    """Returns the bytes of a file.
-
-    Args:
-        values: `[height, width, channels]`.
-        suffix: One of `SUFFIXES`.
-
-    Raises:
-        InputError: If it is that of a TIFF, and tifffile is not installed.
-    """
+    """Returns the bytes of a file of `suffix`, one of `SUFFIXES`: `[height, width, channels]`."""
     buffer = io.BytesIO()
     if suffix.lower() in TIFF_SUFFIXES:
         # One picture with its channels together, not a page for each row.
         picture = values[..., 0] if values.shape[-1] == 1 else values
         planes = {} if picture.ndim == 2 else dict(planarconfig="contig")
-        _import_tifffile(f"*{suffix}").imwrite(
-            buffer, picture, photometric="minisblack", compression="zlib", metadata=None, **planes
-        )
+        tifffile = image_files.import_for(f"*{suffix}", "tifffile", "tifffile")
+        options = dict(photometric="minisblack", compression="zlib", metadata=None, **planes)
+        tifffile.imwrite(buffer, picture, **options)
     else:
         np.save(buffer, values, allow_pickle=False)
     return buffer.getvalue()
 
 
 def _is_tiff(path: ImageFile) -> bool:
-    return image_files.as_file(path).suffix.lower() in TIFF_SUFFIXES
+    return str(path).lower().endswith(TIFF_SUFFIXES)
 
 
-def _read_npy_header(path: ImageFile) -> tuple[tuple[int, ...], np.dtype]:
-    with image_files.open_file(path) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in _HEADER_READERS:
-            raise ValueError(f"its format has the version {version}")
-        shape, _, dtype = _HEADER_READERS[version](file)
-        start, end = file.tell(), file.seek(0, io.SEEK_END)
-    needed = np.prod(shape, dtype=object) * dtype.itemsize
-    if dtype.kind != "O" and end - start < needed:
-        raise ValueError(f"it has {end - start:,} bytes of {needed:,}: it is truncated")
-    return shape, dtype
+def _open_tiff(path: ImageFile):
+    # It writes what is wrong with a file to stderr; ours is the message of the exception.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    tifffile = image_files.import_for(path, "tifffile", "tifffile")
+    source = image_files.open_file(path) if isinstance(path, EncodedFile) else path
+    # OME-XML in a file may name others, which would be read as well, wherever they are.
+    return tifffile.TiffFile(source, is_ome=False, _multifile=False)
 
 
-def _read_npy(path: ImageFile) -> np.ndarray:
-    with image_files.open_file(path) as file:
-        return np.load(file, allow_pickle=False)
+def _find_picture(file):
+    """Returns the first picture of a TIFF, after which smaller copies may follow."""
+    # tifffile follows the chain of pages wherever it leads, into itself for ever.
+    if next(itertools.islice(file.pages, _MAX_PAGES, None), None) is not None:
+        raise ValueError(f"more than {_MAX_PAGES} pages, or one that is followed by itself")
+    series = file.series[0]
+    page, axes = series.keyframe, series.axes
+    if not {"Y", "X"} <= set(axes) or axes.replace("Y", "").replace("X", "") not in _CHANNEL_AXES:
+        raise ValueError(f"{len(file.pages)} pages of {axes} are not the channels of one picture")
+    kind, orientation = page.photometric, page.tags.valueof(_ORIENTATION, 1)
+    if kind not in (_MIN_IS_BLACK, _RGB) or orientation != 1:
+        raise ValueError(
+            f"a TIFF of kind {getattr(kind, 'name', kind)} with the orientation {orientation}; "
+            "MINISBLACK or RGB is read, stored upright"
+        )
+    return series
 
 
 def _read_tiff(path: ImageFile) -> np.ndarray:
@@ -143,48 +146,13 @@ def _read_tiff(path: ImageFile) -> np.ndarray:
         return np.moveaxis(values, series.axes.index(axis), -1) if axis else values
 
 
-def _open_tiff(path: ImageFile):
-    source = image_files.open_file(path) if isinstance(path, image_files.EncodedFile) else path
-    # OME-XML in a file may name others, which would be read as well, wherever they are.
-    return _import_tifffile(path).TiffFile(source, is_ome=False, _multifile=False)
+def _check_inflates(page, file) -> None:
+    """Raises ValueError if compressed parts of a page hold more than its picture.
 
-
-def _find_picture(file):
-    """Returns the first picture of a TIFF; smaller copies, such as overviews, follow it.
-
-    Raises:
-        ValueError: If there is no such picture, or none of brightnesses.
+    tifffile inflates all of a part before it looks at the size: kilobytes can become gigabytes.
     """
-    # tifffile follows the chain of pages wherever it leads, into itself for ever.
-    if next(itertools.islice(file.pages, _MAX_PAGES, None), None) is not None:
-        raise ValueError(f"more than {_MAX_PAGES} pages, or one that is followed by itself")
-    series = file.series[0]
-    page = series.keyframe
-    axes = series.axes
-    if not {"Y", "X"} <= set(axes) or axes.replace("Y", "").replace("X", "") not in _CHANNEL_AXES:
-        raise ValueError(
-            f"{len(file.pages)} pages of shape {page.shape} are not the channels of one picture"
-        )
-    if page.photometric not in (_MIN_IS_BLACK, _RGB):
-        kind = getattr(page.photometric, "name", page.photometric)
-        raise ValueError(f"a TIFF of kind {kind}; MINISBLACK or RGB is read")
     if page.compression == _LZMA:  # Without a limit to what it inflates to.
         raise ValueError("compressed by LZMA; deflate is read")
-    orientation = page.tags.valueof(_ORIENTATION, 1)
-    if orientation != 1:
-        raise ValueError(f"not stored upright: its orientation is {orientation}")
-    return series
-
-
-def _check_inflates(page, file) -> None:
-    """Refuses a page whose compressed parts hold more than its picture.
-
-    tifffile inflates all of a part before it looks at the size: kilobytes can become
-    gigabytes.
-
-    Raises:
-        ValueError: If one does.
-    """
     if page.compression not in _DEFLATED:
         return
     # A part is a strip, or a tile; those at the border are padded.
@@ -193,16 +161,3 @@ def _check_inflates(page, file) -> None:
         file.seek(offset)
         if len(zlib.decompressobj().decompress(file.read(count), limit + 1)) > limit:
             raise ValueError("it inflates to more than its picture")
-
-
-def _import_tifffile(path) -> ModuleType:
-    try:
-        import tifffile
-    except ImportError:
-        raise InputError(
-            f"'{path}' is a TIFF, for which tifffile has to be installed. Run: python -m pip "
-            "install tifffile"
-        ) from None
-    # It writes what is wrong with a file to stderr; ours is the message of the exception.
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    return tifffile

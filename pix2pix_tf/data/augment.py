@@ -10,8 +10,6 @@ from typing import Union
 
 import tensorflow as tf
 
-from pix2pix_tf.errors import InputError
-
 Size = Union[int, tuple[int, int]]  # Pixels of a square's side, or (height, width).
 
 
@@ -59,7 +57,6 @@ def jitter_pair(source, target, *, crop_size: Size, mirror: bool, seed):
     Returns:
         (source, target), both of `crop_size`.
     """
-    _check_same_size(source, target)
     # Three independent draws from one seed.
     crop_row, crop_col, flip = tf.unstack(tf.random.stateless_uniform([3], seed))
     room = tf.cast(tf.shape(source)[:2] - sides_of(crop_size) + 1, tf.float32)
@@ -76,7 +73,6 @@ def jitter_pair(source, target, *, crop_size: Size, mirror: bool, seed):
 
 def center_pair(source, target, *, crop_size: Size):
     """Returns the same central part of both images of a pair, for evaluation."""
-    _check_same_size(source, target)
     row, col = tf.unstack((tf.shape(source)[:2] - sides_of(crop_size)) // 2)
     return tuple(_crop(image, row, col, crop_size) for image in (source, target))
 
@@ -85,14 +81,6 @@ def _crop(image, row, col, crop_size: Size) -> tf.Tensor:
     height, width = sides_of(crop_size)
     cropped = image[row : row + height, col : col + width]
     return tf.ensure_shape(cropped, [height, width, image.shape[-1]])
-
-
-def _check_same_size(source, target) -> None:
-    if not source.shape[:2].is_compatible_with(target.shape[:2]):
-        raise InputError(
-            f"The two images of a pair differ in size: {source.shape} and {target.shape}. "
-            "Resize one of them."
-        )
 
 
 def pad_to_multiple(image, multiple: int) -> tf.Tensor:

@@ -21,32 +21,20 @@ _DEPTH_PLACE = 24  # In a PNG: after its signature, a length, "IHDR", width and 
 
 @dataclasses.dataclass(frozen=True)
 class LabelClass:
-    """One class.
+    """One class."""
 
-    Attributes:
-        name: As the data set calls it.
-        color: In label pictures, RGB, 0-255.
-        ignored: Whether its pixels are left out of training and of every score.
-    """
-
-    name: str
-    color: tuple[int, int, int]
-    ignored: bool = False
+    name: str  # As the data set calls it.
+    color: tuple[int, int, int]  # In label pictures, RGB, 0-255.
+    ignored: bool = False  # Whether its pixels are left out of training and of every score.
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassTable:
-    """The classes of a data set.
+    """The classes of a data set; the index of a scored one is its place among the scored."""
 
-    Attributes:
-        name: Of the data set.
-        classes: All of them; the index of a scored one is its place among the scored.
-        photo_side: "A" or "B": which image of a pair is the photo.
-    """
-
-    name: str
+    name: str  # That of the data set.
     classes: tuple[LabelClass, ...]
-    photo_side: str = "A"
+    photo_side: str = "A"  # Which image of a pair is the photo.
 
     @property
     def scored(self) -> tuple[LabelClass, ...]:
@@ -134,12 +122,9 @@ def find(dataset: str) -> ClassTable:
 def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
     """Returns the class map of a label picture: each pixel goes to the nearest colour.
 
-    For data without class maps. Where the picture was a JPEG this errs along the
-    borders of the parts: on facades, 10 % of the pixels.
-
-    Args:
-        picture: uint8 `[height, width, 3]`.
-        table: The classes, the ignored ones too: their colours become `IGNORED`.
+    For data without class maps. Where the picture, uint8 `[height, width, 3]`, was a JPEG this
+    errs along the borders of the parts: on facades, 10 % of the pixels. The colours of ignored
+    classes become `IGNORED`.
     """
     palette = np.array([kind.color for kind in table.classes], np.int32)
     numbers = iter(range(len(table.scored)))
@@ -153,14 +138,10 @@ def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
 
 
 def stored_indexes(path: pathlib.Path, pixels: np.ndarray) -> np.ndarray:
-    """Returns the values that a grey file holds.
+    """Returns the values that a grey file holds, given its pixels as decoded, uint8.
 
     Decoders stretch the 1, 2 or 4 bits of a small PNG to 0 to 255, as is right for a shade. The
     last index of such a class map would be `IGNORED`.
-
-    Args:
-        path: The file.
-        pixels: As it is decoded, uint8.
     """
     with open(path, "rb") as file:
         header = file.read(_DEPTH_PLACE + 1)

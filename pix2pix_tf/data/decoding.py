@@ -20,7 +20,7 @@ from pix2pix_tf.errors import InputError
 # By what messages call the files.
 Infos = Mapping[ImageFile, images.ImageInfo]
 _PHOTO_CHANNELS = 3
-# Of a grey half, saved as JPEG: what colour the other half leaves in it, and how far.
+# In a grey half, saved as JPEG: what colour the other half leaves in it, and how far.
 _GREY_LEVELS, _BLURRED_COLUMNS = 4, 16
 
 
@@ -28,19 +28,14 @@ _GREY_LEVELS, _BLURRED_COLUMNS = 4, 16
 class PairDecoder:
     """Makes A and B of the files of a pair.
 
-    Attributes:
-        a_channels: What A is read as.
-        b_channels: What B is read as.
-        a_range: The values of A that become -1 and 1; None: all of the integer type.
-        b_range: The same of B.
-        scaled_to: What pairs will be scaled to cover; None: nothing.
+    The values of a range become -1 and 1; without one, those of the integer type do.
     """
 
-    a_channels: int
-    b_channels: int
+    a_channels: int = 3
+    b_channels: int = 3
     a_range: tuple[float, float] | None = None
     b_range: tuple[float, float] | None = None
-    scaled_to: augment.Size | None = None
+    scaled_to: augment.Size | None = None  # What pairs will be scaled to cover, if anything.
 
     which = slice(None)  # The files of a pair that are decoded.
 
@@ -60,36 +55,25 @@ class PairDecoder:
 
     def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
         """Returns A and B; raises InputError if a file is damaged."""
-        a = _read(files[0], dtype, self.a_channels, self.a_range)
-        # Grey and colour side by side share one file: it is decoded again as the other.
-        is_alike = (self.a_channels, self.a_range) == (self.b_channels, self.b_range)
-        if len(files) == 1 and is_alike:
-            b = a
-        else:
-            b = _read(files[-1], dtype, self.b_channels, self.b_range)
-        if len(files) == 2:
-            return a, b
+        # What is side by side is decoded once, or again if B is to have other channels.
+        as_a, as_b = (self.a_channels, self.a_range), (self.b_channels, self.b_range)
+        a = _read(files[0], dtype, *as_a)
+        b = a if len(files) == 1 and as_a == as_b else _read(files[-1], dtype, *as_b)
         middle = a.shape[1] // 2
-        return a[:, :middle], b[:, middle:]
+        return (a, b) if len(files) == 2 else (a[:, :middle], b[:, middle:])
 
 
 @dataclasses.dataclass(frozen=True)
 class PhotoDecoder:
     """Makes both sides of a pair of its photo, for colorization.
 
-    Photos come alone, or as the pairs of grey and photo that `python -m pix2pix_tf.prepare
-    colorize` writes; of those the photo is taken, for the lightness of its grey is that of the
-    photo but for rounding. In a folder for each side, A and B, the photos are those of
-    `photo_side`. Without such folders each image is a photo; but one whose other half is grey
-    while that of `photo_side` is not, is a pair side by side.
-
-    Attributes:
-        photo_side: "A" or "B".
-        scaled_to: What photos will be scaled to cover; None: nothing.
+    In a folder for each side, A and B, the photos are those of `photo_side`. Without such folders
+    each image is a photo; but one whose other half is grey while that of `photo_side` is not, is
+    a pair side by side, as `python -m pix2pix_tf.prepare colorize` writes them.
     """
 
-    photo_side: str
-    scaled_to: augment.Size | None = None
+    photo_side: str  # "A" or "B".
+    scaled_to: augment.Size | None = None  # What photos will be scaled to cover, if anything.
 
     @property
     def which(self) -> slice:
@@ -109,55 +93,35 @@ class PhotoDecoder:
         return _pixel_type(infos)
 
     def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the photo of a pair twice, the very same array.
-
-        Raises:
-            InputError: If its file is damaged, or it is grey.
-        """
+        """Returns the photo of a pair twice; raises InputError if it is damaged or grey."""
         (file,) = files[self.which]
         photo = images.read_pixels(file, channels=_PHOTO_CHANNELS, dtype=dtype)
-        if len(files) == 1:
-            photo = self._without_grey(photo)
+        if len(files) == 1 and photo.shape[1] % 2 == 0:
+            halves = np.split(photo, 2, axis=1)
+            half, other = halves[::-1] if self.photo_side == "B" else halves
+            photo = half if _is_grey(other) and not _is_grey(half) else photo
         # Of most photos the first comparison is enough.
         red, green, blue = np.moveaxis(photo, -1, 0)
         if np.array_equal(red, green) and np.array_equal(green, blue):
             raise _grey(file)
         return photo, photo
 
-    def _without_grey(self, pixels: np.ndarray) -> np.ndarray:
-        """Returns the photo of a pair side by side; what is not such a pair is a photo itself."""
-        width = pixels.shape[1]
-        if width % 2:
-            return pixels
-        halves = [pixels[:, : width // 2], pixels[:, width // 2 :]]
-        photo, other = halves[::-1] if self.photo_side == "B" else halves
-        return photo if _is_grey(other) and not _is_grey(photo) else pixels
-
 
 Decoder = Union[PairDecoder, PhotoDecoder]
 
 
 def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
-    """Refuses what cannot be two images of one size.
-
-    Args:
-        files: A and B, or the one that holds both; for the message.
-        infos: What their headers say.
+    """Refuses A and B, or one file that should hold both, which cannot be two images of a size.
 
     Raises:
-        InputError: If A and B have different sizes, or the one file cannot be halved.
+        InputError: If the headers, `infos`, have different sizes, or the one cannot be halved.
     """
     a, b = infos[0], infos[-1]
-    if len(infos) == 1 and a.width % 2:
+    # A narrow one is most likely an image of a pair that was never joined to its partner.
+    if len(infos) == 1 and (a.width % 2 or a.width <= a.height):
         raise InputError(
-            f"'{files[0]}' is {a.width} pixels wide, which is odd. A pair has two images of the "
-            "same width side by side; for images of their own, put A and B in two folders."
-        )
-    if len(infos) == 1 and a.width <= a.height:
-        # Most likely one image of a pair that was never joined to its partner.
-        raise InputError(
-            f"'{files[0]}' is {a.width}x{a.height} pixels, too narrow for two images side by side. "
-            "Join it with its partner, or put A and B in two folders."
+            f"'{files[0]}' is {a.width}x{a.height} pixels, which cannot be two images of the same "
+            "width side by side. Join it with its partner, or put A and B in two folders."
         )
     if (a.width, a.height) != (b.width, b.height):
         raise InputError(

@@ -12,15 +12,10 @@ from pix2pix_tf.data import images, lab, pairs, pipeline
 
 
 def held_out(config: TrainConfig, *, limit: int) -> list[pipeline.Example]:
-    """Returns pairs of `crop_shape` that a run was not trained on, spread evenly over all.
+    """Returns at most `limit` pairs of `crop_shape`, spread evenly over all of a split.
 
-    Args:
-        config: Of the run, which says where its pairs are.
-        limit: Most pairs.
-
-    Returns:
-        Pairs of the test split, or else of the validation; where there is neither, of the
-        training.
+    It is the test split, which the run was not trained on, or else the validation; where there is
+    neither, the training.
 
     Raises:
         InputError: If the data set is not there, or cannot be read.
@@ -31,10 +26,7 @@ def held_out(config: TrainConfig, *, limit: int) -> list[pipeline.Example]:
 
 
 def read_source(path: pathlib.Path, config: TrainConfig) -> np.ndarray:
-    """Returns what the network takes of an image file, whole and in its size.
-
-    Returns:
-        float32 `[height, width, input_channels]` in [-1, 1].
+    """Returns what the network takes of an image file, `[height, width, channels]` in [-1, 1].
 
     Raises:
         InputError: If the file cannot be read, naming it.
@@ -46,11 +38,7 @@ def read_source(path: pathlib.Path, config: TrainConfig) -> np.ndarray:
 
 
 def of_file(path: pathlib.Path, config: TrainConfig) -> pipeline.Example:
-    """Returns an image file as an example without a target, named as the file is.
-
-    Raises:
-        InputError: If the file cannot be read, naming it.
-    """
+    """Returns an image file as an example without a target, by `read_source`."""
     return _without_target(path.name, read_source(path, config), config)
 
 
@@ -63,16 +51,16 @@ def drawn(config: TrainConfig) -> pipeline.Example:
     labels, _ = pairs.ScenePairs("test", size=max(config.crop_shape)).read(0)
     height, width = config.crop_shape
     channels = config.input_file_channels
-    is_picture = channels in PICTURE_CHANNELS
     # By way of a file, which is read as the model takes it.
     file = images.encode_image(labels[:height, :width], ".png")
-    pixels = images.decode_pixels(file, channels=channels if is_picture else 1).numpy()
-    if not is_picture:
-        pixels = pixels.repeat(channels, axis=-1)
+    if channels in PICTURE_CHANNELS:
+        pixels = images.decode_pixels(file, channels=channels)
+    else:
+        pixels = tf.repeat(images.decode_pixels(file, channels=1), channels, axis=-1)
     image = images.normalize_image(pixels)
     return _without_target("scene", lab.source_of(image, config.color_space), config)
 
 
 def _without_target(name: str, source, config: TrainConfig) -> pipeline.Example:
-    make = pipeline.example_class(config.color_space)
-    return make(name, tf.convert_to_tensor(source)[tf.newaxis], None)
+    source = tf.convert_to_tensor(source)[tf.newaxis]
+    return pipeline.Example(name, source, None, config.color_space)

@@ -22,7 +22,7 @@ from pix2pix_tf import files
 from pix2pix_tf.config import PICTURE_CHANNELS
 from pix2pix_tf.data import arrays, image_files, orientation
 from pix2pix_tf.data.image_files import ImageFile
-from pix2pix_tf.errors import InputError, MissingInputError, printable
+from pix2pix_tf.errors import InputError, printable
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *arrays.SUFFIXES)
@@ -37,8 +37,8 @@ JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 # TensorFlow reads right. It takes palette indices for grey, and any fourth byte for alpha.
 _BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
 _EXIF_ORIENTATION = 0x0112
-_PIXELS_AT_ONCE = 2**20  # Of those whose channels are converted.
-_VALUES_AT_ONCE = 2**22  # Of an array that is scaled: a large one takes no copies in float64.
+_PNG_DEPTH = 24  # Its place, after signature, length, "IHDR", width and height.
+_PIXELS_AT_ONCE = 2**22  # Of those whose channels are converted.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,101 +72,61 @@ def inspect_image(path: ImageFile) -> ImageInfo:
             is_array=True,
             has_full_range=dtype.kind == "u" and dtype.itemsize <= 2,
         )
-    with image_files.reading(path, "an image"), image_files.open_file(path) as file:
+    with image_files.reading(path), image_files.open_file(path) as file:
         try:
-            # It warns of large images: MAX_PIXELS decides below.
             picture = Image.open(file)
         except Image.UnidentifiedImageError:  # It has the file's place in memory in its message.
             raise ValueError("cannot identify what it is") from None
-        except Image.DecompressionBombError:
-            raise _too_large(path) from None
         width, height = picture.size
-        kind, mode = picture.format, picture.mode
-        channels = _channels_of(picture)
-        _check_still_and_upright(path, picture)
-        has_other_colours = _has_other_colours(picture.info.get("icc_profile"))
-        is_jpeg = kind in ("JPEG", "MPO")
+        if width * height > MAX_PIXELS:
+            raise ValueError(f"{width}x{height} pixels; {MAX_PIXELS} is the limit")
+        if picture.format not in ("PNG", "JPEG", "MPO", "BMP"):
+            raise ValueError(f"a {picture.format} file; PNG, JPEG and BMP are read")
+        if picture.format == "PNG":  # It may hold what the decoder passes over.
+            exif = Image.Exif()
+            exif.load(picture.info.get("exif", b""))
+            is_upright = exif.get(_EXIF_ORIENTATION, orientation.UPRIGHT) == orientation.UPRIGHT
+            if getattr(picture, "is_animated", False) or not is_upright:
+                raise ValueError("a PNG that is animated, or turned by its Exif orientation")
+        is_jpeg = picture.format in ("JPEG", "MPO")
         file.seek(0)
         header = file.read(orientation.HEAD_BYTES if is_jpeg else 34)
-    if not is_jpeg and kind not in ("PNG", "BMP"):
-        raise InputError(f"'{path}' is a {kind} file. Convert it to PNG or JPEG.")
-    if width * height > MAX_PIXELS:
-        raise _too_large(path)
-    if kind == "BMP" and (mode, header[28:34]) not in _BITMAPS:
-        raise InputError(
-            f"'{path}' is a BMP that is neither grey with 8 bits nor colour with 24. Convert it to "
-            "PNG or JPEG."
-        )
-    # Of a PNG: signature, length, "IHDR", width, height, bit depth.
-    bits = 16 if kind == "PNG" and header[24] == 16 else 8
-    if is_jpeg and orientation.of_jpeg(tf.constant(header)) >= 5:
-        width, height = height, width
-    return ImageInfo(width, height, channels, bits, has_other_colours=has_other_colours)
-
-
-def _too_large(path: ImageFile) -> InputError:
-    return InputError(
-        f"'{path}' has more than {MAX_PIXELS} pixels, the limit of what is decoded. Make it "
-        "smaller."
+        if picture.format == "BMP" and (picture.mode, header[28:34]) not in _BITMAPS:
+            raise ValueError("a BMP that is neither grey with 8 bits nor colour with 24")
+        channels = len(picture.getbands())
+        if picture.mode == "P":
+            channels = 4 if "transparency" in picture.info else 3
+        elif picture.mode == "CMYK":
+            channels = 3
+        profile = picture.info.get("icc_profile") or b"sRGB"
+        bits = 16 if picture.format == "PNG" and header[_PNG_DEPTH] == 16 else 8
+        is_turned = is_jpeg and int(orientation.of_jpeg(header)) >= 5
+    return ImageInfo(
+        *((height, width) if is_turned else (width, height)),
+        channels,
+        bits,
+        # By the name that it carries: in version 2 of ICC it is ASCII, in version 4 UTF-16.
+        has_other_colours=not any("sRGB".encode(x) in profile for x in ("ascii", "utf-16-be")),
     )
 
 
-def _check_still_and_upright(path: ImageFile, picture: Image.Image) -> None:
-    """Refuses what a PNG may hold beside its pixels and the decoder passes over."""
-    if picture.format != "PNG":
-        return
-    if getattr(picture, "is_animated", False):
-        raise InputError(
-            f"'{path}' is animated, with {picture.n_frames} frames. Save the frame that is meant "
-            "as a PNG of its own."
-        )
-    exif = Image.Exif()
-    exif.load(picture.info.get("exif", b""))
-    stated = exif.get(_EXIF_ORIENTATION, orientation.UPRIGHT)
-    if stated != orientation.UPRIGHT:
-        raise InputError(
-            f"'{path}' is a PNG that is not stored upright (its Exif orientation is {stated}). "
-            "Rotate its pixels, and save it without an orientation."
-        )
-
-
-def _has_other_colours(profile: bytes | None) -> bool:
-    """Returns whether an ICC profile is of other colours than sRGB, by the name it carries."""
-    if not profile:
-        return False
-    # In version 2 of ICC the name is ASCII, in version 4 it is UTF-16.
-    return b"sRGB" not in profile and "sRGB".encode("utf-16-be") not in profile
-
-
-def warn_of_colours(infos: Mapping[str | ImageFile, ImageInfo]) -> None:
-    """Says which files carry a colour profile that is passed over, if any."""
+def warn_of_colours(infos: Mapping[ImageFile, ImageInfo]) -> None:
+    """Says how many files carry a colour profile that is passed over, if any."""
     paths = sorted(str(path) for path, info in infos.items() if info.has_other_colours)
     if paths:
-        logging.warning(
+        text = (
             "%d of %d files carry a colour profile other than sRGB, '%s' for one. Their values are "
-            "read as they are, by an exported model too; convert them to sRGB if colours matter.",
-            len(paths),
-            len(infos),
-            printable(paths[0]),
+            "read as they are, by an exported model too; convert them to sRGB if colours matter."
         )
-
-
-def _channels_of(picture: Image.Image) -> int:
-    """Returns the channels that TensorFlow finds in a file."""
-    if picture.mode == "P":
-        return 4 if "transparency" in picture.info else 3
-    if picture.mode == "CMYK":
-        return 3
-    return len(picture.getbands())
+        logging.warning(text, len(paths), len(infos), printable(paths[0]))
 
 
 def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
     """Returns the pixels of an encoded image; for eager code and for graphs.
 
-    Grey becomes colour by repetition, colour becomes grey by luminance
-    (ITU-R BT.601), and transparent pixels are laid over white where `channels` has no alpha.
-    A JPEG is turned upright as its Exif says; of a CMYK one the inks become RGB without
-    a colour profile, as in libjpeg. Colour profiles are not applied.
+    Grey becomes colour by repetition, colour becomes grey by luminance (ITU-R BT.601), and
+    transparent pixels are laid over white where `channels` has no alpha. A JPEG is turned upright
+    as its Exif says. Colour profiles are not applied.
 
     Args:
         contents: A PNG, JPEG or BMP file, as a string scalar.
@@ -197,29 +157,24 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
 def _convert(decoded: tf.Tensor, channels: int) -> tf.Tensor:
     """Returns decoded pixels with other channels than they have; see `decode_pixels`.
 
-    Of a large picture some rows at a time: it is done in float32, which at once would take
-    3 GB for a grey file of 66 kB.
+    Some rows at a time: it is done in float32, which at once would take 3 GB for a grey file of
+    66 kB.
     """
     height, width = tf.unstack(tf.shape(decoded)[:2])
     num_rows = tf.maximum(_PIXELS_AT_ONCE // tf.maximum(width, 1), 1)
 
-    def convert_in_parts() -> tf.Tensor:
-        num_parts = -(-height // num_rows)
-        parts = tf.TensorArray(
-            decoded.dtype, num_parts, element_shape=[None, None, channels], infer_shape=False
-        )
+    def convert_part(start: tf.Tensor, done: tf.Tensor):
+        rows = _convert_rows(decoded[start : start + num_rows], channels)
+        return start + num_rows, tf.concat([done, rows], axis=0)
 
-        def convert_part(number: tf.Tensor, parts: tf.TensorArray):
-            rows = decoded[number * num_rows : (number + 1) * num_rows]
-            return number + 1, parts.write(number, _convert_rows(rows, channels))
-
-        loop = [tf.constant(0), parts]
-        _, parts = tf.while_loop(
-            lambda number, _: number < num_parts, convert_part, loop, parallel_iterations=1
-        )
-        return parts.concat()
-
-    return tf.cond(height <= num_rows, lambda: _convert_rows(decoded, channels), convert_in_parts)
+    _, converted = tf.while_loop(
+        lambda start, _: start < height,
+        convert_part,
+        [tf.constant(0), tf.zeros([0, width, channels], decoded.dtype)],
+        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, None, channels])],
+        parallel_iterations=1,
+    )
+    return converted
 
 
 def _convert_rows(decoded: tf.Tensor, channels: int) -> tf.Tensor:
@@ -255,9 +210,6 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
         pixels = orientation.turn_upright(pixels, orientation.of_jpeg(contents))
         return tf.cast(pixels, dtype) * widening
 
-    def decode_png():
-        return tf.io.decode_png(contents, dtype=dtype)
-
     def decode_other():
         pixels = tf.io.decode_image(contents, dtype=tf.uint8, expand_animations=False)
         return tf.cast(pixels, dtype) * widening
@@ -266,7 +218,7 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     return tf.cond(
         tf.io.is_jpeg(contents),
         decode_jpeg,
-        lambda: tf.cond(is_png, decode_png, decode_other),
+        lambda: tf.cond(is_png, lambda: tf.io.decode_png(contents, dtype=dtype), decode_other),
     )
 
 
@@ -277,28 +229,13 @@ def check_fits(
     channels: int,
     value_range: tuple[float, float] | None = None,
 ) -> None:
-    """Refuses a file that cannot be read with so many channels, or whose range is not known.
-
-    Raises:
-        InputError: Naming the file and what it has.
-    """
-    if info.is_array and info.channels != channels:
+    """Raises InputError if a file cannot be read with so many channels, or without a range."""
+    of_pictures = PICTURE_CHANNELS if info.channels in (2, 4) else (1, 3)
+    if channels not in ((info.channels,) if info.is_array else of_pictures):
         raise InputError(
-            f"'{path}' has {info.channels} channel(s) of {info.width}x{info.height} pixels, but "
-            f"{channels} were asked for. Arrays are [height, width, channels], a TIFF its channels "
-            "together or a page each; none are converted: set input_channels or output_channels to "
-            "what the files have."
-        )
-    if not info.is_array and channels not in PICTURE_CHANNELS:
-        raise InputError(
-            f"'{path}' is read with 1, 3 or 4 channels, not {channels}. Write images of other "
-            "channels as NumPy arrays (.npy) or TIFF, or set input_channels and output_channels to "
-            "what the files have."
-        )
-    if not info.is_array and channels == 4 and info.channels in (1, 3):
-        raise InputError(
-            f"'{path}' has {info.channels} channel(s), no alpha, but 4 channels were asked "
-            "for. Set input_channels or output_channels to what the files have, 1 or 3."
+            f"'{path}' has {info.channels} channel(s), but {channels} were asked for. Arrays and "
+            "TIFF are read with the channels that they have, other images as 1 (grey), 3 (colour) "
+            "or 4 (where they have alpha). Set input_channels or output_channels accordingly."
         )
     if not info.has_full_range and value_range is None:
         raise InputError(
@@ -341,14 +278,12 @@ def read_image(
             f"'{path}' has {beyond:.0%} of its values beyond the stated range {low:g},{high:g}: "
             f"they are from {values.min():g} to {values.max():g}. Correct the range, or the file."
         )
-    image = np.empty(values.shape, np.float32)
-    flat_values, flat_image = values.reshape(-1), image.reshape(-1)
-    for start in range(0, values.size, _VALUES_AT_ONCE):
-        part = slice(start, start + _VALUES_AT_ONCE)
-        # In float64, since float32 does not hold all integers of 32 bits.
-        unit = (flat_values[part].astype(np.float64) - low) * (2.0 / (high - low)) - 1.0
-        flat_image[part] = np.clip(unit, -1.0, 1.0)
-    return image
+    # In float64, since float32 does not hold all integers of 32 bits.
+    unit = values.astype(np.float64)
+    unit -= low
+    unit *= 2.0 / (high - low)
+    unit -= 1.0
+    return np.clip(unit, -1.0, 1.0, out=unit).astype(np.float32)
 
 
 def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -> np.ndarray:
@@ -360,35 +295,25 @@ def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -
     """
     if arrays.is_array(path):
         check_fits(path, inspect_image(path), channels=channels)
-        return _in_depth(arrays.read(path), dtype)
-    image_files.require(path)
+        pixels = arrays.read(path)
+        if pixels.dtype == dtype.as_numpy_dtype:
+            return pixels
+        # As the decoder of PNG does it.
+        return pixels.astype(np.uint16) * 257 if dtype == tf.uint16 else (pixels >> 8).astype("u1")
+    contents = image_files.read_bytes(path)
+    num_scans = contents.count(START_OF_SCAN)
+    if num_scans > MAX_SCANS:
+        raise InputError(
+            f"'{path}' has {num_scans} scans; {MAX_SCANS} are the limit of what is decoded. Save "
+            "it again with another program."
+        )
     try:
-        contents = image_files.as_file(path).read_bytes()
-        num_scans = contents.count(START_OF_SCAN)
-        if num_scans > MAX_SCANS:
-            raise InputError(
-                f"'{path}' has {num_scans} scans; {MAX_SCANS} are the limit of what is decoded. "
-                "Save it again with another program."
-            )
         return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
-    except FileNotFoundError:
-        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read ({error.strerror}). Replace it.") from None
     except tf.errors.OpError:
         raise InputError(
             f"'{path}' cannot be decoded: it is truncated or damaged ({len(contents):,} bytes). "
             "Replace it, or take it out of the folder."
         ) from None
-
-
-def _in_depth(pixels: np.ndarray, dtype: tf.DType) -> np.ndarray:
-    """Returns pixels of 8 or 16 bits as `dtype`, as the decoder of PNG does it."""
-    if pixels.dtype == dtype.as_numpy_dtype:
-        return pixels
-    if dtype == tf.uint16:
-        return pixels.astype(np.uint16) * 257
-    return (pixels >> 8).astype(np.uint8)
 
 
 def normalize_image(pixels) -> tf.Tensor:
@@ -440,11 +365,7 @@ def encode_image(pixels, suffix: str) -> bytes:
 
 
 def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files of a folder, sorted by name; hidden files are passed over.
-
-    Raises:
-        InputError: If it cannot be listed.
-    """
+    """Returns the image files of a folder, sorted by name; hidden files are passed over."""
     return [
         path
         for path in files.list_folder(folder)

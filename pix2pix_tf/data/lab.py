@@ -34,13 +34,7 @@ def source_of(image: tf.Tensor, color_space: str) -> tf.Tensor:
 
 
 def picture_of(source: tf.Tensor, output: tf.Tensor, color_space: str) -> tf.Tensor:
-    """Returns what an output, or a target, of the network looks like in a file.
-
-    Args:
-        source: What the network took.
-        output: What it gave, or should have given.
-        color_space: Of the run.
-    """
+    """Returns what an output, or a target, for a source of the network looks like in a file."""
     return photo_of(source, output) if color_space == LAB else output
 
 

@@ -65,33 +65,19 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
     if records.is_there(folder):
         return records.find_pairs(folder, split)
     folders = two_folders(folder, split)
-    for a_folder, b_folder in folders:
-        missing = [path for path in (a_folder, b_folder) if not files.is_folder(path)]
-        if not missing:
-            return _match_by_name(a_folder, b_folder)
-        if len(missing) == 1:
-            (there,) = {a_folder, b_folder} - {*missing}
-            raise MissingInputError(
-                f"There is '{there}' but no '{missing[0]}'. Put the partners there, with the same "
-                "names."
-            )
+    for sides in folders:
+        if any(map(files.is_folder, sides)):
+            return _match_by_name(*sides)
     aligned = folder / split
     if not files.is_folder(aligned):
-        found = [name for name in SPLITS if has_split(folder, name)]
+        found = ", ".join(name for name in SPLITS if has_split(folder, name)) or "none"
         pairs_of_folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in folders)
         raise MissingInputError(
-            f"'{folder}' has no split '{split}'. Splits found: {', '.join(found) or 'none'}. "
-            f"Expected '{aligned}' with images that hold A and B side by side; or one image a "
-            f"file, paired by name, in {pairs_of_folders}."
+            f"'{folder}' has no split '{split}'. Splits found: {found}. Expected '{aligned}' with "
+            "images that hold A and B side by side; or one image a file, paired by name, in "
+            f"{pairs_of_folders}."
         )
-    found = _list_images(aligned)
-    if not found:
-        raise MissingInputError(
-            f"'{aligned}' does not hold images (0 files that end in "
-            f"{', '.join(images.IMAGE_SUFFIXES)}). Put the pairs there."
-        )
-    _check_unique(found)
-    return [PairFiles(path, None) for path in found]
+    return [PairFiles(path) for path in _images_by_name(aligned).values()]
 
 
 def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
@@ -103,32 +89,18 @@ def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pa
     ]
 
 
-def count_pairs(folder: pathlib.Path, split: str) -> int:
-    """Returns the number of pairs of a split; opens none of them. Raises as `find_pairs`."""
-    if records.is_there(folder) and split in (counts := records.count_pairs(folder)):
-        return counts[split]
-    return len(find_pairs(folder, split))
-
-
 def has_split(folder: pathlib.Path, split: str) -> bool:
-    """Returns whether there is a split, in any of the layouts of `find_pairs`.
-
-    Raises:
-        InputError: If there are records whose index cannot be used, or a folder cannot be read.
-    """
+    """Returns whether there is a split, in any of the layouts of `find_pairs`."""
     if records.is_there(folder):
-        return split in records.count_pairs(folder)
+        return split in records.find_splits(folder)
     either = [path for pair in two_folders(folder, split) for path in pair]
-    return files.is_folder(folder / split) or any(files.is_folder(path) for path in either)
+    return any(files.is_folder(path) for path in (folder / split, *either))
 
 
 def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
-    a_files, b_files = _list_images(a_folder), _list_images(b_folder)
-    _check_unique(a_files)
-    _check_unique(b_files)
-    a_of, b_of = ({path.stem: path for path in found} for found in (a_files, b_files))
-    lonely = [f"'{a_of[stem]}' has no partner in '{b_folder}'" for stem in a_of.keys() - b_of]
-    lonely += [f"'{b_of[stem]}' has no partner in '{a_folder}'" for stem in b_of.keys() - a_of]
+    a_of, b_of = _images_by_name(a_folder), _images_by_name(b_folder)
+    lonely = [f"'{a_of[name]}' has no partner in '{b_folder}'" for name in a_of.keys() - b_of]
+    lonely += [f"'{b_of[name]}' has no partner in '{a_folder}'" for name in b_of.keys() - a_of]
     if lonely:
         more = len(lonely) - _MOST_LONELY_SHOWN
         tail = f"; and {more} more" if more > 0 else ""
@@ -136,22 +108,36 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
             f"{'; '.join(sorted(lonely)[:_MOST_LONELY_SHOWN])}{tail}. Pairs have the same name in "
             "both folders, the suffix may differ: add the missing files or take these out."
         )
-    if not a_of:
+    return [PairFiles(a_of[name], b_of[name]) for name in sorted(a_of)]
+
+
+def _images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Returns the images of a folder by their names without the suffix, in the order of files.
+
+    Raises:
+        MissingInputError: If there are none, or no such folder.
+        InputError: If two have one name, or a picture is of a kind that cannot be read.
+    """
+    found = {}
+    if files.is_folder(folder):
+        if others := list_other_pictures(folder):
+            raise InputError(
+                f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
+                f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
+            )
+        for path in images.list_images(folder):
+            if path.stem in found:
+                raise InputError(
+                    f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
+                    "which one is meant is not clear. Take one of them out."
+                )
+            found[path.stem] = path
+    if not found:
         raise MissingInputError(
-            f"'{a_folder}' and '{b_folder}' do not hold images. Put the pairs there."
+            f"'{folder}' does not hold images (files that end in "
+            f"{', '.join(images.IMAGE_SUFFIXES)}). Put those of the pairs there."
         )
-    return [PairFiles(a_of[stem], b_of[stem]) for stem in sorted(a_of)]
-
-
-def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the images of a folder; pictures that cannot be read are not passed over."""
-    others = list_other_pictures(folder)
-    if others:
-        raise InputError(
-            f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
-            f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
-        )
-    return images.list_images(folder)
+    return found
 
 
 def list_other_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -161,14 +147,3 @@ def list_other_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
         for path in files.list_folder(folder)
         if path.suffix.lower() in OTHER_PICTURES and not path.name.startswith(".")
     ]
-
-
-def _check_unique(paths: Sequence[pathlib.Path]) -> None:
-    seen = {}
-    for path in paths:
-        if path.stem in seen:
-            raise InputError(
-                f"'{seen[path.stem]}' and '{path}' have the same name but for the suffix, so "
-                "which one is meant is not clear. Take one of them out."
-            )
-        seen[path.stem] = path

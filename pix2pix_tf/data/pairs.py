@@ -6,6 +6,7 @@ A and B exist only here and in `pipeline`, where the direction of the translatio
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Protocol
@@ -28,15 +29,6 @@ _DEMO_SEED = 0  # The data set is one for all; a run's own seed shuffles and jit
 class PairSource(Protocol):
     """Pairs that can be read by number, on several threads; any object that has these three.
 
-        class Stripes:
-            names = [f"stripes_{number}" for number in range(100)]
-            dtype = tf.uint8
-
-            def read(self, index):
-                a = np.zeros([286, 286, 3], np.uint8)
-                a[:, :: index + 2] = 255
-                return a, 255 - a
-
     The same number always gives the same pair, else a resumed run would not be the same. What
     cannot be read is an `errors.InputError`, whose one line names it and says what to do.
     """
@@ -49,45 +41,27 @@ class PairSource(Protocol):
 
 
 def open_source(config: TrainConfig, split: str, *, size: augment.Size) -> PairSource:
-    """Returns the pairs of a split as a configuration has them; see `open_pairs`.
-
-    Args:
-        config: Names the data set, its folder, channels, direction and colour space.
-        split: "train", "val" or "test".
-        size: What pairs will be scaled to cover: pixels, or (height, width).
-    """
-    settings = dict(data_dir=config.data_dir, scaled_to=size, scene_size=max(config.crop_shape))
-    a_to_b = config.direction == "AtoB"
+    """Returns the pairs of a split, to be scaled to `size`, as a configuration has them."""
+    names = ("a", "b") if config.direction == "AtoB" else ("b", "a")
     if config.color_space == LAB:
-        return open_pairs(config.dataset, split, photo_side="B" if a_to_b else "A", **settings)
-    sides = [
-        (config.input_channels, config.input_limits),
-        (config.output_channels, config.output_limits),
-    ]
-    (a_channels, a_range), (b_channels, b_range) = sides if a_to_b else sides[::-1]
+        settings = dict(photo_side=names[1].upper())
+    else:
+        channels = (config.input_channels, config.output_channels)
+        limits = (config.input_limits, config.output_limits)
+        settings = {f"{name}_channels": number for name, number in zip(names, channels)}
+        settings.update({f"{name}_range": limit for name, limit in zip(names, limits)})
     return open_pairs(
         config.dataset,
         split,
-        a_channels=a_channels,
-        b_channels=b_channels,
-        a_range=a_range,
-        b_range=b_range,
+        data_dir=config.data_dir,
+        scene_size=max(config.crop_shape),
+        scaled_to=size,
         **settings,
     )
 
 
 def open_pairs(
-    dataset: str,
-    split: str,
-    *,
-    data_dir: str = "",
-    a_channels: int = 3,
-    b_channels: int = 3,
-    a_range: tuple[float, float] | None = None,
-    b_range: tuple[float, float] | None = None,
-    photo_side: str = "",
-    scaled_to: augment.Size | None = None,
-    scene_size: int = 256,
+    dataset: str, split: str, *, data_dir: str = "", scene_size: int = 256, **settings
 ) -> PairSource:
     """Returns the pairs of one split of a data set, their headers checked.
 
@@ -95,38 +69,19 @@ def open_pairs(
         dataset: "demo", a published name, or a folder: see `layouts.find_pairs`.
         split: "train", "val" or "test".
         data_dir: Where published sets are kept; empty means Keras' cache.
-        a_channels: What A is read as.
-        b_channels: What B is read as.
-        a_range: The values of A that become -1 and 1; None: all of the integer type.
-        b_range: The same of B.
-        photo_side: "A" or "B": both sides are the photo, which is that side of a pair or a file of
-            its own, see `decoding.PhotoDecoder`; empty: they are the pair.
-        scaled_to: What pairs will be scaled to cover, pixels or (height, width), so that
-            those are refused which would become too large; None: nothing.
         scene_size: Pixels of a drawn scene; files have their own size.
+        **settings: How files are read: arguments of `decoding.PhotoDecoder` if `photo_side` is
+            one, for both sides to be the photo, else of `decoding.PairDecoder`.
 
     Raises:
         MissingInputError: If the data set or the split is not there.
         InputError: If files do not make pairs, naming them.
     """
+    make = decoding.PhotoDecoder if "photo_side" in settings else decoding.PairDecoder
+    decoder = make(**settings)
     if dataset == DEMO:
-        if a_range or b_range:
-            raise InputError(
-                "The demo set has values of 8 bits. Leave input_range and output_range empty."
-            )
-        return ScenePairs(
-            split,
-            size=scene_size,
-            a_channels=a_channels,
-            b_channels=b_channels,
-            are_photos=bool(photo_side),
-        )
-    found = layouts.find_pairs(registry.locate(dataset, data_dir), split)
-    if photo_side:
-        return FilePairs(found, decoding.PhotoDecoder(photo_side, scaled_to))
-    return FilePairs(
-        found, decoding.PairDecoder(a_channels, b_channels, a_range, b_range, scaled_to)
-    )
+        return ScenePairs(split, size=scene_size, decoder=decoder)
+    return FilePairs(layouts.find_pairs(registry.locate(dataset, data_dir), split), decoder)
 
 
 def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -> str | None:
@@ -138,25 +93,16 @@ def find_split(dataset: str, candidates: Sequence[str], *, data_dir: str = "") -
 
 
 def count_pairs(dataset: str, split: str, *, data_dir: str = "") -> int:
-    """Returns how many pairs a split has, or photos that stand for pairs; opens none of them.
-
-    Raises:
-        MissingInputError: If the data set or the split is not there.
-        InputError: If there are records whose index cannot be used.
-    """
+    """Returns how many pairs a split has; opens none of them. Raises as `layouts.find_pairs`."""
     if dataset == DEMO:
         return _DEMO_SPLITS[split][1]
-    return layouts.count_pairs(registry.locate(dataset, data_dir), split)
+    return len(layouts.find_pairs(registry.locate(dataset, data_dir), split))
 
 
 class FilePairs:
     """Pairs of image files, decoded; a `PairSource`.
 
     Every header is looked at at once, so that a wrong file is refused before any slow thing.
-
-    Args:
-        found: The files of each pair.
-        decoder: Makes pixels of them.
 
     Raises:
         InputError: If files cannot be used, listing them.
@@ -165,13 +111,7 @@ class FilePairs:
     def __init__(self, found: Sequence[layouts.Pair], decoder: decoding.Decoder):
         self._found, self._decoder = found, decoder
         self.names = [pair.name for pair in found]
-        self.dtype = decoder.dtype_of({})  # Until the headers are known.
-        numbers = range(len(found))
-        try:
-            inspected = map_all(self._inspect, numbers)
-        except InputError:
-            map_all(self._inspect_and_read, numbers)  # To list all faults at once.
-            raise  # A file has changed meanwhile.
+        inspected = map_all(self._inspect, range(len(found)))
         infos = {file: info for each in inspected for file, info in each.items()}
         images.warn_of_colours(infos)
         self.dtype = decoder.dtype_of(infos)
@@ -180,10 +120,6 @@ class FilePairs:
         infos = self._found[index].inspect(self._decoder.which)
         self._decoder.check(infos)
         return infos
-
-    def _inspect_and_read(self, index: int) -> None:
-        self._inspect(index)
-        self.read(index)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file, or its shard, is damaged."""
@@ -196,36 +132,27 @@ class ScenePairs:
     Args:
         split: "train", "val" or "test".
         size: Pixels of a scene's side.
-        a_channels: What A is asked for as.
-        b_channels: What B is asked for as.
-        are_photos: Whether A is the rendering too, for colorization.
+        decoder: What is asked for: pairs, or photos for both sides. None: pairs.
 
     Raises:
         MissingInputError: If there is no such split.
-        InputError: If other channels are asked for than scenes have.
+        InputError: If other channels or values are asked for than scenes have.
     """
 
     dtype = tf.uint8
 
-    def __init__(
-        self,
-        split: str,
-        *,
-        size: int,
-        a_channels: int = 3,
-        b_channels: int = 3,
-        are_photos: bool = False,
-    ):
+    def __init__(self, split: str, *, size: int, decoder: decoding.Decoder | None = None):
         if split not in _DEMO_SPLITS:
             raise MissingInputError(
                 f"The demo set has no split '{split}'. Use one of {', '.join(_DEMO_SPLITS)}."
             )
-        if (a_channels, b_channels) != (3, 3):
+        self._size, self._are_photos = size, isinstance(decoder, decoding.PhotoDecoder)
+        given = dataclasses.replace(decoder or decoding.PairDecoder(), scaled_to=None)
+        if not self._are_photos and given != decoding.PairDecoder():
             raise InputError(
-                f"The demo set has colour images, 3 channels on both sides, not {a_channels} and "
-                f"{b_channels}. Leave input_channels and output_channels at 3."
+                "The demo set has colour images of 8 bits, 3 channels on both sides. "
+                "Leave the numbers of channels at 3, and the ranges of values empty."
             )
-        self._size, self._are_photos = size, are_photos
         self._first, count = _DEMO_SPLITS[split]
         self.names = [f"scene_{self._first + number}" for number in range(count)]
 
@@ -238,8 +165,7 @@ class ScenePairs:
 def map_all(function, items: Sequence) -> list:
     """Returns `function` of every item, or raises one InputError that lists all faults.
 
-    Runs on as many threads as there are cores. In a terminal a bar shows how far
-    it is, where that takes more than a moment.
+    Runs on as many threads as there are cores; in a terminal a bar shows how far it is.
     """
     faults = []
 
@@ -251,11 +177,8 @@ def map_all(function, items: Sequence) -> list:
             return None
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = pool.map(attempt, items)
-        bar = tqdm.auto.tqdm(
-            results, total=len(items), unit="pair", delay=2.0, leave=False, disable=None
-        )
-        results = list(bar)
+        bar = dict(total=len(items), unit="pair", delay=2.0, leave=False, disable=None)
+        results = list(tqdm.auto.tqdm(pool.map(attempt, items), **bar))
     if faults:
         raise InputError(list_faults(faults, num_items=len(items), what="pairs"))
     return results

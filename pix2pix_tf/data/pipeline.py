@@ -36,32 +36,7 @@ def open_reader(
         cache_megabytes: Memory for decoded images.
     """
     source = pairs.open_source(config, split, size=size)
-    return make_reader(config, source, size=size, cache_megabytes=cache_megabytes)
-
-
-def make_reader(
-    config: TrainConfig, source: PairSource, *, size: augment.Size, cache_megabytes: int = 0
-) -> PairReader:
-    """Returns a reader of any source of pairs, by the direction and colours of a configuration.
-
-    Args:
-        config: As of `open_reader`.
-        source: Where pairs come from.
-        size: As of `open_reader`.
-        cache_megabytes: As of `open_reader`.
-
-    Raises:
-        InputError: If the source has no pairs.
-    """
-    channels = (config.input_channels, config.output_channels)
-    return PairReader(
-        source,
-        size=size,
-        direction=config.direction,
-        cache_megabytes=cache_megabytes,
-        color_space=config.color_space,
-        channels=None if config.color_space == LAB else channels,
-    )
+    return PairReader(config, source, size=size, cache_megabytes=cache_megabytes)
 
 
 class PairReader:
@@ -71,13 +46,12 @@ class PairReader:
     cropped and mirrored anew.
 
     Args:
+        config: Says what becomes source and target: direction, channels and colour space. With
+            "lab" the target is a photo, whose L becomes the source and whose a and b become the
+            target; see `lab`.
         pairs: Where pairs come from.
         size: Pixels of the shorter side; or (height, width) to cover.
         cache_megabytes: Memory for what is kept; 0 keeps nothing.
-        direction: "AtoB" or "BtoA": what becomes source and target.
-        color_space: "rgb", or "lab": the target is a photo, whose L becomes the source and
-            whose a and b become the target; see `lab`.
-        channels: Those that source and target must have; None: any.
 
     Raises:
         InputError: If there are no pairs.
@@ -85,25 +59,22 @@ class PairReader:
 
     def __init__(
         self,
+        config: TrainConfig,
         pairs: PairSource,
         *,
         size: augment.Size,
-        direction: str = "AtoB",
         cache_megabytes: int = 0,
-        color_space: str = RGB,
-        channels: tuple[int, int] | None = None,
     ):
         if not len(pairs.names):
             raise InputError("The source of pairs is empty. Give it one pair at least.")
+        self._config = config
         self._pairs = pairs
-        self._channels = channels
         self._size = size
-        self._swap = direction == "BtoA"
         self._bytes_left = cache_megabytes * 2**20
         self._lock = threading.Lock()
         self._kept: dict[int, tuple[np.ndarray, ...]] = {}
-        self.color_space = color_space
-        self.dtype = tf.float32 if color_space == LAB else pairs.dtype
+        self.color_space = config.color_space
+        self.dtype = tf.float32 if self.color_space == LAB else pairs.dtype
         self.names = pairs.names
         # Why reading failed: exceptions lose their type on the way through tf.data.
         self.error: InputError | None = None
@@ -115,21 +86,23 @@ class PairReader:
         """Returns (source, target) of pair number `index`, of type `dtype`."""
         kept = self._read_scaled(int(index))
         if self.color_space == LAB:
-            (photo,) = kept
             # What is kept are the pixels: less than half of what they are converted to.
-            return tuple(x.numpy() for x in lab.split(images.normalize_image(photo)))
+            return tuple(x.numpy() for x in lab.split(images.normalize_image(kept[0])))
         return kept
 
     def _read_scaled(self, index: int) -> tuple[np.ndarray, ...]:
         """Returns what is kept of a pair: the pixels of both sides, or those of the photo."""
-        kept = self._kept.get(index)
-        if kept is not None:
-            return kept
+        if index in self._kept:
+            return self._kept[index]
         sides = self.read_unscaled(index)
         if self.color_space == LAB:
             sides = sides[1:]
         scaled = tuple(augment.resize_to_cover(side, self._size).numpy() for side in sides)
-        self._keep(index, scaled)
+        size = sum(side.nbytes for side in scaled)
+        with self._lock:  # Pairs are read on several threads.
+            if size <= self._bytes_left and index not in self._kept:
+                self._bytes_left -= size
+                self._kept[index] = scaled
         return scaled
 
     def read_unscaled(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,8 +111,9 @@ class PairReader:
         Nothing of it is kept in memory.
         """
         try:
-            a, b = self._pairs.read(int(index))
-            sides = (b, a) if self._swap else (a, b)
+            sides = self._pairs.read(int(index))
+            if self._config.direction == "BtoA":
+                sides = sides[::-1]
             self._check(int(index), sides)
         except InputError as error:
             self.error = error
@@ -148,40 +122,26 @@ class PairReader:
 
     def _check(self, index: int, sides: tuple[np.ndarray, np.ndarray]) -> None:
         """Refuses a pair that is not as its source promises, which may be of anybody's making."""
+        channels = (self._config.input_file_channels, self._config.output_file_channels)
+        dtype, size = self._pairs.dtype, sides[0].shape[:2]
         found = [(side.shape, side.dtype) for side in sides]
-        channels = self._channels or (sides[0].shape[-1], sides[1].shape[-1])
-        size = sides[0].shape[:2]
-        if found != [((*size, number), self._pairs.dtype.as_numpy_dtype) for number in channels]:
+        if found != [((*size, number), dtype.as_numpy_dtype) for number in channels]:
             raise InputError(
-                f"The pair '{self.names[index]}' has a source of {found[0][0]} {found[0][1]} and a "
-                f"target of {found[1][0]} {found[1][1]}; [height, width, channels] of one size, "
-                f"with {channels[0]} and {channels[1]} channels of {self._pairs.dtype.name}, are "
-                "needed. Correct what it is read by, or input_channels and output_channels."
+                f"The pair '{self.names[index]}' has a source and a target of {found}; [height, "
+                f"width, channels] of one size, with {channels[0]} and {channels[1]} channels of "
+                f"{dtype.name}, are needed. Correct what it is read by, or input_channels and "
+                "output_channels."
             )
-
-    def _keep(self, index: int, scaled: tuple[np.ndarray, ...]) -> None:
-        size = sum(side.nbytes for side in scaled)
-        with self._lock:  # Pairs are read on several threads.
-            if size <= self._bytes_left and index not in self._kept:
-                self._bytes_left -= size
-                self._kept[index] = scaled
 
     def read_all(self) -> None:
         """Reads every pair once, so that damaged files are found before training.
 
-        Fills the cache on the way where all pairs fit.
+        Fills the cache on the way.
 
         Raises:
             InputError: Listing the pairs that cannot be read.
         """
-        try:
-            first = self._read_scaled(0)
-        except InputError:
-            fits = False  # Listed below, with the others.
-        else:
-            num_left = len(self) - len(self._kept)
-            fits = num_left * sum(side.nbytes for side in first) <= self._bytes_left
-        pairs.map_all(self._read_scaled if fits else self.read_unscaled, range(len(self)))
+        pairs.map_all(self._read_scaled, range(len(self)))
 
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `read` as tensors, for `tf.data`."""
@@ -254,17 +214,19 @@ class Example(NamedTuple):
     """One pair for evaluation; images are `[1, height, width, channels]` in [-1, 1].
 
     Source and target are what the network takes and should give; the pictures are what they
-    look like in files. Where there is but an input, the target is None.
+    look like in files, which for colorization is a grey and a colour photo. Where there is but an
+    input, the target is None.
     """
 
     name: str
     source: tf.Tensor
     target: tf.Tensor | None
+    color_space: str = RGB
 
     @property
     def source_picture(self) -> tf.Tensor:
         """The source as it is shown and measured."""
-        return self.source
+        return lab.grey_of(self.source) if self.color_space == LAB else self.source
 
     @property
     def target_picture(self) -> tf.Tensor | None:
@@ -273,25 +235,7 @@ class Example(NamedTuple):
 
     def picture_of(self, output):
         """Returns an output of the network for this source as it is shown and measured."""
-        return output
-
-
-class LabExample(Example):
-    """One photo for the evaluation of colorization: L, and a and b; shown are photos."""
-
-    @property
-    def source_picture(self) -> tf.Tensor:
-        """The grey photo."""
-        return lab.grey_of(self.source)
-
-    def picture_of(self, output) -> tf.Tensor:
-        """Returns the photo of an output for this source."""
-        return lab.photo_of(self.source, output)
-
-
-def example_class(color_space: str) -> type[Example]:
-    """Returns the class of the examples of a run with that `color_space`."""
-    return LabExample if color_space == LAB else Example
+        return lab.picture_of(self.source, output, self.color_space)
 
 
 def evaluation_examples(
@@ -310,11 +254,11 @@ def evaluation_examples(
         limit: Most pairs to yield, spread evenly over all; None for all.
         only: Names of those that may be yielded; None for all.
     """
-    make = example_class(reader.color_space)
     count = len(reader) if limit is None else min(limit, len(reader))
     for index in np.linspace(0, len(reader) - 1, count).round().astype(int):
         if only is not None and reader.names[index] not in only:
             continue
         source, target = (images.normalize_image(x) for x in reader.read(index))
         source, target = augment.center_pair(source, target, crop_size=crop_size)
-        yield make(reader.names[index], source[tf.newaxis], target[tf.newaxis])
+        sides = (source[tf.newaxis], target[tf.newaxis])
+        yield Example(reader.names[index], *sides, reader.color_space)

@@ -47,13 +47,23 @@ def decode_checked(
         tf.logical_or(is_png, tf.io.is_jpeg(contents)),
         [name, "is neither a PNG nor a JPEG file"],
     )
-    size = tf.cond(is_png, lambda: _png_size(contents), lambda: _jpeg_size(contents))
+
+    def png_size() -> tf.Tensor:
+        size = tf.strings.substr(contents, len(_PNG_BEGINNING), 8)
+        return tf.io.decode_raw(size, tf.int32, little_endian=False)[::-1]
+
+    def jpeg_size() -> tf.Tensor:
+        shape = _attempt(tf.image.extract_jpeg_shape, contents, tf.zeros([3], tf.int32))
+        return shape[:2]
+
+    size = tf.cond(is_png, png_size, jpeg_size)  # Height and width; zeros if it is damaged.
     # As float64, since a header may claim 2**31 by 2**31 pixels.
     blocks = tf.math.ceil(tf.cast(size, tf.float64) / multiple)
     num_pixels = tf.reduce_prod(blocks) * multiple**2
     is_damaged = [name, "cannot be decoded: it is truncated or damaged"]
     # Of a PNG the same bytes mean nothing.
-    num_scans = tf.cond(is_png, lambda: 0, lambda: _count(contents, images.START_OF_SCAN))
+    scans = tf.strings.split(contents, images.START_OF_SCAN)
+    num_scans = tf.where(is_png, 0, tf.size(scans) - 1)
     contents = _require(
         contents,
         num_scans <= images.MAX_SCANS,
@@ -68,7 +78,11 @@ def decode_checked(
             f"padded to multiples of {multiple}; the limit is {max_pixels} pixels in all",
         ],
     )
-    pixels = _decode_or_empty(contents, channels=channels)
+    pixels = _attempt(
+        lambda file: images.decode_pixels(file, channels=channels, dtype=tf.uint16),
+        contents,
+        tf.zeros([0, 0, channels], tf.uint16),
+    )
     return _require(pixels, tf.size(pixels) > 0, is_damaged)
 
 
@@ -76,33 +90,6 @@ def _require(value: tf.Tensor, condition: tf.Tensor, text: list) -> tf.Tensor:
     """Returns `value`, which can be had only if `condition` holds."""
     with tf.control_dependencies([tf.debugging.Assert(condition, text)]):
         return tf.identity(value)
-
-
-def _count(contents: tf.Tensor, part: bytes) -> tf.Tensor:
-    """Returns how often `part` is in a string scalar, int32."""
-    return tf.size(tf.strings.split(contents, part)) - 1
-
-
-def _png_size(contents: tf.Tensor) -> tf.Tensor:
-    """Returns height and width from the header, int32 `[2]`."""
-    size = tf.strings.substr(contents, _PNG_HEADER_BYTES - 8, 8)
-    return tf.io.decode_raw(size, tf.int32, little_endian=False)[::-1]
-
-
-def _jpeg_size(contents: tf.Tensor) -> tf.Tensor:
-    """Returns height and width from the header, int32 `[2]`; zeros if it is damaged."""
-    return _attempt(
-        lambda file: tf.image.extract_jpeg_shape(file)[:2], contents, tf.zeros([2], tf.int32)
-    )
-
-
-def _decode_or_empty(contents: tf.Tensor, *, channels: int) -> tf.Tensor:
-    """Returns the pixels, or an image without any if the file cannot be decoded."""
-    return _attempt(
-        lambda file: images.decode_pixels(file, channels=channels, dtype=tf.uint16),
-        contents,
-        tf.zeros([0, 0, channels], tf.uint16),
-    )
 
 
 def _attempt(function, contents: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:

@@ -2,21 +2,21 @@
 
 The input is a data set with splits, in one of the layouts of `layouts.find_pairs`. The files go
 into the records as they are, byte by byte, once they have been read as training reads them. See
-`data.records` for the form. What the shards hold follows from the files alone, so that the same
-input gives the same bytes, by however many processes and after however many stops.
+`data.records` for the form. The index is written last: what is not complete is not taken for
+records. The same input gives the same bytes, by however many processes.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import os
 import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from pix2pix_tf import files
-from pix2pix_tf.data import decoding, images, layouts, pairs, records, registry
+from pix2pix_tf.data import decoding, image_files, images, layouts, pairs, records, registry
 from pix2pix_tf.data.image_files import EncodedFile
-from pix2pix_tf.errors import InputError, MissingInputError, WriteError
+from pix2pix_tf.errors import InputError, WriteError
 from pix2pix_tf.prepare import folders, pair_files, work
 
 # Pairs for a process to read, below which it takes longer to start than it saves.
@@ -24,15 +24,8 @@ _PAIRS_PER_PROCESS = 100
 _MEGABYTE = 10**6
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """A shard that is to be written.
-
-    Attributes:
-        split: The split of its pairs.
-        file: Its name.
-        pairs: Whose files go into it, in this order.
-    """
+class Plan(NamedTuple):
+    """A shard that is to be written: its split, its name, and the pairs whose files go into it."""
 
     split: str
     file: str
@@ -42,44 +35,34 @@ class Plan:
 def run(options) -> work.Outcome:
     """Writes the pairs of `--input` as records."""
     folder, output = _find_dataset(options.input), pathlib.Path(options.output)
-    settings = dict(shard_megabytes=options.shard_megabytes)
     plans = _make_plans(folder, shard_bytes=options.shard_megabytes * _MEGABYTE)
+    settings = dict(shard_megabytes=options.shard_megabytes)
     folders.open_output(output, [folder], "records", settings)
-    num_pairs = {plan: len(plan.pairs) for plan in plans if _is_finished(output, plan)}
-    num_there = len(num_pairs)
-    remaining = [plan for plan in plans if plan not in num_pairs]
-    if remaining:  # From here on, what was complete may be no more.
-        _write_index(output, {}, is_complete=False)
-    faults = []
-    for plan, (count, found), _ in work.run_on_all(
+    for path in (output / records.INDEX, *output.glob(f"*{records.SUFFIX}")):
+        with files.writing(path):
+            path.unlink(missing_ok=True)
+    num_pairs = sum(len(plan.pairs) for plan in plans)
+    written, faults = {}, []
+    for plan, (names, found), _ in work.run_on_all(
         functools.partial(write_shard, folder=folder, output=output),
-        remaining,
-        processes=min(
-            options.processes,
-            max(sum(len(plan.pairs) for plan in remaining) // _PAIRS_PER_PROCESS, 1),
-        ),
+        plans,
+        processes=min(options.processes, max(num_pairs // _PAIRS_PER_PROCESS, 1)),
         least_per_process=1,
         unit="shard",
     ):
-        num_pairs[plan] = count
+        written[plan] = names
         faults += found
-    _write_index(output, {plan: num_pairs[plan] for plan in plans}, is_complete=True)
-    for path in output.glob(f"*{records.SUFFIX}"):  # Of another number of them, from before.
-        if path.name not in {plan.file for plan in plans}:
-            path.unlink()
-    num_written = sum(num_pairs[plan] for plan in remaining)
-    written = (
-        f"{work.count_of(len(remaining), 'shards')} with {work.count_of(num_written, 'pairs')}"
-    )
-    return work.Outcome(f"Wrote {written} to '{output}'{work.already_there(num_there)}.", faults)
+    index = {plan.split: {} for plan in plans}
+    for plan in plans:
+        index[plan.split][plan.file] = written[plan]
+    folders.write_output(output / records.INDEX, records.encode_index(index), output=output)
+    num_written = sum(map(len, written.values()))
+    shards, those = work.count_of(len(plans), "shards"), work.count_of(num_written, "pairs")
+    return work.Outcome(f"Wrote {shards} with {those} to '{output}'.", faults)
 
 
 def _find_dataset(name: str) -> pathlib.Path:
-    """Returns the folder of a data set, which may be given by its published name.
-
-    Raises:
-        InputError: If there is none, or it is of records itself.
-    """
+    """Returns the folder of a data set, which may be given by its published name."""
     if name == pairs.DEMO:
         raise InputError("The demo set is drawn as it is read: it has no files to store.")
     folder = pathlib.Path(name)
@@ -95,12 +78,7 @@ def _find_dataset(name: str) -> pathlib.Path:
 def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
     """Returns the shards of a data set, each of pairs that follow each other.
 
-    Args:
-        folder: Folder of the data set.
-        shard_bytes: Bytes of the files in a shard, at most; one pair may have more.
-
-    Raises:
-        InputError: If there are no pairs, or it is not clear which they are.
+    A shard has at most `shard_bytes` of files, or else a single pair.
     """
     splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
     plans = []
@@ -114,102 +92,59 @@ def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
                 room = shard_bytes
             groups[-1].append(pair)
             room -= size
-        plans += [
-            Plan(split, records.shard_name(split, number, len(groups)), tuple(group))
-            for number, group in enumerate(groups)
-        ]
+        for number, group in enumerate(groups):
+            file = f"{split}-{number:05d}-of-{len(groups):05d}{records.SUFFIX}"
+            plans.append(Plan(split, file, tuple(group)))
     return plans
-
-
-def _is_finished(output: pathlib.Path, plan: Plan) -> bool:
-    """Returns whether a shard is there, whole and newer than its files."""
-    shard = output / plan.file
-    sources = [file for pair in plan.pairs for file in pair.files]
-    if not records.is_there(output) or not folders.is_finished([shard], sources):
-        return False
-    expected = [(pair.name, tuple(file.suffix for file in pair.files)) for pair in plan.pairs]
-    try:
-        found = [(pair.name, pair.suffixes) for pair in records.read_shard(shard)]
-        records.verify(shard)
-    except InputError:  # Damaged, since it was written.
-        return False
-    return found == expected
-
-
-def _write_index(output: pathlib.Path, num_pairs: dict[Plan, int], *, is_complete: bool) -> None:
-    splits = {}
-    for plan, count in num_pairs.items():
-        splits.setdefault(plan.split, {})[plan.file] = count
-    contents = records.encode_index(splits, is_complete=is_complete)
-    folders.write_output(output / records.INDEX, contents, output=output)
 
 
 def write_shard(
     plan: Plan, *, folder: pathlib.Path, output: pathlib.Path
-) -> tuple[int, list[work.Fault]]:
-    """Writes a shard, whole or not at all.
-
-    Args:
-        plan: Which, and of what.
-        folder: Folder of the data set, for the names in faults.
-        output: Folder of the shard.
+) -> tuple[list[list[str]], list[work.Fault]]:
+    """Writes a shard of the data set in `folder`.
 
     Returns:
-        The number of its pairs, and the pairs that were left out since they cannot be read.
+        What the index says of it, see `records.Index`; and the pairs that were left out since they
+        cannot be read.
 
     Raises:
-        OutputError: If it cannot be written.
+        WriteError: If it cannot be written.
     """
     path = output / plan.file
-    faults = []
+    names, faults = [], []
+
+    def contents() -> Iterator[bytes]:
+        for pair in plan.pairs:
+            try:
+                found = _read(pair)
+            except InputError as error:
+                name = folders.below(folder, pair.a)
+                faults.append(work.Fault(name, work.without_path(str(error), name)))
+                continue
+            names.append([pair.name, *(file.suffix for file in found)])
+            yield from (file.contents for file in found)
+
     try:
-        with files.unfinished_folder(output, plan.file) as unfinished:
-            unfinished.mkdir()
-            temporary = unfinished / plan.file
-            writer = records.ShardWriter(temporary)
-            for pair in plan.pairs:
-                try:
-                    found, infos = _read(pair)
-                except InputError as error:
-                    name = folders.below(folder, pair.a)
-                    faults.append(work.Fault(name, work.without_path(str(error), name)))
-                    continue
-                writer.write(pair.name, found, infos)
-            num_pairs = writer.close()
-            files.sync(temporary)
-            os.replace(temporary, path)
-            unfinished.rmdir()
+        records.write_shard(path, contents())
     except (OSError, RuntimeError) as error:
         raise WriteError(
-            f"'{path}' cannot be written ({error}). What was finished is kept: make room or name "
-            "another --output, and run the same command again."
+            f"'{path}' cannot be written ({error}). Make room or name another --output, and run "
+            "the same command again."
         ) from None
-    return num_pairs, faults
+    return names, faults
 
 
-def _read(pair: layouts.PairFiles) -> tuple[list[EncodedFile], list[images.ImageInfo]]:
-    """Returns the files of a pair, each read once, and what their headers say.
-
-    Raises:
-        InputError: If training could not read it, with any settings.
-    """
+def _read(pair: layouts.PairFiles) -> list[EncodedFile]:
+    """Returns the files of a pair; raises InputError if training could not read it."""
     if not records.is_plain_name(pair.name):  # The names of files have nothing else it refuses.
-        raise InputError(
-            f"'{pair.a}' has a backslash in its name, which records refuse. Rename it."
-        )
+        raise InputError(f"'{pair.a}' has a backslash in its name. Rename it.")
     found = []
     for path in pair.files:
-        if not path.is_file():
-            raise MissingInputError(f"'{path}' {folders.NO_FILE}")
-        try:
-            found.append(EncodedFile(path, path.read_bytes()))
-        except OSError as error:
-            raise InputError(f"'{path}' cannot be read ({error.strerror}). Replace it.") from None
-    infos = [images.inspect_image(file) for file in found]
+        found.append(EncodedFile(path, image_files.read_bytes(path)))
     # Whether one file is two images side by side or a photo of its own, of any width, only the
-    # training says, by its color_space. From the index it refuses what cannot be, on opening.
+    # training says, by its color_space.
     if len(found) == 2:
-        decoding.check_size(found, infos)
+        decoding.check_size(found, [images.inspect_image(file) for file in found])
     for file in found:
         pair_files.read_values(file)
-    return found, infos
+    return found

@@ -134,7 +134,7 @@ class _ReaderInputs:
             return pipeline.open_reader(
                 self._config, split, size=size, cache_megabytes=cache_megabytes
             )
-        return pipeline.make_reader(
+        return pipeline.PairReader(
             self._config, self._sources[split], size=size, cache_megabytes=cache_megabytes
         )
 
@@ -225,9 +225,9 @@ class _DatasetInputs:
 
     def examples(self, limit: int) -> Iterator[pipeline.Example]:
         """Yields the first pairs; see `Inputs`."""
-        make = pipeline.example_class(self._config.color_space)
         for number, (source, target) in enumerate(self._held_out.take(limit)):
-            yield make(f"pair_{number}", source[tf.newaxis], target[tf.newaxis])
+            sides = (source[tf.newaxis], target[tf.newaxis])
+            yield pipeline.Example(f"pair_{number}", *sides, self._config.color_space)
 
     def cause_of(self, error: tf.errors.OpError) -> InputError | None:
         """Returns the error of the dataset, if it is one of reading and not of computing."""

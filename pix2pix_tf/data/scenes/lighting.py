@@ -9,39 +9,29 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.random import Generator
 
-from pix2pix_tf.data.scenes import classes
-from pix2pix_tf.data.scenes.canvas import Canvas
-from pix2pix_tf.data.scenes.geometry import SIDE, Raster
-
-_BACKGROUND = classes.CLASSES.index(classes.BACKGROUND)
+from pix2pix_tf.data.scenes.layout import SIDE
+from pix2pix_tf.data.scenes.painting import Painting
+from pix2pix_tf.data.scenes.surfaces import Raster, Style
 
 
-def photograph(
-    canvas: Canvas,
-    rng: np.random.Generator,
-    *,
-    sun_side: float,
-    sun_strength: float,
-    ground: float,
-) -> np.ndarray:
+def photograph(painting: Painting, rng: Generator, *, ground: float) -> np.ndarray:
     """Returns the lit scene as a camera sees it, uint8 [size, size, 3].
 
-    Args:
-        canvas: The finished painting.
-        rng: Draws the camera's noise.
-        sun_side: Columns that a shadow moves per row: positive from the left.
-        sun_strength: Of the direct light, beside that of the sky.
-        ground: Where the pavement begins, in units: it is lit, the sky is not.
+    The pavement, which begins at `ground`, is lit; the sky above it is not.
     """
-    albedo, relief = canvas.surface
-    light = _light(relief, canvas.render, sun_side=sun_side, sun_strength=sun_strength)
-    is_sky = canvas.class_index == _BACKGROUND
-    is_sky[canvas.output.edge(ground) :] = False
-    image = np.where(canvas.enlarge(is_sky)[..., np.newaxis], albedo, albedo * light)
-    image = _shrink(image, canvas.factor)
+    albedo, relief = painting.surface
+    is_sky = painting.class_index == 0  # The background.
+    is_sky[painting.output.edge(ground) :] = False
+    light = _light(relief, painting.render, painting.style)
+    image = np.where(painting.enlarge(is_sky)[..., np.newaxis], albedo, albedo * light)
+    if painting.factor > 1:  # The means of squares, summed in a fixed order.
+        steps = range(painting.factor)
+        parts = [image[row :: len(steps), col :: len(steps)] for row in steps for col in steps]
+        image = sum(parts, np.zeros_like(parts[0])) / painting.factor**2
     # A lens blurs edges. Averaging has done part of that where it took place.
-    softness = 0.55 if canvas.factor == 1 else 0.25
+    softness = 0.55 if painting.factor == 1 else 0.25
     image += softness * (_blur(image) - image)
     # The sum of two uniform numbers: near enough to a sensor's noise.
     noise = rng.random(image.shape, np.float32) + rng.random(image.shape, np.float32)
@@ -49,24 +39,21 @@ def photograph(
     return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
 
-def _light(
-    relief: np.ndarray, raster: Raster, *, sun_side: float, sun_strength: float
-) -> np.ndarray:
+def _light(relief: np.ndarray, raster: Raster, style: Style) -> np.ndarray:
     """Returns the light on each pixel of the relief, float32 [size, size, 3]."""
-    shadow = np.clip(1.8 * (_shadow_height(relief, raster.unit, sun_side) - relief), 0.0, 1.0)
-    shadow = _blur(shadow)
+    shadow_height = _shadow_height(relief, raster.unit, style.sun_side)
+    shadow = _blur(np.clip(1.8 * (shadow_height - relief), 0.0, 1.0))
     # An edge that looks up, or towards the sun, is brighter.
-    side = 1 if sun_side > 0 else -1
+    side = 1 if style.sun_side > 0 else -1
     slant = relief - 0.6 * _shifted(relief, 1, 0) - 0.4 * _shifted(relief, 0, side)
     edges = 0.3 * np.clip(slant, -0.8, 0.8)
     # The near end of the front receives more.
     centers = (raster.centers() / SIDE - 0.5).astype(np.float32)
     gradient = 1.0 - 0.3 * side * centers[np.newaxis, :] - 0.16 * centers[:, np.newaxis]
     sun = (1.0 - shadow) * (gradient + edges)
-
     # Shadows keep the light of the sky, which is blue.
     ambient = np.array((0.46, 0.49, 0.56), np.float32)
-    sun_color = np.array((1.06, 1.0, 0.9), np.float32) * sun_strength
+    sun_color = np.array((1.06, 1.0, 0.9), np.float32) * style.sun_strength
     return ambient + sun[..., np.newaxis] * sun_color
 
 
@@ -101,14 +88,3 @@ def _blur(image: np.ndarray) -> np.ndarray:
         after = _shifted(image, -rows, -columns)
         image = 0.25 * before + 0.5 * image + 0.25 * after
     return image
-
-
-def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
-    """Returns the means of `factor` x `factor` pixels, summed in a fixed order."""
-    if factor == 1:
-        return image
-    total = np.zeros((image.shape[0] // factor, image.shape[1] // factor, 3), np.float32)
-    for row in range(factor):
-        for column in range(factor):
-            total += image[row::factor, column::factor]
-    return total / (factor * factor)
