@@ -87,7 +87,7 @@ def main(unused_arguments: list[str]) -> None:
     options = flags.FLAGS
     _check(options)
     output = pathlib.Path(options.output)
-    files.check_output_folder(output)
+    files.make_output_folder(output)
     outputs, reference = (_open_folder if options.outputs else _open_model)(options)
     print(runner.table(runner.evaluate(outputs, reference, output)))
     print(f"Open '{output / 'index.html'}'.")

@@ -79,29 +79,6 @@ def make_output_folder(folder: pathlib.Path) -> None:
                 trial.unlink()
 
 
-def check_output_folder(folder: pathlib.Path) -> None:
-    """Refuses, before long work, a folder that could not be made or written in; makes none.
-
-    Raises:
-        InputError: If there is a file, or a link that leads nowhere, in its place or above it; or
-            it cannot be made there.
-        WriteError: If this user may not write there.
-    """
-    try:
-        place = pathlib.Path(folder).absolute()
-        while not place.exists() and not place.is_symlink():
-            place = place.parent
-    except OSError as error:
-        raise _not_made(folder, error) from None
-    if not place.is_dir():
-        raise _in_its_place(folder)
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise WriteError(
-            f"'{folder}' cannot be written: you may not write in '{place}'. Change its "
-            "permissions, or name another folder."
-        )
-
-
 def _in_its_place(folder: pathlib.Path) -> InputError:
     return InputError(f"'{folder}' cannot be made: a file is in its place. Name another folder.")
 

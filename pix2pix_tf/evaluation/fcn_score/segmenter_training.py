@@ -52,7 +52,7 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     """
     output = pathlib.Path(output)
     files.check_no_pattern(output)
-    files.check_output_folder(output)
+    files.make_output_folder(output)
     table = classes.find(config.dataset)
     config = dataclasses.replace(config, precision=precision.resolve_precision(config.precision))
     dtype = precision.POLICIES[config.precision]
@@ -78,7 +78,6 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         step=tf.Variable(0, dtype=tf.int64, trainable=False),
         best=tf.Variable(-1.0, dtype=tf.float64, trainable=False),  # Of BEST_METRIC.
     )
-    files.make_output_folder(output)
     if latest:
         _restore(state, latest)
         print(f"Continuing '{output}' after step {int(state.step)}.", flush=True)
