@@ -92,6 +92,13 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
             for number, output in enumerate(pool.map(ask, range(12))):
                 self.assertAllClose(output[0], expected[number % 2], rtol=0, atol=1e-6)
 
+    def test_loaded_anew_it_draws_other_noise(self):
+        outputs = []
+        for _ in range(2):
+            with CppSession(self.version) as session:
+                outputs.append(session.run("serving_default", image=self.image)["output"])
+        self.assertGreater(np.abs(outputs[0] - outputs[1]).mean(), 1e-3)
+
     def test_closing(self):
         with CppSession(self.version) as session:
             self.assertIn("encoded", session.signatures)
