@@ -36,19 +36,11 @@ class CppError(ModelError):
         self.message = message
 
 
-class TensorInfo(NamedTuple):
-    """An input or output of a signature."""
-
-    name: str  # In the graph, as in "StatefulPartitionedCall:0".
-    dtype: np.dtype  # float32, or object for strings.
-    shape: tuple[int, ...] | None  # -1 where any size is taken; None if even the rank is open.
-
-
 class Signature(NamedTuple):
-    """Inputs and outputs by the names that clients use."""
+    """Inputs and outputs by the names that clients use; the specs have the names of the graph."""
 
-    inputs: dict[str, TensorInfo]
-    outputs: dict[str, TensorInfo]
+    inputs: dict[str, tf.TensorSpec]
+    outputs: dict[str, tf.TensorSpec]
 
 
 class CppSession:
@@ -133,15 +125,12 @@ def _as_array(value) -> np.ndarray:
     return np.asarray(value, dtype=object) if array.dtype.kind in "OS" else array
 
 
-def _describe(infos) -> dict[str, TensorInfo]:
+def _describe(infos) -> dict[str, tf.TensorSpec]:
     """Returns the tensors of one side of a signature."""
-    described = {}
-    for name, info in infos.items():
-        shape = tf.TensorShape(info.tensor_shape)
-        sizes = None if shape.rank is None else tuple(-1 if x is None else x for x in shape)
-        dtype = tf.as_dtype(info.dtype).as_numpy_dtype
-        described[name] = TensorInfo(info.name, np.dtype(dtype), sizes)
-    return described
+    return {
+        key: tf.TensorSpec(tf.TensorShape(info.tensor_shape), info.dtype, info.name)
+        for key, info in infos.items()
+    }
 
 
 def _cpp_error(error: tf.errors.OpError) -> CppError:

@@ -70,14 +70,7 @@ class Job:
 
 
 def make_job(model: str, pattern: str, output: str, *, noise: str, seed: int) -> Job:
-    """Returns a job, having checked that its model and its inputs are there.
-
-    Args:
-        model: Folder of the model.
-        pattern: Glob of the inputs.
-        output: Folder of the results.
-        noise: See `Job`.
-        seed: See `Job`.
+    """Returns a job, having checked that its model and its inputs are there; see `Job`.
 
     Raises:
         InputError: If the model or the inputs cannot be used, or the output is above the inputs.

@@ -37,7 +37,7 @@ def _table(result: dict) -> str:
     versions = [f"{name} {number}" for name, number in result["versions"].items()]
     lines = [
         f"Step {result['workdir_step']}, {result['crop_size']}x{result['crop_size']}, batch 1, "
-        f"{result['num_images']} images of {result['split']}; Python {result['python']}, "
+        f"{result['num_images']} held-out images; Python {result['python']}, "
         f"{', '.join(versions)}.",
         "",
         f"| {_COLUMNS} |",

@@ -65,7 +65,7 @@ def verify(
     )
     weights, _ = run_folder.find_weights(workdir, checkpoint)
     noise_size = networks.noise_size(config)
-    split, images = _held_out_images(config, num_images)
+    images = _held_out_images(config, num_images)
     random = np.random.default_rng(0)
     inputs = [
         dict(image=image, z=random.random((1, noise_size), dtype=np.float32)) for image in images
@@ -104,7 +104,6 @@ def verify(
         workdir_step=card["step"],
         crop_size=card["config"]["crop_size"],
         num_images=len(inputs),
-        split=split,
         noise_size=noise_size,
         num_draws=num_draws,
         num_threads=settings.num_threads,
@@ -148,24 +147,17 @@ def _installed(wanted: Sequence[str] | None) -> list[Runtime]:
     return [saved_model.PYTHON, *chosen]
 
 
-def _held_out_images(config, count: int) -> tuple[str, list[np.ndarray]]:
-    """Returns a split, held out if the set has such, and its first inputs.
-
-    Each is float32 in [-1, 1], `[1, crop_size, crop_size, channels]`.
-    """
-    from pix2pix_tf.data import pairs, pipeline
+def _held_out_images(config, count: int) -> list[np.ndarray]:
+    """Returns inputs, float32 in [-1, 1], `[1, crop_size, crop_size, channels]`."""
+    from pix2pix_tf.data import examples
 
     try:
-        found = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
-        split = found or "train"
-        reader = pipeline.open_reader(config, split, size=config.crop_size)
+        return [example.source.numpy() for example in examples.held_out(config, limit=count)]
     except InputError as error:
         raise InputError(
             f"The images to compare with are not available: {error} Or name others with --dataset "
             "and --data_dir."
         ) from None
-    examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=count)
-    return split, [example.source.numpy() for example in examples]
 
 
 def keras(config) -> Runtime:

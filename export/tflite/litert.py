@@ -95,7 +95,12 @@ class LiteRtModel:
 
     def input_shapes(self, signature: str) -> dict[str, list[int]]:
         """Returns the shape of each input of a signature; -1 is any size."""
-        details = self._runner(signature).get_input_details()
+        if signature not in self.signatures:
+            raise InputError(
+                f"'{self.path}' does not have a signature {signature!r}. It has "
+                f"{', '.join(self.signatures) or 'none'}."
+            )
+        details = self._runners[signature].get_input_details()
         return {name: detail["shape_signature"].tolist() for name, detail in details.items()}
 
     def run(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -110,7 +115,6 @@ class LiteRtModel:
                 the file takes, or z is not as long as the image needs.
             ModelError: If the interpreter fails nevertheless.
         """
-        runner = self._runner(signature)
         shapes = self.input_shapes(signature)
         is_dynamic = self._about.get("size") == image_size.DYNAMIC
         if is_dynamic and "z" in inputs and inputs["image"].ndim == 4:
@@ -129,17 +133,9 @@ class LiteRtModel:
                 "Scale the image, or convert the model for that size."
             )
         try:
-            return runner(**inputs)
+            return self._runners[signature](**inputs)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"'{self.path}', {signature}: {error}") from error
-
-    def _runner(self, signature: str):
-        if signature not in self._runners:
-            raise InputError(
-                f"'{self.path}' does not have a signature {signature!r}. It has "
-                f"{', '.join(self.signatures) or 'none'}."
-            )
-        return self._runners[signature]
 
 
 def _fits(value: np.ndarray, shape: list[int]) -> bool:

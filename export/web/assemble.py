@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 
@@ -94,7 +95,7 @@ def assemble(
             config, card, samples, origin, f"{model_folder}/with_noise/model.json"
         )
         (unfinished / "site.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-        conversion.put_in_place(unfinished, output)
+        os.replace(unfinished, output)
     return output
 
 
