@@ -396,7 +396,7 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_refused(self.run_command("--size=32x"), "'32x'")
         for flag in ("--dataset=demo", "--data_dir=x", "--calibration_pairs=100"):
             result = self.run_command(flag, "--quantize=dynamic")
-            self.assert_refused(result, flag.split("=")[0], "dynamic")
+            self.assert_refused(result, flag.split("=")[0])
 
     def test_a_folder_in_place_of_the_file(self):
         with self.assertRaisesRegex(InputError, f"'{self.folder}'"):
