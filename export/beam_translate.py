@@ -8,11 +8,11 @@ What follows `--` is Beam's own: which engine (`--runner=FlinkRunner` and its ki
 how many workers; without it one process of this machine works. `--model`, `--input`
 and `--output` may be folders of any file system that Beam knows (`gs://...`).
 
-Results keep the folders below the glob's first wildcard, the names, and the sizes of
-their inputs; to all but PNG and JPEG the suffix .png is added. A result appears when
-it is whole. The same command resumes after a stop: what is in the output is not done
-again. Which noise a picture gets follows from `--seed` and its name, whoever
-translates it and with whom.
+Results keep the folders below the glob's first wildcard, and are otherwise named as
+`pix2pix_tf.translate` names them. A result appears when it is whole. The same command resumes
+after a stop: what is in the output is not done again. So for another model, or other noise,
+name another output. Which noise a picture gets follows from `--seed` and its name, whoever
+translates it.
 
 A file that cannot be read stops nothing: it goes to `failed.jsonl` in the output, an
 object `{"name": ..., "reason": ...}` a line, written anew by each run. Exit status: 0 if
@@ -27,7 +27,6 @@ import io
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.config import MAX_SERVED_PIXELS
 from pix2pix_tf.errors import InputError
 
 EXIT_SOME_FAILED = 4
@@ -38,13 +37,12 @@ _LOCAL_RUNNER = "FnApiRunner"
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "model", None, "An exported SavedModel, which every worker can read.", required=True
+        "model", None, "SavedModel or run folder, which every worker can read.", required=True
     )
     flags.DEFINE_string(
         "input",
         None,
-        "Glob of PNG and JPEG files, in quotes: * is any part of a name, ** also of several "
-        "folders.",
+        "Glob of image files, in quotes: * is any part of a name, ** also of several folders.",
         required=True,
     )
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
@@ -56,19 +54,6 @@ def define_flags() -> None:
         "of one size share one, as with python -m pix2pix_tf.translate.",
     )
     flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0)
-    flags.DEFINE_integer(
-        "max_pixels",
-        MAX_SERVED_PIXELS,
-        "Most pixels of an image, its sides padded to multiples of crop_size; larger ones fail.",
-        lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "batch_size",
-        8,
-        "Images of crop_size that a worker takes at once; a larger one counts as the crops that "
-        "fill it.",
-        lower_bound=1,
-    )
 
 
 def main(arguments: list[str]) -> int:
@@ -81,21 +66,17 @@ def main(arguments: list[str]) -> int:
             "Apache Beam is not installed. Install it beside this package: pip install "
             "'apache-beam>=2.77,<3'."
         ) from None
-    from export.beam import job as jobs
     from export.beam import pipeline
 
     options = flags.FLAGS
     runner, beam_options = _read_beam_options(arguments[1:])
-    job = jobs.make(
+    job = pipeline.make_job(
         options.model,
         options.input,
         options.output,
-        batch_size=options.batch_size,
         noise=options.noise,
         seed=options.seed,
-        max_pixels=options.max_pixels,
     )
-    jobs.claim_output(job)
     counts = pipeline.run(job, runner=runner, options=beam_options)
     failed = counts[pipeline.FAILED]
     print(
@@ -116,24 +97,17 @@ def _read_beam_options(arguments: list[str]):
     from apache_beam.runners.runner import create_runner
 
     if arguments and not arguments[0].startswith("--"):
-        raise InputError(
-            f"'{arguments[0]}' is not a flag. Write settings as --name=value, and Beam's own "
-            "options after a --."
-        )
+        raise InputError(f"'{arguments[0]}' is not a flag. Write settings as --name=value.")
     refused = io.StringIO()
     try:
         with contextlib.redirect_stderr(refused):
             options = PipelineOptions(arguments)
             options.get_all_options()  # They are parsed only now.
-    except SystemExit:
-        reason = refused.getvalue().strip().splitlines()[-1].partition("error: ")[2]
-        raise InputError(f"Beam refuses its options ({reason}). Mend what follows --.") from None
-    name = options.view_as(StandardOptions).runner or _LOCAL_RUNNER
-    try:
-        return create_runner(name), options
-    except (AttributeError, ImportError, ValueError) as error:
+        return create_runner(options.view_as(StandardOptions).runner or _LOCAL_RUNNER), options
+    except (SystemExit, AttributeError, ImportError, ValueError) as error:
+        reason = refused.getvalue().strip() or str(error)
         raise InputError(
-            f"--runner is '{name}', which Beam cannot make ({error}). Name another runner."
+            f"Beam refuses its options ({reason.splitlines()[-1]}). Mend what follows --."
         ) from None
 
 

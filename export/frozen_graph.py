@@ -129,33 +129,22 @@ def _reference(tensor: tf.Tensor) -> str:
 
 
 def _fold(graph: tf.Graph, constants: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the values of the operations that no input reaches, by name."""
-    known = {name for name, value in constants.items() if value.size <= _MOST_FOLDED}
-    found = []
-    for operation in graph.get_operations():  # In an order in which they can be computed.
-        if len(operation.outputs) != 1 or operation.op_def.is_stateful or operation.name in known:
-            continue
-        shape_is_known = operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined()
-        inputs_are_known = operation.inputs and all(
-            tensor.op.name in known for tensor in operation.inputs
-        )
-        size = operation.outputs[0].shape.num_elements()
-        is_small = size is not None and size <= _MOST_FOLDED
-        if operation.type != "Const" and (shape_is_known or inputs_are_known) and is_small:
-            known.add(operation.name)
-            found.append(operation)
-    # A Shape is known although what it measures is not, so it is no matter of running the graph.
-    values = {
-        operation.name: np.array(operation.inputs[0].shape.as_list(), np.int32)
-        for operation in found
-        if operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined()
-    }
-    rest = [operation for operation in found if operation.name not in values]
-    feeds = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in values.items()}
+    """Returns the values of the small operations that no input reaches, by name."""
+    known = {name: value for name, value in constants.items() if value.size <= _MOST_FOLDED}
     with tf.compat.v1.Session(graph=graph) as session:
-        computed = session.run([operation.outputs[0] for operation in rest], feeds)
-    values.update(zip((operation.name for operation in rest), computed))
-    return {name: np.asarray(value) for name, value in values.items()}
+        for operation in graph.get_operations():  # In an order in which they can be computed.
+            if len(operation.outputs) != 1 or operation.op_def.is_stateful:
+                continue
+            inputs, (output,) = operation.inputs, operation.outputs
+            # A shape may be known although what it measures is not.
+            if operation.type == "Shape" and inputs[0].shape.is_fully_defined():
+                known[operation.name] = np.array(inputs[0].shape.as_list(), np.int32)
+            elif inputs and all(tensor.op.name in known for tensor in inputs):
+                size = output.shape.num_elements()
+                if size is not None and size <= _MOST_FOLDED:
+                    feeds = {tensor: known[tensor.op.name] for tensor in inputs}
+                    known[operation.name] = np.asarray(session.run(output, feeds))
+    return known
 
 
 def _changes_nothing(operation: tf.Operation, constants: dict[str, np.ndarray]) -> bool:

@@ -35,15 +35,10 @@ def parse(text: str) -> ImageSize:
         return text or None
     found = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text, re.ASCII)
     if not found:
-        raise InputError(
-            f"size is {text!r}. Write height and width in pixels, as 256x512, one number for a "
-            f"square, or {DYNAMIC}."
-        )
+        raise InputError(f"size is {text!r}. Write pixels, as 256x512 or 256, or {DYNAMIC}.")
     height, width = int(found[1]), int(found[2] or found[1])
     if height * width > images.MAX_PIXELS:
-        raise InputError(
-            f"size is {text!r}, more than the {images.MAX_PIXELS} pixels that are read. Use less."
-        )
+        raise InputError(f"size is {text!r}; the limit is {images.MAX_PIXELS} pixels.")
     return height, width
 
 

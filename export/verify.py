@@ -6,8 +6,7 @@ Exports the run, converts it in every form, and gives the same images and the sa
 noise z to Keras, the SavedModel in Python and in TensorFlow Serving's C++ session,
 TFLite and TF.js. Writes `parity.json`, `parity.md` (the table) and `parity.png` (the
 outputs and their differences), and ends with exit status 1 if a runtime is further
-from Keras than its limit or fails, or the noise is not alive. The models are kept in
-`models/` below the output, until the next run.
+from Keras than its limit or fails, or the noise is not alive.
 
 TFLite needs LiteRT, TF.js Node and `make node`, and Chromium on the path. Where one of
 them is not there, `--runtimes`, once for each, names the others:
@@ -24,9 +23,10 @@ import pathlib
 
 from absl import flags
 
-from export.parity import report, verification
+from export.parity import verification
 from export.parity.runtimes import Settings
-from pix2pix_tf import commands, files
+from pix2pix_tf import commands
+from pix2pix_tf.errors import printable
 
 EXIT_DIFFERS = 1
 
@@ -34,7 +34,7 @@ EXIT_DIFFERS = 1
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
-    flags.DEFINE_string("output", None, "Folder for models and results.", required=True)
+    flags.DEFINE_string("output", None, "Folder for the results.", required=True)
     flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
     flags.DEFINE_integer("num_images", 5, "Held-out images to compare.", lower_bound=1)
     flags.DEFINE_integer("repeat", 5, "Runs of which the median time is taken.", lower_bound=1)
@@ -62,7 +62,6 @@ def main(unused_arguments: list[str]) -> int:
     """Verifies what the flags name; returns the exit status."""
     options = flags.FLAGS
     output = pathlib.Path(options.output)
-    files.make_output_folder(output)
     result = verification.verify(
         pathlib.Path(options.workdir),
         output,
@@ -74,9 +73,9 @@ def main(unused_arguments: list[str]) -> int:
         settings=Settings(options.num_threads, options.dataset, options.data_dir),
     )
     print((output / "parity.md").read_text(encoding="utf-8"))
-    faults = [fault for row in result["runtimes"] for fault in row["faults"]] + result["faults"]
+    faults = [fault for row in result["runtimes"] for fault in row["faults"]]
     for fault in faults:
-        print(f"FAILED: {report.first_line(fault)}")
+        print(f"FAILED: {printable(fault)}")
     return EXIT_DIFFERS if faults else 0
 
 

@@ -145,7 +145,7 @@ def start_rest(session: CppSession):
             inputs = {}
             for name, value in request["inputs"].items():
                 try:
-                    inputs[name] = from_json(value, known[name].dtype if name in known else None)
+                    inputs[name] = from_json(value, known.get(name))
                 except (ValueError, TypeError) as error:
                     raise CppError("INVALID_ARGUMENT", f"'{name}': {error}") from None
             (output,) = session.run(signature, **inputs).values()
@@ -172,9 +172,10 @@ def start_rest(session: CppSession):
     return server
 
 
-def from_json(value, dtype: np.dtype | None) -> np.ndarray:
+def from_json(value, spec) -> np.ndarray:
     """Returns a tensor of the type that the signature has for it, if it has it."""
-    if dtype is None or dtype.kind != "O":
+    dtype = spec and spec.dtype.as_numpy_dtype
+    if dtype is not object:
         return np.array(value, dtype=dtype)
     array = np.empty(len(value), dtype=object)
     array[:] = [base64.b64decode(item["b64"]) for item in value]

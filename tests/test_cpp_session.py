@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 from concurrent import futures
-from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 import tiny_runs
 from absl.testing import parameterized
 
-from export import cpp_session
 from export.cpp_session import CppError, CppSession
 from pix2pix_tf import serving
 
@@ -53,14 +51,14 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertEqual(tf.io.decode_png(output).shape, (*size, 3))
 
     @parameterized.named_parameters(
-        ("type", dict(image=np.zeros((1, SIZE, SIZE, 3))), "float but double"),
+        ("type", dict(image=np.zeros((1, SIZE, SIZE, 3))), "actual double vs. expect float"),
         ("channels", dict(image=np.zeros((1, SIZE, SIZE, 4), np.float32)), ""),
-        ("string", dict(image=[b"a"]), "float but string"),
+        ("string", dict(image=[b"a"]), "actual string vs. expect float"),
         ("name", dict(picture=np.zeros((1, SIZE, SIZE, 3), np.float32)), "image.*picture"),
         ("missing", {}, "image"),
         ("contents", dict(image_bytes=[b"no image"]), "image", "encoded"),
         ("signature", dict(image=[b"a"]), "'decoded'", "decoded", "FAILED_PRECONDITION"),
-        ("numbers", dict(image=np.zeros(1, "c8")), "complex64", "serving_default", "UNIMPLEMENTED"),
+        ("numbers", dict(image=np.zeros(1, "c8")), "complex64"),
     )
     def test_refused(self, inputs, said, signature="serving_default", code="INVALID_ARGUMENT"):
         with self.assertRaisesRegex(CppError, f"{code}: .*{said}") as caught:
@@ -92,16 +90,16 @@ class CppSessionTest(tf.test.TestCase, parameterized.TestCase):
             for number, output in enumerate(pool.map(ask, range(12))):
                 self.assertAllClose(output[0], expected[number % 2], rtol=0, atol=1e-6)
 
+    def test_loaded_anew_it_draws_other_noise(self):
+        outputs = []
+        for _ in range(2):
+            with CppSession(self.version) as session:
+                outputs.append(session.run("serving_default", image=self.image)["output"])
+        self.assertGreater(np.abs(outputs[0] - outputs[1]).mean(), 1e-3)
+
     def test_closing(self):
         with CppSession(self.version) as session:
             self.assertIn("encoded", session.signatures)
         session.close()
-        with self.assertRaisesRegex(CppError, "FAILED_PRECONDITION: the session is closed"):
+        with self.assertRaisesRegex(CppError, "CANCELLED: .*closed"):
             session.run("serving_default", image=self.image)
-
-    def test_without_tensorflow_the_error_says_so(self):
-        cpp_session._load_library.cache_clear()
-        self.addCleanup(cpp_session._load_library.cache_clear)
-        with mock.patch("importlib.util.find_spec", return_value=None):
-            with self.assertRaisesRegex(ImportError, "TensorFlow is not installed"):
-                CppSession(self.version)

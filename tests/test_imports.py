@@ -22,7 +22,6 @@ _MAPS = (
     ("parity", "export/parity"),
     ("tflite", "export/tflite"),
     ("tfjs", "export/tfjs"),
-    ("beam", "export/beam"),
 )
 _COMMAND = "__main__"  # Of a package: imports all of it, and nothing imports it.
 

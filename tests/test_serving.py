@@ -72,11 +72,11 @@ class ExportedModelTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_signatures_have_the_promised_names_types_and_shapes(self):
         def described(tensors):
-            return {name: (info.dtype, info.shape) for name, info in tensors.items()}
+            return {name: (spec.dtype, spec.shape.as_list()) for name, spec in tensors.items()}
 
-        image = (np.dtype(np.float32), (-1, -1, -1, 3))
-        encoded = {"image_bytes": (np.dtype(object), (-1,))}
-        z = (np.dtype(np.float32), (-1, -1))
+        image = (tf.float32, [None, None, None, 3])
+        encoded = {"image_bytes": (tf.string, [None])}
+        z = (tf.float32, [None, None])
         expected = {
             "serving_default": ({"image": image}, {"output": image}),
             "with_noise": ({"image": image, "z": z}, {"output": image}),

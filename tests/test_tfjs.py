@@ -357,18 +357,11 @@ class ProgramsTest(tf.test.TestCase):
 
     def test_says_what_is_missing(self):
         with mock.patch.object(shutil, "which", return_value=None):
-            for find, name in (
-                (programs.find_node, "'node'"),
-                (programs.find_chromium, "Chromium"),
-            ):
-                with self.assertRaisesRegex(MissingInputError, name):
-                    find()
-        with mock.patch.object(shutil, "which", return_value="/usr/bin/node"):
-            runner = self.folder / "with space"  # As a wheel may be put.
-            with mock.patch.object(programs, "RUNNER", runner):
-                with self.assertRaises(MissingInputError) as caught:
+            with self.assertRaisesRegex(MissingInputError, "Chromium"):
+                programs.find_chromium()
+            with mock.patch.object(programs, "RUNNER", self.folder / "with space"):
+                with self.assertRaisesRegex(MissingInputError, "Run: npm ci --prefix '.*space'$"):
                     programs.find_node()
-        self.assertEndsWith(str(caught.exception), f"Run: npm ci --prefix '{runner}'")
 
     def program(self, script: str) -> str:
         path = self.folder / "program"
@@ -379,7 +372,7 @@ class ProgramsTest(tf.test.TestCase):
     def test_a_node_that_hangs_is_ended(self):
         hanging = self.program("exec sleep 60")
         with mock.patch.object(programs, "find_node", return_value=hanging):
-            with mock.patch.multiple(programs, _LOAD_SECONDS=0.1, _RUN_SECONDS=0.05):
+            with mock.patch.object(programs, "_SECONDS", 0.2):
                 with self.assertRaisesRegex(ModelError, "did not end within 0.2 s"):
                     programs.run(self.folder, "with_noise", {}, repeat=2)
 
@@ -394,5 +387,3 @@ class ProgramsTest(tf.test.TestCase):
         browser_tools.node()
         with self.assertRaisesRegex(ModelError, "with_noise' on cpu: .+"):
             programs.run(self.folder, "with_noise", {}, backend="cpu")
-        with self.assertRaisesRegex(MissingInputError, "python -m export.tfjs"):
-            programs.run(self.folder, "serving_default", {})

@@ -1,31 +1,15 @@
-"""Conversions to .tflite in this process, which saves starting TensorFlow; and the example."""
+"""What tests of .tflite files share: what a file holds, and the example for devices."""
 
 from __future__ import annotations
 
 import collections
 import importlib.util
 import pathlib
-import warnings
-from unittest import mock
 
 import export
-from export.tflite import conversion, converter, litert
+from export.tflite import litert
 
 EXAMPLE = pathlib.Path(export.__file__).parent / "examples" / "translate_tflite.py"
-
-
-def convert(saved_model: pathlib.Path, output: pathlib.Path, **options) -> dict:
-    """Does as `conversion.convert`, without the other process."""
-    with mock.patch.object(conversion, "_run", run_here):
-        return conversion.convert(saved_model, output, **options)
-
-
-def run_here(job: converter.Job) -> dict[str, float]:
-    """Does as `conversion._run`, without the other process."""
-    with warnings.catch_warnings():
-        # TensorFlow's own, on its way to LiteRT; in the other process nobody sees them.
-        warnings.simplefilter("ignore")
-        return converter.run(job)
 
 
 def count_operators(contents: bytes) -> dict[str, collections.Counter]:

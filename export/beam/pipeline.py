@@ -1,67 +1,100 @@
 """Bulk translation as an Apache Beam pipeline: from a glob of pictures to a folder of them.
 
-    list -> one group a name -> read and check -> RunInference -> encode and write
-                                       |
-                                       +-> dead letters: what could not be read, and why
-
-Every step is repeatable: which noise a picture gets follows from its name, and a
-result appears whole or not at all. So a runner may repeat what it likes, and a
-restart passes over what is finished. All files are Beam's, so that folders can be
-those of object stores as well.
+Every step is repeatable: which noise a picture gets follows from its name, and a result appears
+whole or not at all. So a runner may repeat what it likes, and a restart passes over what is
+finished. All files are Beam's, so that folders can be those of object stores as well.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
-import itertools
 import json
+import os
+import pathlib
 import posixpath
 import re
+import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import apache_beam as beam
-import numpy as np
-import tensorflow as tf
 from apache_beam.io import fileio
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics, MetricsFilter
-from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.utils.shared import Shared
 
-from export.beam.job import PER_FILE, Job, local_copy, read_bytes
-from pix2pix_tf.data import augment, images, lab, untrusted
-from pix2pix_tf.inference import exported, translator
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import images
+from pix2pix_tf.data.image_files import EncodedFile
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.inference import translator
+from pix2pix_tf.translate import output_name
 
 DEAD_LETTERS = "failed.jsonl"
 NAMESPACE = "pix2pix_tf"
 TRANSLATED, SKIPPED, FAILED = "translated", "skipped", "failed"
-# No PNG or JPEG is larger than its pixels at 16 bits with alpha, but for what it says about itself.
-_BYTES_PER_PIXEL = 8
-_BYTES_BESIDE_PIXELS = 2**24
+PER_FILE, SAME = "per_file", "same"
+_UNFINISHED = ".unfinished_"
 
 
-class Picture(NamedTuple):
-    """An input that has been read."""
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is translated, and how; it travels to the workers.
 
-    name: str  # Of the result, relative to the output.
-    image: np.ndarray  # float32 `[height, width, channels]` in [-1, 1], padded to whole crops.
-    z: np.ndarray  # float32 `[noise_size]` in [0, 1).
-    height: int  # Before padding.
-    width: int
+    Attributes:
+        model: What `translator.load` takes: a local folder that every worker sees, or a folder
+            of a file system that Beam knows.
+        config: How the model was trained.
+        pattern: Beam's glob of the inputs, local ones from the root.
+        output: Folder of the results, likewise.
+        noise: `PER_FILE`: z follows from `seed` and the name, so that the pictures are
+            independent draws. `SAME`: all of one size share it, as `pix2pix_tf.translate` does.
+        seed: Seed of the noise.
+    """
+
+    model: str
+    config: TrainConfig
+    pattern: str
+    output: str
+    noise: str
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Folders of the glob before its first wildcard, with the slash; names are relative."""
+        fixed = re.match(r"[^*?\[]*", self.pattern).group()
+        return fixed[: fixed.rindex("/") + 1]
 
 
-class Translation(NamedTuple):
-    """A result, before it is written."""
+def make_job(model: str, pattern: str, output: str, *, noise: str, seed: int) -> Job:
+    """Returns a job, having checked that its model and its inputs are there; see `Job`.
 
-    name: str
-    pixels: np.ndarray  # uint8 `[height, width, channels]`.
-
-
-class UnreadableError(Exception):
-    """Why a file goes to the dead letters."""
+    Raises:
+        InputError: If the model or the inputs cannot be used, or the output is above the inputs.
+    """
+    model, pattern, output = map(_absolute, (model, pattern, output))
+    with _beam_errors(f"--model is '{model}'"):
+        config = _load_model(model).config
+    job = Job(model, config, pattern, output, noise, seed)
+    if job.folder.startswith(f"{output}/"):
+        raise InputError(
+            f"--output is '{output}', which the inputs are in: they would be overwritten, or "
+            "taken for results. Pass another folder."
+        )
+    with _beam_errors(f"--input is '{pattern}'"):
+        (found,) = FileSystems.match([pattern], [1])
+    if not found.metadata_list:
+        raise MissingInputError(
+            f"--input is '{pattern}', which no file matches. Name files, as in 'photos/**', and "
+            "put the glob in quotes."
+        )
+    # Before any work: whether results can be written.
+    with _beam_errors(f"--output is '{output}'"):
+        FileSystems.create(f"{output}/{DEAD_LETTERS}").close()
+    return job
 
 
 def run(job: Job, *, runner, options) -> dict[str, int]:
@@ -79,210 +112,125 @@ def run(job: Job, *, runner, options) -> dict[str, int]:
     Raises:
         RuntimeError: If the pipeline fails, for another reason than unreadable inputs.
     """
-    unfinished = f"{job.output}/.unfinished_{uuid.uuid4().hex}"
-    try:
-        pipeline = beam.Pipeline(runner=runner, options=options)
-        build(pipeline, job, unfinished=unfinished)
-        result = pipeline.run()
-        result.wait_until_finish()
-    finally:
-        # It is there only if a worker died between writing and renaming.
-        if FileSystems.exists(unfinished):
-            FileSystems.delete([unfinished])
-    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    with beam.Pipeline(runner=runner, options=options) as pipeline:
+        _ = (
+            pipeline
+            | "List" >> fileio.MatchFiles(job.pattern)
+            | "Name" >> beam.FlatMap(name_file, job)
+            # Shows two inputs of one name, and spreads the work, which the listing does not.
+            | "OneOfAName" >> beam.GroupByKey()
+            | "Translate" >> beam.ParDo(Translate(job))
+            | "DeadLetters"
+            >> beam.io.WriteToText(
+                f"{job.output}/{DEAD_LETTERS}", num_shards=1, shard_name_template=""
+            )
+        )
+    found = pipeline.result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counts = dict.fromkeys((TRANSLATED, SKIPPED, FAILED), 0)
     return {**counts, **{counter.key.metric.name: counter.result for counter in found}}
 
 
-def build(pipeline: beam.Pipeline, job: Job, *, unfinished: str) -> None:
-    """Adds the steps to a pipeline; `unfinished` is a folder for files that are being written."""
-    read = (
-        pipeline
-        | "List" >> fileio.MatchFiles(job.pattern)
-        | "Name" >> beam.FlatMap(name_file, job)
-        # Shows two inputs of one name, and spreads the work, which the listing does not.
-        | "OneOfAName" >> beam.GroupByKey()
-        | "Read" >> beam.ParDo(_Read(job)).with_outputs(FAILED, main="pictures")
-    )
-    _ = (
-        read.pictures
-        | "Translate" >> RunInference(SavedModelHandler(job))
-        | "Write" >> beam.ParDo(_Write(job.output, unfinished))
-    )
-    _ = read[FAILED] | "DeadLetters" >> beam.io.WriteToText(
-        f"{job.output}/{DEAD_LETTERS}", num_shards=1, shard_name_template=""
-    )
+def name_file(file: FileMetadata, job: Job) -> Iterator[tuple[str, str]]:
+    """Yields the name of a file's result, below the output, and its path.
 
-
-def name_file(file: FileMetadata, job: Job) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Yields the name of a file's result, its path, and its size in bytes.
-
-    The name follows the rule of `pix2pix_tf.translate`. What an earlier run wrote, in an output
-    below the inputs, is not an input.
+    What an earlier run wrote, in an output below the inputs, is not an input.
     """
     if not file.path.startswith(f"{job.output}/"):
-        name = file.path[len(job.folder) :]
-        is_kept = posixpath.splitext(name)[1].lower() in (".png", ".jpg", ".jpeg")
-        yield name if is_kept else f"{name}.png", (file.path, file.size_in_bytes)
+        folder, name = posixpath.split(file.path[len(job.folder) :])
+        result = output_name(pathlib.PurePosixPath(name), None, job.config)
+        yield posixpath.join(folder, result), file.path
 
 
-class _Read(beam.DoFn):
-    """Reads and checks what is not finished; all that is wrong with a file ends here."""
+class Translate(beam.DoFn):
+    """Translates what is not finished, and yields a line of JSON for each file that cannot be."""
 
     def __init__(self, job: Job):
         self._job = job
-        self._skipped = Metrics.counter(NAMESPACE, SKIPPED)
-        self._failed = Metrics.counter(NAMESPACE, FAILED)
+        self._shared = Shared()  # One model a process, for all its threads.
+        self._counters = {
+            name: Metrics.counter(NAMESPACE, name) for name in (TRANSLATED, SKIPPED, FAILED)
+        }
 
     def setup(self):
-        config, max_pixels = self._job.config, self._job.max_pixels
-        multiple = self._job.block.multiple
+        """Loads the model; a worker does it once."""
+        self._translate = self._shared.acquire(lambda: _load_model(self._job.model))
 
-        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
-        def decode(contents):
-            pixels = untrusted.decode_checked(
-                contents,
-                tf.constant(0),
-                channels=config.input_file_channels,
-                multiple=multiple,
-                max_pixels=max_pixels,
-            )
-            source = lab.source_of(images.normalize_image(pixels), config.color_space)
-            return augment.pad_to_multiple(source, multiple), tf.shape(pixels)
-
-        self._decode = decode
-
-    def process(self, element):
-        name, files = element
-        files = sorted(files)
-        if len(files) > 1:
-            paths = " and ".join(f"'{path}'" for path, _ in files)
-            for path, _ in files:
-                yield self._dead_letter(path, f"{paths} would both be written to '{name}'")
-        elif FileSystems.exists(f"{self._job.output}/{name}"):
-            self._skipped.inc()
+    def process(self, element: tuple[str, list[str]]) -> Iterator[str]:
+        """Translates the files of one result, of which there should be but one."""
+        name, paths = element
+        paths = sorted(paths)
+        target = f"{self._job.output}/{name}"
+        if len(paths) > 1:
+            listed = " and ".join(f"'{path}'" for path in paths)
+            for path in paths:
+                yield self._dead_letter(path, f"{listed} would both be written to '{name}'")
+        elif FileSystems.exists(target):
+            self._counters[SKIPPED].inc()
         else:
-            ((path, num_bytes),) = files
+            (path,) = paths
             try:
-                yield self._read(name, path, num_bytes)
-            except UnreadableError as error:
+                pixels = self._translate_file(path, name)
+            except (InputError, OSError) as error:  # OSError: of Beam's file systems.
                 yield self._dead_letter(path, str(error))
+            else:
+                contents = images.encode_image(pixels, posixpath.splitext(target)[1])
+                _write_whole(target, contents)
+                self._counters[TRANSLATED].inc()
 
-    def _dead_letter(self, path: str, reason: str) -> beam.pvalue.TaggedOutput:
-        self._failed.inc()
-        line = json.dumps(dict(name=path, reason=reason), ensure_ascii=False)
-        return beam.pvalue.TaggedOutput(FAILED, line)
+    def _translate_file(self, path: str, name: str):
+        file = EncodedFile(pathlib.PurePosixPath(path), _read_bytes(path))
+        self._translate.check_size(file)
+        sample = 0
+        if self._job.noise == PER_FILE:
+            # The same in every process, other for other names.
+            sample = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "big")
+        return self._translate.translate_file(file, seed=self._job.seed, sample=sample)
 
-    def _read(self, name: str, path: str, num_bytes: int) -> Picture:
-        limit = _BYTES_PER_PIXEL * self._job.max_pixels + _BYTES_BESIDE_PIXELS
-        if num_bytes > limit:
-            raise UnreadableError(f"has {num_bytes} bytes; the limit is {limit}")
-        try:
-            contents = read_bytes(path)
-        except OSError as error:
-            raise UnreadableError(f"cannot be read: {error}") from error
-        try:
-            image, (height, width, _) = (x.numpy() for x in self._decode(tf.constant(contents)))
-        except tf.errors.InvalidArgumentError as error:
-            raise UnreadableError(_reason(error)) from error
-        seed = self._job.seed
-        entropy = [seed, _number(name) if self._job.noise == PER_FILE else 0]
-        z = translator.draw_noise(self._job.block, int(height), int(width), entropy=entropy)
-        return Picture(name, image, z, int(height), int(width))
+    def _dead_letter(self, path: str, reason: str) -> str:
+        self._counters[FAILED].inc()
+        return json.dumps(dict(name=path, reason=reason), ensure_ascii=False)
 
 
-def _number(name: str) -> int:
-    """Returns an integer from a name, the same in every process, other for other names."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "big")
+def _absolute(path: str) -> str:
+    """Returns a path or glob as workers elsewhere can use it: local ones from the root."""
+    return os.path.abspath(path) if FileSystems.get_scheme(path) is None else path.rstrip("/")
 
 
-def _reason(error: tf.errors.InvalidArgumentError) -> str:
-    """Returns what `untrusted.decode_checked` said, without the graph's words around it."""
-    # On some versions the stack of the traced function comes before.
-    said = re.search("assertion failed: (.*)", error.message)
-    parts = re.findall(r"\[([^\[\]]*)\]", said.group(1)) if said else []
-    return " ".join(parts[1:]) or str(error)  # The first part says which of the batch.
+def _load_model(folder: str) -> translator.Translator:
+    """Returns the translator of a local folder, or of a passing copy of another one."""
+    if FileSystems.get_scheme(folder) is None:
+        return translator.load(folder)
+    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as copy:
+        (found,) = FileSystems.match([f"{folder}/**"])
+        for file in found.metadata_list:
+            target = pathlib.Path(copy) / file.path[len(folder) + 1 :]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(_read_bytes(file.path))
+        return translator.load(copy)
 
 
-class SavedModelHandler(ModelHandler[Picture, Translation, exported.ExportedModel]):
-    """Beam's RunInference with the signature `with_noise` of an exported model.
-
-    Beam's own handlers of TensorFlow load through Keras, which cannot read a
-    SavedModel since Keras 3, and take one tensor where this signature takes two.
-    """
-
-    def __init__(self, job: Job):
-        # Fixed, since the estimate of Beam starts at 1, smaller than an image of several crops.
-        super().__init__(
-            min_batch_size=job.crops_per_batch,
-            max_batch_size=job.crops_per_batch,
-            element_size_fn=self._num_crops,
-        )
-        self._job = job
-
-    def _num_crops(self, picture: Picture) -> int:
-        height, width, _ = picture.image.shape
-        # No more than a batch takes: Beam would put an empty batch before a larger one.
-        crops = -(-height * width // self._job.config.crop_size**2)
-        return min(crops, self._job.crops_per_batch)
-
-    def load_model(self) -> exported.ExportedModel:
-        """Returns the model; a worker does it once."""
-        with local_copy(self._job.model) as folder:
-            return exported.load(folder)
-
-    def run_inference(
-        self,
-        batch: Sequence[Picture],
-        model: exported.ExportedModel,
-        inference_args: dict | None = None,
-    ) -> Iterable[Translation]:
-        """Yields the translations; images of one padded size go through the network together."""
-        by_size = sorted(batch, key=lambda picture: picture.image.shape)
-        for _, group in itertools.groupby(by_size, key=lambda picture: picture.image.shape):
-            pictures = list(group)
-            step = len(pictures) if self._job.is_batch_independent else 1
-            for start in range(0, len(pictures), step):
-                yield from _translate(pictures[start : start + step], model)
-
-    def get_metrics_namespace(self) -> str:
-        """Returns where RunInference puts its own metrics."""
-        return f"{NAMESPACE}_inference"
+def _read_bytes(path: str) -> bytes:
+    """Returns the bytes of a file of any file system; a .gz is not unpacked, to whatever size."""
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        return file.read()
 
 
-def _translate(pictures: list[Picture], model: exported.ExportedModel) -> Iterator[Translation]:
-    outputs = model.translate_with_noise(
-        np.stack([picture.image for picture in pictures]),
-        np.stack([picture.z for picture in pictures]),
-    )
-    for picture, output in zip(pictures, outputs):
-        source, output = (x[: picture.height, : picture.width] for x in (picture.image, output))
-        image = lab.picture_of(source, output, model.config.color_space)
-        yield Translation(picture.name, images.denormalize_image(image).numpy())
+def _write_whole(path: str, contents: bytes) -> None:
+    """Writes a file under another name, then renames it, so that it is never seen in part."""
+    folder, name = posixpath.split(path)
+    # A runner may try the same file twice at a time.
+    temporary = f"{folder}/{_UNFINISHED}{uuid.uuid4().hex}_{name}"
+    with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        file.write(contents)
+    FileSystems.rename([temporary], [path])
 
 
-class _Write(beam.DoFn):
-    """Writes results: under another name, then renamed, so that none is ever seen in part."""
-
-    def __init__(self, output: str, unfinished: str):
-        self._output = output
-        self._unfinished = unfinished
-        self._translated = Metrics.counter(NAMESPACE, TRANSLATED)
-
-    def process(self, translation):
-        target = f"{self._output}/{translation.name}"
-        contents = images.encode_image(translation.pixels, posixpath.splitext(target)[1])
-        # A runner may try the same file twice at a time.
-        temporary = f"{self._unfinished}/{uuid.uuid4().hex}"
-        with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            file.write(contents)
-        with contextlib.suppress(OSError):  # It is there; if not, renaming says so.
-            FileSystems.mkdirs(posixpath.dirname(target))
-        try:
-            FileSystems.rename([temporary], [target])
-        except BeamIOError:
-            # Not every store replaces. The same picture is there from an earlier try.
-            if not FileSystems.exists(target):
-                raise
-            FileSystems.delete([temporary])
-        self._translated.inc()
+@contextlib.contextmanager
+def _beam_errors(subject: str) -> Iterator[None]:
+    """Turns what Beam's file systems raise into an `InputError` about `subject`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{subject}, which cannot be used ({error}). Name another.") from None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from export.parity.limits import Limit
-from export.parity.runtimes import Inputs, Run, Runtime, Settings
+from export.parity.runtimes import Inputs, Runtime, Settings
 
 
 class Measured(NamedTuple):
@@ -18,14 +18,11 @@ class Measured(NamedTuple):
         outputs: Outputs of `with_noise`, for each image.
         milliseconds: Times of all repetitions but the first of each image.
         draws: Outputs of `serving_default` for one image, `[count, height, width, channels]`.
-        changes_with_strangers: Whether another image in a batch changes a bit of the first
-            one's output; None if it was not tried.
     """
 
     outputs: list[np.ndarray]
     milliseconds: list[float]
     draws: np.ndarray
-    changes_with_strangers: bool | None
 
 
 def measure(
@@ -36,10 +33,9 @@ def measure(
     *,
     repeat: int,
     num_draws: int,
-    in_batches: bool = False,
 ) -> Measured:
     """Returns what a runtime gives; its model is in the memory while this runs."""
-    outputs, milliseconds, changes = [], [], None
+    outputs, milliseconds = [], []
     with runtime.open(path, settings) as run:
         for one in inputs:
             # The first run of a runtime plans and allocates; its time is not the user's.
@@ -47,53 +43,38 @@ def measure(
             outputs.append(found[-1])
             milliseconds += times[1:]
         draws, _ = run("serving_default", dict(image=inputs[0]["image"]), num_draws)
-        if in_batches:
-            changes = _changes_with_strangers(run, inputs[0], inputs[-1])
-    return Measured(outputs, milliseconds, draws[:, 0], changes)
-
-
-def _changes_with_strangers(run: Run, first: Inputs, other: Inputs) -> bool:
-    outputs = []
-    for stranger in (other, {name: value[:, ::-1] for name, value in other.items()}):
-        batch = {name: np.concatenate([first[name], stranger[name]]) for name in first}
-        outputs.append(run("with_noise", batch, 1)[0][0, 0])
-    return not np.array_equal(*outputs)
+    return Measured(outputs, milliseconds, draws[:, 0])
 
 
 def row(
     runtime: Runtime, path: pathlib.Path, measured: Measured, expected: Measured, has_noise: bool
 ) -> dict:
     """Returns a runtime's row of `parity.json`, with its faults in words."""
-    differences = [
-        np.abs(found - wanted) for found, wanted in zip(measured.outputs, expected.outputs)
-    ]
+    limit = runtime.limit
+    differences = np.abs(np.stack(measured.outputs) - np.stack(expected.outputs))
+    paths = [path] if path.is_file() else path.rglob("*")
     values = dict(
         name=runtime.name,
-        megabytes=_megabytes(path),
-        mean_difference=float(np.mean([difference.mean() for difference in differences])),
-        max_difference=float(np.max([difference.max() for difference in differences])),
-        mean_limit=runtime.limit.mean,
-        max_limit=runtime.limit.max,
-        mean_shift_limit=runtime.limit.mean_shift,
+        megabytes=sum(path.stat().st_size for path in paths if path.is_file()) / 1e6,
+        mean_difference=float(differences.mean()),
+        max_difference=float(differences.max()),
+        mean_limit=limit.mean,
+        max_limit=limit.max,
+        mean_shift_limit=limit.mean_shift,
         milliseconds=float(np.median(measured.milliseconds)),
         distinct_draws=len({draw.tobytes() for draw in measured.draws}),
     )
     faults = []
-    for kind, allowed in (("mean", runtime.limit.mean), ("max", runtime.limit.max)):
+    for kind, allowed in (("mean", limit.mean), ("max", limit.max)):
         found = values[f"{kind}_difference"]
-        if not found <= allowed:
+        if not found <= allowed:  # NaN is a fault too.
             faults.append(f"{kind} difference {found:.2g}, limit {allowed:.2g}")
     if has_noise:
         values.update(noise_values(measured.draws, expected.draws))
-        faults += noise_faults(values, runtime.limit)
+        faults += noise_faults(values, limit)
     elif values["distinct_draws"] > 1:
         faults.append("the model has no noise, and calls of serving_default differ")
     return dict(values, faults=[f"{runtime.name}: {fault}" for fault in faults])
-
-
-def _megabytes(path: pathlib.Path) -> float:
-    paths = [path] if path.is_file() else path.rglob("*")
-    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
 
 def noise_values(draws: np.ndarray, expected: np.ndarray) -> dict:

@@ -1,19 +1,7 @@
 """The runtimes that a trained model is taken to, behind one way to call them.
 
-A format registers its runtimes where it is defined, in a module or package of `export`; then
-`export.verify` converts to it, runs it and gives it a row:
-
-    def convert(version, path, settings):   # From an exported version to a file.
-        ...
-
-    @contextlib.contextmanager
-    def opened(path, settings):
-        model = load(path)
-        yield runtimes.timed(lambda signature, inputs: model.run(signature, inputs))
-
-    runtimes.register(
-        runtimes.Runtime("ONNX", "onnx", limits.EXACT, opened, file="model.onnx", convert=convert)
-    )
+A format registers its runtimes where it is defined, in a module or package of `export`, as
+`export.tflite.runtime` does; then `export.verify` converts to it, runs it and gives it a row.
 """
 
 from __future__ import annotations

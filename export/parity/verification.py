@@ -8,7 +8,7 @@ import functools
 import gc
 import pathlib
 import platform
-import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,12 +20,6 @@ from pix2pix_tf import files, run_folder
 from pix2pix_tf.errors import InputError, MissingInputError
 
 NUM_DRAWS = 64  # Of the noise, whose mean is compared between runtimes.
-_SAVED_MODEL = "saved_model"
-# In the folder of the models: what stands beside it may be deleted by the next run.
-_MARKER = "WRITTEN_BY_EXPORT_VERIFY.txt"
-_MARKER_TEXT = (
-    "python -m export.verify writes these models, and deletes them when it starts again.\n"
-)
 
 
 def verify(
@@ -43,7 +37,7 @@ def verify(
 
     Args:
         workdir: The run folder.
-        output: The folder for models and results.
+        output: The folder for the results.
         checkpoint: "newest", "best", or a step.
         num_images: How many images `with_noise` is compared on; fewer if there are no more.
         repeat: Runs of which the median time is taken.
@@ -52,7 +46,7 @@ def verify(
         settings: See `runtimes.Settings`; the images to compare are of its pairs too.
 
     Returns:
-        What `parity.json` holds, where a number that is not finite is null.
+        What `parity.json` holds.
 
     Raises:
         InputError: If the run cannot be exported, the images are not available, or a runtime
@@ -61,10 +55,9 @@ def verify(
     from pix2pix_tf import networks, serving
     from pix2pix_tf.config import TrainConfig
 
-    workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     # What is missing is said now, not after the conversions.
     compared = _installed(wanted)
-    config = TrainConfig.load(workdir)
+    config = TrainConfig.load(pathlib.Path(workdir))
     config = dataclasses.replace(
         config,
         dataset=settings.dataset or config.dataset,
@@ -72,7 +65,7 @@ def verify(
     )
     weights, _ = run_folder.find_weights(workdir, checkpoint)
     noise_size = networks.noise_size(config)
-    split, images = _held_out_images(config, num_images)
+    images = _held_out_images(config, num_images)
     random = np.random.default_rng(0)
     inputs = [
         dict(image=image, z=random.random((1, noise_size), dtype=np.float32)) for image in images
@@ -85,55 +78,51 @@ def verify(
     rows = [measuring.row(reference, weights, expected, expected, noise_size > 0)]
     pictures = {reference.name: expected.outputs[: report.NUM_PICTURES]}
 
-    models = output / "models"
-    make_room(models)
-    version = serving.save_version(workdir, models / _SAVED_MODEL, checkpoint=checkpoint)
-    card = serving.read_model_card(version)
-    faults = []
-    # One after the other: together, the models of a 256x256 run take gigabytes.
-    for runtime in compared:
-        print(f"{runtime.name} ...", flush=True)
-        gc.collect()  # The model before: graphs of TensorFlow are cycles.
-        path = models / runtime.file if runtime.file else version
-        try:
-            if runtime.convert and not path.exists():  # It appears when it is whole.
-                runtime.convert(version, path, settings)
-            measured = measure(runtime, path, in_batches=runtime is compared[0])
-            if measured.changes_with_strangers:
-                faults.append(f"{runtime.name}: a stranger in the batch changes the output")
-            if runtime is compared[0] and noise_size:
-                faults += _restart_faults(runtime, path, settings, measured.draws[0], inputs[0])
-        except faults_of_runtimes() as error:  # The other runtimes are still worth knowing.
-            rows.append(dict(name=runtime.name, faults=[f"{runtime.name}: {error}"]))
-            continue
-        pictures[runtime.name] = measured.outputs[: report.NUM_PICTURES]
-        rows.append(measuring.row(runtime, path, measured, expected, noise_size > 0))
+    files.make_output_folder(output)
+    with tempfile.TemporaryDirectory(prefix=".models_", dir=output) as folder:
+        models = pathlib.Path(folder)
+        version = serving.save_version(workdir, models / "saved_model", checkpoint=checkpoint)
+        # One after the other: together, the models of a 256x256 run take gigabytes.
+        for runtime in compared:
+            print(f"{runtime.name} ...", flush=True)
+            path = models / runtime.file if runtime.file else version
+            try:
+                if runtime.convert and not path.exists():  # It appears when it is whole.
+                    runtime.convert(version, path, settings)
+                    gc.collect()  # The models that were compared: graphs of TensorFlow are cycles.
+                measured = measure(runtime, path)
+            except _faults_of_runtimes() as error:  # The other runtimes are still worth knowing.
+                rows.append(dict(name=runtime.name, faults=[f"{runtime.name}: {error}"]))
+                continue
+            finally:
+                gc.collect()
+            pictures[runtime.name] = measured.outputs[: report.NUM_PICTURES]
+            rows.append(measuring.row(runtime, path, measured, expected, noise_size > 0))
+        card = serving.read_model_card(version)
 
     result = dict(
         workdir_step=card["step"],
         crop_size=card["config"]["crop_size"],
         num_images=len(inputs),
-        split=split,
         noise_size=noise_size,
         num_draws=num_draws,
         num_threads=settings.num_threads,
         versions=card["versions"],
         python=platform.python_version(),
         runtimes=rows,
-        faults=faults,
     )
     report.write(output, result, inputs, pictures)
     return result
 
 
-def faults_of_runtimes() -> tuple[type[Exception], ...]:
+def _faults_of_runtimes() -> tuple[type[Exception], ...]:
     """Returns what a conversion or a runtime raises where the model or the machine is at fault.
 
     All else is a defect of this program, and keeps its traceback.
     """
     import tensorflow as tf
 
-    return (ModelError, InputError, tf.errors.OpError, OSError, MemoryError)
+    return (ModelError, InputError, tf.errors.OpError, OSError)
 
 
 def kinds() -> list[str]:
@@ -145,44 +134,30 @@ def _installed(wanted: Sequence[str] | None) -> list[Runtime]:
     """Returns the runtimes to compare, the SavedModel in Python first.
 
     Raises:
-        MissingInputError: If something is not installed; it says how to do without.
+        MissingInputError: If something is not installed.
     """
-    known = runtimes.registered()
-    chosen = [runtime for runtime in known if wanted is None or runtime.kind in wanted]
-    missing = {}
+    chosen = [x for x in runtimes.registered() if wanted is None or x.kind in wanted]
     for runtime in chosen:
         try:
             runtime.check_installed()
         except MissingInputError as error:
-            missing[runtime.kind] = str(error)
-    if missing:
-        reasons = dict.fromkeys(missing.values())  # Node is missing once, for two runtimes.
-        rest = dict.fromkeys(x.kind for x in chosen if x.kind not in missing) or ["cpp"]
-        raise MissingInputError(
-            f"{' '.join(reasons)} Or leave {' and '.join(missing)} out: "
-            f"{' '.join(f'--runtimes={kind}' for kind in rest)}"
-        )
+            raise MissingInputError(
+                f"{error} Or leave {runtime.kind} out: name the others, as in --runtimes=cpp."
+            ) from None
     return [saved_model.PYTHON, *chosen]
 
 
-def _held_out_images(config, count: int) -> tuple[str, list[np.ndarray]]:
-    """Returns a split, held out if the set has such, and its first inputs.
-
-    Each is float32 in [-1, 1], `[1, crop_size, crop_size, channels]`.
-    """
-    from pix2pix_tf.data import pairs, pipeline
+def _held_out_images(config, count: int) -> list[np.ndarray]:
+    """Returns inputs, float32 in [-1, 1], `[1, crop_size, crop_size, channels]`."""
+    from pix2pix_tf.data import examples
 
     try:
-        found = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
-        split = found or "train"
-        reader = pipeline.open_reader(config, split, size=config.crop_size)
+        return [example.source.numpy() for example in examples.held_out(config, limit=count)]
     except InputError as error:
         raise InputError(
             f"The images to compare with are not available: {error} Or name others with --dataset "
             "and --data_dir."
         ) from None
-    examples = pipeline.evaluation_examples(reader, crop_size=config.crop_size, limit=count)
-    return split, [example.source.numpy() for example in examples]
 
 
 def keras(config) -> Runtime:
@@ -208,39 +183,3 @@ def keras(config) -> Runtime:
         yield runtimes.timed(run)
 
     return Runtime("Keras, training=True", "keras", limits.EXACT, opened)
-
-
-def make_room(folder: pathlib.Path) -> None:
-    """Makes the folder of the models, without those of an earlier run.
-
-    Only what this program makes is deleted, and only where it says that it has.
-
-    Raises:
-        InputError: If there is something else in the place of the folder.
-    """
-    files.make_output_folder(folder)
-    marker = folder / _MARKER
-    if any(folder.iterdir()) and not marker.is_file():
-        raise InputError(
-            f"'{folder}' holds files that this command has not written. Move them, or name another "
-            "folder with --output."
-        )
-    files.write_atomically(marker, _MARKER_TEXT.encode())
-    for name in {_SAVED_MODEL, *(runtime.file for runtime in runtimes.registered())} - {""}:
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _restart_faults(
-    runtime: Runtime, path: pathlib.Path, settings: Settings, draw: np.ndarray, inputs: Inputs
-) -> list[str]:
-    """Returns a fault if a model that is loaded anew begins with the same draw again."""
-    gc.collect()
-    with runtime.open(path, settings) as run:
-        again, _ = run("serving_default", dict(image=inputs["image"]), 1)
-    if not np.array_equal(draw, again[0, 0]):
-        return []
-    return [f"{runtime.name}: loaded anew, serving_default gives the same picture again"]

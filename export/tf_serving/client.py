@@ -6,9 +6,8 @@ r"""Asks a TensorFlow Serving server for translations: as a command, or as a mod
 An address is host:port for gRPC, http://host:port for REST. An image, or each PNG
 and JPEG of a folder, is sent as a file to the signature `encoded`; a PNG of the same
 size and name is written (of `a.jpg`: `a.jpg.png`). A file that the server refuses is
-named, and the others go on. A model of other channels or values than files hold does not have
-that signature: it takes arrays, by the module alone. Exit status: 0 if all was written,
-1 if some files were refused, 2 if nothing could be done.
+named, and the others go on. Exit status: 0 if all was written, 1 if some files were refused,
+2 if nothing could be done.
 
     with Client("localhost:8500") as client:
         (png,) = client.translate_files([pathlib.Path("labels.png").read_bytes()])
@@ -32,13 +31,8 @@ from pix2pix_tf.errors import InputError, MissingInputError, first_line
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MODEL = "pix2pix"  # As in models.config.
 _FIRST_DELAY = 0.2  # Seconds; it doubles with each attempt.
-_ADVICE = {
-    "UNAVAILABLE": "Start the server, or correct --address.",
-    "INVALID_ARGUMENT": "Pass another --input.",
-    "DEADLINE_EXCEEDED": "Pass a larger --timeout.",
-    "NOT_FOUND": "Correct --model; models.config has the names.",
-    "RESOURCE_EXHAUSTED": "Pass a smaller image, or try again when the server has less to do.",
-}
+# What the server says of one request, and not of all.
+_REFUSALS = ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
 
 
 class Client:
@@ -162,22 +156,13 @@ def main(unused_arguments: list[str]) -> int:
             try:
                 (png,) = client.translate_files([path.read_bytes()])
             except protocols.ServingError as error:
-                if _takes_no_files(error):
+                if error.code not in _REFUSALS:
                     raise InputError(
-                        f"'{options.address}' serves a model that takes arrays, and no files: it "
-                        "does not have the signature 'encoded', since PNG and JPEG do not hold its "
-                        "channels or values. Send arrays, with Client.translate."
-                    ) from None
-                if error.code not in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"):  # Of no one file.
-                    advice = _ADVICE.get(error.code, "The server's log may say more.")
-                    raise InputError(
-                        f"'{options.address}' does not translate ({first_line(error)}). {advice}"
+                        f"'{options.address}' does not translate ({first_line(error)}). Check that "
+                        "the server runs, its log, and --address, --model and --timeout."
                     ) from None
                 refused += 1
-                print(
-                    f"error: '{path}' was refused ({first_line(error)}). {_ADVICE[error.code]}",
-                    file=sys.stderr,
-                )
+                print(f"error: '{path}' was refused ({first_line(error)}).", file=sys.stderr)
                 continue
             # Not in place of another suffix: "a.png" may be an input too.
             is_png = path.suffix.lower() == ".png"
@@ -193,18 +178,9 @@ def _find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
     if not path.is_dir():
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
     paths = [child for child in files.list_folder(path) if child.suffix.lower() in IMAGE_SUFFIXES]
-    paths = [child for child in paths if not child.name.startswith(".") and child.is_file()]
     if not paths:
-        raise InputError(
-            f"'{path}' does not hold images (0 files that end in {', '.join(IMAGE_SUFFIXES)})."
-        )
+        raise InputError(f"'{path}' does not hold images ({', '.join(IMAGE_SUFFIXES)}).")
     return paths
-
-
-def _takes_no_files(error: protocols.ServingError) -> bool:
-    """Returns whether the server has refused a file because its model has no `encoded`."""
-    # By gRPC with the code FAILED_PRECONDITION, by REST with that of a bad request.
-    return all(part in error.message for part in ("signature", '"encoded"', "not found"))
 
 
 if __name__ == "__main__":

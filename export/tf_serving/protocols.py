@@ -131,12 +131,13 @@ class RestProtocol:
         )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as response:
-                answer = json.loads(response.read())
-            # The one output there is comes without its name.
-            return _from_json(answer["outputs"])
+                # The one output there is comes without its name.
+                return _from_json(json.loads(response.read())["outputs"])
         except urllib.error.HTTPError as error:
             with error:
-                raise _http_error(error) from None
+                text = error.read().decode(errors="replace") or error.reason
+            code = _CODES_OF_HTTP.get(error.code, "INTERNAL")
+            raise ServingError(code, f"HTTP {error.code}: {text}") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)  # What a URLError is about.
             # socket.timeout is not a TimeoutError before Python 3.10.
@@ -150,15 +151,6 @@ class RestProtocol:
 
     def close(self) -> None:
         """Does nothing: each request has a connection of its own."""
-
-
-def _http_error(error: urllib.error.HTTPError) -> ServingError:
-    """Returns what an HTTP status other than 200 means."""
-    try:
-        message = json.loads(error.read())["error"]
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        message = f"HTTP {error.code} {error.reason}"  # A proxy's page, for one.
-    return ServingError(_CODES_OF_HTTP.get(error.code, "INTERNAL"), message)
 
 
 def _to_json(value):

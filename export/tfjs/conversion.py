@@ -62,7 +62,7 @@ def convert(
     files.make_output_folder(output.parent)
     with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
         write(unfinished, graphs, card, quantize)
-        put_in_place(unfinished, output)
+        os.replace(unfinished, output)
     return output
 
 
@@ -76,13 +76,6 @@ def check_free(output: pathlib.Path) -> None:
         raise InputError(
             f"'{output}' is there already. Delete it, or name another folder with --output."
         )
-
-
-def put_in_place(unfinished: pathlib.Path, output: pathlib.Path) -> None:
-    """Gives a finished folder its name, where there is nothing but an empty folder."""
-    if output.exists():
-        output.rmdir()
-    os.replace(unfinished, output)
 
 
 def freeze(

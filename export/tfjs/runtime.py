@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import pathlib
 
 from export.parity import limits, runtimes
@@ -11,15 +10,14 @@ from export.parity.runtimes import Run, Settings
 from export.tfjs import conversion, programs
 
 
-def _check_installed(program: str) -> None:
-    programs.find_node()
-    if program == programs.CHROMIUM:
-        programs.find_chromium()
-
-
 def _runtime(quantize: str, program: str) -> runtimes.Runtime:
     def convert(version: pathlib.Path, path: pathlib.Path, settings: Settings) -> None:
         conversion.convert(version, path, quantize=quantize)
+
+    def check_installed() -> None:
+        programs.find_node()
+        if program == programs.CHROMIUM:
+            programs.find_chromium()
 
     def opened(path: pathlib.Path, settings: Settings) -> contextlib.nullcontext[Run]:
         def run(signature: str, inputs: runtimes.Inputs, repeat: int):
@@ -34,7 +32,7 @@ def _runtime(quantize: str, program: str) -> runtimes.Runtime:
         open=opened,
         file=f"tfjs_{quantize}",
         convert=convert,
-        check_installed=functools.partial(_check_installed, program),
+        check_installed=check_installed,
     )
 
 

@@ -4,7 +4,6 @@ Imports run one way, from top to bottom:
 
     graph         what in a file has no effect, taken out
     litert        running a file, and what it says about itself
-    converter     from a SavedModel to a file, in a process of its own
     conversion    `convert`: a checked file, whole or not at all
     runtime       the rows of `export.verify`
 """

@@ -57,13 +57,9 @@ def define_flags() -> None:
 def main(unused_arguments: list[str]) -> None:
     """Converts what the flags name."""
     options = flags.FLAGS
-    if options.quantize != "int8":
-        for name in ("dataset", "data_dir", "calibration_pairs"):
-            if options[name].present:
-                raise InputError(
-                    f"--{name} is for --quantize=int8, which is calibrated with pairs; quantize "
-                    f"is {options.quantize}. Leave it out."
-                )
+    given = [x for x in ("dataset", "data_dir", "calibration_pairs") if options[x].present]
+    if given and options.quantize != "int8":
+        raise InputError(f"--{given[0]} is for --quantize=int8 alone. Leave it out.")
     metadata = conversion.convert(
         pathlib.Path(options.saved_model),
         pathlib.Path(options.output),

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
-import pickle
-import signal
-import subprocess
-import sys
 import tempfile
+import warnings
 import zipfile
+from collections.abc import Iterator
 
 import numpy as np
 
 from export import image_size
 from export.image_size import DYNAMIC, ImageSize
 from export.parity import limits
-from export.tflite import converter, litert
+from export.tflite import litert
 from pix2pix_tf import files
 from pix2pix_tf.data import pipeline
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, first_line
 
 QUANTIZATIONS = tuple(limits.TFLITE)
 CALIBRATION_PAIRS = 100
-_PROGRAM = f"import sys; from {converter.__name__} import main; main(sys.argv[1])"
+_SIGNATURES = ("serving_default", "with_noise")
+_COMPARED_IMAGES = 3  # With the SavedModel, before a file is given out.
+# Of int8 files, what stays float32: the statistics and the arithmetic of normalisation,
+# whose numbers span too much for 256 steps (docs/tflite.md has the errors), and the
+# comparison of z with the dropout rate, which would drop other units than elsewhere.
+_FLOAT_OPERATORS = (
+    "ADD",
+    "GREATER_EQUAL",
+    "MEAN",
+    "MUL",
+    "RESHAPE",
+    "RSQRT",
+    "SQUARED_DIFFERENCE",
+    "STRIDED_SLICE",
+    "SUB",
+)
 
 
 def convert(
@@ -57,10 +71,10 @@ def convert(
         WriteError: If it cannot be written; a file that was there before still is.
     """
     from pix2pix_tf import serving
+    from pix2pix_tf.inference import exported
 
     version = serving.find_version(pathlib.Path(saved_model))
     card = serving.read_model_card(version)
-    files.check_no_pattern(version)
     output = pathlib.Path(output)
     if output.is_dir():
         raise InputError(f"'{output}' is a folder. Name the file to write in it.")
@@ -68,17 +82,17 @@ def convert(
     if quantize == "int8":
         images = _training_images(card, shape, dataset, data_dir, calibration_pairs)
     else:  # The range of no activation has to be known: noise is enough.
-        number, channels = converter.COMPARED_IMAGES, card["config"]["input_channels"]
-        images = np.random.default_rng(0).uniform(-1, 1, (number, *shape, channels))
+        channels = card["config"]["input_channels"]
+        images = np.random.default_rng(0).uniform(-1, 1, (_COMPARED_IMAGES, *shape, channels))
+    images = images.astype(np.float32)
     files.make_output_folder(output.parent)
+    model = exported.load(version)
     # Beside the output, and so on its disk: the file is renamed when it is whole.
     place = dict(dir=output.parent, prefix=f".{output.name}.")
     with files.writing(output), tempfile.TemporaryDirectory(**place) as folder:
-        unfinished = pathlib.Path(folder, "model.tflite").resolve()
-        job = converter.Job(
-            version.resolve(), unfinished, quantize, size, images.astype(np.float32)
-        )
-        difference = _run(job)
+        unfinished = pathlib.Path(folder, "model.tflite")
+        unfinished.write_bytes(_to_tflite(version, folder, card, quantize, size, images))
+        difference = _compare(model, unfinished, images)
         limit = limits.TFLITE[quantize].mean
         if not difference["mean"] <= limit:
             raise InputError(
@@ -121,42 +135,84 @@ def _training_images(
     return np.stack(sources)
 
 
-def _run(job: converter.Job) -> dict[str, float]:
-    """Runs the conversion in a process of its own.
+def _to_tflite(
+    version: pathlib.Path,
+    folder: str,
+    card: dict,
+    quantize: str,
+    size: ImageSize,
+    images: np.ndarray,
+) -> bytes:
+    """Returns the contents of a .tflite file.
 
-    Returns:
-        The differences that it has measured.
+    Args:
+        version: A version folder.
+        folder: For what is needed meanwhile.
+        card: The model card of the version.
+        quantize: One of `QUANTIZATIONS`.
+        size: See `convert`.
+        images: float32 `[count, height, width, channels]` in [-1, 1], to calibrate int8 with.
 
     Raises:
-        InputError: If the SavedModel cannot be loaded; or if the converter fails, with the last
-            that it said.
+        InputError: If TensorFlow's converter fails.
     """
-    path = job.output.with_name("job.pickle")
-    path.write_bytes(pickle.dumps(job))
-    # The modules are where this process has found them.
-    modules = os.pathsep.join(filter(None, sys.path))
-    finished = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(path)],
-        env={**os.environ, "PYTHONPATH": modules, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if finished.returncode:
-        lines = [line.strip() for line in finished.stderr.splitlines() if line.strip()]
-        code = finished.returncode
-        ending = f"status {code}" if code > 0 else signal.Signals(-code).name
+    import tensorflow as tf
+
+    from export.tflite import graph
+    from pix2pix_tf.inference import exported
+
+    model = exported.portable_model(version)
+    # With sizes that are known, the converter computes padding and cropping once and for all.
+    signatures = model.tensor_signatures(**image_size.input_specs(card, size))
+    tf.saved_model.save(model, folder, signatures=signatures)
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(_SIGNATURES))
+    if quantize != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+
+    def calibration_examples():
+        for image, z in _examples(images, card):
+            yield "serving_default", dict(image=image)
+            yield "with_noise", dict(image=image, z=z)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow's own, on its way to LiteRT.
+            if quantize != "int8":
+                return graph.simplify(converter.convert())
+            converter.representative_dataset = calibration_examples
+            # The one public way to keep some operators in float32.
+            debugger = tf.lite.experimental.QuantizationDebugger(
+                converter=converter,
+                debug_options=tf.lite.experimental.QuantizationDebugOptions(
+                    denylisted_ops=list(_FLOAT_OPERATORS)
+                ),
+            )
+            return graph.simplify(debugger.get_nondebug_quantized_model())
+    except Exception as error:  # It has a class of its own, which is not public, and raises others.
         raise InputError(
-            f"TensorFlow's converter failed with {ending} on '{job.saved_model}', quantize "
-            f"{job.quantize} ({lines[-1] if lines else 'it said nothing'}). Nothing was written. "
-            "Try another --quantize; SIGKILL usually means that the memory was not enough."
-        )
-    result = pickle.loads(path.read_bytes())
-    if isinstance(result, InputError):
-        raise result
-    return result
+            f"TensorFlow's converter fails on '{version}', quantize {quantize} "
+            f"({first_line(error)}). Try another --quantize."
+        ) from error
+
+
+def _examples(images: np.ndarray, card: dict) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields images with noise, batches of one."""
+    random = np.random.default_rng(0)
+    noise_size = image_size.block_of(card).noise_size_of(*images.shape[1:3])
+    for image in images:
+        yield image[np.newaxis], random.random((1, noise_size), dtype=np.float32)
+
+
+def _compare(model, path: pathlib.Path, images: np.ndarray) -> dict[str, float]:
+    """Returns the mean and the greatest difference between the outputs of a model and its file."""
+    file = litert.LiteRtModel(path)
+    differences = []
+    for image, z in itertools.islice(_examples(images, model.card), _COMPARED_IMAGES):
+        output = file.run("with_noise", image=image, z=z)["output"]
+        differences.append(np.abs(output - model.translate_with_noise(image, z)))
+    return dict(mean=float(np.mean(differences)), max=float(np.max(differences)))
 
 
 def _describe(card: dict, quantize: str, size: ImageSize, difference: dict[str, float]) -> dict:
@@ -165,23 +221,21 @@ def _describe(card: dict, quantize: str, size: ImageSize, difference: dict[str, 
 
     from pix2pix_tf import serving
 
-    def shape(sizes: list, *names: str) -> list:
-        return [name if size is None else size for name, size in zip(names, sizes)]
-
-    def tensor(shape: list, limits: list[int], **more: str) -> dict:
+    def tensor(sizes: list, names: tuple[str, ...], limits: list[int], **more: str) -> dict:
+        shape = [name if size is None else size for name, size in zip(names, sizes)]
         return dict(dtype="float32", shape=shape, range=limits, **more)
 
     shapes = image_size.input_shapes(card, size)
-    image_shape = shape(shapes["image"], "batch", "height", "width", "channels")
-    output_shape = [*image_shape[:3], card["config"]["output_channels"]]
+    names = ("batch", "height", "width", "channels")
+    output_shape = [*shapes["image"][:3], card["config"]["output_channels"]]
     # What the numbers stand for; older exports do not say.
     described = card["signatures"]["with_noise"]
     values = [described["inputs"]["image"], described["outputs"]["output"]]
     image, output = (
-        tensor(shape, [-1, 1], values=about.get("values", ""))
-        for shape, about in zip((image_shape, output_shape), values)
+        tensor(shape, names, [-1, 1], values=about.get("values", ""))
+        for shape, about in zip((shapes["image"], output_shape), values)
     )
-    z = tensor(shape(shapes["z"], "batch", "noise"), [0, 1])
+    z = tensor(shapes["z"], ("batch", "noise"), [0, 1])
     card = serving.published_card(card)
     return dict(
         name=card["name"],
@@ -191,7 +245,7 @@ def _describe(card: dict, quantize: str, size: ImageSize, difference: dict[str, 
             "serving_default draws its own dropout noise at each call; with_noise takes it as z, "
             "uniform in [0, 1), and is repeatable."
         ),
-        size=DYNAMIC if size == DYNAMIC else image_shape[1:3],
+        size=DYNAMIC if size == DYNAMIC else image["shape"][1:3],
         quantize=quantize,
         # For a dynamic file: of each started crop_size x crop_size tile of the image.
         noise_size=card["noise_size"] if size == DYNAMIC else shapes["z"][1],

@@ -35,11 +35,9 @@ def check_installed() -> None:
         MissingInputError: If TensorFlow's interpreter stands in for it.
     """
     if not Interpreter.__module__.startswith("ai_edge_litert"):
-        remedy = f"Run: {sys.executable} -m pip install 'ai-edge-litert>=2.3,<3'"
-        if sys.version_info < (3, 10):
-            remedy = "It needs Python 3.10 or newer."
         raise MissingInputError(
-            f"LiteRT is not installed, which runs .tflite files as a device does. {remedy}"
+            "LiteRT is not installed, which runs .tflite files as a device does. It needs Python "
+            f"3.10 or newer. Run: {sys.executable} -m pip install 'ai-edge-litert>=2.3,<3'"
         )
 
 
@@ -97,7 +95,12 @@ class LiteRtModel:
 
     def input_shapes(self, signature: str) -> dict[str, list[int]]:
         """Returns the shape of each input of a signature; -1 is any size."""
-        details = self._runner(signature).get_input_details()
+        if signature not in self.signatures:
+            raise InputError(
+                f"'{self.path}' does not have a signature {signature!r}. It has "
+                f"{', '.join(self.signatures) or 'none'}."
+            )
+        details = self._runners[signature].get_input_details()
         return {name: detail["shape_signature"].tolist() for name, detail in details.items()}
 
     def run(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,39 +115,32 @@ class LiteRtModel:
                 the file takes, or z is not as long as the image needs.
             ModelError: If the interpreter fails nevertheless.
         """
-        runner = self._runner(signature)
         shapes = self.input_shapes(signature)
-        if shapes.keys() != inputs.keys():
-            raise InputError(
-                f"{signature} takes {', '.join(sorted(shapes))}, and was given "
-                f"{', '.join(sorted(inputs)) or 'nothing'}. Pass these by name."
-            )
         is_dynamic = self._about.get("size") == image_size.DYNAMIC
         if is_dynamic and "z" in inputs and inputs["image"].ndim == 4:
             # The network would take the front of a z that is too long.
             batch, height, width, _ = inputs["image"].shape
             block = image_size.block_of(self._about["model_card"])
             shapes["z"] = [batch, block.noise_size_of(height, width)]
-        for name, shape in shapes.items():
-            value = inputs[name]
-            # LiteRT itself would try to resize a graph that is made for one size.
-            fits = len(shape) == value.ndim and all(
-                size in (-1, given) for size, given in zip(shape, value.shape)
+        # LiteRT itself would try to resize a graph that is made for one size.
+        if shapes.keys() != inputs.keys() or not all(
+            _fits(inputs[name], shape) for name, shape in shapes.items()
+        ):
+            given = ", ".join(f"{key} {x.dtype} {list(x.shape)}" for key, x in inputs.items())
+            taken = ", ".join(f"{name} float32 {shape}" for name, shape in shapes.items())
+            raise InputError(
+                f"{signature} of '{self.path}' takes {taken}, and was given {given or 'nothing'}. "
+                "Scale the image, or convert the model for that size."
             )
-            if not fits or value.dtype != np.float32:
-                raise InputError(
-                    f"{name} is {value.dtype} {list(value.shape)}, and '{self.path}' takes "
-                    f"float32 {shape}. Scale the image, or convert the model for that size."
-                )
         try:
-            return runner(**inputs)
+            return self._runners[signature](**inputs)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"'{self.path}', {signature}: {error}") from error
 
-    def _runner(self, signature: str):
-        if signature not in self._runners:
-            raise InputError(
-                f"'{self.path}' does not have a signature {signature!r}. It has "
-                f"{', '.join(self.signatures) or 'none'}."
-            )
-        return self._runners[signature]
+
+def _fits(value: np.ndarray, shape: list[int]) -> bool:
+    return (
+        value.dtype == np.float32
+        and value.ndim == len(shape)
+        and all(size in (-1, given) for size, given in zip(shape, value.shape))
+    )

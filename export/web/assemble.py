@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import shutil
-from typing import NamedTuple
-
-import numpy as np
 
 from export.tfjs import conversion, programs
 from export.web import palette
 from pix2pix_tf import files, networks, run_folder, serving
 from pix2pix_tf.config import LAB, TrainConfig
-from pix2pix_tf.data import augment, images, pairs, registry
+from pix2pix_tf.data import examples, images, registry
+from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
 
@@ -60,12 +59,12 @@ def assemble(
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     config = TrainConfig.load(workdir)
     reason = serving.why_not_encoded(config)
-    if reason:
-        raise InputError(f"{reason}. The page draws and shows such only; use export.tfjs instead.")
     if config.color_space == LAB:
+        reason = f"'{workdir}' was trained with color_space lab"
+    if reason:
         raise InputError(
-            f"'{workdir}' was trained with color_space lab, which the page does not convert. "
-            "Export it with export.saved_model, whose signature encoded colours photos."
+            f"{reason}. The page does not convert such images; use export.saved_model or "
+            "export.tfjs instead."
         )
     conversion.check_free(output)
     vendored = _find_vendored()
@@ -88,11 +87,15 @@ def assemble(
         # A browser may keep shards of an older build, which a new model.json must not get.
         model_folder = f"model-{_digest(unfinished / 'model')}"
         (unfinished / "model").rename(unfinished / model_folder)
-        samples = _read_samples(config, config.data_dir if data_dir is None else data_dir)
-        _write_samples(unfinished / "samples", samples.pairs)
-        description = _describe(config, card, samples, f"{model_folder}/with_noise/model.json")
+        if data_dir is not None:
+            config = dataclasses.replace(config, data_dir=data_dir)
+        samples, origin = _read_samples(config)
+        _write_samples(unfinished / "samples", samples)
+        description = _describe(
+            config, card, samples, origin, f"{model_folder}/with_noise/model.json"
+        )
         (unfinished / "site.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-        conversion.put_in_place(unfinished, output)
+        os.replace(unfinished, output)
     return output
 
 
@@ -112,101 +115,66 @@ def _digest(folder: pathlib.Path) -> str:
     """Returns a short name for what the files of a folder hold."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-class _Samples(NamedTuple):
-    """Pairs to show.
+def _read_samples(config: TrainConfig) -> tuple[list[Example], str]:
+    """Returns examples for the gallery, and what they are, in words.
 
-    Attributes:
-        pairs: (input, target) pixels, uint8 RGB squares of crop_size.
-        origin: What they are, in words.
+    They are of the run's data set where it is at hand; else drawn scenes, for a model whose
+    labels they have; else none.
     """
-
-    pairs: list[tuple[np.ndarray, np.ndarray]]
-    origin: str
-
-
-def _read_samples(config: TrainConfig, data_dir: str) -> _Samples:
-    """Returns samples for the gallery.
-
-    From the run's data set where it is at hand, held out if it has such; else drawn
-    scenes, for a model whose labels they have; else none.
-    """
-    source, split = _open_samples(config, data_dir)
-    origin = (
-        "Pairs of the training set"
-        if split == "train"
-        else "Held-out inputs with their true pictures"
-    )
-    if source is None and palette.has_scene_labels(config):
-        source = pairs.ScenePairs("test", size=config.crop_size)
-        config = dataclasses.replace(config, direction="AtoB")  # A has the labels.
-        origin = "Drawn scenes, not of the set it was trained on"
-    if source is None:
-        return _Samples([], "")
-    samples = []
-    for number in range(min(NUM_SAMPLES, len(source.names))):
-        a, b = (_square(side, config.crop_size) for side in source.read(number))
-        samples.append((a, b) if config.direction == "AtoB" else (b, a))
-    return _Samples(samples, origin)
+    name, is_at_hand = config.dataset, True
+    if name in registry.PUBLISHED:  # Nothing is downloaded for samples.
+        is_at_hand = registry.find_published(name, config.data_dir) is not None
+    if is_at_hand:
+        try:
+            return examples.held_out(config, limit=NUM_SAMPLES), "Pairs of the data set"
+        except InputError:  # Moved or changed since the training.
+            pass
+    if not palette.has_scene_labels(config):
+        return [], ""
+    scenes = dataclasses.replace(config, dataset="demo", direction="AtoB")  # A has the labels.
+    found = examples.held_out(scenes, limit=NUM_SAMPLES)
+    return found, "Drawn scenes, not of the set it was trained on"
 
 
-def _open_samples(config: TrainConfig, data_dir: str) -> tuple[pairs.PairSource | None, str | None]:
-    """Returns the best split for samples and its name, or None where the data are not at hand."""
-    dataset = config.dataset
-    try:
-        if dataset in registry.PUBLISHED:
-            folder = registry.find_published(dataset, data_dir)
-            if folder is None:  # Nothing is downloaded for samples.
-                return None, None
-            dataset = str(folder.absolute())  # A bare name is that of the published set.
-        split = pairs.find_split(dataset, ("test", "val", "train"))
-        return split and pairs.open_pairs(dataset, split, scene_size=config.crop_size), split
-    except InputError:  # Moved or changed since the training: then without samples.
-        return None, None
-
-
-def _square(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Returns the central square of an image, scaled to `size`, as uint8."""
-    scaled = augment.resize_to_cover(pixels, size).numpy()
-    top, left = ((side - size) // 2 for side in scaled.shape[:2])
-    square = scaled[top : top + size, left : left + size]
-    return square if square.dtype == np.uint8 else (square // 257).astype(np.uint8)
-
-
-def _write_samples(folder: pathlib.Path, samples: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def _write_samples(folder: pathlib.Path, samples: list[Example]) -> None:
     folder.mkdir()
     for number, sample in enumerate(samples, start=1):
-        for kind, pixels in zip(("input", "target"), sample):
+        for kind, image in (("input", sample.source), ("target", sample.target)):
+            pixels = images.denormalize_image(image[0])
             (folder / f"{number}_{kind}.png").write_bytes(images.encode_image(pixels, ".png"))
 
 
-def _describe(config: TrainConfig, card: dict, samples: _Samples, model_url: str) -> dict:
+def _describe(
+    config: TrainConfig, card: dict, samples: list[Example], origin: str, model_url: str
+) -> dict:
     """Returns site.json: all that the page knows of the model."""
-    brushes = palette.choose(config, [source for source, _ in samples.pairs])
+    inputs = [
+        images.in_colour(images.denormalize_image(sample.source[0]).numpy()) for sample in samples
+    ]
+    brushes = palette.choose(config, inputs)
     is_pen = palette.is_pen(brushes)
-    name = pathlib.PurePath(config.dataset).name
-    if samples.pairs or palette.is_known(config):
+    if samples or palette.is_known(config):
         what = f"Draw {'edges' if is_pen else 'labels'}"
     else:  # Of photos, most likely; there is nothing to tell what to draw with.
         what = "Open a photo, or what else the model was trained on"
     step = "" if card["step"] is None else f", trained for {card['step']:,} steps"
     return dict(
-        title=f"pix2pix {name}",
+        title=f"pix2pix {pathlib.PurePath(config.dataset).name}",
         subtitle=f"{what}; the model makes a picture as you go.",
         facts=(
             f"{config.generator} with {config.base_filters} filters at {config.crop_size}x"
             f"{config.crop_size} pixels, {config.direction}{step}."
         ),
-        gallery=f"{samples.origin}. Choose one to start from it." if samples.pairs else "",
+        gallery=f"{origin}. Choose one to start from it." if samples else "",
         mode="pen" if is_pen else "classes",
         palette=[dataclasses.asdict(brush) for brush in brushes],
         samples=[
             {kind: f"samples/{number}_{kind}.png" for kind in ("input", "target")}
-            for number in range(1, len(samples.pairs) + 1)
+            for number in range(1, len(samples) + 1)
         ],
         model=dict(
             url=model_url,

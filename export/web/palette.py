@@ -38,6 +38,11 @@ def has_scene_labels(config: TrainConfig) -> bool:
     return (name, config.direction) in (("demo", "AtoB"), ("facades", "BtoA"))
 
 
+def _has_edges(config: TrainConfig) -> bool:
+    name = pathlib.PurePath(config.dataset).name
+    return name.startswith("edges2") and config.direction == "AtoB"
+
+
 def is_known(config: TrainConfig) -> bool:
     """Tells whether the palette follows from the data set's name, without samples."""
     return has_scene_labels(config) or _has_edges(config)
@@ -65,11 +70,6 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     return tuple(Brush(f"colour {number}", color) for number, color in enumerate(colors, start=1))
 
 
-def _has_edges(config: TrainConfig) -> bool:
-    name = pathlib.PurePath(config.dataset).name
-    return name.startswith("edges2") and config.direction == "AtoB"
-
-
 def dominant_colors(pictures: list[np.ndarray]) -> list[tuple[int, int, int]]:
     """Returns the few colours that pictures are mostly made of, the commonest first.
 
@@ -80,16 +80,12 @@ def dominant_colors(pictures: list[np.ndarray]) -> list[tuple[int, int, int]]:
     """
     pixels = np.concatenate([picture.reshape(-1, 3) for picture in pictures])
     colors, counts = np.unique(pixels, axis=0, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    chosen: list[np.ndarray] = []
-    shares: list[int] = []
-    for color, count in zip(colors[order].astype(int), counts[order]):
-        distances = [np.linalg.norm(color - other) for other in chosen]
-        if distances and min(distances) < _SAME_COLOR:
-            shares[int(np.argmin(distances))] += count
-        elif len(chosen) < _MOST_COLORS:
-            chosen.append(color)
-            shares.append(int(count))
-    smallest = _SMALLEST_SHARE * len(pixels)
-    ranked = sorted(zip(shares, range(len(chosen))), key=lambda pair: (-pair[0], pair[1]))
-    return [tuple(map(int, chosen[number])) for share, number in ranked if share >= smallest]
+    chosen = []
+    while len(chosen) < _MOST_COLORS and len(colors):
+        color = colors[np.argmax(counts)].astype(int)
+        is_same = np.linalg.norm(colors - color, axis=1) < _SAME_COLOR
+        if counts[is_same].sum() < _SMALLEST_SHARE * len(pixels):
+            break
+        chosen.append(tuple(map(int, color)))
+        colors, counts = colors[~is_same], counts[~is_same]
+    return chosen
