@@ -110,13 +110,15 @@ class FilePairsTest(FolderTest):
             self.open(a_channels=a_channels, b_channels=b_channels)
 
     def test_lists_every_wrong_file(self):
+        """What reading finds is listed with what the headers say."""
         for name in "12345":
-            self.save(f"train/{name}.png", aligned(width=40, height=30))
+            path = self.save(f"train/{name}.png", aligned(width=40, height=30))
+        path.write_bytes(path.read_bytes()[:-30])
         odd = self.save("train/2.png", picture(width=9))
         text = self.save("train/4.png", b"not a picture")
-        with refused("2 of 5 pairs", odd, text) as caught:
+        with refused("3 of 5 pairs", odd, text, path) as caught:
             self.open()
-        self.assertLen(str(caught.value).split("\n"), 3)
+        self.assertLen(str(caught.value).split("\n"), 4)
 
     @parameterized.parameters(
         # Scaled to 286 pixels, 2**26 of them are 234,646 wide, from a strip of 1640 times 2.

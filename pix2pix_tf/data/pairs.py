@@ -111,7 +111,13 @@ class FilePairs:
     def __init__(self, found: Sequence[layouts.Pair], decoder: decoding.Decoder):
         self._found, self._decoder = found, decoder
         self.names = [pair.name for pair in found]
-        inspected = map_all(self._inspect, range(len(found)))
+        self.dtype = decoder.dtype_of({})  # Until the headers are known.
+        numbers = range(len(found))
+        try:
+            inspected = map_all(self._inspect, numbers)
+        except InputError:  # Listed at once with what reading finds.
+            map_all(lambda index: (self._inspect(index), self.read(index)), numbers)
+            raise
         infos = {file: info for each in inspected for file, info in each.items()}
         images.warn_of_colours(infos)
         self.dtype = decoder.dtype_of(infos)
