@@ -114,7 +114,6 @@ class RoundTripTest(_RecordsTest):
         (self.output / name).write_bytes(b"")
         with contextlib.redirect_stdout(io.StringIO()), refused(name, "truncated"):
             loop.train(config, self.folder / "refused")
-        self.assertFalse((self.folder / "refused").exists())
 
 
 class WritingTest(_RecordsTest):

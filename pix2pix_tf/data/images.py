@@ -38,7 +38,7 @@ JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 _BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
 _EXIF_ORIENTATION = 0x0112
 _PNG_DEPTH = 24  # Its place, after signature, length, "IHDR", width and height.
-_PIXELS_AT_ONCE = 2**22  # Of those whose channels are converted.
+_PIXELS_AT_ONCE = 2**20  # Of those whose channels are converted.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,24 +157,29 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
 def _convert(decoded: tf.Tensor, channels: int) -> tf.Tensor:
     """Returns decoded pixels with other channels than they have; see `decode_pixels`.
 
-    Some rows at a time: it is done in float32, which at once would take 3 GB for a grey file of
-    66 kB.
+    Some rows of a large picture at a time: it is done in float32, which at once would take 3 GB
+    for a grey file of 66 kB.
     """
     height, width = tf.unstack(tf.shape(decoded)[:2])
     num_rows = tf.maximum(_PIXELS_AT_ONCE // tf.maximum(width, 1), 1)
 
-    def convert_part(start: tf.Tensor, done: tf.Tensor):
-        rows = _convert_rows(decoded[start : start + num_rows], channels)
-        return start + num_rows, tf.concat([done, rows], axis=0)
+    def convert_in_parts() -> tf.Tensor:
+        num_parts = -(-height // num_rows)
+        parts = tf.TensorArray(
+            decoded.dtype, num_parts, element_shape=[None, None, channels], infer_shape=False
+        )
 
-    _, converted = tf.while_loop(
-        lambda start, _: start < height,
-        convert_part,
-        [tf.constant(0), tf.zeros([0, width, channels], decoded.dtype)],
-        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, None, channels])],
-        parallel_iterations=1,
-    )
-    return converted
+        def convert_part(number: tf.Tensor, parts: tf.TensorArray):
+            rows = decoded[number * num_rows : (number + 1) * num_rows]
+            return number + 1, parts.write(number, _convert_rows(rows, channels))
+
+        loop = [tf.constant(0), parts]
+        _, parts = tf.while_loop(
+            lambda number, _: number < num_parts, convert_part, loop, parallel_iterations=1
+        )
+        return parts.concat()
+
+    return tf.cond(height <= num_rows, lambda: _convert_rows(decoded, channels), convert_in_parts)
 
 
 def _convert_rows(decoded: tf.Tensor, channels: int) -> tf.Tensor:
