@@ -92,7 +92,7 @@ def train(workdir: pathlib.Path) -> dict:
     return dict(
         steps=[int(state.step.numpy()), int(state.examples_seen.numpy())],
         refusal=refusal,
-        odd_was_started=workdir.with_name("odd").exists(),
+        odd_was_started=(workdir.with_name("odd") / "config.json").exists(),
     )
 
 
