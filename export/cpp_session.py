@@ -58,6 +58,7 @@ class CppSession:
 
     def __init__(self, version_dir: str | os.PathLike):
         self._session = tf.compat.v1.Session(graph=tf.Graph())
+        self._callables = {}  # By signature.
         try:
             # The class behind tf.compat.v1.saved_model.load, which warns of its age.
             loader = loader_impl.SavedModelLoader(os.fspath(version_dir))
@@ -107,16 +108,25 @@ class CppSession:
                 "INVALID_ARGUMENT",
                 f"the inputs of '{signature}' are {sorted(known.inputs)}, not {sorted(inputs)}",
             )
-        options = config_pb2.CallableOptions(
-            feed=[known.inputs[name].name for name in inputs],
-            fetch=[info.name for info in known.outputs.values()],
-        )
         try:
-            # `Session.run` would convert what is fed, and refuse shapes in words of its own.
-            call = self._session._make_callable_from_options(options)
-            return dict(zip(known.outputs, call(*map(_as_array, inputs.values()))))
+            call = self._callable(signature)
+            arrays = [_as_array(inputs[name]) for name in known.inputs]
+            return dict(zip(known.outputs, call(*arrays)))
         except tf.errors.OpError as error:
             raise _cpp_error(error) from None
+
+    def _callable(self, signature: str):
+        """Returns the function of a signature, for which TensorFlow prunes the graph once."""
+        if signature not in self._callables:
+            known = self.signatures[signature]
+            options = config_pb2.CallableOptions(
+                feed=[info.name for info in known.inputs.values()],
+                fetch=[info.name for info in known.outputs.values()],
+            )
+            # `Session.run` would convert what is fed, and refuse shapes in words of its own.
+            call = self._session._make_callable_from_options(options)
+            self._callables[signature] = call
+        return self._callables[signature]
 
 
 def _as_array(value) -> np.ndarray:
