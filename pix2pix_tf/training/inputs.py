@@ -8,7 +8,7 @@ is held out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol, Union
+from typing import Union
 
 import tensorflow as tf
 
@@ -20,42 +20,6 @@ from pix2pix_tf.errors import InputError, first_line, join_lines
 HELD_OUT_SPLITS = ("val", "test")
 GIVEN = "(pairs given to train)"  # As `dataset` of a run whose pairs a program gave.
 Pairs = Union[pair_sources.PairSource, tf.data.Dataset]
-
-
-class Inputs(Protocol):
-    """Pairs to train on, and pairs to look at and measure.
-
-    Attributes:
-        held_out: Split of the latter; None where they are training pairs.
-        num_pairs: Training pairs; None where a dataset does not tell.
-        num_held_out: Pairs to look at, likewise.
-    """
-
-    held_out: str | None
-    num_pairs: int | None
-    num_held_out: int | None
-
-    def read_all(self) -> None:
-        """Reads every pair once, so that damaged files are found before training.
-
-        Raises:
-            InputError: Listing the pairs that cannot be read.
-        """
-
-    def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
-        """Returns endless batches of (source, target), float32 in [-1, 1].
-
-        Args:
-            batch_size: Pairs a batch.
-            start: Position of the first example, over all shards.
-            shard: (index, count) of this machine among those that read.
-        """
-
-    def examples(self, limit: int) -> Iterator[pipeline.Example]:
-        """Yields at most `limit` pairs to look at, the same each time."""
-
-    def cause_of(self, error: tf.errors.OpError) -> InputError | None:
-        """Returns why reading failed, if that is what an error of a step came from."""
 
 
 def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) -> Inputs:
@@ -72,7 +36,7 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
         held_out = pair_sources.find_split(
             config.dataset, HELD_OUT_SPLITS, data_dir=config.data_dir
         )
-        return _ReaderInputs(config, held_out, None)
+        return ReaderInputs(config, held_out, None)
     by_split = dict(pairs) if isinstance(pairs, Mapping) else {"train": pairs}
     held_out = next((split for split in HELD_OUT_SPLITS if split in by_split), None)
     if "train" not in by_split or len({_is_dataset(x) for x in by_split.values()}) > 1:
@@ -87,21 +51,26 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
                 "Give a PairSource with at least one pair, or a tf.data.Dataset."
             )
     if _is_dataset(by_split["train"]):
-        return _DatasetInputs(config, by_split, held_out)
-    return _ReaderInputs(config, held_out, by_split)
+        return DatasetInputs(config, by_split, held_out)
+    return ReaderInputs(config, held_out, by_split)
 
 
 def _is_dataset(pairs: Pairs) -> bool:
     return isinstance(pairs, tf.data.Dataset)
 
 
-class _ReaderInputs:
+class ReaderInputs:
     """Pairs that are read by number, so that a run can be resumed exactly.
 
     Args:
         config: Settings of the run.
-        held_out: Split of the pairs to look at, if there is one.
+        held_out: Split of the pairs to look at and measure, if there is one.
         sources: Source of each split; None: the configured data set has them.
+
+    Attributes:
+        held_out: As given; None where training pairs are looked at.
+        num_pairs: Training pairs; None where a dataset does not tell.
+        num_held_out: Pairs to look at, likewise.
     """
 
     def __init__(
@@ -139,14 +108,24 @@ class _ReaderInputs:
         )
 
     def read_all(self) -> None:
-        """Reads every pair once; see `Inputs`."""
+        """Reads every pair once, so that damaged files are found before training.
+
+        Raises:
+            InputError: Listing the pairs that cannot be read.
+        """
         if self._config.dataset != pair_sources.DEMO:
             print("Reading all pairs once ...", flush=True)
             readers = [self._training, *([self._held_out] if self.held_out else [])]
             _do_all([reader.read_all for reader in readers])
 
     def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
-        """Returns batches, a pure function of seed and position; see `Inputs`."""
+        """Returns endless batches of (source, target), float32 in [-1, 1].
+
+        Args:
+            batch_size: Pairs a batch.
+            start: Position of the first example, over all shards.
+            shard: (index, count) of this machine among those that read.
+        """
         config = self._config
         return pipeline.training_batches(
             self._training,
@@ -161,7 +140,7 @@ class _ReaderInputs:
         )
 
     def examples(self, limit: int) -> Iterator[pipeline.Example]:
-        """Yields pairs spread evenly over all; see `Inputs`."""
+        """Yields at most `limit` pairs to look at, spread evenly over all."""
         return pipeline.evaluation_examples(
             self._held_out, crop_size=self._config.crop_shape, limit=limit
         )
@@ -171,8 +150,10 @@ class _ReaderInputs:
         return self._training.error
 
 
-class _DatasetInputs:
-    """Datasets of (source, target) that a program made; a resumed run begins them anew.
+class DatasetInputs:
+    """Datasets of (source, target) that a program made, used as `ReaderInputs`.
+
+    A run that is resumed begins them anew.
 
     Args:
         config: Settings of the run.
@@ -224,7 +205,7 @@ class _DatasetInputs:
         return repeated.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
     def examples(self, limit: int) -> Iterator[pipeline.Example]:
-        """Yields the first pairs; see `Inputs`."""
+        """Yields the first pairs."""
         for number, (source, target) in enumerate(self._held_out.take(limit)):
             sides = (source[tf.newaxis], target[tf.newaxis])
             yield pipeline.Example(f"pair_{number}", *sides, self._config.color_space)
@@ -234,6 +215,9 @@ class _DatasetInputs:
         if "Iterator" not in str(error):
             return None
         return InputError(f"The dataset given as pairs failed: {first_line(error)}.")
+
+
+Inputs = Union[ReaderInputs, DatasetInputs]
 
 
 def _length(dataset: tf.data.Dataset) -> int | None:
