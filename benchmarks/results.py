@@ -105,7 +105,7 @@ def markdown_table(
     """Returns a table of which the first column is text, and the others are numbers.
 
     Args:
-        heads: Of the columns.
+        heads: Titles of the columns.
         rows: Their cells.
         numeric: Whether the others are numbers, which are set to the right.
     """

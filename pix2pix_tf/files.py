@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import pathlib
@@ -220,7 +221,7 @@ def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]
     Yields:
         The path, hidden and not there yet.
     """
-    sweep(parent, name)
+    sweep(parent, glob.escape(name))
     unfinished = _unfinished(parent, name)
     try:
         yield unfinished

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import command_line
+import tiny_runs
 from absl.testing import absltest, parameterized
 
 from pix2pix_tf import train
@@ -61,5 +62,6 @@ class MessageTest(parameterized.TestCase):
 
 class CommandTest(absltest.TestCase):
     def test_an_argument_with_a_line_end_is_one_line(self):
-        result = command_line.run(train, "--workdir=x", "--dataset=new\nline\x1b[31m")
+        run = tiny_runs.temporary_folder(self) / "run"
+        result = command_line.run(train, f"--workdir={run}", "--dataset=new\nline\x1b[31m")
         result.check_refused(r"new\nline\x1b[31m")

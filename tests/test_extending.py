@@ -38,7 +38,7 @@ class ProgramsTest(parameterized.TestCase):
         tiny = dict(
             base_filters=2,
             gan_loss="none",
-            num_steps=2,
+            num_steps=14 if "profiled" in str(workdir) else 2,
             num_samples=1,
             num_evaluated=1,
             log_every=1,
@@ -61,7 +61,9 @@ class ProgramsTest(parameterized.TestCase):
             exec(compile(_PROGRAMS[name], "docs/extending.md", "exec"), {})
         lines = (self.folder / "runs" / name / "metrics.jsonl").read_text().splitlines()
         last = json.loads(lines[-1])
-        self.assertEqual(last["step"], 2)
+        self.assertEqual(last["step"], 14 if name == "profiled" else 2)
+        profiles = self.folder.glob("runs/*/tensorboard/plugins/profile/*/*.xplane.pb")
+        self.assertLen(list(profiles), int(name == "profiled"))
         extra = dict(
             sharper="gradient_difference_loss", vgg="perceptual_loss", metric="held_out_worst"
         ).get(name)

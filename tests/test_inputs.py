@@ -101,6 +101,12 @@ class GivenPairsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(target, -source)
         self.assertLen(list(given.examples(7)), 7)
 
+    def test_held_out_pairs_of_a_dataset_that_does_not_tell_how_many_it_has(self):
+        endless = flat_dataset(3).repeat()
+        printed = self.train({"train": endless, "val": endless})
+        self.assertIn("an unknown number of training pairs", printed)
+        self.assertIn("on 2 pairs of val", printed)
+
     @parameterized.named_parameters(
         ("other_sizes", lambda: flat_dataset(2, size=16), "float32 (16, 16, 3)"),
         ("batches", lambda: flat_dataset(2).batch(2), "not batched"),

@@ -46,7 +46,7 @@ def drawn(config: TrainConfig) -> pipeline.Example:
     """Returns a drawn scene as an example without a target, where no pair can be had.
 
     It has the `crop_shape` and the channels that the model takes: its label colours, or their
-    grey; of channels that are no picture, the same grey in each.
+    grey; of channels that are not a picture, the same grey in each.
     """
     labels, _ = pairs.ScenePairs("test", size=max(config.crop_shape)).read(0)
     height, width = config.crop_shape

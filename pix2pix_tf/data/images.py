@@ -336,7 +336,7 @@ def denormalize_image(
 
     Args:
         image: Any shape.
-        dtype: Of the values; integers are rounded.
+        dtype: Type of the values; integers are rounded.
         value_range: What -1 and 1 become; None: all of the integer type.
     """
     low, high = value_range or (0.0, float(dtype.max))

@@ -81,7 +81,7 @@ def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
     Args:
         pixels: `[height, width, channels]`.
-        orientation: Of Exif, 1 to 8: what row 0 and column 0 of `pixels` are.
+        orientation: Number of Exif, 1 to 8: what row 0 and column 0 of `pixels` are.
     """
     if tf.executing_eagerly() and int(orientation) == UPRIGHT:
         return pixels  # As nearly all are; each operation below takes its time.

@@ -173,10 +173,10 @@ def training_batches(
         reader: Pairs at load size.
         batch_size: Examples a batch of this pipeline.
         crop_size: Pixels of a square's side, or (height, width).
-        input_channels: Of the source.
-        output_channels: Of the target.
+        input_channels: Channels of the source.
+        output_channels: Channels of the target.
         mirror: Whether half of the pairs are flipped.
-        seed: Of the order and the jitter.
+        seed: Seed of the order and the jitter.
         start: Position of the first example, over all shards.
         shard: (index, count) when several machines read together: batch number i
             of all goes to shard i % count.

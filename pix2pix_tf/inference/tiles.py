@@ -111,7 +111,7 @@ def load(
     Args:
         model: As of `translator.load`.
         checkpoint: As of `translator.load`.
-        **arguments: Of `TiledTranslator`, from `tile` on.
+        **arguments: Arguments of `TiledTranslator`, from `tile` on.
     """
     config, generator = translator.load_generator(model, checkpoint=checkpoint)
     return TiledTranslator(config, generator, **arguments)

@@ -26,7 +26,7 @@ def make_pairs(
         task: Its name.
         make_source: `(photo, name, **settings) -> A`, on pixels; a function that pickles.
         *settings: Names of the flags that it takes.
-        **recorded: What else decides the outputs, and is no flag.
+        **recorded: What else decides the outputs, and is not a flag.
     """
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
     size, layout = options.size, options.layout

@@ -234,7 +234,8 @@ class _SaveCheckpoint:
         best = run_folder.read_best(event.workdir)
         # None while no value was finite.
         known = f"; best {best['value']:.4f} at step {best['step']}" if best else ""
-        count = min(event.config.num_evaluated, self._inputs.num_held_out)
+        known_pairs = self._inputs.num_held_out  # None: a dataset that does not tell.
+        count = min(event.config.num_evaluated, known_pairs or event.config.num_evaluated)
         event.say(
             f"Saved step {event.step}: {metric} {measured:.4f} on {count} pairs of {split}{known}."
         )
