@@ -86,7 +86,7 @@ class FolderOutputsTest(tf.test.TestCase):
     def test_refuses_what_cannot_be_compared(self):
         cases = (  # The files, their sizes, and what the message names.
             (["x.png"], [32], "'x.png'.*'a'"),
-            ([], [], "does not hold pictures"),
+            ([], [], "does not hold images"),
             (["a.png", "a.bmp"], [32, 32], "a.bmp' and .*a.png'|a.png' and .*a.bmp'"),
             (["a.png"], [(32, 16)], "a.png' is 32x16"),
             (["a.png"], [8], "a.png' is 8x8"),

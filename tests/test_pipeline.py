@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import pathlib
 import threading
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -189,6 +190,15 @@ class PairReaderTest(tf.test.TestCase, parameterized.TestCase):
         if expected is None:  # Either one was kept.
             expected = {0: 1, 1: 3} if counted.reads[0] == 1 else {0: 2, 1: 1}
         self.assertEqual(counted.reads, expected)
+
+    def test_what_the_cache_cannot_take_is_not_scaled_for_nothing(self):
+        counted = CountedPairs(500, height=8, width=8)
+        reader = pipeline.PairReader(TrainConfig(), counted, size=8, cache_megabytes=0)
+        resize = pipeline.augment.resize_to_cover
+        with mock.patch.object(pipeline.augment, "resize_to_cover", side_effect=resize) as scaling:
+            reader.read_all()
+        self.assertLen(counted.reads, 500)
+        self.assertLess(scaling.call_count, 500)  # Some, on the threads that begin.
 
     @parameterized.named_parameters(("a_to_b", "AtoB", 0), ("b_to_a", "BtoA", 1))
     def test_direction(self, direction, index_of_a):

@@ -226,6 +226,15 @@ def test_truncated_or_damaged_archive(tmp_path, server):
     assert (registry.locate("facades", tmp_path) / "train" / "1.jpg").is_file()
 
 
+def test_a_python_that_cannot_unpack_safely_is_told_before_the_download(
+    tmp_path, server, monkeypatch
+):
+    monkeypatch.delattr(tarfile, "data_filter")
+    with refused("Python 3.", server.host, "facades"):
+        registry.locate("facades", tmp_path)
+    assert everything_in(tmp_path) == set()
+
+
 @pytest.mark.parametrize(
     "member",
     [

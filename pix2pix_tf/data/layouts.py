@@ -77,7 +77,7 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
             "images that hold A and B side by side; or one image a file, paired by name, in "
             f"{pairs_of_folders}."
         )
-    return [PairFiles(path) for path in _images_by_name(aligned).values()]
+    return [PairFiles(path) for path in images_by_name(aligned).values()]
 
 
 def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
@@ -98,7 +98,7 @@ def has_split(folder: pathlib.Path, split: str) -> bool:
 
 
 def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
-    a_of, b_of = _images_by_name(a_folder), _images_by_name(b_folder)
+    a_of, b_of = images_by_name(a_folder), images_by_name(b_folder)
     lonely = [f"'{a_of[name]}' has no partner in '{b_folder}'" for name in a_of.keys() - b_of]
     lonely += [f"'{b_of[name]}' has no partner in '{a_folder}'" for name in b_of.keys() - a_of]
     if lonely:
@@ -111,7 +111,7 @@ def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairF
     return [PairFiles(a_of[name], b_of[name]) for name in sorted(a_of)]
 
 
-def _images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """Returns the images of a folder by their names without the suffix, in the order of files.
 
     Raises:
@@ -134,7 +134,7 @@ def _images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
             found[path.stem] = path
     if not found:
         raise MissingInputError(
-            f"'{folder}' does not hold images (files that end in "
+            f"There is no folder '{folder}', or it does not hold images (files that end in "
             f"{', '.join(images.IMAGE_SUFFIXES)}). Put those of the pairs there."
         )
     return found

@@ -71,6 +71,7 @@ class PairReader:
         self._pairs = pairs
         self._size = size
         self._bytes_left = cache_megabytes * 2**20
+        self._is_full = False
         self._lock = threading.Lock()
         self._kept: dict[int, tuple[np.ndarray, ...]] = {}
         self.color_space = config.color_space
@@ -103,6 +104,7 @@ class PairReader:
             if size <= self._bytes_left and index not in self._kept:
                 self._bytes_left -= size
                 self._kept[index] = scaled
+            self._is_full |= size > self._bytes_left
         return scaled
 
     def read_unscaled(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +143,12 @@ class PairReader:
         Raises:
             InputError: Listing the pairs that cannot be read.
         """
-        pairs.map_all(self._read_scaled, range(len(self)))
+
+        def read(index: int) -> None:
+            # Once nothing more is kept, scaling would be for nothing.
+            (self.read_unscaled if self._is_full else self._read_scaled)(index)
+
+        pairs.map_all(read, range(len(self)))
 
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `read` as tensors, for `tf.data`."""

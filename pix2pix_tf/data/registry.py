@@ -15,6 +15,7 @@ import difflib
 import gzip
 import os
 import pathlib
+import platform
 import shutil
 import tarfile
 import zlib
@@ -154,6 +155,11 @@ def _download(published: PublishedDataset, data_dir: str | os.PathLike) -> pathl
     After an interruption of any kind, running it again is safe. Processes that want the same set
     wait for the first and share its result.
     """
+    if not hasattr(tarfile, "data_filter"):  # Python has it from 3.9.17, 3.10.12 and 3.11.4 on.
+        raise InputError(
+            f"Python {platform.python_version()} cannot unpack downloaded archives safely. Use a "
+            f"later one, or unpack {published.url} yourself and pass the folder."
+        )
     parent = _cache(data_dir)
     folder = parent / published.name
     files.make_output_folder(parent)

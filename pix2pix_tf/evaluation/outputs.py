@@ -18,8 +18,8 @@ from typing import Union
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, metrics
-from pix2pix_tf.data import images
+from pix2pix_tf import metrics
+from pix2pix_tf.data import images, layouts
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.inference.translator import Translator
@@ -101,7 +101,7 @@ class FolderOutputs:
         value_range: tuple[float, float] | None = None,
     ):
         folder = pathlib.Path(folder)
-        found = pictures_of(folder)
+        found = layouts.images_by_name(folder)
         self._paths = {name: found[name + suffix] for name in pairs if name + suffix in found}
         used = set(self._paths.values())
         extra = [path.name for path in found.values() if path not in used]
@@ -148,30 +148,6 @@ class FolderOutputs:
 
 
 Outputs = Union[ModelOutputs, FolderOutputs]
-
-
-def pictures_of(folder: str | pathlib.Path) -> dict[str, pathlib.Path]:
-    """Returns the pictures of a folder by name, without suffix.
-
-    Raises:
-        MissingInputError: If there is no such folder, or no picture in it.
-        InputError: If two have the same name.
-    """
-    folder = pathlib.Path(folder)
-    found: dict[str, pathlib.Path] = {}
-    for path in images.list_images(folder) if files.is_folder(folder) else []:
-        if path.stem in found:
-            raise InputError(
-                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix. Take "
-                "one of them out."
-            )
-        found[path.stem] = path
-    if not found:
-        raise MissingInputError(
-            f"There is no folder '{folder}', or it does not hold pictures (files that end in "
-            f"{', '.join(images.IMAGE_SUFFIXES)}). Name a folder of pictures."
-        )
-    return found
 
 
 def _check(

@@ -20,8 +20,8 @@ import numpy as np
 
 from pix2pix_tf import files
 from pix2pix_tf.data import images
+from pix2pix_tf.data.layouts import images_by_name
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation.outputs import pictures_of
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
 SITE = pathlib.Path(__file__).resolve().parent / "site"
@@ -75,8 +75,8 @@ def build(
     fakes, reals = {}, {}
     for name, folder in algorithms.items():
         within = pathlib.Path(folder, _OUTPUTS_FOLDER)
-        fakes[name] = pictures_of(within if within.is_dir() else folder)
-        reals[name] = pictures_of(targets or pathlib.Path(folder, _TARGETS_FOLDER))
+        fakes[name] = images_by_name(within if within.is_dir() else folder)
+        reals[name] = images_by_name(targets or pathlib.Path(folder, _TARGETS_FOLDER))
         if not fakes[name].keys() <= reals[name].keys():
             stranger = min(fakes[name].keys() - reals[name].keys())
             raise InputError(
