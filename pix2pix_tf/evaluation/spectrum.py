@@ -116,7 +116,9 @@ def plot(result: dict) -> bytes:
         axes.loglog(result["cycles_per_pixel"], result[f"{name}_power"], label=label, lw=1.2)
     axes.axvline(result["above_cycles_per_pixel"], color="grey", lw=0.8, ls="--")
     ratio = result["high_frequency_ratio"]
-    title = "no fine detail in the targets" if ratio is None else f"ratio right of it {ratio:.2f}"
+    title = "no fine detail in the targets"
+    if ratio is not None:
+        title = f"power right of the dashed line, output by ground truth: {ratio:.2f}"
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel("cycles per pixel")
     axes.set_ylabel("power")
