@@ -16,8 +16,7 @@ Imports run one way, each line importing only from lines above it:
 
     layout      units, boxes, random choices; which part is where
     surfaces    pixels and textures; what one scene chooses once
-    painting    parts to labels, colours and relief
-    lighting    these to a photo
+    painting    parts to labels, colours and relief; these to a photo
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ import numpy as np
 
 from pix2pix_tf.data.classes import FACADES as CLASSES
 from pix2pix_tf.data.scenes.layout import plan_house
-from pix2pix_tf.data.scenes.lighting import photograph
-from pix2pix_tf.data.scenes.painting import Painting
+from pix2pix_tf.data.scenes.painting import Painting, photograph
 from pix2pix_tf.errors import InputError
 
 __all__ = ["CLASSES", "Scene", "draw_scene"]
