@@ -104,14 +104,13 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
             )
     record = output / RECORD
     settings = {"task": task, "inputs": list(map(str, inputs)), **settings}
+    contents = (json.dumps(settings, indent=1) + "\n").encode()
     if record.exists():
-        try:
-            there = dict(json.loads(record.read_text()))
-        except (ValueError, TypeError, OSError) as error:
-            raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
-        if there != settings:
+        there = record.read_bytes()
+        if there != contents:
+            made_by, now = (" ".join(x.decode(errors="replace").split()) for x in (there, contents))
             raise InputError(
-                f"'{output}' was made otherwise: by {there}, now {settings}. Name a new folder, or "
+                f"'{output}' was made otherwise: by {made_by}, now {now}. Name a new folder, or "
                 "delete that one."
             )
     else:
@@ -120,7 +119,7 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
             raise InputError(
                 f"'{output}' holds files that this command did not write. Name a new folder."
             )
-        files.write_atomically(record, (json.dumps(settings, indent=1) + "\n").encode())
+        files.write_atomically(record, contents)
     for parent, subfolders, _ in os.walk(output):  # What commands left that were killed.
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         files.sweep(pathlib.Path(parent))

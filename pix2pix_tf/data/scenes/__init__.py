@@ -52,19 +52,19 @@ def draw_scene(size: int, *, seed: int, index: int) -> Scene:
 
     Args:
         size: Width and height in pixels, 32 or more.
-        seed: Names the series; not negative.
-        index: Names the scene within the series; not negative.
+        seed: Names the series; from 0.
+        index: Names the scene within the series; from 0.
 
     Returns:
         A `Scene` of new arrays.
 
     Raises:
-        InputError: If `size` is under 32, or `seed` or `index` is negative.
+        InputError: If `size` is under 32.
     """
-    if size < _SMALLEST_SIZE or seed < 0 or index < 0:
+    if size < _SMALLEST_SIZE:
         raise InputError(
-            f"A demo scene of {size}x{size} pixels with seed={seed} and index={index} cannot be "
-            f"drawn. Pass a size of {_SMALLEST_SIZE} or more, and numbers that are not negative."
+            f"A demo scene of {size}x{size} pixels cannot be drawn. Pass a size of "
+            f"{_SMALLEST_SIZE} or more."
         )
     # One stream per subject: how much one draws does not move the others. Only
     # the grain draws as many numbers as there are pixels.
