@@ -5,14 +5,13 @@ A and B exist only here and in `pipeline`, where the direction of the translatio
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-import tqdm.auto
+from tqdm.contrib import concurrent
 
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import decoding, images, layouts, registry, scenes
@@ -177,9 +176,8 @@ def map_all(function, items: Sequence) -> list:
             faults.append(str(error))
             return None
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        bar = dict(total=len(items), unit="pair", delay=2.0, leave=False, disable=None)
-        results = list(tqdm.auto.tqdm(pool.map(attempt, items), **bar))
+    bar = dict(unit="pair", delay=2.0, leave=False, disable=None)
+    results = concurrent.thread_map(attempt, items, max_workers=os.cpu_count(), **bar)
     if faults:
         raise InputError(list_faults(faults, num_items=len(items), what="pairs"))
     return results
