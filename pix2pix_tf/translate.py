@@ -181,10 +181,10 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
         return [path]
     if not files.is_folder(path):
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
-    from pix2pix_tf.data import images, layouts
+    from pix2pix_tf.data import images
 
     # Pictures of other kinds are faults, which their headers show; to be told, not passed over.
-    paths = sorted([*images.list_images(path), *layouts.list_other_pictures(path)])
+    paths = images.list_images(path, (*images.IMAGE_SUFFIXES, *images.OTHER_SUFFIXES))
     names = {image.name for image in paths}
     others = sorted(
         other.name

@@ -245,7 +245,7 @@ class _Trial:
             return f"{type(error).__name__}: {str(error)[:300]}"
 
     def _train(self, path: pathlib.Path) -> str:
-        source = pairs.FilePairs([layouts.PairFiles(path)], decoding.PairDecoder(scaled_to=36))
+        source = pairs.FilePairs([layouts.PairFiles(path)], decoding.PairDecoder())
         reader = pipeline.PairReader(TrainConfig(), source, size=36)
         for side in reader.read(0):
             if min(side.shape[:2]) != 36 or side.shape[2] != 3:
@@ -281,7 +281,7 @@ class _Trial:
 
         run(
             *("prepare check", prepare_command, "check", f"--input={data}"),
-            *(f"--output={folder / 'checked'}", "--processes=1", "--load_size=36"),
+            *(f"--output={folder / 'checked'}", "--processes=1"),
             takes_arguments=True,
         )
         report = json.loads((folder / "checked" / "check.json").read_text())

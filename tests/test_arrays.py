@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import lzma
 import os
 import pathlib
 import re
-import tracemalloc
 from unittest import mock
 
-import hostile_files
 import numpy as np
 import tensorflow as tf
 import tifffile
@@ -139,21 +136,6 @@ class TiffTest(_FolderTest):
 
     def test_refuses_pages_that_are_no_channels(self):
         self.assert_refused(self.write(random_values(2, 3, 20, 24)), "pages")
-
-    def test_refuses_parts_that_inflate_to_more_than_the_picture(self):
-        bomb = hostile_files.tiff(16, 8, hostile_files.deflate_zeros(2**28), compression=8)
-        (self.folder / "bomb.tif").write_bytes(bomb)
-        tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        with refused("bomb.tif'", "inflates"):
-            arrays.read(self.folder / "bomb.tif")
-        self.assertLess(tracemalloc.get_traced_memory()[1], 2**24)
-
-    def test_refuses_lzma_which_inflates_without_a_limit(self):
-        bomb = hostile_files.tiff(16, 8, lzma.compress(bytes(128)), compression=34925)
-        (self.folder / "1.tif").write_bytes(bomb)
-        with refused("1.tif'", "LZMA"):
-            arrays.read(self.folder / "1.tif")
 
     def test_reads_no_other_file_that_is_named_inside(self):
         values = random_values(20, 24, dtype="uint8")

@@ -105,7 +105,6 @@ class RequireFileTest(parameterized.TestCase):
 
 _LOOK_INTO = {
     "images": images.list_images,
-    "other_pictures": layouts.list_other_pictures,
     "inputs": translate.find_inputs,
     "versions": serving.list_versions,
     "model": lambda folder: translator.is_run_folder(folder, "newest"),

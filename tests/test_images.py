@@ -148,7 +148,7 @@ class FileTest(_FolderTest):
         ("grey_png_16", png_bytes(random_pixels(1, np.uint16)), 1, 16),
         ("color_png_16", png_bytes(random_pixels(3, np.uint16)), 3, 16),
         ("color_alpha_png_16", png_bytes(random_pixels(4, np.uint16)), 4, 16),
-        ("one_bit_png", save(Image.new("1", (9, 6)), "PNG"), 1, 8),
+        ("one_bit_png", save(Image.new("1", (9, 6)), "PNG"), 1, 1),
         ("palette_png", save(Image.new("P", (9, 6)), "PNG"), 3, 8),
         ("palette_alpha_png", save(Image.new("P", (9, 6)), "PNG", transparency=0), 4, 8),
         ("grey_jpeg", save(Image.new("L", (9, 6)), "JPEG"), 1, 8),

@@ -68,24 +68,16 @@ def examples(dataset: tf.data.Dataset, num_batches: int) -> list[tuple[int, int,
 
 
 class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
-    def batches(
-        self,
-        source_pairs=None,
-        *,
-        direction="AtoB",
-        cache_megabytes=1,
-        input_channels=3,
-        **options,
-    ):
-        config = TrainConfig(direction=direction, input_channels=input_channels)
+    def batches(self, source_pairs=None, *, cache_megabytes=1, settings=None, **options):
         reader = pipeline.PairReader(
-            config,
+            TrainConfig(**(settings or {})),
             source_pairs or CountedPairs(),
             size=_LOAD_SIZE,
             cache_megabytes=cache_megabytes,
         )
-        options = {"batch_size": 1, "crop_size": _CROP_SIZE, **options}
-        return pipeline.training_batches(reader, input_channels=input_channels, **options)
+        return pipeline.training_batches(
+            reader, **{"batch_size": 1, "crop_size": _CROP_SIZE, **options}
+        )
 
     def assert_same_batches(self, first: list, second: list) -> None:
         self.assertEqual(len(first), len(second))
@@ -158,7 +150,7 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(("square", 12, 12), ("wide", 12, 30), ("tall", 40, 24))
     def test_static_and_actual_shapes(self, height, width):
         batches = self.batches(
-            OneSidedPairs(height=height, width=width), batch_size=3, input_channels=1
+            OneSidedPairs(height=height, width=width), batch_size=3, settings=dict(input_channels=1)
         )
         source_spec, target_spec = batches.element_spec
         self.assertEqual(source_spec, tf.TensorSpec([3, 8, 8, 1], tf.float32))

@@ -137,25 +137,13 @@ class CheckTest(TaskTest):
             np.save(self.input / "train" / "A" / f"{name}.npy", values)
             save(self.input / "train" / "B" / f"{name}.png", photo(seed=len(name)))
         settings = dict(input_channels=5, crop_size=32)
-        flags = ["--a_channels=5", "--load_size=36"]
+        flags = ["--a_channels=5"]
         wrong = self.agrees_with_training(
             [*flags, "--a_range=0,1", "--b_range=0,255"],
             **dict(settings, input_range="0,1", output_range="0,255"),
         )
         self.assert_wrong(wrong, **{"A/beyond": "0,1"})
         self.assertLen(self.agrees_with_training(flags, **settings), 3)
-
-    @parameterized.parameters(32, 64)
-    def test_a_thin_strip(self, crop_size):
-        """Which is refused by the size that it would be scaled to."""
-        save(self.input / "train" / "good.png", aligned(0))
-        strip = np.random.default_rng(0).integers(0, 256, [1, 2 * 15_000, 3], np.uint8)
-        save(self.input / "train" / "strip.png", strip)
-        config = TrainConfig(crop_size=crop_size)
-        wrong = self.agrees_with_training([f"--load_size={config.load_size}"], crop_size=crop_size)
-        self.assertEqual(list(wrong), ["train/strip.png"] if crop_size == 64 else [])
-        # Of the default training's size.
-        self.assertEqual(list(self.agrees_with_training([])), ["train/strip.png"])
 
     @parameterized.parameters(
         (("--a_range=1,0",), "a_range is '1,0'"),
@@ -175,11 +163,10 @@ class CheckTest(TaskTest):
         save(train / "grey_as_rgb.png", np.repeat(photo(seed=4)[..., :1], 3, axis=-1))
         whole = save(train / "torn.png", photo(seed=5)).read_bytes()
         (train / "torn.png").write_bytes(whole[:-60])
-        wrong = self.agrees_with_training(
-            ["--color_space=lab", "--load_size=36"], color_space="lab", crop_size=32
-        )
+        flags = ["--color_space=lab"]
+        wrong = self.agrees_with_training(flags, color_space="lab", crop_size=32)
         self.assert_wrong(wrong, grey="grey", grey_as_rgb="grey", torn="truncated")
-        result = self.run_task("--color_space=lab", "--load_size=36")
+        result = self.run_task(*flags)
         self.assert_shown(("3 things",), result.stdout)
 
     def test_colour_profiles_are_said_once(self):

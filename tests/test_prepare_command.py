@@ -19,7 +19,6 @@ from absl.testing import parameterized
 from PIL import Image
 from preparing import files_below, photo, prepare, read, save
 
-from pix2pix_tf import files
 from pix2pix_tf.data import images, pairs
 from pix2pix_tf.prepare import __main__ as command
 from pix2pix_tf.prepare import colorize, folders
@@ -122,20 +121,6 @@ class OutputFolderTest(_ColorizeTest):
             shutil.rmtree(self.output, ignore_errors=True)
         self.assertGreater(num_refused, 5)
         self.assertEqual(files_below(self.output), ["0.png", "1.png", "prepare.json"])
-
-    def test_an_output_that_is_removed_meanwhile(self):
-        for number in range(3):
-            self.save(f"{number}.png", seed=number)
-        write = files.write_atomically
-
-        def write_and_remove(path, contents):
-            write(path, contents)
-            if path.name == "1.png":
-                shutil.rmtree(self.output)
-
-        with mock.patch.object(files, "write_atomically", write_and_remove):
-            self.assert_refused(self.run_task(), self.output)
-        self.assertFalse(self.output.exists())
 
     def test_without_the_extra(self):
         self.save("1.png")

@@ -120,7 +120,6 @@ class LabelsTest(TaskTest):
         '[{"name": "a"}]',
         '[{"name": "a", "color": [1, 2]}]',
         '[{"name": "a", "color": [1, 2, 256]}]',
-        '[{"name": "a", "color": [1, 2, 3], "ignored": 1}]',
         str([{"name": "x", "color": [0, 0, 0]}] * 256).replace("'", '"'),
     )
     def test_classes_of_another_form(self, text):

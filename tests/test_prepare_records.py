@@ -133,9 +133,8 @@ class WritingTest(_RecordsTest):
         self.save_train(9)
         expected = self.write_undisturbed(shard_bytes=3000)
         self.assertGreater(len(expected), 4)
-        with mock.patch.object(task, "_PAIRS_PER_PROCESS", 1):
-            with mock.patch.object(work, "_run_in_processes", run):
-                self.assert_done(self.write("--processes=2", shard_bytes=3000))
+        with mock.patch.object(work, "_run_in_processes", run):
+            self.assert_done(self.write("--processes=2", shard_bytes=3000))
         self.assertEqual(contents_of(self.output), expected)
 
     def test_ctrl_c(self):
@@ -149,6 +148,11 @@ class WritingTest(_RecordsTest):
             pairs.open_pairs(str(self.output), "train")
         self.assert_done(self.write(shard_bytes=1))
         self.assertEqual(contents_of(self.output), expected)
+
+    def test_without_array_record(self):
+        self.save_train(1)
+        with mock.patch.dict("sys.modules", {"array_record.python.array_record_module": None}):
+            self.assert_refused(self.write(), self.output, "pip install array_record")
 
     def test_a_disk_without_room(self):
         self.save_train(2)

@@ -49,12 +49,9 @@ class DrawSceneTest(parameterized.TestCase):
         # pairs of different scenes, none agrees on more than 0.78.
         self.assertGreater(np.mean(large[2::4, 2::4] == small), 0.9)
 
-    @parameterized.parameters((31, 0, 0, "31x31"), (-64, 0, 0, "-64"), (64, -1, 0, "-1"))
-    def test_numbers_that_cannot_be(self, size, seed, index, shown):
-        with refused(shown):
-            scenes.draw_scene(size, seed=seed, index=index)
-        with refused("index=-1"):
-            scenes.draw_scene(64, seed=0, index=-1)
+    def test_a_size_that_is_too_small(self):
+        with refused("31x31"):
+            scenes.draw_scene(31, seed=0, index=0)
 
 
 class LabelsTest(parameterized.TestCase):

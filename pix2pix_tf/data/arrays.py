@@ -10,13 +10,12 @@ from __future__ import annotations
 import io
 import itertools
 import logging
-import pathlib
-import zlib
+from typing import BinaryIO
 
 import numpy as np
 
 from pix2pix_tf.data import image_files
-from pix2pix_tf.data.image_files import EncodedFile, ImageFile
+from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -25,8 +24,6 @@ SUFFIXES = (".npy", *TIFF_SUFFIXES)
 MAX_VALUES = 2**28
 # What tifffile calls channels: beside each other, in planes, in pages (Q: of an unknown kind).
 _CHANNEL_AXES = ("", "S", "C", "I", "Q")
-_DEFLATED = (8, 32946, 50013)  # The numbers that TIFF has for it.
-_LZMA = 34925
 _MIN_IS_BLACK, _RGB = 1, 2  # Values of TIFF's PhotometricInterpretation that mean what they say.
 _ORIENTATION = 274  # TIFF's tag; 1 is upright.
 _MAX_PAGES = 256  # Channels, and smaller copies.
@@ -34,7 +31,7 @@ _MAX_PAGES = 256  # Channels, and smaller copies.
 
 def is_array(path: ImageFile) -> bool:
     """Returns whether a file is one of those that this module reads, by its suffix."""
-    return pathlib.PurePath(str(path)).suffix.lower() in SUFFIXES
+    return str(path).lower().endswith(SUFFIXES)
 
 
 def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
@@ -44,19 +41,17 @@ def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
         MissingInputError: If there is no such file.
         InputError: If it is damaged, too large, or holds something else than one picture.
     """
-    image_files.require(path)
-    with image_files.reading(path, "an array"):
+    with image_files.reading(path, "an array"), image_files.open_file(path) as file:
         if _is_tiff(path):
-            with _open_tiff(path) as file:
-                series = _find_picture(file)
+            with _open_tiff(file, path) as tiff:
+                series = _find_picture(tiff)
                 sizes = dict(zip(series.axes, series.shape))
                 shape = (sizes.pop("Y"), sizes.pop("X"), *sizes.values())
                 dtype = np.dtype(series.dtype)
         else:
-            with image_files.open_file(path) as file:
-                is_first = np.lib.format.read_magic(file) == (1, 0)
-                name = "read_array_header_1_0" if is_first else "read_array_header_2_0"
-                shape, _, dtype = getattr(np.lib.format, name)(file)
+            is_first = np.lib.format.read_magic(file) == (1, 0)
+            name = "read_array_header_1_0" if is_first else "read_array_header_2_0"
+            shape, _, dtype = getattr(np.lib.format, name)(file)
         if len(shape) not in (2, 3):
             raise ValueError(f"its shape is {shape}, not [height, width, channels]")
         if dtype.kind not in "uif":  # Of NumPy: unsigned, signed, floating.
@@ -75,12 +70,15 @@ def read(path: ImageFile) -> np.ndarray:
         InputError: As `inspect`; or if a value is NaN or infinite.
     """
     shape, dtype = inspect(path)
-    with image_files.reading(path, "an array"):
+    with image_files.reading(path, "an array"), image_files.open_file(path) as file:
         if _is_tiff(path):
-            values = _read_tiff(path)
+            with _open_tiff(file, path) as tiff:
+                series = _find_picture(tiff)
+                axis = series.axes.replace("Y", "").replace("X", "")
+                values = series.asarray()
+                values = np.moveaxis(values, series.axes.index(axis), -1) if axis else values
         else:
-            with image_files.open_file(path) as file:
-                values = np.load(file, allow_pickle=False)
+            values = np.load(file, allow_pickle=False)
         values = values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(
@@ -109,13 +107,12 @@ def _is_tiff(path: ImageFile) -> bool:
     return str(path).lower().endswith(TIFF_SUFFIXES)
 
 
-def _open_tiff(path: ImageFile):
+def _open_tiff(file: BinaryIO, path: ImageFile):
     # It writes what is wrong with a file to stderr; ours is the message of the exception.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     tifffile = image_files.import_for(path, "tifffile", "tifffile")
-    source = image_files.open_file(path) if isinstance(path, EncodedFile) else path
     # OME-XML in a file may name others, which would be read as well, wherever they are.
-    return tifffile.TiffFile(source, is_ome=False, _multifile=False)
+    return tifffile.TiffFile(file, is_ome=False, _multifile=False)
 
 
 def _find_picture(file):
@@ -134,30 +131,3 @@ def _find_picture(file):
             "MINISBLACK or RGB is read, stored upright"
         )
     return series
-
-
-def _read_tiff(path: ImageFile) -> np.ndarray:
-    with _open_tiff(path) as file:
-        series = _find_picture(file)
-        for page in series.pages:
-            _check_inflates(page, file.filehandle)
-        axis = series.axes.replace("Y", "").replace("X", "")
-        values = series.asarray()
-        return np.moveaxis(values, series.axes.index(axis), -1) if axis else values
-
-
-def _check_inflates(page, file) -> None:
-    """Raises ValueError if compressed parts of a page hold more than its picture.
-
-    tifffile inflates all of a part before it looks at the size: kilobytes can become gigabytes.
-    """
-    if page.compression == _LZMA:  # Without a limit to what it inflates to.
-        raise ValueError("compressed by LZMA; deflate is read")
-    if page.compression not in _DEFLATED:
-        return
-    # A part is a strip, or a tile; those at the border are padded.
-    limit = int(np.prod(page.chunks, dtype=object)) * page.dtype.itemsize
-    for offset, count in zip(page.dataoffsets, page.databytecounts):
-        file.seek(offset)
-        if len(zlib.decompressobj().decompress(file.read(count), limit + 1)) > limit:
-            raise ValueError("it inflates to more than its picture")

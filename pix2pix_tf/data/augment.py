@@ -64,9 +64,7 @@ def jitter_pair(source, target, *, crop_size: Size, mirror: bool, seed):
     source, target = (_crop(image, row, col, crop_size) for image in (source, target))
     if mirror:
         source, target = tf.cond(
-            flip < 0.5,
-            lambda: (source[:, ::-1], target[:, ::-1]),
-            lambda: (source, target),
+            flip < 0.5, lambda: (source[:, ::-1], target[:, ::-1]), lambda: (source, target)
         )
     return source, target
 

@@ -15,8 +15,6 @@ import numpy as np
 from pix2pix_tf.errors import InputError
 
 IGNORED = 255  # In a class map: a pixel that counts for nothing.
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_DEPTH_PLACE = 24  # In a PNG: after its signature, a length, "IHDR", width and height.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,14 +135,10 @@ def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
     return chosen[places.reshape(-1)].reshape(picture.shape[:2])
 
 
-def stored_indexes(path: pathlib.Path, pixels: np.ndarray) -> np.ndarray:
-    """Returns the values that a grey file holds, given its pixels as decoded, uint8.
+def stored_indexes(pixels: np.ndarray, *, bits: int) -> np.ndarray:
+    """Returns the values that a grey file of 1 to 8 bits holds, given its pixels as decoded, uint8.
 
     Decoders stretch the 1, 2 or 4 bits of a small PNG to 0 to 255, as is right for a shade. The
     last index of such a class map would be `IGNORED`.
     """
-    with open(path, "rb") as file:
-        header = file.read(_DEPTH_PLACE + 1)
-    if not header.startswith(_PNG_SIGNATURE):
-        return pixels
-    return pixels // (255 // (2 ** header[_DEPTH_PLACE] - 1))
+    return pixels // (255 // (2**bits - 1))

@@ -13,13 +13,16 @@ from typing import Union
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf.data import augment, images
+from pix2pix_tf.data import images
 from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError
 
 # By what messages call the files.
-Infos = Mapping[ImageFile, images.ImageInfo]
+Infos = Mapping[str, images.ImageInfo]
 _PHOTO_CHANNELS = 3
+# The longer side by the shorter one: a thinner strip would fill the memory when the shorter one is
+# scaled up for training.
+_THINNEST = 500
 # In a grey half, saved as JPEG: what colour the other half leaves in it, and how far.
 _GREY_LEVELS, _BLURRED_COLUMNS = 4, 16
 
@@ -35,7 +38,6 @@ class PairDecoder:
     b_channels: int = 3
     a_range: tuple[float, float] | None = None
     b_range: tuple[float, float] | None = None
-    scaled_to: augment.Size | None = None  # What pairs will be scaled to cover, if anything.
 
     which = slice(None)  # The files of a pair that are decoded.
 
@@ -46,8 +48,7 @@ class PairDecoder:
         # One file is read as either side.
         images.check_fits(files[0], found[0], channels=self.a_channels, value_range=self.a_range)
         images.check_fits(files[-1], found[-1], channels=self.b_channels, value_range=self.b_range)
-        num_beside = 2 if len(files) == 1 else 1
-        _check_scaled(files[0], found[0].width // num_beside, found[0].height, self.scaled_to)
+        _check_strip(files[0], found[0], num_beside=2 if len(files) == 1 else 1)
 
     def dtype_of(self, infos: Infos) -> tf.DType:
         """Returns float32, in [-1, 1], if values have a range; else what holds all files."""
@@ -73,7 +74,6 @@ class PhotoDecoder:
     """
 
     photo_side: str  # "A" or "B".
-    scaled_to: augment.Size | None = None  # What photos will be scaled to cover, if anything.
 
     @property
     def which(self) -> slice:
@@ -86,7 +86,7 @@ class PhotoDecoder:
         images.check_fits(file, info, channels=_PHOTO_CHANNELS)
         if not info.is_array and info.channels < _PHOTO_CHANNELS:
             raise _grey(file)
-        _check_scaled(file, info.width, info.height, self.scaled_to)
+        _check_strip(file, info)
 
     def dtype_of(self, infos: Infos) -> tf.DType:
         """Returns what holds the pixels of all photos."""
@@ -110,6 +110,13 @@ class PhotoDecoder:
 Decoder = Union[PairDecoder, PhotoDecoder]
 
 
+def inspect(files: Sequence[ImageFile], decoder: Decoder) -> Infos:
+    """Returns the headers of the files of a pair; raises InputError if they cannot be used."""
+    infos = {str(file): images.inspect_image(file) for file in files[decoder.which]}
+    decoder.check(infos)
+    return infos
+
+
 def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
     """Refuses A and B, or one file that should hold both, which cannot be two images of a size.
 
@@ -130,17 +137,12 @@ def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) ->
         )
 
 
-def _check_scaled(file: ImageFile, width: int, height: int, scaled_to: augment.Size | None) -> None:
-    """Refuses a strip so thin that scaling its shorter side up would fill the memory."""
-    if scaled_to is None:
-        return
-    needed = augment.sides_of(scaled_to)
-    scale = max(needed[0] / height, needed[1] / width)
-    if scale > 1 and width * height * scale**2 > images.MAX_PIXELS:
+def _check_strip(file: ImageFile, info: images.ImageInfo, *, num_beside: int = 1) -> None:
+    shorter, longer = sorted((info.width // num_beside, info.height))
+    if longer > _THINNEST * shorter:
         raise InputError(
-            f"'{file}' has images of {width}x{height} pixels, which would have more than "
-            f"{images.MAX_PIXELS} when they are scaled to cover {needed[1]}x{needed[0]}. Crop "
-            "them, or take them out."
+            f"'{file}' is {info.width}x{info.height} pixels, too thin a strip to be scaled. Crop "
+            "it, or take it out."
         )
 
 

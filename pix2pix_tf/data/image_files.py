@@ -27,15 +27,6 @@ class EncodedFile:
     path: pathlib.PurePath  # What messages call it; the suffix tells arrays from pictures.
     contents: bytes = dataclasses.field(repr=False)
 
-    @property
-    def suffix(self) -> str:
-        """The end of the name, with its dot."""
-        return self.path.suffix
-
-    def read_bytes(self) -> bytes:
-        """Returns the contents."""
-        return self.contents
-
     def __str__(self) -> str:
         """Returns what messages call it."""
         return str(self.path)
@@ -44,20 +35,16 @@ class EncodedFile:
 ImageFile = Union[str, "os.PathLike[str]", EncodedFile]
 
 
-def require(file: ImageFile) -> None:
-    """Refuses a path that is not a file; see `files.require_file`."""
-    if not isinstance(file, EncodedFile):
-        files.require_file(pathlib.Path(file))
-
-
 def open_file(file: ImageFile) -> BinaryIO:
-    """Returns the file, opened for reading."""
-    return io.BytesIO(file.contents) if isinstance(file, EncodedFile) else open(file, "rb")
+    """Returns the file, opened for reading; raises InputError as `files.require_file` does."""
+    if isinstance(file, EncodedFile):
+        return io.BytesIO(file.contents)
+    files.require_file(pathlib.Path(file))
+    return open(file, "rb")
 
 
 def read_bytes(file: ImageFile) -> bytes:
     """Returns the contents of a file; raises InputError if it is not there or cannot be read."""
-    require(file)
     with reading(file), open_file(file) as opened:
         return opened.read()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -24,8 +24,9 @@ from pix2pix_tf.data import arrays, image_files, orientation
 from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError, printable
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *arrays.SUFFIXES)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", *arrays.SUFFIXES)
+# Pairs would be missing without a word if these were passed over like other files.
+OTHER_SUFFIXES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
 # Of a JPEG, where cameras and programs make up to 14. Each passes over the whole picture, and
 # one that changes nothing takes some bytes: a small file could decode for hours.
@@ -61,17 +62,11 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         MissingInputError: If there is no such file.
         InputError: If it is not a PNG, JPEG, BMP, NumPy array or TIFF, or too large.
     """
-    image_files.require(path)
     if arrays.is_array(path):
         (height, width, channels), dtype = arrays.inspect(path)
-        return ImageInfo(
-            width,
-            height,
-            channels,
-            bits=8 * dtype.itemsize,
-            is_array=True,
-            has_full_range=dtype.kind == "u" and dtype.itemsize <= 2,
-        )
+        is_pixels = dtype.kind == "u" and dtype.itemsize <= 2
+        kind = dict(is_array=True, has_full_range=is_pixels)
+        return ImageInfo(width, height, channels, bits=8 * dtype.itemsize, **kind)
     with image_files.reading(path), image_files.open_file(path) as file:
         try:
             picture = Image.open(file)
@@ -94,12 +89,12 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         if picture.format == "BMP" and (picture.mode, header[28:34]) not in _BITMAPS:
             raise ValueError("a BMP that is neither grey with 8 bits nor colour with 24")
         channels = len(picture.getbands())
+        bits = header[_PNG_DEPTH] if picture.format == "PNG" else 8
         if picture.mode == "P":
-            channels = 4 if "transparency" in picture.info else 3
+            channels, bits = 4 if "transparency" in picture.info else 3, 8
         elif picture.mode == "CMYK":
             channels = 3
         profile = picture.info.get("icc_profile") or b"sRGB"
-        bits = 16 if picture.format == "PNG" and header[_PNG_DEPTH] == 16 else 8
         is_turned = is_jpeg and int(orientation.of_jpeg(header)) >= 5
     return ImageInfo(
         *((height, width) if is_turned else (width, height)),
@@ -369,10 +364,12 @@ def encode_image(pixels, suffix: str) -> bytes:
     return tf.io.encode_png(pixels).numpy()
 
 
-def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
+def list_images(
+    folder: pathlib.Path, suffixes: Sequence[str] = IMAGE_SUFFIXES
+) -> list[pathlib.Path]:
     """Returns the image files of a folder, sorted by name; hidden files are passed over."""
     return [
         path
         for path in files.list_folder(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
     ]

@@ -13,8 +13,6 @@ from pix2pix_tf.errors import InputError, MissingInputError
 
 SPLITS = ("train", "val", "test")
 _MOST_LONELY_SHOWN = 10
-# Pairs would be missing without a word if these were passed over like other files.
-OTHER_PICTURES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +31,6 @@ class PairFiles:
     def files(self) -> tuple[pathlib.Path, ...]:
         """The one or two of them."""
         return (self.a,) if self.b is None else (self.a, self.b)
-
-    def inspect(self, which: slice = slice(None)) -> dict[pathlib.Path, images.ImageInfo]:
-        """Returns what the headers of these files say; see `images.inspect_image`."""
-        return {path: images.inspect_image(path) for path in self.files[which]}
 
     def read(self) -> tuple[pathlib.Path, ...]:
         """Returns what `images` and `arrays` read."""
@@ -80,6 +74,14 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
     return [PairFiles(path) for path in images_by_name(aligned).values()]
 
 
+def find_splits(folder: pathlib.Path) -> list[str]:
+    """Returns the splits that are there; raises MissingInputError if there are none."""
+    splits = [split for split in SPLITS if has_split(folder, split)]
+    if not splits:
+        find_pairs(folder, SPLITS[0])  # Says what is expected there.
+    return splits
+
+
 def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pathlib.Path]]:
     """Returns where A and B of a split may be, if each has a folder of its own."""
     return [
@@ -120,7 +122,7 @@ def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """
     found = {}
     if files.is_folder(folder):
-        if others := list_other_pictures(folder):
+        if others := images.list_images(folder, images.OTHER_SUFFIXES):
             raise InputError(
                 f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
                 f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
@@ -138,12 +140,3 @@ def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
             f"{', '.join(images.IMAGE_SUFFIXES)}). Put those of the pairs there."
         )
     return found
-
-
-def list_other_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the pictures of a folder of kinds that are not read, by their suffix, sorted."""
-    return [
-        path
-        for path in files.list_folder(folder)
-        if path.suffix.lower() in OTHER_PICTURES and not path.name.startswith(".")
-    ]

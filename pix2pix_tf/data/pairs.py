@@ -5,18 +5,16 @@ A and B exist only here and in `pipeline`, where the direction of the translatio
 
 from __future__ import annotations
 
-import concurrent.futures
-import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-import tqdm.auto
+from tqdm.contrib import concurrent
 
 from pix2pix_tf.config import LAB, TrainConfig
-from pix2pix_tf.data import augment, decoding, images, layouts, registry, scenes
+from pix2pix_tf.data import decoding, images, layouts, registry, scenes
 from pix2pix_tf.errors import InputError, MissingInputError, list_faults
 
 DEMO = "demo"
@@ -40,8 +38,8 @@ class PairSource(Protocol):
         """Returns A and B as `dtype`, `[height, width, channels]`, of the same size."""
 
 
-def open_source(config: TrainConfig, split: str, *, size: augment.Size) -> PairSource:
-    """Returns the pairs of a split, to be scaled to `size`, as a configuration has them."""
+def open_source(config: TrainConfig, split: str) -> PairSource:
+    """Returns the pairs of a split as a configuration has them."""
     names = ("a", "b") if config.direction == "AtoB" else ("b", "a")
     if config.color_space == LAB:
         settings = dict(photo_side=names[1].upper())
@@ -55,7 +53,6 @@ def open_source(config: TrainConfig, split: str, *, size: augment.Size) -> PairS
         split,
         data_dir=config.data_dir,
         scene_size=max(config.crop_shape),
-        scaled_to=size,
         **settings,
     )
 
@@ -112,20 +109,18 @@ class FilePairs:
         self._found, self._decoder = found, decoder
         self.names = [pair.name for pair in found]
         self.dtype = decoder.dtype_of({})  # Until the headers are known.
-        numbers = range(len(found))
+
+        def inspect(pair: layouts.Pair) -> decoding.Infos:
+            return decoding.inspect(pair.read(), decoder)
+
         try:
-            inspected = map_all(self._inspect, numbers)
+            inspected = map_all(inspect, found)
         except InputError:  # Listed at once with what reading finds.
-            map_all(lambda index: (self._inspect(index), self.read(index)), numbers)
+            map_all(lambda pair: (inspect(pair), decoder.decode(pair.read(), self.dtype)), found)
             raise
         infos = {file: info for each in inspected for file, info in each.items()}
         images.warn_of_colours(infos)
         self.dtype = decoder.dtype_of(infos)
-
-    def _inspect(self, index: int) -> decoding.Infos:
-        infos = self._found[index].inspect(self._decoder.which)
-        self._decoder.check(infos)
-        return infos
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file, or its shard, is damaged."""
@@ -153,8 +148,7 @@ class ScenePairs:
                 f"The demo set has no split '{split}'. Use one of {', '.join(_DEMO_SPLITS)}."
             )
         self._size, self._are_photos = size, isinstance(decoder, decoding.PhotoDecoder)
-        given = dataclasses.replace(decoder or decoding.PairDecoder(), scaled_to=None)
-        if not self._are_photos and given != decoding.PairDecoder():
+        if not self._are_photos and decoder not in (None, decoding.PairDecoder()):
             raise InputError(
                 "The demo set has colour images of 8 bits, 3 channels on both sides. "
                 "Leave the numbers of channels at 3, and the ranges of values empty."
@@ -182,9 +176,8 @@ def map_all(function, items: Sequence) -> list:
             faults.append(str(error))
             return None
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        bar = dict(total=len(items), unit="pair", delay=2.0, leave=False, disable=None)
-        results = list(tqdm.auto.tqdm(pool.map(attempt, items), **bar))
+    bar = dict(unit="pair", delay=2.0, leave=False, disable=None)
+    results = concurrent.thread_map(attempt, items, max_workers=os.cpu_count(), **bar)
     if faults:
         raise InputError(list_faults(faults, num_items=len(items), what="pairs"))
     return results

@@ -27,15 +27,8 @@ _LAST_POSITION = 2**62  # A run ends long before.
 def open_reader(
     config: TrainConfig, split: str, *, size: augment.Size, cache_megabytes: int = 0
 ) -> PairReader:
-    """Returns a reader of the pairs of one split as the configuration has them.
-
-    Args:
-        config: Names the data set, its folder, channels, direction and colour space.
-        split: "train", "val" or "test".
-        size: Pixels of the shorter side; or (height, width) to cover.
-        cache_megabytes: Memory for decoded images.
-    """
-    source = pairs.open_source(config, split, size=size)
+    """Returns a `PairReader` of a split, "train", "val" or "test", as the configuration has it."""
+    source = pairs.open_source(config, split)
     return PairReader(config, source, size=size, cache_megabytes=cache_megabytes)
 
 
@@ -153,8 +146,8 @@ class PairReader:
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `read` as tensors, for `tf.data`."""
         source, target = tf.numpy_function(self.read, [index], [self.dtype, self.dtype])
-        source.set_shape([None, None, None])
-        target.set_shape([None, None, None])
+        source.set_shape([None, None, self._config.input_channels])
+        target.set_shape([None, None, self._config.output_channels])
         return source, target
 
 
@@ -163,8 +156,6 @@ def training_batches(
     *,
     batch_size: int,
     crop_size: augment.Size,
-    input_channels: int = 3,
-    output_channels: int = 3,
     mirror: bool = True,
     seed: int = 0,
     start: int = 0,
@@ -173,15 +164,13 @@ def training_batches(
     """Returns endless batches of (source, target), jittered.
 
     Shapes:
-        source: `[batch_size, height, width, input_channels]`, float32 in [-1, 1].
-        target: the same with output_channels.
+        source: `[batch_size, height, width, channels]`, float32 in [-1, 1].
+        target: the same, with the channels of the output.
 
     Args:
         reader: Pairs at load size.
         batch_size: Examples a batch of this pipeline.
         crop_size: Pixels of a square's side, or (height, width).
-        input_channels: Channels of the source.
-        output_channels: Channels of the target.
         mirror: Whether half of the pairs are flipped.
         seed: Seed of the order and the jitter.
         start: Position of the first example, over all shards.
@@ -199,8 +188,6 @@ def training_batches(
             position % num_pairs, seed=order_seed, max_index=num_pairs - 1
         )
         source, target = (images.normalize_image(x) for x in reader.read_in_graph(index))
-        source = tf.ensure_shape(source, [None, None, input_channels])
-        target = tf.ensure_shape(target, [None, None, output_channels])
         jitter_seed = tf.stack([jitter_stream, position])
         return augment.jitter_pair(
             source, target, crop_size=crop_size, mirror=mirror, seed=jitter_seed

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import pathlib
 from collections.abc import Iterable
+from types import ModuleType
 
 from pix2pix_tf import files
-from pix2pix_tf.data import image_files, images
+from pix2pix_tf.data import image_files
 from pix2pix_tf.data.image_files import EncodedFile
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -50,10 +52,6 @@ class StoredPair:
         return tuple(
             self.shard / side / f"{self.name}{suffix}" for side, suffix in zip(sides, self.suffixes)
         )
-
-    def inspect(self, which: slice = slice(None)) -> dict[pathlib.Path, images.ImageInfo]:
-        """Returns what the headers of these files say; see `images.inspect_image`."""
-        return {file.path: images.inspect_image(file) for file in self.read()[which]}
 
     def read(self) -> list[EncodedFile]:
         """Returns the files of the pair; raises InputError if they, or the shard, are damaged."""
@@ -123,9 +121,11 @@ def _read_index(folder: pathlib.Path) -> Index:
         index = json.loads(path.read_bytes())
         if {key: index[key] for key in _FORMAT} != _FORMAT:
             raise ValueError("of another version, or another program")
-        for split, shards in index["splits"].items():
-            for shard, pairs in shards.items():
-                _check_names(split, shard, pairs)
+        for shards in index["splits"].values():
+            for name, *suffixes in itertools.chain.from_iterable(shards.values()):
+                names = [name + suffix for suffix in ("", *suffixes)]
+                if len(names) not in (2, 3) or not all(map(is_plain_name, names)):
+                    raise ValueError(f"{name!r} is not a pair of files")
     except OSError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}). {_MEND}") from None
     # What JSON of another form than ours gives.
@@ -135,19 +135,10 @@ def _read_index(folder: pathlib.Path) -> Index:
     return index["splits"]
 
 
-def _check_names(split: str, shard: str, pairs: list[list[str]]) -> None:
-    """Raises ValueError or TypeError if an index has others than `prepare records` writes."""
-    if not (is_plain_name(shard) and shard.startswith(f"{split}-") and shard.endswith(SUFFIX)):
-        raise ValueError(f"{shard!r} is not a shard of the split {split!r}")
-    for name, *suffixes in pairs:
-        if len(suffixes) not in (1, 2) or not all(is_plain_name(name + x) for x in ("", *suffixes)):
-            raise ValueError(f"{name!r} is not a pair of files")
-
-
 def write_shard(path: pathlib.Path, contents: Iterable[bytes]) -> None:
     """Writes a shard of these records; raises OSError or RuntimeError if that cannot be done."""
     # As bytes: a folder's name need not be Unicode.
-    writer = _array_record(path).ArrayRecordWriter(os.fsencode(path), _WRITER_OPTIONS)
+    writer = import_array_record(path).ArrayRecordWriter(os.fsencode(path), _WRITER_OPTIONS)
     for each in contents:
         writer.write(each)
     writer.close()
@@ -157,8 +148,9 @@ def write_shard(path: pathlib.Path, contents: Iterable[bytes]) -> None:
 @functools.lru_cache(maxsize=_MOST_OPEN)
 def _open(shard: pathlib.Path, time: int):
     """Returns a reader of a shard as it was at that time, for any number of threads."""
-    return _array_record(shard).ArrayRecordReader(os.fsencode(shard), _READER_OPTIONS)
+    return import_array_record(shard).ArrayRecordReader(os.fsencode(shard), _READER_OPTIONS)
 
 
-def _array_record(path: pathlib.Path):
+def import_array_record(path: pathlib.Path) -> ModuleType:
+    """Returns the module; raises InputError if it is not installed, which `path` needs."""
     return image_files.import_for(path, "array_record.python.array_record_module", "array_record")

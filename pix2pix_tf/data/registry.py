@@ -174,25 +174,18 @@ def _download(published: PublishedDataset, data_dir: str | os.PathLike) -> pathl
             )
         with files.unfinished_folder(parent, published.name) as unfinished, files.writing(folder):
             unfinished.mkdir()
-            os.replace(_unpack(_fetch(unfinished, folder, published), published), folder)
+            os.replace(_unpack(_fetch(unfinished, published), published), folder)
             shutil.rmtree(unfinished)
     return folder
 
 
-def _fetch(
-    temporary: pathlib.Path, folder: pathlib.Path, published: PublishedDataset
-) -> pathlib.Path:
+def _fetch(temporary: pathlib.Path, published: PublishedDataset) -> pathlib.Path:
     """Returns the downloaded archive, a file in `temporary`."""
     logging.info("Downloading %s, about %d MB.", published.name, published.download_megabytes)
+    folder = temporary.parent / published.name
+    name, cache = f"{published.name}.tar.gz", dict(cache_dir=str(temporary), cache_subdir="")
     try:
-        return pathlib.Path(
-            keras.utils.get_file(
-                fname=f"{published.name}.tar.gz",
-                origin=published.url,
-                cache_dir=str(temporary),
-                cache_subdir="",
-            )
-        )
+        return pathlib.Path(keras.utils.get_file(fname=name, origin=published.url, **cache))
     except Exception as error:  # get_file raises a bare Exception for what urllib refuses.
         raise InputError(
             f"Could not download the data set '{published.name}' from {published.url} ({error}). "

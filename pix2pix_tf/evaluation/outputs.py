@@ -168,7 +168,7 @@ def _check(
                 f"{metrics.SMALLEST_SIZE} pixels or more. Crop or scale them."
             )
         is_unknown = value_range is None and not info.has_full_range
-        if is_unknown or value_range is not None and info.bits == 8 and value_range[1] > 255:
+        if is_unknown or value_range is not None and info.bits <= 8 and value_range[1] > 255:
             raise InputError(
                 f"{about}, so --outputs_range cannot be "
                 f"{'left out' if is_unknown else f'up to {value_range[1]:g}'}. State the values "

@@ -81,7 +81,7 @@ class TiledTranslator:
         """Returns the translation of an image file; see `Translator.translate_file`."""
         channels, value_range = self.config.input_file_channels, self.config.input_limits
         info = images.inspect_image(path)
-        if value_range is None and info.bits == 8 and info.channels == channels:
+        if value_range is None and info.bits <= 8 and info.channels == channels:
             # Nothing is lost by keeping 8 bits, a quarter of the memory.
             images.check_fits(path, info, channels=channels, value_range=value_range)
             image = images.read_pixels(path, channels=channels)

@@ -33,7 +33,7 @@ from typing import NamedTuple
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.config import LAB, RGB, TrainConfig
+from pix2pix_tf.config import LAB, RGB
 from pix2pix_tf.errors import InputError, printable
 
 _TASKS = ("combine", "colorize", "edges", "inpaint", "labels", "split", "records", "check")
@@ -87,7 +87,6 @@ _FLAGS = (
     _Flag("check", "b_channels", 3, "channels that B, the right, is read as."),
     _Flag("check", "a_range", "", "LOW,HIGH of A, as input_range of the training."),
     _Flag("check", "b_range", "", "LOW,HIGH of B, as output_range of the training."),
-    _Flag("check", "load_size", TrainConfig().load_size, "load_size of the training, in pixels."),
     _Flag(
         "check",
         "color_space",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pix2pix_tf import files
 from pix2pix_tf.config import LAB, value_range
-from pix2pix_tf.data import decoding, images, layouts
+from pix2pix_tf.data import decoding, image_files, images, layouts
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, work
 
@@ -46,7 +46,7 @@ def run(options) -> work.Outcome:
     if options.output:  # Before the long work, which would be lost.
         files.make_output_folder(pathlib.Path(options.output))
     function = functools.partial(_read, decoder=decoder)
-    read, unreadable = work.collect(function, items, processes=options.processes)
+    read, unreadable = work.collect(function, items, options.processes)
     images.warn_of_colours({k: v for found in read.values() for k, v in found.infos.items()})
     faults = sorted([*faults, *unreadable, *_find_leaks(read)], key=lambda fault: fault.name)
     splits = {
@@ -77,23 +77,20 @@ def _make_decoder(options) -> decoding.Decoder:
     ranges = {name: value_range(options[name].value, name=name) for name in ("a_range", "b_range")}
     if options.color_space != LAB:
         channels = dict(a_channels=options.a_channels, b_channels=options.b_channels)
-        return decoding.PairDecoder(scaled_to=options.load_size, **channels, **ranges)
+        return decoding.PairDecoder(**channels, **ranges)
     for name in ("a_channels", "b_channels", "a_range", "b_range"):
         if options[name].present:
             raise InputError(
                 f"--{name} is not for --color_space=lab, which takes photos of 3 channels. Leave "
                 "it out."
             )
-    return decoding.PhotoDecoder(scaled_to=options.load_size, photo_side="B")
+    return decoding.PhotoDecoder(photo_side="B")
 
 
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns the pairs, and the splits that training refuses for the names of their files."""
-    splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
-    if not splits:
-        layouts.find_pairs(folder, layouts.SPLITS[0])  # Says what is expected there.
     items, faults = [], []
-    for split in splits:
+    for split in layouts.find_splits(folder):
         try:
             pairs = layouts.find_pairs(folder, split)
         except InputError as error:
@@ -109,13 +106,12 @@ def _read(item: _Item, *, decoder: decoding.Decoder) -> _Read:
     Raises:
         InputError: If it cannot be used.
     """
-    infos = item.pair.inspect(decoder.which)
-    decoder.check(infos)
     found = item.pair.read()
+    infos = decoding.inspect(found, decoder)
     a, _ = decoder.decode(found, decoder.dtype_of(infos))
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in found[decoder.which]]
-    named = {str(path): info for path, info in infos.items()}
-    return _Read(a.shape[1], a.shape[0], " ".join(digests), named)
+    contents = map(image_files.read_bytes, found[decoder.which])
+    digests = [hashlib.sha256(each).hexdigest() for each in contents]
+    return _Read(a.shape[1], a.shape[0], " ".join(digests), infos)
 
 
 def _find_leaks(read: dict[_Item, _Read]) -> list[work.Fault]:

@@ -10,7 +10,7 @@ import pathlib
 
 from pix2pix_tf.data import decoding, images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import folders, jobs, pair_files, work
+from pix2pix_tf.prepare import folders, pair_files, work
 
 
 def run(options) -> work.Outcome:
@@ -33,15 +33,10 @@ def run(options) -> work.Outcome:
         outputs = pair_files.output_paths(output, a[stem], options.layout)
         if are_copies:  # Each keeps its suffix.
             outputs = tuple(new.with_suffix(old.suffix) for new, old in zip(outputs, inputs))
-        pairs.append(jobs.Job(f"{a_folder}/{a[stem]}", inputs, outputs))
-    return jobs.make_all(
-        _copy if are_copies else _combine,
-        pairs,
-        output=output,
-        what="pairs",
-        faults=faults,
-        processes=options.processes,
-        are_copies=are_copies,
+        pairs.append(folders.Job(f"{a_folder}/{a[stem]}", inputs, outputs))
+    make = _copy if are_copies else _combine
+    return folders.make_all(
+        make, pairs, options, what="pairs", faults=faults, are_copies=are_copies
     )
 
 
@@ -51,14 +46,14 @@ def _list(folder: pathlib.Path) -> tuple[dict[pathlib.PurePosixPath, str], list[
     return {pathlib.PurePosixPath(name).with_suffix(""): name for name in names}, faults
 
 
-def _combine(job: jobs.Job) -> list[bytes]:
+def _combine(job: folders.Job) -> list[bytes]:
     """Returns A|B."""
     return pair_files.encode_pair(*map(pair_files.read, job.inputs), "pairs")
 
 
-def _copy(job: jobs.Job) -> list[bytes]:
+def _copy(job: folders.Job) -> list[bytes]:
     """Returns both files as they are, once they have been read."""
     decoding.check_size(job.inputs, [images.inspect_image(path) for path in job.inputs])
     for path in job.inputs:
         pair_files.read_values(path)
-    return jobs.copy(job)
+    return folders.copy(job)

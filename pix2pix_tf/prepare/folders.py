@@ -1,20 +1,29 @@
-"""Folders of a task: which images there are to work on, and what an output folder was made by."""
+"""Folders of a task: the images to work on, what made an output folder, and what it lacks yet."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from pix2pix_tf import files
-from pix2pix_tf.data import images, layouts
-from pix2pix_tf.errors import InputError, MissingInputError, WriteError
+from pix2pix_tf.data import images
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.prepare import work
 from pix2pix_tf.prepare.work import Fault
 
 RECORD = "prepare.json"  # In an output folder: the task and its settings.
-# A pipe, which would be waited for; a link to nothing, or to itself.
-NO_FILE = "is not a file, or a link to none. Take it out."
+
+
+class Job(NamedTuple):
+    """Files that are made together of others; its name is the first input, below its folder."""
+
+    name: str
+    inputs: tuple[pathlib.Path, ...]
+    outputs: tuple[pathlib.Path, ...]
 
 
 def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], list[Fault]]:
@@ -52,12 +61,10 @@ def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], l
         for path in (pathlib.Path(parent, name) for name in sorted(contents) if name[0] != "."):
             name, suffix = below(folder, path), path.suffix.lower()
             same = names.get(path.with_suffix(""))
-            if suffix in layouts.OTHER_PICTURES:
+            if suffix in images.OTHER_SUFFIXES:
                 problem = "is of a kind that is not read. Convert it to PNG, or take it out."
             elif suffix not in images.IMAGE_SUFFIXES:
                 continue
-            elif not files.is_file(path):
-                problem = NO_FILE
             elif same:
                 problem = f"has the same name as '{prefix}{same}' but for the suffix. Rename it."
             else:
@@ -97,14 +104,13 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
             )
     record = output / RECORD
     settings = {"task": task, "inputs": list(map(str, inputs)), **settings}
+    contents = (json.dumps(settings, indent=1) + "\n").encode()
     if record.exists():
-        try:
-            there = dict(json.loads(record.read_text()))
-        except (ValueError, TypeError, OSError) as error:
-            raise InputError(f"'{record}' cannot be read ({error}). Name a new folder.") from None
-        if there != settings:
+        there = record.read_bytes()
+        if there != contents:
+            made_by, now = (" ".join(x.decode(errors="replace").split()) for x in (there, contents))
             raise InputError(
-                f"'{output}' was made otherwise: by {there}, now {settings}. Name a new folder, or "
+                f"'{output}' was made otherwise: by {made_by}, now {now}. Name a new folder, or "
                 "delete that one."
             )
     else:
@@ -113,35 +119,58 @@ def open_output(output: pathlib.Path, inputs: Iterable[pathlib.Path], task: str,
             raise InputError(
                 f"'{output}' holds files that this command did not write. Name a new folder."
             )
-        files.write_atomically(record, (json.dumps(settings, indent=1) + "\n").encode())
+        files.write_atomically(record, contents)
     for parent, subfolders, _ in os.walk(output):  # What commands left that were killed.
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         files.sweep(pathlib.Path(parent))
 
 
-def is_finished(outputs: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path]) -> bool:
-    """Returns whether all outputs are there and none is older than an input."""
+def make_all(
+    make: Callable[[Job], Sequence[bytes]],
+    jobs: Sequence[Job],
+    options,
+    *,
+    what: str,
+    faults: Sequence[Fault],
+    are_copies: bool = False,
+) -> work.Outcome:
+    """Makes the outputs that are not there, or are older than an input.
+
+    Args:
+        make: Returns the contents of the outputs of a job; a function that pickles.
+        jobs: All jobs.
+        options: The flags.
+        what: What is made, for the summary: "pairs".
+        faults: Faults that were found before.
+        are_copies: Whether outputs keep the colour profiles of their inputs, or need none.
+    """
+    remaining = [job for job in jobs if not _is_finished(job)]
+    done, problems = work.collect(functools.partial(_make, make=make), remaining, options.processes)
+    if not are_copies:
+        images.warn_of_colours({k: v for infos in done.values() for k, v in infos.items()})
+    summary = f"Wrote {work.count_of(len(done), what)} to '{options.output}'"
+    if there := len(jobs) - len(remaining):
+        summary += f"; {there} {'was' if there == 1 else 'were'} already there"
+    return work.Outcome(f"{summary}.", [*faults, *problems])
+
+
+def _is_finished(job: Job) -> bool:
     try:
-        oldest = min(path.stat().st_mtime_ns for path in outputs)
-        return oldest >= max(path.stat().st_mtime_ns for path in inputs)
+        oldest = min(path.stat().st_mtime_ns for path in job.outputs)
+        return oldest >= max(path.stat().st_mtime_ns for path in job.inputs)
     except OSError:
         return False
 
 
-def write_output(path: pathlib.Path, contents: bytes, *, output: pathlib.Path) -> None:
-    """Writes a file whole or not at all.
+def _make(job: Job, *, make: Callable) -> dict[pathlib.Path, images.ImageInfo]:
+    """Makes the outputs of a job; returns what the headers of its inputs say."""
+    for path, contents in zip(job.outputs, make(job)):
+        with files.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(path, contents)
+    return {path: images.inspect_image(path) for path in job.inputs}
 
-    Args:
-        path: The file; folders between `output` and it are made.
-        contents: Its contents.
-        output: Folder of the task, which is there.
 
-    Raises:
-        WriteError: If it cannot be written, since the disk is full for example, or the folder
-            of the task was removed meanwhile.
-    """
-    if not (output / RECORD).is_file():  # It would be made again, without what was in it.
-        raise WriteError(f"'{output}' was removed while this command wrote there. Start again.")
-    with files.writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_atomically(path, contents)
+def copy(job: Job) -> list[bytes]:
+    """Returns the inputs as they are."""
+    return [path.read_bytes() for path in job.inputs]

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pix2pix_tf.data import classes, image_files, images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import folders, jobs, work
+from pix2pix_tf.prepare import folders, work
 
 
 def run(options) -> work.Outcome:
@@ -28,26 +28,16 @@ def run(options) -> work.Outcome:
     colors = [[*kind.color, kind.ignored] for kind in kinds]
     folders.open_output(output, [folder], "labels", dict(to=options.to, classes=colors))
     suffix, what = {"colours": (".png", "label pictures"), "onehot": (".npy", "arrays")}[options.to]
-    return jobs.make_all(
-        functools.partial(_convert, kinds=kinds, suffix=suffix),
-        [
-            jobs.Job(name, (folder / name,), ((output / name).with_suffix(suffix),))
-            for name in names
-        ],
-        output=output,
-        what=what,
-        faults=faults,
-        processes=options.processes,
-        are_copies=True,
-    )
+    outputs = [(output / name).with_suffix(suffix) for name in names]
+    jobs = [folders.Job(x, (folder / x,), (path,)) for x, path in zip(names, outputs)]
+    convert = functools.partial(_convert, kinds=kinds, suffix=suffix)
+    return folders.make_all(convert, jobs, options, what=what, faults=faults, are_copies=True)
 
 
 def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
     """Returns the classes of a data set that is known, or of a JSON file, each at its index.
 
-    The file holds a list, in the order of the indexes, of objects with a `name`, a `color` of
-    three numbers from 0 to 255, and where it does not count `"ignored": true`. Of a known data
-    set the ignored classes have no index, as in the class maps of the evaluation.
+    Of a known data set the ignored classes have no index, as in the class maps of the evaluation.
 
     Raises:
         InputError: If it is neither, or the file is not so.
@@ -55,32 +45,27 @@ def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
     if name in classes.TABLES:
         return classes.TABLES[name].scored
     try:
-        kinds = tuple(
-            classes.LabelClass(x["name"], tuple(x["color"]), x.get("ignored", False))
-            for x in json.loads(pathlib.Path(name).read_text(encoding="utf-8"))
-        )
-        is_right = 0 < len(kinds) <= classes.IGNORED and all(
-            isinstance(kind.ignored, bool)
-            and len(kind.color) == 3
-            and all(type(value) is int and 0 <= value <= 255 for value in kind.color)
-            for kind in kinds
-        )
+        kinds = []
+        for entry in json.loads(pathlib.Path(name).read_text(encoding="utf-8")):
+            red, green, blue = bytes(entry["color"])  # Which takes numbers from 0 to 255.
+            is_ignored = entry.get("ignored", False)
+            kinds.append(classes.LabelClass(entry["name"], (red, green, blue), is_ignored))
+        if not 0 < len(kinds) <= classes.IGNORED:
+            raise ValueError
     except OSError as error:
         raise InputError(
             f"--classes is '{name}', which cannot be read ({error.strerror}). Give one of "
             f"{', '.join(classes.TABLES)}, or a .json file of your own."
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError):
-        is_right = False
-    if not is_right:
         raise InputError(
             f"'{name}' is not a JSON list of 1 to {classes.IGNORED} classes, each as "
             '{"name": "door", "color": [1, 207, 255]}, where "ignored": true may be added. Mend it.'
-        )
-    return kinds
+        ) from None
+    return tuple(kinds)
 
 
-def _convert(job: jobs.Job, *, kinds: Sequence[classes.LabelClass], suffix: str) -> list[bytes]:
+def _convert(job: folders.Job, *, kinds: Sequence[classes.LabelClass], suffix: str) -> list[bytes]:
     indexes = read_indexes(job.inputs[0], len(kinds))
     if suffix == ".npy":
         scored = [index for index, kind in enumerate(kinds) if not kind.ignored]
@@ -107,12 +92,12 @@ def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
     with image_files.reading(path, "a class map"), Image.open(path) as picture:
         kind, mode = picture.format, picture.mode
         pixels = np.asarray(picture.convert("L") if mode == "1" else picture)
-    if kind != "PNG" or mode not in ("1", "L", "P") or info.bits != 8:
+    if kind != "PNG" or mode not in ("1", "L", "P") or info.bits > 8:
         raise InputError(
             f"'{path}' is a {kind} of mode {mode}, which does not hold indexes. Class maps are "
             "grey PNG files with up to 8 bits, or have a palette."
         )
-    indexes = pixels if mode == "P" else classes.stored_indexes(path, pixels)
+    indexes = pixels if mode == "P" else classes.stored_indexes(pixels, bits=info.bits)
     found = np.unique(indexes)
     wrong = found[(found >= num_classes) & (found != classes.IGNORED)]
     if wrong.size:

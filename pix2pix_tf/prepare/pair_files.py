@@ -13,7 +13,7 @@ from pix2pix_tf.config import PICTURE_CHANNELS
 from pix2pix_tf.data import arrays, augment, images
 from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import folders, jobs, work
+from pix2pix_tf.prepare import folders, work
 
 
 def make_pairs(
@@ -36,17 +36,15 @@ def make_pairs(
         output, [folder], task, dict(size=size, layout=layout, **values, **recorded)
     )
     make_source = functools.partial(make_source, **values)
-    return jobs.make_all(
-        functools.partial(_make_pair, make_source=make_source, size=size, layout=layout),
-        [jobs.Job(name, (folder / name,), output_paths(output, name, layout)) for name in names],
-        output=output,
-        what="images" if layout == "inputs" else "pairs",
-        faults=faults,
-        processes=options.processes,
-    )
+    make = functools.partial(_make_pair, make_source=make_source, size=size, layout=layout)
+    jobs = [
+        folders.Job(name, (folder / name,), output_paths(output, name, layout)) for name in names
+    ]
+    what = "images" if layout == "inputs" else "pairs"
+    return folders.make_all(make, jobs, options, what=what, faults=faults)
 
 
-def _make_pair(job: jobs.Job, *, make_source: Callable, size: int, layout: str) -> list[bytes]:
+def _make_pair(job: folders.Job, *, make_source: Callable, size: int, layout: str) -> list[bytes]:
     """Returns the contents of the files of a pair."""
     photo = read(job.inputs[0], channels=3)
     height, width = photo.shape[:2]

@@ -19,8 +19,7 @@ from pix2pix_tf.data.image_files import EncodedFile
 from pix2pix_tf.errors import InputError, WriteError
 from pix2pix_tf.prepare import folders, pair_files, work
 
-# Pairs for a process to read, below which it takes longer to start than it saves.
-_PAIRS_PER_PROCESS = 100
+_SHARDS_PER_PROCESS = 2  # Of fewer the other process takes longer to start than it saves.
 _MEGABYTE = 10**6
 
 
@@ -28,36 +27,32 @@ class Plan(NamedTuple):
     """A shard that is to be written: its split, its name, and the pairs whose files go into it."""
 
     split: str
-    file: str
+    name: str
     pairs: tuple[layouts.PairFiles, ...]
 
 
 def run(options) -> work.Outcome:
     """Writes the pairs of `--input` as records."""
     folder, output = _find_dataset(options.input), pathlib.Path(options.output)
+    records.import_array_record(output)
     plans = _make_plans(folder, shard_bytes=options.shard_megabytes * _MEGABYTE)
     settings = dict(shard_megabytes=options.shard_megabytes)
     folders.open_output(output, [folder], "records", settings)
     for path in (output / records.INDEX, *output.glob(f"*{records.SUFFIX}")):
         with files.writing(path):
             path.unlink(missing_ok=True)
-    num_pairs = sum(len(plan.pairs) for plan in plans)
-    written, faults = {}, []
-    for plan, (names, found), _ in work.run_on_all(
-        functools.partial(write_shard, folder=folder, output=output),
-        plans,
-        processes=min(options.processes, max(num_pairs // _PAIRS_PER_PROCESS, 1)),
-        least_per_process=1,
-        unit="shard",
-    ):
-        written[plan] = names
-        faults += found
-    index = {plan.split: {} for plan in plans}
+    function = functools.partial(write_shard, folder=folder, output=output)
+    written, _ = work.collect(
+        function, plans, options.processes, least_per_process=_SHARDS_PER_PROCESS, unit="shard"
+    )
+    index, num_pairs, faults = {plan.split: {} for plan in plans}, 0, []
     for plan in plans:
-        index[plan.split][plan.file] = written[plan]
-    folders.write_output(output / records.INDEX, records.encode_index(index), output=output)
-    num_written = sum(map(len, written.values()))
-    shards, those = work.count_of(len(plans), "shards"), work.count_of(num_written, "pairs")
+        names, found = written[plan]
+        index[plan.split][plan.name] = names
+        num_pairs += len(names)
+        faults += found
+    files.write_atomically(output / records.INDEX, records.encode_index(index))
+    shards, those = work.count_of(len(plans), "shards"), work.count_of(num_pairs, "pairs")
     return work.Outcome(f"Wrote {shards} with {those} to '{output}'.", faults)
 
 
@@ -65,9 +60,7 @@ def _find_dataset(name: str) -> pathlib.Path:
     """Returns the folder of a data set, which may be given by its published name."""
     if name == pairs.DEMO:
         raise InputError("The demo set is drawn as it is read: it has no files to store.")
-    folder = pathlib.Path(name)
-    if not files.is_folder(folder):
-        folder = registry.locate(name)
+    folder = registry.locate(name)
     if records.is_there(folder):
         raise InputError(
             f"'{folder}' holds records already. Pass the folder that they were made of, or copy it."
@@ -80,9 +73,8 @@ def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
 
     A shard has at most `shard_bytes` of files, or else a single pair.
     """
-    splits = [split for split in layouts.SPLITS if layouts.has_split(folder, split)]
     plans = []
-    for split in splits or layouts.SPLITS[:1]:  # Of none, the first is missed, with what to do.
+    for split in layouts.find_splits(folder):
         groups, room = [], 0
         for pair in layouts.find_pairs(folder, split):
             # What is not there is named when it cannot be read.
@@ -93,8 +85,8 @@ def _make_plans(folder: pathlib.Path, *, shard_bytes: int) -> list[Plan]:
             groups[-1].append(pair)
             room -= size
         for number, group in enumerate(groups):
-            file = f"{split}-{number:05d}-of-{len(groups):05d}{records.SUFFIX}"
-            plans.append(Plan(split, file, tuple(group)))
+            name = f"{split}-{number:05d}-of-{len(groups):05d}{records.SUFFIX}"
+            plans.append(Plan(split, name, tuple(group)))
     return plans
 
 
@@ -110,7 +102,7 @@ def write_shard(
     Raises:
         WriteError: If it cannot be written.
     """
-    path = output / plan.file
+    path = output / plan.name
     names, faults = [], []
 
     def contents() -> Iterator[bytes]:
@@ -121,7 +113,7 @@ def write_shard(
                 name = folders.below(folder, pair.a)
                 faults.append(work.Fault(name, work.without_path(str(error), name)))
                 continue
-            names.append([pair.name, *(file.suffix for file in found)])
+            names.append([pair.name, *(file.path.suffix for file in found)])
             yield from (file.contents for file in found)
 
     try:
@@ -138,9 +130,7 @@ def _read(pair: layouts.PairFiles) -> list[EncodedFile]:
     """Returns the files of a pair; raises InputError if training could not read it."""
     if not records.is_plain_name(pair.name):  # The names of files have nothing else it refuses.
         raise InputError(f"'{pair.a}' has a backslash in its name. Rename it.")
-    found = []
-    for path in pair.files:
-        found.append(EncodedFile(path, image_files.read_bytes(path)))
+    found = [EncodedFile(path, image_files.read_bytes(path)) for path in pair.files]
     # Whether one file is two images side by side or a photo of its own, of any width, only the
     # training says, by its color_space.
     if len(found) == 2:

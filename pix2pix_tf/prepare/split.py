@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pix2pix_tf import files
 from pix2pix_tf.data import arrays, images, layouts
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.prepare import folders, jobs, near_duplicates, work
+from pix2pix_tf.prepare import folders, near_duplicates, work
 
 PLAN = "split.json"
 _SIDES = [f"{split}{side}" for split in ("", *layouts.SPLITS) for side in "AB"]  # Of folders.
@@ -30,7 +31,7 @@ def run(options) -> work.Outcome:
     pictures, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
     folders.open_output(output, [folder], "split", settings)
-    looks, unreadable = work.collect(_look, pictures, processes=options.processes)
+    looks, unreadable = work.collect(_look, pictures, options.processes)
     faults += unreadable
     readable = [picture for picture in pictures if picture in looks]
     if not readable:
@@ -40,17 +41,13 @@ def run(options) -> work.Outcome:
     )
     split_of = assign(groups, shares, seed=options.seed)
     _write_plan(output, [picture.name for picture in readable], split_of, groups)
-    outcome = jobs.make_all(
-        jobs.copy,
-        [
-            picture._replace(outputs=tuple(output / split / path for path in picture.outputs))
-            for picture, split in zip(readable, split_of)
-        ],
-        output=output,
-        what="images" if len(readable[0].inputs) == 1 else "pairs",
-        faults=faults,
-        processes=1,  # The disk is what takes the time.
-        are_copies=True,
+    jobs = [
+        picture._replace(outputs=tuple(output / split / path for path in picture.outputs))
+        for picture, split in zip(readable, split_of)
+    ]
+    what = "images" if len(readable[0].inputs) == 1 else "pairs"
+    outcome = folders.make_all(
+        folders.copy, jobs, options, what=what, faults=faults, are_copies=True
     )
     counts = ", ".join(f"{split_of.count(split)} {split}" for split in layouts.SPLITS)
     alike = sum(len(group) > 1 for group in groups)
@@ -98,34 +95,34 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
     return result
 
 
-def _find(folder: pathlib.Path) -> tuple[list[jobs.Job], list[work.Fault]]:
+def _find(folder: pathlib.Path) -> tuple[list[folders.Job], list[work.Fault]]:
     """Returns what is to be split, a pair or a single image each, and the faults.
 
     Outputs are below the folder of a split. There, where training looks for them, subfolders
     become part of the name.
     """
     names, faults = folders.find_images(folder)
-    files = {}  # By what the names of A and B of a pair have in common, then by side.
+    found = {}  # By what the names of A and B of a pair have in common, then by side.
     for name in names:
         side, common = _side_of(name)
-        sides = files.setdefault(str(pathlib.PurePosixPath(common).with_suffix("")), {})
+        sides = found.setdefault(str(pathlib.PurePosixPath(common).with_suffix("")), {})
         if sides.setdefault(side, name) != name:
             faults.append(work.Fault(name, _SAME_NAME.format(sides[side])))
-    are_pairs = any("A" in sides or "B" in sides for sides in files.values())
+    are_pairs = any("A" in sides or "B" in sides for sides in found.values())
     expected = ("A", "B") if are_pairs else ("",)
-    found = {}
-    for common in sorted(files) if are_pairs else files:
-        sides, target = files[common], common.replace("/", "_")
+    jobs = {}
+    for common in sorted(found) if are_pairs else found:
+        sides, target = found[common], common.replace("/", "_")
         is_whole = all(side in sides for side in expected)
         alone = [name for side, name in sides.items() if not is_whole or side not in expected]
         faults += [work.Fault(name, _ALONE) for name in alone]
-        if is_whole and target in found:
-            faults.append(work.Fault(sides[expected[0]], _SAME_NAME.format(found[target].name)))
+        if is_whole and target in jobs:
+            faults.append(work.Fault(sides[expected[0]], _SAME_NAME.format(jobs[target].name)))
         elif is_whole:
             inputs = tuple(folder / sides[side] for side in expected)
             outputs = (pathlib.Path(x, target + path.suffix) for x, path in zip(expected, inputs))
-            found[target] = jobs.Job(sides[expected[0]], inputs, tuple(outputs))
-    return list(found.values()), faults
+            jobs[target] = folders.Job(sides[expected[0]], inputs, tuple(outputs))
+    return list(jobs.values()), faults
 
 
 def _side_of(name: str) -> tuple[str, str]:
@@ -142,7 +139,7 @@ def _side_of(name: str) -> tuple[str, str]:
     return "", name
 
 
-def _look(picture: jobs.Job) -> near_duplicates.Look:
+def _look(picture: folders.Job) -> near_duplicates.Look:
     """Returns what is compared of a picture, or of two side by side."""
     return near_duplicates.look_at([_read_grey(path) for path in picture.inputs])
 
@@ -176,4 +173,4 @@ def _write_plan(
             f"The files of --input have changed since '{path}' was written, which would move some "
             "from one split to another. Name a new folder."
         )
-    folders.write_output(path, contents, output=output)
+    files.write_atomically(path, contents)

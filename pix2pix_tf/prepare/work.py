@@ -37,8 +37,8 @@ class Outcome(NamedTuple):
 def run_on_all(
     function: Callable,
     items: Sequence,
-    *,
     processes: int,
+    *,
     least_per_process: int = _LEAST_ITEMS,
     unit: str = "file",
 ) -> Iterator[tuple]:
@@ -69,16 +69,19 @@ def run_on_all(
             yield result
 
 
-def collect(function: Callable, items: Sequence, *, processes: int) -> tuple[dict, list[Fault]]:
+def collect(
+    function: Callable, items: Sequence, processes: int, **options
+) -> tuple[dict, list[Fault]]:
     """Returns the results of `run_on_all` by item, and the faults of the others.
 
     Args:
         function: See `run_on_all`.
         items: See `run_on_all`; they have a `name`, for faults.
         processes: See `run_on_all`.
+        **options: See `run_on_all`.
     """
     results, faults = {}, []
-    for item, result, problem in run_on_all(function, items, processes=processes):
+    for item, result, problem in run_on_all(function, items, processes, **options):
         if problem is None:
             results[item] = result
         else:
@@ -89,11 +92,6 @@ def collect(function: Callable, items: Sequence, *, processes: int) -> tuple[dic
 def count_of(number: int, what: str) -> str:
     """Returns "1 pair" of "pairs", or "2 pairs"."""
     return f"{number} {what[:-1] if number == 1 else what}"
-
-
-def already_there(number: int) -> str:
-    """Returns the end of a sentence: how many outputs needed not be made."""
-    return f"; {number} {'was' if number == 1 else 'were'} already there" if number else ""
 
 
 def without_path(problem: str, name: str) -> str:

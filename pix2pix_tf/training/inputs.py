@@ -131,8 +131,6 @@ class ReaderInputs:
             self._training,
             batch_size=batch_size,
             crop_size=config.crop_shape,
-            input_channels=config.input_channels,
-            output_channels=config.output_channels,
             mirror=config.mirror,
             seed=config.seed,
             start=start,

@@ -16,8 +16,7 @@ Imports run one way, each line importing only from lines above it:
 
     layout      units, boxes, random choices; which part is where
     surfaces    pixels and textures; what one scene chooses once
-    painting    parts to labels, colours and relief
-    lighting    these to a photo
+    painting    parts to labels, colours and relief; these to a photo
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ import numpy as np
 
 from pix2pix_tf.data.classes import FACADES as CLASSES
 from pix2pix_tf.data.scenes.layout import plan_house
-from pix2pix_tf.data.scenes.lighting import photograph
-from pix2pix_tf.data.scenes.painting import Painting
+from pix2pix_tf.data.scenes.painting import Painting, photograph
 from pix2pix_tf.errors import InputError
 
 __all__ = ["CLASSES", "Scene", "draw_scene"]
@@ -54,19 +52,19 @@ def draw_scene(size: int, *, seed: int, index: int) -> Scene:
 
     Args:
         size: Width and height in pixels, 32 or more.
-        seed: Names the series; not negative.
-        index: Names the scene within the series; not negative.
+        seed: Names the series; from 0.
+        index: Names the scene within the series; from 0.
 
     Returns:
         A `Scene` of new arrays.
 
     Raises:
-        InputError: If `size` is under 32, or `seed` or `index` is negative.
+        InputError: If `size` is under 32.
     """
-    if size < _SMALLEST_SIZE or seed < 0 or index < 0:
+    if size < _SMALLEST_SIZE:
         raise InputError(
-            f"A demo scene of {size}x{size} pixels with seed={seed} and index={index} cannot be "
-            f"drawn. Pass a size of {_SMALLEST_SIZE} or more, and numbers that are not negative."
+            f"A demo scene of {size}x{size} pixels cannot be drawn. Pass a size of "
+            f"{_SMALLEST_SIZE} or more."
         )
     # One stream per subject: how much one draws does not move the others. Only
     # the grain draws as many numbers as there are pixels.

@@ -47,12 +47,13 @@ class ClassMaps:
         """
         path = self._paths[name]
         info = images.inspect_image(path)
-        if (info.channels, info.bits) != (1, 8):
+        if info.channels != 1 or info.bits > 8:
             raise InputError(
                 f"'{path}' has {info.channels} channels of {info.bits} bits. Write the class of "
                 "each pixel as a grey PNG with 8 bits, not as a colour."
             )
-        class_map = stored_indexes(path, images.read_pixels(path, channels=1)[..., 0])
+        pixels = images.read_pixels(path, channels=1)[..., 0]
+        class_map = stored_indexes(pixels, bits=info.bits)
         count = len(self._table.scored)
         wrong = class_map[(class_map >= count) & (class_map != IGNORED)]
         if wrong.size:
