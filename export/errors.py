@@ -8,11 +8,11 @@ class ModelError(RuntimeError):
 
 
 class StatusError(ModelError):
-    """An answer of TensorFlow's C++ side, here or in a server.
+    """An error with a gRPC status, of a server or of TensorFlow's C++ session.
 
     Attributes:
         code: Name of the gRPC status code, as in "INVALID_ARGUMENT".
-        message: What was said.
+        message: What the other side said, or the connection.
     """
 
     def __init__(self, code: str, message: str):
