@@ -71,11 +71,7 @@ def main(arguments: list[str]) -> int:
     options = flags.FLAGS
     runner, beam_options = _read_beam_options(arguments[1:])
     job = pipeline.make_job(
-        options.model,
-        options.input,
-        options.output,
-        noise=options.noise,
-        seed=options.seed,
+        options.model, options.input, options.output, noise=options.noise, seed=options.seed
     )
     counts = pipeline.run(job, runner=runner, options=beam_options)
     failed = counts[pipeline.FAILED]

@@ -9,48 +9,32 @@ side's to refuse, in the words of the server.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.saved_model import loader_impl
 
-from export.errors import ModelError
+from export.errors import StatusError
 
 _CODES = {getattr(tf.errors, name): name for name in dir(tf.errors) if name.isupper()}
 
 
-class CppError(ModelError):
-    """What the C++ side answered.
-
-    Attributes:
-        code: Name of the status, as in "INVALID_ARGUMENT".
-        message: Text of the status.
-    """
-
-    def __init__(self, code: str, message: str):
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
+class CppError(StatusError):
+    """What the C++ side answered."""
 
 
-class Signature(NamedTuple):
-    """Inputs and outputs by the names that clients use; the specs have the names of the graph."""
-
-    inputs: dict[str, tf.TensorSpec]
-    outputs: dict[str, tf.TensorSpec]
-
-
-class CppSession:
+class CppSession(contextlib.AbstractContextManager):
     """A SavedModel in a TensorFlow session; a context manager, safe for several threads.
 
     Args:
         version_dir: Holds `saved_model.pb`.
 
     Attributes:
-        signatures: `Signature` by name.
+        signatures: TensorFlow's `SignatureDef` by name: inputs and outputs by the names that
+            clients use, with the names of the graph.
 
     Raises:
         CppError: If it cannot be loaded.
@@ -70,13 +54,10 @@ class CppSession:
             self.close()
             raise _cpp_error(error) from None
         self.signatures = {
-            name: Signature(_describe(signature.inputs), _describe(signature.outputs))
+            name: signature
             for name, signature in meta_graph.signature_def.items()
             if not name.startswith("__")  # The loader's own.
         }
-
-    def __enter__(self) -> CppSession:
-        return self
 
     def __exit__(self, *exception) -> None:
         self.close()
@@ -103,15 +84,15 @@ class CppSession:
         if signature not in self.signatures:
             raise CppError("FAILED_PRECONDITION", f"there is no signature '{signature}'")
         known = self.signatures[signature]
-        if inputs.keys() != known.inputs.keys():
+        if inputs.keys() != set(known.inputs):
             raise CppError(
                 "INVALID_ARGUMENT",
                 f"the inputs of '{signature}' are {sorted(known.inputs)}, not {sorted(inputs)}",
             )
         try:
             call = self._callable(signature)
-            arrays = [_as_array(inputs[name]) for name in known.inputs]
-            return dict(zip(known.outputs, call(*arrays)))
+            arrays = [_as_array(inputs[name]) for name in sorted(inputs)]
+            return dict(zip(sorted(known.outputs), call(*arrays)))
         except tf.errors.OpError as error:
             raise _cpp_error(error) from None
 
@@ -120,12 +101,11 @@ class CppSession:
         if signature not in self._callables:
             known = self.signatures[signature]
             options = config_pb2.CallableOptions(
-                feed=[info.name for info in known.inputs.values()],
-                fetch=[info.name for info in known.outputs.values()],
+                feed=[known.inputs[name].name for name in sorted(known.inputs)],
+                fetch=[known.outputs[name].name for name in sorted(known.outputs)],
             )
             # `Session.run` would convert what is fed, and refuse shapes in words of its own.
-            call = self._session._make_callable_from_options(options)
-            self._callables[signature] = call
+            self._callables[signature] = self._session._make_callable_from_options(options)
         return self._callables[signature]
 
 
@@ -133,14 +113,6 @@ def _as_array(value) -> np.ndarray:
     array = np.asarray(value)
     # A NumPy string drops trailing zero bytes, which files do have.
     return np.asarray(value, dtype=object) if array.dtype.kind in "OS" else array
-
-
-def _describe(infos) -> dict[str, tf.TensorSpec]:
-    """Returns the tensors of one side of a signature."""
-    return {
-        key: tf.TensorSpec(tf.TensorShape(info.tensor_shape), info.dtype, info.name)
-        for key, info in infos.items()
-    }
 
 
 def _cpp_error(error: tf.errors.OpError) -> CppError:

@@ -1,8 +1,8 @@
 """A signature of a SavedModel as a plain graph: no variables, no functions, no size arithmetic.
 
 What TensorFlow computes once for a size that is known (shapes, padding indices,
-the place of each dropout layer in z) is computed here, and what then changes
-nothing is taken out, so that a small runtime need not know the operation at all.
+the place of each dropout layer in z) is computed here, so that a small runtime need
+not know the operation at all.
 """
 
 from __future__ import annotations
@@ -55,13 +55,7 @@ def freeze(function: tf.types.experimental.ConcreteFunction) -> FrozenGraph:
     inputs = function.structured_input_signature[1]
     names = sorted(function.structured_outputs)  # As a function flattens a dictionary.
     outputs = dict(zip(names, (tensor.name for tensor in frozen.outputs)))
-    return _simplify(frozen.graph.as_graph_def(), inputs, outputs)
-
-
-def _simplify(
-    graph_def: tf.compat.v1.GraphDef, inputs: dict[str, tf.TensorSpec], outputs: dict[str, str]
-) -> FrozenGraph:
-    """Returns what the outputs need of a graph, constants folded."""
+    graph_def = frozen.graph.as_graph_def()
     constants = {}
     for node in graph_def.node:
         # What only orders effects; nothing here has any.
@@ -80,7 +74,7 @@ def _simplify(
     constants.update(_fold(graph, constants))
 
     def resolve(tensor: tf.Tensor) -> tf.Tensor:
-        while tensor.op.name not in constants and _changes_nothing(tensor.op, constants):
+        while tensor.op.name not in constants and tensor.op.type in _PASSES_ON:
             tensor = tensor.op.inputs[0]
         return tensor
 
@@ -145,20 +139,3 @@ def _fold(graph: tf.Graph, constants: dict[str, np.ndarray]) -> dict[str, np.nda
                     feeds = {tensor: known[tensor.op.name] for tensor in inputs}
                     known[operation.name] = np.asarray(session.run(output, feeds))
     return known
-
-
-def _changes_nothing(operation: tf.Operation, constants: dict[str, np.ndarray]) -> bool:
-    """Tells whether an operation returns its first input as it is."""
-    if operation.type in _PASSES_ON:
-        return True
-    if operation.type not in ("GatherV2", "StridedSlice"):
-        return False
-    shape, result = operation.inputs[0].shape, operation.outputs[0].shape
-    values = [constants.get(tensor.op.name) for tensor in operation.inputs[1:]]
-    if not shape.is_fully_defined() or shape != result or any(v is None for v in values):
-        return False
-    if operation.type == "GatherV2":
-        indices, axis = values
-        return np.array_equal(indices, np.arange(shape[int(axis)]))
-    # Of the same shape with steps of 1: nothing was left out.
-    return bool(np.all(values[2] == 1))

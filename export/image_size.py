@@ -56,21 +56,17 @@ def example_size(card: dict, size: ImageSize) -> tuple[int, int]:
     return (crop_size, crop_size) if size in (None, DYNAMIC) else size
 
 
-def input_shapes(card: dict, size: ImageSize) -> dict[str, list[int | None]]:
-    """Returns the shapes of `image` and `z`, None for any size: a batch of one, unless dynamic."""
-    channels = card["config"]["input_channels"]
-    if size == DYNAMIC:
-        return dict(image=[None, None, None, channels], z=[None, None])
-    height, width = example_size(card, size)
-    noise_size = block_of(card).noise_size_of(height, width)
-    return dict(image=[1, height, width, channels], z=[1, noise_size])
-
-
 def input_specs(card: dict, size: ImageSize) -> dict:
-    """Returns `input_shapes` as what a signature is traced for, `tf.TensorSpec` by name."""
+    """Returns what signatures are traced for, `tf.TensorSpec` of `image` and `z`.
+
+    A batch of one, unless dynamic.
+    """
     import tensorflow as tf
 
-    return {
-        name: tf.TensorSpec(shape, tf.float32, name=name)
-        for name, shape in input_shapes(card, size).items()
-    }
+    channels = card["config"]["input_channels"]
+    shapes = dict(image=[None, None, None, channels], z=[None, None])
+    if size != DYNAMIC:
+        height, width = example_size(card, size)
+        noise_size = block_of(card).noise_size_of(height, width)
+        shapes = dict(image=[1, height, width, channels], z=[1, noise_size])
+    return {name: tf.TensorSpec(shape, tf.float32, name) for name, shape in shapes.items()}

@@ -39,10 +39,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_images", 5, "Held-out images to compare.", lower_bound=1)
     flags.DEFINE_integer("repeat", 5, "Runs of which the median time is taken.", lower_bound=1)
     flags.DEFINE_integer(
-        "num_draws",
-        verification.NUM_DRAWS,
-        "Draws of the noise whose mean is compared.",
-        lower_bound=2,
+        "num_draws", 64, "Draws of the noise whose mean is compared.", lower_bound=2
     )
     flags.DEFINE_integer("num_threads", 2, "CPU threads of TFLite.", lower_bound=1)
     kinds = verification.kinds()

@@ -172,9 +172,11 @@ def start_rest(session: CppSession):
     return server
 
 
-def from_json(value, spec) -> np.ndarray:
+def from_json(value, info) -> np.ndarray:
     """Returns a tensor of the type that the signature has for it, if it has it."""
-    dtype = spec and spec.dtype.as_numpy_dtype
+    import tensorflow as tf
+
+    dtype = info and tf.as_dtype(info.dtype).as_numpy_dtype
     if dtype is not object:
         return np.array(value, dtype=dtype)
     array = np.empty(len(value), dtype=object)

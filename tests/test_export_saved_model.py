@@ -103,8 +103,9 @@ class ExportTest(tf.test.TestCase):
                     self.assertCountEqual(found, described[side])
                     for key, told in described[side].items():
                         sizes = [None if isinstance(size, str) else size for size in told["shape"]]
-                        self.assertEqual(found[key].shape.as_list(), sizes)
-                        self.assertEqual(found[key].dtype.name, told["dtype"])
+                        shape = tf.TensorShape(found[key].tensor_shape)
+                        self.assertEqual(shape.as_list(), sizes)
+                        self.assertEqual(tf.as_dtype(found[key].dtype).name, told["dtype"])
             for contents in session.run("encoded", image_bytes=files)["image_bytes"]:
                 self.assertEqual(tf.io.decode_png(contents).shape, (9, 7, 4))
 

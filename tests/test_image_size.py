@@ -18,7 +18,9 @@ class ShapesTest(parameterized.TestCase):
         (image_size.DYNAMIC, [None, None, None, 1], [None, None]),
     )
     def test_shapes_of_image_and_noise(self, size, image, z):
-        self.assertEqual(image_size.input_shapes(_CARD, size), dict(image=image, z=z))
+        specs = image_size.input_specs(_CARD, size)
+        shapes = {name: spec.shape.as_list() for name, spec in specs.items()}
+        self.assertEqual(shapes, dict(image=image, z=z))
 
 
 class ParseTest(parameterized.TestCase):

@@ -72,7 +72,10 @@ class ExportedModelTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_signatures_have_the_promised_names_types_and_shapes(self):
         def described(tensors):
-            return {name: (spec.dtype, spec.shape.as_list()) for name, spec in tensors.items()}
+            return {
+                name: (tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape).as_list())
+                for name, info in tensors.items()
+            }
 
         image = (tf.float32, [None, None, None, 3])
         encoded = {"image_bytes": (tf.string, [None])}

@@ -306,16 +306,13 @@ def run(graph: frozen_graph.FrozenGraph, image: np.ndarray) -> np.ndarray:
 
 class FrozenGraphTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
-        (lambda image: image[:, :4, :6] + tf.cast(tf.size(image), tf.float32), ["AddV2"]),
-        (lambda image: tf.gather(tf.stop_gradient(image), tf.range(4), axis=1), []),
-        (lambda image: tf.gather(image, [1, 0, 3, 2], axis=1), ["GatherV2"]),
-        (lambda image: image[:, ::-1], ["StridedSlice"]),
-        (lambda image: image[:, 1:], ["StridedSlice"]),
+        (lambda image: tf.stop_gradient(image) + tf.cast(tf.size(image), tf.float32), ["AddV2"]),
+        (lambda image: tf.gather(image, 3 - tf.range(4), axis=1), ["GatherV2"]),
         # Large enough to be a weight, which is no matter of shapes.
         (lambda image: image + tf.reduce_sum(np.ones([100, 100], np.float32)), ["AddV2", "Sum"]),
         (lambda image: tf.split(image, 2, axis=2)[1], ["Split"]),
     )
-    def test_only_what_changes_nothing_goes(self, function, ops):
+    def test_only_what_the_image_changes_stays(self, function, ops):
         graph = freeze(function, [1, 4, 6, 3])
         found = [node.op for node in graph.nodes]
         kept = [op for op in found if op not in ("Const", "Placeholder", "Identity")]

@@ -150,8 +150,6 @@ class ConversionTest(ComparingTestCase):
             self.assertEqual(counts["with_noise"]["RANDOM_UNIFORM"], 0)
             for count in counts.values():
                 self.assertEqual((count["CONV_2D"], count["TRANSPOSE_CONV"]), (5, 5))
-                # Two parts of the noise less than three: the last is all that is left.
-                self.assertEqual(count["STRIDED_SLICE"], 4)
                 for name in ("GATHER", "SHAPE", "PACK", "RANGE", "FLOOR_MOD", "CUSTOM"):
                     self.assertEqual(count[name], 0, name)
             details = litert.Interpreter(model_content=contents).get_tensor_details()
@@ -181,12 +179,6 @@ class ConversionTest(ComparingTestCase):
             self.assertEqual(model.signatures, ["serving_default", "with_noise"])
             shapes = dict(image=[1, SIZE, SIZE, 3], z=[1, self.noise_size])
             self.assertEqual(model.input_shapes("with_noise"), shapes)
-            for name, signature in metadata["signatures"].items():
-                told = {key: about["shape"] for key, about in signature["inputs"].items()}
-                self.assertEqual(told, model.input_shapes(name))
-                card = metadata["model_card"]["signatures"][name]
-                for side, key in (("inputs", "image"), ("outputs", "output")):
-                    self.assertEqual(signature[side][key]["values"], card[side][key]["values"])
             limit = LIMITS[quantize][0]
             self.assertBetween(metadata["difference"]["mean"], 0.001 * limit, limit)
 
@@ -216,8 +208,6 @@ class AnySizeTest(ComparingTestCase):
         )
         noise_size = self.model.noise_size
         self.assertEqual((metadata["size"], metadata["noise_size"]), ("dynamic", noise_size))
-        image = metadata["signatures"]["with_noise"]["inputs"]["image"]
-        self.assertEqual(image["shape"], ["batch", "height", "width", 3])
         model = litert.LiteRtModel(self.path)
         self.assertEqual(model.input_shapes("with_noise"), dict(image=[-1, -1, -1, 3], z=[-1, -1]))
         for shape, tiles in (((1, SIZE, SIZE, 3), 1), ((2, 40, 20, 3), 2), ((1, 5, 3, 3), 1)):
@@ -263,8 +253,6 @@ class OtherNetworksTest(ComparingTestCase):
         metadata = self.convert(folder, size=(40, 70))
         noise_size = 2 * 3 * networks.noise_size(config)  # Of so many tiles.
         self.assertEqual((metadata["size"], metadata["noise_size"]), ([40, 70], noise_size))
-        outputs = metadata["signatures"]["serving_default"]["outputs"]
-        self.assertEqual(outputs["output"]["shape"], [1, 40, 70, 4])
 
         def expected(image, z):
             padded = np.pad(image, ((0, 0), (0, 24), (0, 26), (0, 0)), mode="reflect")
@@ -296,7 +284,6 @@ def write_card(folder: pathlib.Path, **settings) -> pathlib.Path:
         step=1,
         noise_size=networks.noise_size(config),
         data=dict(dataset=config.dataset),
-        signatures=dict(with_noise=dict(inputs=dict(image={}), outputs=dict(output={}))),
     )
     path = folder / "1" / serving.MODEL_CARD
     path.parent.mkdir(parents=True)
@@ -407,7 +394,7 @@ class FailureTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_what_the_converter_raises_is_told_and_keeps_the_old_file(self):
         self.path.write_text("old")
-        with mock.patch.object(graph, "simplify", side_effect=RuntimeError("it is\nbroken")):
+        with mock.patch.object(graph, "share_weights", side_effect=RuntimeError("it is\nbroken")):
             result = self.run_command(exported=tiny_runs.shared_version())
         result.check_refused("converter fails", "(it is)", "quantize none")
         self.assertEqual(names_in(self.folder), [self.path.name])

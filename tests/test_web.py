@@ -457,8 +457,6 @@ class PaletteTest(tf.test.TestCase, parameterized.TestCase):
         sketch[10] = 0
         brushes = palette.choose(config, [sketch])
         self.assertEqual([brush.color for brush in brushes], [(255, 255, 255), (0, 0, 0)])
-        self.assertTrue(palette.is_pen(brushes))
         photo = tiny_runs.random_image(32, 32, 3)
         brushes = palette.choose(config, [(127 * photo + 128).astype(np.uint8) // 64 * 64])
         self.assertLen(brushes, 12)
-        self.assertFalse(palette.is_pen(brushes))

@@ -37,7 +37,6 @@ DEAD_LETTERS = "failed.jsonl"
 NAMESPACE = "pix2pix_tf"
 TRANSLATED, SKIPPED, FAILED = "translated", "skipped", "failed"
 PER_FILE, SAME = "per_file", "same"
-_UNFINISHED = ".unfinished_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,9 +146,6 @@ class Translate(beam.DoFn):
     def __init__(self, job: Job):
         self._job = job
         self._shared = Shared()  # One model a process, for all its threads.
-        self._counters = {
-            name: Metrics.counter(NAMESPACE, name) for name in (TRANSLATED, SKIPPED, FAILED)
-        }
 
     def setup(self):
         """Loads the model; a worker does it once."""
@@ -165,7 +161,7 @@ class Translate(beam.DoFn):
             for path in paths:
                 yield self._dead_letter(path, f"{listed} would both be written to '{name}'")
         elif FileSystems.exists(target):
-            self._counters[SKIPPED].inc()
+            Metrics.counter(NAMESPACE, SKIPPED).inc()
         else:
             (path,) = paths
             try:
@@ -175,7 +171,7 @@ class Translate(beam.DoFn):
             else:
                 contents = images.encode_image(pixels, posixpath.splitext(target)[1])
                 _write_whole(target, contents)
-                self._counters[TRANSLATED].inc()
+                Metrics.counter(NAMESPACE, TRANSLATED).inc()
 
     def _translate_file(self, path: str, name: str):
         file = EncodedFile(pathlib.PurePosixPath(path), _read_bytes(path))
@@ -187,7 +183,7 @@ class Translate(beam.DoFn):
         return self._translate.translate_file(file, seed=self._job.seed, sample=sample)
 
     def _dead_letter(self, path: str, reason: str) -> str:
-        self._counters[FAILED].inc()
+        Metrics.counter(NAMESPACE, FAILED).inc()
         return json.dumps(dict(name=path, reason=reason), ensure_ascii=False)
 
 
@@ -219,7 +215,7 @@ def _write_whole(path: str, contents: bytes) -> None:
     """Writes a file under another name, then renames it, so that it is never seen in part."""
     folder, name = posixpath.split(path)
     # A runner may try the same file twice at a time.
-    temporary = f"{folder}/{_UNFINISHED}{uuid.uuid4().hex}_{name}"
+    temporary = f"{folder}/.unfinished_{uuid.uuid4().hex}_{name}"
     with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         file.write(contents)
     FileSystems.rename([temporary], [path])

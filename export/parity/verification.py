@@ -19,19 +19,17 @@ from export.parity.runtimes import Inputs, Run, Runtime, Settings
 from pix2pix_tf import files, run_folder
 from pix2pix_tf.errors import InputError, MissingInputError
 
-NUM_DRAWS = 64  # Of the noise, whose mean is compared between runtimes.
-
 
 def verify(
     workdir: pathlib.Path,
     output: pathlib.Path,
     *,
-    checkpoint: str = "newest",
-    num_images: int = 5,
-    repeat: int = 5,
-    num_draws: int = NUM_DRAWS,
-    wanted: Sequence[str] | None = None,
-    settings: Settings = Settings(),  # noqa: B008, since it is frozen.
+    checkpoint: str,
+    num_images: int,
+    repeat: int,
+    num_draws: int,
+    wanted: Sequence[str],
+    settings: Settings,
 ) -> dict:
     """Exports, converts, runs and compares.
 
@@ -42,7 +40,7 @@ def verify(
         num_images: How many images `with_noise` is compared on; fewer if there are no more.
         repeat: Runs of which the median time is taken.
         num_draws: Calls of `serving_default` with the first image.
-        wanted: Kinds of the registered runtimes to compare; None means all.
+        wanted: Kinds of the registered runtimes to compare.
         settings: See `runtimes.Settings`; the images to compare are of its pairs too.
 
     Returns:
@@ -52,6 +50,8 @@ def verify(
         InputError: If the run cannot be exported, the images are not available, or a runtime
             is not installed.
     """
+    import tensorflow as tf
+
     from pix2pix_tf import networks, serving
     from pix2pix_tf.config import TrainConfig
 
@@ -91,7 +91,9 @@ def verify(
                     runtime.convert(version, path, settings)
                     gc.collect()  # The models that were compared: graphs of TensorFlow are cycles.
                 measured = measure(runtime, path)
-            except _faults_of_runtimes() as error:  # The other runtimes are still worth knowing.
+            # The model or the machine is at fault, and the other runtimes are still worth knowing.
+            # All else is a defect of this program, and keeps its traceback.
+            except (ModelError, InputError, tf.errors.OpError, OSError) as error:
                 rows.append(dict(name=runtime.name, faults=[f"{runtime.name}: {error}"]))
                 continue
             finally:
@@ -115,28 +117,18 @@ def verify(
     return result
 
 
-def _faults_of_runtimes() -> tuple[type[Exception], ...]:
-    """Returns what a conversion or a runtime raises where the model or the machine is at fault.
-
-    All else is a defect of this program, and keeps its traceback.
-    """
-    import tensorflow as tf
-
-    return (ModelError, InputError, tf.errors.OpError, OSError)
-
-
 def kinds() -> list[str]:
     """Returns what may be `wanted`."""
     return list(dict.fromkeys(runtime.kind for runtime in runtimes.registered()))
 
 
-def _installed(wanted: Sequence[str] | None) -> list[Runtime]:
+def _installed(wanted: Sequence[str]) -> list[Runtime]:
     """Returns the runtimes to compare, the SavedModel in Python first.
 
     Raises:
         MissingInputError: If something is not installed.
     """
-    chosen = [x for x in runtimes.registered() if wanted is None or x.kind in wanted]
+    chosen = [x for x in runtimes.registered() if x.kind in wanted]
     for runtime in chosen:
         try:
             runtime.check_installed()

@@ -16,6 +16,7 @@ named, and the others go on. Exit status: 0 if all was written, 1 if some files 
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import random
 import sys
@@ -35,8 +36,10 @@ _FIRST_DELAY = 0.2  # Seconds; it doubles with each attempt.
 _REFUSALS = ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
 
 
-class Client:
+class Client(contextlib.AbstractContextManager):
     """A connection to a server; a context manager, for one thread at a time.
+
+    Its methods raise `ServingError` if the server refuses, or does not answer.
 
     Args:
         address: host:port for gRPC; http://host:port, or https, for REST.
@@ -64,9 +67,6 @@ class Client:
                 "http://host:port for REST, as in http://localhost:8501."
             )
 
-    def __enter__(self) -> Client:
-        return self
-
     def __exit__(self, *exception) -> None:
         self.close()
 
@@ -79,9 +79,6 @@ class Client:
 
         Args:
             contents: PNG or JPEG files, of any sizes.
-
-        Raises:
-            ServingError: If the server refuses, or does not answer.
         """
         return self.predict("encoded", image_bytes=list(contents))
 
@@ -97,7 +94,6 @@ class Client:
 
         Raises:
             InputError: If `image` has another type or rank.
-            ServingError: If the server refuses, or does not answer.
         """
         if image.dtype != np.float32 or image.ndim != 4:  # As numbers in JSON they would pass.
             raise InputError(
@@ -114,9 +110,6 @@ class Client:
         Args:
             signature: Name of the signature.
             **inputs: Arrays, or lists of bytes; the server checks them.
-
-        Raises:
-            ServingError: If the server refuses, or does not answer.
         """
         for attempt in range(self._attempts):
             try:

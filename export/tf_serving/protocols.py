@@ -18,6 +18,7 @@ import urllib.request
 
 import numpy as np
 
+from export.errors import StatusError
 from pix2pix_tf.errors import InputError
 
 MAX_MESSAGE_BYTES = 64 * 2**20  # A float32 image of 2048 x 2048 takes 48 MiB.
@@ -32,18 +33,8 @@ _CODES_OF_HTTP = {
 }
 
 
-class ServingError(RuntimeError):
-    """A request that was not answered, or answered by an error.
-
-    Attributes:
-        code: Name of the gRPC status code, as in "UNAVAILABLE".
-        message: What the server, or the connection, said.
-    """
-
-    def __init__(self, code: str, message: str):
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
+class ServingError(StatusError):
+    """A request that was not answered, or answered by an error."""
 
 
 class GrpcProtocol:
@@ -81,17 +72,7 @@ class GrpcProtocol:
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, model: str, signature: str, inputs: dict, *, timeout: float):
-        """Returns the output of a signature that has one: an array, or a list of bytes.
-
-        Args:
-            model: Name that the model is served under.
-            signature: Name of the signature.
-            inputs: Arrays, or lists of bytes, by name.
-            timeout: Seconds until the answer.
-
-        Raises:
-            ServingError: If there is no answer, or an error for one.
-        """
+        """Returns what `client.Client.predict` does; `timeout` is in seconds until the answer."""
         request = self._request_class()
         request.model_spec.name = model
         request.model_spec.signature_name = signature

@@ -16,7 +16,7 @@ from export.errors import ModelError
 from pix2pix_tf.errors import MissingInputError
 
 RUNNER = pathlib.Path(__file__).resolve().parent / "runner"
-NODE, CHROMIUM = PROGRAMS = ("Node", "Chromium")
+NODE, CHROMIUM = "Node", "Chromium"
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 1200  # What takes longer hangs.
 

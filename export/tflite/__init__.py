@@ -2,7 +2,7 @@
 
 Imports run one way, from top to bottom:
 
-    graph         what in a file has no effect, taken out
+    graph         equal weights in a file, held once
     litert        running a file, and what it says about itself
     conversion    `convert`: a checked file, whole or not at all
     runtime       the rows of `export.verify`

@@ -25,10 +25,7 @@ from pix2pix_tf.errors import InputError
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "saved_model",
-        None,
-        "Exported model folder (its newest version), or one version.",
-        required=True,
+        "saved_model", None, "Folder of exported versions, or one version.", required=True
     )
     flags.DEFINE_string("output", None, "The .tflite file to write.", required=True)
     flags.DEFINE_enum(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
 import pathlib
@@ -24,7 +23,6 @@ from pix2pix_tf.errors import InputError, first_line
 
 QUANTIZATIONS = tuple(limits.TFLITE)
 CALIBRATION_PAIRS = 100
-_SIGNATURES = ("serving_default", "with_noise")
 _COMPARED_IMAGES = 3  # With the SavedModel, before a file is given out.
 # Of int8 files, what stays float32: the statistics and the arithmetic of normalisation,
 # whose numbers span too much for 256 steps (docs/tflite.md has the errors), and the
@@ -143,18 +141,9 @@ def _to_tflite(
     size: ImageSize,
     images: np.ndarray,
 ) -> bytes:
-    """Returns the contents of a .tflite file.
+    """Returns the contents of a .tflite file; `folder` is for what is needed meanwhile.
 
-    Args:
-        version: A version folder.
-        folder: For what is needed meanwhile.
-        card: The model card of the version.
-        quantize: One of `QUANTIZATIONS`.
-        size: See `convert`.
-        images: float32 `[count, height, width, channels]` in [-1, 1], to calibrate int8 with.
-
-    Raises:
-        InputError: If TensorFlow's converter fails.
+    The images, float32 `[count, height, width, channels]` in [-1, 1], calibrate int8.
     """
     import tensorflow as tf
 
@@ -165,7 +154,7 @@ def _to_tflite(
     # With sizes that are known, the converter computes padding and cropping once and for all.
     signatures = model.tensor_signatures(**image_size.input_specs(card, size))
     tf.saved_model.save(model, folder, signatures=signatures)
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(_SIGNATURES))
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
     if quantize != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
@@ -180,7 +169,7 @@ def _to_tflite(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TensorFlow's own, on its way to LiteRT.
             if quantize != "int8":
-                return graph.simplify(converter.convert())
+                return graph.share_weights(converter.convert())
             converter.representative_dataset = calibration_examples
             # The one public way to keep some operators in float32.
             debugger = tf.lite.experimental.QuantizationDebugger(
@@ -189,7 +178,7 @@ def _to_tflite(
                     denylisted_ops=list(_FLOAT_OPERATORS)
                 ),
             )
-            return graph.simplify(debugger.get_nondebug_quantized_model())
+            return graph.share_weights(debugger.get_nondebug_quantized_model())
     except Exception as error:  # It has a class of its own, which is not public, and raises others.
         raise InputError(
             f"TensorFlow's converter fails on '{version}', quantize {quantize} "
@@ -209,7 +198,7 @@ def _compare(model, path: pathlib.Path, images: np.ndarray) -> dict[str, float]:
     """Returns the mean and the greatest difference between the outputs of a model and its file."""
     file = litert.LiteRtModel(path)
     differences = []
-    for image, z in itertools.islice(_examples(images, model.card), _COMPARED_IMAGES):
+    for image, z in _examples(images[:_COMPARED_IMAGES], model.card):
         output = file.run("with_noise", image=image, z=z)["output"]
         differences.append(np.abs(output - model.translate_with_noise(image, z)))
     return dict(mean=float(np.mean(differences)), max=float(np.max(differences)))
@@ -221,38 +210,21 @@ def _describe(card: dict, quantize: str, size: ImageSize, difference: dict[str, 
 
     from pix2pix_tf import serving
 
-    def tensor(sizes: list, names: tuple[str, ...], limits: list[int], **more: str) -> dict:
-        shape = [name if size is None else size for name, size in zip(names, sizes)]
-        return dict(dtype="float32", shape=shape, range=limits, **more)
-
-    shapes = image_size.input_shapes(card, size)
-    names = ("batch", "height", "width", "channels")
-    output_shape = [*shapes["image"][:3], card["config"]["output_channels"]]
-    # What the numbers stand for; older exports do not say.
-    described = card["signatures"]["with_noise"]
-    values = [described["inputs"]["image"], described["outputs"]["output"]]
-    image, output = (
-        tensor(shape, names, [-1, 1], values=about.get("values", ""))
-        for shape, about in zip((shapes["image"], output_shape), values)
-    )
-    z = tensor(shapes["z"], ("batch", "noise"), [0, 1])
+    noise_size = card["noise_size"]  # For a dynamic file: of each started tile of the image.
+    if size != DYNAMIC:
+        size = list(image_size.example_size(card, size))
+        noise_size = image_size.block_of(card).noise_size_of(*size)
     card = serving.published_card(card)
     return dict(
         name=card["name"],
         description=(
-            "pix2pix generator. Inputs and outputs are float32 in [-1, 1]: pixels, or what "
-            "values says. "
-            "serving_default draws its own dropout noise at each call; with_noise takes it as z, "
-            "uniform in [0, 1), and is repeatable."
+            "pix2pix generator. Inputs and outputs are float32 in [-1, 1]: pixels, or what the "
+            "signatures of the model card say. serving_default draws its own dropout noise at each "
+            "call; with_noise takes it as z, uniform in [0, 1), and is repeatable."
         ),
-        size=DYNAMIC if size == DYNAMIC else image["shape"][1:3],
+        size=size,
         quantize=quantize,
-        # For a dynamic file: of each started crop_size x crop_size tile of the image.
-        noise_size=card["noise_size"] if size == DYNAMIC else shapes["z"][1],
-        signatures=dict(
-            serving_default=dict(inputs=dict(image=image), outputs=dict(output=output)),
-            with_noise=dict(inputs=dict(image=image, z=z), outputs=dict(output=output)),
-        ),
+        noise_size=noise_size,
         difference=difference,
         tensorflow=tf.__version__,
         model_card=card,

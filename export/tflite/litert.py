@@ -7,6 +7,7 @@ there. So any zip tool shows it (`unzip -p FILE metadata.json`), also on a phone
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 
 from export import image_size
 from export.errors import ModelError
+from pix2pix_tf import files
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
 
 try:
@@ -48,11 +50,10 @@ def read_metadata(path: str | pathlib.Path) -> dict:
         MissingInputError: If there is no such file.
         InputError: If it has no metadata.
     """
+    files.require_file(pathlib.Path(path))
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(METADATA_FILE))
-    except FileNotFoundError:
-        raise MissingInputError(f"There is no file '{path}'. Check the name.") from None
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise InputError(
             f"'{path}' does not have {METADATA_FILE} ({error}): it was not written by this "
@@ -76,13 +77,10 @@ class LiteRtModel:
     """
 
     def __init__(self, path: str | pathlib.Path, *, num_threads: int | None = None):
-        self.path = pathlib.Path(path)
-        try:
+        self.path, self._about = pathlib.Path(path), {}
+        files.require_file(self.path)
+        with contextlib.suppress(InputError):  # A file of somebody else's runs too.
             self._about = read_metadata(path)
-        except MissingInputError:
-            raise
-        except InputError:  # A file of somebody else's runs too.
-            self._about = {}
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
             self.signatures = sorted(interpreter.get_signature_list())

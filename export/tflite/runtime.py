@@ -20,11 +20,7 @@ def _opened(path: pathlib.Path, settings: Settings) -> Iterator[Run]:
 def _runtime(quantize: str) -> runtimes.Runtime:
     def convert(version: pathlib.Path, path: pathlib.Path, settings: Settings) -> None:
         conversion.convert(
-            version,
-            path,
-            quantize=quantize,
-            dataset=settings.dataset,
-            data_dir=settings.data_dir,
+            version, path, quantize=quantize, dataset=settings.dataset, data_dir=settings.data_dir
         )
 
     return runtimes.Runtime(

@@ -31,10 +31,7 @@ def define_flags() -> None:
         f"{weights.FLAG_HELP} float16 makes no difference that can be seen.",
     )
     flags.DEFINE_string(
-        "data_dir",
-        None,
-        "Folder of published sets, for the sample gallery. Default: the run's own. Nothing is "
-        "downloaded for it.",
+        "data_dir", "", "Published sets, for samples; none is fetched. Empty: as in the training."
     )
 
 

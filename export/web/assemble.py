@@ -37,7 +37,7 @@ def assemble(
     *,
     checkpoint: str = "newest",
     quantize: str = "float16",
-    data_dir: str | None = None,
+    data_dir: str = "",
 ) -> pathlib.Path:
     """Writes the drawing page of a run's model; it appears at once, when it is whole.
 
@@ -46,7 +46,7 @@ def assemble(
         output: The folder of the site.
         checkpoint: "newest", "best", or a step.
         quantize: See `export.tfjs`.
-        data_dir: Where published sets are kept; None means where the run has them.
+        data_dir: Where published sets are; empty means as in the training.
 
     Returns:
         `output`.
@@ -70,9 +70,7 @@ def assemble(
     vendored = _find_vendored()
     weights, step = run_folder.find_weights(workdir, checkpoint)
     model = serving.ServingModel(
-        config,
-        networks.read_generator_weights(config, weights),
-        formulation=convolutions.PORTABLE,
+        config, networks.read_generator_weights(config, weights), formulation=convolutions.PORTABLE
     )
     card = serving.model_card_of(model, workdir, step)
     # The page draws z by itself, so that a picture can be had again.
@@ -87,7 +85,7 @@ def assemble(
         # A browser may keep shards of an older build, which a new model.json must not get.
         model_folder = f"model-{_digest(unfinished / 'model')}"
         (unfinished / "model").rename(unfinished / model_folder)
-        if data_dir is not None:
+        if data_dir:
             config = dataclasses.replace(config, data_dir=data_dir)
         samples, origin = _read_samples(config)
         _write_samples(unfinished / "samples", samples)
@@ -125,10 +123,9 @@ def _read_samples(config: TrainConfig) -> tuple[list[Example], str]:
     They are of the run's data set where it is at hand; else drawn scenes, for a model whose
     labels they have; else none.
     """
-    name, is_at_hand = config.dataset, True
-    if name in registry.PUBLISHED:  # Nothing is downloaded for samples.
-        is_at_hand = registry.find_published(name, config.data_dir) is not None
-    if is_at_hand:
+    name = config.dataset
+    # Nothing is downloaded for samples.
+    if name not in registry.PUBLISHED or registry.find_published(name, config.data_dir):
         try:
             return examples.held_out(config, limit=NUM_SAMPLES), "Pairs of the data set"
         except InputError:  # Moved or changed since the training.
@@ -156,8 +153,8 @@ def _describe(
         images.in_colour(images.denormalize_image(sample.source[0]).numpy()) for sample in samples
     ]
     brushes = palette.choose(config, inputs)
-    is_pen = palette.is_pen(brushes)
-    if samples or palette.is_known(config):
+    is_pen = len(brushes) == 2  # Line art: paper and pen.
+    if samples or palette.of_dataset(config):
         what = f"Draw {'edges' if is_pen else 'labels'}"
     else:  # Of photos, most likely; there is nothing to tell what to draw with.
         what = "Open a photo, or what else the model was trained on"

@@ -38,19 +38,12 @@ def has_scene_labels(config: TrainConfig) -> bool:
     return (name, config.direction) in (("demo", "AtoB"), ("facades", "BtoA"))
 
 
-def _has_edges(config: TrainConfig) -> bool:
-    name = pathlib.PurePath(config.dataset).name
-    return name.startswith("edges2") and config.direction == "AtoB"
-
-
-def is_known(config: TrainConfig) -> bool:
-    """Tells whether the palette follows from the data set's name, without samples."""
-    return has_scene_labels(config) or _has_edges(config)
-
-
-def is_pen(brushes: tuple[Brush, ...]) -> bool:
-    """Tells whether a palette is for line art."""
-    return len(brushes) <= 2
+def of_dataset(config: TrainConfig) -> tuple[Brush, ...]:
+    """Returns the brushes that follow from the data set's name; empty if none do."""
+    if has_scene_labels(config):
+        return tuple(Brush(kind.name, kind.color) for kind in scenes.CLASSES)
+    has_edges = pathlib.PurePath(config.dataset).name.startswith("edges2")
+    return _PEN if has_edges and config.direction == "AtoB" else ()
 
 
 def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
@@ -60,10 +53,9 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
         config: Configuration of the run.
         inputs: Sample inputs, uint8 `[height, width, 3]`; may be empty.
     """
-    if has_scene_labels(config):
-        return tuple(Brush(kind.name, kind.color) for kind in scenes.CLASSES)
-    if _has_edges(config):
-        return _PEN
+    known = of_dataset(config)
+    if known:
+        return known
     colors = dominant_colors(inputs) if inputs else []
     if len(colors) < 2:  # Photos that are not at hand, or nothing to tell apart.
         return _PEN
