@@ -61,12 +61,12 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
         }
         address = {}
         for name, setting in dict(
-            long=dict(num_practice=2, exposure_ms=250, notice="Ask <b>Ada</b>.\nRoom 1."),
-            short=dict(exposure_ms=200),
+            long=dict(num_practice=2, exposure=0.25, notice="Ask <b>Ada</b>.\nRoom 1."),
+            short=dict(exposure=0.2),
             broken=dict(num_trials=7),
         ).items():
             study = cls.folder / "studies" / name
-            settings = build.Settings(**{"num_practice": 1, "num_trials": 2, **setting})
+            settings = build.protocol.Settings(**{"num_practice": 1, "num_trials": 2, **setting})
             build.build(outputs, study, targets=targets, settings=settings)
             address[name] = (study / "index.html").as_uri()
         next((cls.folder / "studies" / "broken" / "pictures").iterdir()).unlink()

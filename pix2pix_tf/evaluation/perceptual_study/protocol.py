@@ -9,17 +9,41 @@ the right, 0.9 seconds after the trial begins and 0.6 seconds after one another.
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
+
+from pix2pix_tf.config import check_value, setting
 
 VERSION = 1  # Of the files; the page knows the same number.
 ANSWERS_FORMAT = "pix2pix_tf perceptual study answers"
-NUM_PRACTICE = 10
-NUM_TRIALS = 40
-EXPOSURE_MS = 1000
-# Whether the fake and the real picture of a trial show the same scene. Paper: the same for
-# colorization; different for maps and aerial photos, "to make the task more difficult and
-# avoid floor-level results".
-PAIRINGS = ("same", "different")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a session goes; the defaults are the paper's.
+
+    Raises:
+        InputError: If a value is not allowed, naming the field and what is.
+    """
+
+    num_practice: int = setting(10, "Trials with feedback, which do not count (paper).", minimum=0)
+    num_trials: int = setting(40, "Trials that count (paper).", minimum=1)
+    exposure: float = setting(1.0, "Seconds that a picture is shown (paper).", minimum=0.05)
+    # Paper, of "different": "to make the task more difficult and avoid floor-level results".
+    pairing: str = setting(
+        "same",
+        "Whether both pictures of a trial show one scene (paper: colorization), or different ones "
+        "(paper: maps and aerial photos).",
+        choices=("same", "different"),
+    )
+    notice: str = setting(
+        "", "Who runs the study, and where to send the file: shown before the start."
+    )
+
+    def __post_init__(self):
+        """Checks every value."""
+        for field in dataclasses.fields(self):
+            check_value(field, getattr(self, field.name))
 
 
 def checksum(text: str) -> str:

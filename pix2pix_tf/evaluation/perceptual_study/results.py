@@ -129,31 +129,22 @@ def find_interval(
         seed: Seed of the bootstrap.
 
     Returns:
-        (low, high) and BOOTSTRAP; or EXACT where all participants were fooled equally often
-        (one alone, none ever, all always), so that a bootstrap's interval would have no width.
-    """
-    if len({fooled / count for fooled, count in zip(num_fooled, num_trials)}) == 1:
-        return exact_interval(sum(num_fooled), sum(num_trials)), EXACT
-    return bootstrap_interval(num_fooled, num_trials, seed=seed), BOOTSTRAP
-
-
-def bootstrap_interval(
-    num_fooled: Sequence[int], num_trials: Sequence[int], *, seed: int = 0
-) -> tuple[float, float]:
-    """Returns the percentile interval of the rate of fooling; arguments of `find_interval`.
-
-    Each resample draws as many participants as there are, with replacement. Answers of
-    one person are alike, so drawing trials would give an interval that is too narrow; and
-    drawing trials of the participants drawn, one that is too wide, since what they answered
-    has the chance of their trials in it already.
+        (low, high) and BOOTSTRAP, percentiles; or EXACT where all participants were fooled equally
+        often (one alone, none ever, all always), so that a bootstrap's would have no width.
     """
     num_fooled, num_trials = np.asarray(num_fooled), np.asarray(num_trials)
+    if np.ptp(num_fooled / num_trials) == 0:
+        return exact_interval(num_fooled.sum(), num_trials.sum()), EXACT
+    # Each resample draws as many participants as there are, with replacement. Answers of one
+    # person are alike, so drawing trials would give an interval that is too narrow; and drawing
+    # trials of the participants drawn, one that is too wide, since what they answered has the
+    # chance of their trials in it already.
     shape = [NUM_RESAMPLES, len(num_trials)]
     drawn = np.random.default_rng(seed).integers(len(num_trials), size=shape)
     rates = num_fooled[drawn].sum(axis=1) / num_trials[drawn].sum(axis=1)
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(rates, [tail, 1.0 - tail])
-    return float(low), float(high)
+    return (float(low), float(high)), BOOTSTRAP
 
 
 def exact_interval(num_fooled: int, num_trials: int) -> tuple[float, float]:
