@@ -18,7 +18,7 @@ from PIL import Image
 
 from pix2pix_tf.data import images
 from pix2pix_tf.evaluation.perceptual_study import __main__ as study_command
-from pix2pix_tf.evaluation.perceptual_study import answers, build, results
+from pix2pix_tf.evaluation.perceptual_study import build, protocol, results
 
 SIZE = tiny_runs.CROP_SIZE
 _ALGORITHMS = ("bad", "good")
@@ -66,7 +66,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
             broken=dict(num_trials=7),
         ).items():
             study = cls.folder / "studies" / name
-            settings = build.protocol.Settings(**{"num_practice": 1, "num_trials": 2, **setting})
+            settings = protocol.Settings(**{"num_practice": 1, "num_trials": 2, **setting})
             build.build(outputs, study, targets=targets, settings=settings)
             address[name] = (study / "index.html").as_uri()
         next((cls.folder / "studies" / "broken" / "pictures").iterdir()).unlink()
@@ -138,7 +138,7 @@ class SessionTest(tf.test.TestCase, parameterized.TestCase):
             self.folder / f"{name}.json"
             for name in ("keyboard", "keyboard_again", "stopped", "interrupted")
         ]
-        found = results.summarize(answers.read_all(paths))
+        found = results.summarize(protocol.read_answers(paths))
         rates = {x["algorithm"]: (x["num_fooled"], x["num_trials"]) for x in found["algorithms"]}
         self.assertEqual(rates["good"], (1, 2))
         self.assertEqual(rates["bad"][1], 2)
@@ -256,7 +256,7 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
         texts = ["", "abc", "\u00e9 \u2028 \U0001f600", "x" * 1000]
         found = run_script(f"console.log(JSON.stringify({json.dumps(texts)}.map(checksum)));")
         expected = ["00000000", "352441c2"]  # Of CRC-32, as published.
-        expected += [build.protocol.checksum(text) for text in texts[2:]]
+        expected += [protocol.checksum(text) for text in texts[2:]]
         self.assertEqual(found, expected)
 
 

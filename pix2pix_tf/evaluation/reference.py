@@ -26,7 +26,7 @@ class Reference:
         reader: Pairs that cover the outputs' size.
         segmentation: Measures the FCN-score, once; None to leave it out.
         features: For the distances between the distributions; None to leave them out.
-        notes: On what could not be measured, or how it was.
+        notes: On what is not to be had.
 
     Raises:
         InputError: If there are no such pairs, a network cannot be loaded, or cannot
@@ -61,7 +61,5 @@ class Reference:
             self.segmentation = SegmentationMeasure(
                 judge, self.reader, direction=config.direction, split=split, class_maps=class_maps
             )
-            self.notes += self.segmentation.notes
         if is_picture:
-            self.features, notes = features.find(feature_weights, judge)
-            self.notes += notes
+            self.features, self.notes = features.find(feature_weights, judge)

@@ -121,11 +121,8 @@ def _summarize(
         sections[one.section], found = one.result()
         scores.update((score.name, score.to_dict()) for score in found)
     full_reference = sections.pop(FullReferenceMeasure.section)
-    notes = [*outputs.notes, *reference.notes]
-    notes += features.notes_on(sections.get(features.DistributionMeasure.section))
-    scales, channels = full_reference["ms_ssim_scales"], reference.config.output_file_channels
-    if scales < 5:
-        notes.append(f"Images of this size have {scales} of the 5 scales of ms_ssim.")
+    notes = [*outputs.notes, *reference.notes, *(note for one in measures for note in one.notes)]
+    channels = reference.config.output_file_channels
     if channels not in PICTURE_CHANNELS:
         notes.append(
             f"Outputs have {channels} channels: colour, sharpness and the distances between the "

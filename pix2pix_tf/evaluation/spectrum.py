@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score, figure_png
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score, figure_png
 
 HIGH_FREQUENCY = 0.25  # Cycles per pixel: detail finer than 4 pixels a period.
 _NO_POWER = 1e-20  # Rounding leaves as much of a flat picture.
@@ -51,7 +51,7 @@ def frequencies(size: int) -> np.ndarray:
     return np.arange(1, size // 2 + 1) / size
 
 
-class SpectrumMeasure:
+class SpectrumMeasure(Measure):
     """The mean spectrum of outputs and of targets."""
 
     section = "sharpness"
@@ -63,7 +63,7 @@ class SpectrumMeasure:
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Adds a pair; returns its own ratio, None for a target without fine detail."""
         self._size = min(pair.target.shape[:2])
-        output, target = radial_power(pair.output_rgb), radial_power(pair.target_rgb)
+        output, target = map(radial_power, pair.both_in_colour)
         self._powers.append((output, target))
         return {"sharpness": _ratio(output, target, self._size)}
 

@@ -9,10 +9,10 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score import confusion
 from pix2pix_tf.evaluation.fcn_score.class_maps import TrueClasses
 from pix2pix_tf.evaluation.fcn_score.segmenter import ORIGIN, Segmenter
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score
 
 
-class SegmentationMeasure:
+class SegmentationMeasure(Measure):
     """What a segmenter recognises in outputs and in the real pictures.
 
     Args:
@@ -59,8 +59,7 @@ class SegmentationMeasure:
         """Adds a pair; returns its own share of right pixels, None if none counts."""
         source, _ = self._reader.read_unscaled(self._reader.names.index(pair.name))
         truth = self._truth.read(pair.name, source)
-        both = np.stack([pair.output_rgb, pair.target_rgb])
-        found = self._segmenter.predict(both, size=truth.shape)
+        found = self._segmenter.predict(np.stack(pair.both_in_colour), size=truth.shape)
         own = [confusion.confusion_matrix(truth, one, self._segmenter.classes) for one in found]
         self._matrices += own
         counted = own[0].sum()

@@ -13,7 +13,6 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score.class_maps import TrueClasses
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
-_LAST_POSITION = 2**62  # A run ends long before.
 # What a crop shows of a photo: a share of each side, and how much one differs from the other.
 _SMALLEST_SIDE, _STRETCH = 0.5, 1.25
 _BRIGHTNESS = 0.2  # Added or taken, of a range of 2.
@@ -99,7 +98,7 @@ def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> 
         )
 
     return (
-        tf.data.Dataset.range(start, _LAST_POSITION)
+        tf.data.Dataset.counter(start)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(config.batch_size, drop_remainder=True)
         .prefetch(2)

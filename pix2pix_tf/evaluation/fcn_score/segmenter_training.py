@@ -79,7 +79,13 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         best=tf.Variable(-1.0, dtype=tf.float64, trainable=False),  # Of BEST_METRIC.
     )
     if latest:
-        _restore(state, latest)
+        try:
+            state.restore(latest).assert_consumed()
+        except (tf.errors.OpError, AssertionError, ValueError, LookupError, RuntimeError) as error:
+            raise InputError(
+                f"The checkpoint '{latest}' is damaged, or of another version of Keras "
+                f"({first_line(error)}). Train in another --output."
+            ) from None
         print(f"Continuing '{output}' after step {int(state.step)}.", flush=True)
     else:
         text = json.dumps(dataclasses.asdict(config), indent=1) + "\n"
@@ -150,16 +156,6 @@ def _splits(config: SegmenterConfig) -> list[str]:
     has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
     has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
     return ["train", "val", "test"] if has_maps and has_photos else ["train", "val"]
-
-
-def _restore(state: tf.train.Checkpoint, path: str) -> None:
-    try:
-        state.restore(path).assert_consumed()
-    except (tf.errors.OpError, AssertionError, ValueError, LookupError, RuntimeError) as error:
-        raise InputError(
-            f"The checkpoint '{path}' is damaged, or of another version of Keras "
-            f"({first_line(error)}). Train in another --output."
-        ) from None
 
 
 def _make_step(state: tf.train.Checkpoint, num_classes: int):

@@ -117,10 +117,7 @@ def _encode_pair(
             f"The real pictures of '{name}' are not the same for all algorithms. Evaluate them on "
             "the same data and at the same size."
         )
-    pictures = {
-        _REAL: real,
-        **{algorithm: _read(found[name]) for algorithm, found in fakes.items()},
-    }
+    pictures = {algorithm: _read(found[name]) for algorithm, found in fakes.items()}
     for algorithm, picture in pictures.items():
         if picture.shape != real.shape:
             raise InputError(
@@ -128,6 +125,7 @@ def _encode_pair(
                 f"{picture.shape[1]}x{picture.shape[0]} pixels and the real picture "
                 f"{real.shape[1]}x{real.shape[0]}. Bring them to the same size."
             )
+    pictures[_REAL] = real
     return {(key, name): images.encode_image(x, ".png") for key, x in pictures.items()}
 
 

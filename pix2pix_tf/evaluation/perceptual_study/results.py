@@ -21,7 +21,7 @@ from absl import flags
 
 from pix2pix_tf import commands, files
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation.perceptual_study import answers
+from pix2pix_tf.evaluation.perceptual_study import protocol
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 10_000
@@ -43,8 +43,8 @@ def define_flags() -> None:
 def main(arguments: list[str]) -> None:
     """Prints, and writes, the rates of the files that were named."""
     options = flags.FLAGS
-    paths = answers.find_files(arguments[1:])
-    result = summarize(answers.read_all(paths), seed=options.seed)
+    paths = protocol.find_answers(arguments[1:])
+    result = summarize(protocol.read_answers(paths), seed=options.seed)
     if options.json:
         path = pathlib.Path(options.json)
         files.make_output_folder(path.parent)
@@ -56,7 +56,7 @@ def summarize(sessions: Mapping[pathlib.Path, dict], *, seed: int = 0) -> dict:
     """Returns the rate of fooling of every algorithm of every study.
 
     Args:
-        sessions: What `answers.read_all` returns; one that is there twice is counted once.
+        sessions: What `protocol.read_answers` returns; one that is there twice is counted once.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -148,12 +148,7 @@ def find_interval(
 
 
 def exact_interval(num_fooled: int, num_trials: int) -> tuple[float, float]:
-    """Returns the interval of Clopper and Pearson for the rate of a binomial, in [0, 1].
-
-    Args:
-        num_fooled: Trials that fooled.
-        num_trials: All trials, at least 1, taken as independent.
-    """
+    """Returns Clopper and Pearson's interval of the rate, in [0, 1], of independent trials."""
     low = _exact_low_end(num_fooled, num_trials)
     # Of the trials that did not fool, the same from the other side.
     return low, 1.0 - _exact_low_end(num_trials - num_fooled, num_trials)
