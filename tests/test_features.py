@@ -62,8 +62,7 @@ class FindTest(tf.test.TestCase):
     def test_none_asks_for_no_download(self):
         with with_inception(mock.Mock(side_effect=AssertionError)):
             self.assertEqual(features.find("none", None), (None, []))
-            network, _ = features.find("none", FakeSegmenter())
-        self.assertEqual(network.name, "the segmenter")
+            self.assertEqual(features.find("none", FakeSegmenter())[0].name, "the segmenter")
 
     def test_a_file_that_is_missing_or_of_another_network_is_refused(self):
         folder = tiny_runs.temporary_folder(self)
