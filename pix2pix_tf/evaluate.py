@@ -157,15 +157,9 @@ def _open_folder(options) -> tuple[FolderOutputs, Reference]:
 def _open_reference(options, config: TrainConfig, size: augment.Size) -> Reference:
     dataset, data_dir = options.dataset or config.dataset, options.data_dir or config.data_dir
     config = dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
-    return Reference(
-        config,
-        split=_find_split(options, config),
-        size=size,
-        segmenter=options.segmenter,
-        class_maps=options.class_maps,
-        feature_weights=options.feature_weights,
-        seed=options.seed,
-    )
+    judges = {name: options[name].value for name in ("segmenter", "class_maps", "feature_weights")}
+    split = _find_split(options, config)
+    return Reference(config, split=split, size=size, seed=options.seed, **judges)
 
 
 def _find_split(options, config: TrainConfig) -> str:

@@ -39,8 +39,3 @@ class ScoresTest(tf.test.TestCase):
             confusion.scores(matrix),
             dict(per_pixel_accuracy=3 / 4, per_class_accuracy=3 / 4, class_iou=(3 / 4 + 0) / 2),
         )
-
-    def test_most_frequent_class(self):
-        matrix = np.array([[1, 1, 0], [0, 2, 3], [4, 0, 0]])  # 2, 5 and 4 pixels.
-        found = confusion.most_frequent_class(matrix, THREE_CLASSES)
-        self.assertEqual(found, dict(name=THREE_CLASSES.scored[1].name, share=5 / 11))

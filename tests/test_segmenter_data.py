@@ -86,7 +86,6 @@ class AugmentTest(tf.test.TestCase):
     def test_batches_go_on_where_they_were(self):
         pixels = np.random.RandomState(0).randint(0, 255, [5, 32, 32, 3]).astype(np.uint8)
         photos = segmenter_data.Photos(pixels, np.zeros([5, 32, 32], np.uint8))
-
         config = SegmenterConfig(crop_size=32, batch_size=2, seed=3)
 
         def batches(start: int):
