@@ -18,16 +18,14 @@ import pathlib
 
 from absl import flags
 
-from pix2pix_tf import commands, files
+from pix2pix_tf import commands
 from pix2pix_tf.config import LAB, RGB, TrainConfig
-from pix2pix_tf.data import pairs, pipeline
+from pix2pix_tf.data import augment, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import runner
 from pix2pix_tf.evaluation.outputs import FolderOutputs, ModelOutputs
-from pix2pix_tf.evaluation.reference import Reference, open_reference
+from pix2pix_tf.evaluation.reference import Reference
 from pix2pix_tf.inference import translator
-
-_WRITTEN = ("inputs", "outputs", "targets", "samples")  # Folders of pictures in --output.
 
 
 def define_flags() -> None:
@@ -86,9 +84,8 @@ def main(unused_arguments: list[str]) -> None:
     """Evaluates what the flags name."""
     options = flags.FLAGS
     _check(options)
-    output = pathlib.Path(options.output)
-    files.make_output_folder(output)
     outputs, reference = (_open_folder if options.outputs else _open_model)(options)
+    output = pathlib.Path(options.output)
     print(runner.table(runner.evaluate(outputs, reference, output)))
     print(f"Open '{output / 'index.html'}'.")
 
@@ -110,7 +107,8 @@ def _check(options) -> None:
         if not options.dataset:
             raise InputError("--outputs needs --dataset, the pairs that the pictures belong to.")
         outputs = pathlib.Path(options.outputs).resolve()
-        written = [pathlib.Path(options.output, name).resolve() for name in _WRITTEN]
+        folders = (*runner.FOLDERS, runner.SAMPLES_FOLDER)
+        written = [pathlib.Path(options.output, name).resolve() for name in folders]
         if any(folder in (outputs, *outputs.parents) for folder in written):
             raise InputError(
                 f"'{options.outputs}' is where --output would write its pictures. Name another "
@@ -153,22 +151,15 @@ def _open_folder(options) -> tuple[FolderOutputs, Reference]:
     )
     if config.dataset == pairs.DEMO:
         config = dataclasses.replace(config, crop_size=outputs.size)  # Scenes are drawn at a size.
-    return outputs, _open_reference(options, config, (outputs.size, outputs.size))
+    return outputs, _open_reference(options, config, outputs.size)
 
 
-def _open_reference(options, config: TrainConfig, size: tuple[int, int]) -> Reference:
+def _open_reference(options, config: TrainConfig, size: augment.Size) -> Reference:
     dataset, data_dir = options.dataset or config.dataset, options.data_dir or config.data_dir
     config = dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
-    height, width = size
-    return open_reference(
-        config,
-        split=_find_split(options, config),
-        size=height if height == width else size,
-        segmenter=options.segmenter,
-        class_maps=options.class_maps,
-        feature_weights=options.feature_weights,
-        seed=options.seed,
-    )
+    judges = {name: options[name].value for name in ("segmenter", "class_maps", "feature_weights")}
+    split = _find_split(options, config)
+    return Reference(config, split=split, size=size, seed=options.seed, **judges)
 
 
 def _find_split(options, config: TrainConfig) -> str:

@@ -111,7 +111,7 @@ def pretend_to_train(*, workdir: pathlib.Path, **settings) -> None:
 def evaluate_run(*, model, output, samples: int, feature_weights: str) -> None:
     """Evaluates two pairs of a run, as `python -m pix2pix_tf.evaluate` does all."""
     config = TrainConfig.load(model)
-    compared = reference.open_reference(
+    compared = reference.Reference(
         config, split="val", size=config.crop_size, feature_weights=feature_weights
     )
     names = set(list(compared.reader.names)[:2])

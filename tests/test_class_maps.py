@@ -9,11 +9,12 @@ from label_data import THREE_CLASSES, TRUTH
 from PIL import Image
 from preparing import save_shallow
 
+from pix2pix_tf.data import classes
 from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
+from pix2pix_tf.evaluation.fcn_score.class_maps import TrueClasses
 
 
-class ClassMapsTest(tf.test.TestCase):
+class TrueClassesTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = tiny_runs.temporary_folder(self)
@@ -24,10 +25,8 @@ class ClassMapsTest(tf.test.TestCase):
         Image.fromarray(pixels).save(self.folder / "test" / f"{name}.png")
 
     def read(self, name: str) -> np.ndarray:
-        return ClassMaps(self.folder, "test", [name], THREE_CLASSES).read(name)
-
-    def test_reads_indexes(self):
-        self.assertAllEqual(self.read("one"), TRUTH)
+        truth = TrueClasses(str(self.folder), "test", [name], THREE_CLASSES)
+        return truth.read(name, np.zeros([8, 8, 3], np.uint8))  # Its own size does not matter.
 
     def test_indexes_of_few_bits(self):
         """Decoded as a picture, 1 of 1 bit is 255, which is ignored."""
@@ -38,13 +37,20 @@ class ClassMapsTest(tf.test.TestCase):
 
     def test_missing_maps_and_splits_are_named(self):
         with self.assertRaisesRegex(MissingInputError, r"2 of 3 .*two\.png'"):
-            ClassMaps(self.folder, "test", ["one", "two", "three"], THREE_CLASSES)
+            TrueClasses(str(self.folder), "test", ["one", "two", "three"], THREE_CLASSES)
         with self.assertRaisesRegex(MissingInputError, "val"):
-            ClassMaps(self.folder, "val", ["one"], THREE_CLASSES)
+            TrueClasses(str(self.folder), "val", ["one"], THREE_CLASSES)
 
-    def test_what_is_no_map_is_refused(self):
+    def test_label_pictures_take_the_place_of_class_maps(self):
+        truth = TrueClasses("", "test", ["one"], THREE_CLASSES)
+        colours = np.zeros([2, 2, 3], np.uint8)
+        colours[..., 0] = [[0, 1], [2, 3]]
+        for pixels in (colours, colours * np.uint16(257)):
+            self.assertAllEqual(truth.read("one", pixels), [[0, 1], [2, classes.IGNORED]])
+
+    def test_what_is_not_a_map_is_refused(self):
         for pixels, message in (
-            (np.array([[0, 3]], np.uint8), "3.* are 0 to 2"),  # 3 is no class.
+            (np.array([[0, 3]], np.uint8), "3.* are 0 to 2"),  # 3 is not a class.
             (np.zeros([2, 2, 3], np.uint8), "3 channels"),
             (np.zeros([2, 2], np.uint16), "16 bits"),
         ):

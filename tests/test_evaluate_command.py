@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pathlib
 import shutil
@@ -23,7 +22,6 @@ from pix2pix_tf import evaluate, metrics, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
-from pix2pix_tf.evaluation.fcn_score import segmenter
 from pix2pix_tf.inference import translator
 
 _SIZE = tiny_runs.CROP_SIZE
@@ -120,8 +118,6 @@ class ModelTest(tf.test.TestCase):
         expected = np.mean([np.abs(x - y).mean() for x, y in pairs]) / 127.5
         self.assertGreater(expected, 0)
         self.assertAllClose(self.found["per_image"]["test_1"]["draws_l1"], expected)
-        page = (self.output / "index.html").read_text(encoding="utf-8")
-        self.assertIn('src="samples/3/test_1.png"', page)
 
 
 class FakeModelTestCase(tf.test.TestCase):
@@ -155,9 +151,8 @@ class FakeModelTestCase(tf.test.TestCase):
         self.assertEqual(result.exit_code, exit_code, result.stderr)
         return result
 
-    def evaluate(self, *flags: str, model=None, exit_code: int = 0) -> command_line.Result:
-        model = f"--model={model or self.run_folder}"
-        return self.run_command(model, *flags, exit_code=exit_code)
+    def evaluate(self, *flags: str, exit_code: int = 0) -> command_line.Result:
+        return self.run_command(f"--model={self.run_folder}", *flags, exit_code=exit_code)
 
     def evaluate_folder(self, folder, *flags: str, exit_code: int = 0) -> command_line.Result:
         common = (f"--outputs={folder}", f"--dataset={self.data}", "--direction=BtoA")
@@ -263,10 +258,6 @@ class EvaluateTest(FakeModelTestCase):
         self.assertIsNotNone(found["scores"]["class_iou"]["ground_truth"])
         self.assertEqual(found["distribution"]["feature_network"], "the segmenter")
         self.assertEqual(found["distribution"]["num_outputs"], 3)
-        digest = hashlib.sha256((folder / segmenter.WEIGHTS).read_bytes()).hexdigest()
-        self.assertEqual(found["fcn_score"]["segmenter"]["step"], 40)
-        self.assertEqual(found["fcn_score"]["segmenter"]["weights_sha256"], digest)
-        self.assertEqual(found["distribution"]["weights_sha256"], digest)
         self.assertIn("segmenter_kernel_distance", found["scores"])
         self.assertIn("from scratch", result.stdout)
 

@@ -48,12 +48,12 @@ class FindTest(tf.test.TestCase):
     def test_imagenet_first_then_the_segmenter_under_names_of_its_own_then_nothing(self):
         with with_inception(small_network):
             network, notes = features.find("", FakeSegmenter())
-        self.assertEqual((network.frechet_name, network.kernel_name, notes), ("fid", "kid", []))
+        self.assertEqual((network.distances, notes), (("fid", "kid"), []))
         self.assertIn("ImageNet", network.origin)
         with with_inception(refuse):
             network, (note,) = features.find("", FakeSegmenter())
             nothing, (other_note,) = features.find("", None)
-        self.assertEqual(network.frechet_name, "segmenter_frechet_distance")
+        self.assertEqual(network.distances[0], "segmenter_frechet_distance")
         self.assertEqual(network.origin, "from scratch")
         self.assertIsNone(nothing)
         for text in (note, other_note):
@@ -62,8 +62,7 @@ class FindTest(tf.test.TestCase):
     def test_none_asks_for_no_download(self):
         with with_inception(mock.Mock(side_effect=AssertionError)):
             self.assertEqual(features.find("none", None), (None, []))
-            network, _ = features.find("none", FakeSegmenter())
-        self.assertEqual(network.name, "the segmenter")
+            self.assertEqual(features.find("none", FakeSegmenter())[0].name, "the segmenter")
 
     def test_a_file_that_is_missing_or_of_another_network_is_refused(self):
         folder = tiny_runs.temporary_folder(self)
@@ -115,7 +114,7 @@ class DistributionMeasureTest(tf.test.TestCase):
         about = dict(num_outputs=7, num_targets=7, num_features=3, weights="from scratch")
         self.assertEqual({name: result[name] for name in about}, about)
         self.assertEqual(result["weights_sha256"], "a1b2")
-        self.assertEqual(features.notes_on(result), [])
+        self.assertEmpty(measure.notes)
 
     def test_fid_is_never_without_what_it_rests_on(self):
         with with_inception(small_network):
@@ -126,6 +125,5 @@ class DistributionMeasureTest(tf.test.TestCase):
             result, _ = measure.result()
             self.assertEqual(result is None, seed == 0)  # One pair has no distribution.
         self.assertIsNone(result["weights_sha256"])
-        (note,) = features.notes_on(result)
+        (note,) = measure.notes
         self.assertRegex(note, "2 outputs and 2 targets.*Inception v3.*ImageNet.*biased")
-        self.assertEqual(features.notes_on(None), [])

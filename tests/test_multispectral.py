@@ -108,7 +108,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
             self.model.translate_encoded([b""])
 
     def test_evaluation_says_what_it_leaves_out(self):
-        pairs = reference.open_reference(self.config, split="val", size=(32, 64))
+        pairs = reference.Reference(self.config, split="val", size=(32, 64))
         made = outputs.ModelOutputs(self.translate, name="run", num_pairs=1, num_samples=2)
         result = runner.evaluate(made, pairs, self.folder / "evaluation")
         self.assertEqual(result["size"], (32, 64))
@@ -122,7 +122,7 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_the_score_of_a_network_for_photos_is_refused(self):
         with self.assertRaisesRegex(InputError, "FCN-score"):
-            reference.open_reference(self.config, split="val", size=(32, 64), segmenter="anything")
+            reference.Reference(self.config, split="val", size=(32, 64), segmenter="anything")
 
     @parameterized.named_parameters(
         ("jpeg_8_bits", "a.JPG", {}, "a.JPG"),

@@ -70,9 +70,7 @@ class LoadTest(tf.test.TestCase):
             head.set_weights([np.random.normal(size=x.shape) for x in head.get_weights()])
         cls.model.save_weights(str(cls.saved / segmenter.WEIGHTS))
         segmenter.write_info(
-            cls.saved,
-            SegmenterConfig(dataset="cityscapes", base_filters=1, crop_size=64),
-            step=7,
+            cls.saved, SegmenterConfig(dataset="cityscapes", base_filters=1, crop_size=64), step=7
         )
 
     def setUp(self):

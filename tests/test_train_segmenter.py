@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from unittest import mock
@@ -49,6 +50,9 @@ class TrainSegmenterTest(tf.test.TestCase):
     def run_command(self, *flags: str) -> command_line.Result:
         return command_line.run(train_segmenter, f"--output={self.output}", *flags)
 
+    def read_info(self) -> dict:
+        return json.loads((self.output / segmenter.INFO).read_text())
+
     def flags(self, num_steps: int) -> list[str]:
         return [
             f"--dataset={self.folder / 'facades'}",
@@ -74,7 +78,7 @@ class TrainSegmenterTest(tf.test.TestCase):
             text=True,
         )
         self.assertEqual(result.returncode, 0, result.stderr)
-        info = segmenter.read_info(self.output)
+        info = self.read_info()
         self.assertEqual(info["step"], 100)
         # The classes have colours of their own: better than one class everywhere.
         frequent = info["test"]["most_frequent_class"]
@@ -96,7 +100,7 @@ class TrainSegmenterTest(tf.test.TestCase):
         self.assertEqual(result.exit_code, 0, result.stderr)
         lines = [line for line in result.stdout.splitlines() if "val: " in line]
         self.assertEqual([line.endswith("kept") for line in lines], [True, False])
-        self.assertEqual(segmenter.read_info(self.output)["step"], 2)
+        self.assertEqual(self.read_info()["step"], 2)
 
     def test_goes_on_after_a_crash(self):
         with mock.patch.object(segmenter_training, "score_photos") as score:
@@ -133,9 +137,6 @@ class TrainSegmenterTest(tf.test.TestCase):
 
     def test_other_settings_are_refused(self):
         self.train(num_steps=2)
-        again = self.run_command()
-        self.assertIn("after step 2.", again.stdout)
-        self.assertIn("Real photos", again.stdout)
         result = self.run_command("--learning_rate=0.5", "--seed=3")
         self.assertEqual(result.exit_code, 2)
         self.assertRegex(

@@ -80,7 +80,7 @@ def _check_evaluation(config: TrainConfig) -> None:
     from pix2pix_tf.evaluation import reference
 
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
-    reference.open_reference(
+    reference.Reference(
         config,
         split=split or "test",  # Which is refused, naming what there is.
         size=config.crop_size,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pix2pix_tf.data import images
 from pix2pix_tf.data.lab import to_lab
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score, figure_png
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score, figure_png
 
 AXES = ("L", "a", "b")
 # Bins 1 wide. sRGB has a from -86.2 to 98.3 and b from -107.9 to 94.5. Of both, 0 is the middle of
@@ -41,7 +41,7 @@ def intersection(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.minimum(first / first.sum(), second / second.sum()).sum())
 
 
-class ColourMeasure:
+class ColourMeasure(Measure):
     """The histograms of all outputs against those of all targets.
 
     Args:
@@ -53,10 +53,7 @@ class ColourMeasure:
 
     def __init__(self, *, with_inputs: bool = False):
         pictures = ("output", "target", "source") if with_inputs else ("output", "target")
-        self._counts = {
-            picture: {axis: np.zeros(len(EDGES[axis]) - 1, np.int64) for axis in AXES}
-            for picture in pictures
-        }
+        self._counts = {picture: dict.fromkeys(AXES, 0) for picture in pictures}
 
     def add(self, pair: MeasuredPair) -> dict[str, float]:
         """Counts a pair; returns the mean intersection of its own three histograms."""

@@ -35,11 +35,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def kernel_distance(
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    num_resamples: int = 1000,
-    seed: int = 0,
+    first: np.ndarray, second: np.ndarray, *, num_resamples: int = 1000, seed: int = 0
 ) -> tuple[float, tuple[float, float] | None]:
     """Returns the unbiased squared MMD of two sets of pairs, and a 95 % bootstrap interval.
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from pix2pix_tf import metrics
 from pix2pix_tf.data import images
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score
 
 MOST_COMPARED = 100  # Inputs whose outputs are held in memory and compared with one another.
 
@@ -47,7 +47,7 @@ def mean_pairwise_dissimilarity(draws: np.ndarray) -> float:
     return float(1.0 - tf.reduce_mean(similarity))
 
 
-class DrawsMeasure:
+class DrawsMeasure(Measure):
     """The draws of each input against one another."""
 
     section = "draws"
@@ -69,7 +69,7 @@ class DrawsMeasure:
         return result, [Score("draws_l1", l1), Score("draws_one_minus_ssim", one_minus_ssim)]
 
 
-class AcrossInputsMeasure:
+class AcrossInputsMeasure(Measure):
     """Outputs of different inputs against one another, beside the targets.
 
     Args:

@@ -18,10 +18,9 @@ from pix2pix_tf import files
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.evaluation.distribution_distance import frechet_distance, kernel_distance
 from pix2pix_tf.evaluation.fcn_score.segmenter import ORIGIN, Segmenter
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score
 
 NO_INCEPTION = "none"
-FID, KID = "fid", "kid"
 _INCEPTION_SIZE = 299  # Pixels, as it was trained.
 _BATCH_SIZE = 8
 
@@ -33,8 +32,7 @@ class FeatureNetwork(NamedTuple):
         name: For people.
         origin: Where its weights come from.
         digest: SHA-256 of the file of the weights; None for those that Keras has.
-        frechet_name: Name of the Fréchet distance of its features.
-        kernel_name: Name of the kernel distance of its features.
+        distances: Names of the Fréchet and of the kernel distance of its features.
         features: Returns `[batch, num_features]` of float32 `[batch, size, size, 3]` in
             [-1, 1].
     """
@@ -42,8 +40,7 @@ class FeatureNetwork(NamedTuple):
     name: str
     origin: str
     digest: str | None
-    frechet_name: str
-    kernel_name: str
+    distances: tuple[str, str]
     features: Callable[[np.ndarray], np.ndarray]
 
 
@@ -83,8 +80,7 @@ def load_inception(weights: pathlib.Path | None = None) -> FeatureNetwork:
         "Inception v3 of keras.applications",
         f"the file {weights.name}" if weights else "ImageNet, keras.applications",
         files.sha256(weights) if weights else None,
-        FID,
-        KID,
+        ("fid", "kid"),
         lambda pictures: run(tf.constant(pictures)).numpy(),
     )
 
@@ -110,11 +106,11 @@ def find(weights: str, segmenter: Segmenter | None) -> tuple[FeatureNetwork | No
     if segmenter is None:
         return None, notes
     names = ("segmenter_frechet_distance", "segmenter_kernel_distance")
-    network = FeatureNetwork("the segmenter", ORIGIN, segmenter.digest, *names, segmenter.features)
+    network = FeatureNetwork("the segmenter", ORIGIN, segmenter.digest, names, segmenter.features)
     return network, notes
 
 
-class DistributionMeasure:
+class DistributionMeasure(Measure):
     """Fréchet and kernel distance between all outputs and all targets.
 
     Args:
@@ -131,7 +127,7 @@ class DistributionMeasure:
 
     def add(self, pair: MeasuredPair) -> dict[str, float]:
         """Adds a pair, which has no score of its own."""
-        self._waiting += [pair.output_rgb, pair.target_rgb]
+        self._waiting += pair.both_in_colour
         if len(self._waiting) == _BATCH_SIZE:
             self._flush()
         return {}
@@ -148,9 +144,16 @@ class DistributionMeasure:
         outputs, targets = features[0::2], features[1::2]
         if len(outputs) < 2:
             return None, []
-        frechet, kernel = self._network.frechet_name, self._network.kernel_name
+        frechet, kernel = self._network.distances
         value = frechet_distance(outputs, targets)
         kernel_value, interval = kernel_distance(outputs, targets, seed=self._seed)
+        if frechet == "fid":
+            self.notes = [
+                f"FID and KID are of {len(outputs)} outputs and {len(targets)} targets, by "
+                f"{self._network.name} with the weights of {self._network.origin}. At this number "
+                "of images FID is biased: too large. Published values are of other weights, and "
+                "not comparable with these."
+            ]
         result = {
             "feature_network": self._network.name,
             "weights": self._network.origin,
@@ -163,19 +166,3 @@ class DistributionMeasure:
             f"{kernel}_interval": interval,
         }
         return result, [Score(frechet, value), Score(kernel, kernel_value, interval=interval)]
-
-
-def notes_on(result: dict | None) -> list[str]:
-    """Returns what a reader of FID and KID has to know.
-
-    Args:
-        result: What `DistributionMeasure` found; other features need no note.
-    """
-    if result is None or FID not in result:
-        return []
-    return [
-        f"FID and KID are of {result['num_outputs']} outputs and {result['num_targets']} targets, "
-        f"by {result['feature_network']} with the weights of {result['weights']}. At this number "
-        "of images FID is biased: too large. Published values are of other weights, and not "
-        "comparable with these."
-    ]

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from pix2pix_tf import metrics
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score
 
 
-class FullReferenceMeasure:
+class FullReferenceMeasure(Measure):
     """The metrics of pairs, their means and standard errors."""
 
     section = "full_reference"
@@ -44,5 +44,9 @@ class FullReferenceMeasure:
             standard_error[name] = (
                 float(np.std(values, ddof=1) / np.sqrt(len(values))) if has_error else None
             )
+        if self._num_scales < 5:
+            self.notes = [
+                f"Images of this size have {self._num_scales} of the 5 scales of ms_ssim."
+            ]
         result = dict(mean=mean, standard_error=standard_error, ms_ssim_scales=self._num_scales)
         return result, [Score(name, mean[name], standard_error[name]) for name in mean]

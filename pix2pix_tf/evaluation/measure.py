@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -73,14 +74,9 @@ class MeasuredPair:
         return images.denormalize_image(self.target, dtype=tf.as_dtype(self.draws.dtype)).numpy()
 
     @property
-    def output_rgb(self) -> np.ndarray:
-        """The output in colour; see `images.in_colour`."""
-        return images.in_colour(self.output)
-
-    @property
-    def target_rgb(self) -> np.ndarray:
-        """The target in colour; see `images.in_colour`."""
-        return images.in_colour(self.target)
+    def both_in_colour(self) -> tuple[np.ndarray, np.ndarray]:
+        """Output and target as `images.in_colour` shows them."""
+        return images.in_colour(self.output), images.in_colour(self.target)
 
 
 class Measure(Protocol):
@@ -88,9 +84,11 @@ class Measure(Protocol):
 
     Attributes:
         section: Where `result` goes in `evaluation.json`.
+        notes: What a reader of the result has to know; whole once there is one.
     """
 
     section: str
+    notes: Sequence[str] = ()
 
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Takes a pair in; returns its own scores by name, if it has any."""

@@ -87,7 +87,7 @@ class FolderOutputs:
 
     Raises:
         InputError: If there is no picture of any pair, the pictures are not square or differ in
-            size, two have the same name, or their values do not go with the range.
+            size or are too small, two have the same name, or their values do not go with the range.
     """
 
     num_samples = 1
@@ -153,12 +153,7 @@ Outputs = Union[ModelOutputs, FolderOutputs]
 def _check(
     infos: Mapping[pathlib.Path, images.ImageInfo], value_range: tuple[float, float] | None
 ) -> int:
-    """Returns the size of pictures, in pixels of a side.
-
-    Raises:
-        InputError: If one is not square, of another size than the others, or too small; or its
-            values do not go with the range.
-    """
+    """Returns the size of pictures, in pixels of a side; refuses as `FolderOutputs` says."""
     size = next(iter(infos.values())).width
     for path, info in infos.items():
         about = f"'{path}' is {info.width}x{info.height} pixels of {info.bits} bits"

@@ -71,7 +71,7 @@ outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{
 </footer>"""
     title = f"Evaluation: {result['dataset']}, {result['split']}"
     contents = html_page.page(title, body, style=_STYLE, script=_SCRIPT)
-    files.write_atomically(pathlib.Path(output) / PAGE, contents)
+    files.write_atomically(output / PAGE, contents)
 
 
 def _figure(name: str, values: dict, columns: dict[str, str]) -> str:

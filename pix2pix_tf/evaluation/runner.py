@@ -25,6 +25,7 @@ from pix2pix_tf.evaluation.reference import Reference
 RESULT_FILE = "evaluation.json"
 GRID_FILE = "grid.png"
 INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER = "inputs", "outputs", "targets"
+FOLDERS = (INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER)
 SAMPLES_FOLDER = "samples"  # Holds a folder for each draw after the first.
 PLOTS = {
     "colour.png": (colour.ColourMeasure.section, colour.plot),
@@ -50,9 +51,8 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     Raises:
         InputError: If a picture cannot be read, or the folder cannot be made.
     """
-    output = pathlib.Path(output)
     files.make_output_folder(output)  # Before it takes minutes to find out.
-    folders = [INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER]
+    folders = list(FOLDERS)
     folders += [f"{SAMPLES_FOLDER}/{draw}" for draw in range(2, outputs.num_samples + 1)]
     names = [x for x in reference.reader.names if outputs.names is None or x in outputs.names]
     in_grid = {names[i] for i in np.linspace(0, len(names) - 1, _NUM_ROWS).round().astype(int)}
@@ -121,11 +121,8 @@ def _summarize(
         sections[one.section], found = one.result()
         scores.update((score.name, score.to_dict()) for score in found)
     full_reference = sections.pop(FullReferenceMeasure.section)
-    notes = [*outputs.notes, *reference.notes]
-    notes += features.notes_on(sections.get(features.DistributionMeasure.section))
-    scales, channels = full_reference["ms_ssim_scales"], reference.config.output_file_channels
-    if scales < 5:
-        notes.append(f"Images of this size have {scales} of the 5 scales of ms_ssim.")
+    notes = [*outputs.notes, *reference.notes, *(note for one in measures for note in one.notes)]
+    channels = reference.config.output_file_channels
     if channels not in PICTURE_CHANNELS:
         notes.append(
             f"Outputs have {channels} channels: colour, sharpness and the distances between the "
@@ -165,7 +162,7 @@ def _viewed(values: np.ndarray) -> np.ndarray:
 def _replace_pictures(output: pathlib.Path, unfinished: pathlib.Path) -> None:
     """Removes the pictures of an earlier evaluation, and moves new ones to their place."""
     if (output / RESULT_FILE).is_file():  # Else the pictures there are somebody else's.
-        for folder in (INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER, f"{SAMPLES_FOLDER}/[0-9]*"):
+        for folder in (*FOLDERS, f"{SAMPLES_FOLDER}/[0-9]*"):
             for path in output.glob(f"{folder}/*.png"):
                 path.unlink()
     shutil.copytree(unfinished, output, dirs_exist_ok=True, copy_function=shutil.move)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score, figure_png
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score, figure_png
 
 HIGH_FREQUENCY = 0.25  # Cycles per pixel: detail finer than 4 pixels a period.
 _NO_POWER = 1e-20  # Rounding leaves as much of a flat picture.
@@ -24,15 +24,17 @@ def radial_power(image: np.ndarray) -> np.ndarray:
     hide what a blur takes away.
 
     Args:
-        image: `[size, size, 3]` in [-1, 1].
+        image: `[height, width, 3]` in [-1, 1]; the central square of `size` pixels counts.
 
     Returns:
         float64 `[size // 2]`: the mean of |DFT|^2 over rings one index wide;
         entry k is at (k + 1) / size cycles per pixel, the last at 1/2 where `size`
         is even and half a ring below where it is odd.
     """
-    size = len(image)
-    grey = np.asarray(image, np.float64) @ _LUMINANCE
+    size = min(image.shape[:2])
+    row, column = ((side - size) // 2 for side in image.shape[:2])
+    square = image[row : row + size, column : column + size]
+    grey = np.asarray(square, np.float64) @ _LUMINANCE
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * (np.arange(size) + 0.5) / size)
     window = np.outer(hann, hann)
     grey = (grey - (grey * window).sum() / window.sum()) * window
@@ -49,18 +51,7 @@ def frequencies(size: int) -> np.ndarray:
     return np.arange(1, size // 2 + 1) / size
 
 
-def high_frequency_power(power: np.ndarray, size: int) -> float:
-    """Returns the power above `HIGH_FREQUENCY`, each ring by its circumference.
-
-    Args:
-        power: Power by frequency, of `radial_power`.
-        size: Pixels of the image.
-    """
-    frequency = frequencies(size)
-    return float((power * frequency)[frequency > HIGH_FREQUENCY].sum())
-
-
-class SpectrumMeasure:
+class SpectrumMeasure(Measure):
     """The mean spectrum of outputs and of targets."""
 
     section = "sharpness"
@@ -72,8 +63,7 @@ class SpectrumMeasure:
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Adds a pair; returns its own ratio, None for a target without fine detail."""
         self._size = min(pair.target.shape[:2])
-        both = (pair.output_rgb, pair.target_rgb)
-        output, target = (radial_power(_central_square(x, self._size)) for x in both)
+        output, target = map(radial_power, pair.both_in_colour)
         self._powers.append((output, target))
         return {"sharpness": _ratio(output, target, self._size)}
 
@@ -96,16 +86,12 @@ class SpectrumMeasure:
         return result, [Score("sharpness", ratio)]
 
 
-def _central_square(image: np.ndarray, side: int) -> np.ndarray:
-    row, column = ((size - side) // 2 for size in image.shape[:2])
-    return image[row : row + side, column : column + side]
-
-
 def _ratio(output: np.ndarray, target: np.ndarray, size: int) -> float | None:
-    of_target = high_frequency_power(target, size)
-    if of_target < _NO_POWER:
-        return None
-    return high_frequency_power(output, size) / of_target
+    """Returns the power above `HIGH_FREQUENCY`, each ring by its circumference, by the target's."""
+    frequency = frequencies(size)
+    is_high = frequency > HIGH_FREQUENCY
+    of_output, of_target = ((x * frequency)[is_high].sum() for x in (output, target))
+    return float(of_output / of_target) if of_target >= _NO_POWER else None
 
 
 def plot(result: dict) -> bytes:
@@ -114,6 +100,7 @@ def plot(result: dict) -> bytes:
     axes = figure.subplots()
     for name, label in (("target", "ground truth"), ("output", "output")):
         axes.loglog(result["cycles_per_pixel"], result[f"{name}_power"], label=label, lw=1.2)
+    axes.set_xscale("log", base=2)  # Labels of tens and of what is between would overlap.
     axes.axvline(result["above_cycles_per_pixel"], color="grey", lw=0.8, ls="--")
     ratio = result["high_frequency_ratio"]
     title = "no fine detail in the targets"

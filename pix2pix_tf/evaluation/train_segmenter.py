@@ -34,7 +34,6 @@ def main(unused_arguments: list[str]) -> int:
     output = pathlib.Path(flags.FLAGS.output)
     saved = segmenter_training.read_training(output)
     if saved is not None:
-        saved = SegmenterConfig.from_saved(saved)
         print(f"Settings that are not given are those of '{output}'.")
     config = commands.config_from_flags(SegmenterConfig, saved=saved)
     try:

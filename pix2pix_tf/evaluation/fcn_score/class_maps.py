@@ -1,4 +1,4 @@
-"""True class maps, read from the folder in which a data set keeps them."""
+"""The true class of each pixel of a pair, from the folder of class maps or from label colours."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from pix2pix_tf import files
-from pix2pix_tf.data import images
-from pix2pix_tf.data.classes import IGNORED, ClassTable, stored_indexes
+from pix2pix_tf.data import classes, images
+from pix2pix_tf.data.classes import IGNORED, ClassTable
 from pix2pix_tf.errors import InputError, MissingInputError
 
 
-class ClassMaps:
-    """The true class maps of one split: `FOLDER/SPLIT/NAME.png`, grey, with up to 8 bits.
+class TrueClasses:
+    """The true class maps of one split.
 
     Args:
-        folder: Has a folder per split.
+        folder: Holds `SPLIT/NAME.png`, grey, with up to 8 bits; "" to tell the classes by the
+            nearest colours of label pictures.
         split: "train", "val" or "test".
         names: Names of the pairs whose maps are needed.
         table: The classes whose indexes the maps hold.
@@ -26,26 +27,41 @@ class ClassMaps:
         MissingInputError: If a map is not there.
     """
 
-    def __init__(
-        self, folder: str | pathlib.Path, split: str, names: Sequence[str], table: ClassTable
-    ):
-        self._paths = {name: pathlib.Path(folder) / split / f"{name}.png" for name in names}
-        self._table = table
-        missing = [path for path in self._paths.values() if not files.is_file(path)]
+    def __init__(self, folder: str, split: str, names: Sequence[str], table: ClassTable):
+        self._folder, self._table = pathlib.Path(folder, split) if folder else None, table
+        paths = [self._folder / f"{name}.png" for name in names] if folder else []
+        missing = [path for path in paths if not files.is_file(path)]
         if missing:
             raise MissingInputError(
                 f"{len(missing)} of {len(names)} pictures have no class map, the first being "
                 f"'{missing[0]}'. Add them, or take the pictures out."
             )
 
-    def read(self, name: str) -> np.ndarray:
+    def read(self, name: str, labels: np.ndarray) -> np.ndarray:
         """Returns the class map of a pair, uint8 `[height, width]`.
 
+        Args:
+            name: The pair's.
+            labels: The picture that shows its classes, as the file has it; where there are class
+                maps its shape alone counts. A map may have any other shape: the paper's
+                Cityscapes are views of 2:1 that were squeezed.
+
         Raises:
-            InputError: If it is not a grey image of up to 8 bits, or has values that are not
-                classes, naming the file.
+            InputError: If the pair is not square, or the map is not a grey image of up to 8 bits,
+                or has values that are not classes.
         """
-        path = self._paths[name]
+        height, width = labels.shape[:2]
+        if height != width:
+            raise InputError(
+                f"The pictures of pair '{name}' are {width}x{height} pixels. The FCN-score "
+                "needs square ones, as the paper's are: scale both to a square."
+            )
+        if self._folder:
+            return self._read_map(self._folder / f"{name}.png")
+        pixels = images.denormalize_image(images.normalize_image(labels))  # From 16 bits, too.
+        return classes.nearest(images.in_colour(pixels.numpy()), self._table)
+
+    def _read_map(self, path: pathlib.Path) -> np.ndarray:
         info = images.inspect_image(path)
         if info.channels != 1 or info.bits > 8:
             raise InputError(
@@ -53,7 +69,7 @@ class ClassMaps:
                 "each pixel as a grey PNG with 8 bits, not as a colour."
             )
         pixels = images.read_pixels(path, channels=1)[..., 0]
-        class_map = stored_indexes(pixels, bits=info.bits)
+        class_map = classes.stored_indexes(pixels, bits=info.bits)
         count = len(self._table.scored)
         wrong = class_map[(class_map >= count) & (class_map != IGNORED)]
         if wrong.size:

@@ -57,7 +57,7 @@ def build_fcn(num_classes: int, *, base_filters: int = 64, dtype: str = "float32
             strides=2,
             padding="same",
             use_bias=False,
-            kernel_initializer=_Bilinear(),
+            kernel_initializer=_bilinear,
             name=f"upsample_to_{name}",
             dtype="float32",
         )(score)
@@ -89,9 +89,7 @@ def _score(x, num_classes: int, name: str):
     )(x)
 
 
-class _Bilinear(keras.initializers.Initializer):
-    """A kernel `[4, 4, out, in]` that doubles each score map by interpolation."""
-
-    def __call__(self, shape, dtype=None):
-        slope = np.array([0.25, 0.75, 0.75, 0.25])
-        return tf.constant(np.outer(slope, slope)[..., None, None] * np.eye(shape[-1]), dtype)
+def _bilinear(shape, dtype=None):
+    """Returns a kernel `[4, 4, out, in]` that doubles each score map by interpolation."""
+    slope = np.array([0.25, 0.75, 0.75, 0.25])
+    return tf.constant(np.outer(slope, slope)[..., None, None] * np.eye(shape[-1]), dtype)

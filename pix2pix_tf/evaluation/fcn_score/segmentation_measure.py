@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from pix2pix_tf.data import classes, images
 from pix2pix_tf.data.pipeline import PairReader
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score import confusion
-from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
+from pix2pix_tf.evaluation.fcn_score.class_maps import TrueClasses
 from pix2pix_tf.evaluation.fcn_score.segmenter import ORIGIN, Segmenter
-from pix2pix_tf.evaluation.measure import MeasuredPair, Score
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score
 
 
-class SegmentationMeasure:
+class SegmentationMeasure(Measure):
     """What a segmenter recognises in outputs and in the real pictures.
 
     Args:
@@ -21,8 +20,7 @@ class SegmentationMeasure:
         reader: The pairs; the truth is found at the resolution of their files.
         direction: Direction of the translation, whose outputs have to be photos.
         split: The split of the pairs.
-        class_maps: Folder of the true classes, see `ClassMaps`; "" to tell them by the colours
-            of the inputs.
+        class_maps: Folder of the true classes, see `TrueClasses`.
 
     Raises:
         InputError: If class maps are missing, or the outputs are labels, not photos.
@@ -46,8 +44,8 @@ class SegmentationMeasure:
                 f"{table.name} judges side {table.photo_side} of a pair. Leave --segmenter out."
             )
         self._segmenter, self._reader = segmenter, reader
-        self._number_of = {name: number for number, name in enumerate(reader.names)}
-        self._maps = ClassMaps(class_maps, split, reader.names, table) if class_maps else None
+        self._labels = "class maps" if class_maps else "nearest colours of the inputs"
+        self._truth = TrueClasses(class_maps, split, reader.names, table)
         self._matrices = np.zeros([2, *2 * [len(table.scored)]], np.int64)  # Outputs, photos.
         self.notes = [f"The FCN-score is of a segmenter whose weights are {ORIGIN}."]
         if not class_maps:
@@ -57,26 +55,11 @@ class SegmentationMeasure:
                 "files."
             )
 
-    def _truth(self, name: str) -> np.ndarray:
-        """Returns the class map of a pair, uint8 `[height, width]`, of the view of its files."""
-        source, _ = self._reader.read_unscaled(self._number_of[name])
-        height, width = source.shape[:2]
-        if height != width:
-            raise InputError(
-                f"The pictures of pair '{name}' are {width}x{height} pixels. The FCN-score "
-                "needs square ones, as the paper's are: scale both to a square."
-            )
-        if self._maps:
-            # Of any shape: the paper's Cityscapes are views of 2:1 that were squeezed.
-            return self._maps.read(name)
-        pixels = images.denormalize_image(images.normalize_image(source))  # From 16 bits, too.
-        return classes.nearest(images.in_colour(pixels.numpy()), self._segmenter.classes)
-
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Adds a pair; returns its own share of right pixels, None if none counts."""
-        truth = self._truth(pair.name)
-        both = np.stack([pair.output_rgb, pair.target_rgb])
-        found = self._segmenter.predict(both, size=truth.shape)
+        source, _ = self._reader.read_unscaled(self._reader.names.index(pair.name))
+        truth = self._truth.read(pair.name, source)
+        found = self._segmenter.predict(np.stack(pair.both_in_colour), size=truth.shape)
         own = [confusion.confusion_matrix(truth, one, self._segmenter.classes) for one in found]
         self._matrices += own
         counted = own[0].sum()
@@ -95,7 +78,7 @@ class SegmentationMeasure:
                 weights_sha256=self._segmenter.digest,
                 classes=[kind.name for kind in table.scored],
             ),
-            labels="class maps" if self._maps else "nearest colours of the inputs",
+            labels=self._labels,
             most_frequent_class=confusion.most_frequent_class(self._matrices[1], table),
             outputs=outputs,
             ground_truth=photos,

@@ -106,39 +106,22 @@ def load(folder: str | pathlib.Path) -> Segmenter:
         MissingInputError: If there is no such folder, or it is not a segmenter.
         InputError: If a file of it is damaged.
     """
-    info, weights = read_info(folder), pathlib.Path(folder) / WEIGHTS
-    try:
-        config, step = SegmenterConfig.from_saved(info["config"]), info["step"]
-    except (LookupError, TypeError) as error:
-        raise _damaged(pathlib.Path(folder) / INFO, error) from None
-    table = classes.find(config.dataset)
-    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
-    networks.load_weights(model, weights)
-    digest = files.sha256(weights)
-    return Segmenter(model, table, crop_size=config.crop_size, step=step, digest=digest)
-
-
-def read_info(folder: str | pathlib.Path) -> dict:
-    """Returns what `segmenter.json` holds: classes, config, step and scores.
-
-    Raises:
-        MissingInputError: If there is none.
-        InputError: If it is damaged.
-    """
-    path = pathlib.Path(folder) / INFO
+    path, weights = pathlib.Path(folder, INFO), pathlib.Path(folder, WEIGHTS)
     if not path.is_file():
         raise MissingInputError(
             f"'{folder}' is not a segmenter: there is no {INFO}. Pass the --output of python -m "
             "pix2pix_tf.evaluation.train_segmenter, after its first validation."
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: pathlib.Path, error: Exception) -> InputError:
-    return InputError(f"'{path}' is damaged ({error!r}). Train the segmenter again.")
+        info = json.loads(path.read_text(encoding="utf-8"))
+        config, step = SegmenterConfig.from_saved(info["config"]), info["step"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"'{path}' is damaged ({error!r}). Train the segmenter again.") from None
+    table = classes.find(config.dataset)
+    model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
+    networks.load_weights(model, weights)
+    digest = files.sha256(weights)
+    return Segmenter(model, table, crop_size=config.crop_size, step=step, digest=digest)
 
 
 def write_info(folder: pathlib.Path, config: SegmenterConfig, **scores) -> dict:

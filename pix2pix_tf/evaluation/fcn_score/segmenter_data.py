@@ -9,12 +9,10 @@ import tensorflow as tf
 
 from pix2pix_tf import seeds
 from pix2pix_tf.data import augment, classes, images, pairs
-from pix2pix_tf.data.classes import IGNORED
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation.fcn_score.class_maps import ClassMaps
+from pix2pix_tf.evaluation.fcn_score.class_maps import TrueClasses
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 
-_LAST_POSITION = 2**62  # A run ends long before.
 # What a crop shows of a photo: a share of each side, and how much one differs from the other.
 _SMALLEST_SIDE, _STRETCH = 0.5, 1.25
 _BRIGHTNESS = 0.2  # Added or taken, of a range of 2.
@@ -25,12 +23,10 @@ class Photos(NamedTuple):
     """The photos of a split with the truth about them.
 
     Attributes:
-        names: One a photo.
         pixels: uint8 `[N, size, size, 3]`.
         class_maps: uint8 `[N, map_height, map_width]`, of the same views.
     """
 
-    names: list[str]
     pixels: np.ndarray
     class_maps: np.ndarray
 
@@ -49,22 +45,14 @@ def read_photos(config: SegmenterConfig, split: str) -> Photos:
     """
     table, size = classes.find(config.dataset), config.crop_size
     source = pairs.open_pairs(config.dataset, split, data_dir=config.data_dir, scene_size=size)
-    maps = None
-    if config.class_maps:
-        maps = ClassMaps(config.class_maps, split, source.names, table)
+    maps = TrueClasses(config.class_maps, split, source.names, table)
 
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:
         photo, labels = source.read(index)
         if table.photo_side == "B":
             photo, labels = labels, photo
-        if photo.shape[0] != photo.shape[1]:
-            raise InputError(
-                f"The photo of pair '{source.names[index]}' is {photo.shape[1]}x{photo.shape[0]} "
-                "pixels. The FCN-score needs square pictures, as the paper's are: scale both "
-                "images of every pair to a square."
-            )
+        truth = maps.read(source.names[index], labels)
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
-        truth = maps.read(source.names[index]) if maps else classes.nearest(labels, table)
         return augment.resize_to_cover(photo, size).numpy(), truth
 
     photos, truths = zip(*pairs.map_all(read, range(len(source.names))))
@@ -74,9 +62,9 @@ def read_photos(config: SegmenterConfig, split: str) -> Photos:
             f"The class maps of {split} differ in size (height, width): {sizes[0]} and "
             f"{sizes[-1]}. Bring them to one size, without interpolating."
         )
-    if all((truth == IGNORED).all() for truth in truths):
+    if all((truth == classes.IGNORED).all() for truth in truths):
         raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
-    return Photos(list(source.names), np.stack(photos), np.stack(truths))
+    return Photos(np.stack(photos), np.stack(truths))
 
 
 def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> tf.data.Dataset:
@@ -91,7 +79,7 @@ def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> 
         config: Gives the crop size, the batch size and the seed.
         start: Position of the first example; a resumed run goes on where it was.
     """
-    count = len(photos.names)
+    count = len(photos.pixels)
     # Tensors once, not constants of the graph.
     pixels, class_maps = tf.constant(photos.pixels), tf.constant(photos.class_maps)
     order_stream = tf.constant(seeds.stream(config.seed, seeds.ORDER), tf.int64)
@@ -99,9 +87,7 @@ def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> 
 
     def load(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = tf.random.experimental.index_shuffle(
-            position % count,
-            seed=tf.stack([order_stream, position // count]),
-            max_index=count - 1,
+            position % count, seed=tf.stack([order_stream, position // count]), max_index=count - 1
         )
         image = images.normalize_image(pixels[index])
         return augment_example(
@@ -112,7 +98,7 @@ def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> 
         )
 
     return (
-        tf.data.Dataset.range(start, _LAST_POSITION)
+        tf.data.Dataset.counter(start)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(config.batch_size, drop_remainder=True)
         .prefetch(2)
@@ -144,9 +130,7 @@ def augment_example(image, class_map, *, crop_size: int, seed) -> tuple[tf.Tenso
     class_map = _crop(tf.cast(class_map, tf.float32)[..., tf.newaxis], box, crop_size, "nearest")
     class_map = tf.cast(class_map[..., 0], tf.int32)
     image, class_map = tf.cond(
-        draws[4] < 0.5,
-        lambda: (image[:, ::-1], class_map[:, ::-1]),
-        lambda: (image, class_map),
+        draws[4] < 0.5, lambda: (image[:, ::-1], class_map[:, ::-1]), lambda: (image, class_map)
     )
     image = image + _BRIGHTNESS * (2.0 * draws[5] - 1.0)
     grey = tf.reduce_mean(image, axis=-1, keepdims=True)

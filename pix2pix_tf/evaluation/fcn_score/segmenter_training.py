@@ -79,14 +79,20 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
         best=tf.Variable(-1.0, dtype=tf.float64, trainable=False),  # Of BEST_METRIC.
     )
     if latest:
-        _restore(state, latest)
+        try:
+            state.restore(latest).assert_consumed()
+        except (tf.errors.OpError, AssertionError, ValueError, LookupError, RuntimeError) as error:
+            raise InputError(
+                f"The checkpoint '{latest}' is damaged, or of another version of Keras "
+                f"({first_line(error)}). Train in another --output."
+            ) from None
         print(f"Continuing '{output}' after step {int(state.step)}.", flush=True)
     else:
         text = json.dumps(dataclasses.asdict(config), indent=1) + "\n"
         files.write_atomically(output / TRAINING, text.encode())
     print(
-        f"{len(training.names)} photos to train, {len(photos['val'].names)} to validate; learning "
-        f"rate {config.learning_rate:g}; {config.precision}.",
+        f"{len(training.pixels)} photos to train, {len(photos['val'].pixels)} to validate; "
+        f"learning rate {config.learning_rate:g}; {config.precision}.",
         flush=True,
     )
     manager = tf.train.CheckpointManager(state, str(output / _CHECKPOINT), max_to_keep=1)
@@ -115,28 +121,28 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     return segmenter.write_info(output, config, step=best.step, **measured)
 
 
-def read_training(output: pathlib.Path) -> dict | None:
+def read_training(output: pathlib.Path) -> SegmenterConfig | None:
     """Returns the settings of the training in a folder, or None if there is none.
 
     Raises:
         InputError: If their file is damaged.
     """
-    path = pathlib.Path(output) / TRAINING
+    path = output / TRAINING
     if not path.is_file():
         return None
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return SegmenterConfig.from_saved(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise InputError(f"'{path}' is damaged ({error}). Train in another --output.") from None
 
 
 def _check_same_settings(config: SegmenterConfig, output: pathlib.Path) -> None:
     """Refuses to continue a training with settings that would change what it is."""
-    saved = read_training(output) or {}
+    saved = read_training(output)
     differences = [
-        f"{name} (was {saved.get(name)!r}, now {value!r})"
-        for name, value in dataclasses.asdict(config).items()
-        if name not in _MAY_CHANGE_ON_RESUME and saved.get(name) != value
+        f"{name} (was {getattr(saved, name, None)!r}, now {value!r})"
+        for name, value in vars(config).items()
+        if name not in _MAY_CHANGE_ON_RESUME and getattr(saved, name, None) != value
     ]
     if differences:
         raise InputError(
@@ -150,16 +156,6 @@ def _splits(config: SegmenterConfig) -> list[str]:
     has_maps = not config.class_maps or (pathlib.Path(config.class_maps) / "test").is_dir()
     has_photos = pairs.find_split(config.dataset, ("test",), data_dir=config.data_dir)
     return ["train", "val", "test"] if has_maps and has_photos else ["train", "val"]
-
-
-def _restore(state: tf.train.Checkpoint, path: str) -> None:
-    try:
-        state.restore(path).assert_consumed()
-    except (tf.errors.OpError, AssertionError, ValueError, LookupError, RuntimeError) as error:
-        raise InputError(
-            f"The checkpoint '{path}' is damaged, or of another version of Keras "
-            f"({first_line(error)}). Train in another --output."
-        ) from None
 
 
 def _make_step(state: tf.train.Checkpoint, num_classes: int):

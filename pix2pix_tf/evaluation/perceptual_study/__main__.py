@@ -40,31 +40,8 @@ def define_flags() -> None:
         "evaluate wrote beside the outputs.",
     )
     flags.DEFINE_string("output", None, "Folder of the study; not there yet.", required=True)
-    flags.DEFINE_integer(
-        "num_practice",
-        protocol.NUM_PRACTICE,
-        "Trials with feedback, which do not count (paper).",
-        lower_bound=0,
-    )
-    flags.DEFINE_integer(
-        "num_trials", protocol.NUM_TRIALS, "Trials that count (paper).", lower_bound=1
-    )
-    flags.DEFINE_float(
-        "exposure",
-        protocol.EXPOSURE_MS / 1000,
-        "Seconds that a picture is shown (paper).",
-        lower_bound=0.05,
-    )
-    flags.DEFINE_enum(
-        "pairing",
-        "same",
-        protocol.PAIRINGS,
-        "Whether both pictures of a trial show one scene (paper: colorization), or different ones "
-        "(paper: maps and aerial photos).",
-    )
-    flags.DEFINE_string(
-        "notice", "", "Who runs the study, and where to send the file: shown before the start."
-    )
+    commands.define_flags(protocol.Settings)
+    flags.adopt_module_key_flags(commands)  # Else --help would not list them.
     flags.DEFINE_integer("seed", 0, "Seed of the order that names the files.")
 
 
@@ -84,13 +61,7 @@ def main(unused_arguments: list[str]) -> None:
         algorithms,
         output,
         targets=pathlib.Path(options.targets) if options.targets else None,
-        settings=build.Settings(
-            num_practice=options.num_practice,
-            num_trials=options.num_trials,
-            exposure_ms=round(1000 * options.exposure),
-            pairing=options.pairing,
-            notice=options.notice,
-        ),
+        settings=commands.config_from_flags(protocol.Settings),
         seed=options.seed,
     )
     print(

@@ -8,7 +8,6 @@ is what is in the pixels.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import pathlib
@@ -33,23 +32,12 @@ _REAL = ""  # In place of an algorithm's name.
 Pictures = Mapping[str, pathlib.Path]  # By the names of their pairs.
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How a session goes; the defaults are the paper's."""
-
-    num_practice: int = protocol.NUM_PRACTICE
-    num_trials: int = protocol.NUM_TRIALS
-    exposure_ms: int = protocol.EXPOSURE_MS
-    pairing: str = "same"
-    notice: str = ""  # Who runs the study; shown before it starts.
-
-
 def build(
     algorithms: Mapping[str, pathlib.Path],
     output: pathlib.Path,
     *,
     targets: pathlib.Path | None = None,
-    settings: Settings,
+    settings: protocol.Settings,
     seed: int = 0,
 ) -> dict:
     """Writes a study; its folder appears at once, when it is whole.
@@ -69,7 +57,6 @@ def build(
         InputError: If outputs and real pictures do not fit, there are fewer pairs than a
             session needs, or there is something in the place of `output`.
     """
-    output = pathlib.Path(output)
     if output.exists():
         raise InputError(f"'{output}' is there already. Delete it, or name another folder.")
     fakes, reals = {}, {}
@@ -100,7 +87,11 @@ def build(
     file_of = {key: f"{number:05d}.png" for number, key in enumerate(keys, start=1)}
     description = dict(
         version=protocol.VERSION,
-        **dataclasses.asdict(settings),
+        num_practice=settings.num_practice,
+        num_trials=settings.num_trials,
+        exposure_ms=round(1000 * settings.exposure),
+        pairing=settings.pairing,
+        notice=settings.notice,
         pairs=[dict(name=name, real=file_of[_REAL, name]) for name in names],
         algorithms=[
             dict(name=algorithm, fakes=[file_of[algorithm, name] for name in names])
@@ -126,10 +117,7 @@ def _encode_pair(
             f"The real pictures of '{name}' are not the same for all algorithms. Evaluate them on "
             "the same data and at the same size."
         )
-    pictures = {
-        _REAL: real,
-        **{algorithm: _read(found[name]) for algorithm, found in fakes.items()},
-    }
+    pictures = {algorithm: _read(found[name]) for algorithm, found in fakes.items()}
     for algorithm, picture in pictures.items():
         if picture.shape != real.shape:
             raise InputError(
@@ -137,6 +125,7 @@ def _encode_pair(
                 f"{picture.shape[1]}x{picture.shape[0]} pixels and the real picture "
                 f"{real.shape[1]}x{real.shape[0]}. Bring them to the same size."
             )
+    pictures[_REAL] = real
     return {(key, name): images.encode_image(x, ".png") for key, x in pictures.items()}
 
 

@@ -21,7 +21,7 @@ from absl import flags
 
 from pix2pix_tf import commands, files
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.evaluation.perceptual_study import answers
+from pix2pix_tf.evaluation.perceptual_study import protocol
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 10_000
@@ -43,8 +43,8 @@ def define_flags() -> None:
 def main(arguments: list[str]) -> None:
     """Prints, and writes, the rates of the files that were named."""
     options = flags.FLAGS
-    paths = answers.find_files(arguments[1:])
-    result = summarize(answers.read_all(paths), seed=options.seed)
+    paths = protocol.find_answers(arguments[1:])
+    result = summarize(protocol.read_answers(paths), seed=options.seed)
     if options.json:
         path = pathlib.Path(options.json)
         files.make_output_folder(path.parent)
@@ -56,7 +56,7 @@ def summarize(sessions: Mapping[pathlib.Path, dict], *, seed: int = 0) -> dict:
     """Returns the rate of fooling of every algorithm of every study.
 
     Args:
-        sessions: What `answers.read_all` returns; one that is there twice is counted once.
+        sessions: What `protocol.read_answers` returns; one that is there twice is counted once.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -129,40 +129,26 @@ def find_interval(
         seed: Seed of the bootstrap.
 
     Returns:
-        (low, high) and BOOTSTRAP; or EXACT where all participants were fooled equally often
-        (one alone, none ever, all always), so that a bootstrap's interval would have no width.
-    """
-    if len({fooled / count for fooled, count in zip(num_fooled, num_trials)}) == 1:
-        return exact_interval(sum(num_fooled), sum(num_trials)), EXACT
-    return bootstrap_interval(num_fooled, num_trials, seed=seed), BOOTSTRAP
-
-
-def bootstrap_interval(
-    num_fooled: Sequence[int], num_trials: Sequence[int], *, seed: int = 0
-) -> tuple[float, float]:
-    """Returns the percentile interval of the rate of fooling; arguments of `find_interval`.
-
-    Each resample draws as many participants as there are, with replacement. Answers of
-    one person are alike, so drawing trials would give an interval that is too narrow; and
-    drawing trials of the participants drawn, one that is too wide, since what they answered
-    has the chance of their trials in it already.
+        (low, high) and BOOTSTRAP, percentiles; or EXACT where all participants were fooled equally
+        often (one alone, none ever, all always), so that a bootstrap's would have no width.
     """
     num_fooled, num_trials = np.asarray(num_fooled), np.asarray(num_trials)
+    if np.ptp(num_fooled / num_trials) == 0:
+        return exact_interval(num_fooled.sum(), num_trials.sum()), EXACT
+    # Each resample draws as many participants as there are, with replacement. Answers of one
+    # person are alike, so drawing trials would give an interval that is too narrow; and drawing
+    # trials of the participants drawn, one that is too wide, since what they answered has the
+    # chance of their trials in it already.
     shape = [NUM_RESAMPLES, len(num_trials)]
     drawn = np.random.default_rng(seed).integers(len(num_trials), size=shape)
     rates = num_fooled[drawn].sum(axis=1) / num_trials[drawn].sum(axis=1)
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(rates, [tail, 1.0 - tail])
-    return float(low), float(high)
+    return (float(low), float(high)), BOOTSTRAP
 
 
 def exact_interval(num_fooled: int, num_trials: int) -> tuple[float, float]:
-    """Returns the interval of Clopper and Pearson for the rate of a binomial, in [0, 1].
-
-    Args:
-        num_fooled: Trials that fooled.
-        num_trials: All trials, at least 1, taken as independent.
-    """
+    """Returns Clopper and Pearson's interval of the rate, in [0, 1], of independent trials."""
     low = _exact_low_end(num_fooled, num_trials)
     # Of the trials that did not fool, the same from the other side.
     return low, 1.0 - _exact_low_end(num_trials - num_fooled, num_trials)
