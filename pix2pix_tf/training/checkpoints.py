@@ -17,7 +17,6 @@ import json
 import math
 import os
 import pathlib
-import shutil
 
 import keras
 import tensorflow as tf
@@ -37,7 +36,6 @@ from pix2pix_tf.run_folder import (
 from pix2pix_tf.training.state import TrainState
 
 _STATE = "state"
-_REMOVED = ".removed_"  # Begins the name of a folder that is being removed.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +87,7 @@ class CheckpointManager:
             info.update(dataclasses.asdict(measure))
         with writing(final):
             self._folder.mkdir(exist_ok=True)
-            self._remove_leftovers()
+            files.sweep(self._folder, is_alone=True)
             # If it fails it goes, since the room that it takes is needed.
             with files.unfinished_folder(self._folder, final.name) as unfinished:
                 unfinished.mkdir()
@@ -100,14 +98,15 @@ class CheckpointManager:
                 for path in unfinished.iterdir():
                     files.sync(path)
                 if final.exists():
-                    self._remove(final)  # A damaged one that the run fell back from.
+                    files.remove_folder(final)  # A damaged one that the run fell back from.
                 os.replace(unfinished, final)
-            self._forget_best_since(step)
+            best = read_best(self._workdir)
+            if best is not None and best["step"] >= step:
+                (self._folder / run_folder.BEST_FILE).unlink()  # It was a damaged one.
             for later in list_checkpoints(self._workdir):
                 if step_of(later) > step:
-                    self._remove(later)  # A damaged one; it would count as the newest.
+                    files.remove_folder(later)  # A damaged one; it would count as the newest.
             self._complete(info)
-            self._publish_weights(final)
 
     def finish(self) -> None:
         """Does what a process that was killed in `save` has left to do, after `restore_newest`.
@@ -124,9 +123,8 @@ class CheckpointManager:
             return
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
         with writing(folder):
-            self._remove_leftovers()
+            files.sweep(self._folder, is_alone=True)
             self._complete(info)
-            self._publish_weights(folder)
 
     def restore_newest(self) -> int | None:
         """Restores the newest checkpoint that is whole.
@@ -179,46 +177,20 @@ class CheckpointManager:
             return f"it is of step {int(self._state.step.numpy())}, but {INFO} says {step}"
         return None
 
-    def _remove_leftovers(self) -> None:
-        """Removes what a process has left that was killed while writing or removing."""
-        files.sweep(self._folder, is_alone=True)
-        for leftover in self._folder.glob(f"{_REMOVED}*"):
-            shutil.rmtree(leftover)
-
-    def _remove(self, folder: pathlib.Path) -> None:
-        """Removes a checkpoint, which is never seen half-removed."""
-        removed = self._folder / f"{_REMOVED}{folder.name}"
-        os.replace(folder, removed)
-        shutil.rmtree(removed)
-
-    def _forget_best_since(self, step: int) -> None:
-        """Forgets a best checkpoint that is of `step` or later, and so was a damaged one."""
-        best = read_best(self._workdir)
-        if best is not None and best["step"] >= step:
-            (self._folder / run_folder.BEST_FILE).unlink()
-
     def _complete(self, info: dict) -> None:
-        """Notes and removes what follows from a new checkpoint, described by `info`."""
+        """Notes, removes and publishes what follows from a new checkpoint, described by `info`."""
         if "larger_is_better" in info and math.isfinite(info["value"]):
             self._note_best(info)
-        self._remove_old()
-
-    def _publish_weights(self, folder: pathlib.Path) -> None:
-        """Puts the newest networks into the run folder, each whole or as before."""
-        # The generator's come after the other's: where they are there, both are.
-        published = self._workdir / GENERATOR_WEIGHTS
-        if published.is_file() and published.samefile(folder / GENERATOR_WEIGHTS):
-            return  # Besides, renaming one name of a file to another of its names does nothing.
+        best = read_best(self._workdir)
+        folders = list_checkpoints(self._workdir)
+        for folder in folders[: -self._keep]:
+            if best is None or step_of(folder) != best["step"]:
+                files.remove_folder(folder)
+        # The newest networks, each whole or as before.
         discriminator = keras_compat.weights_file(self._state.discriminator)
         write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
-        linked = self._workdir / f".{GENERATOR_WEIGHTS}"
-        linked.unlink(missing_ok=True)
-        try:
-            os.link(folder / GENERATOR_WEIGHTS, linked)  # No second copy on the disk.
-        except OSError:
-            write_atomically(published, (folder / GENERATOR_WEIGHTS).read_bytes())
-        else:
-            os.replace(linked, published)
+        weights = (folders[-1] / GENERATOR_WEIGHTS).read_bytes()
+        write_atomically(self._workdir / GENERATOR_WEIGHTS, weights)
 
     def _note_best(self, info: dict) -> None:
         best = read_best(self._workdir)
@@ -228,13 +200,6 @@ class CheckpointManager:
             if (gain if info["larger_is_better"] else -gain) <= 0:
                 return
         write_atomically(self._folder / run_folder.BEST_FILE, json.dumps(info, indent=2).encode())
-
-    def _remove_old(self) -> None:
-        best = read_best(self._workdir)
-        kept = list_checkpoints(self._workdir)[-self._keep :]
-        for folder in list_checkpoints(self._workdir):
-            if folder not in kept and (best is None or folder.name != _name(best["step"])):
-                self._remove(folder)
 
 
 def _name(step: int) -> str:
