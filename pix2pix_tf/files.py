@@ -38,8 +38,6 @@ _REMEDIES = {
 }
 _TRIED_BYTES = 4096  # A block of most file systems.
 _UNFINISHED = ".unfinished."
-# Begins the letters of this process, whose number an earlier one may have had.
-_OWN = secrets.token_hex(4)
 # Errors of network file systems that do not lock.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
@@ -53,12 +51,10 @@ def make_output_folder(folder: pathlib.Path) -> None:
     """
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(
-            f"'{folder}' cannot be made: a file is in its place. Name another folder."
-        ) from None
     except OSError as error:
-        raise InputError(f"'{folder}' cannot be made ({error}). Name another folder.") from None
+        is_taken = isinstance(error, (FileExistsError, NotADirectoryError))
+        reason = "a file is in its place" if is_taken else error
+        raise InputError(f"'{folder}' cannot be made: {reason}. Name another folder.") from None
     # As `write_atomically` writes: some file systems need files to have a name, or cannot remove
     # those that are open. A full disk may still take a name, and zeros.
     trial = _unfinished(pathlib.Path(folder), "trial")
@@ -186,7 +182,7 @@ def _unfinished(parent: pathlib.Path, name: str) -> pathlib.Path:
     """Returns a new name for what will be `parent / name`, which `sweep` can tell from others."""
     # Most file systems allow a name 255 bytes, which this one must not exceed.
     start = os.fsencode(name)[:150].decode(errors="ignore")
-    process = f"{socket.gethostname()[:50]}.{os.getpid()}.{_OWN}{secrets.token_hex(4)}"
+    process = f"{socket.gethostname()[:50]}.{os.getpid()}.{secrets.token_hex(8)}"
     return pathlib.Path(parent) / f".{start}{_UNFINISHED}{process}"
 
 
@@ -241,26 +237,18 @@ def sweep(folder: pathlib.Path, pattern: str = "*", *, is_alone: bool = False) -
 
 def _is_left_behind(name: str) -> bool:
     """Returns whether a name is that of a process of this machine that has ended."""
-    machine, _, rest = name.rpartition(_UNFINISHED)[2].rpartition(".")[0].rpartition(".")
-    letters = name.rpartition(".")[2]
-    if machine != socket.gethostname()[:50] or not rest.isdecimal():
+    parts = name.rpartition(_UNFINISHED)[2].rsplit(".", 2)
+    if len(parts) != 3 or parts[0] != socket.gethostname()[:50]:
         return False
-    if int(rest) == os.getpid():  # In containers a later process often has an earlier one's.
-        return not letters.startswith(_OWN)
-    return not _is_alive(int(rest))
-
-
-def _is_alive(process: int) -> bool:
-    """Returns whether a process of that number may be running."""
     if os.name != "posix":
-        return True  # Nobody knows; signal 0 would end it on Windows.
+        return False  # Nobody knows; signal 0 would end it on Windows.
     try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # It belongs to another user.
+        os.kill(int(parts[1]), 0)
+    except ProcessLookupError:
         return True
-    return True
+    except (ValueError, PermissionError):  # Not a number; or it belongs to another user.
+        return False
+    return False
 
 
 @contextlib.contextmanager

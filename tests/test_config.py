@@ -315,7 +315,6 @@ class FileTest(parameterized.TestCase):
         (b'{"seed": "3"}', "seed is '3'"),
         (b'{"lambda_l1": NaN}', "lambda_l1 is nan"),
         (b'{"norm": "layer"}', "norm is 'layer'"),
-        (b'{"seed": 1, "lamda_l1": 1}', "'lamda_l1'", "'lambda_l1'"),
         (b'{"xyz": 1}', "'xyz'"),
     )
     def test_a_file_that_holds_no_settings(self, contents, *shown):
