@@ -128,11 +128,7 @@ def main():
     float16_batch_norm = dataclasses.replace(
         _CONFIG, precision="float16", norm="batch", dropout=0.5
     )
-    found = dict(
-        num_replicas=mirrored.num_replicas_in_sync,
-        is_chief=distribution.is_chief(mirrored),
-        shard=distribution.shard_of_worker(mirrored),
-    )
+    found = dict()
     with tiny_training.plain_convolutions():
         found.update(
             one_device=run_steps(batch_of_4, one_device),

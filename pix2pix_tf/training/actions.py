@@ -75,14 +75,8 @@ class Event:
 Action = Callable[[Event], None]
 
 
-def build_actions(
-    config: TrainConfig,
-    workdir: pathlib.Path,
-    state: TrainState,
-    inputs: Inputs,
-    manager: CheckpointManager,
-) -> list[Action]:
-    """Returns the actions of the project, in the order in which they have to be called.
+class RunActions:
+    """The actions of the project, and what they share.
 
     What lies in the run folder of steps that will come again is removed.
 
@@ -96,26 +90,6 @@ def build_actions(
     Raises:
         WriteError: If the folder cannot be written.
     """
-    actions = _RunActions(config, workdir, state, inputs, manager)
-    step = int(state.step.numpy())
-    reports.drop_later_metrics(workdir, step=step)
-    reports.remove_later_samples(workdir, step=step)
-    if step == 0:
-        actions.write_grid(0)  # The untrained generator, to compare with.
-        reports.write_page(workdir, config, held_out=inputs.held_out)
-    # The checkpoint after all else of a step: what a killed run goes on from lacks nothing
-    # before it.
-    return [
-        actions.measure_held_out,
-        actions.write_metrics,
-        actions.write_samples,
-        actions.save_checkpoint,
-        actions.write_page,
-    ]
-
-
-class _RunActions:
-    """The actions of the project, and what they share; see `build_actions`."""
 
     def __init__(
         self,
@@ -137,6 +111,23 @@ class _RunActions:
         with writing(self._events_folder):
             self._events = tf.summary.create_file_writer(str(self._events_folder))
         self._curves_due = time.perf_counter()  # The first are due at once.
+        step = int(state.step.numpy())
+        reports.forget_later(workdir, step=step)
+        if step == 0:
+            self.write_grid(0)  # The untrained generator, to compare with.
+            reports.write_page(workdir, config, held_out=inputs.held_out)
+
+    def in_order(self) -> list[Action]:
+        """Returns them in the order in which they have to be called."""
+        # The checkpoint after all else of a step: what a killed run goes on from lacks nothing
+        # before it.
+        return [
+            self.measure_held_out,
+            self.write_metrics,
+            self.write_samples,
+            self.save_checkpoint,
+            self.write_page,
+        ]
 
     def measure_held_out(self, event: Event) -> None:
         """Adds the measure of the best checkpoint to the line of metrics."""

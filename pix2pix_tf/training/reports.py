@@ -25,11 +25,16 @@ from pix2pix_tf.run_folder import (
 )
 
 
-def drop_later_metrics(workdir: pathlib.Path, *, step: int) -> None:
-    """Drops lines of `metrics.jsonl` beyond `step`, of steps that were cut off and come again."""
+def forget_later(workdir: pathlib.Path, *, step: int) -> None:
+    """Drops metrics and grids beyond `step`: of steps that were cut off and will come again."""
     kept = [record for record in read_metrics(workdir) if record["step"] <= step]
     lines = "".join(json.dumps(record) + "\n" for record in kept)
     files.write_atomically(pathlib.Path(workdir) / METRICS_FILE, lines.encode())
+    files.sweep(pathlib.Path(workdir) / SAMPLES_FOLDER, is_alone=True)
+    for later, path in list_sample_grids(workdir).items():
+        if later > step:
+            with files.writing(path):
+                path.unlink()
 
 
 def append_metrics(workdir: pathlib.Path, record: dict[str, float]) -> None:
@@ -50,16 +55,6 @@ def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> Non
     with files.writing(path):
         folder.mkdir(exist_ok=True)
     files.write_atomically(path, images.encode_image(tf.constant(grid), ".png"))
-
-
-def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
-    """Removes grids beyond `step`, of a part of the run that was cut off and comes again."""
-    folder = pathlib.Path(workdir) / SAMPLES_FOLDER
-    files.sweep(folder, is_alone=True)
-    for later, path in list_sample_grids(workdir).items():
-        if later > step:
-            with files.writing(path):
-                path.unlink()
 
 
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
