@@ -268,8 +268,7 @@ _DAMAGES = dict(
     no_index=lambda folder: (folder / "state.index").unlink(),
     no_info=lambda folder: (folder / "info.json").unlink(),
     info_is_a_list=write_info("[]"),
-    info_without_a_step=write_info(json.dumps(dict(keras=keras.__version__))),
-    info_of_another_step=write_info(json.dumps(dict(keras=keras.__version__, step=21))),
+    info_without_its_keras=write_info(json.dumps(dict(step=20))),
 )
 
 
@@ -305,8 +304,7 @@ class DamageTest(CheckpointTestCase):
                 damage(self.folder(20))
                 with self.assertLogs("absl", "WARNING") as logs:
                     self.assert_restores(10)
-                for step in (20, 10):
-                    self.assertIn(f"'{self.folder(step)}'", "\n".join(logs.output))
+                self.assertIn(f"'{self.folder(20)}'", "\n".join(logs.output))
 
     def test_all_damaged_is_an_error_that_names_each(self):
         cut_data(self.folder(10))

@@ -1,11 +1,6 @@
 """Checkpoints that are whole or not there, and a way back when one is damaged.
 
-    WORKDIR/checkpoints/step_00001000/state.*               the whole TrainState
-                                      generator.weights.h5  for translation and export
-                                      info.json             step, versions, metric
-    WORKDIR/checkpoints/best.json                           which one is best, and why
-    WORKDIR/generator.weights.h5, discriminator.weights.h5  of the newest
-
+`run_folder` says what lies where; a checkpoint's info.json has its step, versions and metric.
 TensorFlow checkpoints hold all that resuming needs, but do not travel between
 Keras 2 and 3; the `.weights.h5` files do.
 """
@@ -40,14 +35,7 @@ _STATE = "state"
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """What decides which checkpoint is best.
-
-    Attributes:
-        metric: Its name.
-        split: The pairs that were measured.
-        value: Their mean.
-        larger_is_better: Whether more is better.
-    """
+    """What decides which checkpoint is best: the mean of a metric over the pairs of a split."""
 
     metric: str
     split: str
@@ -140,8 +128,6 @@ class CheckpointManager:
         for folder in reversed(folders):
             fault = self._restore(folder)
             if fault is None:
-                if faults:
-                    logging.warning("Continuing from '%s' instead.", folder)
                 return int(self._state.step.numpy())
             faults.append(f"'{folder}': {fault}")
             logging.warning("Checkpoint '%s' cannot be read (%s).", folder, fault)
@@ -156,7 +142,7 @@ class CheckpointManager:
         """Restores one checkpoint; returns what is wrong with it, or None."""
         try:
             info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-            step, written_by = int(info["step"]), str(info["keras"])
+            written_by = info["keras"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             return f"{INFO} is missing or damaged: {error}"
         if written_by.split(".")[0] != keras.__version__.split(".")[0]:
@@ -173,8 +159,6 @@ class CheckpointManager:
             *(LookupError, RuntimeError),  # What TensorFlow's reader makes of some damages.
         ) as error:
             return first_line(error)
-        if int(self._state.step.numpy()) != step:
-            return f"it is of step {int(self._state.step.numpy())}, but {INFO} says {step}"
         return None
 
     def _complete(self, info: dict) -> None:
