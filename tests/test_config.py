@@ -68,8 +68,8 @@ _OTHER_VALUES = dict(
     input_range="0,1",
     output_range="-40,85.5",
 )
-# Those that go with each other: lab has ranges of its own.
-_TOGETHER = {**_OTHER_VALUES, "color_space": "rgb"}
+# Those that go with each other, also for the flags: lab has ranges of its own.
+TOGETHER = {**_OTHER_VALUES, "color_space": "rgb"}
 
 _NO_GAN, _NO_WEIGHT = dict(gan_loss="none"), dict(lambda_gan=0.0)
 
@@ -288,7 +288,7 @@ class FileTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("defaults", {}),
-        ("others", _TOGETHER),
+        ("others", TOGETHER),
         ("not_ascii", {"dataset": "Straßen/道路", "data_dir": 'a "b" \\c'}),
     )
     def test_load_gives_what_was_saved(self, values):

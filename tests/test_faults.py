@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
-import re
 import shutil
 import tempfile
 from unittest import mock
@@ -109,15 +108,6 @@ class RunTest(parameterized.TestCase):
         limit(None)
         self.assert_one_line(result, r"metrics\.jsonl' .*File too large")
         self.assert_goes_on_to_the_same_end()
-
-    def test_a_run_folder_that_vanishes(self):
-        def take_away(step):
-            if step == 3:
-                shutil.rmtree(self.workdir)
-
-        result = self.train(self.workdir, before_step=take_away)
-        self.assert_one_line(result, re.escape(f"'{self.workdir}/metrics.jsonl'"))
-        self.assertFalse(self.workdir.exists())  # A disk may be missing there.
 
     def test_a_second_run_is_refused_and_changes_nothing(self):
         shutil.copytree(self.undisturbed, self.workdir)

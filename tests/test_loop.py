@@ -389,20 +389,6 @@ class StoppedTest(LoopTestCase):
             self.stop(signal.SIGINT, before=2, times=2)
         self.assertEmpty(saved_steps(self.workdir))
 
-    def test_a_signal_while_files_are_written_stops_after_the_next_step(self):
-        config = dataclasses.replace(self.config, log_every=1)
-        append = reports.append_metrics
-
-        def append_and_stop(workdir, record):
-            append(workdir, record)
-            if record["step"] == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        with mock.patch.object(reports, "append_metrics", append_and_stop):
-            _, printed = train(config, self.workdir)
-        self.assertIn("Stopped by SIGTERM after step 4; everything is saved.", printed)
-        self.assertEqual(saved_steps(self.workdir), [4])
-
 
 class ActionsTest(LoopTestCase):
     """Actions of the caller, behind those of the project."""

@@ -8,6 +8,7 @@ Keras 2 and 3; the `.weights.h5` files do.
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import json
 import math
 import os
@@ -69,7 +70,7 @@ class CheckpointManager:
             WriteError: If it cannot be written; those before are untouched.
         """
         step = int(self._state.step.numpy())
-        final = self._folder / _name(step)
+        final = self._folder / f"step_{step:08d}"
         info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
         if measure is not None:
             info.update(dataclasses.asdict(measure))
@@ -106,7 +107,7 @@ class CheckpointManager:
             WriteError: If it cannot be written.
         """
         step = int(self._state.step.numpy())
-        folder = self._folder / _name(step)
+        folder = self._folder / f"step_{step:08d}"
         if list_checkpoints(self._workdir)[-1] != folder:
             return
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
@@ -170,11 +171,13 @@ class CheckpointManager:
         for folder in folders[: -self._keep]:
             if best is None or step_of(folder) != best["step"]:
                 files.remove_folder(folder)
-        # The newest networks, each whole or as before.
-        discriminator = keras_compat.weights_file(self._state.discriminator)
-        write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
-        weights = (folders[-1] / GENERATOR_WEIGHTS).read_bytes()
-        write_atomically(self._workdir / GENERATOR_WEIGHTS, weights)
+        # The newest networks, each whole or as before. The generator's come last: where they are
+        # there, both are.
+        weights, published = (x / GENERATOR_WEIGHTS for x in (folders[-1], self._workdir))
+        if not (published.is_file() and filecmp.cmp(weights, published, shallow=False)):
+            discriminator = keras_compat.weights_file(self._state.discriminator)
+            write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
+            write_atomically(published, weights.read_bytes())
 
     def _note_best(self, info: dict) -> None:
         best = read_best(self._workdir)
@@ -184,7 +187,3 @@ class CheckpointManager:
             if (gain if info["larger_is_better"] else -gain) <= 0:
                 return
         write_atomically(self._folder / run_folder.BEST_FILE, json.dumps(info, indent=2).encode())
-
-
-def _name(step: int) -> str:
-    return f"step_{step:08d}"

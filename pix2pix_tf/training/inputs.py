@@ -39,18 +39,15 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
         return ReaderInputs(config, held_out, None)
     by_split = dict(pairs) if isinstance(pairs, Mapping) else {"train": pairs}
     held_out = next((split for split in HELD_OUT_SPLITS if split in by_split), None)
-    if "train" not in by_split or len({_is_dataset(x) for x in by_split.values()}) > 1:
+    kinds = {isinstance(x, tf.data.Dataset) for x in by_split.values()}
+    if "train" not in by_split or len(kinds) > 1:
         raise InputError(
             f"pairs has the splits {', '.join(by_split) or 'none'}. Give 'train', and 'val' or "
             "'test', all of one kind: PairSource or tf.data.Dataset."
         )
-    if _is_dataset(by_split["train"]):
+    if kinds == {True}:
         return DatasetInputs(config, by_split, held_out)
     return ReaderInputs(config, held_out, by_split)
-
-
-def _is_dataset(pairs: Pairs) -> bool:
-    return isinstance(pairs, tf.data.Dataset)
 
 
 class ReaderInputs:
