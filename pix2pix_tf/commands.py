@@ -57,17 +57,15 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
                     "them."
                 )
             return main(arguments)
-        except InputError as error:
+        except (InputError, PermissionError) as error:
+            if isinstance(error, PermissionError):
+                if not error.filename:
+                    raise
+                error = InputError(
+                    f"'{error.filename}' cannot be used ({error.strerror}). Change its "
+                    "permissions, or name another."
+                )
             print(f"error: {error}", file=sys.stderr)
-            return EXIT_INPUT_ERROR
-        except PermissionError as error:
-            if not error.filename:
-                raise
-            refusal = InputError(
-                f"'{error.filename}' cannot be used ({error.strerror}). Change its permissions, or "
-                "name another."
-            )
-            print(f"error: {refusal}", file=sys.stderr)
             return EXIT_INPUT_ERROR
         except KeyboardInterrupt as stop:
             with contextlib.suppress(OSError):  # The terminal may be gone.

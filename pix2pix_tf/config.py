@@ -8,7 +8,6 @@ TensorFlow.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import pathlib
@@ -393,27 +392,21 @@ class TrainConfig:
                 "of a training run."
             )
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            values = {**json.loads(path.read_text(encoding="utf-8"))}
+        except (ValueError, TypeError) as error:
             raise InputError(
-                f"'{path}' is not JSON ({error}). Restore it, or train anew."
+                f"'{path}' is not a JSON object of settings ({error}). Restore it, or train anew."
             ) from None
-        if not isinstance(values, dict):
-            raise InputError(
-                f"'{path}' is not a JSON object of settings. Restore it, or train anew."
-            )
         return cls.from_dict(values)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """Returns a configuration from field names and values; absent fields take their default."""
-        known = [field.name for field in dataclasses.fields(cls)]
+        known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in values.items() if name not in _FORMER}
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" Did you mean '{near[0]}'?" if near else ""
-                raise InputError(f"There is no setting '{name}'.{hint} See train --help for all.")
+                raise InputError(f"There is no setting '{name}'. See train --help for all.")
         return cls(**values)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import html
 import pathlib
-import time
 
 from absl import flags
 
@@ -43,7 +42,6 @@ def define_flags() -> None:
 
 def main(unused_arguments: list[str]) -> None:
     """Trains, exports, translates and writes the page."""
-    started = time.monotonic()
     output = pathlib.Path(flags.FLAGS.output)
     run, exported, pictures = output / "run", output / "saved_model", output / "pictures"
     page_path = output / "index.html"
@@ -57,7 +55,6 @@ def main(unused_arguments: list[str]) -> None:
     from pix2pix_tf.inference import translator
     from pix2pix_tf.training import loop
 
-    is_whole = not run.exists()  # Else the time below would be that of a part.
     num_steps = int(loop.train(config, run).step.numpy())
     if num_steps < config.num_steps:
         return  # Stopped; it has said so.
@@ -81,13 +78,12 @@ def main(unused_arguments: list[str]) -> None:
             files.write_atomically(
                 pictures / f"{name}_sample{sample}.png", images.encode_image(pixels, ".png")
             )
-    minutes = f" in {(time.monotonic() - started) / 60:.1f} minutes" if is_whole else ""
-    page = _page(names, run.name, version.relative_to(output), num_steps, minutes)
+    page = _page(names, run.name, version.relative_to(output), num_steps)
     files.write_atomically(page_path, page)
-    print(f"Done{minutes}. Open '{page_path}'.")
+    print(f"Done. Open '{page_path}'.")
 
 
-def _page(names: list[str], run: str, version: pathlib.Path, num_steps: int, minutes: str) -> bytes:
+def _page(names: list[str], run: str, version: pathlib.Path, num_steps: int) -> bytes:
     """Returns the page: a row a scene, and where to look further."""
     columns = [("labels", "labels, never trained on")]
     columns += [(f"sample{n}", f"translated, draw {n + 1}") for n in range(_NUM_SAMPLES)]
@@ -102,8 +98,7 @@ def _page(names: list[str], run: str, version: pathlib.Path, num_steps: int, min
         rows += f"<tr>{''.join(cells)}</tr>"
     body = f"""
 <p>A U-Net with {CONFIG.base_filters} filters at {CONFIG.crop_size}x{CONFIG.crop_size} pixels,
-trained for {num_steps:,} steps and exported{minutes}, on scenes that the program draws
-itself.
+trained for {num_steps:,} steps and exported, on scenes that the program draws itself.
 The pictures come from the exported SavedModel, <code>{html.escape(str(version))}</code>. Draws
 differ by the dropout noise alone. How training went: <a href="{run}/index.html">the page of the
 run</a>, from the first grid to the last.</p>

@@ -38,54 +38,32 @@ _REMEDIES = {
 }
 _TRIED_BYTES = 4096  # A block of most file systems.
 _UNFINISHED = ".unfinished."
-# Begins the letters of this process, whose number an earlier one may have had.
-_OWN = secrets.token_hex(4)
 # Errors of network file systems that do not lock.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
-def make_folder(folder: pathlib.Path) -> None:
-    """Makes a folder, and those above it, where they are not there.
-
-    Raises:
-        InputError: If there is a file in its place, or it may not be made.
-    """
-    try:
-        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise _in_its_place(folder) from None
-    except OSError as error:
-        raise _not_made(folder, error) from None
-
-
 def make_output_folder(folder: pathlib.Path) -> None:
-    """Makes a folder as `make_folder` does, and tries to write in it.
+    """Makes a folder, and those above it, where they are not there; tries to write in it.
 
     Raises:
         InputError: If there is a file in its place, or it may not be made.
         WriteError: If nothing can be written in it, before hours are spent on what should be.
     """
-    make_folder(folder)
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        is_taken = isinstance(error, (FileExistsError, NotADirectoryError))
+        reason = "a file is in its place" if is_taken else error
+        raise InputError(f"'{folder}' cannot be made: {reason}. Name another folder.") from None
     # As `write_atomically` writes: some file systems need files to have a name, or cannot remove
     # those that are open. A full disk may still take a name, and zeros.
     trial = _unfinished(pathlib.Path(folder), "trial")
     with writing(folder):
         try:
-            with open(trial, "xb") as file:
-                file.write(secrets.token_bytes(_TRIED_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
+            _write(trial, secrets.token_bytes(_TRIED_BYTES))
         finally:
             with contextlib.suppress(OSError):
                 trial.unlink()
-
-
-def _in_its_place(folder: pathlib.Path) -> InputError:
-    return InputError(f"'{folder}' cannot be made: a file is in its place. Name another folder.")
-
-
-def _not_made(folder: pathlib.Path, error: OSError) -> InputError:
-    return InputError(f"'{folder}' cannot be made ({error}). Name another folder.")
 
 
 def require_file(path: pathlib.Path) -> None:
@@ -108,16 +86,26 @@ def require_file(path: pathlib.Path) -> None:
         )
 
 
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[None]:
+    """Takes a question about a file or folder, for an InputError to say why it has no answer."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"'{path}' cannot be read ({reason}). Make it readable, or name another."
+        ) from None
+
+
 def list_folder(folder: pathlib.Path) -> list[pathlib.Path]:
     """Returns what is in a folder, sorted.
 
     Raises:
         InputError: If it cannot be listed.
     """
-    try:
+    with _reading(folder):
         return sorted(pathlib.Path(folder).iterdir())
-    except OSError as error:
-        raise _unreadable(folder, error) from None
 
 
 def is_folder(path: pathlib.Path) -> bool:
@@ -127,23 +115,14 @@ def is_folder(path: pathlib.Path) -> bool:
         InputError: If the system does not tell: it may not be looked for in the folder above, or
             the name is too long.
     """
-    try:
+    with _reading(path):
         return pathlib.Path(path).is_dir()
-    except OSError as error:
-        raise _unreadable(path, error) from None
 
 
 def is_file(path: pathlib.Path) -> bool:
     """Returns whether there is a file of that name; raises InputError as `is_folder` does."""
-    try:
+    with _reading(path):
         return pathlib.Path(path).is_file()
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: pathlib.Path, error: OSError) -> InputError:
-    reason = error.strerror or error
-    return InputError(f"'{path}' cannot be read ({reason}). Make it readable, or name another.")
 
 
 def sha256(path: pathlib.Path) -> str:
@@ -203,7 +182,7 @@ def _unfinished(parent: pathlib.Path, name: str) -> pathlib.Path:
     """Returns a new name for what will be `parent / name`, which `sweep` can tell from others."""
     # Most file systems allow a name 255 bytes, which this one must not exceed.
     start = os.fsencode(name)[:150].decode(errors="ignore")
-    process = f"{socket.gethostname()[:50]}.{os.getpid()}.{_OWN}{secrets.token_hex(4)}"
+    process = f"{socket.gethostname()[:50]}.{os.getpid()}.{secrets.token_hex(8)}"
     return pathlib.Path(parent) / f".{start}{_UNFINISHED}{process}"
 
 
@@ -230,6 +209,13 @@ def unfinished_folder(parent: pathlib.Path, name: str) -> Iterator[pathlib.Path]
         raise
 
 
+def remove_folder(folder: pathlib.Path) -> None:
+    """Removes a folder, which is never seen half-removed: `sweep` takes what a killed one left."""
+    removed = _unfinished(folder.parent, folder.name)
+    os.replace(folder, removed)
+    shutil.rmtree(removed)
+
+
 def sweep(folder: pathlib.Path, pattern: str = "*", *, is_alone: bool = False) -> None:
     """Removes unfinished files and folders that processes have left which were killed.
 
@@ -251,26 +237,18 @@ def sweep(folder: pathlib.Path, pattern: str = "*", *, is_alone: bool = False) -
 
 def _is_left_behind(name: str) -> bool:
     """Returns whether a name is that of a process of this machine that has ended."""
-    machine, _, rest = name.rpartition(_UNFINISHED)[2].rpartition(".")[0].rpartition(".")
-    letters = name.rpartition(".")[2]
-    if machine != socket.gethostname()[:50] or not rest.isdecimal():
+    parts = name.rpartition(_UNFINISHED)[2].rsplit(".", 2)
+    if len(parts) != 3 or parts[0] != socket.gethostname()[:50]:
         return False
-    if int(rest) == os.getpid():  # In containers a later process often has an earlier one's.
-        return not letters.startswith(_OWN)
-    return not _is_alive(int(rest))
-
-
-def _is_alive(process: int) -> bool:
-    """Returns whether a process of that number may be running."""
     if os.name != "posix":
-        return True  # Nobody knows; signal 0 would end it on Windows.
+        return False  # Nobody knows; signal 0 would end it on Windows.
     try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # It belongs to another user.
+        os.kill(int(parts[1]), 0)
+    except ProcessLookupError:
         return True
-    return True
+    except (ValueError, PermissionError):  # Not a number; or it belongs to another user.
+        return False
+    return False
 
 
 @contextlib.contextmanager
@@ -318,17 +296,21 @@ def write_atomically(path: pathlib.Path, contents: bytes) -> None:
     temporary = _unfinished(path.parent, path.name)
     with writing(path):
         try:
-            # By the umask, which tempfile.mkstemp passes over.
-            with open(temporary, "xb") as file:
-                file.write(contents)
-                file.flush()
-                os.fsync(file.fileno())
+            _write(temporary, contents)
             os.replace(temporary, path)
         except BaseException:
             # Gone with its folder, perhaps; the error that led here is the one to tell.
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def _write(path: pathlib.Path, contents: bytes) -> None:
+    """Writes a new file, and waits until the disk has it."""
+    with open(path, "xb") as file:  # By the umask, which tempfile.mkstemp passes over.
+        file.write(contents)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync(path: pathlib.Path) -> None:

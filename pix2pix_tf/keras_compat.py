@@ -46,12 +46,8 @@ class ScaledOptimizer(tf.Module):
         super().__init__()
         self._scales = loss_scaling
         if loss_scaling:
-            wrapper = (
-                keras.optimizers.LossScaleOptimizer
-                if IS_KERAS_3
-                else keras.mixed_precision.LossScaleOptimizer
-            )
-            optimizer = wrapper(optimizer)
+            module = keras.optimizers if IS_KERAS_3 else keras.mixed_precision
+            optimizer = module.LossScaleOptimizer(optimizer)
         self.optimizer = optimizer
         if loss_scaling and not IS_KERAS_3:
             optimizer.inner_optimizer.build(variables)
@@ -83,15 +79,8 @@ class ScaledOptimizer(tf.Module):
         # Not the public property: with a schedule Keras 2 gives that of the last step.
         inner = self.optimizer.inner_optimizer if self._scales else self.optimizer
         rate = inner._learning_rate
-        return _to_float(rate(inner.iterations) if callable(rate) else rate)
-
-    @property
-    def loss_scale(self) -> float:
-        """The scale of the next step; 1 without loss scaling."""
-        if not self._scales:
-            return 1.0
-        scale = self.optimizer.dynamic_scale if IS_KERAS_3 else self.optimizer.loss_scale
-        return _to_float(scale)
+        rate = rate(inner.iterations) if callable(rate) else rate
+        return float(tf.convert_to_tensor(rate))  # float() of a mirrored variable fails.
 
 
 class FusedAdam(keras.optimizers.Adam):
@@ -99,13 +88,8 @@ class FusedAdam(keras.optimizers.Adam):
 
     Keras writes the update as a dozen element-wise operations, each of which goes
     through all weights; for 57 million of them the memory is what takes the time.
-    TensorFlow's own kernel computes the same formula in one pass.
+    TensorFlow's own kernel computes the same formula in one pass, without amsgrad.
     """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        if self.amsgrad:
-            raise ValueError("amsgrad is True; the fused operation does not support it.")
 
     def update_step(self, gradient, variable, learning_rate=None):
         """Updates one variable; Keras 3 passes the rate, Keras 2 keeps it itself."""
@@ -147,11 +131,6 @@ def _agreed_gradients(gradients):
     if context.num_replicas_in_sync == 1:
         return gradients
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
-
-
-def _to_float(value) -> float:
-    # float() of a variable that a strategy has mirrored fails.
-    return float(tf.convert_to_tensor(value))
 
 
 def tf_variables(model: keras.Model) -> list[tf.Variable]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from pix2pix_tf.errors import InputError
-
 GAN_LOSSES = ("vanilla", "lsgan", "hinge")
 
 
@@ -39,13 +37,9 @@ def adversarial_loss(fake_logits: tf.Tensor, *, gan_loss: str = "vanilla") -> tf
         al., "Least Squares GAN", ICCV 2017. Lim and Ye, "Geometric GAN", 2017 (hinge).
     """
     fake_logits = _float32(fake_logits)
-    if gan_loss == "vanilla":
-        return _cross_entropy(fake_logits, is_real=True)
-    if gan_loss == "lsgan":
-        return tf.reduce_mean(tf.math.squared_difference(fake_logits, 1.0))
     if gan_loss == "hinge":
         return -tf.reduce_mean(fake_logits)
-    raise InputError(f"gan_loss is {gan_loss!r}. Use one of {', '.join(GAN_LOSSES)}.")
+    return tf.reduce_mean(_of_patches(fake_logits, is_real=True, gan_loss=gan_loss))
 
 
 def discriminator_loss(
@@ -62,25 +56,19 @@ def discriminator_loss(
         fake_logits: The same on generated pairs.
         gan_loss: One of `GAN_LOSSES`.
     """
-    real_logits, fake_logits = _float32(real_logits), _float32(fake_logits)
+    real = _of_patches(_float32(real_logits), is_real=True, gan_loss=gan_loss)
+    fake = _of_patches(_float32(fake_logits), is_real=False, gan_loss=gan_loss)
+    return 0.5 * (tf.reduce_mean(real) + tf.reduce_mean(fake))
+
+
+def _of_patches(logits: tf.Tensor, *, is_real: bool, gan_loss: str) -> tf.Tensor:
+    """Returns the loss of each patch whose logit should call it real, or generated."""
     if gan_loss == "vanilla":
-        real = _cross_entropy(real_logits, is_real=True)
-        fake = _cross_entropy(fake_logits, is_real=False)
-    elif gan_loss == "lsgan":
-        real = tf.reduce_mean(tf.math.squared_difference(real_logits, 1.0))
-        fake = tf.reduce_mean(tf.square(fake_logits))
-    elif gan_loss == "hinge":
-        real = tf.reduce_mean(tf.nn.relu(1.0 - real_logits))
-        fake = tf.reduce_mean(tf.nn.relu(1.0 + fake_logits))
-    else:
-        raise InputError(f"gan_loss is {gan_loss!r}. Use one of {', '.join(GAN_LOSSES)}.")
-    return 0.5 * (real + fake)
-
-
-def _cross_entropy(logits: tf.Tensor, *, is_real: bool) -> tf.Tensor:
-    """Returns mean -log sigmoid(logits) for real, mean -log(1 - sigmoid(logits)) for fake."""
-    # softplus keeps its gradient where log(sigmoid) has underflowed.
-    return tf.reduce_mean(tf.math.softplus(-logits if is_real else logits))
+        # -log sigmoid(logits) for real; softplus keeps its gradient where that has underflowed.
+        return tf.math.softplus(-logits if is_real else logits)
+    if gan_loss == "lsgan":
+        return tf.math.squared_difference(logits, 1.0 if is_real else 0.0)
+    return tf.nn.relu(1.0 - logits if is_real else 1.0 + logits)
 
 
 def _float32(x: tf.Tensor) -> tf.Tensor:

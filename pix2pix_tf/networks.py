@@ -131,18 +131,13 @@ def block_of(config: TrainConfig, model: keras.Model) -> Block:
 
 
 @functools.lru_cache(maxsize=8)
-def noise_size(config: TrainConfig, *, height: int = 0, width: int = 0) -> int:
-    """Returns how many numbers z has for one image of a configuration's generator.
+def noise_size(config: TrainConfig) -> int:
+    """Returns how many numbers z has for one square crop of a configuration's generator.
 
     Builds the generator to ask it; where it is at hand, `block_of` does.
-
-    Args:
-        config: Configuration of the run.
-        height: Pixels of the image; 0: of one crop, `crop_size`.
-        width: As `height`.
     """
     block = block_of(config, build_generator(config))
-    return block.noise_size_of(height or config.crop_size, width or config.crop_size)
+    return block.noise_size_of(config.crop_size, config.crop_size)
 
 
 def read_generator_weights(config: TrainConfig, path: pathlib.Path) -> list[np.ndarray]:

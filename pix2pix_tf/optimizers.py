@@ -32,14 +32,6 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         left = tf.cast(self.num_steps - tf.cast(step, tf.int64), tf.float32)
         return self.learning_rate * tf.clip_by_value(left / self.decay_steps, 0.0, 1.0)
 
-    def get_config(self):
-        """Returns what `__init__` takes."""
-        return dict(
-            learning_rate=self.learning_rate,
-            num_steps=self.num_steps,
-            decay_steps=self.decay_steps,
-        )
-
 
 def build_adam(config: TrainConfig, model: keras.Model, dtype: str) -> ScaledOptimizer:
     """Returns the paper's optimizer for a model, with loss scaling where `dtype` needs it.

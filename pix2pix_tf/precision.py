@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import tensorflow as tf
 
@@ -33,9 +34,6 @@ def resolve_precision(precision: str) -> str:
 def _cpu_flags() -> set[str]:
     """Returns the CPU's feature names; none where the system does not list them."""
     path = pathlib.Path("/proc/cpuinfo")
-    if not path.is_file():
-        return set()
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("flags"):
-            return set(line.split(":", 1)[1].split())
-    return set()
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    return set(found[1].split()) if found else set()

@@ -6,7 +6,6 @@ marks those that could not be verified. Nothing here needs TensorFlow.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -45,6 +44,7 @@ class Preset(NamedTuple):
     prepare: str = ""
 
 
+_EDGES = dict(epochs=15, batch_size=4, jitter=False, mirror=False, prepare="prepare edges")
 PRESETS: dict[str, Preset] = {
     "facades": Preset("labels to facade", 400, dataset="facades", direction="BtoA"),
     "cityscapes": Preset("labels to street scene", 2975, dataset="cityscapes", direction="BtoA"),
@@ -60,26 +60,8 @@ PRESETS: dict[str, Preset] = {
         color_space=LAB,
         prepare="a folder of photos as they are, or of prepare colorize",
     ),
-    "edges2shoes": Preset(
-        "edges to shoe",
-        50_000,
-        epochs=15,
-        batch_size=4,
-        jitter=False,
-        mirror=False,
-        dataset="edges2shoes",
-        prepare="prepare edges",
-    ),
-    "edges2handbags": Preset(
-        "edges to handbag",
-        137_000,
-        epochs=15,
-        batch_size=4,
-        jitter=False,
-        mirror=False,
-        dataset="edges2handbags",
-        prepare="prepare edges",
-    ),
+    "edges2shoes": Preset("edges to shoe", 50_000, dataset="edges2shoes", **_EDGES),
+    "edges2handbags": Preset("edges to handbag", 137_000, dataset="edges2handbags", **_EDGES),
     "day2night": Preset(
         "day to night", 17_823, epochs=17, batch_size=4, dataset="night2day", direction="BtoA"
     ),
@@ -100,22 +82,6 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def find(name: str) -> Preset:
-    """Returns a preset.
-
-    Raises:
-        InputError: If that name is unknown, listing the known ones.
-    """
-    if name in PRESETS:
-        return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise InputError(
-        f"There is no preset '{name}'.{hint} Use one of {', '.join(PRESETS)}; --preset={HELP} says "
-        "what they are."
-    )
-
-
 def settings(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings of a preset, but for those that are given.
 
@@ -126,10 +92,9 @@ def settings(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
         known: Settings that are given, or of the run that goes on, by the name of the field.
 
     Raises:
-        InputError: If there is no such preset; or if its pictures are not published and no
-            other data set is given.
+        InputError: If its pictures are not published and no other data set is given.
     """
-    preset = find(name)
+    preset = PRESETS[name]
     if not preset.dataset and "dataset" not in known:
         raise InputError(
             f"The pictures of preset {name} are not published as a set. Pass --dataset with a "
@@ -147,7 +112,7 @@ def settings(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def num_steps(name: str, num_pairs: int, batch_size: int) -> int:
     """Returns in how many steps a preset's epochs are done, rounded up."""
-    return math.ceil(find(name).epochs * num_pairs / batch_size)
+    return math.ceil(PRESETS[name].epochs * num_pairs / batch_size)
 
 
 def describe() -> str:

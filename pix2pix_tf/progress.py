@@ -48,7 +48,7 @@ class Progress:
         """Notes that `step` is done; `losses` where there are new ones to show."""
         if losses:
             self._losses = losses
-        now = time.monotonic()
+        now = time.perf_counter()
         if self._measured_from is None:
             self._measured_from = (step, now)
         if self._is_interactive:
@@ -59,8 +59,8 @@ class Progress:
             step == self._num_steps or now - self._last_line >= _SECONDS_BETWEEN_LINES
         ):
             self._last_line = now
-            left = self._time_left(step)
-            print(f"step {step}/{self._num_steps}: {self._status(step)}{left}", flush=True)
+            status = self._status(step, has_time_left=True)
+            print(f"step {step}/{self._num_steps}: {status}", flush=True)
 
     def say(self, text: str) -> None:
         """Prints a line without breaking the bar."""
@@ -69,25 +69,17 @@ class Progress:
         else:
             print(text, flush=True)
 
-    def _status(self, step: int) -> str:
-        """Returns the losses and, once it can be told, the speed."""
+    def _status(self, step: int, *, has_time_left: bool = False) -> str:
+        """Returns the losses and, once they can be told, the speed and the time left."""
         texts = [f"{_short(name)} {value:.3f}" for name, value in self._losses.items()]
-        seconds = self._seconds_per_step(step)
-        if seconds is not None:
-            texts.append(f"{self._batch_size / seconds:.2f} images/s")
-        return ", ".join(texts)
-
-    def _time_left(self, step: int) -> str:
-        seconds = self._seconds_per_step(step)
-        if seconds is None:
-            return ""
-        return f", {datetime.timedelta(seconds=round(seconds * (self._num_steps - step)))} left"
-
-    def _seconds_per_step(self, step: int) -> float | None:
         first_step, started = self._measured_from
-        if step == first_step:
-            return None
-        return max(time.monotonic() - started, 1e-9) / (step - first_step)
+        if step > first_step:
+            seconds = (time.perf_counter() - started) / (step - first_step)
+            texts.append(f"{self._batch_size / seconds:.2f} images/s")
+            if has_time_left:
+                left = datetime.timedelta(seconds=round(seconds * (self._num_steps - step)))
+                texts.append(f"{left} left")
+        return ", ".join(texts)
 
 
 def _is_notebook() -> bool:

@@ -61,16 +61,7 @@ def as_interrupts() -> Iterator[None]:
         yield
 
 
-def at_once() -> contextlib.AbstractContextManager:
-    """Lets these signals end the process at once, even while it waits in C++.
-
-    Python's own handlers run between two of its instructions, so not before such a call returns.
-    TensorFlow catches SIGTERM itself while it waits for other workers; the others end it.
-    """
-    return handled(signal.SIG_DFL)
-
-
-class StopRequest:
+class StopRequest(contextlib.ExitStack):
     """Turns the first of these signals into a request; a second one acts as usual.
 
     Attributes:
@@ -78,18 +69,13 @@ class StopRequest:
         reason: Which.
     """
 
-    def __init__(self):
-        self.is_requested = False
-        self.reason = ""
-        self._scope = contextlib.ExitStack()
-        self._before = {}
+    is_requested = False
+    reason = ""
+    _before: dict = {}
 
     def __enter__(self) -> StopRequest:
-        self._before = self._scope.enter_context(handled(self._request))
+        self._before = self.enter_context(handled(self._request))
         return self
-
-    def __exit__(self, *unused):
-        self._scope.close()
 
     def request(self, reason: str) -> None:
         """Requests it without a signal; `reason` is what to name in place of one."""

@@ -29,9 +29,10 @@ def define_flags() -> None:
     """Defines the flags of this command: the run folder, and one per setting."""
     # Not marked as required: --preset=help goes without.
     flags.DEFINE_string("workdir", "", "Run folder; made if it is not there. Required.")
-    flags.DEFINE_string(
+    flags.DEFINE_enum(
         "preset",
-        "",
+        None,
+        [*presets.PRESETS, presets.HELP],
         "A task of the paper, by which the settings below are chosen unless they are given: data "
         "set, direction, batch, jitter, mirroring, and the steps of the task's epochs over the "
         f"data set at hand. --preset={presets.HELP} prints the list:\n{presets.describe()}",
@@ -82,8 +83,7 @@ def config_of_preset(name: str, saved: TrainConfig | None) -> TrainConfig:
             the preset's; of another direction or colours it is another task, which the run refuses.
 
     Raises:
-        InputError: If there is no such preset, a value is not allowed, or the data set is not
-            there.
+        InputError: If a value is not allowed, or the data set is not there.
     """
     given = commands.given_flags(TrainConfig)
     kept = {field: getattr(saved, field) for field in _OF_A_RUN} if saved else {}

@@ -151,8 +151,6 @@ def _place(run: pathlib.Path) -> str:
     folder = run / run_folder.CHECKPOINTS_FOLDER
     if any(folder.glob(_UNFINISHED)):
         return "in a checkpoint"
-    if any(folder.glob(".removed_*")):
-        return "removing an old checkpoint"
     if any(run.glob("**/.*.unfinished.*")):
         return "writing another file"
     return "anywhere else"

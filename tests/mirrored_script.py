@@ -50,7 +50,7 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
         moments=_moments(state) if config.precision == "float32" else [],
         learns=any(np.any(old != new) for old, new in zip(before, after)),
         replicas_differ_by=max(map(_spread, weights)),
-        loss_scale=state.generator_optimizer.loss_scale,
+        loss_scale=tiny_training.loss_scale(state.generator_optimizer),
         learning_rate=state.generator_optimizer.learning_rate,
         step=int(state.step.numpy()),
         examples_seen=int(state.examples_seen.numpy()),
@@ -103,7 +103,10 @@ def overflow_on_second_replica(strategy: tf.distribute.Strategy) -> dict:
     )
     with strategy.scope():
         state = TrainState(config)
-    before, scale = state.generator.get_weights(), state.generator_optimizer.loss_scale
+    before, scale = (
+        state.generator.get_weights(),
+        tiny_training.loss_scale(state.generator_optimizer),
+    )
     source, target = tiny_training.random_batch(2)
     target = tf.stack([target[0], tf.fill(target[1].shape, 1e4)])  # 2e4 / 3072 * 32768 > 65504.
     pairs = tf.data.Dataset.from_tensor_slices((source, target))
@@ -112,7 +115,7 @@ def overflow_on_second_replica(strategy: tf.distribute.Strategy) -> dict:
     return dict(
         loss_is_finite=bool(np.isfinite(float(losses["l2_loss"]))),
         moved=any(np.any(old != new) for old, new in zip(before, state.generator.get_weights())),
-        scale_ratio=state.generator_optimizer.loss_scale / scale,
+        scale_ratio=tiny_training.loss_scale(state.generator_optimizer) / scale,
     )
 
 
@@ -125,11 +128,7 @@ def main():
     float16_batch_norm = dataclasses.replace(
         _CONFIG, precision="float16", norm="batch", dropout=0.5
     )
-    found = dict(
-        num_replicas=mirrored.num_replicas_in_sync,
-        is_chief=distribution.is_chief(mirrored),
-        shard=distribution.shard_of_worker(mirrored),
-    )
+    found = dict()
     with tiny_training.plain_convolutions():
         found.update(
             one_device=run_steps(batch_of_4, one_device),

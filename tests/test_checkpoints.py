@@ -121,8 +121,8 @@ class WholeStateTest(tf.test.TestCase):
             (other.generator_optimizer, state.generator_optimizer),
             (other.discriminator_optimizer, state.discriminator_optimizer),
         ):
-            self.assertEqual(found.loss_scale, wanted.loss_scale)
-            self.assertNotEqual(found.loss_scale, 2.0**15)  # A new optimizer's.
+            self.assertEqual(tiny_training.loss_scale(found), tiny_training.loss_scale(wanted))
+            self.assertNotEqual(tiny_training.loss_scale(found), 2.0**15)  # A new optimizer's.
         path = workdir / "checkpoints" / "step_00000007" / "state"
         names = [name for name, _ in tf.train.list_variables(str(path))]
         entries = [name for name in names if name.endswith("VARIABLE_VALUE")]
@@ -268,8 +268,7 @@ _DAMAGES = dict(
     no_index=lambda folder: (folder / "state.index").unlink(),
     no_info=lambda folder: (folder / "info.json").unlink(),
     info_is_a_list=write_info("[]"),
-    info_without_a_step=write_info(json.dumps(dict(keras=keras.__version__))),
-    info_of_another_step=write_info(json.dumps(dict(keras=keras.__version__, step=21))),
+    info_without_its_keras=write_info(json.dumps(dict(step=20))),
 )
 
 
@@ -305,8 +304,7 @@ class DamageTest(CheckpointTestCase):
                 damage(self.folder(20))
                 with self.assertLogs("absl", "WARNING") as logs:
                     self.assert_restores(10)
-                for step in (20, 10):
-                    self.assertIn(f"'{self.folder(step)}'", "\n".join(logs.output))
+                self.assertIn(f"'{self.folder(20)}'", "\n".join(logs.output))
 
     def test_all_damaged_is_an_error_that_names_each(self):
         cut_data(self.folder(10))

@@ -45,7 +45,7 @@ class DemoTest(tf.test.TestCase):
         self.assertLen(links, 1 + 6 * 4)  # The run's page; scenes with labels, 2 draws, true.
         for link in links:
             self.assertTrue((self.output / link).is_file(), link)
-        self.assertIn("2 steps and exported in ", page)
+        self.assertIn("2 steps and exported, on", page)
         exported = translator.load(self.output / "saved_model")
         labels, first, second = (
             np.asarray(Image.open(path))
@@ -69,5 +69,5 @@ class DemoTest(tf.test.TestCase):
             result = command_line.run(demo, f"--output={output}", "--num_steps=3")
         self.assertEqual(result.exit_code, 0, result.stderr)
         page = " ".join((output / "index.html").read_text(encoding="utf-8").split())
-        self.assertIn("3 steps and exported, on", page)  # No time: it would be that of a part.
+        self.assertIn("3 steps and exported, on", page)
         self.assertIn("<code>saved_model/2</code>", page)

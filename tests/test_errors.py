@@ -17,7 +17,6 @@ from pix2pix_tf.errors import (
     join_lines,
     list_faults,
 )
-from pix2pix_tf.training import inputs
 
 # Each of these ends a line for some program, or is obeyed by a terminal.
 _CONTROLS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029"]
@@ -49,15 +48,6 @@ class MessageTest(parameterized.TestCase):
     )
     def test_first_line(self, error, expected):
         self.assertEqual(first_line(error), expected)
-
-    def test_a_run_lists_the_faults_of_both_splits(self):
-        def refuse(*messages):
-            raise InputError(list_faults(messages, num_items=9, what="pairs"))
-
-        with self.assertRaises(InputError) as caught:
-            inputs._do_all([lambda: refuse("a\n", "b"), lambda: refuse("c")])
-        lines = ["2 of 9 pairs cannot be used:", r"a\n", "b", "c"]
-        self.assertEqual(str(caught.exception).splitlines(), lines)
 
 
 class CommandTest(absltest.TestCase):

@@ -91,7 +91,6 @@ class RegisteredTest(tf.test.TestCase):
 
     def test_what_is_not_said_is_asked_of_the_layers_or_is_the_crop(self):
         self.assertEqual(networks.noise_size(self.config), 16 * 16 * 5)
-        self.assertEqual(networks.noise_size(self.config, height=9, width=40), 8 * 20 * 5)
         silent = build_shallow(self.config, statistics="batch", dtype="float32", multiple=None)
         block = networks.block_of(self.config, silent)
         self.assertEqual(block, networks.Block(32, 16 * 16 * 5))

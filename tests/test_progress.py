@@ -27,7 +27,7 @@ class ProgressTest(absltest.TestCase):
         super().setUp()
         self.now = 1000.0
         # A module of its own: tqdm keeps the real clock.
-        clock = mock.Mock(monotonic=lambda: self.now)
+        clock = mock.Mock(perf_counter=lambda: self.now)
         self.enter_context(mock.patch.object(progress_module, "time", clock))
 
     def run_steps(self, steps, *, seconds, first_step=0, num_steps=100, stderr):

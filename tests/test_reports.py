@@ -73,8 +73,8 @@ class MetricsTest(ReportTestCase):
 
     def test_the_log_goes_on_after_the_step_that_the_run_goes_on_from(self):
         self.write_metrics(*({"step": step} for step in (1, 10, 20, 30)), tail='{"step": 4')
-        log = reports.MetricsLog(self.workdir, step=20)
-        log.write({"step": 25, "l1_loss": 0.125})
+        reports.forget_later(self.workdir, step=20)
+        reports.append_metrics(self.workdir, {"step": 25, "l1_loss": 0.125})
         steps = [record["step"] for record in run_folder.read_metrics(self.workdir)]
         self.assertEqual(steps, [1, 10, 20, 25])
         text = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8")
@@ -185,7 +185,7 @@ class PageTest(ReportTestCase):
 
     def test_later_samples_are_removed_and_nothing_else(self):
         copy = self.write_samples(5, 50, 10**8)
-        reports.remove_later_samples(self.workdir, step=5)
+        reports.forget_later(self.workdir, step=5)
         names = sorted(path.name for path in (self.workdir / "samples").iterdir())
         self.assertEqual(names, sorted(["step_00000005.png", copy]))
         with Image.open(self.workdir / "samples" / names[1]) as picture:

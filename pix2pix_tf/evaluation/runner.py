@@ -64,7 +64,8 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     bar = tqdm.auto.tqdm(examples, total=len(names), unit="image", leave=False, disable=None)
     with files.unfinished_folder(output, "pictures") as unfinished:
         for folder in folders:
-            files.make_folder(unfinished / folder)
+            with files.writing(unfinished / folder):
+                (unfinished / folder).mkdir(parents=True)
         for number, example in enumerate(bar):
             pair = MeasuredPair(
                 name=example.name,

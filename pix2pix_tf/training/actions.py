@@ -12,6 +12,7 @@ adds others behind them:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import pathlib
 import time
@@ -31,7 +32,6 @@ from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.inputs import Inputs
 from pix2pix_tf.training.state import TrainState
 
-_SHORTEST_SECONDS = 1e-9  # A clock that stood still makes no infinite rate, which JSON lacks.
 # Drawing the curves takes a second, too often for a short run with many checkpoints.
 _SECONDS_BETWEEN_CURVES = 60
 
@@ -75,14 +75,8 @@ class Event:
 Action = Callable[[Event], None]
 
 
-def build_actions(
-    config: TrainConfig,
-    workdir: pathlib.Path,
-    state: TrainState,
-    inputs: Inputs,
-    manager: CheckpointManager,
-) -> list[Action]:
-    """Returns the actions of the project, in the order in which they have to be called.
+class RunActions:
+    """The actions of the project, and what they share.
 
     What lies in the run folder of steps that will come again is removed.
 
@@ -96,111 +90,75 @@ def build_actions(
     Raises:
         WriteError: If the folder cannot be written.
     """
-    step = int(state.step.numpy())
-    translate = _Translate(config, state)
-    events = _Events(workdir)
-    log = reports.MetricsLog(workdir, step=step)
-    reports.remove_later_samples(workdir, step=step)
-    samples = _WriteSamples(workdir, inputs.examples(config.num_samples), translate, events)
-    page = _WritePage(inputs.held_out)
-    if step == 0:
-        samples.write(0)  # The untrained generator, to compare with.
-        reports.write_page(workdir, config, held_out=inputs.held_out)
-    measure = _measure_held_out(config, inputs, translate)
-    # The checkpoint after all else of a step: what a killed run goes on from lacks nothing
-    # before it.
-    return [
-        measure,
-        _WriteMetrics(log, events),
-        samples,
-        _SaveCheckpoint(manager, inputs),
-        page,
-    ]
 
-
-class _Translate:
-    """G(x, z) of an example, with the same z whenever it is asked for the same number."""
-
-    def __init__(self, config: TrainConfig, state: TrainState):
+    def __init__(
+        self,
+        config: TrainConfig,
+        workdir: pathlib.Path,
+        state: TrainState,
+        inputs: Inputs,
+        manager: CheckpointManager,
+    ):
         height, width = config.crop_shape
+        self._workdir = workdir
+        self._inputs = inputs
+        self._manager = manager
+        self._examples = list(inputs.examples(config.num_samples))
         self._noise_shape = [1, generator.noise_size(state.generator, height=height, width=width)]
         self._stream = seeds.stream(config.seed, seeds.SAMPLES)
         self._generate = tf.function(lambda source, z: state.generator([source, z]))
+        self._events_folder = workdir / run_folder.EVENTS_FOLDER
+        with writing(self._events_folder):
+            self._events = tf.summary.create_file_writer(str(self._events_folder))
+        self._curves_due = time.perf_counter()  # The first are due at once.
+        step = int(state.step.numpy())
+        reports.forget_later(workdir, step=step)
+        if step == 0:
+            self.write_grid(0)  # The untrained generator, to compare with.
+            reports.write_page(workdir, config, held_out=inputs.held_out)
 
-    def __call__(self, example: pipeline.Example, number: int) -> tf.Tensor:
-        """Returns the output as it is shown and measured, `[1, height, width, channels]`."""
-        z = tf.random.stateless_uniform(self._noise_shape, seed=[self._stream, number])
-        return example.picture_of(self._generate(example.source, z))
-
-
-class _Events:
-    """TensorBoard's events of a run."""
-
-    def __init__(self, workdir: pathlib.Path):
-        self._folder = workdir / run_folder.EVENTS_FOLDER
-        with writing(self._folder):
-            self._writer = tf.summary.create_file_writer(str(self._folder))
-
-    def write(self, step: int, function: Callable[..., None], values: Mapping) -> None:
-        """Writes values with `tf.summary.scalar` or `.image`, by their names."""
-        with writing(self._folder), self._writer.as_default(step=step):
-            for name, value in values.items():
-                function(name, value)
-            self._writer.flush()
-
-
-def _measure_held_out(config: TrainConfig, inputs: Inputs, translate: _Translate) -> Action:
-    """Returns what adds the measure of the best checkpoint to the line of metrics."""
-
-    def measure(event: Event) -> None:
-        if not event.at_checkpoint or event.is_stopped or not measures_best(config, inputs):
-            return
-        metric = metrics.METRICS[config.best_metric].function
-        values = [
-            float(metric(translate(example, number), example.target_picture)[0])
-            for number, example in enumerate(inputs.examples(config.num_evaluated))
+    def in_order(self) -> list[Action]:
+        """Returns them in the order in which they have to be called."""
+        # The checkpoint after all else of a step: what a killed run goes on from lacks nothing
+        # before it.
+        return [
+            self.measure_held_out,
+            self.write_metrics,
+            self.write_samples,
+            self.save_checkpoint,
+            self.write_page,
         ]
-        event.record[run_folder.HELD_OUT_PREFIX + config.best_metric] = float(np.mean(values))
 
-    return measure
+    def measure_held_out(self, event: Event) -> None:
+        """Adds the measure of the best checkpoint to the line of metrics."""
+        name = event.config.best_metric
+        # On training pairs no best could be told.
+        is_measured = name != metrics.NO_METRIC and self._inputs.held_out is not None
+        if not event.at_checkpoint or event.is_stopped or not is_measured:
+            return
+        metric = metrics.METRICS[name].function
+        values = [
+            float(metric(self._translate(example, number), example.target_picture)[0])
+            for number, example in enumerate(self._inputs.examples(event.config.num_evaluated))
+        ]
+        event.record[run_folder.HELD_OUT_PREFIX + name] = float(np.mean(values))
 
-
-def measures_best(config: TrainConfig, inputs: Inputs) -> bool:
-    """Returns whether checkpoints are measured: on training pairs no best could be told."""
-    return config.best_metric != metrics.NO_METRIC and inputs.held_out is not None
-
-
-class _WriteMetrics:
-    """Writes a line of metrics, and TensorBoard's scalars."""
-
-    def __init__(self, log: reports.MetricsLog, events: _Events):
-        self._log = log
-        self._events = events
-
-    def __call__(self, event: Event) -> None:
+    def write_metrics(self, event: Event) -> None:
+        """Writes a line of metrics, and TensorBoard's scalars."""
         if event.record is None:
             return
         # JSON does not have infinity, which PSNR of a perfect picture is.
         record = {name: value for name, value in event.record.items() if math.isfinite(value)}
-        self._log.write(record)
+        reports.append_metrics(self._workdir, record)
         scalars = {name: value for name, value in record.items() if name != "step"}
-        self._events.write(event.step, tf.summary.scalar, scalars)
+        self._write_events(event.step, tf.summary.scalar, scalars)
 
-
-class _WriteSamples:
-    """Writes grids of input, output and target."""
-
-    def __init__(self, workdir: pathlib.Path, examples, translate: _Translate, events: _Events):
-        self._workdir = workdir
-        self._examples = list(examples)
-        self._translate = translate
-        self._events = events
-
-    def __call__(self, event: Event) -> None:
+    def write_samples(self, event: Event) -> None:
+        """Writes a grid of input, output and target."""
         if event.at_samples:
-            self.write(event.step)
+            self.write_grid(event.step)
 
-    def write(self, step: int) -> None:
+    def write_grid(self, step: int) -> None:
         """Writes the grid of a step."""
         rows = [
             (example.source_picture[0], self._translate(example, n)[0], example.target_picture[0])
@@ -209,17 +167,10 @@ class _WriteSamples:
         grid = grids.sample_grid(rows)
         reports.write_sample_grid(self._workdir, step, grid)
         images = {"input | output | target": grid[np.newaxis]}
-        self._events.write(step, tf.summary.image, images)
+        self._write_events(step, tf.summary.image, images)
 
-
-class _SaveCheckpoint:
-    """Saves the state, and says how good it is."""
-
-    def __init__(self, manager: CheckpointManager, inputs: Inputs):
-        self._manager = manager
-        self._inputs = inputs
-
-    def __call__(self, event: Event) -> None:
+    def save_checkpoint(self, event: Event) -> None:
+        """Saves the state, and says how good it is."""
         if not event.at_checkpoint:
             return
         metric = event.config.best_metric
@@ -240,21 +191,26 @@ class _SaveCheckpoint:
             f"Saved step {event.step}: {metric} {measured:.4f} on {count} pairs of {split}{known}."
         )
 
-
-class _WritePage:
-    """Writes the page of the run, and now and then its curves."""
-
-    def __init__(self, held_out: str | None):
-        self._held_out = held_out
-        self._curves_due = time.monotonic()  # The first are due at once.
-
-    def __call__(self, event: Event) -> None:
+    def write_page(self, event: Event) -> None:
+        """Writes the page of the run, and now and then its curves."""
         if not (event.at_checkpoint or event.at_samples):
             return
-        if event.is_last or time.monotonic() >= self._curves_due:
+        if event.is_last or time.perf_counter() >= self._curves_due:
             reports.plot_losses(event.workdir, gan_loss=event.config.gan_loss)
-            self._curves_due = time.monotonic() + _SECONDS_BETWEEN_CURVES
-        reports.write_page(event.workdir, event.config, held_out=self._held_out)
+            self._curves_due = time.perf_counter() + _SECONDS_BETWEEN_CURVES
+        reports.write_page(event.workdir, event.config, held_out=self._inputs.held_out)
+
+    def _translate(self, example: pipeline.Example, number: int) -> tf.Tensor:
+        """Returns the output as it is shown and measured, with the same z for the same number."""
+        z = tf.random.stateless_uniform(self._noise_shape, seed=[self._stream, number])
+        return example.picture_of(self._generate(example.source, z))
+
+    def _write_events(self, step: int, write: Callable[..., None], values: Mapping) -> None:
+        """Writes values by their names for TensorBoard, with `tf.summary.scalar` or `.image`."""
+        with writing(self._events_folder), self._events.as_default(step=step):
+            for name, value in values.items():
+                write(name, value)
+            self._events.flush()
 
 
 class ActionRunner:
@@ -281,14 +237,15 @@ class ActionRunner:
         stop: Callable[[str], None],
     ):
         self._config = config
-        self._workdir = workdir
         self._state = state
         self._actions = actions
         self._progress = progress
-        self._stop = stop
+        self._make_event = functools.partial(
+            Event, state=state, config=config, workdir=workdir, say=progress.say, stop=stop
+        )
         self._window: list[dict[str, tf.Tensor]] = []  # Losses since the last line.
         self._first_step = int(state.step.numpy()) + 1
-        self._last_time, self._last_step = time.monotonic(), self._first_step - 1
+        self._last_time, self._last_step = time.perf_counter(), self._first_step - 1
 
     def after_step(self, step: int, losses: dict[str, tf.Tensor], *, is_stopped: bool) -> None:
         """Calls the actions with the event of `step`.
@@ -314,43 +271,25 @@ class ActionRunner:
         self._progress.update(step, record and {name: record[name] for name in losses})
         if saves or draws or logs:
             float(losses["generator_loss"])  # Waits for the step, which is not part of the pause.
-        paused_at = time.monotonic()
+        paused_at = time.perf_counter()
         if saves:
-            self._check_weights(step)
-        event = Event(
+            # A loss precedes the update that spoils what is about to be saved.
+            weights = self._state.generator.get_weights() + self._state.discriminator.get_weights()
+            if not all(np.isfinite(weight).all() for weight in weights):
+                raise _diverged(f"A weight was not finite after step {step}")
+        event = self._make_event(
             step=step,
             losses=losses,
-            state=self._state,
-            config=config,
-            workdir=self._workdir,
             record=record,
             at_samples=draws,
             at_checkpoint=saves,
             is_last=is_last,
             is_stopped=is_stopped,
-            say=self._progress.say,
-            stop=self._stop,
         )
         for action in self._actions:
             action(event)
-        self._last_time += time.monotonic() - paused_at  # images_per_second is of training alone.
-
-    def _check_losses(self) -> None:
-        bad_step = int(self._state.first_bad_step.numpy())
-        if bad_step >= 0:
-            raise NonFiniteLossError(
-                f"A loss was not finite at step {bad_step}. The last checkpoint before it is "
-                "untouched. Try a smaller learning_rate, or precision float32."
-            )
-
-    def _check_weights(self, step: int) -> None:
-        """Looks at what is about to be saved: a loss precedes the update that spoils it."""
-        weights = self._state.generator.get_weights() + self._state.discriminator.get_weights()
-        if not all(np.isfinite(weight).all() for weight in weights):
-            raise NonFiniteLossError(
-                f"A weight was not finite after step {step}. The last checkpoint before it is "
-                "untouched. Try a smaller learning_rate, or precision float32."
-            )
+        # images_per_second is of training alone.
+        self._last_time += time.perf_counter() - paused_at
 
     def _read_losses(self, step: int) -> dict[str, float]:
         """Returns the means since the last line, and the rates.
@@ -361,10 +300,12 @@ class ActionRunner:
         # Reading a tensor waits for the device: once a line, not once a step.
         window, self._window = self._window, []
         means = {name: float(np.mean([float(x[name]) for x in window])) for name in window[0]}
-        self._check_losses()
-        now = time.monotonic()  # Never the time of day, which jumps when a clock is set.
-        seconds = max(now - self._last_time, _SHORTEST_SECONDS)
-        rate = (step - self._last_step) * self._config.batch_size / seconds
+        bad_step = int(self._state.first_bad_step.numpy())
+        if bad_step >= 0:
+            raise _diverged(f"A loss was not finite at step {bad_step}")
+        # Never the time of day, which jumps when a clock is set.
+        now = time.perf_counter()
+        rate = (step - self._last_step) * self._config.batch_size / (now - self._last_time)
         self._last_time, self._last_step = now, step
         return dict(
             step=step,
@@ -372,3 +313,10 @@ class ActionRunner:
             images_per_second=rate,
             learning_rate=self._state.generator_optimizer.learning_rate,
         )
+
+
+def _diverged(what: str) -> NonFiniteLossError:
+    return NonFiniteLossError(
+        f"{what}. The last checkpoint before it is untouched. Try a smaller learning_rate, or "
+        "precision float32."
+    )

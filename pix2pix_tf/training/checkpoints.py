@@ -1,11 +1,6 @@
 """Checkpoints that are whole or not there, and a way back when one is damaged.
 
-    WORKDIR/checkpoints/step_00001000/state.*               the whole TrainState
-                                      generator.weights.h5  for translation and export
-                                      info.json             step, versions, metric
-    WORKDIR/checkpoints/best.json                           which one is best, and why
-    WORKDIR/generator.weights.h5, discriminator.weights.h5  of the newest
-
+`run_folder` says what lies where; a checkpoint's info.json has its step, versions and metric.
 TensorFlow checkpoints hold all that resuming needs, but do not travel between
 Keras 2 and 3; the `.weights.h5` files do.
 """
@@ -13,11 +8,11 @@ Keras 2 and 3; the `.weights.h5` files do.
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import json
 import math
 import os
 import pathlib
-import shutil
 
 import keras
 import tensorflow as tf
@@ -37,19 +32,11 @@ from pix2pix_tf.run_folder import (
 from pix2pix_tf.training.state import TrainState
 
 _STATE = "state"
-_REMOVED = ".removed_"  # Begins the name of a folder that is being removed.
 
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """What decides which checkpoint is best.
-
-    Attributes:
-        metric: Its name.
-        split: The pairs that were measured.
-        value: Their mean.
-        larger_is_better: Whether more is better.
-    """
+    """What decides which checkpoint is best: the mean of a metric over the pairs of a split."""
 
     metric: str
     split: str
@@ -83,13 +70,13 @@ class CheckpointManager:
             WriteError: If it cannot be written; those before are untouched.
         """
         step = int(self._state.step.numpy())
-        final = self._folder / _name(step)
+        final = self._folder / f"step_{step:08d}"
         info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
         if measure is not None:
             info.update(dataclasses.asdict(measure))
         with writing(final):
             self._folder.mkdir(exist_ok=True)
-            self._remove_leftovers()
+            files.sweep(self._folder, is_alone=True)
             # If it fails it goes, since the room that it takes is needed.
             with files.unfinished_folder(self._folder, final.name) as unfinished:
                 unfinished.mkdir()
@@ -100,14 +87,15 @@ class CheckpointManager:
                 for path in unfinished.iterdir():
                     files.sync(path)
                 if final.exists():
-                    self._remove(final)  # A damaged one that the run fell back from.
+                    files.remove_folder(final)  # A damaged one that the run fell back from.
                 os.replace(unfinished, final)
-            self._forget_best_since(step)
+            best = read_best(self._workdir)
+            if best is not None and best["step"] >= step:
+                (self._folder / run_folder.BEST_FILE).unlink()  # It was a damaged one.
             for later in list_checkpoints(self._workdir):
                 if step_of(later) > step:
-                    self._remove(later)  # A damaged one; it would count as the newest.
+                    files.remove_folder(later)  # A damaged one; it would count as the newest.
             self._complete(info)
-            self._publish_weights(final)
 
     def finish(self) -> None:
         """Does what a process that was killed in `save` has left to do, after `restore_newest`.
@@ -119,14 +107,13 @@ class CheckpointManager:
             WriteError: If it cannot be written.
         """
         step = int(self._state.step.numpy())
-        folder = self._folder / _name(step)
+        folder = self._folder / f"step_{step:08d}"
         if list_checkpoints(self._workdir)[-1] != folder:
             return
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
         with writing(folder):
-            self._remove_leftovers()
+            files.sweep(self._folder, is_alone=True)
             self._complete(info)
-            self._publish_weights(folder)
 
     def restore_newest(self) -> int | None:
         """Restores the newest checkpoint that is whole.
@@ -142,8 +129,6 @@ class CheckpointManager:
         for folder in reversed(folders):
             fault = self._restore(folder)
             if fault is None:
-                if faults:
-                    logging.warning("Continuing from '%s' instead.", folder)
                 return int(self._state.step.numpy())
             faults.append(f"'{folder}': {fault}")
             logging.warning("Checkpoint '%s' cannot be read (%s).", folder, fault)
@@ -158,7 +143,7 @@ class CheckpointManager:
         """Restores one checkpoint; returns what is wrong with it, or None."""
         try:
             info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-            step, written_by = int(info["step"]), str(info["keras"])
+            written_by = info["keras"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             return f"{INFO} is missing or damaged: {error}"
         if written_by.split(".")[0] != keras.__version__.split(".")[0]:
@@ -175,50 +160,24 @@ class CheckpointManager:
             *(LookupError, RuntimeError),  # What TensorFlow's reader makes of some damages.
         ) as error:
             return first_line(error)
-        if int(self._state.step.numpy()) != step:
-            return f"it is of step {int(self._state.step.numpy())}, but {INFO} says {step}"
         return None
 
-    def _remove_leftovers(self) -> None:
-        """Removes what a process has left that was killed while writing or removing."""
-        files.sweep(self._folder, is_alone=True)
-        for leftover in self._folder.glob(f"{_REMOVED}*"):
-            shutil.rmtree(leftover)
-
-    def _remove(self, folder: pathlib.Path) -> None:
-        """Removes a checkpoint, which is never seen half-removed."""
-        removed = self._folder / f"{_REMOVED}{folder.name}"
-        os.replace(folder, removed)
-        shutil.rmtree(removed)
-
-    def _forget_best_since(self, step: int) -> None:
-        """Forgets a best checkpoint that is of `step` or later, and so was a damaged one."""
-        best = read_best(self._workdir)
-        if best is not None and best["step"] >= step:
-            (self._folder / run_folder.BEST_FILE).unlink()
-
     def _complete(self, info: dict) -> None:
-        """Notes and removes what follows from a new checkpoint, described by `info`."""
+        """Notes, removes and publishes what follows from a new checkpoint, described by `info`."""
         if "larger_is_better" in info and math.isfinite(info["value"]):
             self._note_best(info)
-        self._remove_old()
-
-    def _publish_weights(self, folder: pathlib.Path) -> None:
-        """Puts the newest networks into the run folder, each whole or as before."""
-        # The generator's come after the other's: where they are there, both are.
-        published = self._workdir / GENERATOR_WEIGHTS
-        if published.is_file() and published.samefile(folder / GENERATOR_WEIGHTS):
-            return  # Besides, renaming one name of a file to another of its names does nothing.
-        discriminator = keras_compat.weights_file(self._state.discriminator)
-        write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
-        linked = self._workdir / f".{GENERATOR_WEIGHTS}"
-        linked.unlink(missing_ok=True)
-        try:
-            os.link(folder / GENERATOR_WEIGHTS, linked)  # No second copy on the disk.
-        except OSError:
-            write_atomically(published, (folder / GENERATOR_WEIGHTS).read_bytes())
-        else:
-            os.replace(linked, published)
+        best = read_best(self._workdir)
+        folders = list_checkpoints(self._workdir)
+        for folder in folders[: -self._keep]:
+            if best is None or step_of(folder) != best["step"]:
+                files.remove_folder(folder)
+        # The newest networks, each whole or as before. The generator's come last: where they are
+        # there, both are.
+        weights, published = (x / GENERATOR_WEIGHTS for x in (folders[-1], self._workdir))
+        if not (published.is_file() and filecmp.cmp(weights, published, shallow=False)):
+            discriminator = keras_compat.weights_file(self._state.discriminator)
+            write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
+            write_atomically(published, weights.read_bytes())
 
     def _note_best(self, info: dict) -> None:
         best = read_best(self._workdir)
@@ -228,14 +187,3 @@ class CheckpointManager:
             if (gain if info["larger_is_better"] else -gain) <= 0:
                 return
         write_atomically(self._folder / run_folder.BEST_FILE, json.dumps(info, indent=2).encode())
-
-    def _remove_old(self) -> None:
-        best = read_best(self._workdir)
-        kept = list_checkpoints(self._workdir)[-self._keep :]
-        for folder in list_checkpoints(self._workdir):
-            if folder not in kept and (best is None or folder.name != _name(best["step"])):
-                self._remove(folder)
-
-
-def _name(step: int) -> str:
-    return f"step_{step:08d}"

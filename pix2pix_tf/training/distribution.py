@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -33,19 +34,19 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
                 "strategy is multiworker, but TF_CONFIG is not set. Set it on each machine to the "
                 "addresses of all workers and the index of this one; BUILD.md has an example."
             )
-        with signals.at_once():  # It waits for the other workers.
+        # It waits for the other workers, in C++: Python's own handlers would not run before it
+        # returns. TensorFlow catches SIGTERM itself meanwhile; the others end the process.
+        with signals.handled(signal.SIG_DFL):
             return tf.distribute.MultiWorkerMirroredStrategy()
-    if name == "tpu":
-        try:
-            with signals.at_once():
-                resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
-        except (ValueError, tf.errors.NotFoundError) as error:
-            raise InputError(
-                f"strategy is tpu, but no TPU was found ({error}). Choose a TPU runtime, or "
-                "another strategy."
-            ) from None
-        return tf.distribute.TPUStrategy(resolver)
-    raise InputError(f"strategy is {name!r}. Use default, mirrored, multiworker or tpu.")
+    try:
+        with signals.handled(signal.SIG_DFL):
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+    except (ValueError, tf.errors.NotFoundError) as error:
+        raise InputError(
+            f"strategy is tpu, but no TPU was found ({error}). Choose a TPU runtime, or another "
+            "strategy."
+        ) from None
+    return tf.distribute.TPUStrategy(resolver)
 
 
 @functools.cache
@@ -71,7 +72,7 @@ def is_lost_worker(strategy: tf.distribute.Strategy, error: tf.errors.OpError) -
 
     A process that saw it cannot work with others any more; TensorFlow wants it started anew.
     """
-    if shard_of_worker(strategy)[1] == 1:
+    if _num_workers(strategy) == 1:
         return False
     # What its silence and its return give, and what follows in operations under way.
     kinds = (
@@ -87,7 +88,7 @@ def make_agreement(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
     All processes of the run have to call it alike, once a step; with one process
     it costs nothing.
     """
-    if shard_of_worker(strategy)[1] == 1:
+    if _num_workers(strategy) == 1:
         return lambda wish: wish
 
     @tf.function
@@ -97,13 +98,10 @@ def make_agreement(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
     return lambda wish: float(count(tf.constant(float(wish)))) > 0
 
 
-def shard_of_worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """Returns (index, count) of this process among those that read data."""
+def _num_workers(strategy: tf.distribute.Strategy) -> int:
+    """Returns how many processes train together."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
-        return 0, 1
-    workers = resolver.cluster_spec().as_dict()
-    count = len(workers.get("worker", [])) + len(workers.get("chief", []))
-    has_chief = "chief" in workers
-    index = 0 if resolver.task_type == "chief" else resolver.task_id + int(has_chief)
-    return index, max(count, 1)
+        return 1
+    jobs = resolver.cluster_spec().as_dict()
+    return max(len(jobs.get("worker", [])) + len(jobs.get("chief", [])), 1)

@@ -39,24 +39,15 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
         return ReaderInputs(config, held_out, None)
     by_split = dict(pairs) if isinstance(pairs, Mapping) else {"train": pairs}
     held_out = next((split for split in HELD_OUT_SPLITS if split in by_split), None)
-    if "train" not in by_split or len({_is_dataset(x) for x in by_split.values()}) > 1:
+    kinds = {isinstance(x, tf.data.Dataset) for x in by_split.values()}
+    if "train" not in by_split or len(kinds) > 1:
         raise InputError(
             f"pairs has the splits {', '.join(by_split) or 'none'}. Give 'train', and 'val' or "
             "'test', all of one kind: PairSource or tf.data.Dataset."
         )
-    for split, source in by_split.items():
-        if not _is_dataset(source) and not len(getattr(source, "names", ())):
-            raise InputError(
-                f"The pairs of split '{split}', of type {type(source).__name__}, have no names. "
-                "Give a PairSource with at least one pair, or a tf.data.Dataset."
-            )
-    if _is_dataset(by_split["train"]):
+    if kinds == {True}:
         return DatasetInputs(config, by_split, held_out)
     return ReaderInputs(config, held_out, by_split)
-
-
-def _is_dataset(pairs: Pairs) -> bool:
-    return isinstance(pairs, tf.data.Dataset)
 
 
 class ReaderInputs:
@@ -82,30 +73,26 @@ class ReaderInputs:
         self._config = config
         self._sources = sources
         self.held_out = held_out
+        splits = ["train", *([held_out] if held_out else [])]
         try:
-            self._training, self._held_out = self._open_training(), self._open_held_out()
+            self._training = self._open("train", is_trained_on=True)
+            self._held_out = self._open(splits[-1])
         except InputError:
             # All that is wrong is said at once, and not only the first kind of it.
-            openings = [self._open_training, *([self._open_held_out] if held_out else [])]
-            _do_all([lambda opening=opening: opening().read_all() for opening in openings])
+            _do_all([lambda split=split: self._open(split).read_all() for split in splits])
             raise
         self.num_pairs, self.num_held_out = len(self._training), len(self._held_out)
 
-    def _open_training(self) -> pipeline.PairReader:
+    def _open(self, split: str, *, is_trained_on: bool = False) -> pipeline.PairReader:
         config = self._config
-        return self._open("train", config.load_shape, cache_megabytes=config.cache_megabytes)
-
-    def _open_held_out(self) -> pipeline.PairReader:
-        return self._open(self.held_out or "train", self._config.crop_shape)
-
-    def _open(self, split: str, size, *, cache_megabytes: int = 0) -> pipeline.PairReader:
-        if self._sources is None:
-            return pipeline.open_reader(
-                self._config, split, size=size, cache_megabytes=cache_megabytes
-            )
-        return pipeline.PairReader(
-            self._config, self._sources[split], size=size, cache_megabytes=cache_megabytes
+        size = config.load_shape if is_trained_on else config.crop_shape
+        source = (
+            pair_sources.open_source(config, split, size=size)
+            if self._sources is None
+            else self._sources[split]
         )
+        cache_megabytes = config.cache_megabytes if is_trained_on else 0
+        return pipeline.PairReader(config, source, size=size, cache_megabytes=cache_megabytes)
 
     def read_all(self) -> None:
         """Reads every pair once, so that damaged files are found before training.

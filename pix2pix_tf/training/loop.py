@@ -18,7 +18,7 @@ from pix2pix_tf.progress import Progress
 from pix2pix_tf.run_folder import list_checkpoints
 from pix2pix_tf.signals import StopRequest
 from pix2pix_tf.training import distribution, inputs, reports
-from pix2pix_tf.training.actions import Action, ActionRunner, build_actions
+from pix2pix_tf.training.actions import Action, ActionRunner, RunActions
 from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.state import TrainState
 from pix2pix_tf.training.step import make_train_step
@@ -68,8 +68,6 @@ def train(
     workdir = pathlib.Path(workdir)
     metrics.check_best_metric(config.best_metric)
     files.check_no_pattern(workdir)
-    if workdir.exists() and not workdir.is_dir():
-        raise InputError(f"'{workdir}' is not a folder. Name another --workdir; it is made if new.")
     # First: a strategy over machines must come before anything asks for devices.
     strategy = distribution.build_strategy(config.strategy)
     with contextlib.ExitStack() as stack:
@@ -115,21 +113,18 @@ def _train(
         if writes:
             manager.finish()
         print(f"Continuing '{workdir}' after step {restored}.", flush=True)
-    if restored is not None and restored >= config.num_steps:
-        if writes:  # Killed before it, perhaps.
-            reports.plot_losses(workdir, gan_loss=config.gan_loss)
-            reports.write_page(workdir, config, held_out=given.held_out)
-        print(f"All {config.num_steps} steps are done. Pass a larger --num_steps to train further.")
-        return state
+        if restored >= config.num_steps:
+            if writes:  # Killed before it, perhaps.
+                reports.plot_losses(workdir, gan_loss=config.gan_loss)
+                reports.write_page(workdir, config, held_out=given.held_out)
+            print(f"All {config.num_steps} steps are done. Pass a larger --num_steps for more.")
+            return state
     called = []
     if writes:
         config.save(workdir)
-        called = [*build_actions(config, workdir, state, given, manager), *actions]
-
-    batches = _distributed_batches(config, given, strategy, int(state.examples_seen.numpy()))
+        called = [*RunActions(config, workdir, state, given, manager).in_order(), *actions]
     try:
-        train_step = make_train_step(state, config, strategy)
-        _run_steps(config, workdir, state, strategy, train_step, batches, called)
+        _run_steps(config, workdir, state, strategy, given, called)
     except tf.errors.OpError as error:
         cause = given.cause_of(error)
         if cause is None:
@@ -172,12 +167,19 @@ def _run_steps(
     workdir: pathlib.Path,
     state: TrainState,
     strategy: tf.distribute.Strategy,
-    train_step,
-    batches: Iterator,
+    given: inputs.Inputs,
     actions: Sequence[Action],
 ) -> None:
     """Runs the steps that are left; `actions` do what is due after each."""
-    steps_done = int(state.step.numpy())
+    steps_done, examples_seen = int(state.step.numpy()), int(state.examples_seen.numpy())
+
+    def make_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        batch_size = context.get_per_replica_batch_size(config.batch_size)
+        shard = (context.input_pipeline_id, context.num_input_pipelines)
+        return given.batches(batch_size, start=examples_seen, shard=shard)
+
+    batches = iter(strategy.distribute_datasets_from_function(make_dataset))
+    train_step = make_train_step(state, config, strategy)
     agree = distribution.make_agreement(strategy)
     with (
         StopRequest() as stop,
@@ -220,19 +222,3 @@ def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
             f"accumulate is {config.accumulate}, but a device's batch of {per_replica} does not "
             f"split into so many equal parts. Use a divisor of {per_replica}."
         )
-
-
-def _distributed_batches(
-    config: TrainConfig,
-    given: inputs.Inputs,
-    strategy: tf.distribute.Strategy,
-    start: int,
-) -> Iterator:
-    """Returns an iterator over what `train_step` takes, from example number `start` on."""
-    shard = distribution.shard_of_worker(strategy)
-
-    def make_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        batch_size = context.get_per_replica_batch_size(config.batch_size)
-        return given.batches(batch_size, start=start, shard=shard)
-
-    return iter(strategy.distribute_datasets_from_function(make_dataset))

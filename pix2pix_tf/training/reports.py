@@ -25,48 +25,36 @@ from pix2pix_tf.run_folder import (
 )
 
 
-class MetricsLog:
-    """`metrics.jsonl`: a JSON object a line, in the order of the steps.
+def forget_later(workdir: pathlib.Path, *, step: int) -> None:
+    """Drops metrics and grids beyond `step`: of steps that were cut off and will come again."""
+    kept = [record for record in read_metrics(workdir) if record["step"] <= step]
+    lines = "".join(json.dumps(record) + "\n" for record in kept)
+    files.write_atomically(pathlib.Path(workdir) / METRICS_FILE, lines.encode())
+    files.sweep(pathlib.Path(workdir) / SAMPLES_FOLDER, is_alone=True)
+    for later, path in list_sample_grids(workdir).items():
+        if later > step:
+            with files.writing(path):
+                path.unlink()
 
-    Args:
-        workdir: The run folder.
-        step: Steps done; lines beyond, of a run that was cut off after its last
-            checkpoint, are dropped, since those steps will come again.
+
+def append_metrics(workdir: pathlib.Path, record: dict[str, float]) -> None:
+    """Appends a line to `metrics.jsonl`, kept if the process is killed, but not if the machine is.
+
+    Raises:
+        WriteError: If it cannot be written; `read_metrics` leaves a part of it out.
     """
-
-    def __init__(self, workdir: pathlib.Path, *, step: int):
-        self._path = pathlib.Path(workdir) / METRICS_FILE
-        kept = [record for record in read_metrics(workdir) if record["step"] <= step]
-        lines = "".join(json.dumps(record) + "\n" for record in kept)
-        files.write_atomically(self._path, lines.encode())
-
-    def write(self, record: dict[str, float]) -> None:
-        """Appends a line, which is kept if the process is killed, but not if the machine is.
-
-        Raises:
-            WriteError: If it cannot be written; `read_metrics` leaves a part of it out.
-        """
-        with files.writing(self._path), open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+    path = pathlib.Path(workdir) / METRICS_FILE
+    with files.writing(path), open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
     """Writes `samples/step_NNNNNNNN.png`."""
     folder = pathlib.Path(workdir) / SAMPLES_FOLDER
-    files.make_folder(folder)
-    files.write_atomically(
-        folder / f"step_{step:08d}.png", images.encode_image(tf.constant(grid), ".png")
-    )
-
-
-def remove_later_samples(workdir: pathlib.Path, *, step: int) -> None:
-    """Removes grids beyond `step`, of a part of the run that was cut off and comes again."""
-    folder = pathlib.Path(workdir) / SAMPLES_FOLDER
-    files.sweep(folder, is_alone=True)
-    for later, path in list_sample_grids(workdir).items():
-        if later > step:
-            with files.writing(path):
-                path.unlink()
+    path = folder / f"step_{step:08d}.png"
+    with files.writing(path):
+        folder.mkdir(exist_ok=True)
+    files.write_atomically(path, images.encode_image(tf.constant(grid), ".png"))
 
 
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
@@ -119,12 +107,7 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
     files.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, buffer.getvalue())
 
 
-def write_page(
-    workdir: pathlib.Path,
-    config: TrainConfig,
-    *,
-    held_out: str | None = None,
-) -> None:
+def write_page(workdir: pathlib.Path, config: TrainConfig, *, held_out: str | None = None) -> None:
     """Writes `index.html`: the curves and the grids by step; works from a file.
 
     Args:

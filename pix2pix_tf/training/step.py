@@ -202,13 +202,8 @@ def _generator_gradients(run: _Run, source, target, fake, tape: tf.GradientTape)
 def _logits(run: _Run, source, target, fake, *, rescales_kernels: bool):
     """Returns what D makes of the true pair, and of the generated one.
 
-    Args:
-        run: Holds D, and says what it sees.
-        source: `[batch, height, width, input_channels]`.
-        target: Its ground truth, `[batch, height, width, output_channels]`.
-        fake: The generator's output for `source`, of the shape of `target`.
-        rescales_kernels: Whether spectral norm brings D's kernels to norm 1 first: once
-            a step, since all gradients of a step are at the same weights.
+    With `rescales_kernels` spectral norm brings D's kernels to norm 1 first: once a step, since
+    all gradients of a step are at the same weights.
     """
     # Two calls, not one joined batch: each takes its own batch statistics.
     return (
