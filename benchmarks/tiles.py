@@ -45,7 +45,9 @@ def main(unused_arguments: list[str]) -> None:
     if options.whole:
         how, model = "in one piece", translator.load(options.model)
     else:
-        how, model = f"tiles of {options.tile}", tiles.load(options.model, tile=options.tile)
+        how = f"tiles of {options.tile}"
+        config, generator = translator.load_generator(options.model)
+        model = tiles.TiledTranslator(config, generator, tile=options.tile)
     size = (options.width, options.height)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "picture.png")

@@ -126,7 +126,7 @@ from export import tfjs, tflite
 from pix2pix_tf import grids, serving
 from pix2pix_tf.data import examples, images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.inference import exported, forms, translator
+from pix2pix_tf.inference import exported, forms, noise
 
 output = pathlib.Path(OUTPUT)
 
@@ -160,8 +160,8 @@ except InputError as error:
     print(f"The input is a drawn scene, since the training's data set is not here: {error}")
     example = examples.drawn(config)
 image = example.source.numpy()
-noise = translator.draw_noise(model.block, *config.crop_shape, entropy=[0])[None]
-served = model.translate_with_noise(image, noise)
+z = noise.draw(model.block.noise_size_of(*config.crop_shape), entropy=[0])[None]
+served = model.translate_with_noise(image, z)
 one_draw = model.translate(image)
 pictures = {"input": example.source_picture[0]}
 for title, values in {"one draw": one_draw, "another": served}.items():
@@ -208,7 +208,7 @@ To serve the model, download the archive of section 6. On your own machine, in a
 path = output / f"{TFLITE}.tflite"
 size = config.crop_shape
 tflite.convert(version, path, quantize=TFLITE, dataset=DATASET, data_dir=DATA_DIR, size=size)
-phone = tflite.LiteRtModel(path).run("with_noise", image=image, z=noise)["output"]
+phone = tflite.LiteRtModel(path).run("with_noise", image=image, z=z)["output"]
 print(f"'{path}', {path.stat().st_size / 1e6:.1f} MB")
 print(f"Differs from the SavedModel by {abs(phone - served).max():.1e} at most.")
 pictures = {"input": example.source_picture[0]}

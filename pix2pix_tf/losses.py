@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from pix2pix_tf.errors import InputError
+
 GAN_LOSSES = ("vanilla", "lsgan", "hinge")
 
 
@@ -68,7 +70,9 @@ def _of_patches(logits: tf.Tensor, *, is_real: bool, gan_loss: str) -> tf.Tensor
         return tf.math.softplus(-logits if is_real else logits)
     if gan_loss == "lsgan":
         return tf.math.squared_difference(logits, 1.0 if is_real else 0.0)
-    return tf.nn.relu(1.0 - logits if is_real else 1.0 + logits)
+    if gan_loss == "hinge":
+        return tf.nn.relu(1.0 - logits if is_real else 1.0 + logits)
+    raise InputError(f"gan_loss is {gan_loss!r}. Use one of {', '.join(GAN_LOSSES)}.")
 
 
 def _float32(x: tf.Tensor) -> tf.Tensor:

@@ -10,8 +10,8 @@ A generator or discriminator of one's own is a function and a registration:
 
 docs/extending.md has a whole example. What else has to be known of a network is asked of it:
 the noise that it takes is that of its `layers.NoiseDropout`; `model.multiple` is what the sides of
-an image are padded to multiples of (crop_size if it does not say); only a model with a `mirrored`
-layout can be translated by tiles.
+an image are padded to multiples of (crop_size if it does not say); only a model that has
+`mirrored_with_skips` can be translated by tiles (see `inference.stages`).
 """
 
 from __future__ import annotations

@@ -281,7 +281,6 @@ def place_version(finished: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
 
 def list_versions(folder: pathlib.Path) -> list[int]:
     """Returns the versions in a model folder, oldest first."""
-    folder = pathlib.Path(folder)
     numbers = [int(path.name) for path in files.list_folder(folder) if path.name.isdecimal()]
     return sorted(number for number in numbers if files.is_folder(folder / str(number)))
 
@@ -293,7 +292,6 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
         MissingInputError: If there is no such folder.
         InputError: If it does not hold a SavedModel.
     """
-    folder = pathlib.Path(folder)
     if not files.is_folder(folder):
         raise MissingInputError(
             f"There is no folder '{folder}'. Pass the --output of python -m export.saved_model."
@@ -316,7 +314,7 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
         MissingInputError: If there is none.
         InputError: If it is damaged.
     """
-    path = pathlib.Path(version_folder) / MODEL_CARD
+    path = version_folder / MODEL_CARD
     if not path.is_file():
         raise MissingInputError(
             f"'{version_folder}' has no {MODEL_CARD}, so it was not exported by this project. "

@@ -69,9 +69,9 @@ class StopRequest(contextlib.ExitStack):
         reason: Which.
     """
 
-    is_requested = False
-    reason = ""
-    _before: dict = {}
+    def __init__(self):
+        super().__init__()
+        self.is_requested, self.reason = False, ""
 
     def __enter__(self) -> StopRequest:
         self._before = self.enter_context(handled(self._request))

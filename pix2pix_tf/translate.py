@@ -68,9 +68,8 @@ def main(unused_arguments: list[str]) -> int:
     from pix2pix_tf.inference import tiles, translator
 
     if options.tile:
-        translate = tiles.load(
-            options.model,
-            checkpoint=options.checkpoint,
+        translate = tiles.TiledTranslator(
+            *translator.load_generator(options.model, checkpoint=options.checkpoint),
             tile=options.tile,
             # Minutes for a large image; gone when it is done.
             track=functools.partial(tqdm.tqdm, unit="pass", leave=False, disable=None),

@@ -169,7 +169,7 @@ class ModelTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLess(np.median(difference), 1.0)
 
     def test_tiles_make_the_same_photo(self):
-        by_tiles = tiles.load(self.run_folder, tile=64)
+        by_tiles = tiles.TiledTranslator(*translator.load_generator(self.run_folder), tile=64)
         path = self.folder / "large.png"
         pixels = colored(width=100, height=150)
         for contents in (pixels, pixels.astype(np.uint16) * 257):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import tensorflow as tf
+import tiny_runs
 from absl.testing import parameterized
 
 from pix2pix_tf import networks
@@ -87,12 +88,9 @@ class LayerTest(tf.test.TestCase, parameterized.TestCase):
             return tape.gradient(total, [inputs, *layer.trainable_variables])
 
         layer.build([*shape[:3], 2])
-        graph_def = gradients.get_concrete_function(
-            tf.TensorSpec([*shape, 2], dtype)
-        ).graph.as_graph_def()
-        nested = [node for body in graph_def.library.function for node in body.node_def]
+        graph = gradients.get_concrete_function(tf.TensorSpec([*shape, 2], dtype)).graph
         operations = {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "BatchMatMulV2"}
-        return operations & {node.op for node in [*graph_def.node, *nested]}
+        return operations & tiny_runs.operations(graph.as_graph_def())
 
     @parameterized.parameters(convolutions.Conv2D, convolutions.Conv2DTranspose)
     def test_which_product_is_chosen(self, layer_class):
@@ -166,14 +164,12 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(("float32", 1e-5), ("mixed_bfloat16", 3e-2))
     def test_generator(self, dtype, tolerance):
-        image = _normal(2, 64, 64, 3)
-
         def build(**arguments):
             return generator.build_generator("unet", crop_size=64, base_filters=4, **arguments)
 
         size = generator.noise_size(build(), height=64, width=64)
-        z = tf.constant(np.random.default_rng(5).random([2, size], dtype=np.float32))
-        self._compare(build, [image, z], dtype=dtype, tolerance=tolerance, size=(64, 64))
+        inputs = [_normal(2, 64, 64, 3), tf.constant(tiny_runs.random_noise(2, size))]
+        self._compare(build, inputs, dtype=dtype, tolerance=tolerance, size=(64, 64))
 
     def test_discriminator(self):
         def build(**arguments):

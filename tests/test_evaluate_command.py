@@ -22,7 +22,7 @@ from pix2pix_tf import evaluate, metrics, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import colour, runner
-from pix2pix_tf.inference import translator
+from pix2pix_tf.inference import noise, translator
 
 _SIZE = tiny_runs.CROP_SIZE
 
@@ -79,7 +79,7 @@ class ModelTest(tf.test.TestCase):
             pixels = np.asarray(Image.open(self.data / "test" / f"test_{number}.png"))
             pixels = pixels.astype(np.float32) / 127.5 - 1.0
             source, target = pixels[:, :_SIZE], pixels[:, _SIZE:]
-            z = translator.draw_noise(block, _SIZE, _SIZE, entropy=[5, number])
+            z = noise.draw(block.noise_size_of(_SIZE, _SIZE), entropy=[5, number])
             fake = generator([source[np.newaxis], z[np.newaxis]])[0].numpy()
             fake = np.round((fake + 1) * 127.5) / 127.5 - 1  # As written: in 8 bits.
             errors.append(np.abs(fake - target).mean())

@@ -7,6 +7,7 @@ import functools
 import keras
 import numpy as np
 import tensorflow as tf
+import tiny_runs
 from absl.testing import parameterized
 
 from pix2pix_tf import errors
@@ -29,13 +30,12 @@ def _tiny(**arguments) -> keras.Model:
 
 
 def _image(batch: int = 1, height: int = 32, width: int = 32, channels: int = 3, *, seed: int = 0):
-    shape = (batch, height, width, channels)
-    return np.random.default_rng(seed).uniform(-1.0, 1.0, shape).astype(np.float32)
+    return tiny_runs.random_image(batch, height, width, channels, seed=seed)
 
 
 def _noise(batch: int = 1, *, height: int = 32, width: int = 32, seed: int = 0, **settings):
     size = generator.noise_size(_tiny(**settings), height=height, width=width)
-    return np.random.default_rng(seed).uniform(size=(batch, size)).astype(np.float32)
+    return tiny_runs.random_noise(batch, size, seed=seed)
 
 
 def _layers_of(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
@@ -49,21 +49,6 @@ def _convolutions(model: keras.Model) -> list[keras.layers.Layer]:
 
 def _transposed(model: keras.Model) -> list[keras.layers.Layer]:
     return _layers_of(model, convolutions.Conv2DTranspose)
-
-
-def _scatter_weights(model: keras.Model, *, seed: int = 0) -> None:
-    """Gives a model weights that are far from their initial values, beta and bias included."""
-    rng = np.random.default_rng(seed)
-    model.set_weights(
-        [rng.normal(0.1, 0.4, weight.shape).astype(np.float32) for weight in model.get_weights()]
-    )
-
-
-@functools.cache
-def _scattered(norm: str, statistics: str) -> keras.Model:
-    model = _build(norm=norm, statistics=statistics)
-    _scatter_weights(model)
-    return model
 
 
 class ArchitectureTest(tf.test.TestCase, parameterized.TestCase):
@@ -208,7 +193,8 @@ class StatisticsTest(tf.test.TestCase, parameterized.TestCase):
     # Of instance normalisation, each image of a batch.
     @parameterized.parameters(("batch", 1), ("instance", 3), ("none", 1))
     def test_image_statistics_equal_those_of_training(self, norm, batch):
-        trained, served = _scattered(norm, "batch"), _scattered(norm, "image")
+        trained, served = (_build(norm=norm, statistics=rule) for rule in ("batch", "image"))
+        tiny_runs.set_weights(trained, seed=0)
         served.set_weights(trained.get_weights())  # Gamma and beta differ: their order shows.
         inputs = [_image(batch), _noise(batch)]
         self.assertAllClose(served(inputs), trained(inputs), atol=1e-4)

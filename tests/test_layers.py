@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import tensorflow as tf
+import tiny_runs
 from absl.testing import parameterized
 
 from pix2pix_tf.models import convolutions, layers
@@ -14,21 +15,11 @@ def _normal(shape, *, seed: int = 0, mean: float = 0.0, stddev: float = 1.0) -> 
     return np.random.default_rng(seed).normal(mean, stddev, shape).astype(np.float32)
 
 
-def _uniform(shape, *, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(size=shape).astype(np.float32)
-
-
 def _normalize(x, *, axes, gamma, beta, epsilon=1e-5) -> np.ndarray:
     x = x.astype(np.float64)
     mean = x.mean(axis=axes, keepdims=True)
     variance = ((x - mean) ** 2).mean(axis=axes, keepdims=True)
     return gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
-
-
-def _names(model: keras.Model) -> list[str]:
-    """Returns the classes of a model's layers, its inputs left out."""
-    names = [type(layer).__name__ for layer in model.layers]
-    return [name for name in names if name != "InputLayer"]
 
 
 def _down_model(channels: int = 3, **arguments) -> keras.Model:
@@ -40,14 +31,6 @@ def _up_model(channels: int = 3, **arguments) -> keras.Model:
     image, noise = keras.Input([None, None, channels]), keras.Input([None])
     x, left = layers.up_block(image, noise, 4, **arguments)
     return keras.Model([image, noise], [x, left])
-
-
-def _built_normalization(channels: int, **arguments) -> layers.StatisticsNormalization:
-    """Returns a layer whose gamma and beta differ per channel."""
-    layer = layers.StatisticsNormalization(**arguments)
-    layer.build((None, None, None, channels))
-    layer.set_weights([np.linspace(0.5, 1.5, channels), np.linspace(-1.0, 2.0, channels)])
-    return layer
 
 
 class StatisticsNormalizationTest(tf.test.TestCase, parameterized.TestCase):
@@ -75,8 +58,10 @@ class StatisticsNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         weights = _normal([3, 5, 6, 4])
         found = []
         for formulation in ("plain", "portable"):
-            layer = _built_normalization(4)
+            layer = layers.StatisticsNormalization()
             layer.formulation = formulation
+            layer.build(x.shape)
+            layer.set_weights([np.linspace(0.5, 1.5, 4), np.linspace(-1.0, 2.0, 4)])
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 y = layer(x)
@@ -96,7 +81,7 @@ class StatisticsNormalizationTest(tf.test.TestCase, parameterized.TestCase):
 class NoiseDropoutTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(("quarter", 0.25), ("half", 0.5), ("most", 0.9))
     def test_drops_the_units_under_the_rate_and_scales_the_others(self, rate):
-        features, noise = _normal([2, 3, 4, 5]), _uniform([2, 100])
+        features, noise = _normal([2, 3, 4, 5]), tiny_runs.random_noise(2, 100)
         y, left = layers.NoiseDropout(rate)(features, noise)
         kept = noise[:, :60].reshape([2, 3, 4, 5]) >= rate
         self.assertAllClose(y, np.where(kept, features / (1.0 - rate), 0.0), rtol=1e-5)
@@ -196,7 +181,7 @@ class UpBlockTest(tf.test.TestCase, parameterized.TestCase):
         with_dropout = _up_model(norm="batch", dropout=0.5)
         without = _up_model(norm="batch", dropout=0.0)
         without.set_weights(with_dropout.get_weights())
-        x, z = _normal([1, 3, 3, 3]), _uniform([1, 144])
+        x, z = _normal([1, 3, 3, 3]), tiny_runs.random_noise(1, 144)
         expected = np.where(z.reshape([1, 6, 6, 4]) >= 0.5, 2.0 * without([x, z])[0], 0.0)
         self.assertAllClose(with_dropout([x, z])[0], expected, atol=1e-5)
         self.assertAllGreaterEqual(expected, 0.0)

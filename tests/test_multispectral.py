@@ -91,7 +91,8 @@ class MultispectralTest(tf.test.TestCase, parameterized.TestCase):
         path = tiny_runs.temporary_folder(self) / "in.tif"
         path.write_bytes(arrays.encode(coarse, ".tif"))
         expected = self.translate.translate_file(path, seed=3)
-        found = tiles.load(self.run_folder, tile=32).translate_file(path, seed=3)
+        tiled = tiles.TiledTranslator(*translator.load_generator(self.run_folder), tile=32)
+        found = tiled.translate_file(path, seed=3)
         self.assertEqual((found.shape, found.dtype), (expected.shape, np.dtype("uint16")))
         self.assertGreater(np.ptp(expected), 0.4 * 4095)
         # One, where a value lies between two integers.

@@ -15,7 +15,7 @@ from refusals import refused
 
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.inference import tiles, translator
+from pix2pix_tf.inference import noise, tiles, translator
 from pix2pix_tf.models import layers
 from pix2pix_tf.training import loop
 
@@ -81,13 +81,13 @@ class RegisteredTest(tf.test.TestCase):
         self.assertAllClose(output, from_export(image, seed=3), rtol=0, atol=1e-5)
         # By reflection to 16 x 24, with the numbers of six blocks.
         padded = np.pad(image, ((0, 3), (0, 3), (0, 0)), mode="reflect")[np.newaxis]
-        z = translator.draw_noise(from_run.block, 13, 21, entropy=[3, 0])[np.newaxis]
+        z = noise.draw(from_run.block.noise_size_of(13, 21), entropy=[3, 0])[np.newaxis]
         self.assertEqual(z.shape, (1, 16 // 2 * 24 // 2 * 5))
         expected = state.generator([padded, z])[0, :13, :21]
         self.assertAllClose(output, expected, rtol=0, atol=1e-5)
         self.assertNotAllClose(from_run(image, seed=4), output, atol=1e-2)
         with refused("'shallow'", "tile"):
-            tiles.load(folder / "run", tile=32)
+            tiles.TiledTranslator(*translator.load_generator(folder / "run"), tile=32)
 
     def test_what_is_not_said_is_asked_of_the_layers_or_is_the_crop(self):
         self.assertEqual(networks.noise_size(self.config), 16 * 16 * 5)

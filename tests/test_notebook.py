@@ -347,7 +347,7 @@ class TestExport:
             version, pathlib.Path("forms/tfjs_float16"), quantize="float16", size=size
         )
         given = phone().run.call_args.kwargs
-        assert (given["image"].shape, given["z"].shape) == ((1, 32, 32, 3), names["noise"].shape)
+        assert (given["image"].shape, given["z"].shape) == ((1, 32, 32, 3), names["z"].shape)
         assert len(shown_by(display)) == 3
         with zipfile.ZipFile(tmp_path / "forms.zip") as archive:
             packed = archive.namelist()

@@ -15,7 +15,7 @@ from pix2pix_tf import networks
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import augment, images
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.inference import tiles, translator
+from pix2pix_tf.inference import noise, tiles, translator
 
 SIZE = tiny_runs.CROP_SIZE
 # In levels of 255: what docs/any_image.md states. The order of sums is another, and nothing else.
@@ -25,9 +25,9 @@ LEVELS = dict(dtype="float32", value_range=(0.0, 255.0))  # Nothing is rounded.
 
 def uneven_pixels(height: int, width: int, channels: int = 3) -> np.ndarray:
     """Returns noise that no two tiles have the same statistics of, 16 bits."""
-    noise = np.random.RandomState(0).uniform(0, 1, (height, width, channels))
+    values = np.random.RandomState(0).uniform(0, 1, (height, width, channels))
     ramp = np.linspace(0.02, 1, height)[:, np.newaxis] * np.linspace(1, 0.3, width)
-    return (noise * ramp[..., np.newaxis] * 65535).astype(np.uint16)
+    return (values * ramp[..., np.newaxis] * 65535).astype(np.uint16)
 
 
 @functools.cache
@@ -52,7 +52,7 @@ class TiledGeneratorTest(tf.test.TestCase, parameterized.TestCase):
         height, width, _ = pixels.shape
         image = augment.pad_to_multiple(images.normalize_image(pixels)[tf.newaxis], SIZE)
         block = networks.block_of(config, self.generator)
-        z = translator.draw_noise(block, height, width, entropy=list(entropy))[np.newaxis]
+        z = noise.draw(block.noise_size_of(height, width), entropy=list(entropy))[np.newaxis]
         output = self.generator([image, tf.constant(z)])[0, :height, :width]
         return (output.numpy() + 1.0) * 127.5
 

@@ -113,9 +113,6 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
             translator.load(folder, **options)
         self.assertLen(str(caught.value).splitlines(), 1)
 
-    def copy(self, name: str = "1") -> pathlib.Path:
-        return pathlib.Path(shutil.copytree(self.version, self.folder / name))
-
     def test_a_run_that_is_not_whole(self):
         shutil.copy(self.run_folder / "config.json", self.folder)
         self.assert_refused(self.folder, MissingInputError, GENERATOR_WEIGHTS)
@@ -133,7 +130,7 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         ("without_its_fields", '{"step": 3}', "config, noise_size"),
     )
     def test_damaged_card(self, text, expected):
-        version = self.copy()
+        version = pathlib.Path(shutil.copytree(self.version, self.folder / "1"))
         (version / serving.MODEL_CARD).unlink()
         if text is not None:
             (version / serving.MODEL_CARD).write_text(text)
@@ -147,7 +144,7 @@ class TranslatorTest(tf.test.TestCase, parameterized.TestCase):
         ("no_index", "variables/variables.index", None),
     )
     def test_damaged_model(self, name, length):
-        path = self.copy() / name
+        path = shutil.copytree(self.version, self.folder / "1") / name
         contents = path.read_bytes()
         path.unlink()
         if length is not None:

@@ -30,6 +30,7 @@ class ExportedModel:
     def __init__(self, loaded, card: dict):
         # Kept, since a signature does not keep the object alive whose variables it reads.
         self._loaded = loaded
+        self._signatures = loaded.signatures
         self.card = card
         self.config = TrainConfig.from_dict(card["config"])
         self.step: int | None = card["step"]
@@ -46,7 +47,7 @@ class ExportedModel:
         Returns:
             float32 `[batch, height, width, output_channels]` in [-1, 1].
         """
-        return self._run("serving_default", image=tf.constant(image))["output"].numpy()
+        return self._signatures["serving_default"](image=tf.constant(image))["output"].numpy()
 
     def translate_with_noise(
         self, image: np.ndarray | tf.Tensor, z: np.ndarray | tf.Tensor
@@ -61,7 +62,8 @@ class ExportedModel:
         Returns:
             As `translate`.
         """
-        return self._run("with_noise", image=tf.constant(image), z=tf.constant(z))["output"].numpy()
+        with_noise = self._signatures["with_noise"]
+        return with_noise(image=tf.constant(image), z=tf.constant(z))["output"].numpy()
 
     def translate_encoded(self, image_bytes: Sequence[bytes]) -> list[bytes]:
         """Returns PNG files of the sizes of PNG and JPEG files (`encoded`).
@@ -77,10 +79,7 @@ class ExportedModel:
                 "translate, with arrays."
             )
         contents = tf.constant(list(image_bytes), tf.string)
-        return list(self._run("encoded", image_bytes=contents)["image_bytes"].numpy())
-
-    def _run(self, signature: str, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._loaded.signatures[signature](**inputs)
+        return list(self._signatures["encoded"](image_bytes=contents)["image_bytes"].numpy())
 
 
 def read_weights(version: pathlib.Path) -> list[np.ndarray]:

@@ -7,17 +7,20 @@ import numpy as np
 from pix2pix_tf.inference.windows import Window
 
 
-def draw(size: int, *, entropy: list[int]) -> np.ndarray:
+def draw(size: int, *, entropy: list[int], start: int = 0) -> np.ndarray:
     """Returns z; the same `entropy` gives the same numbers on every machine.
 
     Args:
         size: How many numbers.
         entropy: Integers from 0; another list, other numbers.
+        start: How many numbers of z come before these.
 
     Returns:
         float32 `[size]` in [0, 1).
     """
-    return np.random.default_rng(entropy).random(size, dtype=np.float32)
+    # The generator makes 64 bits at a time, which are two numbers.
+    bits = np.random.PCG64(np.random.SeedSequence(entropy)).advance(start // 2)
+    return np.random.Generator(bits).random(start % 2 + size, dtype=np.float32)[start % 2 :]
 
 
 def draw_window(
@@ -36,18 +39,11 @@ def draw_window(
         float32 `[window.height, window.width, channels]` in [0, 1).
     """
     rows = [
-        _draw_from(
-            offset + (row * width + window.left) * channels,
+        draw(
             window.width * channels,
             entropy=entropy,
+            start=offset + (row * width + window.left) * channels,
         )
         for row in range(window.top, window.bottom)
     ]
     return np.stack(rows).reshape(window.height, window.width, channels)
-
-
-def _draw_from(start: int, size: int, *, entropy: list[int]) -> np.ndarray:
-    """Returns numbers `start` to `start + size` of `draw`."""
-    # The generator makes 64 bits at a time, which are two numbers.
-    bits = np.random.PCG64(np.random.SeedSequence(entropy)).advance(start // 2)
-    return np.random.Generator(bits).random(start % 2 + size, dtype=np.float32)[start % 2 :]

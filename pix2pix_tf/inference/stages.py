@@ -78,11 +78,18 @@ def take_apart(generator: keras.Model) -> tuple[list[Stage], list[Stage], bool]:
 
     The stages are in the order they run.
 
+    Args:
+        generator: Its decoder mirrors its encoder, which it says by `mirrored_with_skips`:
+            4x4 convolutions of stride 2, each followed by an optional normalisation and
+            LeakyReLU; then as many transposed ones, with normalisation, `NoiseDropout` and
+            ReLU; the last is followed by tanh. With skips, stage i of the encoder, rectified,
+            is joined behind the output of stage n - i of the decoder.
+
     Raises:
-        InputError: If the generator does not say that its layout is the one known here.
+        InputError: If the generator does not say so.
     """
-    layout = getattr(generator, "mirrored", None)
-    if layout is None:
+    has_skips = getattr(generator, "mirrored_with_skips", None)
+    if has_skips is None:
         raise InputError(
             f"Generator {generator.name!r} cannot be translated by tiles, which know the layout of "
             "unet and encoder_decoder only. Leave --tile out."
@@ -99,4 +106,4 @@ def take_apart(generator: keras.Model) -> tuple[list[Stage], list[Stage], bool]:
         elif isinstance(layer, NoiseDropout):
             stages[-1].rate = layer.rate
     num_downs = len(stages) // 2
-    return stages[:num_downs], stages[num_downs:], layout.has_skips
+    return stages[:num_downs], stages[num_downs:], has_skips

@@ -26,11 +26,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import run_folder
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import augment, images, lab
 from pix2pix_tf.errors import InputError
-from pix2pix_tf.inference import noise, stages, translator, windows
+from pix2pix_tf.inference import noise, stages, windows
 from pix2pix_tf.inference.windows import Window
 from pix2pix_tf.models.layers import LEAKY_RELU_SLOPE
 
@@ -44,7 +43,7 @@ class TiledTranslator:
 
     Args:
         config: Settings of the model.
-        generator: With its weights.
+        generator: With its weights; both are from `translator.load_generator`.
         tile: Height and width of a tile, in pixels.
         track: See `TiledGenerator`.
 
@@ -101,20 +100,6 @@ class TiledTranslator:
         return np.concatenate(
             [images.denormalize_image(lab.photo_of(lightness[x], ab[x])) for x in strips]
         )
-
-
-def load(
-    model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST, **arguments
-) -> TiledTranslator:
-    """Returns the tiled translator of a run folder or an export.
-
-    Args:
-        model: As of `translator.load`.
-        checkpoint: As of `translator.load`.
-        **arguments: Arguments of `TiledTranslator`, from `tile` on.
-    """
-    config, generator = translator.load_generator(model, checkpoint=checkpoint)
-    return TiledTranslator(config, generator, **arguments)
 
 
 class TiledGenerator:
@@ -180,21 +165,18 @@ class _Translation:
     """One image on its way through a generator."""
 
     def __init__(self, generator: TiledGenerator, pixels: np.ndarray, entropy: list[int]):
+        self._generator = generator
         self._pixels = pixels
         self._entropy = entropy
-        self._encoder = generator.encoder
         # By level, as the encoder's; the last goes to level 0.
         self._num_downs = len(generator.encoder)
         self._decoder = generator.decoder[::-1]
-        self._has_skips = generator.has_skips
         # Which row and column of the image each of the padded image is.
         self._rows, self._columns = (
             augment.reflected_indices(tf.constant(side), generator.crop_size).numpy()
             for side in pixels.shape[:2]
         )
         self._first_kept = generator.first_kept_level(len(self._rows) * len(self._columns))
-        self._tile = generator.tile
-        self._dtype, self._value_range = generator.dtype, generator.value_range
         # By (is decoder's, level): what normalises a map, and the maps themselves.
         self._statistics: dict[tuple[bool, int], tuple[tf.Tensor, tf.Tensor]] = {}
         self._kept: dict[tuple[bool, int], np.ndarray] = {}
@@ -205,7 +187,7 @@ class _Translation:
         """Returns the translated pixels."""
         height, width, _ = self._pixels.shape
         channels = self._stage(True, 0).channels
-        output = np.empty([height, width, channels], self._dtype.as_numpy_dtype)
+        output = np.empty([height, width, channels], self._generator.dtype.as_numpy_dtype)
         for is_decoder, level in track(self._passes()):
             if level == 0:
                 self._write(output)
@@ -221,7 +203,7 @@ class _Translation:
         return [one for one in maps if self._is_kept(one[1]) or self._has_norm(*one)] + [(True, 0)]
 
     def _stage(self, is_decoder: bool, level: int) -> stages.Stage:
-        return self._decoder[level] if is_decoder else self._encoder[level - 1]
+        return self._decoder[level] if is_decoder else self._generator.encoder[level - 1]
 
     def _is_kept(self, level: int) -> bool:
         return level >= self._first_kept
@@ -237,8 +219,10 @@ class _Translation:
         size, channels = self._size(level), self._stage(is_decoder, level).channels
         moments = _Moments(channels) if self._has_norm(is_decoder, level) else None
         kept = np.empty([*size, channels], np.float32) if self._is_kept(level) else None
-        for window in windows.tile(*size, self._tile >> min(level, self._first_kept)):
-            values = self._decode(level, window) if is_decoder else self._encode(level, window)
+        side = self._generator.tile >> min(level, self._first_kept)
+        for window in windows.tile(*size, side):
+            self._encoded.clear()
+            values = self._convolved(is_decoder, level, window)
             if moments is not None:
                 moments.add(values)
             if kept is not None:
@@ -255,35 +239,37 @@ class _Translation:
         if is_decoder:
             self._kept.pop((True, level + 1), None)
             self._kept.pop((False, level + 1), None)
-        elif not self._has_skips:
+        elif not self._generator.has_skips:
             self._kept.pop((False, level - 1), None)
 
     def _write(self, output: np.ndarray) -> None:
         """Goes through the tiles of the output; what pads the image is left out."""
-        for window in windows.tile(*output.shape[:2], self._tile):
-            image = tf.tanh(self._decode(0, window))[0]
+        for window in windows.tile(*output.shape[:2], self._generator.tile):
+            self._encoded.clear()
+            image = tf.tanh(self._convolved(True, 0, window))[0]
             output[window.rows, window.columns] = images.denormalize_image(
-                image, dtype=self._dtype, value_range=self._value_range
+                image, dtype=self._generator.dtype, value_range=self._generator.value_range
             ).numpy()
 
-    def _encode(self, level: int, window: Window) -> tf.Tensor:
-        """Returns a window of what the encoder's convolution to a level outputs."""
-        self._encoded.clear()
-        return self._encoder_values(level, window)
+    def _convolved(self, is_decoder: bool, level: int, window: Window) -> tf.Tensor:
+        """Returns a window of what the convolution to a map outputs, computed anew."""
+        stage = self._stage(is_decoder, level)
+        source = level + 1 if is_decoder else level - 1
+        read = stage.window_read(window)
+        inside = read.clipped(*self._size(source))
+        take = self._decoder_input if is_decoder else self._activated
+        # Layers see zeros beyond the map.
+        return stage.convolve(tf.pad(take(source, inside), read.paddings_of(inside)), window)
 
-    def _decode(self, level: int, window: Window) -> tf.Tensor:
-        """Returns a window of what the decoder's convolution to a level outputs."""
-        self._encoded.clear()
-        return self._decoder_values(level, window)
-
-    def _encoder_values(self, level: int, window: Window) -> tf.Tensor:
-        stage = self._stage(False, level)
-        return stage.convolve(self._encoder_input(level - 1, stage.window_read(window)), window)
-
-    def _encoder_input(self, level: int, window: Window) -> tf.Tensor:
-        """Returns a window of the encoder's map after activation; 0 beyond the map."""
-        inside = window.clipped(*self._size(level))
-        return tf.pad(self._activated(level, inside), window.paddings_of(inside))
+    def _normalized(self, is_decoder: bool, level: int, window: Window) -> tf.Tensor:
+        """Returns a window of a map, normalised: of the one that is kept, or computed anew."""
+        kept = self._kept.get((is_decoder, level))
+        if kept is None:
+            x = self._convolved(is_decoder, level, window)
+        else:
+            x = tf.constant(kept[window.rows, window.columns][np.newaxis])
+        statistics = self._statistics.get((is_decoder, level))
+        return self._stage(is_decoder, level).normalize(x, *statistics) if statistics else x
 
     def _activated(self, level: int, window: Window) -> tf.Tensor:
         """Returns a window of the encoder's map after activation, computed once for a tile."""
@@ -296,42 +282,18 @@ class _Translation:
         if known is not None and known.contains(window):
             rows, columns = known.slices_of(window)
             return values[:, rows, columns]
-        x = self._read_kept(False, level, window)
-        if x is None:
-            x = self._encoder_values(level, window)
-        x = tf.nn.leaky_relu(self._normalized(False, level, x), LEAKY_RELU_SLOPE)
+        x = tf.nn.leaky_relu(self._normalized(False, level, window), LEAKY_RELU_SLOPE)
         self._encoded[level] = window, x
         return x
 
-    def _decoder_values(self, level: int, window: Window) -> tf.Tensor:
-        stage = self._stage(True, level)
-        return stage.convolve(self._decoder_input(level + 1, stage.window_read(window)), window)
-
     def _decoder_input(self, level: int, window: Window) -> tf.Tensor:
-        """Returns a window of what the decoder takes from a level; 0 beyond the map."""
-        inside = window.clipped(*self._size(level))
+        """Returns a window of what the decoder takes from a level."""
         if level == self._num_downs:
-            x = tf.nn.relu(self._activated(level, inside))
-            return tf.pad(x, window.paddings_of(inside))
-        x = self._read_kept(True, level, inside)
-        if x is None:
-            x = self._decoder_values(level, inside)
-        x = tf.nn.relu(self._dropped(level, inside, self._normalized(True, level, x)))
-        if self._has_skips:
-            x = tf.concat([x, tf.nn.relu(self._activated(level, inside))], axis=-1)
-        return tf.pad(x, window.paddings_of(inside))
-
-    def _read_kept(self, is_decoder: bool, level: int, window: Window) -> tf.Tensor | None:
-        kept = self._kept.get((is_decoder, level))
-        if kept is None:
-            return None
-        return tf.constant(kept[window.rows, window.columns][np.newaxis])
-
-    def _normalized(self, is_decoder: bool, level: int, x: tf.Tensor) -> tf.Tensor:
-        statistics = self._statistics.get((is_decoder, level))
-        if statistics is None:
+            return tf.nn.relu(self._activated(level, window))
+        x = tf.nn.relu(self._dropped(level, window, self._normalized(True, level, window)))
+        if not self._generator.has_skips:
             return x
-        return self._stage(is_decoder, level).normalize(x, *statistics)
+        return tf.concat([x, tf.nn.relu(self._activated(level, window))], axis=-1)
 
     def _dropped(self, level: int, window: Window, x: tf.Tensor) -> tf.Tensor:
         stage = self._stage(True, level)

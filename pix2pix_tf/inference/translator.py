@@ -17,12 +17,7 @@ from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
 from pix2pix_tf.models import convolutions
-from pix2pix_tf.networks import (
-    Block,
-    build_generator,
-    load_weights,
-    read_generator_weights,
-)
+from pix2pix_tf.networks import Block, build_generator, load_weights, read_generator_weights
 
 MAX_BYTES = 4 * 2**30  # For an image that is translated in one piece.
 BYTES_PER_PIXEL_AND_FILTER = 5  # Measured: 310 bytes a pixel of the padded image, 64 filters.
@@ -65,8 +60,8 @@ class Translator:
         Returns:
             float32 `[height, width, output_channels]` in [-1, 1].
         """
-        z = draw_noise(self.block, *image.shape[:2], entropy=[seed, sample])[np.newaxis]
-        return self._with_noise(image[np.newaxis], z)[0]
+        z = noise.draw(self.block.noise_size_of(*image.shape[:2]), entropy=[seed, sample])
+        return self._with_noise(image[np.newaxis], z[np.newaxis])[0]
 
     def check_size(self, path: pathlib.Path) -> None:
         """Refuses an image file that would take more memory than many machines have.
@@ -115,21 +110,6 @@ class Translator:
             dtype=tf.as_dtype(self.config.output_dtype),
             value_range=self.config.output_limits,
         ).numpy()
-
-
-def draw_noise(block: Block, height: int, width: int, *, entropy: list[int]) -> np.ndarray:
-    """Returns z for one image; the same `entropy` gives the same numbers on every machine.
-
-    Args:
-        block: What the model says of the images that it takes.
-        height: Pixels of the image.
-        width: Pixels of the image.
-        entropy: Integers from 0; another list, other numbers.
-
-    Returns:
-        float32 `[noise_size]` in [0, 1), as many as the padded image takes.
-    """
-    return noise.draw(block.noise_size_of(height, width), entropy=entropy)
 
 
 def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> Translator:

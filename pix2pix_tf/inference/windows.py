@@ -50,12 +50,8 @@ class Window:
 
         The adjoint of the above: row r goes into rows 2r - 1 to 2r + 2.
         """
-        return Window(
-            (self.top - 1) // 2,
-            self.bottom // 2 + 1,
-            (self.left - 1) // 2,
-            self.right // 2 + 1,
-        )
+        top, left = (self.top - 1) // 2, (self.left - 1) // 2
+        return Window(top, self.bottom // 2 + 1, left, self.right // 2 + 1)
 
     def doubled(self) -> Window:
         """Returns the window of the same place on a map of twice the size."""

@@ -19,7 +19,6 @@ order of their terms, so rounding, differs.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import keras
@@ -30,12 +29,9 @@ from pix2pix_tf.models import shapes
 KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
 PLAIN, PORTABLE, FAST, INFERENCE = FORMULATIONS = ("plain", "portable", "fast", "inference")
 
-_OF_TENSORFLOW = (PLAIN, PORTABLE)
-
-# Most pixels of the smaller map, over the whole batch, up to which matrices win on a CPU
-# (docs/speed.md); the operation for the kernel is slow in bfloat16.
-_MAX_PIXELS_FOR_MAPS = {"float32": 256, "bfloat16": 256}
-_MAX_PIXELS_FOR_KERNEL = {"float32": 256, "bfloat16": 4096}
+# Most pixels of the smaller map, over the whole batch, up to which matrices win on a CPU, for
+# maps and for kernels (docs/speed.md); the operation for the kernel is slow in bfloat16.
+_MAX_PIXELS = {"float32": (256, 256), "bfloat16": (256, 4096)}
 # Up to this height a layer in bfloat16 casts its weights for longer than it computes.
 _MAX_HEIGHT_IN_FLOAT32 = 2
 
@@ -204,7 +200,8 @@ class _Convolution:
     """What a convolution and a transposed one share: type and formulation of their products.
 
     The layers keep float32 weights, and cast them and their input themselves, so that both can
-    be chosen after the network is built; see `set_formulation`.
+    be chosen after the network is built; see `set_formulation`. Each class says which product
+    it is, and the `[batch, rows, columns]` of the smaller map; None if matrices cannot be taken.
 
     Attributes:
         formulation: One of `FORMULATIONS`. "plain": the operation of TensorFlow, which GPUs know
@@ -224,29 +221,41 @@ class _Convolution:
         self.formulation = PLAIN
         self.typical_height: int | None = None
 
-    def _convolve(self, inputs, choose, product, product_with_gradients):
-        """Returns the output: the product of cast input and kernel, and the bias added.
-
-        Args:
-            inputs: What `call` was given.
-            choose: Returns for which products matrices win, of the cast input; None where only
-                the operation of TensorFlow will do.
-            product: Function of input and kernel; takes `as_matrices`.
-            product_with_gradients: The same function with gradients of its own; takes what
-                `choose` gives.
-        """
+    def call(self, inputs):
+        """Returns the convolved `inputs`."""
         inputs = tf.cast(inputs, self.arithmetic)
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.arithmetic)
-        choice = None if self.formulation in _OF_TENSORFLOW else choose(inputs)
+        stride = self.strides[0]
+        choice = self._choose(inputs) if self.formulation in (FAST, INFERENCE) else None
         if choice is None:
-            outputs = product(inputs, kernel, as_matrices=False)
+            outputs = self._convolve(inputs, kernel, stride=stride, as_matrices=False)
         elif self.formulation == INFERENCE:
-            outputs = product(inputs, kernel, as_matrices=choice["maps"])
+            outputs = self._convolve(inputs, kernel, stride=stride, as_matrices=choice["maps"])
         else:
-            outputs = product_with_gradients(inputs, kernel, **choice)
+            outputs = _with_gradients(self._convolve, inputs, kernel, stride=stride, **choice)
         if not self.use_bias:
             return outputs
         return tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), self.arithmetic))
+
+    def _choose(self, inputs) -> dict | None:
+        """Returns for which products matrices win: for maps, and for kernels.
+
+        Matrices for maps are for stride 2 alone, since the layer of stride 1 is large in all
+        sizes that are trained. None where only the operation of TensorFlow will do.
+        """
+        shape = self._shape_of_smaller(inputs)
+        if shape is None:
+            return None
+        for_maps, for_kernels = _MAX_PIXELS.get(self.arithmetic, (0, 0))
+        limits = dict(maps=for_maps if self.strides[0] == 2 else 0, kernels=for_kernels)
+        if all(isinstance(size, int) for size in shape):
+            num_pixels = math.prod(shape)
+            return {name: num_pixels <= limit for name, limit in limits.items()}
+        if self.typical_height is None:
+            return dict.fromkeys(limits, False)
+        # To decide at each call is not worth it where only one answer is likely.
+        typical, num_pixels = self.typical_height**2, tf.reduce_prod(tf.stack(shape))
+        return {name: typical <= limit and num_pixels <= limit for name, limit in limits.items()}
 
     def compute_output_spec(self, inputs):
         """Keras 3 would take the type of the weights for that of the output."""
@@ -267,38 +276,25 @@ class Conv2D(_Convolution, keras.layers.Conv2D):
         **kwargs: Passed to `keras.layers.Conv2D`.
     """
 
-    def call(self, inputs):
-        """Returns the convolved `inputs`."""
-        stride = self.strides[0]
+    _convolve = staticmethod(to_small)
 
-        def choose(inputs):
-            batch, *sides = _sizes(inputs)
-            if stride == 2 and any(isinstance(side, int) and side % 2 for side in sides):
-                return None  # "same" then pads one side alone, which has no adjoint here.
-            small = (x // 2 if stride == 2 else x - KERNEL_SIZE + 1 for x in sides)
-            return _choose([batch, *small], self.typical_height, stride=stride, dtype=inputs.dtype)
-
-        return self._convolve(
-            inputs,
-            choose,
-            functools.partial(to_small, stride=stride),
-            functools.partial(_to_small_with_gradients, stride=stride),
-        )
+    def _shape_of_smaller(self, inputs) -> list | None:
+        batch, *sides = _sizes(inputs)
+        if self.strides[0] == 1:
+            return [batch, *(side - KERNEL_SIZE + 1 for side in sides)]
+        if any(isinstance(side, int) and side % 2 for side in sides):
+            return None  # "same" then pads one side alone, which has no adjoint here.
+        return [batch, *(side // 2 for side in sides)]
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
 class Conv2DTranspose(_Convolution, keras.layers.Conv2DTranspose):
     """A 4x4 transposed convolution of stride 2 with padding "same"; arguments as of `Conv2D`."""
 
-    def call(self, inputs):
-        """Returns the transposed convolution of `inputs`."""
+    _convolve = staticmethod(to_large)
 
-        def choose(inputs):
-            return _choose(_sizes(inputs), self.typical_height, stride=2, dtype=inputs.dtype)
-
-        return self._convolve(
-            inputs, choose, functools.partial(to_large, stride=2), _to_large_with_gradients
-        )
+    def _shape_of_smaller(self, inputs) -> list:
+        return _sizes(inputs)
 
 
 def is_cpu_alone() -> bool:
@@ -334,58 +330,30 @@ def set_formulation(
             layer.arithmetic = "float32"
 
 
-def _to_small_with_gradients(large, kernel, *, stride: int, maps: bool, kernels: bool):
-    @tf.custom_gradient
-    def convolve(large, kernel):
-        def gradient(small_gradient):
-            return (
-                to_large(small_gradient, kernel, stride=stride, as_matrices=maps),
-                to_kernel(large, small_gradient, stride=stride, as_matrices=kernels),
-            )
-
-        return to_small(large, kernel, stride=stride, as_matrices=maps), gradient
-
-    return convolve(large, kernel)
-
-
-def _to_large_with_gradients(small, kernel, *, maps: bool, kernels: bool):
-    @tf.custom_gradient
-    def convolve(small, kernel):
-        def gradient(large_gradient):
-            return (
-                to_small(large_gradient, kernel, stride=2, as_matrices=maps),
-                to_kernel(large_gradient, small, stride=2, as_matrices=kernels),
-            )
-
-        return to_large(small, kernel, stride=2, as_matrices=maps), gradient
-
-    return convolve(small, kernel)
-
-
-def _choose(shape: list, typical_height: int | None, *, stride: int, dtype) -> dict:
-    """Returns for which products of a layer matrices win: for maps, and for kernels.
+def _with_gradients(product, inputs, kernel, *, stride: int, maps, kernels):
+    """Returns a product whose gradients are products of this module too.
 
     Args:
-        shape: Batch, height and width of the smaller map, integers or tensors.
-        typical_height: See `_Convolution`.
-        stride: 1 or 2; matrices for maps are for stride 2 alone, since the layer of
-            stride 1 is large in all sizes that are trained.
-        dtype: Type of the inputs.
+        product: `to_small` or `to_large`.
+        inputs: As of `product`.
+        kernel: As of `product`.
+        stride: 1 or 2.
+        maps: Whether maps come from a product of matrices, as `as_matrices`.
+        kernels: The same of the gradient of the kernel.
     """
-    name = tf.as_dtype(dtype).name
-    for_maps, for_kernel = (
-        limits.get(name, 0) for limits in (_MAX_PIXELS_FOR_MAPS, _MAX_PIXELS_FOR_KERNEL)
-    )
-    if stride == 1:
-        for_maps = 0
-    if all(isinstance(size, int) for size in shape):
-        num_pixels = math.prod(shape)
-        return dict(maps=num_pixels <= for_maps, kernels=num_pixels <= for_kernel)
-    if typical_height is None:
-        return dict(maps=False, kernels=False)
-    # To decide at each call is not worth it where only one answer is likely.
-    num_pixels = tf.reduce_prod(tf.stack(shape))
-    return dict(
-        maps=num_pixels <= for_maps if typical_height**2 <= for_maps else False,
-        kernels=num_pixels <= for_kernel if typical_height**2 <= for_kernel else False,
-    )
+
+    @tf.custom_gradient
+    def convolve(inputs, kernel):
+        def gradient(outer):
+            if product is to_small:
+                adjoint, large, small = to_large, inputs, outer
+            else:
+                adjoint, large, small = to_small, outer, inputs
+            return (
+                adjoint(outer, kernel, stride=stride, as_matrices=maps),
+                to_kernel(large, small, stride=stride, as_matrices=kernels),
+            )
+
+        return product(inputs, kernel, stride=stride, as_matrices=maps), gradient
+
+    return convolve(inputs, kernel)

@@ -7,7 +7,6 @@ crop size they are built for (`2 ** num_downs`) go through.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import keras
 
@@ -18,21 +17,6 @@ GENERATORS = ("unet", "encoder_decoder")
 MIN_CROP_SIZE, MAX_CROP_SIZE = 32, 1024
 MAX_FILTERS_FACTOR = 8  # Paper: filters double from 64 to 512 and stay there.
 NUM_DROPOUT_BLOCKS = 3  # Paper: the first three blocks of the decoder are CDk.
-
-
-class Mirrored(NamedTuple):
-    """How a generator is laid out whose decoder mirrors its encoder; `inference.tiles` reads it.
-
-    Its stages are 4x4 convolutions of stride 2, each followed by an optional normalisation and
-    LeakyReLU; then as many transposed ones, with normalisation, `NoiseDropout` and ReLU; the
-    last is followed by tanh.
-
-    Attributes:
-        has_skips: Whether stage i of the encoder, rectified, is joined behind the output of
-            stage n - i of the decoder.
-    """
-
-    has_skips: bool
 
 
 def build_generator(
@@ -51,7 +35,7 @@ def build_generator(
     """Returns a generator from (`image`, `z`) to an image.
 
     It says of itself what padding and tiling need: `multiple`, by which the sides of an image have
-    to be divisible, and `mirrored`, its layout.
+    to be divisible, and `mirrored_with_skips`, see `inference.stages.take_apart`.
 
     Encoder C64-C128-C256-C512-... down to 1x1 at `crop_size`; decoder back up,
     its first three blocks with dropout; then a convolution and tanh.
@@ -115,16 +99,11 @@ def build_generator(
         if kind == "unet":
             skip = keras.layers.ReLU(dtype=dtype)(skips.pop())
             x = keras.layers.Concatenate(dtype=dtype)([x, skip])
-    x = layers.transposed_convolution(
-        x,
-        output_channels,
-        use_bias=True,
-        dtype=dtype,
-    )
+    x = layers.transposed_convolution(x, output_channels, use_bias=True, dtype=dtype)
     output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
     model = keras.Model([image, z], output, name=kind)
     model.multiple = crop_size
-    model.mirrored = Mirrored(has_skips=kind == "unet")
+    model.mirrored_with_skips = kind == "unet"
     return model
 
 

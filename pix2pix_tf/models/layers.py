@@ -28,14 +28,9 @@ NORMS = ("batch", "instance", "none")
 STATISTICS = ("batch", "image")
 
 
-def weight_initializer() -> keras.initializers.Initializer:
-    """Returns a new N(0, 0.02); one per layer, since Keras refuses to share unseeded ones."""
-    return keras.initializers.RandomNormal(mean=0.0, stddev=WEIGHT_STDDEV)
-
-
-def scale_initializer() -> keras.initializers.Initializer:
-    """Returns a new N(1, 0.02) for the scale of a normalisation."""
-    return keras.initializers.RandomNormal(mean=1.0, stddev=WEIGHT_STDDEV)
+def _normal(*, mean: float) -> keras.initializers.Initializer:
+    """Returns a new N(mean, 0.02); one per layer, since Keras refuses to share unseeded ones."""
+    return keras.initializers.RandomNormal(mean=mean, stddev=WEIGHT_STDDEV)
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
@@ -56,17 +51,10 @@ class StatisticsNormalization(keras.layers.Layer):
             batch normalisation as in training. "image": each image by its own,
             so that nothing else in the batch changes it. For a batch of one
             image both are the same.
-        epsilon: Added to the variance.
         **kwargs: Passed to `keras.layers.Layer`.
     """
 
-    def __init__(
-        self,
-        *,
-        statistics: str = "batch",
-        epsilon: float = NORMALIZATION_EPSILON,
-        **kwargs,
-    ):
+    def __init__(self, *, statistics: str = "batch", **kwargs):
         # In bfloat16 a mean over a 128x128 map would lose most of its digits, and
         # gamma and beta all but two or three of theirs. Without autocast the input
         # arrives as it is: the fused operation reads half the bytes.
@@ -74,16 +62,13 @@ class StatisticsNormalization(keras.layers.Layer):
         if statistics not in STATISTICS:
             raise InputError(f"statistics is {statistics!r}. Use one of {', '.join(STATISTICS)}.")
         self.statistics = statistics
-        self.epsilon = epsilon
         self.formulation = convolutions.PLAIN  # See `convolutions.set_formulation`.
 
     def build(self, input_shape):
         """Creates `gamma` and `beta`, both `[channels]`."""
-        channels = input_shape[-1]
-        self.gamma = self.add_weight(
-            name="gamma", shape=(channels,), initializer=scale_initializer()
-        )
-        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        shape = (input_shape[-1],)
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer=_normal(mean=1.0))
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
         super().build(input_shape)
 
     def call(self, inputs):
@@ -96,19 +81,14 @@ class StatisticsNormalization(keras.layers.Layer):
                 offset=self.beta,
                 mean=unused,
                 variance=unused,
-                epsilon=self.epsilon,
+                epsilon=NORMALIZATION_EPSILON,
                 is_training=True,
             ).y
         values = tf.cast(inputs, tf.float32)
         axes = [0, 1, 2] if self.statistics == "batch" else [1, 2]
         mean, variance = tf.nn.moments(values, axes, keepdims=True)
         normalized = tf.nn.batch_normalization(
-            values,
-            mean,
-            variance,
-            offset=self.beta,
-            scale=self.gamma,
-            variance_epsilon=self.epsilon,
+            values, mean, variance, self.beta, self.gamma, NORMALIZATION_EPSILON
         )
         return tf.cast(normalized, inputs.dtype)
 
@@ -116,17 +96,9 @@ class StatisticsNormalization(keras.layers.Layer):
         """Keras 3 asks for a spec, and would take the layer's own type for its output's."""
         return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
-        """Returns `input_shape`."""
-        return input_shape
-
     def get_config(self):
         """Returns what `__init__` takes."""
-        return {
-            **super().get_config(),
-            "statistics": self.statistics,
-            "epsilon": self.epsilon,
-        }
+        return {**super().get_config(), "statistics": self.statistics}
 
 
 @keras.utils.register_keras_serializable("pix2pix_tf")
@@ -165,17 +137,11 @@ class NoiseDropout(keras.layers.Layer):
         dropped = features * tf.cast(kept, features.dtype) * scale
         return dropped, noise[:, num_units:]
 
-    def compute_output_shape(self, features_shape, noise_shape):
-        """Returns the shapes of `call`'s outputs; how much noise is left is not known."""
-        left = noise_shape if self.rate == 0.0 else (noise_shape[0], None)
-        return tuple(features_shape), tuple(left)
-
     def compute_output_spec(self, features, noise):
-        """Keras 3 asks for specs, so that it need not trace `call` with made-up sizes."""
-        left = noise.shape if self.rate == 0.0 else (noise.shape[0], None)
+        """Keras 3 asks for specs; how much noise is left is not known."""
         return (
             keras.KerasTensor(features.shape, dtype=features.dtype),
-            keras.KerasTensor(left, dtype=noise.dtype),
+            keras.KerasTensor((noise.shape[0], None), dtype=noise.dtype),
         )
 
     def get_config(self):
@@ -232,7 +198,7 @@ def normalize(x, *, norm: str, statistics: str = "batch"):
         return x
     if norm == "instance" and statistics == "batch":
         return addons.instance_normalization(
-            epsilon=NORMALIZATION_EPSILON, gamma_initializer=scale_initializer()
+            epsilon=NORMALIZATION_EPSILON, gamma_initializer=_normal(mean=1.0)
         )(x)
     return StatisticsNormalization(statistics=statistics)(x)
 
@@ -294,21 +260,16 @@ def convolution(
     if stride == 1 and kernel_size == KERNEL_SIZE:
         x = keras.layers.ZeroPadding2D(1, dtype=dtype)(x)
         padding = "valid"
-    arguments = dict(
+    make = convolutions.Conv2D if kernel_size == KERNEL_SIZE else keras.layers.Conv2D
+    layer = make(
+        filters,
+        kernel_size,
         strides=stride,
         padding=padding,
         use_bias=use_bias,
-        kernel_initializer=weight_initializer(),
+        kernel_initializer=_normal(mean=0.0),
         dtype=dtype,
     )
-    if kernel_size == KERNEL_SIZE:
-        layer = convolutions.Conv2D(
-            filters,
-            kernel_size,
-            **arguments,
-        )
-    else:
-        layer = keras.layers.Conv2D(filters, kernel_size, **arguments)
     return addons.spectral_normalization(layer)(x) if spectral_norm else layer(x)
 
 
@@ -336,25 +297,14 @@ def up_block(
         statistics: See `StatisticsNormalization`.
         dtype: Keras dtype policy name.
     """
-    x = transposed_convolution(
-        x,
-        filters,
-        use_bias=norm == "none",
-        dtype=dtype,
-    )
+    x = transposed_convolution(x, filters, use_bias=norm == "none", dtype=dtype)
     x = normalize(x, norm=norm, statistics=statistics)
     if dropout is not None:
         x, noise = NoiseDropout(dropout, dtype=dtype)(x, noise)
     return keras.layers.ReLU(dtype=dtype)(x), noise
 
 
-def transposed_convolution(
-    x,
-    filters: int,
-    *,
-    use_bias: bool,
-    dtype: str,
-):
+def transposed_convolution(x, filters: int, *, use_bias: bool, dtype: str):
     """Returns a transposed convolution that doubles height and width; see `up_block`."""
     return convolutions.Conv2DTranspose(
         filters,
@@ -362,6 +312,6 @@ def transposed_convolution(
         strides=2,
         padding="same",
         use_bias=use_bias,
-        kernel_initializer=weight_initializer(),
+        kernel_initializer=_normal(mean=0.0),
         dtype=dtype,
     )(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 
 
 def output_shapes(
@@ -20,14 +21,10 @@ def output_shapes(
     """
     if not layers:
         return []
-    outputs = [_first(layer.output) for layer in layers]
+    outputs = [tf.nest.flatten(layer.output)[0] for layer in layers]
     image, *others = model.inputs
     inputs = [keras.Input(batch_shape=(1, *size, image.shape[-1]))]
     inputs += [keras.Input(batch_shape=(1, None)) for _ in others]
     found = keras.Model(model.inputs, outputs)(inputs if others else inputs[0])
     # Keras 2 gives a single output without its list.
-    return [tuple(x.shape) for x in (found if isinstance(found, (list, tuple)) else [found])]
-
-
-def _first(output):
-    return output[0] if isinstance(output, (list, tuple)) else output
+    return [tuple(x.shape) for x in tf.nest.flatten(found)]

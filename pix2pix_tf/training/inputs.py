@@ -47,6 +47,12 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
         )
     if kinds == {True}:
         return DatasetInputs(config, by_split, held_out)
+    for split, source in by_split.items():
+        if not hasattr(source, "names"):
+            raise InputError(
+                f"The pairs of split '{split}' are of type {type(source).__name__}. Give a "
+                "PairSource, which has names, dtype and read; or a tf.data.Dataset."
+            )
     return ReaderInputs(config, held_out, by_split)
 
 
