@@ -116,6 +116,7 @@ class GivenPairsTest(tf.test.TestCase, parameterized.TestCase):
         ("held_out_alone", lambda: {"val": flat_dataset(2)}, "splits val"),
         ("two_kinds", lambda: {"train": flat_dataset(2), "val": Flat(1)}, "of one kind"),
         ("a_source_without_pairs", lambda: {"train": Flat(1), "val": Flat(0)}, "is empty"),
+        ("a_number", lambda: 5, "'train' are of type int"),
     )
     def test_what_cannot_be_trained_on_is_refused(self, make, part):
         with mock.patch.object(loop, "TrainState", side_effect=AssertionError):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from pix2pix_tf import losses
+from pix2pix_tf import errors, losses
 
 _LOG_2 = math.log(2.0)
 
@@ -71,6 +71,16 @@ class DiscriminatorLossTest(tf.test.TestCase, parameterized.TestCase):
         real, fake = tape.gradient(loss, [real_logits, fake_logits])
         self.assertAllClose(real, _logits(-0.25))
         self.assertAllClose(fake, _logits(0.25))
+
+
+class UnknownLossTest(parameterized.TestCase):
+    @parameterized.parameters("none", "wgan")
+    def test_is_refused(self, name):
+        logits = _logits(0.0)
+        with self.assertRaisesRegex(errors.InputError, name):
+            losses.adversarial_loss(logits, gan_loss=name)
+        with self.assertRaisesRegex(errors.InputError, name):
+            losses.discriminator_loss(logits, logits, gan_loss=name)
 
 
 class ReconstructionLossTest(tf.test.TestCase, parameterized.TestCase):
