@@ -6,176 +6,256 @@ and which files belong together, is for their owner to say. But the message says
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 import re
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pix2pix_tf import files
-from pix2pix_tf.data import images
+from pix2pix_tf.data import arrays, images, picture_folders
 
+_PREPARE = "python -m pix2pix_tf.prepare"
 _MOST_NAMED = 6
 _MOST_LOOKED_INTO = 50  # Folders.
-_SEPARATORS = str.maketrans("", "", "_- .")
+_SEPARATORS = "_ .-"  # As in brackets of a regular expression.
 # Other names of the splits; "test" is not "val", which is looked at during the training.
 _SPLIT_NAMES = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+_LEADING_ZEROS = r"(?<!\d)0+(?=\d)"
+
+Sides = Callable[[pathlib.Path], Sequence[pathlib.Path]]
 
 
-def describe(folder: pathlib.Path, split: str, has_split: Callable[[pathlib.Path], bool]) -> str:
+def describe(
+    folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: bool = False
+) -> str:
     """Returns what lies in or around a folder without a split, with what to do.
 
     Args:
         folder: Where the split was looked for.
         split: Its name.
-        has_split: Whether another folder has it, in one of the known layouts.
+        sides_of: Returns the folders of the split in a data set, none if it has not got it.
+        has_others: Whether the folder has other splits, and is the right one then.
+
+    Returns:
+        A sentence or two; empty if nothing is there that looks like pairs.
     """
     if not files.is_folder(folder):
         return ""
-    here = [path for path in files.list_folder(folder) if not path.name.startswith(".")]
+    here = _list(folder)
     folders = [path for path in here if files.is_folder(path)][:_MOST_LOOKED_INTO]
-    pictures = [path for path in here if path.suffix.lower() in images.IMAGE_SUFFIXES]
+    there = (
+        _backslashes(folder, here) or _other_spelling(folders, split) or _in_split(folder, split)
+    )
+    if there or has_others:
+        return there
     return (
-        _backslashes(here)
-        or _other_spelling(folders, split)
+        _above(folder, sides_of)
         or _two_sides(folder, folders, split)
-        or _elsewhere(folder, folders, has_split)
-        or _no_splits(folder, pictures)
-        or _all_there_is(here)
+        or _below(folders, split, sides_of)
+        or _no_splits(folder)
     )
 
 
-def _backslashes(here: Sequence[pathlib.Path]) -> str:
+def list_names(folder: pathlib.Path) -> str:
+    """Returns a sentence that lists what is in a folder."""
+    if not files.is_folder(folder):
+        return f"There is no folder '{folder}'."
+    here = _list(folder)
+    more = f" and {len(here) - _MOST_NAMED} more" if len(here) > _MOST_NAMED else ""
+    return f"'{folder}' holds {_join(path.name for path in here[:_MOST_NAMED]) or 'nothing'}{more}."
+
+
+def _list(folder: pathlib.Path) -> list[pathlib.Path]:
+    return [path for path in files.list_folder(folder) if not picture_folders.is_litter(path.name)]
+
+
+def _backslashes(folder: pathlib.Path, here: Sequence[pathlib.Path]) -> str:
     names = [path.name for path in here if "\\" in path.name]
     if not names:
         return ""
     return (
         f"{len(names)} names in it hold a backslash, such as '{names[0]}': an archive made on "
-        "Windows was unpacked without making folders of them. Unpack it with 7-Zip, or move the "
-        "files into these folders."
+        "Windows was unpacked without making folders of them. In bash, this makes them: (cd "
+        f"{_quoted(folder)} && for x in *\\\\*; do mkdir -p \"$(dirname \"${{x//\\\\//}}\")\" && "
+        'mv "$x" "${x//\\\\//}"; done)'
     )
 
 
 def _other_spelling(folders: Sequence[pathlib.Path], split: str) -> str:
-    """Says which folders are named as the split's would be, but for case, "_" and the like."""
-    ends = {"": "", "a": "A", "b": "B"}
-    wanted = {name + end: split + ends[end] for name in _SPLIT_NAMES[split] for end in ends}
-    found = {path.name: wanted.get(_plain(path.name)) for path in folders}
-    renamed = {name: new for name, new in found.items() if new and new != name}
-    if not renamed:
+    """Says which folders are named as those of splits would be, but for case, "_" and the like."""
+    wanted = {
+        name + side.lower(): own + side
+        for own, names in _SPLIT_NAMES.items()
+        for name in names
+        for side in ("", "A", "B")
+    }
+    there = {path.name for path in folders}
+    renamed = {path: wanted.get(_plain(path.name)) for path in folders}
+    targets = [*renamed.values(), *there]
+    renamed = {path: new for path, new in renamed.items() if new and targets.count(new) == 1}
+    if not any(new.startswith(split) for new in renamed.values()):
         return ""
-    return (
-        f"It has {_join(renamed)}: rename {'them' if len(renamed) > 1 else 'it'} to "
-        f"{_join(dict.fromkeys(renamed.values()))}."
-    )
+    commands = (f"mv {_quoted(old)} {_quoted(old.with_name(new))}" for old, new in renamed.items())
+    return f"It has {_join(path.name for path in renamed)}. Rename: {' && '.join(commands)}"
 
 
 def _plain(name: str) -> str:
-    return name.lower().translate(_SEPARATORS)
+    return name.lower().translate(str.maketrans("", "", _SEPARATORS))
+
+
+def _in_split(folder: pathlib.Path, split: str) -> str:
+    """Names folders of pictures in that of the split, which may be the sides."""
+    inside = folder / split
+    found = _with_pictures(_list(inside)) if files.is_folder(inside) else []
+    output = beside(folder, f"_pairs/{split}")
+    return _joined(found, found, output, "; other splits likewise") if len(found) > 1 else ""
 
 
 def _two_sides(folder: pathlib.Path, folders: Sequence[pathlib.Path], split: str) -> str:
-    """Names two folders of pictures that may be the sides: SPLIT/X, X/SPLIT, or X alone."""
-    inside = folder / split
-    below = files.list_folder(inside) if files.is_folder(inside) else []
-    for paths, output, then in (
-        (below, f"{folder}_pairs/{split}", ""),
-        ([path / split for path in folders], f"{folder}_pairs/{split}", ""),
-        (folders, f"{folder}_pairs", ", and prepare split then divides them"),
-    ):
-        sides = [path for path in paths if _has_pictures(path)]
-        if len(sides) == 2:
-            a, b = sides
-            return (
-                f"It has pictures in '{a}' and '{b}'. If these are the two sides, python -m "
-                f"pix2pix_tf.prepare combine --input={_quoted(a)} --input_b={_quoted(b)} "
-                f"--output={_quoted(output)} makes pairs A|B of them{then}."
-            )
-    return ""
-
-
-def _has_pictures(folder: pathlib.Path) -> bool:
-    return files.is_folder(folder) and any(
-        path.suffix.lower() in images.IMAGE_SUFFIXES for path in files.list_folder(folder)
-    )
-
-
-def _elsewhere(
-    folder: pathlib.Path,
-    folders: Sequence[pathlib.Path],
-    has_split: Callable[[pathlib.Path], bool],
-) -> str:
-    """Says which folder below, or above, has the split."""
-    below = [path for parent in folders for path in (parent, *files.list_folder(parent))]
-    found = [path for path in below[:_MOST_LOOKED_INTO] if files.is_folder(path)]
-    found = [path for path in found if has_split(path)]
-    above = folder.absolute().parent
-    if len(found) == 1:
-        return f"'{found[0]}' has it: pass that folder."
-    if not found and has_split(above):
-        shown = folder.parent if folder.parent.name else above
-        return f"'{shown}' has it: pass that folder."
-    return ""
-
-
-def _no_splits(folder: pathlib.Path, pictures: Sequence[pathlib.Path]) -> str:
-    if not pictures:
+    """Names folders that may be the sides: of splits, or without them."""
+    output = beside(folder, "_pairs")
+    above = {
+        path: below[0]
+        for path in folders
+        if (below := _with_pictures(x for x in _list(path) if _is_named(x, split)))
+    }
+    if len(above) > 1:  # All their splits at once.
+        return _joined([*above.values()], [*above], output)
+    without = _with_pictures(folders)
+    if len(without) < 2:
         return ""
-    count = "1 image lies" if len(pictures) == 1 else f"{len(pictures):,} images lie"
+    then = f"{_PREPARE} split --input={{}} --output={_quoted(beside(folder, '_split'))}"
+    if [path.name for path in without] == ["A", "B"]:
+        return f"It has A and B, but no splits: {then.format(_quoted(folder))} divides them."
+    return _joined(without, without, output, f", then {then.format(_quoted(output))} divides them")
+
+
+def _is_named(path: pathlib.Path, split: str) -> bool:
+    return _plain(path.name) in _SPLIT_NAMES[split]
+
+
+def _with_pictures(paths) -> list[pathlib.Path]:
+    return [path for path in paths if picture_folders.count_pictures(path)]
+
+
+def _joined(
+    found: Sequence[pathlib.Path], sides: Sequence[pathlib.Path], output: str, then: str = ""
+) -> str:
+    """Says where pictures were found, and the command that joins the first two of the sides."""
+    which = "these" if len(found) == 2 else "two of them, say the first,"
+    a, b = sides[:2]
+    is_array = any(
+        arrays.is_array(path) for side in found[:2] for path in images.list_images(side)[:1]
+    )
     return (
-        f"{count} in it, not in a folder for each split: if they are pairs A|B, python -m "
-        f"pix2pix_tf.prepare split --input={_quoted(folder)} --output={_quoted(f'{folder}_split')} "
-        "divides them."
+        f"It has pictures in {_join(found[:_MOST_NAMED])}. If {which} are the two sides, "
+        f"{combine(a, b, output, layout='folders' if is_array else '')} makes pairs of them{then}."
     )
 
 
-def _all_there_is(here: Sequence[pathlib.Path]) -> str:
-    if not here:
-        return "It is empty."
-    more = f" and {len(here) - _MOST_NAMED} more" if len(here) > _MOST_NAMED else ""
-    return f"It has {_join(path.name for path in here[:_MOST_NAMED])}{more}."
+def combine(a, b, output, *, layout: str = "", ignored: str = "") -> str:
+    """Returns the command that makes pairs of two folders."""
+    given = dict(input=a, input_b=b, output=output, layout=layout, ignore_in_names=ignored)
+    options = (f"--{name}={_quoted(value)}" for name, value in given.items() if str(value))
+    return f"{_PREPARE} combine {' '.join(options)}"
 
 
-def differences_of_names(a: Collection[str], b: Collection[str]) -> str:
-    """Returns what the names of two sides differ by, with the command that pairs them.
+def beside(folder: pathlib.Path, ending: str) -> str:
+    """Returns a path beside a folder, for what is made of it."""
+    return f"{folder if folder.name.strip('.') else folder.resolve()}{ending}"
+
+
+def _above(folder: pathlib.Path, sides_of: Sides) -> str:
+    """Says which folder above has the split, if this one is part of it."""
+    place = folder.absolute()
+    for parent in place.parents[:2]:
+        if any(place in (side, *side.parents) for side in sides_of(parent)):
+            shown = os.path.relpath(parent) if not folder.is_absolute() else parent
+            return f"'{shown}' has it, of which this is a part: pass --dataset={_quoted(shown)}"
+    return ""
+
+
+def _below(folders: Sequence[pathlib.Path], split: str, sides_of: Sides) -> str:
+    """Says which folders below have the split."""
+    paths = [path for parent in folders for path in (parent, *_list(parent))]
+    found = [path for path in paths[:_MOST_LOOKED_INTO] if files.is_folder(path) and sides_of(path)]
+    if not found:
+        return ""
+    return (
+        f"{_join(found[:_MOST_NAMED])} {'have' if len(found) > 1 else 'has'} it: pass "
+        f"--dataset={_quoted(found[0])}"
+    )
+
+
+def _no_splits(folder: pathlib.Path) -> str:
+    count = picture_folders.count_pictures(folder)
+    if not count:
+        return ""
+    found = "1 picture lies" if count == 1 else f"{count:,} pictures lie"
+    return (
+        f"{found} in it, but no folder for each split: if they are pairs A|B, {_PREPARE} split "
+        f"--input={_quoted(folder)} --output={_quoted(beside(folder, '_split'))} divides them."
+    )
+
+
+def differences_of_names(a: Collection[str], b: Collection[str]) -> tuple[str, str]:
+    """Returns what the names of two sides differ by, and the pattern that pairs them.
 
     Args:
-        a: Names of A, without suffix.
+        a: Names of A, without suffix; with "/" after those of folders.
         b: Of B.
 
     Returns:
-        A sentence; empty if the names have nothing in common that would pair most of them.
+        A sentence, and the regular expression of what to take out of the names. Both are
+        empty if that would not pair most of them.
     """
     num_alike = len(set(a) & set(b))
-    for pattern, told in (*_endings(a, b), ("^0+", "They differ by leading zeros")):
-        stripped = [{re.sub(pattern, "", name) for name in names} for names in (a, b)]
+    for told, pattern in _patterns(a, b):
+        stripped = [{without(pattern, name) for name in names} for names in (a, b)]
         are_unique = all(len(x) == len(names) for x, names in zip(stripped, (a, b)))
         num_paired = len(stripped[0] & stripped[1])
         if are_unique and num_paired > num_alike and 2 * num_paired > max(map(len, stripped)):
-            return (
-                f"{told}: python -m pix2pix_tf.prepare combine --ignore_in_names='{pattern}' makes "
-                "pairs of them."
-            )
-    return ""
+            return told, pattern
+    return "", ""
 
 
-def _endings(a: Collection[str], b: Collection[str]):
-    """Yields patterns of what all names of a side begin or end with, and how to say it."""
-    for flip, begins in ((-1, "end"), (1, "begin")):
-        common = [
-            os.path.commonprefix([name[::flip] for name in names])[::flip] for names in (a, b)
-        ]
-        # Digits belong to the numbers.
-        common = [re.sub(r"^\d+|\d+$", "", text) for text in common]
-        told = [f"those of {side} {begins} in '{x}'" for side, x in zip("AB", common) if x]
-        if told:
-            form = "{}$" if flip == -1 else "^{}"
-            patterns = [form.format(re.escape(text)) for text in common if text]
-            yield "|".join(patterns), f"Of the names, {' and '.join(told)}"
+def without(pattern: str, name: str) -> str:
+    """Returns a name, its folders as they are, without what matches a regular expression."""
+    folders, separator, last = name.rpartition("/")
+    return folders + separator + re.sub(pattern, "", last)
+
+
+def _patterns(a: Collection[str], b: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yields what names may differ by, and the pattern of it; the simplest first."""
+    lasts = [[name.rpartition("/")[2] for name in names] for names in (a, b)]
+    zeros = ("They differ by leading zeros", _LEADING_ZEROS)
+    ends = _shared(lasts, flip=-1, told="ending", form="{}$", digits=r"^\d+")
+    begins = _shared(lasts, flip=1, told="beginning", form="^{}", digits=r"\d+$")
+    reasons = [each for each in (ends, zeros, begins) if each[1]]
+    for number in range(1, len(reasons) + 1):
+        for some in itertools.combinations(reasons, number):
+            told, patterns = zip(*some)
+            yield ", and ".join(told), "|".join(patterns)
+
+
+def _shared(lasts, *, flip: int, told: str, form: str, digits: str) -> tuple[str, str]:
+    """Returns what all names of a side end or begin with, told and as a pattern."""
+    common = [os.path.commonprefix([name[::flip] for name in names])[::flip] for names in lasts]
+    # Digits belong to the numbers, and the letters before a separator to the words.
+    common = [re.sub(digits, "", text) for text in common]
+    word, separator = f"[^{_SEPARATORS}]*", f"[{_SEPARATORS}]"
+    edge = f"^{word}(?={separator})" if flip == -1 else f"(?<={separator}){word}$"
+    common = [re.sub(edge, "", text) for text in common]
+    sides = [f"the names of {side} have the {told} '{x}'" for side, x in zip("AB", common) if x]
+    pattern = "|".join(form.format(re.escape(text)) for text in common if text)
+    text = " and ".join(sides)
+    return text[:1].upper() + text[1:], pattern
 
 
 def _join(names) -> str:
