@@ -27,7 +27,7 @@ from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.utils.shared import Shared
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images
+from pix2pix_tf.data import images, picture_folders
 from pix2pix_tf.data.image_files import EncodedFile
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import translator
@@ -35,7 +35,7 @@ from pix2pix_tf.translate import output_name
 
 DEAD_LETTERS = "failed.jsonl"
 NAMESPACE = "pix2pix_tf"
-TRANSLATED, SKIPPED, FAILED = "translated", "skipped", "failed"
+TRANSLATED, SKIPPED, FAILED, SET_ASIDE = "translated", "skipped", "failed", "set_aside"
 PER_FILE, SAME = "per_file", "same"
 
 
@@ -105,8 +105,8 @@ def run(job: Job, *, runner, options) -> dict[str, int]:
         options: Its `PipelineOptions`.
 
     Returns:
-        How many files were `TRANSLATED`, `SKIPPED` since they were finished, and `FAILED`;
-        the last are in `DEAD_LETTERS` in the output.
+        How many files were `TRANSLATED`, `SKIPPED` since they were finished, `SET_ASIDE` in
+        folders of a NAS, and `FAILED`; the last are in `DEAD_LETTERS` in the output.
 
     Raises:
         RuntimeError: If the pipeline fails, for another reason than unreadable inputs.
@@ -125,17 +125,23 @@ def run(job: Job, *, runner, options) -> dict[str, int]:
             )
         )
     found = pipeline.result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
-    counts = dict.fromkeys((TRANSLATED, SKIPPED, FAILED), 0)
+    counts = dict.fromkeys((TRANSLATED, SKIPPED, FAILED, SET_ASIDE), 0)
     return {**counts, **{counter.key.metric.name: counter.result for counter in found}}
 
 
 def name_file(file: FileMetadata, job: Job) -> Iterator[tuple[str, str]]:
     """Yields the name of a file's result, below the output, and its path.
 
-    What an earlier run wrote, in an output below the inputs, is not an input.
+    What an earlier run wrote, in an output below the inputs, is not an input; nor is what systems
+    leave behind, or what lies in folders that a NAS keeps small copies in.
     """
-    if not file.path.startswith(f"{job.output}/"):
-        folder, name = posixpath.split(file.path[len(job.folder) :])
+    parts = file.path[len(job.folder) :].split("/")
+    if file.path.startswith(f"{job.output}/") or any(map(picture_folders.is_litter, parts)):
+        return
+    if any(map(picture_folders.is_set_aside, parts)):
+        Metrics.counter(NAMESPACE, SET_ASIDE).inc()
+    else:
+        folder, name = posixpath.split("/".join(parts))
         result = output_name(pathlib.PurePosixPath(name), None, job.config)
         yield posixpath.join(folder, result), file.path
 
