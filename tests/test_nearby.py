@@ -1,90 +1,200 @@
-import pathlib
-import tempfile
-import unittest
+"""Tests of `pix2pix_tf.data.nearby`; what it says to do is done."""
 
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+
+import command_line
+import tiny_runs
+from absl.testing import absltest, parameterized
 from PIL import Image
 
 from pix2pix_tf.data import layouts, nearby
+from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.prepare import __main__ as prepare
+
+_COMMAND = re.compile(r"python -m pix2pix_tf\.prepare (.*?)(?= makes| divides)")
+_MOVES = re.compile(r"Rename: (.*)")
+_LOOP = re.compile(r"makes them: (.*)")
 
 
-class DescribeTest(unittest.TestCase):
+class _FolderTest(parameterized.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self) / "my data"
+        self.folder.mkdir()
 
-    def describe(self, *paths, given=""):
-        for path in paths:
-            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (4, 2)).save(self.folder / path, "PNG")
-        return nearby.describe(
-            self.folder / given, "train", lambda folder: layouts.has_split(folder, "train")
+    def save(self, *names: str, size=(12, 4)) -> None:
+        for number, name in enumerate(names):
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shade = (37 * number % 256, 91 * number % 256, 5)
+            Image.new("RGB", size, shade).save(path)
+
+    def message(self, given: str = "", split: str = "train") -> str:
+        with self.assertRaises(MissingInputError) as caught:
+            layouts.find_pairs(self.folder / given, split)
+        self.assertLen(str(caught.exception).splitlines(), 1)
+        return str(caught.exception)
+
+    def do(self, message: str) -> None:
+        """Does what a message says."""
+        for moves in (*_MOVES.findall(message), *_LOOP.findall(message)):
+            subprocess.run(["bash", "-c", moves], check=True)
+        for text in _COMMAND.findall(message):
+            result = command_line.run(prepare, *shlex.split(text), takes_arguments=True)
+            self.assertEqual((result.exit_code, result.stderr), (0, ""), text)
+
+    def names(self, ending: str = "", split: str = "train") -> list[str]:
+        folder = self.folder.with_name(self.folder.name + ending)
+        return [pair.name for pair in layouts.find_pairs(folder, split)]
+
+
+class DescribeTest(_FolderTest):
+    @parameterized.named_parameters(
+        ("underscores", ("train_A/1.png", "train_B/1.png", "val/2.png"), "'train_A', 'train_B'"),
+        ("a_capital", ("Train/1.png", "Validation/2.png"), "'Train', 'Validation'"),
+    )
+    def test_other_spellings_are_renamed(self, names, shown):
+        self.save(*names)
+        message = self.message()
+        self.assertIn(shown, message)
+        self.do(message)
+        self.assertEqual(self.names(), ["1"])
+        self.assertEqual(self.names(split="val"), ["2"])
+
+    def test_names_that_are_taken_are_not_given_again(self):
+        self.save("Train/1.png", "training/1.png")
+        self.assertNotIn("mv ", self.message())
+
+    @parameterized.named_parameters(
+        ("in_a_split", ("train/images/1.png", "train/masks/1.png"), "_pairs"),
+        ("above_splits", ("images/train/1.png", "labels/train/1.png"), "_pairs"),
+        ("two_folders", ("photos/1.png", "sketches/1.png"), "_split"),
+        ("a_and_b", ("A/1.png", "B/1.png"), "_split"),
+        ("no_folders", ("1.png",), "_split"),
+    )
+    def test_the_command_that_makes_pairs(self, names, ending):
+        self.save(*names)
+        self.do(self.message())
+        self.assertEqual(self.names(ending), ["1"])
+
+    def test_all_splits_of_two_folders_are_joined_at_once(self):
+        self.save(
+            "images/train/1.png", "images/val/2.png", "labels/train/1.png", "labels/val/2.png"
         )
+        self.do(self.message())
+        self.assertEqual(self.names("_pairs", "val"), ["2"])
 
-    def test_other_spellings_are_named_with_what_they_have_to_be(self):
-        text = self.describe("train_A/1.png", "train_B/1.png", "val/1.png")
+    def test_more_than_two_folders_are_listed(self):
+        self.save("train/depth/1.png", "train/photos/1.png", "train/masks/1.png")
+        message = self.message()
+        for name in ("depth", "masks", "photos"):
+            self.assertIn(f"'{self.folder}/train/{name}'", message)
 
-        self.assertIn("rename them to 'trainA', 'trainB'", text)
-        self.assertNotIn("'val'", text)
+    @parameterized.parameters("set/train/1.png", "set/set/train/1.png", "set/trainA/1.png")
+    def test_a_data_set_further_down(self, name):
+        self.save(name)
+        place = (self.folder / name).parent.parent
+        self.assertIn(f"--dataset={shlex.quote(str(place))}", self.message())
 
-    def test_a_capital_is_another_spelling(self):
-        self.assertIn("'Train': rename it to 'train'", self.describe("Train/1.png"))
+    @parameterized.parameters("train", "trainA", "A/train")
+    def test_a_data_set_further_up(self, given):
+        self.save(f"{given}/1.png")
+        self.assertIn(f"--dataset={shlex.quote(str(self.folder))}", self.message(given))
 
-    def test_two_folders_of_a_split_are_given_the_command_that_joins_them(self):
-        text = self.describe("train/images/1.png", "train/masks/1.png")
+    def test_a_folder_beside_a_split_is_no_part_of_it(self):
+        self.save("train/1.png", "photos/2.png")
+        message = self.message("photos")
+        self.assertNotIn("--dataset=", message)
+        self.assertIn("1 picture lies", message)
 
-        self.assertIn(f"--input={self.folder}/train/images", text)
-        self.assertIn(f"--input_b={self.folder}/train/masks", text)
+    def test_relative_names_stay_so(self):
+        self.save("train/1.png")
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(self.folder)
+        with self.assertRaisesRegex(MissingInputError, "--dataset=[.]$"):
+            layouts.find_pairs(pathlib.Path("train"), "train")
+        shutil.rmtree("train")
+        self.save("1.png")
+        with self.assertRaisesRegex(MissingInputError, re.escape(f"'{self.folder}_split'")):
+            layouts.find_pairs(pathlib.Path("."), "train")
 
-    def test_splits_in_two_folders_are_given_it_too(self):
-        text = self.describe("images/train/1.png", "labels/train/1.png", "images/val/1.png")
-
-        self.assertIn(f"--input_b={self.folder}/labels/train", text)
-
-    def test_two_folders_without_splits_have_to_be_divided_as_well(self):
-        text = self.describe("photos/1.png", "sketches/1.png")
-
-        self.assertIn("combine", text)
-        self.assertIn("split", text)
-
-    def test_a_data_set_further_down_is_named(self):
-        self.assertIn("/set/set' has it", self.describe("set/set/train/1.png"))
-
-    def test_a_data_set_further_up_is_named(self):
-        text = self.describe("train/1.png", given="train")
-
-        self.assertIn(f"'{self.folder}' has it", text)
-
-    def test_backslashes_in_names_are_told(self):
-        self.assertIn("backslash", self.describe("train\\A\\1.png"))
-
-    def test_pictures_without_splits_are_counted(self):
-        text = self.describe("1.png", "2.png")
-
-        self.assertIn("2 images", text)
-        self.assertIn("prepare split", text)
+    def test_backslashes_in_names(self):
+        self.save(
+            "train\\A\\1.png", "train\\B\\1.png", "train\\A\\it's 2.png", "train\\B\\it's 2.png"
+        )
+        self.do(self.message())
+        self.assertEqual(self.names(), ["1", "it's 2"])
 
     def test_else_it_says_what_is_there(self):
-        self.assertIn("'notes'", self.describe("notes/1.txt"))
+        self.save("scans/one/two/1.png")
+        (self.folder / "notes.txt").touch()
+        (self.folder / ".DS_Store").touch()
+        self.assertIn(f"'{self.folder}' holds 'notes.txt', 'scans'. ", self.message())
+
+    def test_another_split_keeps_the_folder_from_being_taken_for_another(self):
+        self.save("train/1.png", "extra/1.png", "more/1.png")
+        message = self.message(split="val")
+        self.assertIn("Splits found: train.", message)
+        self.assertNotIn("prepare", message)
 
 
-class DifferencesOfNamesTest(unittest.TestCase):
-    def test_zeros_endings_and_beginnings_are_found(self):
-        numbers = [str(number) for number in range(1, 24)]
-        for a, b, pattern in (
-            (numbers, [x.zfill(4) for x in numbers], "^0+"),
-            (numbers, [f"{x}_mask" for x in numbers], "_mask$"),
-            ([f"{x}_A" for x in numbers], [f"{x}_B" for x in numbers], "_A$|_B$"),
-            ([f"img{x}" for x in numbers], [f"gt{x}" for x in numbers], "^img|^gt"),
-        ):
-            with self.subTest(pattern):
-                self.assertIn(f"'{pattern}'", nearby.differences_of_names(a, b))
+class DifferencesOfNamesTest(_FolderTest):
+    NUMBERS = [str(number) for number in range(1, 24)]
 
-    def test_a_missing_partner_is_no_difference_of_names(self):
-        self.assertEqual(nearby.differences_of_names(["1", "2", "3"], ["1", "3"]), "")
+    @parameterized.named_parameters(
+        ("zeros", "{}", "{:04}", "leading zeros"),
+        ("ending", "{}", "{}_mask", "ending '_mask'"),
+        ("two_endings", "{}_A", "{}_B", "ending '_A' and the names of B have the ending '_B'"),
+        ("digits_in_an_ending", "{}", "{}_v2", "'_v2'"),
+        ("a_dot", "{}", "{}.seg", "'.seg'"),
+        ("no_separator", "{}", "{}gt", "'gt'"),
+        ("beginnings", "img{}", "gt{}", "beginning 'img' and"),
+        ("beginning_and_zeros", "img_{}", "mask_{:05}", "zeros, and"),
+        ("ending_and_zeros", "{}", "{:03}_mask", "'_mask', and"),
+        ("all", "img_{}", "{:03}_mask", "zeros, and"),
+    )
+    def test_what_they_differ_by_and_the_command(self, a, b, shown):
+        for number in range(9, 12):
+            self.save(f"trainA/{a.format(number)}.png", f"trainB/{b.format(number)}.png")
+        message = self.message()
+        self.assertIn(shown, message)
+        self.do(message)
+        self.assertCountEqual(self.names("_pairs"), [a.format(x) for x in range(9, 12)])
 
-    def test_names_of_other_things_have_nothing_in_common(self):
-        self.assertEqual(nearby.differences_of_names(["cat", "dog"], ["house", "tree"]), "")
+    def test_words_are_not_cut(self):
+        told, pattern = nearby.differences_of_names(["cat_A", "bat_A"], ["cat_B", "bat_B"])
+        self.assertEqual(pattern, "_A$|_B$")
+        self.assertIn("'_A'", told)
 
-    def test_what_would_make_names_equal_is_not_taken_out(self):
-        self.assertEqual(nearby.differences_of_names(["1", "01"], ["001", "0001"]), "")
+    @parameterized.named_parameters(
+        ("a_missing_partner", ["1", "2", "3"], ["1", "3"]),
+        ("other_things", ["cat", "dog"], ["house", "tree"]),
+        ("one_thing_each", ["cat"], ["house"]),
+        ("names_that_would_be_equal", ["1", "01"], ["001", "0001"]),
+        ("nothing", [], []),
+    )
+    def test_nothing_is_said(self, a, b):
+        self.assertEqual(nearby.differences_of_names(a, b), ("", ""))
+
+    def test_arrays_are_left_as_they_are(self):
+        for side, name in (("A", "1"), ("B", "1_mask")):
+            (self.folder / f"train{side}").mkdir()
+            (self.folder / f"train{side}" / f"{name}.npy").touch()
+        self.assertIn("--layout=folders --ignore_in_names='_mask$'", self.message())
+
+    def test_a_folder_that_is_not_there_is_told_with_those_that_are(self):
+        self.save("trainA/1.png", "train b/1.png")
+        with self.assertRaisesRegex(InputError, "trainB'.*'train b', 'trainA'"):
+            layouts.find_pairs(self.folder, "train")
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -80,7 +80,7 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
     return found
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _tell(text: str) -> None:
     """Says what is not used, once, however many splits are read."""
     if text:

@@ -31,9 +31,7 @@ _LEADING_ZEROS = r"(?<!\d)0+(?=\d)"
 Sides = Callable[[pathlib.Path], Sequence[pathlib.Path]]
 
 
-def describe(
-    folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: bool = False
-) -> str:
+def describe(folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: bool = False) -> str:
     """Returns what lies in or around a folder without a split, with what to do.
 
     Args:
@@ -82,7 +80,7 @@ def _backslashes(folder: pathlib.Path, here: Sequence[pathlib.Path]) -> str:
     return (
         f"{len(names)} names in it hold a backslash, such as '{names[0]}': an archive made on "
         "Windows was unpacked without making folders of them. In bash, this makes them: (cd "
-        f"{_quoted(folder)} && for x in *\\\\*; do mkdir -p \"$(dirname \"${{x//\\\\//}}\")\" && "
+        f'{_quoted(folder)} && for x in *\\\\*; do mkdir -p "$(dirname "${{x//\\\\//}}")" && '
         'mv "$x" "${x//\\\\//}"; done)'
     )
 
@@ -174,7 +172,7 @@ def beside(folder: pathlib.Path, ending: str) -> str:
 def _above(folder: pathlib.Path, sides_of: Sides) -> str:
     """Says which folder above has the split, if this one is part of it."""
     place = folder.absolute()
-    for parent in place.parents[:2]:
+    for parent in reversed(place.parents[:2]):  # What is above A and B, not A.
         if any(place in (side, *side.parents) for side in sides_of(parent)):
             shown = os.path.relpath(parent) if not folder.is_absolute() else parent
             return f"'{shown}' has it, of which this is a part: pass --dataset={_quoted(shown)}"
@@ -216,9 +214,12 @@ def differences_of_names(a: Collection[str], b: Collection[str]) -> tuple[str, s
         empty if that would not pair most of them.
     """
     num_alike = len(set(a) & set(b))
+    if num_alike == len(a) == len(b):
+        return "", ""
     for told, pattern in _patterns(a, b):
         stripped = [{without(pattern, name) for name in names} for names in (a, b)]
         are_unique = all(len(x) == len(names) for x, names in zip(stripped, (a, b)))
+        are_unique &= not any(name.endswith("/") or not name for x in stripped for name in x)
         num_paired = len(stripped[0] & stripped[1])
         if are_unique and num_paired > num_alike and 2 * num_paired > max(map(len, stripped)):
             return told, pattern
@@ -226,7 +227,10 @@ def differences_of_names(a: Collection[str], b: Collection[str]) -> tuple[str, s
 
 
 def without(pattern: str, name: str) -> str:
-    """Returns a name, its folders as they are, without what matches a regular expression."""
+    """Returns a name, its folders as they are, without what matches a regular expression.
+
+    An empty one matches nothing that could be taken out.
+    """
     folders, separator, last = name.rpartition("/")
     return folders + separator + re.sub(pattern, "", last)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from pix2pix_tf.data import images
 
@@ -44,12 +44,13 @@ def is_picture(name: str) -> bool:
 
 def count_pictures(folder: str | os.PathLike, *, levels: int = 0) -> int:
     """Returns how many pictures a folder holds, and those down to some levels below it."""
-    return sum(
-        count_pictures(entry.path, levels=levels - 1)
-        if levels and entry.is_dir()
-        else is_picture(entry.name) and not entry.is_dir()
-        for entry in _scan(folder)
-    )
+    count = 0
+    for path, is_folder in _scan(folder):
+        if not is_folder:
+            count += is_picture(os.path.basename(path))
+        elif levels:
+            count += count_pictures(path, levels=levels - 1)
+    return count
 
 
 def find_unused(folder: pathlib.Path, used: Collection[pathlib.Path]) -> dict[pathlib.Path, int]:
@@ -72,15 +73,11 @@ def find_unused(folder: pathlib.Path, used: Collection[pathlib.Path]) -> dict[pa
         is_read = identity in are_read
         if not is_read and (count := count_pictures(path)):
             found[path] = count
-        for entry in _scan(path):
-            if not entry.is_dir():
-                continue
-            child = path / entry.name
+        levels = _LEVELS_BELOW if is_read else _LEVELS_BESIDE
+        for child in (pathlib.Path(child) for child, is_folder in _scan(path) if is_folder):
             if _identity(child) in are_read | lead_there:
                 visit(child)
-            elif count := count_pictures(
-                child, levels=_LEVELS_BELOW if is_read else _LEVELS_BESIDE
-            ):
+            elif count := count_pictures(child, levels=levels):
                 found[child] = count
 
     visit(folder)
@@ -113,14 +110,23 @@ def describe_unused(folder: pathlib.Path, found: dict[pathlib.Path, int], remedy
     return f"Not used of '{folder}': {', '.join(shown)}{tail}." + is_meant * f" {remedy}".rstrip()
 
 
-def _scan(folder: str | os.PathLike) -> Iterator[os.DirEntry]:
-    """Yields what is in a folder, but for litter, by name; nothing if it cannot be listed."""
+def _scan(folder: str | os.PathLike) -> list[tuple[str, bool]]:
+    """Returns what is in a folder, but for litter: paths, sorted, and whether it is a folder.
+
+    Nothing if it cannot be listed.
+    """
     try:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+            return sorted((x.path, _is_folder(x)) for x in entries if not is_litter(x.name))
     except OSError:
-        return
-    yield from (entry for entry in found if not is_litter(entry.name))
+        return []
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to itself.
+        return False
 
 
 def _identity(path: pathlib.Path) -> tuple[int, int] | None:
