@@ -20,6 +20,7 @@ from pix2pix_tf.prepare import __main__ as prepare
 
 _COMMAND = re.compile(r"python -m pix2pix_tf\.prepare (.*?)(?= makes| divides)")
 _MOVES = re.compile(r"Rename: (.*)")
+_PARTED = re.compile(r"of a pair: (.*)")
 _LOOP = re.compile(r"makes them: (.*)")
 
 
@@ -44,7 +45,7 @@ class _FolderTest(parameterized.TestCase):
 
     def do(self, message: str) -> None:
         """Does what a message says."""
-        for moves in (*_MOVES.findall(message), *_LOOP.findall(message)):
+        for moves in (x for each in (_MOVES, _LOOP, _PARTED) for x in each.findall(message)):
             subprocess.run(["bash", "-c", moves], check=True)
         for text in _COMMAND.findall(message):
             result = command_line.run(prepare, *shlex.split(text), takes_arguments=True)
@@ -138,6 +139,33 @@ class DescribeTest(_FolderTest):
         (self.folder / "notes.txt").touch()
         (self.folder / ".DS_Store").touch()
         self.assertIn(f"'{self.folder}' holds 'notes.txt', 'scans'. ", self.message())
+
+    @parameterized.named_parameters(
+        ("suffixes", "1.jpg", "1.png"),
+        ("an_ending", "1.png", "1_mask.png"),
+        ("two_endings", "1_A.jpg", "1_B.jpg"),
+    )
+    def test_two_sides_in_one_folder_without_splits(self, *names):
+        self.save(*names, *(name.replace("1", "2") for name in names))
+        message = self.message()
+        (moves,) = _PARTED.findall(message)
+        self.do(f"of a pair: {moves}")
+        self.assertEqual(
+            sorted(x.relative_to(self.folder).as_posix() for x in self.folder.rglob("*.*")),
+            [f"{side}/{x.replace('1', n)}" for side, x in zip("AB", names) for n in "12"],
+        )
+
+    def test_two_sides_in_the_folder_of_a_split(self):
+        self.save("train/1.jpg", "train/1.png", "train/2.jpg", "train/2.png")
+        with self.assertRaisesRegex(InputError, "A and B of a pair") as caught:
+            layouts.find_pairs(self.folder, "train")
+        self.do(str(caught.exception))
+        self.assertEqual(self.names(), ["1", "2"])
+
+    @parameterized.parameters(("1.png", "2.png", "3_A.png"), ("1.jpg", "1.png", "2.jpg"))
+    def test_what_has_no_partner_is_not_two_sides(self, *names):
+        self.save(*names)
+        self.assertEqual(nearby.sides_in_one(self.folder), "")
 
     def test_another_split_keeps_the_folder_from_being_taken_for_another(self):
         self.save("train/1.png", "extra/1.png", "more/1.png")

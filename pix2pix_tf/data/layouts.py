@@ -196,9 +196,10 @@ def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     found = {}
     for path in images.list_images(folder):
         if path.stem in found:
+            apart = nearby.sides_in_one(folder) or "Take one of them out."
             raise InputError(
                 f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
-                "which one is meant is not clear. Take one of them out."
+                f"which one is meant is not clear. {apart}"
             )
         found[path.stem] = path
     if not found:

@@ -6,6 +6,7 @@ and which files belong together, is for their owner to say. But the message says
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import os
 import pathlib
@@ -26,6 +27,7 @@ _SPLIT_NAMES = {
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+_ENDING = re.compile("[_.-][A-Za-z]+$")  # With nothing that a shell reads otherwise.
 _LEADING_ZEROS = r"(?<!\d)0+(?=\d)"
 
 Sides = Callable[[pathlib.Path], Sequence[pathlib.Path]]
@@ -196,10 +198,35 @@ def _no_splits(folder: pathlib.Path) -> str:
     if not count:
         return ""
     found = "1 picture lies" if count == 1 else f"{count:,} pictures lie"
-    return (
+    text = (
         f"{found} in it, but no folder for each split: if they are pairs A|B, {_PREPARE} split "
-        f"--input={_quoted(folder)} --output={_quoted(beside(folder, '_split'))} divides them."
+        f"--input={_quoted(folder)} --output={_quoted(beside(folder, '_split'))} divides them. "
     )
+    return (text + sides_in_one(folder)).rstrip()
+
+
+def sides_in_one(folder: pathlib.Path) -> str:
+    """Returns how to part two sides that lie in one folder, told by suffix or ending of the name.
+
+    Empty if not every picture has a partner so.
+    """
+    paths = [x for x in _list(folder) if picture_folders.is_picture(x.name) and files.is_file(x)]
+    suffixes = sorted({path.suffix for path in paths})
+    found = {match[0] for path in paths if (match := _ENDING.search(path.stem))}
+    endings = sorted(found, reverse=True)[:_MOST_NAMED]  # "_B" is B's.
+    patterns = [f"*{suffixes[-1]}"] if len(suffixes) == 2 else []
+    for pattern in (*patterns, *(f"*{ending}.*" for ending in endings)):
+        b = [path for path in paths if fnmatch.fnmatchcase(path.name, pattern)]
+        a = [path for path in paths if path not in set(b)]
+        stems = [{path.stem for path in side} for side in (a, b)]
+        is_alike = stems[0] == stems[1] or differences_of_names(*stems)[0]
+        if len(a) == len(b) == len(stems[0]) and is_alike:
+            shown = _quoted(folder)
+            return (
+                f"If '{a[0].name}' and '{b[0].name}' are A and B of a pair: mkdir -p {shown}/A "
+                f"{shown}/B && mv {shown}/{pattern} {shown}/B && mv {shown}/*.* {shown}/A"
+            )
+    return ""
 
 
 def differences_of_names(a: Collection[str], b: Collection[str]) -> tuple[str, str]:
