@@ -91,13 +91,14 @@ def _no_pairs(folder: pathlib.Path, split: str) -> MissingInputError:
     """Returns the error of a split that is not there, with what lies nearby."""
     aligned = folder / split
     others = [name for name in SPLITS if name != split and has_split(folder, name)]
-    if files.is_folder(aligned):
-        head = f"'{aligned}' does not hold images (files that end in {_SUFFIXES})."
-    else:
-        head = f"'{folder}' has no split '{split}'. Splits found: {', '.join(others) or 'none'}."
     sides_of = functools.partial(_sides, split=split)
     hint = nearby.describe(folder, split, sides_of, has_others=bool(others))
-    if not hint:
+    head = f"'{folder}' has no split '{split}'. Splits found: {', '.join(others) or 'none'}."
+    if files.is_folder(aligned):
+        if not hint:
+            images_by_name(aligned)  # Says what is there instead.
+        head = f"'{aligned}' does not hold images."
+    elif not hint:
         folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in two_folders(folder, split))
         hint = (
             f"{nearby.list_names(folder)} Expected '{aligned}' with images that hold A and B side "

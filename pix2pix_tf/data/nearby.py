@@ -47,11 +47,8 @@ def describe(folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: b
     """
     if not files.is_folder(folder):
         return ""
-    here = _list(folder)
-    folders = [path for path in here if files.is_folder(path)][:_MOST_LOOKED_INTO]
-    there = (
-        _backslashes(folder, here) or _other_spelling(folders, split) or _in_split(folder, split)
-    )
+    folders = picture_folders.list_subfolders(folder)[:_MOST_LOOKED_INTO]
+    there = _backslashes(folder) or _other_spelling(folders, split) or _in_split(folder, split)
     if there or has_others:
         return there
     return (
@@ -75,8 +72,8 @@ def _list(folder: pathlib.Path) -> list[pathlib.Path]:
     return [path for path in files.list_folder(folder) if not picture_folders.is_litter(path.name)]
 
 
-def _backslashes(folder: pathlib.Path, here: Sequence[pathlib.Path]) -> str:
-    names = [path.name for path in here if "\\" in path.name]
+def _backslashes(folder: pathlib.Path) -> str:
+    names = [path.name for path in _list(folder) if "\\" in path.name]
     if not names:
         return ""
     return (
@@ -112,7 +109,7 @@ def _plain(name: str) -> str:
 def _in_split(folder: pathlib.Path, split: str) -> str:
     """Names folders of pictures in that of the split, which may be the sides."""
     inside = folder / split
-    found = _with_pictures(_list(inside)) if files.is_folder(inside) else []
+    found = _with_pictures(picture_folders.list_subfolders(inside))
     output = beside(folder, f"_pairs/{split}")
     return _joined(found, found, output, "; other splits likewise") if len(found) > 1 else ""
 
@@ -123,7 +120,7 @@ def _two_sides(folder: pathlib.Path, folders: Sequence[pathlib.Path], split: str
     above = {
         path: below[0]
         for path in folders
-        if (below := _with_pictures(x for x in _list(path) if _is_named(x, split)))
+        if (below := _with_pictures(_named(split, picture_folders.list_subfolders(path))))
     }
     if len(above) > 1:  # All their splits at once.
         return _joined([*above.values()], [*above], output)
@@ -136,11 +133,11 @@ def _two_sides(folder: pathlib.Path, folders: Sequence[pathlib.Path], split: str
     return _joined(without, without, output, f", then {then.format(_quoted(output))} divides them")
 
 
-def _is_named(path: pathlib.Path, split: str) -> bool:
-    return _plain(path.name) in _SPLIT_NAMES[split]
+def _named(split: str, paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    return [path for path in paths if _plain(path.name) in _SPLIT_NAMES[split]]
 
 
-def _with_pictures(paths) -> list[pathlib.Path]:
+def _with_pictures(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
     return [path for path in paths if picture_folders.count_pictures(path)]
 
 
@@ -183,8 +180,8 @@ def _above(folder: pathlib.Path, sides_of: Sides) -> str:
 
 def _below(folders: Sequence[pathlib.Path], split: str, sides_of: Sides) -> str:
     """Says which folders below have the split."""
-    paths = [path for parent in folders for path in (parent, *_list(parent))]
-    found = [path for path in paths[:_MOST_LOOKED_INTO] if files.is_folder(path) and sides_of(path)]
+    below = [path for parent in folders for path in picture_folders.list_subfolders(parent)]
+    found = [path for path in (*folders, *below[:_MOST_LOOKED_INTO]) if sides_of(path)]
     if not found:
         return ""
     return (
@@ -217,14 +214,16 @@ def sides_in_one(folder: pathlib.Path) -> str:
     patterns = [f"*{suffixes[-1]}"] if len(suffixes) == 2 else []
     for pattern in (*patterns, *(f"*{ending}.*" for ending in endings)):
         b = [path for path in paths if fnmatch.fnmatchcase(path.name, pattern)]
-        a = [path for path in paths if path not in set(b)]
+        a = sorted({*paths}.difference(b))
         stems = [{path.stem for path in side} for side in (a, b)]
-        is_alike = stems[0] == stems[1] or differences_of_names(*stems)[0]
-        if len(a) == len(b) == len(stems[0]) and is_alike:
+        if not len(a) == len(b) == len(stems[0]) == len(stems[1]):
+            continue
+        if stems[0] == stems[1] or differences_of_names(*stems)[0]:
             shown = _quoted(folder)
+            others = " ".join(f"{shown}/*{x}" for x in sorted({path.suffix for path in a}))
             return (
                 f"If '{a[0].name}' and '{b[0].name}' are A and B of a pair: mkdir -p {shown}/A "
-                f"{shown}/B && mv {shown}/{pattern} {shown}/B && mv {shown}/*.* {shown}/A"
+                f"{shown}/B && mv {shown}/{pattern} {shown}/B && mv {others} {shown}/A"
             )
     return ""
 

@@ -53,6 +53,11 @@ def count_pictures(folder: str | os.PathLike, *, levels: int = 0) -> int:
     return count
 
 
+def list_subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the folders in a folder, sorted, but for litter; none if it cannot be listed."""
+    return [pathlib.Path(path) for path, is_folder in _scan(folder) if is_folder]
+
+
 def find_unused(folder: pathlib.Path, used: Collection[pathlib.Path]) -> dict[pathlib.Path, int]:
     """Returns how many pictures lie around those that are read, by their folder.
 
@@ -74,7 +79,7 @@ def find_unused(folder: pathlib.Path, used: Collection[pathlib.Path]) -> dict[pa
         if not is_read and (count := count_pictures(path)):
             found[path] = count
         levels = _LEVELS_BELOW if is_read else _LEVELS_BESIDE
-        for child in (pathlib.Path(child) for child, is_folder in _scan(path) if is_folder):
+        for child in list_subfolders(path):
             if _identity(child) in are_read | lead_there:
                 visit(child)
             elif count := count_pictures(child, levels=levels):
