@@ -24,7 +24,7 @@ _SEPARATORS = "_ .-"  # As in brackets of a regular expression.
 # Other names of the splits; "test" is not "val", which is looked at during the training.
 _SPLIT_NAMES = {
     "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
+    "val": ("val", "valid", "validation", "eval", "dev"),
     "test": ("test", "testing"),
 }
 _ENDING = re.compile("[_.-][A-Za-z]+$")  # With nothing that a shell reads otherwise.
