@@ -134,6 +134,17 @@ class DescribeTest(_FolderTest):
         self.do(self.message())
         self.assertEqual(self.names(), ["1", "it's 2"])
 
+    def test_pictures_one_folder_down_without_splits(self):
+        self.save("base/1.jpg", "base/1.png")
+        message = self.message()
+        self.assertIn("split --input=", message)
+        self.assertIn("base'/A ", message)
+
+    def test_of_many_folders_those_that_begin_like_the_split(self):
+        self.save("test_in/3.png", "train_in/1.png", "train_out/1.png")
+        self.do(self.message())
+        self.assertEqual(self.names("_pairs"), ["1"])
+
     def test_else_it_says_what_is_there(self):
         self.save("scans/one/two/1.png")
         (self.folder / "notes.txt").touch()
@@ -185,7 +196,7 @@ class DifferencesOfNamesTest(_FolderTest):
         ("a_dot", "{}", "{}.seg", "'.seg'"),
         ("no_separator", "{}", "{}gt", "'gt'"),
         ("beginnings", "img{}", "gt{}", "beginning 'img' and"),
-        ("beginning_and_zeros", "img_{}", "mask_{:05}", "zeros, and"),
+        ("beginning_and_zeros", "img_{}", "mask_{:05}", "zeros, and the names of A"),
         ("ending_and_zeros", "{}", "{:03}_mask", "'_mask', and"),
         ("all", "img_{}", "{:03}_mask", "zeros, and"),
     )

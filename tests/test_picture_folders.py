@@ -104,6 +104,12 @@ class PictureFoldersTest(parameterized.TestCase):
         for used in ("trainA", "'val'", "A/test"):
             self.assertNotIn(used, line)
 
+    def test_another_name_of_a_split_is_to_be_renamed(self):
+        self.save("train/1.png", "eval/2.png")
+        with self.assertLogs("absl", "WARNING") as logged:
+            layouts.find_pairs(self.folder, "train")
+        self.assertIn(f"mv {self.folder}/eval {self.folder}/val", logged.output[0])
+
     def test_published_forms_are_silent(self):
         self.save(*(f"{split}/1.jpg" for split in layouts.SPLITS))
         with mock.patch.object(layouts.logging, "warning") as warning:

@@ -18,8 +18,8 @@ SPLITS = ("train", "val", "test")
 _MOST_LONELY_SHOWN = 10
 _SUFFIXES = ", ".join(images.IMAGE_SUFFIXES)
 _UNUSED = (
-    "Training goes into no folders but those of the splits train, val and test; python -m "
-    "pix2pix_tf.prepare split makes one data set of all that lies in a folder."
+    "Training reads the splits train, val and test, each in one form, and goes into no other "
+    "folders; python -m pix2pix_tf.prepare split makes one data set of all that lies in a folder."
 )
 _MOST_SHOWN_OF_ALL = 2  # Where most of them have no partner.
 
@@ -76,7 +76,8 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
         raise _no_pairs(folder, split)
     used = [side for each in SPLITS for side in _sides(folder, each)]
     unused = picture_folders.find_unused(folder, used)
-    _tell(picture_folders.describe_unused(folder, unused, _UNUSED))
+    remedy = nearby.renames([x for x in unused if x.parent == folder], SPLITS) or _UNUSED
+    _tell(picture_folders.describe_unused(folder, unused, remedy))
     return found
 
 

@@ -48,7 +48,7 @@ def describe(folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: b
     if not files.is_folder(folder):
         return ""
     folders = picture_folders.list_subfolders(folder)[:_MOST_LOOKED_INTO]
-    there = _backslashes(folder) or _other_spelling(folders, split) or _in_split(folder, split)
+    there = _backslashes(folder) or renames(folders, [split]) or _in_split(folder, split)
     if there or has_others:
         return there
     return (
@@ -56,6 +56,7 @@ def describe(folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: b
         or _two_sides(folder, folders, split)
         or _below(folders, split, sides_of)
         or _no_splits(folder)
+        or "".join(map(_no_splits, _with_pictures(folders)))  # Of one, else they are two sides.
     )
 
 
@@ -84,19 +85,27 @@ def _backslashes(folder: pathlib.Path) -> str:
     )
 
 
-def _other_spelling(folders: Sequence[pathlib.Path], split: str) -> str:
-    """Says which folders are named as those of splits would be, but for case, "_" and the like."""
+def renames(folders: Sequence[pathlib.Path], splits: Collection[str]) -> str:
+    """Returns which folders are named as those of splits would be, but for case, "_" and the like.
+
+    Args:
+        folders: Those of a data set.
+        splits: Of one of these there has to be a folder; else nothing is said.
+    """
     wanted = {
         name + side.lower(): own + side
         for own, names in _SPLIT_NAMES.items()
         for name in names
         for side in ("", "A", "B")
     }
-    there = {path.name for path in folders}
     renamed = {path: wanted.get(_plain(path.name)) for path in folders}
-    targets = [*renamed.values(), *there]
-    renamed = {path: new for path, new in renamed.items() if new and targets.count(new) == 1}
-    if not any(new.startswith(split) for new in renamed.values()):
+    targets = [*renamed.values()]
+    renamed = {
+        path: new
+        for path, new in renamed.items()
+        if new and targets.count(new) == 1 and not files.is_folder(path.with_name(new))
+    }
+    if not any(new.startswith(tuple(splits)) for new in renamed.values()):
         return ""
     commands = (f"mv {_quoted(old)} {_quoted(old.with_name(new))}" for old, new in renamed.items())
     return f"It has {_join(path.name for path in renamed)}. Rename: {' && '.join(commands)}"
@@ -127,6 +136,9 @@ def _two_sides(folder: pathlib.Path, folders: Sequence[pathlib.Path], split: str
     without = _with_pictures(folders)
     if len(without) < 2:
         return ""
+    of_split = [path for path in without if path.name.lower().startswith(split)]
+    if len(of_split) == 2:
+        return _joined(of_split, of_split, f"{output}/{split}", "; other splits likewise")
     then = f"{_PREPARE} split --input={{}} --output={_quoted(beside(folder, '_split'))}"
     if [path.name for path in without] == ["A", "B"]:
         return f"It has A and B, but no splits: {then.format(_quoted(folder))} divides them."
@@ -194,9 +206,9 @@ def _no_splits(folder: pathlib.Path) -> str:
     count = picture_folders.count_pictures(folder)
     if not count:
         return ""
-    found = "1 picture lies" if count == 1 else f"{count:,} pictures lie"
+    found = f"{'1 picture lies' if count == 1 else f'{count:,} pictures lie'} in '{folder}'"
     text = (
-        f"{found} in it, but no folder for each split: if they are pairs A|B, {_PREPARE} split "
+        f"{found}, but no folder for each split: if they are pairs A|B, {_PREPARE} split "
         f"--input={_quoted(folder)} --output={_quoted(beside(folder, '_split'))} divides them. "
     )
     return (text + sides_in_one(folder)).rstrip()
@@ -264,14 +276,15 @@ def without(pattern: str, name: str) -> str:
 def _patterns(a: Collection[str], b: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yields what names may differ by, and the pattern of it; the simplest first."""
     lasts = [[name.rpartition("/")[2] for name in names] for names in (a, b)]
-    zeros = ("They differ by leading zeros", _LEADING_ZEROS)
+    zeros = ("they differ by leading zeros", _LEADING_ZEROS)
     ends = _shared(lasts, flip=-1, told="ending", form="{}$", digits=r"^\d+")
     begins = _shared(lasts, flip=1, told="beginning", form="^{}", digits=r"\d+$")
     reasons = [each for each in (ends, zeros, begins) if each[1]]
     for number in range(1, len(reasons) + 1):
         for some in itertools.combinations(reasons, number):
             told, patterns = zip(*some)
-            yield ", and ".join(told), "|".join(patterns)
+            text = ", and ".join(told)
+            yield text[:1].upper() + text[1:], "|".join(patterns)
 
 
 def _shared(lasts, *, flip: int, told: str, form: str, digits: str) -> tuple[str, str]:
@@ -284,8 +297,7 @@ def _shared(lasts, *, flip: int, told: str, form: str, digits: str) -> tuple[str
     common = [re.sub(edge, "", text) for text in common]
     sides = [f"the names of {side} have the {told} '{x}'" for side, x in zip("AB", common) if x]
     pattern = "|".join(form.format(re.escape(text)) for text in common if text)
-    text = " and ".join(sides)
-    return text[:1].upper() + text[1:], pattern
+    return " and ".join(sides), pattern
 
 
 def _join(names) -> str:
