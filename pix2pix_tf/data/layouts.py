@@ -70,10 +70,15 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
     sides = _sides(folder, split)
     if len(sides) == 2:
         found = _match_by_name(*sides, output=nearby.beside(folder, f"_pairs/{split}"))
-    elif sides and picture_folders.count_pictures(*sides):
-        found = [PairFiles(path) for path in images_by_name(*sides).values()]
+    elif sides:
+        try:
+            found = [PairFiles(path) for path in images_by_name(*sides).values()]
+        except MissingInputError:
+            if not (hint := _nearby(folder, split)):
+                raise
+            raise MissingInputError(f"'{sides[0]}' does not hold images. {hint}") from None
     else:
-        raise _no_pairs(folder, split)
+        raise _no_split(folder, split)
     used = [side for each in SPLITS for side in _sides(folder, each)]
     unused = picture_folders.find_unused(folder, used)
     remedy = nearby.renames([x for x in unused if x.parent == folder], SPLITS) or _UNUSED
@@ -88,24 +93,25 @@ def _tell(text: str) -> None:
         logging.warning("%s", printable(text))
 
 
-def _no_pairs(folder: pathlib.Path, split: str) -> MissingInputError:
-    """Returns the error of a split that is not there, with what lies nearby."""
-    aligned = folder / split
-    others = [name for name in SPLITS if name != split and has_split(folder, name)]
+def _nearby(folder: pathlib.Path, split: str) -> str:
+    """Returns what there is instead of a split, and what to do; empty if nothing is."""
+    has_others = any(has_split(folder, name) for name in SPLITS if name != split)
     sides_of = functools.partial(_sides, split=split)
-    hint = nearby.describe(folder, split, sides_of, has_others=bool(others))
-    head = f"'{folder}' has no split '{split}'. Splits found: {', '.join(others) or 'none'}."
-    if files.is_folder(aligned):
-        if not hint:
-            images_by_name(aligned)  # Says what is there instead.
-        head = f"'{aligned}' does not hold images."
-    elif not hint:
+    return nearby.describe(folder, split, sides_of, has_others=has_others)
+
+
+def _no_split(folder: pathlib.Path, split: str) -> MissingInputError:
+    """Returns the error of a split that is not there, with what lies nearby."""
+    found = ", ".join(name for name in SPLITS if has_split(folder, name)) or "none"
+    hint = _nearby(folder, split)
+    if not hint:
+        aligned = folder / split
         folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in two_folders(folder, split))
         hint = (
             f"{nearby.list_names(folder)} Expected '{aligned}' with images that hold A and B side "
             f"by side; or one image a file, paired by name, in {folders}."
         )
-    return MissingInputError(f"{head} {hint}")
+    return MissingInputError(f"'{folder}' has no split '{split}'. Splits found: {found}. {hint}")
 
 
 def find_splits(folder: pathlib.Path) -> list[str]:
@@ -190,13 +196,14 @@ def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
             f"There is no folder '{folder}', where images are expected. "
             f"{nearby.list_names(folder.parent)}"
         )
-    if others := images.list_images(folder, images.OTHER_SUFFIXES):
+    paths = images.list_images(folder, picture_folders.PICTURE_SUFFIXES)
+    if others := [path for path in paths if path.suffix.lower() in images.OTHER_SUFFIXES]:
         raise InputError(
             f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
             f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
         )
     found = {}
-    for path in images.list_images(folder):
+    for path in paths:
         if path.stem in found:
             apart = nearby.sides_in_one(folder) or "Take one of them out."
             raise InputError(
