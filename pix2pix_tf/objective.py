@@ -70,6 +70,10 @@ _MADE_BY: dict[str, Callable[[TrainConfig], Function]] = {
 }
 
 
+# Of the paper's terms, and of the losses of both networks, which metrics have beside the terms.
+_RESERVED = (*_MADE_BY, "generator", "discriminator")
+
+
 def register(name: str) -> Callable:
     """Returns a decorator that registers what makes a term.
 
@@ -81,8 +85,11 @@ def register(name: str) -> Callable:
         `function`. It is called once for a run, before anything is traced, and may build or load
         a fixed network; the checkpoints do not hold its variables.
     """
-    if not name.isidentifier():
-        raise InputError(f"A term cannot be called {name!r}. Use letters, digits and _.")
+    if not name.isidentifier() or name in _RESERVED:
+        raise InputError(
+            f"A term cannot be called {name!r}. Use letters, digits and _, but none of "
+            f"{', '.join(_RESERVED)}."
+        )
 
     def add(make: Callable[[TrainConfig], Function]) -> Callable[[TrainConfig], Function]:
         _MADE_BY[name] = make

@@ -72,6 +72,7 @@ class ServingModel(tf.Module):
         self.max_pixels = max_pixels
         generator = build_generator(config, statistics=statistics, formulation=formulation)
         self.block = block_of(config, generator)
+        self.noise_size = self.block.noise_size_of(config.crop_size, config.crop_size)
         generator.set_weights(weights)
         image = tf.TensorSpec([None, None, None, config.input_channels], tf.float32, name="image")
         z = tf.TensorSpec([None, None], tf.float32, name="z")
@@ -265,9 +266,7 @@ def save_version(
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
         card.write_text(model_card, encoding="utf-8")
-        warmup.write_requests(
-            unfinished / warmup.REQUESTS, config, noise_size=model.block.noise_size
-        )
+        warmup.write_requests(unfinished / warmup.REQUESTS, config, noise_size=model.noise_size)
         return place_version(unfinished, output)
 
 
@@ -355,9 +354,9 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
     shape = ["batch", "height", "width"]
     image = dict(dtype="float32", shape=[*shape, config.input_channels], range=[-1, 1])
     output = dict(dtype="float32", shape=[*shape, config.output_channels], range=[-1, 1])
-    # An image of one block takes noise_size numbers, a larger one as many for each block.
-    crops = " * ".join(f"ceil({side} / {model.block.multiple})" for side in ("height", "width"))
-    z = dict(dtype="float32", shape=["batch", f"noise_size * {crops}"], range=[0, 1])
+    # An image takes as many numbers for each of its blocks.
+    blocks = " * ".join(f"ceil({side} / {model.block.multiple})" for side in ("height", "width"))
+    z = dict(dtype="float32", shape=["batch", f"{model.block.noise_size} * {blocks}"], range=[0, 1])
     taken, given = dict(dtype="string", shape=["batch"]), dict(dtype="string", shape=["batch"])
     if config.color_space == LAB:
         image["values"] = "CIE L* of sRGB with D65, as L* / 50 - 1"
@@ -388,7 +387,7 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
         ),
         statistics=model.statistics,
         dropout=config.dropout,
-        noise_size=model.block.noise_size,
+        noise_size=model.noise_size,
         multiple=model.block.multiple,
         max_pixels=model.max_pixels,
         signatures=signatures,

@@ -1,4 +1,4 @@
-"""Tests of `pix2pix_tf.training.precision`, on machines that are not here."""
+"""Tests of `pix2pix_tf.precision`, on machines that are not here."""
 
 from __future__ import annotations
 

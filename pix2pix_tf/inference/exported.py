@@ -35,8 +35,7 @@ class ExportedModel:
         self.config = TrainConfig.from_dict(card["config"])
         self.step: int | None = card["step"]
         self.noise_size: int = card["noise_size"]
-        # Cards of version 0.1 do not have it: its generators all took multiples of crop_size.
-        self.block = Block(card.get("multiple", self.config.crop_size), self.noise_size)
+        self.block = Block.of_card(card)
 
     def translate(self, image: np.ndarray | tf.Tensor) -> np.ndarray:
         """Returns translations of a batch, each with noise of its own (`serving_default`).

@@ -40,7 +40,8 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
     by_split = dict(pairs) if isinstance(pairs, Mapping) else {"train": pairs}
     held_out = next((split for split in HELD_OUT_SPLITS if split in by_split), None)
     kinds = {isinstance(x, tf.data.Dataset) for x in by_split.values()}
-    if "train" not in by_split or len(kinds) > 1:
+    unknown = by_split.keys() - {"train", *HELD_OUT_SPLITS}
+    if "train" not in by_split or unknown or len(kinds) > 1:
         raise InputError(
             f"pairs has the splits {', '.join(by_split) or 'none'}. Give 'train', and 'val' or "
             "'test', all of one kind: PairSource or tf.data.Dataset."

@@ -23,6 +23,7 @@ from pix2pix_tf.run_folder import (
     list_sample_grids,
     read_metrics,
 )
+from pix2pix_tf.training.inputs import GIVEN
 
 
 def forget_later(workdir: pathlib.Path, *, step: int) -> None:
@@ -137,7 +138,10 @@ def write_page(workdir: pathlib.Path, config: TrainConfig, *, held_out: str | No
     )
     settings = html.escape(json.dumps(vars(config), indent=1))
     shown = f"Pairs of {held_out}, never trained on" if held_out else "Training pairs"
-    commands = html.escape(_next_commands(workdir, has_held_out=held_out is not None))
+    is_given = config.dataset == GIVEN
+    commands = html.escape(
+        _next_commands(workdir, has_held_out=held_out is not None, is_given=is_given)
+    )
     which = "the newest checkpoint"
     if best is not None:
         which += ", or with <code>--checkpoint=best</code> the best"
@@ -160,11 +164,14 @@ cannot tell real from generated scores 0.69 (log 2); a value near 0 means that i
     files.write_atomically(workdir / PAGE, page)
 
 
-def _next_commands(workdir: pathlib.Path, *, has_held_out: bool) -> str:
+def _next_commands(workdir: pathlib.Path, *, has_held_out: bool, is_given: bool) -> str:
     run = shlex.quote(str(workdir))
     lines = [f"python -m pix2pix_tf.translate --model={run} --input=IMAGE_OR_FOLDER --output=out"]
     if has_held_out:
-        lines.append(f"python -m pix2pix_tf.evaluate  --model={run} --output={run}/evaluation")
+        which = " --dataset=FOLDER" if is_given else ""
+        lines.append(
+            f"python -m pix2pix_tf.evaluate  --model={run}{which} --output={run}/evaluation"
+        )
     lines.append(f"python -m export.saved_model   --workdir={run} --output={run}/saved_model")
     return "\n".join(lines)
 
