@@ -29,6 +29,8 @@ SAVED_MODEL = "saved_model.pb"
 # Where the variables of a version are, and the name that each has there, by its number.
 VARIABLES = "variables/variables"
 VARIABLE_NAME = "_tracked/{}/.ATTRIBUTES/VARIABLE_VALUE"
+# What the convolutions of an export are made of, by the device of the server.
+_FORMULATIONS = dict(cpu=convolutions.INFERENCE, gpu=convolutions.PLAIN)
 _ALL_VALUES = "all of an unsigned integer type"  # What [-1, 1] stands for, unless it is stated.
 
 
@@ -42,8 +44,8 @@ class ServingModel(tf.Module):
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
         max_pixels: Limit for an encoded image, padded; larger ones are refused.
-        formulation: How convolutions are computed, see `models.convolutions`. The default is
-            for exports, which are made for the CPU of a server; converters need `PORTABLE`.
+        formulation: How convolutions are computed, see `models.convolutions`. `INFERENCE` is for
+            CPUs, `PLAIN` for GPUs; converters need `PORTABLE`.
 
     Raises:
         InputError: If `max_pixels` is less than one crop.
@@ -226,6 +228,7 @@ def save_version(
     statistics: str = "image",
     dropout: bool = True,
     max_pixels: int = MAX_SERVED_PIXELS,
+    device: str = "cpu",
 ) -> pathlib.Path:
     """Exports the generator of a run as the next version below `output`.
 
@@ -239,6 +242,7 @@ def save_version(
         statistics: See `ServingModel`.
         dropout: See `ServingModel`.
         max_pixels: See `ServingModel`.
+        device: "cpu" or "gpu": what the graph is fast on. It computes the same on either.
 
     Returns:
         The new version's folder.
@@ -258,8 +262,10 @@ def save_version(
         statistics=statistics,
         dropout=dropout,
         max_pixels=max_pixels,
+        formulation=_FORMULATIONS[device],
     )
-    model_card = json.dumps(model_card_of(model, workdir, step), indent=2)
+    card_of_graph = {**model_card_of(model, workdir, step), "device": device}
+    model_card = json.dumps(card_of_graph, indent=2)
     files.make_output_folder(output)
     with files.writing(output), files.unfinished_folder(output, "version") as unfinished:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import browser_tools
 import tensorflow as tf
@@ -72,14 +71,7 @@ class PageTest(tf.test.TestCase):
         path = self.folder / "index.html"
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace("</html>", f"<script>{script}</script></html>"), "utf-8")
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-        document = subprocess.run(
-            [browser_tools.chromium(), *flags, f"file://{path}"],
-            capture_output=True,
-            check=True,
-            text=True,
-            timeout=120,
-        ).stdout
+        document = browser_tools.run_session("dump_session.js", url=path.as_uri())
         path.write_text(text, "utf-8")
         self.chosen = set(re.findall(r'data-score="(\w+)" class="chosen"', document))
         names = re.findall(r'<figure data-name="([^"]*)"', document)

@@ -305,7 +305,9 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertRegex(
             result.stderr, rf"^error: '{self.input}/b.png' was refused \(INVALID_ARGUMENT: .*\n$"
         )
-        self.assertEqual(result.stdout, f"Wrote 3 of 4 images to '{self.output}'.\n")
+        passed_over, written = result.stdout.splitlines()
+        self.assertRegex(passed_over, f"^Passed over in '{self.input}', .*: notes.txt.$")
+        self.assertEqual(written, f"Wrote 3 of 4 images to '{self.output}'.")
         names = sorted(path.name for path in self.output.iterdir())
         self.assertEqual(names, ["a.JPG.png", "a.png", "c.png"])
         output = tf.io.decode_png((self.output / "a.JPG.png").read_bytes())
@@ -330,6 +332,14 @@ class CommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((result.exit_code, result.stdout), (2, ""))
         self.assertRegex(result.stderr, f"^error: '{address}' .*{code}.*--timeout.*\n$")
         self.assertLen(requests, 5 if code == "UNAVAILABLE" else 1)
+
+    def test_two_inputs_of_one_output_are_refused_before_anything_is_sent(self):
+        for name in ("a.jpg", "a.jpg.png", "b.png"):
+            (self.input / name).write_bytes(png_file(SIZE, SIZE))
+        with scripted_grpc(["OK"], [b"picture"]) as (address, requests):
+            self.assert_refused(address, f"'{self.input}/a.jpg' and '{self.input}/a.jpg.png'")
+        self.assertEmpty(requests)
+        self.assertEmpty(list(self.output.iterdir()))
 
     def test_flags_that_cannot_be_used(self):
         self.assert_refused("localhost:1", f"'{self.input}'")  # There is no image in it.

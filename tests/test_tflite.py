@@ -31,6 +31,7 @@ from export.tflite import __main__ as tflite
 from export.tflite import conversion, graph, litert
 from pix2pix_tf import keras_compat, networks, serving
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import lab
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported
 from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
@@ -273,6 +274,80 @@ class OtherNetworksTest(ComparingTestCase):
         image = tiny_runs.random_image(1, SIZE, SIZE, 3)
         first, second = (model.run("serving_default", image=image)["output"] for _ in range(2))
         self.assertAllEqual(first, second)
+
+
+class ExampleTest(tf.test.TestCase, parameterized.TestCase):
+    """The example for devices, with an interpreter that needs no model."""
+
+    def setUp(self):
+        super().setUp()
+        self.example = tiny_tflite.load_example(self)
+        self.folder = tiny_runs.temporary_folder(self)
+        self.path = self.folder / "model.tflite"
+        self.path.write_bytes(b"TFL3")
+
+    def write_metadata(self, **settings) -> None:
+        card = dict(config=dataclasses.asdict(TrainConfig(crop_size=SIZE, **settings)))
+        with zipfile.ZipFile(self.path, "a") as archive:
+            archive.writestr("metadata.json", json.dumps(dict(model_card=card, noise_size=5)))
+
+    def translate(self, pixels: np.ndarray) -> np.ndarray:
+        Image.fromarray(pixels).save(self.folder / "in.png")
+        self.example.main([str(self.path), str(self.folder / "in.png"), str(self.folder / "o.png")])
+        with Image.open(self.folder / "o.png") as result:
+            return np.asarray(result)
+
+    @parameterized.parameters(SIZE, -1)
+    def test_colorization_converts_as_training_does(self, side):
+        self.write_metadata(color_space="lab")
+        given = []
+
+        def colours(*, image, z):
+            given.append(image)
+            return dict(output=np.concatenate([image / 4, -image / 3], axis=-1))
+
+        self.enter_context(mock.patch.object(self.example, "Interpreter", fake_lab(side, colours)))
+        photo = np.random.RandomState(0).randint(0, 256, [SIZE, SIZE, 3], np.uint8)
+        result = self.translate(photo)
+        lightness = lab.lightness_of(photo[np.newaxis] / np.float32(127.5) - 1)
+        self.assertAllClose(given[0], lightness, rtol=0, atol=1e-5)
+        expected = lab.photo_of(lightness, colours(image=lightness, z=None)["output"])[0]
+        self.assertAllClose(result, (expected + 1) * 127.5, rtol=0, atol=0.51)
+
+    def test_colorization_keeps_the_detail_of_a_picture_of_another_size(self):
+        self.write_metadata(color_space="lab")
+
+        def colourless(*, image, z):
+            return dict(output=np.zeros([*image.shape[:3], 2], np.float32))
+
+        fake = fake_lab(SIZE, colourless)
+        self.enter_context(mock.patch.object(self.example, "Interpreter", fake))
+        grey = np.random.RandomState(1).randint(0, 256, [50, 70], np.uint8)
+        self.assertAllEqual(self.translate(grey), np.stack(3 * [grey], axis=-1))
+
+    @parameterized.parameters(
+        (dict(input_channels=5), "takes 5 channel(s) and makes 3"),
+        (dict(output_channels=2), "takes 3 channel(s) and makes 2"),
+        (dict(input_range="0,4095"), "takes values of 0,4095"),
+        (None, "was not written by export.tflite"),
+    )
+    def test_refuses_what_is_no_model_of_pictures(self, settings, reason):
+        if settings is not None:
+            self.write_metadata(**settings)
+        with self.assertRaises(SystemExit) as ended:
+            self.translate(np.zeros([SIZE, SIZE, 3], np.uint8))
+        self.assertIn(reason, ended.exception.code)
+        self.assertStartsWith(ended.exception.code, "error: ")
+        self.assertFalse((self.folder / "o.png").exists())
+
+
+def fake_lab(side: int, function: Callable) -> mock.Mock:
+    """Returns what stands for LiteRT's `Interpreter`, of a colorization model of this size."""
+    shapes = dict(image=[1, side, side, 1], z=[1, 5])
+    details = {name: dict(shape_signature=np.array(shape)) for name, shape in shapes.items()}
+    runner = mock.Mock(side_effect=function)
+    runner.get_input_details.return_value = details
+    return mock.Mock(**{"return_value.get_signature_runner.return_value": runner})
 
 
 def write_card(folder: pathlib.Path, **settings) -> pathlib.Path:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 from unittest import mock
 
 import browser_tools
@@ -450,6 +451,19 @@ class PaletteTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(colors, 3)
         expected = [(128, 64, 128), (70, 130, 180), (220, 20, 60)]
         self.assertAllClose(colors, expected, atol=3)
+
+    def test_the_colors_of_photos_are_found_without_sorting_rows(self):
+        """Which took 20 s for eight photos."""
+        random = np.random.RandomState(0)
+        smooth = np.add.outer(np.arange(256), np.arange(256))[..., np.newaxis] // [2, 3, 4]
+        noisy = np.clip(smooth + random.randint(-9, 10, smooth.shape), 0, 255).astype(np.uint8)
+        start = time.process_time()
+        rows, counts = np.unique(noisy.reshape(-1, 3), axis=0, return_counts=True)
+        seconds_of_rows = time.process_time() - start
+        start = time.process_time()
+        colors = palette.dominant_colors([noisy])
+        self.assertLess(time.process_time() - start, seconds_of_rows / 2)
+        self.assertEqual(colors[0], tuple(rows[np.argmax(counts)]))
 
     def test_two_colors_are_line_art(self):
         config = TrainConfig(dataset="/my/sketches")

@@ -17,11 +17,10 @@ import posixpath
 import re
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
-from apache_beam.io import fileio
-from apache_beam.io.filesystem import CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import CompressionTypes, FileSystem
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.utils.shared import Shared
@@ -47,7 +46,9 @@ class Job:
         model: What `translator.load` takes: a local folder that every worker sees, or a folder
             of a file system that Beam knows.
         config: How the model was trained.
-        pattern: Beam's glob of the inputs, local ones from the root.
+        folder: Folders of the inputs' glob before its first wildcard, with the slash, local ones
+            from the root; names are relative to it.
+        glob: The rest, as Beam reads it.
         output: Folder of the results, likewise.
         noise: `PER_FILE`: z follows from `seed` and the name, so that the pictures are
             independent draws. `SAME`: all of one size share it, as `pix2pix_tf.translate` does.
@@ -56,16 +57,11 @@ class Job:
 
     model: str
     config: TrainConfig
-    pattern: str
+    folder: str
+    glob: str
     output: str
     noise: str
     seed: int
-
-    @property
-    def folder(self) -> str:
-        """Folders of the glob before its first wildcard, with the slash; names are relative."""
-        fixed = re.match(r"[^*?\[]*", self.pattern).group()
-        return fixed[: fixed.rindex("/") + 1]
 
 
 def make_job(model: str, pattern: str, output: str, *, noise: str, seed: int) -> Job:
@@ -74,21 +70,21 @@ def make_job(model: str, pattern: str, output: str, *, noise: str, seed: int) ->
     Raises:
         InputError: If the model or the inputs cannot be used, or the output is above the inputs.
     """
-    model, pattern, output = map(_absolute, (model, pattern, output))
+    model, output = _absolute(model), _absolute(output)
     with _beam_errors(f"--model is '{model}'"):
         config = _load_model(model).config
-    job = Job(model, config, pattern, output, noise, seed)
+    job = Job(model, config, *split_glob(pattern), output, noise, seed)
     if job.folder.startswith(f"{output}/"):
         raise InputError(
             f"--output is '{output}', which the inputs are in: they would be overwritten, or "
             "taken for results. Pass another folder."
         )
     with _beam_errors(f"--input is '{pattern}'"):
-        (found,) = FileSystems.match([pattern], [1])
-    if not found.metadata_list:
+        is_found = any(True for _ in list_files(job, limit=1))
+    if not is_found:
         raise MissingInputError(
-            f"--input is '{pattern}', which no file matches. Name files, as in 'photos/**', and "
-            "put the glob in quotes."
+            f"--input is '{pattern}', which no file matches below '{job.folder}'. Name files, as "
+            "in 'photos/**', and put the glob in quotes; for a [ that is part of a name write ?."
         )
     # Before any work: whether results can be written.
     with _beam_errors(f"--output is '{output}'"):
@@ -114,30 +110,68 @@ def run(job: Job, *, runner, options) -> dict[str, int]:
     with beam.Pipeline(runner=runner, options=options) as pipeline:
         _ = (
             pipeline
-            | "List" >> fileio.MatchFiles(job.pattern)
-            | "Name" >> beam.FlatMap(name_file, job)
+            | "Job" >> beam.Create([job])
+            | "List" >> beam.FlatMap(name_files)
             # Shows two inputs of one name, and spreads the work, which the listing does not.
             | "OneOfAName" >> beam.GroupByKey()
             | "Translate" >> beam.ParDo(Translate(job))
-            | "DeadLetters"
-            >> beam.io.WriteToText(
-                f"{job.output}/{DEAD_LETTERS}", num_shards=1, shard_name_template=""
-            )
+            # Beam's own writer leaves a folder behind in object stores, which have no folders, and
+            # takes a [ in the output's path for a pattern.
+            | "Together" >> beam.GroupBy(lambda letter: None)
+            | "DeadLetters" >> beam.Map(write_dead_letters, job.output)
         )
     found = pipeline.result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counts = dict.fromkeys((TRANSLATED, SKIPPED, FAILED), 0)
     return {**counts, **{counter.key.metric.name: counter.result for counter in found}}
 
 
-def name_file(file: FileMetadata, job: Job) -> Iterator[tuple[str, str]]:
-    """Yields the name of a file's result, below the output, and its path.
+def split_glob(pattern: str) -> tuple[str, str]:
+    """Returns folder and glob of a `Job`; what is in the path of the current folder is no glob."""
+    fixed = re.match(r"[^*?\[]*", pattern).group()
+    folder = fixed[: fixed.rfind("/") + 1]
+    root = (
+        os.path.join(_absolute(folder), "") if FileSystems.get_scheme(pattern) is None else folder
+    )
+    return root, pattern[len(folder) :].rstrip("/")
 
-    What an earlier run wrote, in an output below the inputs, is not an input.
+
+def list_files(job: Job, *, limit: int | None = None) -> Iterator[str]:
+    """Yields the paths of the inputs; of a store, at most `limit`.
+
+    Also of local folders that cannot be listed, or are links, which are not followed: to be told
+    as what cannot be read.
     """
-    if not file.path.startswith(f"{job.output}/"):
-        folder, name = posixpath.split(file.path[len(job.folder) :])
-        result = output_name(pathlib.PurePosixPath(name), None, job.config)
-        yield posixpath.join(folder, result), file.path
+    if FileSystems.get_scheme(job.folder) is not None:
+        (found,) = FileSystems.match([job.folder + job.glob], [limit])
+        yield from (file.path for file in found.metadata_list)
+        return
+    # Not by Beam's listing, which takes a [ in the folder's own path for a pattern.
+    matches = re.compile(FileSystem.translate_pattern(job.glob)).match
+    unlisted = []
+    for folder, subfolders, names in os.walk(job.folder, onerror=unlisted.append):
+        links = (name for name in subfolders if os.path.islink(os.path.join(folder, name)))
+        for path in (os.path.join(folder, name) for name in (*names, *links)):
+            if matches(path[len(job.folder) :]):
+                yield path
+    yield from (error.filename for error in unlisted if matches(error.filename[len(job.folder) :]))
+
+
+def name_files(job: Job) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the name of each file's result, below the output, and its path.
+
+    What an earlier run wrote, in an output below the inputs, is not an input. As bytes, since
+    names need not be Unicode, as what Beam sends as text must be.
+    """
+    for path in list_files(job):
+        if not path.startswith(f"{job.output}/"):
+            folder, name = posixpath.split(path[len(job.folder) :])
+            result = output_name(pathlib.PurePosixPath(name), None, job.config)
+            yield os.fsencode(posixpath.join(folder, result)), os.fsencode(path)
+
+
+def write_dead_letters(letters: tuple[None, Iterable[bytes]], output: str) -> None:
+    """Writes the list of what could not be translated."""
+    _write_whole(f"{output}/{DEAD_LETTERS}", letters[1])
 
 
 class Translate(beam.DoFn):
@@ -151,10 +185,10 @@ class Translate(beam.DoFn):
         """Loads the model; a worker does it once."""
         self._translate = self._shared.acquire(lambda: _load_model(self._job.model))
 
-    def process(self, element: tuple[str, list[str]]) -> Iterator[str]:
+    def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
         """Translates the files of one result, of which there should be but one."""
-        name, paths = element
-        paths = sorted(paths)
+        name = os.fsdecode(element[0])
+        paths = sorted(map(os.fsdecode, element[1]))
         target = f"{self._job.output}/{name}"
         if len(paths) > 1:
             listed = " and ".join(f"'{path}'" for path in paths)
@@ -170,7 +204,7 @@ class Translate(beam.DoFn):
                 yield self._dead_letter(path, str(error))
             else:
                 contents = images.encode_image(pixels, posixpath.splitext(target)[1])
-                _write_whole(target, contents)
+                _write_whole(target, [contents])
                 Metrics.counter(NAMESPACE, TRANSLATED).inc()
 
     def _translate_file(self, path: str, name: str):
@@ -179,12 +213,13 @@ class Translate(beam.DoFn):
         sample = 0
         if self._job.noise == PER_FILE:
             # The same in every process, other for other names.
-            sample = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "big")
+            sample = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:16], "big")
         return self._translate.translate_file(file, seed=self._job.seed, sample=sample)
 
-    def _dead_letter(self, path: str, reason: str) -> str:
+    def _dead_letter(self, path: str, reason: str) -> bytes:
         Metrics.counter(NAMESPACE, FAILED).inc()
-        return json.dumps(dict(name=path, reason=reason), ensure_ascii=False)
+        line = json.dumps(dict(name=path, reason=reason), ensure_ascii=False) + "\n"
+        return line.encode(errors="backslashreplace")  # Which JSON has as well.
 
 
 def _absolute(path: str) -> str:
@@ -211,14 +246,20 @@ def _read_bytes(path: str) -> bytes:
         return file.read()
 
 
-def _write_whole(path: str, contents: bytes) -> None:
+def _write_whole(path: str, parts: Iterable[bytes]) -> None:
     """Writes a file under another name, then renames it, so that it is never seen in part."""
     folder, name = posixpath.split(path)
     # A runner may try the same file twice at a time.
     temporary = f"{folder}/.unfinished_{uuid.uuid4().hex}_{name}"
-    with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        file.write(contents)
-    FileSystems.rename([temporary], [path])
+    try:
+        with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            for part in parts:
+                file.write(part)
+        FileSystems.rename([temporary], [path])
+    except OSError:
+        with contextlib.suppress(OSError):  # It may not even have been made.
+            FileSystems.delete([temporary])
+        raise
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ r"""Asks a TensorFlow Serving server for translations: as a command, or as a mod
 
 An address is host:port for gRPC, http://host:port for REST. An image, or each PNG
 and JPEG of a folder, is sent as a file to the signature `encoded`; a PNG of the same
-size and name is written (of `a.jpg`: `a.jpg.png`). A file that the server refuses is
-named, and the others go on. Exit status: 0 if all was written, 1 if some files were refused,
-2 if nothing could be done.
+size and name is written (of `a.jpg`: `a.jpg.png`). What else is in the folder is named. A file
+that the server refuses is named too, and the others go on. Exit status: 0 if all was written,
+1 if some files were refused, 2 if nothing could be done.
 
     with Client("localhost:8500") as client:
         (png,) = client.translate_files([pathlib.Path("labels.png").read_bytes()])
@@ -27,9 +27,11 @@ from absl import flags
 
 from export.tf_serving import protocols
 from pix2pix_tf import commands, files
-from pix2pix_tf.errors import InputError, MissingInputError, first_line
+from pix2pix_tf.errors import InputError, MissingInputError, first_line, printable
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+# Not the list of `pix2pix_tf.data.images`: importing that imports TensorFlow, and the server
+# reads these two kinds alone.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif")
 MODEL = "pix2pix"  # As in models.config.
 _FIRST_DELAY = 0.2  # Seconds; it doubles with each attempt.
 # What the server says of one request, and not of all.
@@ -143,9 +145,17 @@ def main(unused_arguments: list[str]) -> int:
             f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
             "another folder."
         )
+    targets: dict[pathlib.Path, pathlib.Path] = {}  # Inputs by their outputs.
+    for path in paths:
+        first = targets.setdefault(output / _output_name(path), path)
+        if first != path:
+            raise InputError(
+                f"'{first}' and '{path}' would have the same output, '{_output_name(path)}'. "
+                "Rename one of them."
+            )
     refused = 0
     with Client(options.address, model=options.model, timeout=options.timeout) as client:
-        for path in paths:
+        for target, path in targets.items():
             try:
                 (png,) = client.translate_files([path.read_bytes()])
             except protocols.ServingError as error:
@@ -157,22 +167,34 @@ def main(unused_arguments: list[str]) -> int:
                 refused += 1
                 print(f"error: '{path}' was refused ({first_line(error)}).", file=sys.stderr)
                 continue
-            # Not in place of another suffix: "a.png" may be an input too.
-            is_png = path.suffix.lower() == ".png"
-            files.write_atomically(output / (path.name if is_png else f"{path.name}.png"), png)
+            files.write_atomically(target, png)
     print(f"Wrote {len(paths) - refused} of {len(paths)} images to '{output}'.")
     return commands.EXIT_FAULTS if refused else 0
 
 
+def _output_name(path: pathlib.Path) -> str:
+    # Not in place of another suffix: "a.png" may be an input too.
+    return path.name if path.suffix.lower() == ".png" else f"{path.name}.png"
+
+
 def _find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files that `--input` means."""
+    """Returns the image files that `--input` means, and says what it passes over."""
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
-    paths = [child for child in files.list_folder(path) if child.suffix.lower() in IMAGE_SUFFIXES]
+    children = [child for child in files.list_folder(path) if child.name[0] != "."]
+    paths = [child for child in children if child.suffix.lower() in IMAGE_SUFFIXES]
     if not paths:
         raise InputError(f"'{path}' does not hold images ({', '.join(IMAGE_SUFFIXES)}).")
+    others = [child.name for child in children if child.suffix.lower() not in IMAGE_SUFFIXES]
+    if others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        text = (
+            f"Passed over in '{path}', since they do not end in {', '.join(IMAGE_SUFFIXES)}: "
+            f"{', '.join(others[:5])}{more}."
+        )
+        print(printable(text))
     return paths
 
 

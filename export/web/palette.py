@@ -71,11 +71,14 @@ def dominant_colors(pictures: list[np.ndarray]) -> list[tuple[int, int, int]]:
         pictures: uint8 `[height, width, 3]`.
     """
     pixels = np.concatenate([picture.reshape(-1, 3) for picture in pictures])
-    colors, counts = np.unique(pixels, axis=0, return_counts=True)
+    # As one number a colour, since to sort rows of three takes ten times as long.
+    red, green, blue = pixels.T.astype(np.int32)
+    numbers, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+    colors = numbers[:, np.newaxis] >> [16, 8, 0] & 255
     chosen = []
     while len(chosen) < _MOST_COLORS and len(colors):
-        color = colors[np.argmax(counts)].astype(int)
-        is_same = np.linalg.norm(colors - color, axis=1) < _SAME_COLOR
+        color = colors[np.argmax(counts)]
+        is_same = np.square(colors - color).sum(axis=1) < _SAME_COLOR**2
         if counts[is_same].sum() < _SMALLEST_SHARE * len(pixels):
             break
         chosen.append(tuple(map(int, color)))
