@@ -1,0 +1,86 @@
+"""What Pillow does with pictures: it reads the header of all, and the pixels of some formats.
+
+PNG and JPEG are decoded by TensorFlow, as an exported model does it (`images`).
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from pix2pix_tf.data import image_files
+from pix2pix_tf.data.image_files import ImageFile
+
+# Pillow's names of what TensorFlow decodes; MPO is a JPEG that more pictures follow.
+BY_TENSORFLOW = ("PNG", "JPEG", "MPO")
+_BY_PILLOW = ("BMP", "GIF", "WEBP", "PPM", "TGA")
+# Contents decide what a file is, whatever of these it is called.
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".bmp", ".gif", ".webp", ".pbm", ".pgm", ".ppm", ".pnm", ".tga"),
+)
+MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
+
+
+def open_picture(path: ImageFile, file: io.BufferedIOBase) -> Image.Image:
+    """Returns a picture whose header was read; its pixels can be had with `pixels_of`.
+
+    Raises:
+        ValueError: If it is of another format, too large, or holds more than one picture.
+    """
+    try:
+        picture = Image.open(file)
+    except Image.UnidentifiedImageError:  # It has the file's place in memory in its message.
+        raise ValueError("cannot identify what it is") from None
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width}x{height} pixels; {MAX_PIXELS} is the limit")
+    # A Targa file does not begin in a way of its own: damaged others may look like one.
+    is_named = picture.format != "TGA" or str(path).lower().endswith(".tga")
+    if picture.format not in (*BY_TENSORFLOW, *_BY_PILLOW) or not is_named:
+        raise ValueError(f"a {picture.format} file; PNG, JPEG, BMP, GIF, WebP, PNM, TGA are read")
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+        raise ValueError("it is animated; save the frame that is meant as PNG")
+    if picture.format == "PPM" and picture.mode == "F":
+        raise ValueError("a PFM file, of fractions; save it as TIFF or .npy")
+    if picture.format == "PPM" and picture.mode == "RGB" and _most_of_ppm(picture) > 255:
+        raise ValueError("a PPM with 16 bits for each colour; save it as PNG with 16 bits")
+    return picture
+
+
+def channels_and_bits(picture: Image.Image) -> tuple[int, int]:
+    """Returns how many channels `pixels_of` has, and bits of each: 8 or 16."""
+    mode = _pixel_mode(picture)
+    return Image.getmodebands(mode), 16 if mode == "I" else 8
+
+
+def read_pixels(path: ImageFile, contents: bytes) -> np.ndarray:
+    """Returns the pixels of a file of a format that TensorFlow does not decode.
+
+    Returns:
+        uint8 or uint16 `[height, width, channels]`, 1 (grey), 3 (colour) or 4 (with alpha).
+
+    Raises:
+        InputError: If it cannot be read, naming it.
+    """
+    with image_files.reading(path), open_picture(path, io.BytesIO(contents)) as picture:
+        mode = _pixel_mode(picture)
+        pixels = np.asarray(picture if mode == picture.mode else picture.convert(mode))
+    pixels = pixels.astype(np.uint16) if mode == "I" else pixels
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+
+
+def _pixel_mode(picture: Image.Image) -> str:
+    """Returns Pillow's mode of the pixels that are read of a picture."""
+    if picture.has_transparency_data:
+        return "RGBA"
+    if picture.mode in ("1", "L"):
+        return "L"
+    return "I" if picture.mode.startswith("I") else "RGB"
+
+
+def _most_of_ppm(picture: Image.Image) -> int:
+    """Returns the value that is white, where the decoder of such files is told."""
+    return picture.tile[0][3][-1] if picture.tile[0][0] != "raw" else 255
