@@ -42,6 +42,8 @@ START_OF_SCAN = b"\xff\xda\0"
 JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 _EXIF_ORIENTATION = 0x0112
 _BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff")  # Of what TensorFlow decodes: PNG and JPEG.
+# Where pixels begin in nearly all PNG: the second chunk, or after a profile of some kilobytes.
+_PNG_HEAD_BYTES = 2**13
 _PNG_DEPTH = 24  # Its place, after signature, length, "IHDR", width and height.
 _PIXELS_AT_ONCE = 2**20  # Of those whose channels are converted.
 
@@ -57,6 +59,7 @@ class ImageInfo:
     is_array: bool = False  # NumPy or TIFF: read with the channels that it has, no others.
     has_other_colours: bool = False  # An ICC profile that is not sRGB's, which is not applied.
     has_full_range: bool = True  # 8 or 16 bits, unsigned, so that black and white are known.
+    exif_orientation: int = orientation.UPRIGHT  # Of a JPEG, 1 to 8; it is turned by it.
 
 
 def inspect_image(path: ImageFile) -> ImageInfo:
@@ -76,24 +79,25 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         width, height = picture.size
         channels, bits = picture_files.channels_and_bits(picture)
         is_jpeg = picture.format in ("JPEG", "MPO")
+        file.seek(0)
+        header = file.read(orientation.HEAD_BYTES if is_jpeg else _PNG_DEPTH + 1)
+        if picture.format == "PNG":
+            channels = 2 if picture.mode == "LA" else channels
+            bits = 8 if picture.mode == "P" else header[_PNG_DEPTH]
+        profile = picture.info.get("icc_profile") or b"sRGB"
+        turned = int(orientation.of_jpeg(tf.constant(header))) if is_jpeg else orientation.UPRIGHT
         if not is_jpeg:  # It may hold what the decoder passes over.
             exif = Image.Exif()
             exif.load(picture.info.get("exif", b""))
             if exif.get(_EXIF_ORIENTATION, orientation.UPRIGHT) != orientation.UPRIGHT:
                 raise ValueError(f"a {picture.format} that is turned by its Exif orientation")
-        file.seek(0)
-        header = file.read(orientation.HEAD_BYTES if is_jpeg else 34)
-        if picture.format == "PNG":
-            channels = 2 if picture.mode == "LA" else channels
-            bits = 8 if picture.mode == "P" else header[_PNG_DEPTH]
-        profile = picture.info.get("icc_profile") or b"sRGB"
-        is_turned = is_jpeg and int(orientation.of_jpeg(header)) >= 5
     return ImageInfo(
-        *((height, width) if is_turned else (width, height)),
+        *((height, width) if turned >= 5 else (width, height)),
         channels,
         bits,
         # By the name that it carries: in version 2 of ICC it is ASCII, in version 4 UTF-16.
         has_other_colours=not any("sRGB".encode(x) in profile for x in ("ascii", "utf-16-be")),
+        exif_orientation=turned,
     )
 
 
@@ -205,10 +209,20 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
         pixels = orientation.turn_upright(pixels, orientation.of_jpeg(contents))
         return tf.cast(pixels, dtype) * widening
 
+    def decode_png():
+        # The decoder takes no notice of a transparent colour (tRNS beside grey or RGB) unless it
+        # is asked for alpha. Where pixels begin late the chunk may stand before them, unseen.
+        head = tf.strings.substr(contents, 0, _PNG_HEAD_BYTES)
+        is_opaque = tf.strings.regex_full_match(head, r"\C*IDAT\C*")
+        is_opaque &= ~tf.strings.regex_full_match(head, r"\C*tRNS\C*")
+        return tf.cond(
+            is_opaque,
+            lambda: tf.io.decode_png(contents, dtype=dtype),
+            lambda: tf.io.decode_png(contents, channels=4, dtype=dtype),
+        )
+
     # Of anything else the decoder of PNG says that it cannot be decoded.
-    return tf.cond(
-        tf.io.is_jpeg(contents), decode_jpeg, lambda: tf.io.decode_png(contents, dtype=dtype)
-    )
+    return tf.cond(tf.io.is_jpeg(contents), decode_jpeg, decode_png)
 
 
 def check_fits(

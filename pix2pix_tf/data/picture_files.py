@@ -6,6 +6,9 @@ PNG and JPEG are decoded by TensorFlow, as an exported model does it (`images`).
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -21,19 +24,34 @@ SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
     *(".bmp", ".gif", ".webp", ".pbm", ".pgm", ".ppm", ".pnm", ".tga"),
 )
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+_PROFILE_BYTES = 2**20  # The name of a profile stands in its beginning.
 MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
 
 
-def open_picture(path: ImageFile, file: io.BufferedIOBase) -> Image.Image:
-    """Returns a picture whose header was read; its pixels can be had with `pixels_of`.
+def open_picture(path: ImageFile, file: BinaryIO, *, has_pixels: bool = False) -> Image.Image:
+    """Returns a picture whose header was read.
+
+    Args:
+        path: What messages call it.
+        file: Its contents.
+        has_pixels: Whether the pixels of a PNG can be had, too; of other formats they can.
 
     Raises:
         ValueError: If it is of another format, too large, or holds more than one picture.
     """
+    is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+    file.seek(0)
+    profile = b""
+    if is_png:
+        file, profile = _without_text(file, has_pixels=has_pixels)
     try:
         picture = Image.open(file)
     except Image.UnidentifiedImageError:  # It has the file's place in memory in its message.
         raise ValueError("cannot identify what it is") from None
+    if profile:
+        picture.info["icc_profile"] = profile
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width}x{height} pixels; {MAX_PIXELS} is the limit")
@@ -70,6 +88,36 @@ def read_pixels(path: ImageFile, contents: bytes) -> np.ndarray:
         pixels = np.asarray(picture if mode == picture.mode else picture.convert(mode))
     pixels = pixels.astype(np.uint16) if mode == "I" else pixels
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+
+
+def _without_text(file: BinaryIO, *, has_pixels: bool) -> tuple[BinaryIO, bytes]:
+    """Returns a PNG without its texts and colour profile, and the beginning of the latter.
+
+    Pillow refuses a sound picture beside which these are long.
+    """
+    kept, profile = io.BytesIO(), b""
+    kept.write(file.read(len(_PNG_SIGNATURE)))
+    while len(start := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", start)
+        if kind in _PNG_TEXT:
+            file.seek(length + 4, io.SEEK_CUR)
+        elif kind == b"iCCP":
+            _, _, packed = file.read(length + 4).partition(b"\0")
+            profile = _inflate_beginning(packed[1:])
+        elif kind == b"IDAT" and not has_pixels:
+            kept.write(start)
+            break
+        else:
+            kept.write(start + file.read(length + 4))
+    kept.seek(0)
+    return kept, profile
+
+
+def _inflate_beginning(packed: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(packed, _PROFILE_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _pixel_mode(picture: Image.Image) -> str:
