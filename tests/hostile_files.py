@@ -174,11 +174,19 @@ def png_header(width: int, height: int, *, bits: int = 8, colour: int = 2, lace:
     return PNG_SIGNATURE + chunk(b"IHDR", fields)
 
 
-def png(width: int, height: int, values: bytes, **header: int) -> bytes:
-    """Returns a PNG of values that are those of its rows, all of one length."""
+def png(width: int, height: int, values: bytes, *before: bytes, **header: int) -> bytes:
+    """Returns a PNG of values that are those of its rows, all of one length.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        values: Of all rows.
+        *before: Chunks that stand before these.
+        **header: See `png_header`.
+    """
     size = len(values) // height
     rows = b"".join(b"\0" + values[row * size : (row + 1) * size] for row in range(height))
-    return png_header(width, height, **header) + _png_end(zlib.compress(rows))
+    return png_header(width, height, **header) + _png_end(zlib.compress(rows), *before)
 
 
 def _png_end(data: bytes, *before: bytes) -> bytes:

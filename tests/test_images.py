@@ -6,6 +6,7 @@ import functools
 import io
 import pathlib
 import warnings
+import zlib
 from unittest import mock
 
 import hostile_files
@@ -95,6 +96,48 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
             pixels = (pixels >> 8).astype(np.uint8)  # libpng cuts the lower byte off.
         expected = expected_values(pixels, channels, dtype.max)
         self.assertAllClose(decoded.numpy().astype(np.float64), expected, rtol=0, atol=0.51)
+
+    @parameterized.product(bits=(8, 16), channels=(1, 3, 4), in_graph=(False, True))
+    def test_five_ways_of_transparency_are_one(self, bits, channels, in_graph):
+        """All of black strokes on a ground that is to be seen through."""
+        is_ground = np.indices((5, 7)).sum(axis=0) % 3 > 0
+        depth = f">u{bits // 8}"
+        white = np.iinfo(depth).max
+        alpha = np.where(is_ground, 0, white)
+        key = 200 if bits == 8 else 51_201  # One that cutting the lower byte off changes.
+
+        def write(colour: int, *planes: np.ndarray, before: tuple[bytes, ...] = ()) -> bytes:
+            values = np.stack(planes, axis=-1).astype(depth).tobytes()
+            return hostile_files.png(7, 5, values, *before, bits=bits, colour=colour)
+
+        keyed, zeros = np.where(is_ground, key, 0), np.zeros_like(alpha)
+        grey_key = chunk(b"tRNS", np.array([key], ">u2").tobytes())
+        colour_key = chunk(b"tRNS", np.array([key, 0, key], ">u2").tobytes())
+        palette = (chunk(b"PLTE", bytes([0, 0, 0, 255, 0, 255])), chunk(b"tRNS", b"\xff\0"))
+        # A long text, so that what decides is not where it is looked for.
+        text = chunk(b"tEXt", b"k\0".ljust(2**14, b"x"))
+        files = dict(
+            colour_alpha=write(6, keyed, zeros, keyed, alpha),
+            grey_alpha=write(4, keyed, alpha),
+            grey_key=write(0, keyed, before=(grey_key,)),
+            colour_key=write(2, keyed, zeros, keyed, before=(colour_key,)),
+            colour_key_after_a_text=write(2, keyed, zeros, keyed, before=(text, colour_key)),
+            palette=hostile_files.png(7, 5, is_ground.astype("u1").tobytes(), *palette, colour=3),
+        )
+        for dtype in (tf.uint16,) if in_graph else (tf.uint8, tf.uint16):
+            decode = functools.partial(images.decode_pixels, channels=channels, dtype=dtype)
+            decode = tf.function(decode, autograph=False) if in_graph else decode
+            for name, contents in files.items():
+                pixels = decode(tf.constant(contents)).numpy()
+                if channels == 4:  # The colour of what is not to be seen is anything.
+                    self.assertAllEqual(pixels[..., 3], np.where(is_ground, 0, dtype.max), name)
+                    self.assertFalse(pixels[~is_ground, :3].any(), name)
+                else:
+                    expected = np.where(is_ground, dtype.max, 0)[..., np.newaxis]
+                    self.assertAllEqual(pixels, expected.repeat(channels, axis=-1), name)
+                path = pathlib.Path(self.get_temp_dir()) / "1.png"
+                path.write_bytes(contents)
+                self.assertEqual(images.inspect_image(path).channels % 2, 0, name)
 
     @parameterized.product(channels=(1, 3, 4), in_graph=(False, True))
     def test_large_pictures_change_channels_in_parts(self, channels, in_graph):
@@ -212,6 +255,23 @@ class FileTest(_FolderTest):
 
 class HeaderTest(_FolderTest):
     """What a file says beside its pixels."""
+
+    @parameterized.named_parameters(
+        ("packed_text", lambda long: chunk(b"zTXt", b"k\0\0" + zlib.compress(long))),
+        ("plain_text", lambda long: chunk(b"tEXt", b"k\0" + 2 * long)),
+        ("text_of_any_tongue", lambda long: chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(long))),
+        ("profile", lambda long: chunk(b"iCCP", b"k\0\0" + zlib.compress(long))),
+    )
+    def test_a_png_beside_much_else_is_read(self, write):
+        long = np.random.default_rng(0).integers(97, 123, 2**20 + 2**18, np.uint8).tobytes()
+        pixels = random_pixels(3)
+        whole = png_bytes(pixels)
+        contents = whole[:33] + write(long) + whole[33:]
+        path = self.write("1.png", contents)
+        info = images.inspect_image(path)
+        self.assertEqual((info.width, info.channels), (9, 3))
+        self.assertEqual(info.has_other_colours, "profile" in self.id())
+        self.assertAllEqual(images.read_pixels(path, channels=3), pixels)
 
     def test_an_animated_png_is_refused(self):
         frames = [Image.new("RGB", (9, 6), color) for color in ("red", "green", "blue")]

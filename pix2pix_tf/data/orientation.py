@@ -21,6 +21,7 @@ def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
     Args:
         contents: The file, a string scalar; damaged ones count as upright.
     """
+    contents = tf.convert_to_tensor(contents)
     if tf.executing_eagerly() and contents.numpy().find(_EXIF, 0, HEAD_BYTES) < 0:
         return tf.constant(UPRIGHT)  # As most are; the operations take a third of the decoding.
     return _of_head(contents)
