@@ -75,6 +75,7 @@ class PicturesTest(tf.test.TestCase, parameterized.TestCase):
         ("webp_turned", "1.webp", save(_RGB, "WEBP", exif=exif(6)), "orientation"),
         ("ppm_of_16_bits", "1.ppm", b"P6 1 1 65535\n123456", "16 bits"),
         ("fractions", "1.pnm", b"Pf\n1 1\n-1.0\n1234", "fractions"),
+        ("photo_of_a_phone", "1.jpg", b"\0\0\0\x18ftypheic" + bytes(99), "HEIC"),
         ("too_large", "1.pgm", b"P5 8192 8193 255\n", str(images.MAX_PIXELS)),
     )  # fmt: skip
     def test_refused_by_the_header(self, name, contents, shown):

@@ -43,7 +43,7 @@ JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
 _EXIF_ORIENTATION = 0x0112
 _BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff")  # Of what TensorFlow decodes: PNG and JPEG.
 # Where pixels begin in nearly all PNG: the second chunk, or after a profile of some kilobytes.
-_PNG_HEAD_BYTES = 2**13
+_PNG_HEAD_BYTES = 2**14
 _PNG_DEPTH = 24  # Its place, after signature, length, "IHDR", width and height.
 _PIXELS_AT_ONCE = 2**20  # Of those whose channels are converted.
 

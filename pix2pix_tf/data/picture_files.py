@@ -17,7 +17,7 @@ from pix2pix_tf.data import image_files
 from pix2pix_tf.data.image_files import ImageFile
 
 # Pillow's names of what TensorFlow decodes; MPO is a JPEG that more pictures follow.
-BY_TENSORFLOW = ("PNG", "JPEG", "MPO")
+_BY_TENSORFLOW = ("PNG", "JPEG", "MPO")
 _BY_PILLOW = ("BMP", "GIF", "WEBP", "PPM", "TGA")
 # Contents decide what a file is, whatever of these it is called.
 SUFFIXES = (
@@ -41,10 +41,12 @@ def open_picture(path: ImageFile, file: BinaryIO, *, has_pixels: bool = False) -
     Raises:
         ValueError: If it is of another format, too large, or holds more than one picture.
     """
-    is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+    beginning = file.read(len(_PNG_SIGNATURE))
     file.seek(0)
+    if beginning[4:] == b"ftyp":  # Phones name such photos .jpg, too.
+        raise ValueError("a HEIC or AVIF file; save it as JPEG or PNG")
     profile = b""
-    if is_png:
+    if beginning == _PNG_SIGNATURE:
         file, profile = _without_text(file, has_pixels=has_pixels)
     try:
         picture = Image.open(file)
@@ -57,8 +59,8 @@ def open_picture(path: ImageFile, file: BinaryIO, *, has_pixels: bool = False) -
         raise ValueError(f"{width}x{height} pixels; {MAX_PIXELS} is the limit")
     # A Targa file does not begin in a way of its own: damaged others may look like one.
     is_named = picture.format != "TGA" or str(path).lower().endswith(".tga")
-    if picture.format not in (*BY_TENSORFLOW, *_BY_PILLOW) or not is_named:
-        raise ValueError(f"a {picture.format} file; PNG, JPEG, BMP, GIF, WebP, PNM, TGA are read")
+    if picture.format not in (*_BY_TENSORFLOW, *_BY_PILLOW) or not is_named:
+        raise ValueError(f"it is {picture.format}; PNG, JPEG, BMP, GIF, WebP, PNM, TGA are read")
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise ValueError("it is animated; save the frame that is meant as PNG")
     if picture.format == "PPM" and picture.mode == "F":
@@ -69,7 +71,7 @@ def open_picture(path: ImageFile, file: BinaryIO, *, has_pixels: bool = False) -
 
 
 def channels_and_bits(picture: Image.Image) -> tuple[int, int]:
-    """Returns how many channels `pixels_of` has, and bits of each: 8 or 16."""
+    """Returns how many channels `read_pixels` gives, and bits of each: 8 or 16."""
     mode = _pixel_mode(picture)
     return Image.getmodebands(mode), 16 if mode == "I" else 8
 
