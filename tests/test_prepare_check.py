@@ -99,14 +99,14 @@ class CheckTest(TaskTest):
     def test_splits_that_training_refuses_for_their_names(self):
         """Each is named once, and the others are read."""
         save(self.input / "train" / "good.png", aligned(0))
-        (self.input / "train" / "other.webp").write_bytes(b"some")
+        (self.input / "train" / "other.heic").write_bytes(b"some")
         save(self.input / "val" / "A" / "1.png", photo())
         (self.input / "test").mkdir()
         save(self.input / "testA" / "1.png", photo(seed=1))
         save(self.input / "testB" / "1.bmp", photo(seed=2))
         status, wrong, report = self.check()
         self.assertEqual((status, wrong.keys(), report["checked"]), (1, {"train", "val"}, 1))
-        self.assertIn("other.webp", wrong["train"])
+        self.assertIn("other.heic", wrong["train"])
         self.assertIn(f"'{self.input / 'val' / 'B'}'", wrong["val"])
 
     def test_what_has_no_splits(self):

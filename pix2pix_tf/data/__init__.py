@@ -3,6 +3,7 @@
 Imports run one way. A module imports from what stands before it:
 
     image_files, arrays, orientation   files on disk or in memory; NumPy and TIFF; which way is up
+    picture_files                      headers of pictures; pixels of BMP, GIF, WebP, PNM, TGA
     images, untrusted                  image files to pixels, also inside an exported model
     augment, lab                       resizing, the jitter, padding; colours as CIE Lab
     classes, scenes                    the classes of labelled data sets; the drawn one

@@ -12,10 +12,11 @@ from typing import Union
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from pix2pix_tf.data import images
+from pix2pix_tf.data import images, orientation
 from pix2pix_tf.data.image_files import ImageFile
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, printable
 
 # By what messages call the files.
 Infos = Mapping[str, images.ImageInfo]
@@ -131,10 +132,35 @@ def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) ->
             "width side by side. Join it with its partner, or put A and B in two folders."
         )
     if (a.width, a.height) != (b.width, b.height):
+        remedy = "Bring them to the same size."
+        if (a.width, a.height) == (b.height, b.width):
+            turned = [file for file, info in zip(files, infos) if info.exif_orientation >= 5]
+            reason = f", since Exif turns '{turned[0]}' alone" if len(turned) == 1 else ""
+            remedy = f"One of them lies on its side{reason}. Turn it, or the other, and save it."
         raise InputError(
             f"'{files[0]}' is {a.width}x{a.height} pixels and its partner '{files[1]}' "
-            f"{b.width}x{b.height}. Bring them to the same size."
+            f"{b.width}x{b.height}. {remedy}"
         )
+
+
+def warn_of_turns(pairs: Sequence[Infos]) -> None:
+    """Says how many pairs have a side that Exif turns while nothing turns the other, if any.
+
+    Where the sizes tell, they agree: that the other was turned for good. Of a square they do not.
+    """
+    found = []
+    for infos in pairs:
+        turned = [(k, v) for k, v in infos.items() if v.exif_orientation != orientation.UPRIGHT]
+        if len(infos) == 2 and len(turned) == 1:
+            ((file, info),) = turned
+            if info.width == info.height or info.exif_orientation < 5:
+                found.append(file)
+    if found:
+        text = (
+            "%d of %d pairs have one side that is turned as its Exif says, and another that states "
+            "no turn, '%s' for one. Look whether both are the same way up."
+        )
+        logging.warning(text, len(found), len(pairs), printable(found[0]))
 
 
 def _check_strip(file: ImageFile, info: images.ImageInfo, *, num_beside: int = 1) -> None:

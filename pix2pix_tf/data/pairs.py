@@ -120,6 +120,7 @@ class FilePairs:
             raise
         infos = {file: info for each in inspected for file, info in each.items()}
         images.warn_of_colours(infos)
+        decoding.warn_of_turns(inspected)
         self.dtype = decoder.dtype_of(infos)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:

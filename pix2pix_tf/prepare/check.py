@@ -48,6 +48,7 @@ def run(options) -> work.Outcome:
     function = functools.partial(_read, decoder=decoder)
     read, unreadable = work.collect(function, items, options.processes)
     images.warn_of_colours({k: v for found in read.values() for k, v in found.infos.items()})
+    decoding.warn_of_turns([found.infos for found in read.values()])
     faults = sorted([*faults, *unreadable, *_find_leaks(read)], key=lambda fault: fault.name)
     splits = {
         split: _summarize([found for item, found in read.items() if item.split == split])
