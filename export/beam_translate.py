@@ -80,6 +80,8 @@ def main(arguments: list[str]) -> int:
         f"{counts[pipeline.SKIPPED]:,} that were finished; {failed:,} failed"
         + (f", see '{job.output}/{pipeline.DEAD_LETTERS}'." if failed else ".")
     )
+    if set_aside := counts[pipeline.SET_ASIDE]:
+        print(f"Not used: {set_aside:,} files in folders of a NAS, such as @eaDir.")
     return EXIT_SOME_FAILED if failed else 0
 
 

@@ -180,15 +180,18 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
         return [path]
     if not files.is_folder(path):
         raise MissingInputError(f"There is no '{path}'. Pass an image, or a folder of images.")
-    from pix2pix_tf.data import images
+    from pix2pix_tf.data import images, nearby, picture_folders
 
     # Pictures of other kinds are faults, which their headers show; to be told, not passed over.
-    paths = images.list_images(path, (*images.IMAGE_SUFFIXES, *images.OTHER_SUFFIXES))
+    paths = images.list_images(path, picture_folders.PICTURE_SUFFIXES)
+    unused = picture_folders.describe_unused(path, picture_folders.find_unused(path, [path]))
     names = {image.name for image in paths}
     others = sorted(
         other.name
         for other in files.list_folder(path)
-        if other.name not in names and other.name[0] != "." and files.is_file(other)
+        if other.name not in names
+        and not picture_folders.is_litter(other.name)
+        and files.is_file(other)
     )
     if paths and others:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
@@ -197,9 +200,12 @@ def find_inputs(path: pathlib.Path) -> list[pathlib.Path]:
             f"{', '.join(images.IMAGE_SUFFIXES)}: {', '.join(others[:5])}{more}."
         )
         print(printable(text))
+    if paths and unused:
+        print(printable(unused))
     if not paths:
         raise InputError(
-            f"'{path}' does not hold images: 0 files end in {', '.join(images.IMAGE_SUFFIXES)}."
+            f"'{path}' does not hold images: 0 files end in {', '.join(images.IMAGE_SUFFIXES)}. "
+            f"{unused or nearby.list_names(path)}"
         )
     return paths
 

@@ -218,6 +218,14 @@ class BeamTest(tf.test.TestCase):
             self.assertEqual(read(self.output / name).shape, (SIZE, SIZE, 3))
         self.assert_counts(self.run_command(), translated=3, skipped=2)
 
+    def test_litter_is_passed_over_and_what_a_nas_keeps_is_counted(self):
+        litter = dict.fromkeys(("._a.png", ".DS_Store", "in/Thumbs.db", "__MACOSX/a.png"), b"")
+        write_files(self.input, {"a.png": encode(), **litter, "@eaDir/a.png/s.jpg": encode("jpg")})
+        result = self.run_command()
+        self.assert_counts(result, translated=1)
+        self.assertEqual(files_in(self.output), ["a.png"])
+        self.assertIn("Not used: 1 files in folders of a NAS", result.stdout)
+
     def test_an_output_below_the_inputs_is_no_input(self):
         write_files(self.input, {"results of old/a.png": encode(), "b.png": b""})
         self.output = self.input / "results"

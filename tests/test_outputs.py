@@ -58,6 +58,15 @@ class FolderOutputsTest(tf.test.TestCase):
         self.assertEqual((sorted(outputs.names), outputs.about["missing"]), (["1", "11"], []))
         self.assertEqual(outputs.about["extra"], ["1_real_A.png"])
 
+    def test_pictures_that_are_not_used_are_noted(self):
+        (self.folder / "other").mkdir()
+        self.write("a.png", "other/b.png", "._a.png")
+        (note,) = FolderOutputs(self.folder, pairs=["a"]).notes
+        self.assertIn("'other' (1 picture)", note)
+        with self.assertRaisesRegex(InputError, "does not hold images.*'other' [(]1 picture[)]"):
+            (self.folder / "a.png").unlink()
+            FolderOutputs(self.folder, pairs=["a"])
+
     def test_16_bits_are_read_as_16_bits(self):
         values = np.random.default_rng(0).integers(0, 4096, (32, 32, 3)).astype(np.uint16)
         (self.folder / "a.png").write_bytes(tf.io.encode_png(values).numpy())

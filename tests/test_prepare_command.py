@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -132,6 +134,16 @@ class OutputFolderTest(_ColorizeTest):
         # The same as the extra has.
         project = (pathlib.Path(__file__).parent.parent / "pyproject.toml").read_text()
         self.assertIn('prepare = ["ImageHash>=4.3,<5", "scikit-image>=0.22,<0.27"]', project)
+
+    def test_litter_and_what_a_nas_keeps_become_no_pairs(self):
+        self.save("1.png")
+        for name in ("._1.png", "__MACOSX/1.png", ".ipynb_checkpoints/1.png", "@eaDir/1.png/a.jpg"):
+            self.save(name)
+        with self.assertLogs("absl", "WARNING") as logged:
+            result = self.run_task()
+        self.assertIn("'@eaDir' (1 picture, small copies", "".join(logged.output))
+        self.assert_done(result, "1 pair ", self.output)
+        self.assertEqual(files_below(self.output), ["1.png", "prepare.json"])
 
     def test_what_a_command_that_was_killed_left_is_removed(self):
         self.save("train/1.png")
@@ -321,6 +333,40 @@ class CombineTest(preparing.TaskTest):
         np.testing.assert_allclose(a, heights / 9, atol=1e-6)
         again = self.run_task("--layout=folders")
         self.assert_shown(("0 pairs", self.output, "; 1 "), again.stdout)
+
+    def test_what_is_ignored_in_names(self):
+        for number in (1, 2):
+            self.save(f"train/{number}_A.png")
+            save(self.partners / "train" / f"{number:03}_B.png", photo())
+        self.assert_done(
+            self.run_task(r"--ignore_in_names=_A$|_B$|(?<!\d)0+(?=\d)"), "2 pairs", self.output
+        )
+        self.assertEqual(
+            files_below(self.output), ["prepare.json", "train/1_A.png", "train/2_A.png"]
+        )
+
+    def test_names_that_differ_by_the_same_are_told_before_anything_is_written(self):
+        for number in range(3):
+            self.save(f"{number}.png")
+            save(self.partners / f"{number}_mask.png", photo())
+        result = self.run_task("--layout=folders")
+        self.assertEqual(result.exit_code, 1)
+        self.assert_shown(("6 could not be used",), result.stderr)
+        self.assertFalse(self.output.exists())
+        self.assert_shown(("Wrote nothing.", "'_mask'", "prepare combine "), result.stdout)
+        (text,) = re.findall("prepare (.*) makes pairs", result.stdout)
+        again = command_line.run(command, *shlex.split(text), takes_arguments=True)
+        self.assert_done(again, "3 pairs", self.output)
+        self.assertIn("A/0.png", files_below(self.output))
+
+    @parameterized.parameters(("[", "[", "not a regular expression"), ("[0-9]", "1.png", "2.png"))
+    def test_a_pattern_that_cannot_be_ignored(self, pattern, *shown):
+        for number in (1, 2):
+            self.save(f"{number}.png")
+            save(self.partners / f"{number}.png", photo())
+        result = self.run_task(f"--ignore_in_names={pattern}")
+        self.assert_refused(result, "--ignore_in_names", *shown)
+        self.assertFalse(self.output.exists())
 
     def test_what_has_no_partner_or_one_of_another_size(self):
         for name in ("1.png", "2.png", "4.png"):

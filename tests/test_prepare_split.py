@@ -207,6 +207,15 @@ class SplitCommandTest(TaskTest):
         self.assertEqual(counts, [4, 2, 2])
         self.assert_pairs({str(number): number for number in range(8)}, *layouts.SPLITS)
 
+    def test_names_that_differ_by_the_same_are_told(self):
+        for number in range(3):
+            save(self.input / "trainA" / f"{number}.png", detailed(number))
+            save(self.input / "trainB" / f"{number}_mask.png", detailed(100 + number))
+        self.assert_refused(
+            self.run_task(), "'_mask'", f"--input={self.input}/trainA", "--ignore_in_names='_mask$'"
+        )
+        self.assertFalse(self.output.exists())
+
     def test_two_folders_below_others_and_of_each_split_stay_pairs(self):
         for number, name in enumerate(("train", "test", "summer/", "winter/dark/val")):
             save(self.input / f"{name}A" / "1.png", detailed(number))

@@ -26,7 +26,7 @@ from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.utils.shared import Shared
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images
+from pix2pix_tf.data import images, picture_folders
 from pix2pix_tf.data.image_files import EncodedFile
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import translator
@@ -34,7 +34,7 @@ from pix2pix_tf.translate import output_name
 
 DEAD_LETTERS = "failed.jsonl"
 NAMESPACE = "pix2pix_tf"
-TRANSLATED, SKIPPED, FAILED = "translated", "skipped", "failed"
+TRANSLATED, SKIPPED, FAILED, SET_ASIDE = "translated", "skipped", "failed", "set_aside"
 PER_FILE, SAME = "per_file", "same"
 
 
@@ -101,8 +101,8 @@ def run(job: Job, *, runner, options) -> dict[str, int]:
         options: Its `PipelineOptions`.
 
     Returns:
-        How many files were `TRANSLATED`, `SKIPPED` since they were finished, and `FAILED`;
-        the last are in `DEAD_LETTERS` in the output.
+        How many files were `TRANSLATED`, `SKIPPED` since they were finished, `SET_ASIDE` in
+        folders of a NAS, and `FAILED`; the last are in `DEAD_LETTERS` in the output.
 
     Raises:
         RuntimeError: If the pipeline fails, for another reason than unreadable inputs.
@@ -121,7 +121,7 @@ def run(job: Job, *, runner, options) -> dict[str, int]:
             | "DeadLetters" >> beam.Map(write_dead_letters, job.output)
         )
     found = pipeline.result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
-    counts = dict.fromkeys((TRANSLATED, SKIPPED, FAILED), 0)
+    counts = dict.fromkeys((TRANSLATED, SKIPPED, FAILED, SET_ASIDE), 0)
     return {**counts, **{counter.key.metric.name: counter.result for counter in found}}
 
 
@@ -159,14 +159,20 @@ def list_files(job: Job, *, limit: int | None = None) -> Iterator[str]:
 def name_files(job: Job) -> Iterator[tuple[bytes, bytes]]:
     """Yields the name of each file's result, below the output, and its path.
 
-    What an earlier run wrote, in an output below the inputs, is not an input. As bytes, since
-    names need not be Unicode, as what Beam sends as text must be.
+    What an earlier run wrote, in an output below the inputs, is not an input; nor is what systems
+    leave behind, or what lies in folders that a NAS keeps small copies in. As bytes, since names
+    need not be Unicode, as what Beam sends as text must be.
     """
     for path in list_files(job):
-        if not path.startswith(f"{job.output}/"):
-            folder, name = posixpath.split(path[len(job.folder) :])
-            result = output_name(pathlib.PurePosixPath(name), None, job.config)
-            yield os.fsencode(posixpath.join(folder, result)), os.fsencode(path)
+        parts = path[len(job.folder) :].split("/")
+        if path.startswith(f"{job.output}/") or any(map(picture_folders.is_litter, parts)):
+            continue
+        if any(map(picture_folders.is_set_aside, parts)):
+            Metrics.counter(NAMESPACE, SET_ASIDE).inc()
+            continue
+        folder, name = posixpath.split("/".join(parts))
+        result = output_name(pathlib.PurePosixPath(name), None, job.config)
+        yield os.fsencode(posixpath.join(folder, result)), os.fsencode(path)
 
 
 def write_dead_letters(letters: tuple[None, Iterable[bytes]], output: str) -> None:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Union
 
+from absl import logging
+
 from pix2pix_tf import files
-from pix2pix_tf.data import images, records
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.data import arrays, images, nearby, picture_folders, records
+from pix2pix_tf.errors import InputError, MissingInputError, printable
 
 SPLITS = ("train", "val", "test")
 _MOST_LONELY_SHOWN = 10
+_SUFFIXES = ", ".join(images.IMAGE_SUFFIXES)
+_UNUSED = (
+    "Training reads the splits train, val and test, each in one form, and goes into no other "
+    "folders; python -m pix2pix_tf.prepare split makes one data set of all that lies in a folder."
+)
+_MOST_SHOWN_OF_ALL = 2  # Where most of them have no partner.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,20 +67,51 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
     folder = pathlib.Path(folder)
     if records.is_there(folder):
         return records.find_pairs(folder, split)
-    folders = two_folders(folder, split)
-    for sides in folders:
-        if any(map(files.is_folder, sides)):
-            return _match_by_name(*sides)
-    aligned = folder / split
-    if not files.is_folder(aligned):
-        found = ", ".join(name for name in SPLITS if has_split(folder, name)) or "none"
-        pairs_of_folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in folders)
-        raise MissingInputError(
-            f"'{folder}' has no split '{split}'. Splits found: {found}. Expected '{aligned}' with "
-            "images that hold A and B side by side; or one image a file, paired by name, in "
-            f"{pairs_of_folders}."
+    sides = _sides(folder, split)
+    if len(sides) == 2:
+        found = _match_by_name(*sides, output=nearby.beside(folder, f"_pairs/{split}"))
+    elif sides:
+        try:
+            found = [PairFiles(path) for path in images_by_name(*sides).values()]
+        except MissingInputError:
+            if not (hint := _nearby(folder, split)):
+                raise
+            raise MissingInputError(f"'{sides[0]}' does not hold images. {hint}") from None
+    else:
+        raise _no_split(folder, split)
+    used = [side for each in SPLITS for side in _sides(folder, each)]
+    unused = picture_folders.find_unused(folder, used)
+    remedy = nearby.renames([x for x in unused if x.parent == folder], SPLITS) or _UNUSED
+    _tell(picture_folders.describe_unused(folder, unused, remedy))
+    return found
+
+
+@functools.cache
+def _tell(text: str) -> None:
+    """Says what is not used, once, however many splits are read."""
+    if text:
+        logging.warning("%s", printable(text))
+
+
+def _nearby(folder: pathlib.Path, split: str) -> str:
+    """Returns what there is instead of a split, and what to do; empty if nothing is."""
+    has_others = any(has_split(folder, name) for name in SPLITS if name != split)
+    sides_of = functools.partial(_sides, split=split)
+    return nearby.describe(folder, split, sides_of, has_others=has_others)
+
+
+def _no_split(folder: pathlib.Path, split: str) -> MissingInputError:
+    """Returns the error of a split that is not there, with what lies nearby."""
+    found = ", ".join(name for name in SPLITS if has_split(folder, name)) or "none"
+    hint = _nearby(folder, split)
+    if not hint:
+        aligned = folder / split
+        folders = ", or in ".join(f"'{a}' and '{b}'" for a, b in two_folders(folder, split))
+        hint = (
+            f"{nearby.list_names(folder)} Expected '{aligned}' with images that hold A and B side "
+            f"by side; or one image a file, paired by name, in {folders}."
         )
-    return [PairFiles(path) for path in images_by_name(aligned).values()]
+    return MissingInputError(f"'{folder}' has no split '{split}'. Splits found: {found}. {hint}")
 
 
 def find_splits(folder: pathlib.Path) -> list[str]:
@@ -91,26 +131,57 @@ def two_folders(folder: pathlib.Path, split: str) -> list[tuple[pathlib.Path, pa
     ]
 
 
+def _sides(folder: pathlib.Path, split: str) -> tuple[pathlib.Path, ...]:
+    """Returns the folders of A and B of a split, or the one of both; none if it is not there."""
+    for sides in two_folders(folder, split):
+        if any(map(files.is_folder, sides)):
+            return sides
+    return (folder / split,) if files.is_folder(folder / split) else ()
+
+
 def has_split(folder: pathlib.Path, split: str) -> bool:
     """Returns whether there is a split, in any of the layouts of `find_pairs`."""
     if records.is_there(folder):
         return split in records.find_splits(folder)
-    either = [path for pair in two_folders(folder, split) for path in pair]
-    return any(files.is_folder(path) for path in (folder / split, *either))
+    return bool(_sides(folder, split))
 
 
-def _match_by_name(a_folder: pathlib.Path, b_folder: pathlib.Path) -> list[PairFiles]:
+def _match_by_name(
+    a_folder: pathlib.Path, b_folder: pathlib.Path, *, output: str
+) -> list[PairFiles]:
     a_of, b_of = images_by_name(a_folder), images_by_name(b_folder)
-    lonely = [f"'{a_of[name]}' has no partner in '{b_folder}'" for name in a_of.keys() - b_of]
-    lonely += [f"'{b_of[name]}' has no partner in '{a_folder}'" for name in b_of.keys() - a_of]
+    lonely = [
+        f"'{mine[name]}' has no partner in '{other}'"
+        for mine, others, other in ((a_of, b_of, b_folder), (b_of, a_of, a_folder))
+        for name in mine.keys() - others
+    ]
     if lonely:
-        more = len(lonely) - _MOST_LONELY_SHOWN
-        tail = f"; and {more} more" if more > 0 else ""
-        raise MissingInputError(
-            f"{'; '.join(sorted(lonely)[:_MOST_LONELY_SHOWN])}{tail}. Pairs have the same name in "
-            "both folders, the suffix may differ: add the missing files or take these out."
-        )
+        raise MissingInputError(_lonely(sorted(lonely), a_of, b_of, output))
     return [PairFiles(a_of[name], b_of[name]) for name in sorted(a_of)]
+
+
+def _lonely(
+    lonely: Sequence[str],
+    a_of: Mapping[str, pathlib.Path],
+    b_of: Mapping[str, pathlib.Path],
+    output: str,
+) -> str:
+    """Returns what is said of files without a partner, and of what their names differ by."""
+    told, pattern = nearby.differences_of_names(a_of, b_of)
+    most_shown = _MOST_SHOWN_OF_ALL if told else _MOST_LONELY_SHOWN
+    more = len(lonely) - most_shown
+    text = "; ".join(lonely[:most_shown]) + (f"; and {more} more" if more > 0 else "")
+    if not told:
+        return (
+            f"{text}. Pairs have the same name in both folders, the suffix may differ: add the "
+            "missing files or take these out."
+        )
+    sides = [next(iter(side.values())) for side in (a_of, b_of)]
+    layout = "folders" if any(map(arrays.is_array, sides)) else ""
+    command = nearby.combine(
+        *(path.parent for path in sides), output, layout=layout, ignored=pattern
+    )
+    return f"{text}. {told}: {command} makes pairs of them."
 
 
 def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -120,23 +191,30 @@ def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
         MissingInputError: If there are none, or no such folder.
         InputError: If two have one name, or a picture is of a kind that cannot be read.
     """
-    found = {}
-    if files.is_folder(folder):
-        if others := images.list_images(folder, images.OTHER_SUFFIXES):
-            raise InputError(
-                f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
-                f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
-            )
-        for path in images.list_images(folder):
-            if path.stem in found:
-                raise InputError(
-                    f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
-                    "which one is meant is not clear. Take one of them out."
-                )
-            found[path.stem] = path
-    if not found:
+    if not files.is_folder(folder):
         raise MissingInputError(
-            f"There is no folder '{folder}', or it does not hold images (files that end in "
-            f"{', '.join(images.IMAGE_SUFFIXES)}). Put those of the pairs there."
+            f"There is no folder '{folder}', where images are expected. "
+            f"{nearby.list_names(folder.parent)}"
+        )
+    paths = images.list_images(folder, picture_folders.PICTURE_SUFFIXES)
+    if others := [path for path in paths if path.suffix.lower() in images.OTHER_SUFFIXES]:
+        raise InputError(
+            f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
+            f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
+        )
+    found = {}
+    for path in paths:
+        if path.stem in found:
+            apart = nearby.sides_in_one(folder) or "Take one of them out."
+            raise InputError(
+                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
+                f"which one is meant is not clear. {apart}"
+            )
+        found[path.stem] = path
+    if not found:
+        unused = picture_folders.find_unused(folder, [folder])
+        raise MissingInputError(
+            f"'{folder}' does not hold images (files that end in {_SUFFIXES}). "
+            + (picture_folders.describe_unused(folder, unused) or nearby.list_names(folder))
         )
     return found

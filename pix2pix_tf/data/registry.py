@@ -123,6 +123,8 @@ def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> path
     names = [*PUBLISHED, "demo"]
     close = difflib.get_close_matches(folder.name.lower(), names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
+    if dataset and files.is_file(folder):
+        hint = " It is a file: if it is an archive, unpack it and pass the folder."
     raise MissingInputError(
         f"No data set '{dataset}': it is neither a folder nor a published name.{hint} Pass a "
         f"folder that holds the splits (such as train/), or one of: {', '.join(names)}."

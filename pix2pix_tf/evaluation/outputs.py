@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import metrics
-from pix2pix_tf.data import images, layouts
+from pix2pix_tf.data import images, layouts, picture_folders
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.inference.translator import Translator
@@ -112,12 +112,13 @@ class FolderOutputs:
                 f"the pairs are called {_listed([name + suffix for name in pairs])}. Rename the "
                 "pictures, or give --outputs_suffix."
             )
+        unused = picture_folders.find_unused(folder, [folder])
         infos = {path: images.inspect_image(path) for path in self._paths.values()}
         self.size = _check(infos, value_range)
         self._value_range = value_range
         self._deep = {path for path, info in infos.items() if info.bits == 16}
         self.names = self._paths.keys()
-        self.notes = []
+        self.notes = [picture_folders.describe_unused(folder, unused)] if unused else []
         if missing:
             self.notes.append(
                 f"{len(missing)} of {len(pairs)} pairs have no picture and are left out: "

@@ -52,6 +52,13 @@ class _Flag(NamedTuple):
 
 _FLAGS = (
     _Flag("combine", "input_b", "", "folder of the partners, which become B."),
+    _Flag(
+        "combine",
+        "ignore_in_names",
+        "",
+        "regular expression; what matches it is taken out of the names, without folders and "
+        "suffix, before they are compared: '_A$|_B$' pairs 1_A.jpg with 1_B.png.",
+    ),
     _Flag("colorize edges inpaint", "size", 0, "pixels of the shorter side; 0 keeps the size."),
     _Flag(
         "combine colorize edges inpaint",

@@ -54,7 +54,7 @@ def run(options) -> work.Outcome:
         split: _summarize([found for item, found in read.items() if item.split == split])
         for split in dict.fromkeys(item.split for item in read)
     }
-    lines = []
+    lines = [f"Read {work.count_of(len(read), 'pairs')}."]
     for split, found in splits.items():
         smallest, largest = ("x".join(map(str, found[key])) for key in ("smallest", "largest"))
         bits = " or ".join(map(str, found["bits"]))

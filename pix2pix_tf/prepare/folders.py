@@ -9,9 +9,11 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from absl import logging
+
 from pix2pix_tf import files
-from pix2pix_tf.data import images
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.data import images, picture_folders
+from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.prepare import work
 from pix2pix_tf.prepare.work import Fault
 
@@ -29,9 +31,10 @@ class Job(NamedTuple):
 def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], list[Fault]]:
     """Returns the image files of a folder and of those below it.
 
-    Hidden files and folders are passed over, and a folder that links lead to again is read once.
-    Two files that differ only in their suffix would have one output: the second is a fault. So
-    are pictures of kinds that are not read, which would be missed; other files are passed over.
+    What systems leave behind is passed over, and a folder that links lead to again is read once.
+    Folders of a NAS, with small copies or deleted pictures, are not gone into, which is said. Two
+    files that differ only in their suffix would have one output: the second is a fault. So are
+    pictures of kinds that are not read, which would be missed; other files are passed over.
 
     Args:
         folder: The folder.
@@ -45,7 +48,7 @@ def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], l
     """
     if not files.is_folder(folder):
         raise MissingInputError(f"There is no folder '{folder}'. Pass a folder of images.")
-    faults, names, visited = [], {}, set()
+    faults, names, visited, set_aside = [], {}, set(), {}
 
     def unreadable(error: OSError) -> None:
         faults.append(
@@ -57,8 +60,13 @@ def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], l
             subfolders.clear()
             continue
         visited.add(real)
-        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
-        for path in (pathlib.Path(parent, name) for name in sorted(contents) if name[0] != "."):
+        for path in (pathlib.Path(parent, name) for name in sorted(subfolders)):
+            if picture_folders.is_set_aside(path.name):
+                set_aside[path] = picture_folders.count_pictures(path, levels=1)
+        subfolders[:] = sorted(filter(_is_gone_into, subfolders))
+        for path in (pathlib.Path(parent, name) for name in sorted(contents)):
+            if picture_folders.is_litter(path.name):
+                continue
             name, suffix = below(folder, path), path.suffix.lower()
             same = names.get(path.with_suffix(""))
             if suffix in images.OTHER_SUFFIXES:
@@ -71,10 +79,16 @@ def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], l
                 names[path.with_suffix("")] = name
                 continue
             faults.append(Fault(prefix + name, problem))
+    if text := picture_folders.describe_unused(folder, set_aside):
+        logging.warning("%s", printable(text))
     if not names and not faults:
         suffixes = ", ".join(images.IMAGE_SUFFIXES)
         raise MissingInputError(f"'{folder}' does not hold images (files that end in {suffixes}).")
     return sorted(names.values()), faults
+
+
+def _is_gone_into(name: str) -> bool:
+    return not (picture_folders.is_litter(name) or picture_folders.is_set_aside(name))
 
 
 def below(folder: pathlib.Path, path: str | pathlib.Path) -> str:

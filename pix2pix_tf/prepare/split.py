@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pix2pix_tf import files
-from pix2pix_tf.data import arrays, images, layouts
+from pix2pix_tf.data import arrays, images, layouts, nearby
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, near_duplicates, work
 
@@ -110,6 +110,7 @@ def _find(folder: pathlib.Path) -> tuple[list[folders.Job], list[work.Fault]]:
             faults.append(work.Fault(name, _SAME_NAME.format(sides[side])))
     are_pairs = any("A" in sides or "B" in sides for sides in found.values())
     expected = ("A", "B") if are_pairs else ("",)
+    _check_names(folder, found)
     jobs = {}
     for common in sorted(found) if are_pairs else found:
         sides, target = found[common], common.replace("/", "_")
@@ -123,6 +124,23 @@ def _find(folder: pathlib.Path) -> tuple[list[folders.Job], list[work.Fault]]:
             outputs = (pathlib.Path(x, target + path.suffix) for x, path in zip(expected, inputs))
             jobs[target] = folders.Job(sides[expected[0]], inputs, tuple(outputs))
     return list(jobs.values()), faults
+
+
+def _check_names(folder: pathlib.Path, found: dict[str, dict[str, str]]) -> None:
+    """Raises InputError if A and B are two folders whose names would pair, but for a part of them.
+
+    Args:
+        folder: That of the task.
+        found: Names of files, by what those of a pair have in common, then by side.
+    """
+    names = {side: [x for x, sides in found.items() if side in sides] for side in "AB"}
+    told, pattern = nearby.differences_of_names(*names.values())
+    if told:
+        a, b = (folder / found[names[side][0]][side] for side in "AB")
+        command = nearby.combine(
+            *(a.parent, b.parent, nearby.beside(folder, "_pairs")), ignored=pattern
+        )
+        raise InputError(f"{told}: {command} makes pairs of them, which can then be split.")
 
 
 def _side_of(name: str) -> tuple[str, str]:

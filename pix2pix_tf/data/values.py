@@ -1,0 +1,298 @@
+"""What the values of a data set are, side by side, and words on what can hardly be meant.
+
+Pictures that are read without an error may still be the wrong ones: class indices that look black,
+12 bits in 16, holes of -9999. `look` keeps a few numbers of each picture while it is in memory
+anyway, and `Side` gathers those of all pairs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+# More classes than that have no set that is trained on; fewer levels than that has no photo.
+_MOST_CLASSES = 64
+_IGNORED = 255  # Index of what has no class, in most sets of masks.
+_LITTLE = 0.25  # Share of an integer type's range, of which less looks dark.
+# Share of a file's values beyond the stated range; less is a tail that was cut on purpose.
+_MANY_BEYOND = 0.05
+_LONE_SHARE = 0.002  # Of one value, far beyond the range: what stands for "no data".
+_FEW_LEVELS_APART = 0.25  # Mean difference of 8-bit levels, below which two pictures look equal.
+_MOST_NAMED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What was seen of one picture, or of one half of it.
+
+    Attributes:
+        height: Pixels.
+        width: Pixels.
+        channels: Their number.
+        dtype: Name of the type of the values.
+        low: The least value.
+        high: The greatest.
+        levels: The values that occur, where they are small integers, and perhaps 255; else None.
+        is_grey: Whether three or more channels are all the same.
+        constant: Value of each channel that has but one, by its number.
+        beyond: Share of the values that lie beyond the stated range; 0 without one.
+        hole: The value that stands for "no data", where one is likely; else None.
+        digest: Of the values.
+    """
+
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    low: float
+    high: float
+    levels: tuple[int, ...] | None
+    is_grey: bool
+    constant: dict[int, float]
+    beyond: float
+    hole: float | None
+    digest: bytes
+
+
+def look(values: np.ndarray, value_range: tuple[float, float] | None = None) -> Look:
+    """Returns what is to be known of a picture.
+
+    Args:
+        values: `[height, width, channels]`, numbers as in the file.
+        value_range: What its user states that they lie in, or None.
+    """
+    channels = [values[..., number] for number in range(values.shape[-1])]
+    lows, highs = [float(x.min()) for x in channels], [float(x.max()) for x in channels]
+    low, high = min(lows), max(highs)
+    beyond, hole = 0.0, None
+    if value_range is not None and not value_range[0] <= low <= high <= value_range[1]:
+        outside = values[(values < value_range[0]) | (values > value_range[1])]
+        beyond = outside.size / values.size
+        hole = _find_hole(outside, values.size, value_range)
+    first = values[:1, :1]
+    return Look(
+        *values.shape,
+        dtype=values.dtype.name,
+        low=low,
+        high=high,
+        levels=_small_levels(values),
+        # The first pixel tells of most that they are in colours.
+        is_grey=len(channels) >= 3
+        and bool((first[..., :3] == first[..., :1]).all())
+        and all(np.array_equal(channels[0], other) for other in channels[1:3]),
+        constant={n: x for n, (x, y) in enumerate(zip(lows, highs)) if x == y},
+        beyond=beyond,
+        hole=hole,
+        digest=hashlib.blake2b(np.ascontiguousarray(values), digest_size=16).digest(),
+    )
+
+
+def _small_levels(values: np.ndarray) -> tuple[int, ...] | None:
+    if values.dtype.kind != "u":
+        return None
+    if values.dtype.itemsize == 2 and not (values % 257).any():
+        values = values // 257  # 8 bits, widened beside pictures of 16.
+    # A few of a photo's pixels tell, and comparing all would take longer than decoding them.
+    for part in (values[::16, ::16], values):
+        if ((part >= _MOST_CLASSES) & (part != _IGNORED)).any():
+            return None
+    return tuple(np.unique(values).tolist())
+
+
+def _find_hole(
+    outside: np.ndarray, num_values: int, value_range: tuple[float, float]
+) -> float | None:
+    """Returns the most frequent of the values beyond a range, if it is far away and frequent."""
+    found, counts = np.unique(outside, return_counts=True)
+    value, count = float(found[counts.argmax()]), counts.max()
+    low, high = value_range
+    is_far = not 2 * low - high <= value <= 2 * high - low  # By more than the range itself.
+    return value if is_far and count > _LONE_SHARE * num_values else None
+
+
+def look_equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Returns whether both sides of a pair are one picture, up to what JPEG does to it."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    unit = 2 / 255 if a.dtype.kind == "f" else np.iinfo(a.dtype).max / 255
+    return all(  # A few pixels tell of most pairs that they differ.
+        np.abs(np.subtract(a[part], b[part], dtype=np.float32)).mean() < _FEW_LEVELS_APART * unit
+        for part in (np.s_[::16, ::16], np.s_[:])
+    )
+
+
+class Side:
+    """All pictures of one side.
+
+    Args:
+        name: What messages call it: "A (the input)".
+        flag: How the names of its flags begin: "input_".
+        has_range: Whether the user states the range of its values.
+        is_made: Whether the network makes such pictures.
+    """
+
+    def __init__(self, name: str, *, flag: str, has_range: bool, is_made: bool):
+        self._name, self._flag = name, flag
+        self._has_range, self._is_made = has_range, is_made
+        self._looks: dict[str, Look] = {}
+
+    def add(self, file: str, seen: Look) -> None:
+        """Takes in what was seen of a file."""
+        self._looks[file] = seen
+
+    def describe(self) -> str:
+        """Returns one line: how many, how large, which values."""
+        facts = self.facts()
+        sizes = list(dict.fromkeys(["x".join(map(str, facts[x])) for x in ("smallest", "largest")]))
+        return (
+            f"{self._name}: {facts['pictures']:,} of {' to '.join(sizes)} pixels, "
+            f"{facts['channels']} channel(s), {'/'.join(facts['types'])}, values {facts['low']:g} "
+            f"to {facts['high']:g}"
+        )
+
+    def facts(self) -> dict:
+        """Returns what is known, ready for JSON: numbers over all pictures."""
+        seen = list(self._looks.values())
+        sizes = sorted(((x.width, x.height) for x in seen), key=lambda x: (x[0] * x[1], x))
+        levels = self._levels()
+        return dict(
+            pictures=len(seen),
+            smallest=list(sizes[0]),
+            largest=list(sizes[-1]),
+            channels=seen[0].channels,
+            types=sorted({x.dtype for x in seen}),
+            low=min(x.low for x in seen),
+            high=max(x.high for x in seen),
+            few_values=sorted(levels) if levels else [],
+            grey=sum(x.is_grey for x in seen),
+            of_one_value=sum(len(x.constant) == x.channels for x in seen),
+            constant_channels=sorted(self._constant()),
+            beyond_the_range=sum(x.beyond > 0 for x in seen),
+            same_as_another=len(seen) - len({x.digest for x in seen}),
+        )
+
+    def _levels(self) -> set[int] | None:
+        levels = set()
+        for seen in self._looks.values():
+            if seen.levels is None or len(levels) > _MOST_CLASSES:
+                return None
+            levels.update(seen.levels)
+        return levels
+
+    def _constant(self) -> dict[int, float]:
+        """Returns the channels with one value in all pictures."""
+        first, *others = [seen.constant for seen in self._looks.values()]
+        return {n: x for n, x in first.items() if all(other.get(n) == x for other in others)}
+
+    def words(self) -> list[str]:
+        """Returns what is very likely wrong, a line each with what to do; empty if nothing is."""
+        if not self._looks:
+            return []
+        found = [self._classes() or self._dark(), self._beyond(), self._one_picture()]
+        found += [self._grey(), self._channels()]
+        return [f"{self._name}: {text}" for text in found if text]
+
+    def _classes(self) -> str:
+        levels = self._levels()
+        indices = (levels or set()) - {_IGNORED}
+        if self._has_range or not indices or not 0 < max(indices) < _MOST_CLASSES:
+            return ""
+        ignored = f", beside {_IGNORED}, which often means 'ignore'" if _IGNORED in levels else ""
+        return (
+            f"no value exceeds {max(indices)} of 255{ignored}: most likely the indices of classes, "
+            "which look black, and a model of them learns black. Make colours or one-hot arrays of "
+            "them: python -m pix2pix_tf.prepare labels"
+        )
+
+    def _dark(self) -> str:
+        facts = self.facts()
+        if self._has_range or not all(name in ("uint8", "uint16") for name in facts["types"]):
+            return ""
+        most = max(np.iinfo(name).max for name in facts["types"])
+        if not 0 < facts["high"] < _LITTLE * most:
+            return ""
+        rounded = 2 ** int(facts["high"]).bit_length() - 1
+        return (
+            f"the values use {facts['high'] / most:.1%} of 0 to {most}, so all looks dark. If they "
+            f"are meant so, state their range: --{self._flag}range=0,{rounded}"
+        )
+
+    def _beyond(self) -> str:
+        holes = Counter(x.hole for x in self._looks.values() if x.hole is not None)
+        if holes:
+            value, count = holes.most_common(1)[0]
+            files = [file for file, x in self._looks.items() if x.hole == value]
+            share = max(self._looks[file].beyond for file in files)
+            return (
+                f"the value {value:g}, up to {share:.0%} of {_some(files)}, lies far outside the "
+                f"stated range: most likely 'no data' ({count} file(s)). It is clipped to the end "
+                "of the range, and the model learns its edges. Fill the holes, or leave such files "
+                "out."
+            )
+        files = [file for file, x in self._looks.items() if x.beyond > _MANY_BEYOND]
+        if not files:
+            return ""
+        share = max(self._looks[file].beyond for file in files)
+        return (
+            f"up to {share:.0%} of the values of {_some(files)} lie outside the stated range and "
+            f"are clipped. Correct --{self._flag}range if they matter."
+        )
+
+    def _one_picture(self) -> str:
+        seen = list(self._looks.values())
+        empty = [file for file, x in self._looks.items() if len(x.constant) == x.channels]
+        if 2 * len(empty) > len(seen):
+            return (
+                f"{len(empty):,} of {len(seen):,} pictures hold one value alone, such as "
+                f"{_some(empty)}. See whether they are the right files."
+            )
+        digest, count = Counter(x.digest for x in seen).most_common(1)[0]
+        if len(seen) > 2 and 2 * count > len(seen):
+            files = [file for file, x in self._looks.items() if x.digest == digest]
+            return f"{count:,} of {len(seen):,} are the same picture, such as {_some(files)}."
+        return ""
+
+    def _grey(self) -> str:
+        # Inputs of grey in three channels do no harm: edges are stored so.
+        if not self._is_made or not all(x.is_grey for x in self._looks.values()):
+            return ""
+        if self._levels() is not None:  # Masks, of which the first word is enough.
+            return ""
+        return (
+            "all pictures are grey, but the model makes three channels, whose differences tint "
+            f"what should be grey. Use --{self._flag}channels=1"
+        )
+
+    def _channels(self) -> str:
+        constant, first = self._constant(), next(iter(self._looks.values()))
+        if first.channels in (1, 3) or len(constant) == first.channels or not constant:
+            return ""
+        names = ", ".join(f"{number + 1} (always {x:g})" for number, x in constant.items())
+        return (
+            f"of {first.channels} channels these never change: {names}. Leave them out, and state "
+            f"the others with --{self._flag}channels."
+        )
+
+
+def words_on_pairs(names: Sequence[str], equal: Sequence[str]) -> list[str]:
+    """Returns what is very likely wrong with the pairs, beside the sides themselves.
+
+    Args:
+        names: Of all pairs.
+        equal: Of those whose sides look equal.
+    """
+    if 2 * len(equal) <= len(names):
+        return []
+    return [
+        f"A and B are the same picture in {len(equal):,} of {len(names):,} pairs, such as "
+        f"{_some(equal)}. See whether both folders hold the right files."
+    ]
+
+
+def _some(files: Sequence[str]) -> str:
+    shown = ", ".join(f"'{file}'" for file in list(files)[:_MOST_NAMED])
+    return shown + (f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else "")
