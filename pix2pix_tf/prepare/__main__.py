@@ -83,13 +83,6 @@ _FLAGS = (
     _Flag("split", "hash_distance", 30, "bits of 256 that hashes of two alike may differ in.", 127),
     _Flag(
         "split",
-        "common_detail",
-        0.6,
-        "share of the detail that two of one scene have in common, as frames of a film do; 1: off.",
-        1.0,
-    ),
-    _Flag(
-        "split",
         "group_by",
         "",
         "regular expression: files in whose names (below the folder, without A or B) it finds the "

@@ -7,10 +7,12 @@ Masks and drawings that are nearly empty may hash alike: their pixels tell them 
 90, 180 and 270 degrees and mirroring are looked for, of the picture and of A and B each.
 Cropping, which moves everything, is not found.
 
-In frames of a film something moves, which may change all of the hash. Where the camera stands, most
+In frames of a film something moves, which changes more of the hash. Where the camera stands, most
 of what has detail is the same in both: of the places where one gets lighter or darker from a small
 pixel to the next, most agree. Of different pictures of those sets at most 0.42 do, of masks and
-line drawings 0.21. A camera that moves by more than a hundredth of the width a frame is not found.
+line drawings 0.21; but of pages with the same lines more, so that half of the hash has to agree
+too. Not found is what follows a cut, an object of more than a third of the height, or a camera that moves
+by more than a hundredth of the width a frame.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ from scipy.sparse import csgraph
 SIZE = 32  # Pixels, each way, of what is hashed and compared.
 HASH_BITS = 256
 _LEAST_COSINE = 0.9  # Of the pixels of two that look alike.
+_SCENE_DISTANCE = 2  # Times the bits that two that look alike may differ in, for one scene.
+_COMMON_DETAIL = 0.6  # Share of the detail in either of two of one scene.
 _DETAIL = 3  # Grey levels from a pixel of the small picture to the next; noise has fewer.
-_ROWS, _COLUMNS = 256, 4096  # Of the comparison of all with all at a time, for its memory.
+_ROWS = 256  # Of the comparison of all with all at a time, for its memory.
 
 
 class Look(NamedTuple):
@@ -82,16 +86,15 @@ def _turned(square: np.ndarray) -> list[np.ndarray]:
     return [np.rot90(side, turns, axes=(-2, -1)) for side in mirrored for turns in range(4)]
 
 
-def clusters(looks: Sequence[Look], *, hash_distance: int, common_detail: float) -> list[list[int]]:
+def clusters(looks: Sequence[Look], *, hash_distance: int) -> list[list[int]]:
     """Returns the groups of pictures that are linked by likeness; most have one member.
 
     Takes time with the square of the number: 50,000 pictures are some minutes.
 
     Args:
         looks: Looks of the pictures.
-        hash_distance: Bits that two that look alike may differ in.
-        common_detail: Share of the detail in either of two that is more than different pictures
-            have in common; 1: only what hashes alike is alike.
+        hash_distance: Bits that two that look alike may differ in; twice as many for frames of
+            one scene.
 
     Returns:
         Lists of indexes, each sorted; in the order of their first.
@@ -105,7 +108,12 @@ def clusters(looks: Sequence[Look], *, hash_distance: int, common_detail: float)
     for start in range(0, count, _ROWS):
         block = looks[start : start + _ROWS]
         pixels = _unit_vectors(_forms(small[start : start + _ROWS]))
-        are_alike = _have_common_detail(steps, start, common_detail)
+        equal_bits = plain_hashes[start : start + _ROWS] @ plain_hashes[start:].T
+        are_alike = equal_bits >= HASH_BITS - 2 * _SCENE_DISTANCE * hash_distance
+        rows, columns = (are_alike.any(axis=axis) for axis in (1, 0))
+        are_alike[np.ix_(rows, columns)] &= _have_common_detail(
+            steps[start : start + _ROWS][rows], steps[start:][columns]
+        )
         for form in range(len(pixels)):
             hashes = np.stack([look.hashes[form] for look in block]).astype(np.float32)
             # Equal bits less different ones.
@@ -144,20 +152,12 @@ def _steps(small: np.ndarray) -> np.ndarray:
     return np.hstack([x.reshape(len(small), -1) for x in steps])
 
 
-def _have_common_detail(steps: np.ndarray, start: int, share: float) -> np.ndarray:
-    """Returns whether `_ROWS` pictures and those from them on agree in more of their detail.
-
-    Returns:
-        bool `[rows, N - start]`.
-    """
-    first = steps[start : start + _ROWS].astype(np.float32)
-    found = []
-    for column in range(start, len(steps), _COLUMNS):
-        second = steps[column : column + _COLUMNS].astype(np.float32)
-        sizes = np.add.outer(np.abs(first).sum(axis=1), np.abs(second).sum(axis=1))
-        in_either = sizes - np.abs(first) @ np.abs(second).T
-        found.append(first @ second.T > share * in_either)  # Of none, none is common.
-    return np.hstack(found)
+def _have_common_detail(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns which pictures agree in most of their detail, by their steps: bool `[N, M]`."""
+    first, second = first.astype(np.float32), second.astype(np.float32)
+    sizes = np.add.outer(np.abs(first).sum(axis=1), np.abs(second).sum(axis=1))
+    in_either = sizes - np.abs(first) @ np.abs(second).T
+    return first @ second.T > _COMMON_DETAIL * in_either  # Of no detail, none is common.
 
 
 def _unit_vectors(pictures: np.ndarray) -> np.ndarray:

@@ -31,9 +31,9 @@ def run(options) -> work.Outcome:
     shares = parse_shares(options.shares)
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
     pictures, faults = _find(folder)
-    likeness = dict(hash_distance=options.hash_distance, common_detail=options.common_detail)
-    settings = dict(likeness, shares=shares, seed=options.seed, group_by=options.group_by)
+    settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
     if options.group_by:
+        settings["group_by"] = options.group_by
         label_of = find_labels([picture.name for picture in pictures], options.group_by)
     folders.open_output(output, [folder], "split", settings)
     looks, unreadable = work.collect(_look, pictures, options.processes)
@@ -42,7 +42,7 @@ def run(options) -> work.Outcome:
     if not readable:
         return work.Outcome("There is nothing to split.", faults)
     looks = [looks[picture] for picture in readable]
-    groups = alike = near_duplicates.clusters(looks, **likeness)
+    groups = alike = near_duplicates.clusters(looks, hash_distance=options.hash_distance)
     if options.group_by:
         # A name in which nothing is found is a group of its own.
         labels = [label_of[picture.name] or picture for picture in readable]
@@ -71,8 +71,7 @@ def run(options) -> work.Outcome:
             f"{' or has the same --group_by' if options.group_by else ''} stays together, and the "
             f"{work.count_of(len(readable), what)} make {work.count_of(len(groups), 'groups')}. "
             f"Add others; or, if these only seem alike, lower --hash_distance="
-            f"{options.hash_distance} or raise --common_detail={options.common_detail:g}, and name "
-            "a new --output"
+            f"{options.hash_distance}, and name a new --output"
         )
     return work.Outcome(f"{summary}.", outcome.faults)
 
