@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 import command_line
 import numpy as np
@@ -205,6 +206,7 @@ class DifferenceTest(absltest.TestCase):
         """Of 20 participants each, whom 30 % and 20 % of 40 trials fool: in about 94 %."""
         random = np.random.default_rng(0)
         inside = 0
+        self.enter_context(mock.patch.object(results, "NUM_RESAMPLES", 1000))
         for number in range(300):
             rates = []
             for true in (0.3, 0.2):

@@ -10,9 +10,9 @@ Cropping, which moves everything, is not found.
 In frames of a film something moves, which changes more of the hash. Where the camera stands, most
 of what has detail is the same in both: of the places where one gets lighter or darker from a small
 pixel to the next, most agree. Of different pictures of those sets at most 0.42 do, of masks and
-line drawings 0.21; but of pages with the same lines more, so that half of the hash has to agree
-too. Not found is what follows a cut, an object of more than a third of the height, or a camera that moves
-by more than a hundredth of the width a frame.
+line drawings 0.21; but of pages with the same lines more, so that three quarters of the hash have
+to agree too. Not found is what follows a cut, an object of more than a third of the height, or a
+camera that moves by more than a hundredth of the width a frame.
 """
 
 from __future__ import annotations
