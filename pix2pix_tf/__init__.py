@@ -4,7 +4,7 @@ Imports run one way. A module imports from its own package, from lines above its
 from what stands before it in its line:
 
     version, seeds, errors, files, signals      what all may use; no TensorFlow
-    progress, html_page                         progress bars; the shell of all pages
+    progress, html_page, figures                progress bars; the shell of all pages; plots
     config, presets, commands                   settings of a run, as flags; no TensorFlow
     run_folder                                  what lies where in a run folder; no TensorFlow
     data                                        files and drawn scenes to tf.data batches

@@ -45,6 +45,11 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
     # Else AutoGraph leaves what Python makes of the sources that it generates, each time.
     sys.dont_write_bytecode = True
     logging.set_verbosity(logging.WARNING)
+    # Closed, as by `>&-`: else the next file that is opened gets the stream's number, and with it
+    # what C++ writes to the stream.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
     # A file's name need not be Unicode, which must not end what prints it.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

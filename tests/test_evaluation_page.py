@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import browser_tools
@@ -53,6 +54,13 @@ class PageTest(tf.test.TestCase):
             self.assertIn(f"&lt;{name}&gt;", text)
         self.assertIn('src="outputs/%3Cd%3E%20%26%20%27e%27.png"', text)
         self.assertNotRegex(text, "https?://|src=.//|@import")  # It asks no other host.
+
+    def test_a_name_that_is_not_unicode(self):
+        name = os.fsdecode(b"caf\xe9")
+        text = self.write(per_image={name: _PER_IMAGE["a"]}, dataset=name)
+        self.assertIn('src="outputs/caf%E9.png"', text)
+        self.assertIn("<figcaption>caf\\udce9 ", text)
+        self.assertIn("Evaluation: caf\\udce9, test", text)
 
     def test_shows_scores_with_their_uncertainty(self):
         rows = re.findall("<tr><th>.*?</tr>", self.write())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import math
 import pathlib
@@ -12,7 +11,7 @@ import shlex
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, html_page, run_folder
+from pix2pix_tf import figures, files, html_page, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.run_folder import (
@@ -65,8 +64,6 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         workdir: The run folder, with its metrics.
         gan_loss: With "vanilla" the score of an undecided discriminator is drawn.
     """
-    from matplotlib.figure import Figure  # Half a second, which serving and translating save.
-
     records = read_metrics(workdir)
     if not records:
         return
@@ -90,8 +87,7 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         for title, curves in panels
     ]
     panels = [panel for panel in panels if panel[1]]
-    # Not pyplot: its global state would draw into a notebook's own figures.
-    figure = Figure(figsize=(8, 2.6 * len(panels)), layout="constrained")
+    figure = figures.new_figure(figsize=(8, 2.6 * len(panels)))
     for axes, (title, curves) in zip(np.atleast_1d(figure.subplots(len(panels))), panels):
         for name, label in curves.items():
             points = [(record["step"], record[name]) for record in records if name in record]
@@ -103,9 +99,7 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    files.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, buffer.getvalue())
+    files.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, figures.to_png(figure))
 
 
 def write_page(workdir: pathlib.Path, config: TrainConfig, *, held_out: str | None = None) -> None:
