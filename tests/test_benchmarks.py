@@ -48,7 +48,7 @@ class TrainStepTest(tf.test.TestCase):
         ):
             with (
                 self.subTest(is_native=is_native, limit=limit),
-                mock.patch.object(precision, "has_native_bfloat16", lambda: is_native),
+                mock.patch.object(precision, "has_native_bfloat16", return_value=is_native),
                 mock.patch.dict("os.environ", ONEDNN_MAX_CPU_ISA=limit),
             ):
                 self.assertEqual(machine.precisions(), expected)
