@@ -26,9 +26,17 @@ def resolve_precision(precision: str) -> str:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         capable = all(item.get("compute_capability", (0, 0)) >= _TENSOR_CORES for item in details)
         return "float16" if capable else "float32"
-    if tf.config.list_logical_devices("TPU") or _cpu_flags() & _CPU_BFLOAT16_FLAGS:
+    if tf.config.list_logical_devices("TPU") or has_native_bfloat16():
         return "bfloat16"
     return "float32"
+
+
+def has_native_bfloat16() -> bool:
+    """Returns whether the CPU has instructions for bfloat16; emulated, it takes many times as long.
+
+    Where the system does not list its features it counts as without.
+    """
+    return bool(_cpu_flags() & _CPU_BFLOAT16_FLAGS)
 
 
 def _cpu_flags() -> set[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 from unittest import mock
 
@@ -81,3 +84,20 @@ class CpuFlagsTest(parameterized.TestCase):
             self.assertEmpty(flags)
         else:
             self.assertEqual(flags, {"fpu", "avx512_bf16", "amx_tile"})
+
+
+class OneDnnTest(parameterized.TestCase):
+    @parameterized.parameters((None, "1"), ("0", "0"))
+    def test_is_on_unless_the_user_says_otherwise(self, given, expected):
+        name = "TF_ENABLE_ONEDNN_OPTS"
+        environment = {key: value for key, value in os.environ.items() if key != name}
+        if given is not None:
+            environment[name] = given
+        shown = subprocess.run(
+            [sys.executable, "-c", f"import os, pix2pix_tf; print(os.environ['{name}'])"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(shown.stdout.strip(), expected)
