@@ -67,7 +67,7 @@ class WordsTest(unittest.TestCase):
         text = words(heights, hole, value_range=(0.0, 100.0))
 
         self.assertIn("-9999", text)
-        self.assertIn("33% of '1.png'", text)
+        self.assertIn("in '1.png', lies far", text)
 
     def test_a_tail_beyond_the_range_is_cut_on_purpose(self):
         heights = np.linspace(0, 102, 1000, dtype="float32").reshape(20, 50, 1)
@@ -110,5 +110,13 @@ class PairsTest(unittest.TestCase):
         self.assertTrue(values.look_equal(photo(), photo()))
         self.assertFalse(values.look_equal(photo(), photo(1)))
         self.assertFalse(values.look_equal(photo(), np.clip(photo(), 0, 200)))
-        self.assertIn("2 of 3 pairs", values.words_on_pairs(["a", "b", "c"], ["a", "b"])[0])
-        self.assertEqual(values.words_on_pairs(["a", "b"], ["a"]), [])
+
+    def test_most_pairs_of_the_same_picture_are_told(self):
+        def words_on(*pairs):
+            sides = [values.Side(x, flag="", has_range=False, is_made=True) for x in "AB"]
+            looks = [values.look_at_pair([f"{n}.png"], x, [None] * 2) for n, x in enumerate(pairs)]
+            return values.Summary(sides, looks).words()
+
+        same, other = (photo(), photo()), (photo(1), photo(2))
+        self.assertIn("2 of 3 pairs, such as '0.png', '2.png'", words_on(same, other, same)[-1])
+        self.assertEqual(words_on(same, other), [])
