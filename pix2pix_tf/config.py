@@ -8,6 +8,7 @@ TensorFlow.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
 import pathlib
@@ -413,7 +414,9 @@ class TrainConfig:
         values = {name: value for name, value in values.items() if name not in _FORMER}
         for name in values:
             if name not in known:
-                raise InputError(f"There is no setting '{name}'. See train --help for all.")
+                near = "".join(difflib.get_close_matches(name, known, n=1))
+                hint = f" Did you mean '{near}'?" if near else ""
+                raise InputError(f"There is no setting '{name}'.{hint} See train --help for all.")
         return cls(**values)
 
 

@@ -24,12 +24,9 @@ from pix2pix_tf.errors import InputError
 _LAST_POSITION = 2**62  # A run ends long before.
 
 
-def open_reader(
-    config: TrainConfig, split: str, *, size: augment.Size, cache_megabytes: int = 0
-) -> PairReader:
+def open_reader(config: TrainConfig, split: str, *, size: augment.Size) -> PairReader:
     """Returns a `PairReader` of a split, "train", "val" or "test", as the configuration has it."""
-    source = pairs.open_source(config, split)
-    return PairReader(config, source, size=size, cache_megabytes=cache_megabytes)
+    return PairReader(config, pairs.open_source(config, split), size=size)
 
 
 class PairReader:
