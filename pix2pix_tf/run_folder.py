@@ -32,7 +32,7 @@ HELD_OUT_PREFIX = "held_out_"  # Before the name of a checkpoint's measure, in t
 LOSSES_PICTURE = "losses.png"
 SAMPLES_FOLDER = "samples"
 PAIR_FORM = ("files_per_pair", "pair_file_size")  # What an export's card says of the data, too.
-_DATA_KEYS = {"folder", "pairs", *PAIR_FORM, "read", "lines", "words"}
+_DATA_KEYS = {"folders", "pairs", *PAIR_FORM, "read", "lines", "words"}
 EVENTS_FOLDER = "tensorboard"
 PAGE = "index.html"
 
@@ -92,7 +92,7 @@ def read_best(workdir: pathlib.Path) -> dict | None:
 def read_data(workdir: pathlib.Path) -> dict | None:
     """Returns what a run notes of the files that it is trained on; None if nothing is known.
 
-    folder: Where they are, absolute.
+    folders: Where they are, absolute; then where they were before.
     pairs: By split, the sizes in bytes of the files of each pair, by its name.
     files_per_pair: 1, where A and B are side by side or each file is a photo; or 2.
     pair_file_size: [width, height] in pixels of all files, where each is A and B side by side and

@@ -19,6 +19,7 @@ from pix2pix_tf.data import decoding, image_files, images, layouts, values
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, work
 
+_NOTHING = {False: "Nothing is wrong.", True: "No file is wrong; see the notes."}
 REPORT = "check.json"
 
 
@@ -63,7 +64,9 @@ def run(options) -> work.Outcome:
     words = summary.words() if read else []
     lines += [f"Note: {word}" for word in words]
     wrong = [dict(file=fault.name, problem=fault.problem) for fault in faults]
-    lines.append(f"{work.count_of(len(wrong), 'things')} wrong." if wrong else "Nothing is wrong.")
+    lines.append(
+        f"{work.count_of(len(wrong), 'things')} wrong." if wrong else _NOTHING[bool(words)]
+    )
     if options.output:
         report = dict(input=str(folder), checked=len(items), splits=splits, wrong=wrong)
         report.update(sides=summary.facts() if read else {}, words=words)

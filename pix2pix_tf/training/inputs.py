@@ -153,13 +153,15 @@ class ReaderInputs:
         settings = [getattr(self._config, name) for name in _SETTINGS_OF_READING]
         return hashlib.sha256(json.dumps([self._found.digest, settings]).encode()).hexdigest()
 
-    def notes(self) -> dict | None:
-        """Returns what the run notes of its data, see `run_folder.read_data`, if of files."""
+    def notes(self, known: dict | None) -> dict | None:
+        """Returns what the run notes of its data, if of files; `known` is what it noted before."""
         if self._found is None:
             return None
+        before = known["folders"] if known else []
+        folders = list(dict.fromkeys([self._found.folder, *before]))
         source = self._training.source
         form = {name: getattr(source, name) for name in run_folder.PAIR_FORM}
-        return dict(folder=self._found.folder, pairs=self._found.pairs, **form, **self._seen)
+        return dict(folders=folders, pairs=self._found.pairs, **form, **self._seen)
 
     def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
         """Returns endless batches of (source, target), float32 in [-1, 1].
@@ -239,7 +241,7 @@ class DatasetInputs:
     def read_all(self, known: dict | None) -> None:
         """Does nothing: what a dataset does when it is gone through is its own affair."""
 
-    def notes(self) -> None:
+    def notes(self, known: dict | None) -> None:
         """Returns None: there are no files."""
 
     def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:

@@ -51,20 +51,21 @@ def find_again(
             raise _refusal(saved, asked)
         return asked, None, []
     if asked.dataset == saved.dataset and not _is_there(asked):
-        # A relative path, perhaps, which is given from another folder today.
-        if known is None or not files.is_folder(known["folder"]):
-            place = known["folder"] if known else os.path.abspath(saved.dataset)
+        # The path is of another working folder, perhaps; or the data are where they were before.
+        places = known["folders"] if known else [os.path.abspath(saved.dataset)]
+        there = next(filter(files.is_folder, places), None)
+        if there is None:
             raise MissingInputError(
                 f"The data set of this run, '{saved.dataset}', is not there any more: there is no "
-                f"folder '{place}'. Say where it is now: --dataset=NEW --workdir='{workdir}'"
+                f"folder '{places[0]}'. Say where it is now: --dataset=NEW --workdir='{workdir}'"
             )
-        asked = dataclasses.replace(asked, dataset=known["folder"])
+        asked = dataclasses.replace(asked, dataset=there)
     found = find(asked)
     if known is None:  # Of an earlier version, which did not note what it was trained on.
         if found.folder != _folder_of(saved):
             raise _refusal(saved, asked)
         return asked, found, []
-    is_moved = found.folder != known["folder"]
+    is_moved = found.folder != known["folders"][0]
     before, now = known["pairs"]["train"], found.pairs["train"]
     enough = min(len(before), len(now)) / 2
     same = before.keys() & now.keys()
@@ -76,7 +77,7 @@ def find_again(
             f", which has {len(same)} of its {len(before)} training pairs by name, {len(alike)} by "
             "name and size",
         )
-    words = [f"Note: the data set was in '{known['folder']}' before."] if is_moved else []
+    words = [f"Note: the data set was in '{known['folders'][0]}' before."] if is_moved else []
     for split, sizes in found.pairs.items():
         words += _differences(split, known["pairs"].get(split), sizes)
     return asked, found, words

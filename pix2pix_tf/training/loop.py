@@ -103,7 +103,8 @@ def _train(
     given = inputs.open_inputs(config, pairs, found)
     for line in describe_run(config, workdir, strategy, given):
         print(line, flush=True)
-    given.read_all(run_folder.read_data(workdir))
+    known = run_folder.read_data(workdir)
+    given.read_all(known)
 
     if writes:
         files.sweep(workdir, is_alone=True)
@@ -124,7 +125,7 @@ def _train(
     called = []
     if writes:
         config.save(workdir)
-        notes = given.notes()
+        notes = given.notes(known)
         if notes is not None:
             files.write_atomically(workdir / run_folder.DATA_FILE, json.dumps(notes).encode())
         called = [*RunActions(config, workdir, state, given, manager).in_order(), *actions]
