@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 
-from pix2pix_tf import files, run_folder
+from pix2pix_tf import run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import contents, pairs, registry
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -50,16 +50,18 @@ def find_again(
         if saved.dataset != asked.dataset:
             raise _refusal(saved, asked)
         return asked, None, []
-    if asked.dataset == saved.dataset and not _is_there(asked):
+    if asked.dataset == saved.dataset and not _has_training_pairs(asked):
         # The path is of another working folder, perhaps; or the data are where they were before.
         places = known["folders"] if known else [os.path.abspath(saved.dataset)]
-        there = next(filter(files.is_folder, places), None)
+        moved = (dataclasses.replace(asked, dataset=place) for place in places)
+        there = next(filter(_has_training_pairs, moved), None)
         if there is None:
             raise MissingInputError(
-                f"The data set of this run, '{saved.dataset}', is not there any more: there is no "
-                f"folder '{places[0]}'. Say where it is now: --dataset=NEW --workdir='{workdir}'"
+                f"The data set of this run, '{saved.dataset}', is not there any more: there are "
+                f"no training pairs in '{places[0]}'. Say where they are now: --dataset=NEW "
+                f"--workdir='{workdir}'"
             )
-        asked = dataclasses.replace(asked, dataset=there)
+        asked = there
     found = find(asked)
     if known is None:  # Of an earlier version, which did not note what it was trained on.
         if found.folder != _folder_of(saved):
@@ -83,10 +85,11 @@ def find_again(
     return asked, found, words
 
 
-def _is_there(config: TrainConfig) -> bool:
-    if config.dataset in registry.PUBLISHED:
-        return True  # Or is downloaded again.
-    return files.is_folder(pathlib.Path(os.path.expanduser(config.dataset)))
+def _has_training_pairs(config: TrainConfig) -> bool:
+    try:
+        return pairs.find_split(config.dataset, ["train"], data_dir=config.data_dir) is not None
+    except MissingInputError:
+        return False
 
 
 def _folder_of(config: TrainConfig) -> str:
