@@ -1,3 +1,4 @@
+import pickle
 import unittest
 
 import numpy as np
@@ -56,6 +57,12 @@ class WordsTest(unittest.TestCase):
         self.assertIn("6.2% of 0 to 65535", text)
         self.assertIn("--output_range=0,4095", text)
 
+    def test_a_full_range_beside_it_is_enough(self):
+        dark, light = photo(0, 1, "uint16", high=4095), photo(1, 1)
+
+        self.assertEqual(words(dark, light), "")
+        self.assertEqual(words(dark, light.astype("uint16") * 257), "")
+
     def test_one_bright_picture_is_enough_for_all(self):
         self.assertEqual(words(photo(0, 1, "uint16", high=4095), photo(1, 1, "uint16")), "")
 
@@ -102,10 +109,16 @@ class FactsTest(unittest.TestCase):
 
         self.assertEqual(found.facts()["largest"], [64, 48])
         self.assertEqual((found.facts()["low"], found.facts()["high"]), (0.0, 200.0))
+        self.assertEqual(found.facts()["same_as_another"], 0)
         self.assertIn("2 of 32x24 to 64x48 pixels, 3 channel(s), uint8", found.describe())
 
 
 class PairsTest(unittest.TestCase):
+    def test_what_was_seen_goes_from_process_to_process(self):
+        seen = values.look_at_pair(["a.png"], [photo(), mask()], [None, (0.0, 4.0)])
+
+        self.assertEqual(pickle.loads(pickle.dumps(seen)), seen)
+
     def test_both_sides_the_same_are_told(self):
         self.assertTrue(values.look_equal(photo(), photo()))
         self.assertFalse(values.look_equal(photo(), photo(1)))
