@@ -57,6 +57,13 @@ class WordsTest(unittest.TestCase):
         self.assertIn("6.2% of 0 to 65535", text)
         self.assertIn("--output_range=0,4095", text)
 
+    def test_a_narrow_band_of_bright_values_is_given_its_range(self):
+        kelvin = photo(0, 1, "uint16", high=2000) + np.uint16(29000)
+
+        kelvin[0, :2, 0] = 29000, 31000
+
+        self.assertIn("range=29000,31000", words(kelvin, kelvin[::-1]))
+
     def test_a_full_range_beside_it_is_enough(self):
         dark, light = photo(0, 1, "uint16", high=4095), photo(1, 1)
 

@@ -18,7 +18,7 @@ import numpy as np
 # More classes than that have no set that is trained on; fewer levels than that has no photo.
 _MOST_CLASSES = 64
 _IGNORED = 255  # Index of what has no class, in most sets of masks.
-_LITTLE = 0.25  # Share of an integer type's range, of which less looks dark.
+_LITTLE = 0.25  # Share of an integer type's range, of which less has hardly any contrast.
 # Share of a file's values beyond the stated range; less is a tail that was cut on purpose.
 _MANY_BEYOND = 0.05
 _LONE_SHARE = 0.002  # Of one value, far beyond the range: what stands for "no data".
@@ -218,7 +218,7 @@ class Side:
 
     def words(self) -> list[str]:
         """Returns what is very likely wrong, a line each with what to do; empty if nothing is."""
-        found = [self._classes() or self._dark(), self._beyond(), self._one_picture()]
+        found = [self._classes() or self._narrow(), self._beyond(), self._one_picture()]
         found += [self._grey(), self._channels()]
         return [f"{self.name}: {text}" for text in found if text]
 
@@ -234,18 +234,22 @@ class Side:
             "them: python -m pix2pix_tf.prepare labels"
         )
 
-    def _dark(self) -> str:
+    def _narrow(self) -> str:
         seen = self._looks
         if self._has_range or not all(x.dtype in ("uint8", "uint16") for x in seen):
             return ""
-        share, high, most = max(
-            (x.high / np.iinfo(x.dtype).max, int(x.high), np.iinfo(x.dtype).max) for x in seen
-        )
+        # 8 bits beside 16 are widened.
+        share = max(x.high / np.iinfo(x.dtype).max for x in seen)
+        share -= min(x.low / np.iinfo(x.dtype).max for x in seen)
         if not 0 < share < _LITTLE:
             return ""
+        low, high = int(min(x.low for x in seen)), int(max(x.high for x in seen))
+        if 4 * low < high:  # Of a sensor with so many bits, most likely.
+            low, high = 0, 2 ** high.bit_length() - 1
         return (
-            f"the values use {share:.1%} of 0 to {most}, so all looks dark. If they are meant so, "
-            f"state their range: --{self._flag}range=0,{2 ** high.bit_length() - 1}"
+            f"the values use {share:.1%} of 0 to {np.iinfo(seen[0].dtype).max}, so all is dark, or "
+            "one grey. If they are meant so, state their range: "
+            f"--{self._flag}range={low},{high}"
         )
 
     def _files_where(self, condition: Callable[[Look], bool]) -> list[str]:
