@@ -45,6 +45,9 @@ class WordsTest(unittest.TestCase):
 
         self.assertIn("exceeds 4 of 255, beside 255", words(ignored, mask(1)))
 
+    def test_indices_stored_in_16_bits_are_found(self):
+        self.assertIn("exceeds 4 of 65535", words(mask().astype("uint16")))
+
     def test_indices_widened_to_16_bits_are_found(self):
         self.assertIn("exceeds 4 of 255", words(mask().astype("uint16") * 257))
 

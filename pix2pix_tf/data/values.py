@@ -227,9 +227,10 @@ class Side:
         indices = (levels or set()) - {_IGNORED}
         if self._has_range or not indices or not 0 < max(indices) < _MOST_CLASSES:
             return ""
+        most = max(np.iinfo(x.dtype).max for x in self._looks)
         ignored = f", beside {_IGNORED}, which often means 'ignore'" if _IGNORED in levels else ""
         return (
-            f"no value exceeds {max(indices)} of 255{ignored}: most likely the indices of classes, "
+            f"no value exceeds {max(indices)} of {most}{ignored}: most likely the indices of classes, "
             "which look black, and a model of them learns black. Make colours or one-hot arrays of "
             "them: python -m pix2pix_tf.prepare labels"
         )

@@ -121,7 +121,7 @@ def _differences(split: str, before: contents.Sizes | None, now: contents.Sizes)
         return [f"Note: {split} is new, with {len(now)} pairs to measure the run on from here on."]
     gone, added = len(before.keys() - now.keys()), len(now.keys() - before.keys())
     changed = len(_changed(before, now))
-    if not (gone or added or changed):
+    if list(before) == list(now) and not changed:  # In this order too.
         return []
     text = (
         f"Note: {split} has {len(now)} pairs, before it had {len(before)}: {gone} are gone, "
