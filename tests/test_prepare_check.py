@@ -155,8 +155,12 @@ class CheckTest(TaskTest):
         self.assertStartsWith(word, "B: no value exceeds 4 of 255")
         self.assertEqual(report["sides"]["B"]["few_values"], [0, 1, 2, 3, 4])
         self.assertEqual(report["sides"]["A"]["largest"], [24, 16])
-        result = self.run_task("--b_range=0,4")
-        self.assertNotIn("Note", result.stdout)
+        heights = photo().astype(np.float32)
+        heights[:5] = -9999  # Which scaling clips.
+        (self.input / "train" / "A" / "0.png").unlink()
+        np.save(self.input / "train" / "A" / "0.npy", heights)
+        (word,) = self.check("--a_range=0,255", "--b_range=0,4")[2]["words"]
+        self.assertStartsWith(word, "A: the value -9999, in 'train/A/0.npy'")
 
     @parameterized.parameters(
         (("--a_range=1,0",), "a_range is '1,0'"),

@@ -230,9 +230,9 @@ class Side:
         most = max(np.iinfo(x.dtype).max for x in self._looks)
         ignored = f", beside {_IGNORED}, which often means 'ignore'" if _IGNORED in levels else ""
         return (
-            f"no value exceeds {max(indices)} of {most}{ignored}: most likely the indices of classes, "
-            "which look black, and a model of them learns black. Make colours or one-hot arrays of "
-            "them: python -m pix2pix_tf.prepare labels"
+            f"no value exceeds {max(indices)} of {most}{ignored}: most likely the indices of "
+            "classes, which look black, and a model of them learns black. Make colours or one-hot "
+            "arrays of them: python -m pix2pix_tf.prepare labels"
         )
 
     def _narrow(self) -> str:
