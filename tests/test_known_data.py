@@ -62,7 +62,10 @@ class FoundAgainTest(tf.test.TestCase):
         for name in (f"{self.data}/", f"{self.folder}/./data", f"{self.folder}/link"):
             self.assertEqual(self.find_again(name), (name, ""))
             (self.run_folder / run_folder.DATA_FILE).rename(self.folder / "kept")
-            self.assertEqual(self.find_again(name), (name, ""))  # Of an earlier version.
+            # Of an earlier version.
+            self.assertEqual(self.find_again(name), (name, ""))
+            self.saved = dataclasses.replace(self.saved, dataset=name)
+            self.assertEqual(self.find_again(str(self.data)), (str(self.data), ""))
             (self.folder / "kept").rename(self.run_folder / run_folder.DATA_FILE)
 
     def test_moved_data_are_asked_for_and_go_on_where_they_are(self):
