@@ -114,6 +114,13 @@ class TrainConfig:
         2048, "Memory for decoded images; larger sets are read anew each epoch. Ours.", minimum=0
     )
 
+    check_data: bool = setting(
+        True,
+        "Whether all pairs are read once before the first step, so that damaged files are found "
+        "and odd values are told. Where no file has changed since, a run that goes on leaves it "
+        "out anyway. Ours.",
+    )
+
     # Networks.
     generator: str = setting(
         "unet",
@@ -418,7 +425,7 @@ _FORMER = frozenset({"profile_steps"})
 # What may change between a run and its continuation: everything else would make
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
-    "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
+    "data_dir num_steps cache_megabytes check_data strategy log_every sample_every num_samples "
     "checkpoint_every keep_checkpoints best_metric num_evaluated".split()
 )
 

@@ -1,6 +1,7 @@
 """The folder of a run: what lies where, and how it is read. Training alone writes it.
 
 config.json                             the settings, see `config`
+data.json                               what is trained on, see `read_data`
 checkpoints/step_00001000/state.*       the whole state of the run
                           generator.weights.h5, info.json
 checkpoints/best.json                   which checkpoint is best, and why
@@ -19,6 +20,7 @@ import re
 
 from pix2pix_tf.errors import InputError
 
+DATA_FILE = "data.json"
 CHECKPOINTS_FOLDER = "checkpoints"
 GENERATOR_WEIGHTS = "generator.weights.h5"
 DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
@@ -29,6 +31,8 @@ METRICS_FILE = "metrics.jsonl"
 HELD_OUT_PREFIX = "held_out_"  # Before the name of a checkpoint's measure, in the metrics.
 LOSSES_PICTURE = "losses.png"
 SAMPLES_FOLDER = "samples"
+PAIR_FORM = ("files_per_pair", "pair_file_size")  # What an export's card says of the data, too.
+_DATA_KEYS = {"folders", "pairs", *PAIR_FORM, "read", "lines", "words"}
 EVENTS_FOLDER = "tensorboard"
 PAGE = "index.html"
 
@@ -83,6 +87,25 @@ def read_best(workdir: pathlib.Path) -> dict | None:
         return best if {"step", "metric", "split", "value"} <= best.keys() else None
     except (OSError, ValueError, AttributeError):
         return None  # None yet, or damaged: the next measure counts as best.
+
+
+def read_data(workdir: pathlib.Path) -> dict | None:
+    """Returns what a run notes of the files that it is trained on; None if nothing is known.
+
+    folders: Where they are, absolute; then where they were before.
+    pairs: By split, the sizes in bytes of the files of each pair, by its name.
+    files_per_pair: 1, where A and B are side by side or each file is a photo; or 2.
+    pair_file_size: [width, height] in pixels of all files, where each is A and B side by side and
+        all have one size; else None.
+    read: Digest of the files, and of how they are read, when all were read; None if they were not.
+    lines, words: What was seen then, see `data.values`.
+    """
+    path = pathlib.Path(workdir) / DATA_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if found.keys() >= _DATA_KEYS and "train" in found["pairs"] else None
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None  # Of an earlier version, or damaged: everything is read again.
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:

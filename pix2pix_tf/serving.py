@@ -353,6 +353,7 @@ def published_card(card: dict) -> dict:
 def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:
     """Returns what a user of the model has to know, without the code that trained it."""
     config = model.config
+    known = run_folder.read_data(workdir) or {}
     records = run_folder.read_metrics(workdir)
     if step is not None:
         # The run may have gone on since the checkpoint; these are not of its weights.
@@ -385,7 +386,11 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
         paper="https://arxiv.org/abs/1611.07004",
         config=dataclasses.asdict(config),
         step=step,
-        data=dict(dataset=config.dataset, direction=config.direction),
+        data=dict(
+            dataset=config.dataset,
+            direction=config.direction,
+            **{name: known[name] for name in run_folder.PAIR_FORM if known},
+        ),
         metrics=records[-1] if records else {},
         best=run_folder.read_best(workdir),
         versions=dict(

@@ -59,6 +59,7 @@ class ExportTest(tf.test.TestCase):
             output_channels=4,
             dropout=0.25,
         )
+        tiny_runs.write_data(cls.run_folder, (512, 256))
         write_checkpoint_notes(cls.run_folder, 200)
         write_checkpoint_notes(cls.run_folder, 250)
         records = [dict(step=step, l1_loss=1 / step) for step in (100, 200, 250, 300)]
@@ -82,7 +83,10 @@ class ExportTest(tf.test.TestCase):
         card = json.loads(path.read_text(encoding="utf-8"))
         self.assertEqual(TrainConfig.from_dict(card["config"]), self.config)
         self.assertEqual(card["step"], 250)
-        self.assertEqual(card["data"], dict(dataset="facades", direction="BtoA"))
+        self.assertEqual(
+            card["data"],
+            dict(dataset="facades", direction="BtoA", files_per_pair=1, pair_file_size=[512, 256]),
+        )
         # Not of step 300, which the weights have not seen.
         self.assertEqual(card["metrics"], dict(step=250, l1_loss=1 / 250))
         self.assertEqual(card["best"]["value"], 0.125)

@@ -145,6 +145,23 @@ class CheckTest(TaskTest):
         self.assert_wrong(wrong, **{"A/beyond": "0,1"})
         self.assertLen(self.agrees_with_training(flags, **settings), 3)
 
+    def test_values_that_can_hardly_be_meant(self):
+        for number in range(4):
+            save(self.input / "train" / "A" / f"{number}.png", photo(seed=number))
+            save(self.input / "train" / "B" / f"{number}.png", photo(seed=number)[..., 0] % 5)
+        status, wrong, report = self.check()
+        self.assertEqual((status, wrong), (0, {}))
+        (word,) = report["words"]
+        self.assertStartsWith(word, "B: no value exceeds 4 of 255")
+        self.assertEqual(report["sides"]["B"]["few_values"], [0, 1, 2, 3, 4])
+        self.assertEqual(report["sides"]["A"]["largest"], [24, 16])
+        heights = photo().astype(np.float32)
+        heights[:5] = -9999  # Which scaling clips.
+        (self.input / "train" / "A" / "0.png").unlink()
+        np.save(self.input / "train" / "A" / "0.npy", heights)
+        (word,) = self.check("--a_range=0,255", "--b_range=0,4")[2]["words"]
+        self.assertStartsWith(word, "A: the value -9999, in 'train/A/0.npy'")
+
     @parameterized.parameters(
         (("--a_range=1,0",), "a_range is '1,0'"),
         (("--color_space=lab", "--b_channels=1"), "--b_channels"),

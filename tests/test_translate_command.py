@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from unittest import mock
@@ -18,7 +20,7 @@ from absl.testing import parameterized
 from PIL import Image
 from tiny_runs import names_in
 
-from pix2pix_tf import translate
+from pix2pix_tf import serving, translate
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import translator
 
@@ -138,6 +140,25 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         (self.input / "a.png").unlink()
         with self.assertRaisesRegex(InputError, "does not hold images.*'sub' [(]1 picture[)]"):
             translate.find_inputs(self.input)
+
+    def test_pictures_that_look_like_pairs_side_by_side_are_told(self):
+        write_picture(self.input / "1.png", size=(48, 24))
+        with mock.patch.object(translator, "pair_file_size", return_value=(48, 24)):
+            self.assertIn("pass A alone", self.translate().stdout)
+            write_picture(self.input / "2.png", size=(24, 24))
+            self.assertNotIn("A alone", self.translate().stdout)
+
+    def test_the_size_of_the_pairs_is_known_of_runs_and_exports(self):
+        run = shutil.copytree(tiny_runs.shared_run(), self.folder / "run")
+        tiny_runs.write_data(run, (48, 24))
+        version = shutil.copytree(tiny_runs.shared_version(), self.folder / "exported" / "1")
+        card = json.loads((version / serving.MODEL_CARD).read_text())
+        card["data"]["pair_file_size"] = [48, 24]
+        (version / serving.MODEL_CARD).write_text(json.dumps(card))
+        for model in (run, version.parent, version):
+            self.assertEqual(translator.pair_file_size(model), (48, 24))
+        for model in (tiny_runs.shared_run(), tiny_runs.shared_version()):
+            self.assertIsNone(translator.pair_file_size(model))
 
     def test_nothing_about_the_model_is_repeated(self):
         run = self.folder / "other"

@@ -264,11 +264,30 @@ def read_image(
         InputError: If the file is damaged or does not fit, naming it; or if more than
             half of its values lie beyond `value_range`.
     """
+    values = read_values(path, channels=channels, value_range=value_range)
+    return scale_values(values, value_range)
+
+
+def read_values(
+    path: ImageFile, *, channels: int, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Returns the values of an image file, of which `scale_values` makes what `read_image` gives.
+
+    Args:
+        path: The file.
+        channels: As of `read_image`.
+        value_range: As of `read_image`.
+
+    Returns:
+        `[height, width, channels]`, the numbers of the file; uint16 without a range.
+
+    Raises:
+        InputError: As `read_image`.
+    """
     info = inspect_image(path)
     check_fits(path, info, channels=channels, value_range=value_range)
     if value_range is None:
-        pixels = read_pixels(path, channels=channels, dtype=tf.uint16)
-        return normalize_image(pixels).numpy()
+        return read_pixels(path, channels=channels, dtype=tf.uint16)
     if info.is_array:
         values = arrays.read(path)
     else:
@@ -281,6 +300,14 @@ def read_image(
             f"'{path}' has {beyond:.0%} of its values beyond the stated range {low:g},{high:g}: "
             f"they are from {values.min():g} to {values.max():g}. Correct the range, or the file."
         )
+    return values
+
+
+def scale_values(values: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Returns float32 in [-1, 1] from values as `read_values` gives them."""
+    if value_range is None:
+        return normalize_image(values).numpy()
+    low, high = value_range
     # In float64, since float32 does not hold all integers of 32 bits.
     unit = values.astype(np.float64)
     unit -= low

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,12 +13,13 @@ import tensorflow as tf
 
 from pix2pix_tf import files, metrics, run_folder
 from pix2pix_tf.config import TrainConfig, check_resumable
+from pix2pix_tf.data import contents
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
 from pix2pix_tf.run_folder import list_checkpoints
 from pix2pix_tf.signals import StopRequest
-from pix2pix_tf.training import distribution, inputs, reports
+from pix2pix_tf.training import distribution, inputs, known_data, reports
 from pix2pix_tf.training.actions import Action, ActionRunner, RunActions
 from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.state import TrainState
@@ -92,16 +94,17 @@ def _train(
     writes = distribution.is_chief(strategy)
     if pairs is not None:
         config = dataclasses.replace(config, dataset=inputs.GIVEN)
-    config = _settle(config, workdir)
+    config, found = _settle(config, workdir)
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
         tf.config.experimental.enable_op_determinism()
     _check_batch(config, strategy)
 
-    given = inputs.open_inputs(config, pairs)
+    given = inputs.open_inputs(config, pairs, found)
     for line in describe_run(config, workdir, strategy, given):
         print(line, flush=True)
-    given.read_all()
+    known = run_folder.read_data(workdir)
+    given.read_all(known)
 
     if writes:
         files.sweep(workdir, is_alone=True)
@@ -122,6 +125,9 @@ def _train(
     called = []
     if writes:
         config.save(workdir)
+        notes = given.notes(known)
+        if notes is not None:
+            files.write_atomically(workdir / run_folder.DATA_FILE, json.dumps(notes).encode())
         called = [*RunActions(config, workdir, state, given, manager).in_order(), *actions]
     try:
         _run_steps(config, workdir, state, strategy, given, called)
@@ -134,11 +140,14 @@ def _train(
     return state
 
 
-def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
-    """Returns `config` with "auto" resolved, having checked it against an earlier part of the run.
+def _settle(
+    config: TrainConfig, workdir: pathlib.Path
+) -> tuple[TrainConfig, contents.Contents | None]:
+    """Returns `config` as it is trained with, checked against an earlier part of the run.
 
-    A run keeps the precision it started with: continued on another kind of
-    device, "auto" would mean another one, and with it another optimizer state.
+    And what its data set holds; None if that has no files. "auto" is resolved: a run keeps the
+    precision it started with, since continued on another kind of device "auto" would mean another
+    one, and with it another optimizer state.
     """
     # Without a checkpoint there is nothing to fit: the run starts anew.
     saved = TrainConfig.load(workdir) if list_checkpoints(workdir) else None
@@ -146,9 +155,13 @@ def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
     if saved is not None and config.precision == "auto":
         precision = saved.precision
     config = dataclasses.replace(config, precision=precision)
-    if saved is not None:
-        check_resumable(saved, config)
-    return config
+    if saved is None:
+        return config, known_data.find(config)
+    config, found, notes = known_data.find_again(saved, config, workdir)
+    check_resumable(dataclasses.replace(saved, dataset=config.dataset), config)
+    for note in notes:
+        print(note, flush=True)
+    return config, found
 
 
 @contextlib.contextmanager
