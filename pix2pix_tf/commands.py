@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging as python_logging
 import os
 import signal
 import sys
@@ -15,6 +16,13 @@ from absl import app, flags, logging
 
 from pix2pix_tf import signals
 from pix2pix_tf.errors import InputError
+
+# Keras 3 imports matplotlib, which an inherited MPLBACKEND may end, and which talks where there is
+# no home. Before that, and for all of the process, as commands draw into files alone; a notebook,
+# which imports commands too, keeps what it has.
+if "ipykernel" not in sys.modules:
+    os.environ.pop("MPLBACKEND", None)
+    python_logging.getLogger("matplotlib").setLevel(python_logging.ERROR)
 
 # Exit statuses of the commands, beside 0.
 EXIT_FAULTS = 1  # All is done but for some files, which were named.

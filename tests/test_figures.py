@@ -44,6 +44,15 @@ class FiguresTest(parameterized.TestCase):
     def test_are_drawn_without_a_word(self, **variables):
         self.assertEqual(run(_DRAW, **variables), "")
 
+    @parameterized.parameters("export", "pix2pix_tf.commands")
+    def test_commands_may_import_matplotlib_otherwise(self, module):
+        """As Keras 3 does; a notebook that imports a command keeps its backend."""
+        code = f"import {module}, matplotlib.pyplot"
+        self.assertEqual(run(code, MPLBACKEND="nosuch", HOME="/dev/null/none"), "")
+        code = f"import os, sys; sys.modules['ipykernel'] = None; import {module}"
+        code += "; print(os.environ['MPLBACKEND'])"
+        self.assertEqual(run(code, MPLBACKEND="svg"), "svg\n")
+
     def test_leave_the_backend_of_a_notebook(self):
         """What is drawn after ours shows where it would have without."""
         show = "import matplotlib as m, os; print(m.rcParams['backend'], os.environ['MPLBACKEND'])"
