@@ -93,7 +93,7 @@ class ReaderInputs:
         config = self._config
         size = config.load_shape if is_trained_on else config.crop_shape
         source = (
-            pair_sources.open_source(config, split, size=size)
+            pair_sources.open_source(config, split)
             if self._sources is None
             else self._sources[split]
         )
