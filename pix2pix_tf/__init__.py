@@ -19,6 +19,11 @@ from what stands before it in its line:
     prepare, train, translate, evaluate, demo   commands: python -m pix2pix_tf.train --help
 """
 
+import os
+
 from pix2pix_tf.version import __version__
+
+# Read when TensorFlow first uses a GPU, of which it would else take all memory at once.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 __all__ = ["__version__"]

@@ -103,14 +103,14 @@ class FusedAdam(keras.optimizers.Adam):
 
     def apply_gradients(self, *args, **kwargs):
         """Updates all variables; Keras 2 calls this."""
-        if not IS_KERAS_3:  # There it is `apply` by another name.
-            self._raise_betas()
+        self._raise_betas()
         return super().apply_gradients(*args, **kwargs)
 
     def _raise_betas(self) -> None:
         """Computes the powers of both betas, which all weights of a step share."""
         step = tf.cast(self.iterations + 1, tf.float32)
-        self._beta_1_power, self._beta_2_power = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+        self._beta_1_power = tf.pow(self.beta_1, step)
+        self._beta_2_power = tf.pow(self.beta_2, step)
 
     def update_step(self, gradient, variable, learning_rate=None):
         """Updates one variable; Keras 3 passes the rate, Keras 2 keeps it itself."""

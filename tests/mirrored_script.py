@@ -52,6 +52,7 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
         loss_scale=tiny_training.loss_scale(state.generator_optimizer),
         learning_rate=state.generator_optimizer.learning_rate,
         step=int(state.step.numpy()),
+        counters_are_on_the_host=state.step.device.endswith("CPU:0"),
         examples_seen=int(state.examples_seen.numpy()),
         traces=train_step.experimental_get_tracing_count(),
     )

@@ -276,6 +276,7 @@ class MirroredTest(tf.test.TestCase, parameterized.TestCase):
         for name in ("step", "examples_seen", "traces"):
             self.assertEqual(mirrored[name], one_device[name])
         self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, 8))
+        self.assertTrue(mirrored["counters_are_on_the_host"])
         self.assertAllClose(mirrored["learning_rate"], 1e-3)
 
     def test_an_overflow_on_any_replica_skips_the_step_on_all(self):

@@ -97,6 +97,9 @@ def _prepare(
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
         tf.config.experimental.enable_op_determinism()
+    if config.precision == "float32":
+        # TF32 is another: GPUs since Ampere would round the factors of products to 11 bits.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
     _check_devices(config, strategy)
     return config, inputs.open_inputs(config, pairs)
 
