@@ -112,7 +112,7 @@ def _facts(config: TrainConfig, workdir: pathlib.Path, given: inputs.Inputs) -> 
     return dict(
         settings,
         training_pairs=given.num_pairs,
-        held_out_pairs=given.num_held_out,
+        held_out_pairs=given.num_held_out if given.held_out else 0,
         held_out_split=given.held_out,
         newest_checkpoint=max(map(step_of, list_checkpoints(workdir)), default=None),
     )
