@@ -26,5 +26,7 @@ from pix2pix_tf.version import __version__
 # Read when TensorFlow is imported, which itself turns oneDNN on only for processors with VNNI,
 # bfloat16 or AMX. On others, too, a step takes three quarters of the time with it (docs/speed.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Read when TensorFlow first uses a GPU, of which it would else take all memory at once.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 __all__ = ["__version__"]

@@ -232,6 +232,18 @@ class TrainConfig:
     deterministic: bool = setting(
         False, "Whether TensorFlow's deterministic kernels are used: same bits, slower on a GPU."
     )
+    jit_compile: bool = setting(
+        False,
+        "Whether XLA compiles the update of the networks, on one device alone. Slower on a CPU "
+        "(docs/speed.md); not tried on a GPU. Ours.",
+    )
+    steps_per_call: int = setting(
+        1,
+        "Steps that TensorFlow takes without going back to Python, as long as nothing else is due. "
+        "A wish to stop, the progress bar and actions of your own wait for them. Changes no "
+        "number. Ours.",
+        minimum=1,
+    )
 
     # What a run writes, and when.
     log_every: int = setting(50, "Steps between lines of metrics. Ours.", minimum=1)
@@ -426,7 +438,8 @@ _FORMER = frozenset({"profile_steps"})
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
     "data_dir num_steps cache_megabytes check_data strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated".split()
+    "checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile "
+    "steps_per_call".split()
 )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+from collections.abc import Sequence
 
 from pix2pix_tf.errors import InputError
 
@@ -35,6 +36,7 @@ PAIR_FORM = ("files_per_pair", "pair_file_size")  # What an export's card says o
 _DATA_KEYS = {"folders", "pairs", *PAIR_FORM, "read", "lines", "words"}
 EVENTS_FOLDER = "tensorboard"
 PAGE = "index.html"
+_MOST_BYTES_OF_LINES = 2**16  # Of several lines of metrics, however many terms they have.
 
 
 def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
@@ -108,18 +110,51 @@ def read_data(workdir: pathlib.Path) -> dict | None:
         return None  # Of an earlier version, or damaged: everything is read again.
 
 
-def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-    """Returns the records of a run's metrics; a last line that was cut short is left out."""
+def read_metrics(
+    workdir: pathlib.Path, *, at_most: int | None = None, having: str = ""
+) -> list[dict[str, float]]:
+    """Returns the records of a run's metrics; a last line that was cut short is left out.
+
+    Args:
+        workdir: The run folder.
+        at_most: Records to return, from 2: evenly spread, with the first and the last. The others
+            are not parsed, which takes most of the time. None: all.
+        having: Records without this in them are not of interest.
+    """
+    lines = [line for line in _metrics_lines(workdir) if having.encode() in line]
+    return [json.loads(line) for line in spread(lines, at_most)]
+
+
+def read_last_metrics(workdir: pathlib.Path) -> dict[str, float] | None:
+    """Returns the last record of a run's metrics, in the same time however many there are."""
+    lines = _metrics_lines(workdir, end=_MOST_BYTES_OF_LINES)
+    return json.loads(lines[-1]) if lines else None
+
+
+def _metrics_lines(workdir: pathlib.Path, *, end: int | None = None) -> list[bytes]:
+    """Returns the whole lines of the metrics, or of so many bytes at their end."""
     path = pathlib.Path(workdir) / METRICS_FILE
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    with open(path, "rb") as file:
+        if end is not None:
+            file.seek(max(path.stat().st_size - end, 0))
+        lines = file.read().splitlines()
+    while lines:
         try:
-            records.append(json.loads(line))
+            json.loads(lines[-1])
+            break
         except ValueError:
-            break  # Written while the machine went down: only the end can be like this.
-    return records
+            lines.pop()  # Written while the machine went down: only the end can be like this.
+    return lines
+
+
+def spread(items: Sequence, at_most: int | None) -> Sequence:
+    """Returns at most so many (from 2) of some items, evenly spread, with the first and last."""
+    if at_most is None or len(items) <= at_most:
+        return items
+    last = len(items) - 1
+    return [items[number * last // (at_most - 1)] for number in range(at_most)]
 
 
 def list_sample_grids(workdir: pathlib.Path) -> dict[int, pathlib.Path]:

@@ -64,6 +64,8 @@ _OTHER_VALUES = dict(
     keep_checkpoints=5,
     best_metric="ssim",
     num_evaluated=6,
+    jit_compile=True,
+    steps_per_call=3,
     crop_height=256,
     crop_width=512,
     input_range="0,1",
@@ -76,7 +78,7 @@ _NO_GAN, _NO_WEIGHT = dict(gan_loss="none"), dict(lambda_gan=0.0)
 
 _MAY_CHANGE = (
     "data_dir num_steps cache_megabytes check_data strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated"
+    "checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile steps_per_call"
 ).split()
 
 

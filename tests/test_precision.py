@@ -16,11 +16,12 @@ from absl.testing import parameterized
 from pix2pix_tf import config, precision
 
 
-def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False) -> str:
+def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False, onednn=None) -> str:
     """Returns what `auto` is on a machine.
 
     Args:
         capabilities: Compute capability of each GPU; None where it is not told.
+        onednn: Value of the environment's variable; None where it is not set.
         cpu_flags: Features of the CPU.
         has_tpu: Whether there is a TPU.
     """
@@ -38,7 +39,11 @@ def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False) -> str:
         ),
         mock.patch.object(tf.config.experimental, "get_device_details", details.get),
         mock.patch.object(precision, "_cpu_flags", lambda: set(cpu_flags)),
+        mock.patch.dict(os.environ),
     ):
+        os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
+        if onednn is not None:
+            os.environ["TF_ENABLE_ONEDNN_OPTS"] = onednn
         return precision.resolve_precision("auto")
 
 
@@ -52,7 +57,10 @@ class ResolvePrecisionTest(tf.test.TestCase, parameterized.TestCase):
         ("avx512", "bfloat16", dict(cpu_flags=["sse", "avx512_bf16"])),
         ("amx", "bfloat16", dict(cpu_flags=["amx_bf16", "avx2"])),
         ("plain_cpu", "float32", dict(cpu_flags=["sse", "avx2", "avx512f"])),
-        ("tpu", "bfloat16", dict(has_tpu=True)),
+        ("onednn_on", "bfloat16", dict(cpu_flags=["amx_bf16"], onednn="1")),
+        ("onednn_off", "float32", dict(cpu_flags=["amx_bf16"], onednn="0")),
+        ("onednn_off_in_words", "float32", dict(cpu_flags=["avx512_bf16"], onednn="False")),
+        ("tpu", "bfloat16", dict(has_tpu=True, onednn="0")),
     )
     def test_auto(self, expected, machine):
         self.assertEqual(resolve_auto(**machine), expected)

@@ -17,13 +17,13 @@ from pix2pix_tf.data import contents
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
-from pix2pix_tf.run_folder import list_checkpoints
+from pix2pix_tf.run_folder import list_checkpoints, step_of
 from pix2pix_tf.signals import StopRequest
 from pix2pix_tf.training import distribution, inputs, known_data, reports
 from pix2pix_tf.training.actions import Action, ActionRunner, RunActions
 from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.state import TrainState
-from pix2pix_tf.training.step import make_train_step
+from pix2pix_tf.training.step import Tally, make_train_step, make_train_steps
 from pix2pix_tf.training.summary import describe_run
 
 LOCK_FILE = "train.lock"
@@ -73,45 +73,76 @@ def train(
     # First: a strategy over machines must come before anything asks for devices.
     strategy = distribution.build_strategy(config.strategy)
     with contextlib.ExitStack() as stack:
-        if distribution.is_chief(strategy):
-            files.make_output_folder(workdir)
-            refusal = (
-                f"'{workdir}' is being trained in by another process. Wait until it ends, stop it, "
-                "or name another --workdir."
-            )
-            stack.enter_context(files.locked(workdir / LOCK_FILE, refusal=refusal))
-        return _train(config, workdir, strategy, pairs, actions)
+        with _together(strategy), distribution.agreed(strategy) as facts:
+            if distribution.is_chief(strategy):
+                files.make_output_folder(workdir)
+                refusal = (
+                    f"'{workdir}' is being trained in by another process. Wait until it ends, stop "
+                    "it, or name another --workdir."
+                )
+                stack.enter_context(files.locked(workdir / LOCK_FILE, refusal=refusal))
+            config, given = _prepare(config, workdir, strategy, pairs)
+            facts.update(_facts(config, workdir, given))
+        return _train(config, workdir, strategy, given, actions)
 
 
-def _train(
+def _prepare(
     config: TrainConfig,
     workdir: pathlib.Path,
     strategy: tf.distribute.Strategy,
     pairs: inputs.Pairs | Mapping[str, inputs.Pairs] | None,
-    actions: Sequence[Action],
-) -> TrainState:
-    """Does the work of `train`; the first machine, which writes, has locked the folder."""
-    writes = distribution.is_chief(strategy)
+) -> tuple[TrainConfig, inputs.Inputs]:
+    """Returns the settings with "auto" resolved, and the pairs, having checked both."""
     if pairs is not None:
         config = dataclasses.replace(config, dataset=inputs.GIVEN)
     config, found = _settle(config, workdir)
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
         tf.config.experimental.enable_op_determinism()
-    _check_batch(config, strategy)
+    if config.precision == "float32":
+        # TF32 is another: GPUs since Ampere would round the factors of products to 11 bits.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+    _check_devices(config, strategy)
+    return config, inputs.open_inputs(config, pairs, found)
 
-    given = inputs.open_inputs(config, pairs, found)
+
+def _facts(config: TrainConfig, workdir: pathlib.Path, given: inputs.Inputs) -> dict:
+    """Returns what all workers have to have alike."""
+    settings = dataclasses.asdict(config)
+    for name in ("dataset", "data_dir", "cache_megabytes"):  # May lie, and fit, elsewhere on each.
+        del settings[name]
+    return dict(
+        settings,
+        training_pairs=given.num_pairs,
+        held_out_pairs=given.num_held_out if given.held_out else 0,
+        held_out_split=given.held_out,
+        newest_checkpoint=max(map(step_of, list_checkpoints(workdir)), default=None),
+    )
+
+
+def _train(
+    config: TrainConfig,
+    workdir: pathlib.Path,
+    strategy: tf.distribute.Strategy,
+    given: inputs.Inputs,
+    actions: Sequence[Action],
+) -> TrainState:
+    """Does the work of `train`; the first machine, which writes, has locked the folder."""
+    writes = distribution.is_chief(strategy)
     for line in describe_run(config, workdir, strategy, given):
         print(line, flush=True)
-    known = run_folder.read_data(workdir)
-    given.read_all(known)
+    with _together(strategy), distribution.agreed(strategy):
+        known = run_folder.read_data(workdir)
+        given.read_all(known)
 
     if writes:
         files.sweep(workdir, is_alone=True)
-    with strategy.scope(), _together(strategy):
-        state = TrainState(config)
+    with _together(strategy), distribution.agreed(strategy) as facts:
+        state = TrainState(config, strategy)
         manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
-        restored = manager.restore_newest()
+        with strategy.scope():
+            restored = manager.restore_newest()
+        facts.update(step=restored)  # One may have found the newest damaged.
     if restored is not None:
         if writes:
             manager.finish()
@@ -192,29 +223,43 @@ def _run_steps(
         return given.batches(batch_size, start=examples_seen, shard=shard)
 
     batches = iter(strategy.distribute_datasets_from_function(make_dataset))
-    train_step = make_train_step(state, config, strategy)
-    agree = distribution.make_agreement(strategy)
+    tally = Tally(config)
+    train_step = make_train_step(state, config, strategy, tally)
+    train_steps = make_train_steps(train_step)
+    is_alone = distribution.num_workers(strategy) == 1
     with (
         StopRequest() as stop,
         Progress(steps_done, config.num_steps, config.batch_size) as progress,
     ):
-        runner = ActionRunner(config, workdir, state, actions, progress=progress, stop=stop.request)
-        for step in range(steps_done + 1, config.num_steps + 1):
+        runner = ActionRunner(
+            config, workdir, state, actions, tally=tally, progress=progress, stop=stop.request
+        )
+        step = steps_done
+        while step < config.num_steps:
+            count = runner.num_steps_to_due(step)
             try:
                 with _together(strategy):
-                    losses = train_step(next(batches))  # The only compiled call.
+                    if stop.is_requested:
+                        tally.wish.assign(1.0)
+                    # The only compiled call.
+                    if config.steps_per_call == 1:
+                        losses = train_step(next(batches))
+                    else:
+                        losses = train_steps(batches, tf.constant(count))
                     # A machine that went on alone would wait for the others for ever.
-                    is_stopped = agree(stop.is_requested) and step < config.num_steps
+                    wishes = stop.is_requested if is_alone else tally.wishes.numpy() > 0
             except WorkerLostError as error:
                 if not stop.is_requested:
                     raise
                 progress.say(f"Stopped by {stop.reason}. {error} The newest checkpoint stays.")
                 return
+            step += count
+            is_stopped = bool(wishes) and step < config.num_steps
             runner.after_step(step, losses, is_stopped=is_stopped)
             if is_stopped:
                 break
         with _together(strategy):
-            agree(False)  # All leave together: the first worker may still be writing.
+            distribution.share(strategy, "")  # All leave together: the first may still be writing.
         if is_stopped:
             progress.say(
                 f"Stopped by {stop.reason or 'another worker'} after step {step}; everything is "
@@ -222,7 +267,7 @@ def _run_steps(
             )
 
 
-def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
+def _check_devices(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise InputError(
@@ -234,4 +279,9 @@ def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
         raise InputError(
             f"accumulate is {config.accumulate}, but a device's batch of {per_replica} does not "
             f"split into so many equal parts. Use a divisor of {per_replica}."
+        )
+    if config.jit_compile and replicas > 1:
+        raise InputError(
+            f"jit_compile is on, but XLA compiles for one device, and strategy {config.strategy} "
+            f"has {replicas}. Leave it out, or use --strategy=default."
         )
