@@ -13,10 +13,13 @@ from collections.abc import Sequence
 
 from benchmarks.contenders import REPOSITORY
 from benchmarks.rounds import say
+from pix2pix_tf import precision
 from pix2pix_tf.errors import InputError
 
 # Instructions that decide how fast products of matrices can be.
 _TELLING_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+# Variable of oneDNN: how an older processor is measured on a newer one.
+_INSTRUCTIONS_LIMIT = "ONEDNN_MAX_CPU_ISA"
 _SHOW_VERSION = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
 
 
@@ -26,6 +29,7 @@ def describe() -> dict:
     return dict(
         processor=_cpu_field("model name") or platform.processor(),
         instructions=[flag for flag in _TELLING_FLAGS if flag in instructions],
+        instructions_limit=os.environ.get(_INSTRUCTIONS_LIMIT, ""),
         cores=os.cpu_count(),
         memory_gigabytes=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         system=f"{platform.system()} {platform.release().split('-')[0]}",
@@ -33,6 +37,15 @@ def describe() -> dict:
         commit=_commit(),
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
     )
+
+
+def precisions() -> tuple[str, ...]:
+    """Returns the types that this processor computes in; bfloat16 only where it is not emulated."""
+    limit = os.environ.get(_INSTRUCTIONS_LIMIT, "")
+    if precision.has_native_bfloat16() and (not limit or "BF16" in limit.upper()):
+        return ("float32", "bfloat16")
+    say("bfloat16 is left out: this processor emulates it.")
+    return ("float32",)
 
 
 def _commit() -> str:

@@ -10,6 +10,7 @@
 'use strict';
 const request = JSON.parse(process.argv[2]);
 const {chromium} = require(request.playwright);
+const {launch} = require('../export/tfjs/runner/browser.js');
 
 const TIMEOUT = 300000;  // Milliseconds.
 
@@ -27,8 +28,8 @@ function takeTimes() {
 }
 
 async function main() {
-  const browser = await chromium.launch(
-    {executablePath: request.chromium, args: ['--no-sandbox', '--disable-gpu']});
+  const browser = await launch(
+    chromium, {executablePath: request.chromium, args: ['--disable-gpu']});
   try {
     const page = await browser.newPage();
     page.setDefaultTimeout(TIMEOUT);

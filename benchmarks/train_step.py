@@ -140,7 +140,7 @@ def _in_both_precisions(kind: str, python: str, sizes: dict) -> list[dict]:
             make=f"benchmarks.makers:{kind}_step",
             settings=dict(sizes, precision=precision),
         )
-        for precision in _PRECISIONS
+        for precision in machine.precisions()
     ]
 
 

@@ -15,3 +15,5 @@ from what stands before it in its line:
 
 The packages tflite, tfjs and web are commands as well, and so is tf_serving.client.
 """
+
+from pix2pix_tf import commands as _commands  # noqa: F401  Before Keras; it says why.

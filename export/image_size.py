@@ -46,8 +46,7 @@ def block_of(card: dict) -> Block:
     """Returns the smallest image that an exported model takes, by its card."""
     from pix2pix_tf.networks import Block
 
-    # Cards of version 0.1 do not have it: its generators all took multiples of crop_size.
-    return Block(card.get("multiple", card["config"]["crop_size"]), card["noise_size"])
+    return Block.of_card(card)
 
 
 def example_size(card: dict, size: ImageSize) -> tuple[int, int]:

@@ -38,6 +38,14 @@ def define_flags() -> None:
         "Whether the noise stays on, as in the paper. off: the same output for the same input, "
         "which does not flicker in video.",
     )
+    flags.DEFINE_enum(
+        "device",
+        "cpu",
+        ("cpu", "gpu"),
+        "What the server computes on. cpu: the innermost convolutions of small images are products "
+        "of matrices, which are faster there. gpu: all are left to the GPU's own. Either export "
+        "computes the same, on either device.",
+    )
     flags.DEFINE_integer(
         "max_pixels",
         MAX_SERVED_PIXELS,
@@ -58,6 +66,7 @@ def main(unused_arguments: list[str]) -> None:
         statistics=options.statistics,
         dropout=options.dropout == "on",
         max_pixels=options.max_pixels,
+        device=options.device,
     )
     print(f"Wrote '{version}'.")
     reason = serving.why_not_encoded(TrainConfig.load(pathlib.Path(options.workdir)))

@@ -121,6 +121,7 @@ if importlib.util.find_spec("pix2pix_tf") is None:
         raise RuntimeError(f"Could not install '{REPOSITORY}':\n{installed.stderr}")
     importlib.invalidate_caches()
 
+importlib.import_module("pix2pix_tf")  # First: it turns on what TensorFlow needs on older CPUs.
 import tensorflow as tf
 
 from pix2pix_tf import grids, run_folder, serving, translate

@@ -4,7 +4,7 @@ Imports run one way. A module imports from its own package, from lines above its
 from what stands before it in its line:
 
     version, seeds, errors, files, signals      what all may use; no TensorFlow
-    progress, html_page                         progress bars; the shell of all pages
+    progress, html_page, figures                progress bars; the shell of all pages; plots
     config, presets, commands                   settings of a run, as flags; no TensorFlow
     run_folder                                  what lies where in a run folder; no TensorFlow
     data                                        files and drawn scenes to tf.data batches
@@ -19,6 +19,14 @@ from what stands before it in its line:
     prepare, train, translate, evaluate, demo   commands: python -m pix2pix_tf.train --help
 """
 
+import os
+
 from pix2pix_tf.version import __version__
+
+# Read when TensorFlow is imported, which itself turns oneDNN on only for processors with VNNI,
+# bfloat16 or AMX. On others, too, a step takes three quarters of the time with it (docs/speed.md).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Read when TensorFlow first uses a GPU, of which it would else take all memory at once.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 __all__ = ["__version__"]

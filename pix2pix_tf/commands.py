@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging as python_logging
 import os
 import signal
 import sys
@@ -15,6 +16,13 @@ from absl import app, flags, logging
 
 from pix2pix_tf import signals
 from pix2pix_tf.errors import InputError
+
+# Keras 3 imports matplotlib, which an inherited MPLBACKEND may end, and which talks where there is
+# no home. Before that, and for all of the process, as commands draw into files alone; a notebook,
+# which imports commands too, keeps what it has.
+if "ipykernel" not in sys.modules:
+    os.environ.pop("MPLBACKEND", None)
+    python_logging.getLogger("matplotlib").setLevel(python_logging.ERROR)
 
 # Exit statuses of the commands, beside 0.
 EXIT_FAULTS = 1  # All is done but for some files, which were named.
@@ -45,6 +53,11 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
     # Else AutoGraph leaves what Python makes of the sources that it generates, each time.
     sys.dont_write_bytecode = True
     logging.set_verbosity(logging.WARNING)
+    # Closed, as by `>&-`: else the next file that is opened gets the stream's number, and with it
+    # what C++ writes to the stream.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
     # A file's name need not be Unicode, which must not end what prints it.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -114,6 +114,13 @@ class TrainConfig:
         2048, "Memory for decoded images; larger sets are read anew each epoch. Ours.", minimum=0
     )
 
+    check_data: bool = setting(
+        True,
+        "Whether all pairs are read once before the first step, so that damaged files are found "
+        "and odd values are told. Where no file has changed since, a run that goes on leaves it "
+        "out anyway. Ours.",
+    )
+
     # Networks.
     generator: str = setting(
         "unet",
@@ -224,6 +231,18 @@ class TrainConfig:
     )
     deterministic: bool = setting(
         False, "Whether TensorFlow's deterministic kernels are used: same bits, slower on a GPU."
+    )
+    jit_compile: bool = setting(
+        False,
+        "Whether XLA compiles the update of the networks, on one device alone. Slower on a CPU "
+        "(docs/speed.md); not tried on a GPU. Ours.",
+    )
+    steps_per_call: int = setting(
+        1,
+        "Steps that TensorFlow takes without going back to Python, as long as nothing else is due. "
+        "A wish to stop, the progress bar and actions of your own wait for them. Changes no "
+        "number. Ours.",
+        minimum=1,
     )
 
     # What a run writes, and when.
@@ -418,8 +437,9 @@ _FORMER = frozenset({"profile_steps"})
 # What may change between a run and its continuation: everything else would make
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
-    "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated".split()
+    "data_dir num_steps cache_megabytes check_data strategy log_every sample_every num_samples "
+    "checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile "
+    "steps_per_call".split()
 )
 
 

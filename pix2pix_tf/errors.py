@@ -6,7 +6,7 @@ and keeps its traceback. A message has three parts:
 what went wrong, which value came, what to do.
 
 Names of files may hold any character but "/", also one that ends a line or that a terminal
-obeys: messages have these escaped, as Python writes them.
+obeys, and bytes that are not text: messages have these escaped, as Python writes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _MOST_FAULTS_SHOWN = 100
-_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Lines(str):
@@ -51,7 +51,10 @@ class NonFiniteLossError(RuntimeError):
 
 
 def printable(text: str) -> str:
-    r"""Returns a text on one line: what ends a line or moves a cursor is escaped, as in \n."""
+    r"""Returns a text on one line: what ends a line or moves a cursor is escaped, as in \n.
+
+    So is what is not Unicode: what a name has of other bytes, such as \udce9.
+    """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

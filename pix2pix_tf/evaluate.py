@@ -19,7 +19,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands
-from pix2pix_tf.config import LAB, RGB, TrainConfig
+from pix2pix_tf.config import LAB, RGB, TrainConfig, value_range
 from pix2pix_tf.data import augment, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import runner
@@ -134,6 +134,7 @@ def _open_model(options) -> tuple[ModelOutputs, Reference]:
 
 def _open_folder(options) -> tuple[FolderOutputs, Reference]:
     """Returns the outputs in the folder and what they are compared with."""
+    value_range(options.outputs_range, name="outputs_range")  # Refuses what is not a range.
     config = TrainConfig(
         dataset=options.dataset,
         data_dir=options.data_dir,
@@ -150,7 +151,8 @@ def _open_folder(options) -> tuple[FolderOutputs, Reference]:
         value_range=config.output_limits,
     )
     if config.dataset == pairs.DEMO:
-        config = dataclasses.replace(config, crop_size=outputs.size)  # Scenes are drawn at a size.
+        # Scenes are drawn at a size; load_size follows from it.
+        config = dataclasses.replace(config, crop_size=outputs.size, load_size=0)
     return outputs, _open_reference(options, config, outputs.size)
 
 

@@ -43,7 +43,7 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> bytes:
 {body}
 {f"<script>{script}</script>" if script else ""}
 </html>
-""".encode()
+""".encode(errors="backslashreplace")  # A file's name need not be Unicode.
 
 
 def table(rows: Iterable[Sequence[object]], *, header: Sequence[object] = ()) -> str:

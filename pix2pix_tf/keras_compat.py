@@ -91,6 +91,27 @@ class FusedAdam(keras.optimizers.Adam):
     TensorFlow's own kernel computes the same formula in one pass, without amsgrad.
     """
 
+    def __init__(self, *args, **kwargs):
+        if not IS_KERAS_3:
+            kwargs["jit_compile"] = False  # On a GPU it would compile each weight by itself.
+        super().__init__(*args, **kwargs)
+
+    def apply(self, *args, **kwargs):
+        """Updates all variables; Keras 3 calls this."""
+        self._raise_betas()
+        super().apply(*args, **kwargs)
+
+    def apply_gradients(self, *args, **kwargs):
+        """Updates all variables; Keras 2 calls this."""
+        self._raise_betas()
+        return super().apply_gradients(*args, **kwargs)
+
+    def _raise_betas(self) -> None:
+        """Computes the powers of both betas, which all weights of a step share."""
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self._beta_1_power = tf.pow(self.beta_1, step)
+        self._beta_2_power = tf.pow(self.beta_2, step)
+
     def update_step(self, gradient, variable, learning_rate=None):
         """Updates one variable; Keras 3 passes the rate, Keras 2 keeps it itself."""
         if IS_KERAS_3:
@@ -98,13 +119,12 @@ class FusedAdam(keras.optimizers.Adam):
         else:
             index = self._index_dict[self._var_key(variable)]
             learning_rate = self.learning_rate
-        step = tf.cast(self.iterations + 1, tf.float32)
         tf.raw_ops.ResourceApplyAdam(
             var=_handle(variable),
             m=_handle(self._momentums[index]),
             v=_handle(self._velocities[index]),
-            beta1_power=tf.pow(self.beta_1, step),
-            beta2_power=tf.pow(self.beta_2, step),
+            beta1_power=self._beta_1_power,
+            beta2_power=self._beta_2_power,
             lr=tf.cast(learning_rate, tf.float32),
             beta1=self.beta_1,
             beta2=self.beta_2,

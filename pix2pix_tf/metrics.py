@@ -107,19 +107,27 @@ METRICS = {
     "segmenter_kernel_distance": Metric(LESS, "kernel distance of the segmenter's features"),
 }
 
+_OWN = frozenset(METRICS)
+
 
 def register(name: str, metric: Metric) -> None:
     """Adds a metric, which has to be done before anything is measured or trained by it.
 
     Args:
-        name: In tables, in JSON and for flags; letters, digits and underscores.
+        name: In tables, in JSON and for flags; letters, digits and underscores. What was
+            registered by it before is replaced.
         metric: With a function, and better MORE or LESS.
 
     Raises:
-        ValueError: If the name is taken or not plain.
+        InputError: If the name is one of the project's or not plain, or the metric cannot choose.
     """
-    if name in METRICS or name == NO_METRIC or not name.isidentifier():
-        raise ValueError(f"{name!r} is taken, or not made of letters, digits and underscores.")
+    if name in _OWN or name == NO_METRIC or not name.isidentifier():
+        raise InputError(
+            f"A metric cannot be called {name!r}, which the project uses, or which is not made of "
+            "letters, digits and underscores. Choose another name."
+        )
+    if metric.function is None or metric.better not in (LESS, MORE):
+        raise InputError(f"Metric {name!r} needs a function, and better LESS or MORE.")
     METRICS[name] = metric
 
 

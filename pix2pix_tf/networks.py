@@ -119,6 +119,14 @@ class Block(NamedTuple):
     multiple: int
     noise_size: int
 
+    @classmethod
+    def of_card(cls, card: dict) -> Block:
+        """Returns that of an exported model, whose card has the noise of an image of crop_size."""
+        crop_size = card["config"]["crop_size"]
+        # Cards of version 0.1 do not have it: its generators all took multiples of crop_size.
+        multiple = card.get("multiple", crop_size)
+        return cls(multiple, card["noise_size"] // (-(-crop_size // multiple)) ** 2)
+
     def noise_size_of(self, height: int, width: int) -> int:
         """Returns how many numbers of z an image takes, padded: as many as its blocks do."""
         return self.noise_size * -(-height // self.multiple) * -(-width // self.multiple)

@@ -70,6 +70,10 @@ _MADE_BY: dict[str, Callable[[TrainConfig], Function]] = {
 }
 
 
+# Of the paper's terms, and of the losses of both networks, which metrics have beside the terms.
+_RESERVED = (*_MADE_BY, "generator", "discriminator")
+
+
 def register(name: str) -> Callable:
     """Returns a decorator that registers what makes a term.
 
@@ -81,8 +85,11 @@ def register(name: str) -> Callable:
         `function`. It is called once for a run, before anything is traced, and may build or load
         a fixed network; the checkpoints do not hold its variables.
     """
-    if not name.isidentifier():
-        raise InputError(f"A term cannot be called {name!r}. Use letters, digits and _.")
+    if not name.isidentifier() or name in _RESERVED:
+        raise InputError(
+            f"A term cannot be called {name!r}. Use letters, digits and _, but none of "
+            f"{', '.join(_RESERVED)}."
+        )
 
     def add(make: Callable[[TrainConfig], Function]) -> Callable[[TrainConfig], Function]:
         _MADE_BY[name] = make
@@ -97,22 +104,34 @@ def build(config: TrainConfig) -> list[Term]:
     Raises:
         InputError: If `extra_terms` names one that is not registered, or one of the paper's.
     """
-    weights = dict(
-        adversarial=config.lambda_gan if config.uses_gan else 0.0,
-        l1=config.lambda_l1,
-        l2=config.lambda_l2,
-    )
-    for name, weight in config.extra_weights.items():
-        if name in weights or name not in _MADE_BY:
-            known = ", ".join(other for other in _MADE_BY if other not in weights)
+    own = _own_weights(config)
+    for name in config.extra_weights:
+        if name in own or name not in _MADE_BY:
+            known = ", ".join(other for other in _MADE_BY if other not in own)
             raise InputError(
                 f"extra_terms names {name!r}. Registered terms: {known or 'none'}; the program "
                 "that trains has to register one of your own (docs/extending.md)."
             )
-        weights[name] = weight
+    weights = {**own, **config.extra_weights}
     return [
         Term(name, weight, _MADE_BY[name](config)) for name, weight in weights.items() if weight
     ]
+
+
+def loss_names(config: TrainConfig) -> list[str]:
+    """Returns the names of the losses of a step, in the order in which they are reported."""
+    weights = {**_own_weights(config), **config.extra_weights}
+    terms = [f"{name}_loss" for name, weight in weights.items() if weight]
+    return [*(["discriminator_loss"] if config.uses_gan else []), "generator_loss", *terms]
+
+
+def _own_weights(config: TrainConfig) -> dict[str, float]:
+    """Returns the weights of the paper's terms."""
+    return dict(
+        adversarial=config.lambda_gan if config.uses_gan else 0.0,
+        l1=config.lambda_l1,
+        l2=config.lambda_l2,
+    )
 
 
 def evaluate(terms: Sequence[Term], seen: Seen) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

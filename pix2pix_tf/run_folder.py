@@ -1,6 +1,7 @@
 """The folder of a run: what lies where, and how it is read. Training alone writes it.
 
 config.json                             the settings, see `config`
+data.json                               what is trained on, see `read_data`
 checkpoints/step_00001000/state.*       the whole state of the run
                           generator.weights.h5, info.json
 checkpoints/best.json                   which checkpoint is best, and why
@@ -16,9 +17,11 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+from collections.abc import Sequence
 
 from pix2pix_tf.errors import InputError
 
+DATA_FILE = "data.json"
 CHECKPOINTS_FOLDER = "checkpoints"
 GENERATOR_WEIGHTS = "generator.weights.h5"
 DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
@@ -29,8 +32,11 @@ METRICS_FILE = "metrics.jsonl"
 HELD_OUT_PREFIX = "held_out_"  # Before the name of a checkpoint's measure, in the metrics.
 LOSSES_PICTURE = "losses.png"
 SAMPLES_FOLDER = "samples"
+PAIR_FORM = ("files_per_pair", "pair_file_size")  # What an export's card says of the data, too.
+_DATA_KEYS = {"folders", "pairs", *PAIR_FORM, "read", "lines", "words"}
 EVENTS_FOLDER = "tensorboard"
 PAGE = "index.html"
+_MOST_BYTES_OF_LINES = 2**16  # Of several lines of metrics, however many terms they have.
 
 
 def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
@@ -85,18 +91,70 @@ def read_best(workdir: pathlib.Path) -> dict | None:
         return None  # None yet, or damaged: the next measure counts as best.
 
 
-def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-    """Returns the records of a run's metrics; a last line that was cut short is left out."""
+def read_data(workdir: pathlib.Path) -> dict | None:
+    """Returns what a run notes of the files that it is trained on; None if nothing is known.
+
+    folders: Where they are, absolute; then where they were before.
+    pairs: By split, the sizes in bytes of the files of each pair, by its name.
+    files_per_pair: 1, where A and B are side by side or each file is a photo; or 2.
+    pair_file_size: [width, height] in pixels of all files, where each is A and B side by side and
+        all have one size; else None.
+    read: Digest of the files, and of how they are read, when all were read; None if they were not.
+    lines, words: What was seen then, see `data.values`.
+    """
+    path = pathlib.Path(workdir) / DATA_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if found.keys() >= _DATA_KEYS and "train" in found["pairs"] else None
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None  # Of an earlier version, or damaged: everything is read again.
+
+
+def read_metrics(
+    workdir: pathlib.Path, *, at_most: int | None = None, having: str = ""
+) -> list[dict[str, float]]:
+    """Returns the records of a run's metrics; a last line that was cut short is left out.
+
+    Args:
+        workdir: The run folder.
+        at_most: Records to return, from 2: evenly spread, with the first and the last. The others
+            are not parsed, which takes most of the time. None: all.
+        having: Records without this in them are not of interest.
+    """
+    lines = [line for line in _metrics_lines(workdir) if having.encode() in line]
+    return [json.loads(line) for line in spread(lines, at_most)]
+
+
+def read_last_metrics(workdir: pathlib.Path) -> dict[str, float] | None:
+    """Returns the last record of a run's metrics, in the same time however many there are."""
+    lines = _metrics_lines(workdir, end=_MOST_BYTES_OF_LINES)
+    return json.loads(lines[-1]) if lines else None
+
+
+def _metrics_lines(workdir: pathlib.Path, *, end: int | None = None) -> list[bytes]:
+    """Returns the whole lines of the metrics, or of so many bytes at their end."""
     path = pathlib.Path(workdir) / METRICS_FILE
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    with open(path, "rb") as file:
+        if end is not None:
+            file.seek(max(path.stat().st_size - end, 0))
+        lines = file.read().splitlines()
+    while lines:
         try:
-            records.append(json.loads(line))
+            json.loads(lines[-1])
+            break
         except ValueError:
-            break  # Written while the machine went down: only the end can be like this.
-    return records
+            lines.pop()  # Written while the machine went down: only the end can be like this.
+    return lines
+
+
+def spread(items: Sequence, at_most: int | None) -> Sequence:
+    """Returns at most so many (from 2) of some items, evenly spread, with the first and last."""
+    if at_most is None or len(items) <= at_most:
+        return items
+    last = len(items) - 1
+    return [items[number * last // (at_most - 1)] for number in range(at_most)]
 
 
 def list_sample_grids(workdir: pathlib.Path) -> dict[int, pathlib.Path]:

@@ -29,6 +29,8 @@ SAVED_MODEL = "saved_model.pb"
 # Where the variables of a version are, and the name that each has there, by its number.
 VARIABLES = "variables/variables"
 VARIABLE_NAME = "_tracked/{}/.ATTRIBUTES/VARIABLE_VALUE"
+# What the convolutions of an export are made of, by the device of the server.
+_FORMULATIONS = dict(cpu=convolutions.INFERENCE, gpu=convolutions.PLAIN)
 _ALL_VALUES = "all of an unsigned integer type"  # What [-1, 1] stands for, unless it is stated.
 
 
@@ -42,8 +44,8 @@ class ServingModel(tf.Module):
             paper's rule to the letter.
         dropout: False switches the noise off, for video; z is then empty.
         max_pixels: Limit for an encoded image, padded; larger ones are refused.
-        formulation: How convolutions are computed, see `models.convolutions`. The default is
-            for exports, which are made for the CPU of a server; converters need `PORTABLE`.
+        formulation: How convolutions are computed, see `models.convolutions`. `INFERENCE` is for
+            CPUs, `PLAIN` for GPUs; converters need `PORTABLE`.
 
     Raises:
         InputError: If `max_pixels` is less than one crop.
@@ -72,6 +74,7 @@ class ServingModel(tf.Module):
         self.max_pixels = max_pixels
         generator = build_generator(config, statistics=statistics, formulation=formulation)
         self.block = block_of(config, generator)
+        self.noise_size = self.block.noise_size_of(config.crop_size, config.crop_size)
         generator.set_weights(weights)
         image = tf.TensorSpec([None, None, None, config.input_channels], tf.float32, name="image")
         z = tf.TensorSpec([None, None], tf.float32, name="z")
@@ -225,6 +228,7 @@ def save_version(
     statistics: str = "image",
     dropout: bool = True,
     max_pixels: int = MAX_SERVED_PIXELS,
+    device: str = "cpu",
 ) -> pathlib.Path:
     """Exports the generator of a run as the next version below `output`.
 
@@ -238,6 +242,7 @@ def save_version(
         statistics: See `ServingModel`.
         dropout: See `ServingModel`.
         max_pixels: See `ServingModel`.
+        device: "cpu" or "gpu": what the graph is fast on. It computes the same on either.
 
     Returns:
         The new version's folder.
@@ -257,17 +262,17 @@ def save_version(
         statistics=statistics,
         dropout=dropout,
         max_pixels=max_pixels,
+        formulation=_FORMULATIONS[device],
     )
-    model_card = json.dumps(model_card_of(model, workdir, step), indent=2)
+    card_of_graph = {**model_card_of(model, workdir, step), "device": device}
+    model_card = json.dumps(card_of_graph, indent=2)
     files.make_output_folder(output)
     with files.writing(output), files.unfinished_folder(output, "version") as unfinished:
         tf.saved_model.save(model, str(unfinished), signatures=model.signatures())
         card = unfinished / MODEL_CARD
         card.parent.mkdir()
         card.write_text(model_card, encoding="utf-8")
-        warmup.write_requests(
-            unfinished / warmup.REQUESTS, config, noise_size=model.block.noise_size
-        )
+        warmup.write_requests(unfinished / warmup.REQUESTS, config, noise_size=model.noise_size)
         return place_version(unfinished, output)
 
 
@@ -348,6 +353,7 @@ def published_card(card: dict) -> dict:
 def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:
     """Returns what a user of the model has to know, without the code that trained it."""
     config = model.config
+    known = run_folder.read_data(workdir) or {}
     records = run_folder.read_metrics(workdir)
     if step is not None:
         # The run may have gone on since the checkpoint; these are not of its weights.
@@ -355,9 +361,9 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
     shape = ["batch", "height", "width"]
     image = dict(dtype="float32", shape=[*shape, config.input_channels], range=[-1, 1])
     output = dict(dtype="float32", shape=[*shape, config.output_channels], range=[-1, 1])
-    # An image of one block takes noise_size numbers, a larger one as many for each block.
-    crops = " * ".join(f"ceil({side} / {model.block.multiple})" for side in ("height", "width"))
-    z = dict(dtype="float32", shape=["batch", f"noise_size * {crops}"], range=[0, 1])
+    # An image takes as many numbers for each of its blocks.
+    blocks = " * ".join(f"ceil({side} / {model.block.multiple})" for side in ("height", "width"))
+    z = dict(dtype="float32", shape=["batch", f"{model.block.noise_size} * {blocks}"], range=[0, 1])
     taken, given = dict(dtype="string", shape=["batch"]), dict(dtype="string", shape=["batch"])
     if config.color_space == LAB:
         image["values"] = "CIE L* of sRGB with D65, as L* / 50 - 1"
@@ -380,7 +386,11 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
         paper="https://arxiv.org/abs/1611.07004",
         config=dataclasses.asdict(config),
         step=step,
-        data=dict(dataset=config.dataset, direction=config.direction),
+        data=dict(
+            dataset=config.dataset,
+            direction=config.direction,
+            **{name: known[name] for name in run_folder.PAIR_FORM if known},
+        ),
         metrics=records[-1] if records else {},
         best=run_folder.read_best(workdir),
         versions=dict(
@@ -388,7 +398,7 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
         ),
         statistics=model.statistics,
         dropout=config.dropout,
-        noise_size=model.block.noise_size,
+        noise_size=model.noise_size,
         multiple=model.block.multiple,
         max_pixels=model.max_pixels,
         signatures=signatures,

@@ -115,6 +115,13 @@ def main(unused_arguments: list[str]) -> int:
     images.warn_of_colours(infos)
     if faults and not options.keep_going:
         raise InputError(list_faults(faults, num_items=len(paths), what="images"))
+    size = translator.pair_file_size(options.model)
+    if all((infos[path].width, infos[path].height) == size for path in usable):
+        print(
+            f"Note: all inputs are {size[0]}x{size[1]} pixels, as the files that the model was "
+            "trained on, which hold A and B side by side. If these do too, pass A alone.",
+            flush=True,
+        )
     with tqdm.tqdm(usable, unit="image", disable=None) as bar:
         done, damaged = _attempt(translate_all_samples, bar, stops=not options.keep_going)
     print(f"Wrote {len(done) * options.samples} images to '{output}'.")

@@ -55,7 +55,7 @@ def serve(test_class, folder: pathlib.Path) -> str:
     return f"http://127.0.0.1:{server.server_port}/"
 
 
-def run_session(script: str, **request) -> dict:
+def run_session(script: str, **request):
     """Returns what a session with a page, in a script beside this file, reports."""
     program = chromium()
     playwright = str(programs.RUNNER / "node_modules" / "playwright-core")

@@ -117,6 +117,10 @@ def whole_files(random: np.random.Generator) -> dict[str, bytes]:
         "cmyk.jpg": save(Image.fromarray(rgb).convert("CMYK"), "JPEG"),
         "turned.jpg": save(rgb, "JPEG", exif=exif(3)),
         "plain.bmp": save(rgb, "BMP"),
+        "frame.gif": save(rgb, "GIF"),
+        "lossy.webp": save(rgb, "WEBP"),
+        "grey.pgm": save(grey, "PPM"),
+        "packed.tga": save(rgb, "TGA", compression="tga_rle"),
         "bytes.npy": npy(rgb),
         "words.npy": npy(rgb.astype(np.uint16)),
         "strip.tif": save(rgb, "TIFF"),
@@ -170,11 +174,19 @@ def png_header(width: int, height: int, *, bits: int = 8, colour: int = 2, lace:
     return PNG_SIGNATURE + chunk(b"IHDR", fields)
 
 
-def png(width: int, height: int, values: bytes, **header: int) -> bytes:
-    """Returns a PNG of values that are those of its rows, all of one length."""
+def png(width: int, height: int, values: bytes, *before: bytes, **header: int) -> bytes:
+    """Returns a PNG of values that are those of its rows, all of one length.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        values: Of all rows.
+        *before: Chunks that stand before these.
+        **header: See `png_header`.
+    """
     size = len(values) // height
     rows = b"".join(b"\0" + values[row * size : (row + 1) * size] for row in range(height))
-    return png_header(width, height, **header) + _png_end(zlib.compress(rows))
+    return png_header(width, height, **header) + _png_end(zlib.compress(rows), *before)
 
 
 def _png_end(data: bytes, *before: bytes) -> bytes:
@@ -230,8 +242,8 @@ def _misnamed(whole: dict[str, bytes]) -> dict[str, tuple[bytes, bool | None]]:
         "jpeg_as.png": (whole["baseline.jpg"], True),
         "png_as_jpg.jpg": (whole["rgb.png"], True),
         "bmp_as.jpeg": (whole["plain.bmp"], True),
-        "gif_as.png": (save(picture, "GIF"), False),
-        "webp_as.png": (save(picture, "WEBP"), False),
+        "gif_as.png": (save(picture, "GIF"), True),
+        "webp_as.png": (save(picture, "WEBP"), True),
         "tiff_as.png": (whole["strip.tif"], False),
         "npy_as.png": (whole["bytes.npy"], False),
         "png_as_npy.npy": (whole["rgb.png"], False),
@@ -380,8 +392,8 @@ def _modes(whole: dict[str, bytes]) -> dict[str, tuple[bytes, bool | None]]:
             jpeg[:2] + b"\xff\xe1\0\x16Exif\0\0II*\0\xff\xff\xff\xff" + bytes(4) + jpeg[2:], None
         ),
         "ends_early.jpg": (jpeg[:-200] + b"\xff\xd9", None),
-        "palette.bmp": (save(picture.quantize(16), "BMP"), False),
-        "alpha.bmp": (save(picture.convert("RGBA"), "BMP"), False),
+        "palette.bmp": (save(picture.quantize(16), "BMP"), True),
+        "alpha.bmp": (save(picture.convert("RGBA"), "BMP"), True),
     }  # fmt: skip
 
 

@@ -27,8 +27,7 @@ _CONFIG = tiny_training.make_config(
 
 def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
     """Takes two steps on the same batch and returns all that may be compared."""
-    with strategy.scope():
-        state = TrainState(config)
+    state = TrainState(config, strategy)
     before = state.generator.get_weights()
     train_step = make_train_step(state, config, strategy)
     pairs = tf.data.Dataset.from_tensor_slices(
@@ -53,6 +52,7 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
         loss_scale=tiny_training.loss_scale(state.generator_optimizer),
         learning_rate=state.generator_optimizer.learning_rate,
         step=int(state.step.numpy()),
+        counters_are_on_the_host=state.step.device.endswith("CPU:0"),
         examples_seen=int(state.examples_seen.numpy()),
         traces=train_step.experimental_get_tracing_count(),
     )
@@ -101,8 +101,7 @@ def overflow_on_second_replica(strategy: tf.distribute.Strategy) -> dict:
     config = dataclasses.replace(
         _CONFIG, precision="float16", gan_loss="none", lambda_l1=0.0, lambda_l2=1.0
     )
-    with strategy.scope():
-        state = TrainState(config)
+    state = TrainState(config, strategy)
     before, scale = (
         state.generator.get_weights(),
         tiny_training.loss_scale(state.generator_optimizer),

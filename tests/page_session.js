@@ -226,10 +226,6 @@ async function broken(browser, pattern, prepare) {
   return text;
 }
 
-function launch(...flags) {
-  return chromium.launch({executablePath: request.chromium, args: ['--no-sandbox', ...flags]});
-}
-
 async function onGpus(browser) {
   const seen = {requests: [], errors: []};
   const webgl = await onGpu(browser, 'webgl', seen);

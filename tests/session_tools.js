@@ -5,6 +5,7 @@
 const fs = require('fs');
 const request = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const {chromium} = require(request.playwright);
+const {launch} = require('../export/tfjs/runner/browser.js');
 
 const TIMEOUT = 120000;  // Milliseconds; the machine may be busy with other tests.
 
@@ -21,8 +22,7 @@ async function open(browser, options = {}, seen = {requests: [], errors: []}) {
 
 // Starts a browser and prints what `session` returns, as a line of JSON.
 async function run(session, ...flags) {
-  const browser = await chromium.launch(
-    {executablePath: request.chromium, args: ['--no-sandbox', ...flags]});
+  const browser = await launch(chromium, {executablePath: request.chromium, args: flags});
   try {
     console.log(JSON.stringify(await session(browser)));
   } finally {

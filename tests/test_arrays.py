@@ -81,7 +81,7 @@ class NpyTest(_FolderTest):
         values = random_values(4, 7, 2)
         values[1, 2, 0] = values[3, 3, 1] = value
         path = self.save("1.npy", values)
-        with refused(path, "NaN"):
+        with refused(path, "2 of 56 values", "NaN"):
             arrays.read(path)
 
     def test_refuses_pickles_unread_and_archives(self):
@@ -125,6 +125,57 @@ class TiffTest(_FolderTest):
             path = self.write(stored, **options)
             self.assertEqual(arrays.inspect(path), ((20, 24, channels), np.dtype(dtype)), msg=name)
             self.assertAllEqual(arrays.read(path), values, msg=name)
+
+    @parameterized.named_parameters(
+        ("lzw", "uint8", dict(compression="lzw")),
+        ("lzw_differences", "uint16", dict(compression="lzw", predictor=True)),
+        ("float_predictor", "float32", dict(compression="zlib", predictor=3)),
+        ("zstd", "int16", dict(compression="zstd")),
+    )
+    def test_compressions(self, dtype, options):
+        values = random_values(20, 24, 3, dtype=dtype)
+        path = self.write(values, planarconfig="contig", **options)
+        self.assertAllEqual(arrays.read(path), values)
+        # As it is where the package is not installed.
+        failure = ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+        with mock.patch.object(tifffile.TiffPageSeries, "asarray", side_effect=failure):
+            with refused(path, "COMPRESSION.LZW", "pip install imagecodecs", "without compression"):
+                arrays.read(path)
+
+    @parameterized.parameters("rgb", "minisblack")
+    def test_jpeg(self, photometric):
+        """With colours, tifffile stores them as YCbCr."""
+        values = np.full((20, 24, 3), (200, 100, 50), "u1")
+        values = values if photometric == "rgb" else values[..., 0]
+        path = self.write(values, compression="jpeg", photometric=photometric)
+        read = arrays.read(path)
+        self.assertAllClose(read, values.reshape(read.shape), rtol=0, atol=2)
+        # The header of the file is that of a small picture, still.
+        contents = path.read_bytes()
+        frame = contents.index(b"\xff\xc0") + 5
+        large = (60_000).to_bytes(2, "big") * 2
+        path.write_bytes(contents[:frame] + large + contents[frame + 4 :])
+        with refused(path, "60000x60000"):
+            arrays.read(path)
+
+    def test_refuses_other_compressions(self):
+        path = self.write(random_values(20, 24, dtype="uint8"), compression="png")
+        self.assert_refused(path, "PNG", "deflate")
+
+    @parameterized.named_parameters(
+        ("channels", "CYX", 4), ("slices", "ZYX", 5), ("one_slice_of_two", "ZCYX", 1, 2)
+    )
+    def test_pictures_of_imagej(self, axes, *sizes):
+        values = random_values(*sizes, 20, 24, dtype="uint16")
+        path = self.write(values, imagej=True, metadata=dict(axes=axes))
+        self.assertAllEqual(arrays.read(path), np.moveaxis(values.reshape(-1, 20, 24), 0, -1))
+
+    @parameterized.named_parameters(
+        ("times", "TYX", (4,), "4 times"), ("all", "TZCYX", (2, 3, 4), "2 times, 3 slices, 4 chan")
+    )
+    def test_refuses_stacks_of_imagej(self, axes, sizes, shown):
+        values = random_values(*sizes, 20, 24, dtype="uint16")
+        self.assert_refused(self.write(values, imagej=True, metadata=dict(axes=axes)), shown)
 
     def test_refuses_values_that_are_no_brightnesses(self):
         values = random_values(20, 24, 4, dtype="uint8")

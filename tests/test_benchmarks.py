@@ -16,6 +16,7 @@ from PIL import Image
 
 from benchmarks import __main__ as command
 from benchmarks import (
+    convolutions,
     grid_pattern,
     inference,
     machine,
@@ -25,6 +26,7 @@ from benchmarks import (
     train_step,
     tutorial_recipe,
 )
+from pix2pix_tf import precision
 from pix2pix_tf.errors import InputError
 
 _SIZES = ("--crop_size=32", "--base_filters=2", "--num_rounds=1")
@@ -36,6 +38,20 @@ class TrainStepTest(tf.test.TestCase):
             machine.find_pythons(["/no/python"])
         with self.assertRaisesRegex(InputError, "--torch_python: '/no/python'"):
             machine.find_torch("/no/python")
+
+    def test_what_a_processor_emulates_is_left_out(self):
+        for is_native, limit, expected in (
+            (True, "", ("float32", "bfloat16")),
+            (True, "AVX2", ("float32",)),
+            (True, "AVX512_CORE_BF16", ("float32", "bfloat16")),
+            (False, "", ("float32",)),
+        ):
+            with (
+                self.subTest(is_native=is_native, limit=limit),
+                mock.patch.object(precision, "has_native_bfloat16", return_value=is_native),
+                mock.patch.dict("os.environ", ONEDNN_MAX_CPU_ISA=limit),
+            ):
+                self.assertEqual(machine.precisions(), expected)
 
     def test_a_step_that_computes_nonsense_is_refused(self):
         with self.assertRaisesRegex(ArithmeticError, "L1 is nan"):
@@ -95,6 +111,7 @@ class CommandTest(tf.test.TestCase):
             for work in ("step", "translation"):
                 self.enter_context(mock.patch.object(makers, f"{kind}_{work}", idle))
         self.enter_context(mock.patch.object(machine, "find_torch", lambda path: sys.executable))
+        self.enter_context(mock.patch.object(precision, "has_native_bfloat16", lambda: True))
         page = self.folder / "page.md"
         done = command_line.run(command, f"--output={page}", *_SIZES, "--without_onednn")
         self.assertEqual(done.exit_code, 0, done.stderr)
@@ -109,6 +126,15 @@ class CommandTest(tf.test.TestCase):
         self.assertEqual(set(group["ratios"].values()), {1.0})
         self.assertLen(group["contenders"], 6)
         self.assertIn("| tutorial, bfloat16 (is_compiled=False) | 0.250", page.read_text())
+
+    def test_convolutions(self):
+        self.enter_context(mock.patch.object(convolutions, "_LAYERS", [(1, 2, 2), (2, 2, 4)]))
+        self.enter_context(mock.patch.object(precision, "has_native_bfloat16", lambda: False))
+        done = command_line.run(convolutions, "--repeats=1", f"--json={self.folder / 'times.json'}")
+        self.assertEqual(done.exit_code, 0, done)
+        self.assertRegex(done.stdout, r"\| float32, 4 pixels \| \d+\.\d\d / \d")
+        found = json.loads((self.folder / "times.json").read_text(encoding="utf-8"))
+        self.assertEqual([row["pixels"] for row in found["rows"]], [1, 4])
 
     def test_tiles(self):
         run = tiny_runs.shared_run()

@@ -30,6 +30,33 @@ def run_main(main: Callable) -> command_line.Result:
     return command_line.run(module)
 
 
+class StreamsTest(absltest.TestCase):
+    def test_those_that_are_closed_are_the_null_device(self):
+        """As in a service, and by `>&-`; nothing that is opened later takes their place."""
+        code = """
+import os, sys, tqdm
+from absl import logging
+from pix2pix_tf import commands
+def main(arguments):
+    with open(sys.argv[0] + ".written", "w") as file:
+        os.write(1, b"C++")
+        os.write(2, b"C++")
+        print("printed")
+        print("an error", file=sys.stderr)
+        logging.error("logged")
+        list(tqdm.tqdm(range(3), disable=None))
+        sys.stderr.isatty()
+        file.write("alone")
+commands.run(main)
+"""
+        path = tiny_runs.temporary_folder(self) / "command.py"
+        path.write_text(code)
+        shell = f"'{sys.executable}' '{path}' <&- >&- 2>&-"
+        environment = dict(os.environ, PYTHONPATH=str(_REPOSITORY))
+        self.assertEqual(subprocess.run(shell, shell=True, env=environment).returncode, 0)
+        self.assertEqual(path.with_suffix(".py.written").read_text(), "alone")
+
+
 class _SignalsTest(absltest.TestCase):
     """Signals act as usual, in these tests and in what they start."""
 

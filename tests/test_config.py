@@ -30,6 +30,7 @@ _OTHER_VALUES = dict(
     output_channels=4,
     color_space="lab",
     cache_megabytes=0,
+    check_data=False,
     generator="encoder_decoder",
     discriminator="mine",
     base_filters=32,
@@ -63,6 +64,8 @@ _OTHER_VALUES = dict(
     keep_checkpoints=5,
     best_metric="ssim",
     num_evaluated=6,
+    jit_compile=True,
+    steps_per_call=3,
     crop_height=256,
     crop_width=512,
     input_range="0,1",
@@ -74,8 +77,8 @@ TOGETHER = {**_OTHER_VALUES, "color_space": "rgb"}
 _NO_GAN, _NO_WEIGHT = dict(gan_loss="none"), dict(lambda_gan=0.0)
 
 _MAY_CHANGE = (
-    "data_dir num_steps cache_megabytes strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated"
+    "data_dir num_steps cache_megabytes check_data strategy log_every sample_every num_samples "
+    "checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile steps_per_call"
 ).split()
 
 

@@ -97,17 +97,12 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
     def start(self, index: int, *command: str, **settings) -> subprocess.Popen:
         """Starts a worker, whose output is appended to a file; see `output`."""
         task = dict(cluster=dict(worker=self.workers), task=dict(type="worker", index=index))
-        settings = dict(
-            tiny_training.SETTINGS,
-            strategy="multiworker",
-            workdir=self.workdir,
-            batch_size=2,
-            num_steps=10**6,
-            num_samples=1,
-            best_metric="none",
-            norm="none",
+        settings = {
+            **tiny_training.SETTINGS,
+            **dict(strategy="multiworker", workdir=self.workdir, batch_size=2, num_steps=10**6),
+            **dict(num_samples=1, best_metric="none", norm="none"),
             **settings,
-        )
+        }
         with open(self.folder / f"worker_{index}.txt", "ab") as output:
             process = subprocess.Popen(
                 [sys.executable, *(command or ["-m", "pix2pix_tf.train"])]
@@ -159,6 +154,22 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
         (saved,) = list_checkpoints(self.workdir)
         self.assertEqual(saved.name, f"step_{steps[0]:08d}")
 
+    def test_workers_that_do_not_agree_are_all_refused(self):
+        """The second has another folder, where no earlier part of the run is, and another seed."""
+        config = tiny_training.make_config(norm="none", batch_size=2)
+        (self.workdir / "checkpoints" / "step_00000002").mkdir(parents=True)
+        config.save(self.workdir)
+        other = dict(workdir=self.folder / "elsewhere", seed=5)
+        processes = [self.start(0), self.start(1, **other)]
+        for index, process in enumerate(processes):
+            status = process.wait(timeout=_TIMEOUT_SECONDS)
+            output = self.output(index)
+            self.assertEqual(status, commands.EXIT_INPUT_ERROR, output[-4000:])
+            (message,) = [line for line in output.splitlines() if line.startswith("error: ")]
+            self.assertIn("seed (0 on worker 0, 5 on worker 1)", message)
+            self.assertIn("newest_checkpoint (2 on worker 0, None on worker 1)", message)
+        self.assertFalse((self.folder / "elsewhere").exists())
+
     @pytest.mark.slow
     def test_a_killed_worker_ends_the_other_and_both_go_on_when_started_again(self):
         settings = dict(checkpoint_every=20, log_every=10)
@@ -190,6 +201,35 @@ class MultiworkerTest(tf.test.TestCase, parameterized.TestCase):
         logged = [json.loads(line)["step"] for line in lines]
         self.assertEqual(logged, sorted(set(logged)))
         self.assertContainsSubset(range(10, steps[0] + 1, 10), logged)
+
+
+class AgreementTest(tf.test.TestCase):
+    """With what other workers say in place of them."""
+
+    def meet(self, *others: dict, error: InputError | None = None, **facts) -> None:
+        """Enters the block as worker 0."""
+
+        def share(strategy, text):
+            return [text, *map(json.dumps, others)]
+
+        with mock.patch.object(distribution, "share", share):
+            with distribution.agreed(None) as known:
+                known.update(facts)
+                if error:
+                    raise error
+
+    def test_values_that_differ_are_named_and_where(self):
+        self.meet(dict(facts=dict(step=2)), step=2)
+        same, other = (dict(facts=dict(step=2, pairs=pairs, folder="a")) for pairs in (400, 399))
+        with self.assertRaises(InputError) as caught:
+            self.meet(same, other, step=2, pairs=400, folder="a")
+        self.assertIn("agree: pairs (400 on worker 0, 399 on worker 2). ", str(caught.exception))
+
+    def test_a_refusal_of_one_is_one_of_all(self):
+        with self.assertRaisesRegex(InputError, r"^Worker 1 .* go on: 2 pairs .* says more\.$"):
+            self.meet(dict(refusal="2 pairs cannot be used:\none\nother"), step=2)
+        with self.assertRaisesRegex(InputError, "^mine$"):
+            self.meet(dict(refusal="no folder"), error=InputError("mine"))
 
 
 class LostWorkerTest(tf.test.TestCase):
@@ -236,6 +276,7 @@ class MirroredTest(tf.test.TestCase, parameterized.TestCase):
         for name in ("step", "examples_seen", "traces"):
             self.assertEqual(mirrored[name], one_device[name])
         self.assertEqual((mirrored["step"], mirrored["examples_seen"]), (2, 8))
+        self.assertTrue(mirrored["counters_are_on_the_host"])
         self.assertAllClose(mirrored["learning_rate"], 1e-3)
 
     def test_an_overflow_on_any_replica_skips_the_step_on_all(self):

@@ -19,7 +19,8 @@ from pix2pix_tf.errors import (
 )
 
 # Each of these ends a line for some program, or is obeyed by a terminal.
-_CONTROLS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029"]
+# The last is what Python makes of a byte of a name that is not text.
+_CONTROLS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\udce9"]
 
 
 class MessageTest(parameterized.TestCase):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 
 import browser_tools
 import tensorflow as tf
@@ -55,6 +55,13 @@ class PageTest(tf.test.TestCase):
         self.assertIn('src="outputs/%3Cd%3E%20%26%20%27e%27.png"', text)
         self.assertNotRegex(text, "https?://|src=.//|@import")  # It asks no other host.
 
+    def test_a_name_that_is_not_unicode(self):
+        name = os.fsdecode(b"caf\xe9")
+        text = self.write(per_image={name: _PER_IMAGE["a"]}, dataset=name)
+        self.assertIn('src="outputs/caf%E9.png"', text)
+        self.assertIn("<figcaption>caf\\udce9 ", text)
+        self.assertIn("Evaluation: caf\\udce9, test", text)
+
     def test_shows_scores_with_their_uncertainty(self):
         rows = re.findall("<tr><th>.*?</tr>", self.write())
         _, l1, sharpness = (re.sub("<.*?>", " ", row) for row in rows)
@@ -72,14 +79,7 @@ class PageTest(tf.test.TestCase):
         path = self.folder / "index.html"
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace("</html>", f"<script>{script}</script></html>"), "utf-8")
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-        document = subprocess.run(
-            [browser_tools.chromium(), *flags, f"file://{path}"],
-            capture_output=True,
-            check=True,
-            text=True,
-            timeout=120,
-        ).stdout
+        document = browser_tools.run_session("dump_session.js", url=path.as_uri())
         path.write_text(text, "utf-8")
         self.chosen = set(re.findall(r'data-score="(\w+)" class="chosen"', document))
         names = re.findall(r'<figure data-name="([^"]*)"', document)

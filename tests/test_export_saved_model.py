@@ -27,6 +27,7 @@ from export import cpp_session, saved_model
 from pix2pix_tf import networks, run_folder, serving, version
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.models import convolutions
 from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -58,6 +59,7 @@ class ExportTest(tf.test.TestCase):
             output_channels=4,
             dropout=0.25,
         )
+        tiny_runs.write_data(cls.run_folder, (512, 256))
         write_checkpoint_notes(cls.run_folder, 200)
         write_checkpoint_notes(cls.run_folder, 250)
         records = [dict(step=step, l1_loss=1 / step) for step in (100, 200, 250, 300)]
@@ -81,7 +83,10 @@ class ExportTest(tf.test.TestCase):
         card = json.loads(path.read_text(encoding="utf-8"))
         self.assertEqual(TrainConfig.from_dict(card["config"]), self.config)
         self.assertEqual(card["step"], 250)
-        self.assertEqual(card["data"], dict(dataset="facades", direction="BtoA"))
+        self.assertEqual(
+            card["data"],
+            dict(dataset="facades", direction="BtoA", files_per_pair=1, pair_file_size=[512, 256]),
+        )
         # Not of step 300, which the weights have not seen.
         self.assertEqual(card["metrics"], dict(step=250, l1_loss=1 / 250))
         self.assertEqual(card["best"]["value"], 0.125)
@@ -198,21 +203,32 @@ class FolderTest(tf.test.TestCase):
             exported = serving.save_version(
                 self.run_folder, self.exported, checkpoint="200", **options
             )
-        self.assertEqual(given, [options])
+        self.assertEqual(given, [dict(options, formulation=convolutions.INFERENCE)])
         card = serving.read_model_card(exported)
         found = [card[name] for name in ("step", "statistics", "max_pixels")]
         self.assertEqual(found, [200, "batch", 9999])
         with self.assertRaisesRegex(InputError, "'300'.*200, 250"):
             serving.save_version(self.run_folder, self.exported, checkpoint="300")
 
+    def test_a_graph_for_the_device_of_the_server(self):
+        for options, device, formulation in (
+            ({}, "cpu", convolutions.INFERENCE),
+            (dict(device="gpu"), "gpu", convolutions.PLAIN),
+        ):
+            with saving_by(fake_save) as given:
+                exported = serving.save_version(self.run_folder, self.exported, **options)
+            self.assertEqual(given[0]["formulation"], formulation)
+            self.assertEqual(serving.read_model_card(exported)["device"], device)
+
     def test_flags_reach_the_export(self):
         paths = (f"--workdir={self.run_folder}", f"--output={self.exported}")
         changed = ("--checkpoint=best", "--dropout=off", "--statistics=batch", "--max_pixels=9999")
+        names = ("checkpoint", "dropout", "statistics", "max_pixels", "device")
         for flags, values in (
-            ((), ("newest", True, "image", 2**22)),
-            (changed, ("best", False, "batch", 9999)),
+            ((), ("newest", True, "image", 2**22, "cpu")),
+            ((*changed, "--device=gpu"), ("best", False, "batch", 9999, "gpu")),
         ):
-            expected = dict(zip(("checkpoint", "dropout", "statistics", "max_pixels"), values))
+            expected = dict(zip(names, values))
             with mock.patch.object(serving, "save_version") as save:
                 command_line.run(saved_model, *paths, *flags)
             save.assert_called_once_with(self.run_folder, self.exported, **expected)

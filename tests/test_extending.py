@@ -9,11 +9,13 @@ import re
 from unittest import mock
 
 import keras
+import numpy as np
 import tiny_runs
 import tiny_training
 from absl.testing import parameterized
 
-from pix2pix_tf import metrics, networks, objective
+from export.parity import measuring, runtimes, saved_model
+from pix2pix_tf import metrics, networks, objective, serving
 from pix2pix_tf.training import loop
 
 _TEXT = (pathlib.Path(__file__).parent.parent / "docs" / "extending.md").read_text("utf-8")
@@ -22,6 +24,7 @@ _PROGRAMS = {
     for code in re.findall(r"```python\n(.*?)```", _TEXT, re.DOTALL)
     if '"runs/' in code
 }
+(_RUNTIME,) = re.findall(r"```python\n([^`]*runtimes\.register\(.*?)```", _TEXT, re.DOTALL)
 _TRAIN = loop.train
 
 
@@ -69,3 +72,17 @@ class ProgramsTest(parameterized.TestCase):
         ).get(name)
         if extra:
             self.assertGreater(last[extra], 0.0)
+
+    def test_the_runtime_gives_what_the_export_does(self):
+        version, inputs = tiny_runs.shared_version(), []
+        card = serving.read_model_card(version)
+        for seed in (0, 1):
+            image = tiny_runs.random_image(32, 32, 3, seed=seed)[np.newaxis]
+            inputs.append(dict(image=image, z=tiny_runs.random_noise(1, card["noise_size"])))
+        how = dict(settings=runtimes.Settings(), inputs=inputs, repeat=1, num_draws=2)
+        with mock.patch.dict(runtimes._REGISTERED):
+            exec(compile(_RUNTIME, "docs/extending.md", "exec"), {"__name__": "own_runtime"})
+            found = measuring.measure(runtimes._REGISTERED["Loader"], version, **how)
+        expected = measuring.measure(saved_model.PYTHON, version, **how)
+        self.assertTrue(measuring.row(saved_model.PYTHON, version, found, expected, True))
+        np.testing.assert_array_equal(np.stack(found.outputs), np.stack(expected.outputs))

@@ -107,6 +107,15 @@ class ImportsTest(parameterized.TestCase):
             roots = {name.split(".")[0] for name in _imported(path)}
             self.assertEmpty(roots & {"export", "benchmarks", "notebooks", "tests"}, path)
 
+    def test_one_module_imports_matplotlib(self):
+        """Which minds what the environment says to it."""
+        users = [
+            path.name
+            for path in _PACKAGE.rglob("*.py")
+            if "matplotlib" in {name.split(".")[0] for name in _imported(path)}
+        ]
+        self.assertEqual(users, ["figures.py"])
+
     def test_what_is_said_to_go_without_tensorflow_does(self):
         lines = [names for names, text in _read_map(_PACKAGE) if "no TensorFlow" in text]
         self.assertLen(lines, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -102,3 +104,20 @@ class FusedAdamTest(tf.test.TestCase, parameterized.TestCase):
             histories.append(history)
         self.assertAllClose(histories[0], histories[1], rtol=1e-6, atol=1e-6)
         self.assertNotAllClose(histories[1][0], histories[1][-1], atol=1e-3)
+
+    def test_the_powers_of_the_betas_are_computed_once_a_step(self):
+        """And on a GPU Keras 2 does not compile each weight by itself."""
+        layer = keras.layers.Dense(3)
+        layer.build((None, 7))
+        with mock.patch.object(tf.config, "list_physical_devices", lambda kind=None: [kind]):
+            adam = keras_compat.FusedAdam(0.1)
+        self.assertFalse(getattr(adam, "jit_compile", False))
+        optimizer = ScaledOptimizer(adam, layer.trainable_variables, loss_scaling=False)
+
+        @tf.function
+        def step(kernel, bias):
+            optimizer.apply([kernel, bias], layer.trainable_variables)
+
+        graph = step.get_concrete_function(tf.ones([7, 3]), tf.ones([3])).graph
+        kinds = [operation.type for operation in graph.get_operations()]
+        self.assertEqual((kinds.count("ResourceApplyAdam"), kinds.count("Pow")), (2, 2))

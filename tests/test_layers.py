@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -109,6 +111,19 @@ class NoiseDropoutTest(tf.test.TestCase, parameterized.TestCase):
         y, left = layers.NoiseDropout(0.5, dtype=policy)(tf.ones([1, 1, 2, 1], dtype), noise)
         self.assertAllEqual(tf.reshape(tf.cast(y, tf.float32), [-1]), [0.0, 2.0])
         self.assertEqual((y.dtype, left.dtype), (dtype, tf.float32))
+
+
+class LeakyReLUTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters((True, tf.float32), (False, tf.bfloat16))
+    def test_the_gradient_in_bfloat16_takes_a_detour_on_cpus_alone(self, is_cpu_alone, expected):
+        @tf.function
+        def differentiate(x):
+            return tf.gradients(layers.LeakyReLU(dtype="mixed_bfloat16")(x), x)
+
+        with mock.patch.object(convolutions, "is_cpu_alone", return_value=is_cpu_alone):
+            graph = differentiate.get_concrete_function(tf.ones([3], tf.bfloat16)).graph
+        gradients = [x for x in graph.get_operations() if x.type == "LeakyReluGrad"]
+        self.assertEqual([x.get_attr("T") for x in gradients], [expected])
 
 
 class NormalizeTest(tf.test.TestCase, parameterized.TestCase):

@@ -333,8 +333,8 @@ class DivergedTest(LoopTestCase):
 
         make_state = loop.TrainState
 
-        def keep_state(config):
-            self.state = make_state(config)
+        def keep_state(*arguments):
+            self.state = make_state(*arguments)
             return self.state
 
         with mock.patch.object(loop, "TrainState", keep_state):
@@ -428,6 +428,33 @@ class ActionsTest(LoopTestCase):
             self.assertEqual([x.step for x in events if getattr(x, name)], steps, name)
         self.assertIn("held_out_l1", events[3].record)
         self.assertIn("Done: 5.\n", printed)
+
+    def test_several_steps_a_call_give_the_same_numbers_and_stop_where_something_is_due(self):
+        def train(**settings):
+            """Returns the numbers of the steps with events, the lines of metrics and the state."""
+            events = []
+            config = dataclasses.replace(self.config, gan_loss="vanilla", num_steps=12, **settings)
+            config = dataclasses.replace(config, log_every=5, sample_every=6, checkpoint_every=12)
+            workdir = self.folder / str(config.steps_per_call)
+            with contextlib.redirect_stdout(io.StringIO()):
+                loop.train(config, workdir, actions=[events.append])
+            self.assertFalse(tf.config.experimental.tensor_float_32_execution_enabled())
+            return events, run_folder.read_metrics(workdir), tiny_training.saved_variables(workdir)
+
+        tf.config.experimental.enable_tensor_float_32_execution(True)
+        (each, lines, variables), (some, *others) = train(), train(steps_per_call=4)
+        self.assertEqual([event.step for event in some], [1, 5, 6, 10, 12])
+        for line, other in zip(lines, others[0]):
+            for record in (line, other):
+                del record["images_per_second"]
+            self.assertEqual(line, other)
+        self.assertLen(others[0], len(lines))
+        for variable, other in zip(variables, others[1]):
+            np.testing.assert_array_equal(variable, other)
+        # The lines hold the means of all steps since the one before.
+        losses = {event.step: float(event.losses["generator_loss"]) for event in each}
+        means = [np.mean([losses[x] for x in steps]) for steps in ([1], range(2, 6), range(6, 11))]
+        self.assertEqual([line["generator_loss"] for line in lines[:3]], means)
 
     def test_can_end_the_run_which_is_then_resumed(self):
         def stop(event):

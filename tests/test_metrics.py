@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -100,5 +101,14 @@ class RegistryTest(parameterized.TestCase):
         ("a-b", metrics.METRICS["l1"]),
     )
     def test_what_cannot_be_registered(self, name, metric):
-        with self.assertRaisesRegex(ValueError, f"'{name}'"):
+        with refused(f"'{name}'"):
             metrics.register(name, metric)
+
+    def test_what_was_registered_is_replaced_but_has_to_choose(self):
+        with mock.patch.dict(metrics.METRICS):
+            for meaning in ("first", "second"):  # As when a cell of a notebook is run again.
+                worst = metrics.Metric(metrics.LESS, meaning, metrics.METRICS["l1"].function)
+                metrics.register("worst", worst)
+            self.assertEqual(metrics.METRICS["worst"].meaning, "second")
+            with refused("'worst'", "function"):
+                metrics.register("worst", metrics.Metric(metrics.NEITHER, "none"))

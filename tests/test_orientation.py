@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -67,6 +68,10 @@ class OrientationTest(tf.test.TestCase, parameterized.TestCase):
     def test_all_else_is_upright(self, contents):
         self.assertEqual(orientation.of_jpeg(tf.constant(contents)), 1)
         self.assertEqual(of_jpeg_in_graph(contents), 1)
+
+    def test_no_operations_where_there_is_no_exif(self):
+        with mock.patch.object(orientation, "_of_head", side_effect=AssertionError):
+            self.assertEqual(orientation.of_jpeg(tf.constant(jpeg(exif=b""))), 1)
 
     def test_exif_after_other_segments(self):
         comment = b"\xff\xfe" + struct.pack(">H", 1002) + b"Exif".ljust(1000, b"x")

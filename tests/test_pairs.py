@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from unittest import mock
 
 import data_folder
@@ -13,7 +14,7 @@ from PIL import Image
 from refusals import refused
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import pairs, pipeline, scenes
+from pix2pix_tf.data import decoding, pairs, pipeline, scenes
 from pix2pix_tf.errors import MissingInputError
 
 
@@ -108,6 +109,24 @@ class FilePairsTest(FolderTest):
         path = self.folder / f"train{side}" / "1.png"
         with refused(path, f"{len(mode)} channel(s)", "4 were", "input_channels"):
             self.open(a_channels=a_channels, b_channels=b_channels)
+
+    def test_a_side_that_exif_alone_turns(self):
+        for name, size, orientation in (("1", (6, 4), 6), ("2", (6, 4), 3), ("3", (5, 5), 6)):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            for side, options in (("A", dict(exif=exif)), ("B", {})):
+                file = io.BytesIO()
+                Image.new("RGB", size).save(file, "JPEG", **options)
+                self.save(f"train{side}/{name}.jpg", file.getvalue())
+        with refused("trainA/1.jpg", "4x6", "6x4", "side", "Exif", "trainA/1.jpg"):
+            self.open()
+        (self.folder / "trainA" / "1.jpg").write_bytes(
+            (self.folder / "trainB" / "1.jpg").read_bytes()
+        )
+        with mock.patch.object(decoding.logging, "warning") as warning:
+            self.open()
+        text, *values = warning.call_args.args
+        self.assertEqual(values, [2, 3, str(self.folder / "trainA" / "2.jpg")])
 
     def test_lists_every_wrong_file(self):
         """What reading finds is listed with what the headers say."""

@@ -1,8 +1,11 @@
-"""Tests of `pix2pix_tf.training.precision`, on machines that are not here."""
+"""Tests of `pix2pix_tf.precision`, on machines that are not here."""
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 from unittest import mock
 
@@ -13,11 +16,12 @@ from absl.testing import parameterized
 from pix2pix_tf import config, precision
 
 
-def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False) -> str:
+def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False, onednn=None) -> str:
     """Returns what `auto` is on a machine.
 
     Args:
         capabilities: Compute capability of each GPU; None where it is not told.
+        onednn: Value of the environment's variable; None where it is not set.
         cpu_flags: Features of the CPU.
         has_tpu: Whether there is a TPU.
     """
@@ -35,7 +39,11 @@ def resolve_auto(*, capabilities=(), cpu_flags=(), has_tpu=False) -> str:
         ),
         mock.patch.object(tf.config.experimental, "get_device_details", details.get),
         mock.patch.object(precision, "_cpu_flags", lambda: set(cpu_flags)),
+        mock.patch.dict(os.environ),
     ):
+        os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
+        if onednn is not None:
+            os.environ["TF_ENABLE_ONEDNN_OPTS"] = onednn
         return precision.resolve_precision("auto")
 
 
@@ -49,7 +57,10 @@ class ResolvePrecisionTest(tf.test.TestCase, parameterized.TestCase):
         ("avx512", "bfloat16", dict(cpu_flags=["sse", "avx512_bf16"])),
         ("amx", "bfloat16", dict(cpu_flags=["amx_bf16", "avx2"])),
         ("plain_cpu", "float32", dict(cpu_flags=["sse", "avx2", "avx512f"])),
-        ("tpu", "bfloat16", dict(has_tpu=True)),
+        ("onednn_on", "bfloat16", dict(cpu_flags=["amx_bf16"], onednn="1")),
+        ("onednn_off", "float32", dict(cpu_flags=["amx_bf16"], onednn="0")),
+        ("onednn_off_in_words", "float32", dict(cpu_flags=["avx512_bf16"], onednn="False")),
+        ("tpu", "bfloat16", dict(has_tpu=True, onednn="0")),
     )
     def test_auto(self, expected, machine):
         self.assertEqual(resolve_auto(**machine), expected)
@@ -81,3 +92,20 @@ class CpuFlagsTest(parameterized.TestCase):
             self.assertEmpty(flags)
         else:
             self.assertEqual(flags, {"fpu", "avx512_bf16", "amx_tile"})
+
+
+class OneDnnTest(parameterized.TestCase):
+    @parameterized.parameters((None, "1"), ("0", "0"))
+    def test_is_on_unless_the_user_says_otherwise(self, given, expected):
+        name = "TF_ENABLE_ONEDNN_OPTS"
+        environment = {key: value for key, value in os.environ.items() if key != name}
+        if given is not None:
+            environment[name] = given
+        shown = subprocess.run(
+            [sys.executable, "-c", f"import os, pix2pix_tf; print(os.environ['{name}'])"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(shown.stdout.strip(), expected)

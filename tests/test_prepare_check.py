@@ -99,14 +99,14 @@ class CheckTest(TaskTest):
     def test_splits_that_training_refuses_for_their_names(self):
         """Each is named once, and the others are read."""
         save(self.input / "train" / "good.png", aligned(0))
-        (self.input / "train" / "other.webp").write_bytes(b"some")
+        (self.input / "train" / "other.heic").write_bytes(b"some")
         save(self.input / "val" / "A" / "1.png", photo())
         (self.input / "test").mkdir()
         save(self.input / "testA" / "1.png", photo(seed=1))
         save(self.input / "testB" / "1.bmp", photo(seed=2))
         status, wrong, report = self.check()
         self.assertEqual((status, wrong.keys(), report["checked"]), (1, {"train", "val"}, 1))
-        self.assertIn("other.webp", wrong["train"])
+        self.assertIn("other.heic", wrong["train"])
         self.assertIn(f"'{self.input / 'val' / 'B'}'", wrong["val"])
 
     def test_what_has_no_splits(self):
@@ -144,6 +144,23 @@ class CheckTest(TaskTest):
         )
         self.assert_wrong(wrong, **{"A/beyond": "0,1"})
         self.assertLen(self.agrees_with_training(flags, **settings), 3)
+
+    def test_values_that_can_hardly_be_meant(self):
+        for number in range(4):
+            save(self.input / "train" / "A" / f"{number}.png", photo(seed=number))
+            save(self.input / "train" / "B" / f"{number}.png", photo(seed=number)[..., 0] % 5)
+        status, wrong, report = self.check()
+        self.assertEqual((status, wrong), (0, {}))
+        (word,) = report["words"]
+        self.assertStartsWith(word, "B: no value exceeds 4 of 255")
+        self.assertEqual(report["sides"]["B"]["few_values"], [0, 1, 2, 3, 4])
+        self.assertEqual(report["sides"]["A"]["largest"], [24, 16])
+        heights = photo().astype(np.float32)
+        heights[:5] = -9999  # Which scaling clips.
+        (self.input / "train" / "A" / "0.png").unlink()
+        np.save(self.input / "train" / "A" / "0.npy", heights)
+        (word,) = self.check("--a_range=0,255", "--b_range=0,4")[2]["words"]
+        self.assertStartsWith(word, "A: the value -9999, in 'train/A/0.npy'")
 
     @parameterized.parameters(
         (("--a_range=1,0",), "a_range is '1,0'"),

@@ -167,10 +167,10 @@ class BadFilesTest(_ColorizeTest):
         (self.input / "truncated.png").write_bytes(whole[: len(whole) // 2])
         (self.input / "empty.jpg").write_bytes(b"")
         (self.input / "text.jpg").write_text("no picture")
-        (self.input / "missed.webp").write_bytes(b"some")
+        (self.input / "missed.heic").write_bytes(b"some")
         (self.input / ".hidden.webp").write_bytes(b"some")
         (self.input / "folder.png").mkdir()
-        Image.fromarray(photo()).save(self.input / "a gif.png", format="GIF")
+        Image.fromarray(photo()).save(self.input / "a tiff.png", format="TIFF")
         (self.input / "loop.png").symlink_to(self.input / "loop.png")
         (self.input / "around").symlink_to(self.input)
         os.mkfifo(self.input / "pipe.png")
@@ -183,10 +183,10 @@ class BadFilesTest(_ColorizeTest):
         result = self.run_task()
         self.assert_named(
             result,
-            ("a gif.png", "GIF"),
+            ("a tiff.png", "TIFF"),
             ("empty.jpg",),
             ("loop.png",),
-            ("missed.webp", "kind"),
+            ("missed.heic", "kind"),
             ("pipe.png",),
             ("same.png", "same.bmp"),
             ("text.jpg",),

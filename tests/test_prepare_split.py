@@ -10,7 +10,7 @@ from unittest import mock
 import data_folder
 import numpy as np
 from absl.testing import parameterized
-from PIL import Image
+from PIL import Image, ImageDraw
 from preparing import TaskTest, files_below, photo, save
 
 from pix2pix_tf.data import images, layouts, pairs
@@ -46,6 +46,33 @@ def detailed(seed: int, *, width: int = 96, height: int = 64) -> np.ndarray:
         coarse = Image.fromarray(random.integers(0, 256, [size, size, 3], np.uint8))
         total += np.asarray(coarse.resize((width, height), Image.BICUBIC)) / size
     return (total / total.max() * 200).astype(np.uint8)
+
+
+def film(seed: int, *, num_frames: int = 6) -> list[np.ndarray]:
+    """Returns frames of a camera that stands, before which something light moves."""
+    ground = detailed(seed)
+    frames = []
+    for number in range(num_frames):
+        frame = ground.copy()
+        frame[20:32, 4 + 8 * number : 16 + 8 * number] += 30
+        frames.append(frame)
+    return frames
+
+
+def line_drawing(seed: int) -> np.ndarray:
+    """Returns four thin lines on white."""
+    drawing = Image.new("RGB", (128, 128), "white")
+    for ends in np.random.default_rng(seed).integers(4, 124, [4, 4]):
+        ImageDraw.Draw(drawing).line(ends.tolist(), fill="black", width=2)
+    return np.asarray(drawing)
+
+
+def mask(seed: int) -> np.ndarray:
+    """Returns a small white disc on black."""
+    x, y, size = np.random.default_rng(seed).integers([4, 4, 8], [100, 100, 24]).tolist()
+    image = Image.new("L", (128, 128))
+    ImageDraw.Draw(image).ellipse([x, y, x + size, y + size], fill=255)
+    return np.asarray(image)
 
 
 def each_half(pixels: np.ndarray, change) -> np.ndarray:
@@ -101,6 +128,30 @@ class NearDuplicatesTest(parameterized.TestCase):
         self.assertEqual(clusters_of(*masks), [[0], [1]])
         self.assertEqual(clusters_of(masks[0], saved_again(masks[0])), [[0, 1]])
 
+    def test_frames_of_a_film_are_one_scene(self):
+        frames = [frame for seed in range(3) for frame in film(seed)]
+        frames = [
+            saved_again(np.clip(x * 1.0 + 5 * (i % 2), 0, 255).astype(np.uint8))
+            for i, x in enumerate(frames)
+        ]
+        self.assertEqual(clusters_of(*frames), [[*range(6)], [*range(6, 12)], [*range(12, 18)]])
+        # The hash alone would tear them: these are not few bits apart.
+        hashes = [look_of(frame).hashes[0].astype(int) for frame in frames]
+        self.assertLess(hashes[0] @ hashes[1], near_duplicates.HASH_BITS - 2 * 30)
+        self.assertLen(clusters_of(*frames, hash_distance=0), 18)
+
+    @parameterized.parameters(line_drawing, mask)
+    def test_what_is_nearly_empty_is_not_alike_for_that(self, draw):
+        """But for a disc that is where another is when it is mirrored or turned."""
+        found = clusters_of(*map(draw, range(40)))
+        self.assertGreater(len(found), 36)
+        with mock.patch.object(near_duplicates, "_COMMON_DETAIL", 1.0):
+            self.assertEqual(found, clusters_of(*map(draw, range(40))))
+
+    def test_partitions_are_joined(self):
+        found = near_duplicates.join([[0, 4], [1], [2], [3]], [[0], [1, 4], [2, 3]])
+        self.assertEqual(found, [[0, 1, 4], [2, 3]])
+
     def test_groups_that_are_linked_later_are_joined(self):
         """Each is like those whose bits are set almost as far; 1 links 0 and 2 where it is."""
         random = np.random.default_rng(0)
@@ -136,6 +187,15 @@ class AssignTest(parameterized.TestCase):
             result = split.assign(groups, [0.5, 0.25, 0.25], seed=seed)
             self.assertLen(set(result[:30]), 1)
             self.assertEqual([result.count(name) for name in layouts.SPLITS], [50, 25, 25])
+
+    @parameterized.parameters(3, 4, 5)
+    def test_no_split_stays_empty_that_a_group_is_there_for(self, count):
+        """Of few large groups, such as scenes, train would take all by its share."""
+        result = split.assign(np.arange(12 * count).reshape(count, 12), [0.8, 0.1, 0.1], seed=0)
+        counts = [result.count(name) for name in layouts.SPLITS]
+        self.assertEqual(counts, [12 * (count - 2), 12, 12])
+        result = split.assign([[0], [1]], [0.9, 0.0, 0.1], seed=0)
+        self.assertCountEqual(result, ["train", "test"])
 
     def test_the_seed_decides(self):
         groups = [[index] for index in range(50)]
@@ -195,6 +255,62 @@ class SplitCommandTest(TaskTest):
         other = self.folder / "other"
         result = self.run_task("--hash_distance=0", f"--output={other}")
         self.assertNotIn("alike", result.stdout)
+
+    def test_all_that_looks_alike_leaves_no_val_and_says_so(self):
+        for number in range(4):
+            save(self.input / f"{number}.png", detailed(0) + np.uint8(number))
+        self.assert_done(
+            self.run_task(),
+            "4 train, 0 val, 0 test; 1 group of up to 4",
+            "val and test are empty",
+            "the 4 images make 1 group",
+            "lower --hash_distance=30",
+        )
+
+    def test_groups_by_name_stay_together(self):
+        for number in range(12):
+            save(self.input / "tiles" / f"scene{number % 3}_{number:02}.png", detailed(number))
+        save(self.input / "alone.png", detailed(50))
+        pattern = r"--group_by=/(scene\d)_"
+        result = self.run_task(pattern, "--shares=0.4,0.3,0.3")
+        self.assert_done(result, "--group_by finds 3 groups, and nothing in 1 name", "'alone.png'")
+        plan = json.loads((self.output / "split.json").read_text())
+        scenes = [{x.split("_")[0] for x in plan[name] if "_" in x} for name in layouts.SPLITS]
+        self.assertEqual([len(x) for x in scenes], [1, 1, 1])
+        self.assertLen(set.union(*scenes), 3)
+        # It resumes as it began; another pattern is another split.
+        self.assert_done(self.run_task(pattern, "--shares=0.4,0.3,0.3"), "13 were already there")
+        self.assert_refused(self.run_task("--shares=0.4,0.3,0.3"), "made otherwise")
+
+    def test_pairs_are_grouped_by_what_both_names_have(self):
+        for number in range(6):
+            for side in "AB":
+                save(self.input / side / f"{number % 2}_{number}.png", detailed(number + ord(side)))
+        self.assert_done(self.run_task("--group_by=^.", "--shares=0.5,0.5,0"), "2 groups")
+        plan = json.loads((self.output / "split.json").read_text())
+        self.assertEqual([len({x[2] for x in plan[name]}) for name in _HALVES], [1, 1])
+
+    def test_groups_by_name_join_what_looks_alike(self):
+        for number in range(4):
+            save(self.input / f"a{number}.png", detailed(number))
+        save(self.input / "b.png", detailed(0) + np.uint8(1))
+        self.assert_done(
+            self.run_task("--group_by=^."),
+            "5 train, 0 val",
+            "or has the same --group_by",
+            "the 5 images make 1 group",
+        )
+
+    @parameterized.parameters(
+        ("scene", "finds nothing in each of the 3 names, such as '0.png'"),
+        ("x*", "finds nothing"),
+        ("png", "finds 'png' in each of the 3 names"),
+        ("(a", "is not a regular expression"),
+    )
+    def test_a_pattern_that_makes_no_groups(self, pattern, message):
+        self.write(3)
+        self.assert_refused(self.run_task(f"--group_by={pattern}"), message)
+        self.assertFalse(self.output.exists())
 
     def test_two_folders_stay_pairs(self):
         self.write(8, below="A")

@@ -1,4 +1,4 @@
-"""Tests of `pix2pix_tf.training.progress`, on a clock that the tests turn."""
+"""Tests of `pix2pix_tf.progress`, on a clock that the tests turn."""
 
 from __future__ import annotations
 

@@ -80,6 +80,19 @@ class MetricsTest(ReportTestCase):
         text = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8")
         self.assertTrue(text.endswith('{"step": 25, "l1_loss": 0.125}\n'))
 
+    def test_a_few_of_many_are_spread_evenly_and_the_last_is_found_by_itself(self):
+        self.assertIsNone(run_folder.read_last_metrics(self.workdir))
+        many = [{"step": n, **({"held_out_l1": 0.5} if n % 20 == 0 else {})} for n in range(20001)]
+        self.write_metrics(*many, tail='{"step": 3')
+        records = run_folder.read_metrics(self.workdir, at_most=5)
+        self.assertEqual([x["step"] for x in records], [0, 5000, 10000, 15000, 20000])
+        records = run_folder.read_metrics(self.workdir, at_most=3, having="held_out_")
+        self.assertEqual(records, [many[0], many[10000], many[20000]])
+        with mock.patch.object(json, "loads", wraps=json.loads) as parse:
+            last = run_folder.read_last_metrics(self.workdir)
+        self.assertEqual(last, many[-1])
+        self.assertLess(parse.call_count, 5)
+
 
 class PlotTest(ReportTestCase):
     def plot(self, *records, gan_loss="vanilla"):
@@ -128,6 +141,16 @@ class PlotTest(ReportTestCase):
         (_, curves), (title, measures) = self.plot(*records, dict(step=3, l1_loss=0.1))
         self.assertEqual(curves, {"L1": ([1, 2, 3], [0.3, 0.2, 0.1])})
         self.assertEqual(measures, {"psnr": ([2], [9.5])})
+
+    def test_of_a_long_run_points_are_drawn_that_the_picture_has_room_for(self):
+        records = [dict(step=n, l1_loss=0.1) for n in range(1, 5001)]
+        for record in records[9::10]:
+            record["held_out_l1"] = 0.2
+        (_, curves), (_, measures) = self.plot(*records)
+        for steps, _ in (curves["L1"], measures["l1"]):
+            self.assertBetween(len(steps), 500, 1000)
+            self.assertEqual(steps[-1], 5000)
+            self.assertLessEqual(max(np.diff(steps)), 10)
 
     def test_the_picture(self):
         reports.plot_losses(self.workdir, gan_loss="vanilla")
@@ -190,6 +213,15 @@ class PageTest(ReportTestCase):
         self.assertEqual(names, sorted(["step_00000005.png", copy]))
         with Image.open(self.workdir / "samples" / names[1]) as picture:
             self.assertEqual((picture.size, picture.getpixel((0, 0))), ((4, 4), (5, 5, 5)))
+
+    def test_of_many_samples_some_are_shown_with_the_newest_and_the_first(self):
+        with mock.patch.object(reports, "_MOST_GRIDS", 3):
+            self.write_samples(5, 6, 7)
+            self.assertNotIn("of 3", self.write())
+            self.write_samples(8, 9)
+            page = self.write()
+        self.assertEqual(re.findall("<figcaption>step (.*?):", page), ["9", "7", "5"])
+        self.assertIn("3 of 5; all are in <code>samples</code>", page)
 
     def test_newest_samples_come_first_and_newest_numbers_are_shown(self):
         self.write_metrics({"step": 5, "l1_loss": 0.5}, {"step": 1200, "l1_loss": 0.123456})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,7 @@ from pix2pix_tf import networks, seeds
 from pix2pix_tf.losses import discriminator_loss
 from pix2pix_tf.optimizers import LinearDecay
 from pix2pix_tf.training.state import TrainState
+from pix2pix_tf.training.step import make_train_step
 
 
 def reference_steps(config, source, target, num_steps: int):
@@ -218,6 +221,34 @@ class WiringTest(StubTestCase):
         fake = state.generator([source, tf.zeros([1, 0])])
         expected = discriminator_loss(state.discriminator(target), state.discriminator(fake))
         self.assertAllClose(losses["discriminator_loss"], expected)
+
+
+class CompilationTest(StubTestCase):
+    def test_a_step_has_one_reduction(self):
+        """Each is a round of messages between machines."""
+        strategy = tf.distribute.get_strategy()
+        state = TrainState(tiny_training.make_config())
+        reduced = []
+
+        def reduce(operation, value, axis):
+            reduced.append(value)
+            return strategy.reduce(operation, value, axis)
+
+        counted = types.SimpleNamespace(
+            reduce=reduce, run=strategy.run, scope=strategy.scope, num_replicas_in_sync=1
+        )
+        make_train_step(state, tiny_training.make_config(), counted)(tiny_training.random_batch())
+        self.assertLen(reduced, 1)
+
+    def test_compiled_by_xla_the_numbers_are_about_the_same(self):
+        batch = tiny_training.random_batch()
+        losses = []
+        for jit_compile in (False, True):
+            config = tiny_training.make_config(jit_compile=jit_compile)
+            _, train_step = tiny_training.build(config)
+            losses.append([train_step(batch) for _ in range(2)][-1])
+        for name, value in losses[0].items():
+            self.assertAllClose(value, losses[1][name], rtol=1e-4)
 
 
 class CountersAndNoiseTest(StubTestCase):

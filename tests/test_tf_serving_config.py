@@ -39,6 +39,12 @@ class MessagesTest(tf.test.TestCase):
         self.assertEqual(model.model_platform, "tensorflow")
         self.assertEqual(model.model_version_policy.latest.num_versions, 1)
 
+    def test_as_many_images_at_a_time_as_the_server_has_cores(self):
+        # Which is what the server takes where the file says nothing.
+        names = re.findall(r"^\w+", read_text("batching.config"), re.MULTILINE)
+        self.assertIn("max_execution_batch_size", names)
+        self.assertNotIn("num_batch_threads", names)
+
 
 class ComposeTest(tf.test.TestCase, parameterized.TestCase):
     def setUp(self):
@@ -51,6 +57,10 @@ class ComposeTest(tf.test.TestCase, parameterized.TestCase):
         self.assertStartsWith(self.service["image"], "tensorflow/serving:")
         address = "${BIND_ADDRESS:-127.0.0.1}"
         self.assertEqual(self.service["ports"], [f"{address}:8500:8500", f"{address}:8501:8501"])
+
+    def test_onednn_is_on_whatever_the_processor_unless_asked_for(self):
+        variables = self.service["environment"]
+        self.assertEqual(variables["TF_ENABLE_ONEDNN_OPTS"], "${TF_ENABLE_ONEDNN_OPTS:-1}")
 
     def test_mounts_are_read_only(self):
         for mount in self.mounts.values():

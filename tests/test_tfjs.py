@@ -380,6 +380,25 @@ class ProgramsTest(tf.test.TestCase):
             with self.assertRaisesRegex(ModelError, "(?s)TF.js in Chromium.*no usable sandbox"):
                 programs.run(self.folder, "with_noise", {}, program=programs.CHROMIUM)
 
+    def starts(self, *, uid: int) -> list[bool]:
+        """Returns which starts of a browser that has no sandbox were without one, for a user."""
+        browser_tools.node()
+        arguments = self.folder / "arguments"
+        browser = self.program(f'echo "$@" >> "{arguments}"; echo "No usable sandbox!" >&2; exit 7')
+        user = self.folder / "user.js"
+        user.write_text(f"process.getuid = () => {uid};")
+        with mock.patch.object(programs, "find_chromium", return_value=browser):
+            with mock.patch.dict(os.environ, NODE_OPTIONS=f"--require {user}"):
+                with self.assertRaises(ModelError):
+                    programs.run(self.folder, "with_noise", {}, program=programs.CHROMIUM)
+        return ["--no-sandbox" in line for line in arguments.read_text().splitlines()]
+
+    def test_root_starts_chromium_without_its_sandbox(self):
+        self.assertEqual(self.starts(uid=0), [True])
+
+    def test_others_start_it_in_its_sandbox_and_without_where_that_fails(self):
+        self.assertEqual(self.starts(uid=1000), [False, True])
+
     def test_names_the_model_that_fails(self):
         browser_tools.node()
         with self.assertRaisesRegex(ModelError, "with_noise' on cpu: .+"):

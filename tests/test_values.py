@@ -1,3 +1,4 @@
+import pickle
 import unittest
 
 import numpy as np
@@ -44,6 +45,9 @@ class WordsTest(unittest.TestCase):
 
         self.assertIn("exceeds 4 of 255, beside 255", words(ignored, mask(1)))
 
+    def test_indices_stored_in_16_bits_are_found(self):
+        self.assertIn("exceeds 4 of 65535", words(mask().astype("uint16")))
+
     def test_indices_widened_to_16_bits_are_found(self):
         self.assertIn("exceeds 4 of 255", words(mask().astype("uint16") * 257))
 
@@ -56,6 +60,19 @@ class WordsTest(unittest.TestCase):
         self.assertIn("6.2% of 0 to 65535", text)
         self.assertIn("--output_range=0,4095", text)
 
+    def test_a_narrow_band_of_bright_values_is_given_its_range(self):
+        kelvin = photo(0, 1, "uint16", high=2000) + np.uint16(29000)
+
+        kelvin[0, :2, 0] = 29000, 31000
+
+        self.assertIn("range=29000,31000", words(kelvin, kelvin[::-1]))
+
+    def test_a_full_range_beside_it_is_enough(self):
+        dark, light = photo(0, 1, "uint16", high=4095), photo(1, 1)
+
+        self.assertEqual(words(dark, light), "")
+        self.assertEqual(words(dark, light.astype("uint16") * 257), "")
+
     def test_one_bright_picture_is_enough_for_all(self):
         self.assertEqual(words(photo(0, 1, "uint16", high=4095), photo(1, 1, "uint16")), "")
 
@@ -67,7 +84,7 @@ class WordsTest(unittest.TestCase):
         text = words(heights, hole, value_range=(0.0, 100.0))
 
         self.assertIn("-9999", text)
-        self.assertIn("33% of '1.png'", text)
+        self.assertIn("in '1.png', lies far", text)
 
     def test_a_tail_beyond_the_range_is_cut_on_purpose(self):
         heights = np.linspace(0, 102, 1000, dtype="float32").reshape(20, 50, 1)
@@ -102,13 +119,27 @@ class FactsTest(unittest.TestCase):
 
         self.assertEqual(found.facts()["largest"], [64, 48])
         self.assertEqual((found.facts()["low"], found.facts()["high"]), (0.0, 200.0))
+        self.assertEqual(found.facts()["same_as_another"], 0)
         self.assertIn("2 of 32x24 to 64x48 pixels, 3 channel(s), uint8", found.describe())
 
 
 class PairsTest(unittest.TestCase):
+    def test_what_was_seen_goes_from_process_to_process(self):
+        seen = values.look_at_pair(["a.png"], [photo(), mask()], [None, (0.0, 4.0)])
+
+        self.assertEqual(pickle.loads(pickle.dumps(seen)), seen)
+
     def test_both_sides_the_same_are_told(self):
         self.assertTrue(values.look_equal(photo(), photo()))
         self.assertFalse(values.look_equal(photo(), photo(1)))
         self.assertFalse(values.look_equal(photo(), np.clip(photo(), 0, 200)))
-        self.assertIn("2 of 3 pairs", values.words_on_pairs(["a", "b", "c"], ["a", "b"])[0])
-        self.assertEqual(values.words_on_pairs(["a", "b"], ["a"]), [])
+
+    def test_most_pairs_of_the_same_picture_are_told(self):
+        def words_on(*pairs):
+            sides = [values.Side(x, flag="", has_range=False, is_made=True) for x in "AB"]
+            looks = [values.look_at_pair([f"{n}.png"], x, [None] * 2) for n, x in enumerate(pairs)]
+            return values.Summary(sides, looks).words()
+
+        same, other = (photo(), photo()), (photo(1), photo(2))
+        self.assertIn("2 of 3 pairs, such as '0.png', '2.png'", words_on(same, other, same)[-1])
+        self.assertEqual(words_on(same, other), [])

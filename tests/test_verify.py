@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import json
 import pathlib
 import shutil
@@ -46,12 +47,17 @@ def without_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
     return network(image, z[:, :0])
 
 
-def fake(name: str, computes=network, *, kind="cpp", **options) -> runtimes.Runtime:
+def fake(
+    name: str, computes=network, *, kind="cpp", repeats_noise=False, **options
+) -> runtimes.Runtime:
     """Returns a runtime that computes with NumPy."""
+    numbers = itertools.count()
 
     @contextlib.contextmanager
     def opened(path, settings):
-        random = np.random.default_rng(list(name.encode()))  # Of each runtime other noise.
+        loaded = 0 if repeats_noise else next(numbers)
+        # Of each runtime other noise, and each time that it is loaded.
+        random = np.random.default_rng([loaded, *name.encode()])
 
         def call(signature, inputs):
             z = inputs["z"] if "z" in inputs else random.random((1, 1), np.float32)
@@ -59,7 +65,7 @@ def fake(name: str, computes=network, *, kind="cpp", **options) -> runtimes.Runt
 
         yield runtimes.timed(call)
 
-    return runtimes.Runtime(name, kind, limits.EXACT, opened, **options)
+    return runtimes.Runtime(name, kind, limits.EXACT, opened, takes_batches=True, **options)
 
 
 class VerifyTest(tf.test.TestCase, parameterized.TestCase):
@@ -162,7 +168,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(f"| {name} |", table)
         with Image.open(self.output / "parity.png") as picture:  # The input and five runtimes.
             self.assertEqual(picture.size, (6 * 32 + 5 * 4, 22 + 4 * (32 + 4) - 4))
-        self.assertLen(models, 3)
+        self.assertLen(models, 6)  # Each of three, loaded twice.
         gc.collect()
         assert_alone()
 
@@ -175,11 +181,21 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         ("not_a_number", lambda *inputs: network(*inputs) * np.nan, "mean difference nan"),
         ("swapped_channels", lambda *inputs: network(*inputs)[..., ::-1], "mean diff"),
         ("dropped_dropout", without_noise, "all calls of serving_default give the same picture"),
+        (
+            "statistics_of_the_batch",
+            lambda image, z: network(image, z) + (len(image) > 1) * image[::-1] * 1e-3,
+            "another image in the same batch changes the output",
+        ),
         ("weaker_noise", lambda image, z: network(image, z / 2), "the noise is 0."),
     )
     def test_spoilt_models(self, spoilt, fault):
         result = self.verify_fakes(python=spoilt)
         self.assert_found(result, f"SavedModel, Python: {fault}", f"SavedModel, C++: {fault}")
+
+    def test_noise_that_is_the_same_after_each_loading(self):
+        result = self.verify_fakes(cpp=fake("SavedModel, C++", repeats_noise=True))
+        self.assert_found(result, "SavedModel, C++: a freshly loaded model repeats its noise")
+        self.assertNotIn("FAILED: SavedModel, Python", result.stdout)
 
     def test_a_runtime_that_fails_is_a_row_beside_the_others(self):
         fault = cpp_session.CppError("INTERNAL", "it broke\nat last")

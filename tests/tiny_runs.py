@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import pathlib
 import tempfile
 
@@ -17,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from export import cpp_session
-from pix2pix_tf import networks, serving
+from pix2pix_tf import networks, run_folder, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.inference import exported
 from pix2pix_tf.run_folder import GENERATOR_WEIGHTS
@@ -41,6 +42,13 @@ def write_run(folder: pathlib.Path, *, seed: int = 0, **settings) -> TrainConfig
     set_weights(network, seed=seed)
     network.save_weights(str(folder / GENERATOR_WEIGHTS))
     return config
+
+
+def write_data(folder: pathlib.Path, size: tuple[int, int]) -> None:
+    """Writes `data.json` of a run that was trained on files of A|B of a size, (width, height)."""
+    form = dict(files_per_pair=1, pair_file_size=size)
+    known = dict(folders=["/data"], pairs=dict(train={}), **form, read=None, lines=[], words=[])
+    (folder / run_folder.DATA_FILE).write_text(json.dumps(known))
 
 
 def temporary_folder(test) -> pathlib.Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
 
 from export.parity.limits import Limit
-from export.parity.runtimes import Inputs, Runtime, Settings
+from export.parity.runtimes import Inputs, Run, Runtime, Settings
 
 
 class Measured(NamedTuple):
@@ -18,11 +19,15 @@ class Measured(NamedTuple):
         outputs: Outputs of `with_noise`, for each image.
         milliseconds: Times of all repetitions but the first of each image.
         draws: Outputs of `serving_default` for one image, `[count, height, width, channels]`.
+        first_draw: The first of them from the model when it was loaded a second time.
+        depends_on_others: Whether another image in the same batch changes an output.
     """
 
     outputs: list[np.ndarray]
     milliseconds: list[float]
     draws: np.ndarray
+    first_draw: np.ndarray
+    depends_on_others: bool
 
 
 def measure(
@@ -42,8 +47,25 @@ def measure(
             found, times = run("with_noise", one, repeat + 1)
             outputs.append(found[-1])
             milliseconds += times[1:]
-        draws, _ = run("serving_default", dict(image=inputs[0]["image"]), num_draws)
-    return Measured(outputs, milliseconds, draws[:, 0])
+        depends_on_others = runtime.takes_batches and _depends_on_others(run, inputs)
+        image = dict(image=inputs[0]["image"])
+        draws, _ = run("serving_default", image, num_draws)
+    del run
+    gc.collect()  # One model is in the memory at a time: graphs of TensorFlow are cycles.
+    with runtime.open(path, settings) as run:
+        first_draw, _ = run("serving_default", image, 1)
+    return Measured(outputs, milliseconds, draws[:, 0], first_draw[0, 0], depends_on_others)
+
+
+def _depends_on_others(run: Run, inputs: list[Inputs]) -> bool:
+    """Returns whether the first output of a batch depends on what the second image is."""
+    first, other = inputs[0], inputs[-1]
+    # Two batches of one size: another size may be computed in another order.
+    alone, beside = (
+        run("with_noise", {name: np.concatenate([first[name], x[name]]) for name in first}, 1)[0][0]
+        for x in (first, dict(other, image=-other["image"]))
+    )
+    return bool((alone[0] != beside[0]).any())
 
 
 def row(
@@ -72,8 +94,12 @@ def row(
     if has_noise:
         values.update(noise_values(measured.draws, expected.draws))
         faults += noise_faults(values, limit)
+        if any(np.array_equal(measured.first_draw, draw) for draw in measured.draws):
+            faults.append("a freshly loaded model repeats its noise")
     elif values["distinct_draws"] > 1:
         faults.append("the model has no noise, and calls of serving_default differ")
+    if measured.depends_on_others:
+        faults.append("another image in the same batch changes the output")
     return dict(values, faults=[f"{runtime.name}: {fault}" for fault in faults])
 
 

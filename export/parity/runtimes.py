@@ -52,6 +52,7 @@ class Runtime:
         file: Name of the converted file or folder; empty: the exported version as it is.
         convert: `(version, path, settings)`; writes the file. Runtimes of one file share it.
         check_installed: Raises MissingInputError, with what to do, if a program is not there.
+        takes_batches: Whether it takes several images at once.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Runtime:
     file: str = ""
     convert: Callable[[pathlib.Path, pathlib.Path, Settings], object] | None = None
     check_installed: Callable[[], object] = lambda: None
+    takes_batches: bool = False
 
 
 _REGISTERED: dict[str, Runtime] = {}

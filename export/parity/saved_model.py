@@ -33,6 +33,8 @@ def _in_cpp(version: pathlib.Path, settings: Settings) -> Iterator[Run]:
         yield runtimes.timed(lambda signature, inputs: session.run(signature, **inputs)["output"])
 
 
-PYTHON = runtimes.Runtime("SavedModel, Python", "python", limits.EXACT, _in_python)
-CPP = runtimes.Runtime("SavedModel, C++", "cpp", limits.EXACT, _in_cpp)
+PYTHON = runtimes.Runtime(
+    "SavedModel, Python", "python", limits.EXACT, _in_python, takes_batches=True
+)
+CPP = runtimes.Runtime("SavedModel, C++", "cpp", limits.EXACT, _in_cpp, takes_batches=True)
 runtimes.register(CPP)  # The other is always compared.

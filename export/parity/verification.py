@@ -62,6 +62,9 @@ def verify(
         config,
         dataset=settings.dataset or config.dataset,
         data_dir=settings.data_dir or config.data_dir,
+        # Of the smallest images that a model takes, which converted files are made for.
+        crop_height=0,
+        crop_width=0,
     )
     weights, _ = run_folder.find_weights(workdir, checkpoint)
     noise_size = networks.noise_size(config)

@@ -2,7 +2,8 @@
 
 A `.npy` holds `[height, width]` or `[height, width, channels]`. A TIFF holds its channels
 together (chunky), in planes, or a page each; it is read with tifffile, an optional
-package. Nothing is converted here: the values are those of the file.
+package, and with imagecodecs where its compression asks for it. Nothing is converted here: the
+values are those of the file.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import re
 from typing import BinaryIO
 
 import numpy as np
@@ -22,9 +24,18 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (".npy", *TIFF_SUFFIXES)
 # Values in a file: as many as 8192 x 8192 pixels of 4 channels, 1 GiB as float32.
 MAX_VALUES = 2**28
-# What tifffile calls channels: beside each other, in planes, in pages (Q: of an unknown kind).
-_CHANNEL_AXES = ("", "S", "C", "I", "Q")
-_MIN_IS_BLACK, _RGB = 1, 2  # Values of TIFF's PhotometricInterpretation that mean what they say.
+# What tifffile calls channels: beside each other, in planes, in pages (Q: of an unknown kind; Z:
+# as ImageJ makes a stack of images).
+_CHANNEL_AXES = ("", "S", "C", "I", "Q", "Z")
+_AXES = {"T": "times", "Z": "slices", "C": "channels", "S": "samples a pixel"}
+# Values of TIFF's PhotometricInterpretation that mean what they say; the third in a JPEG.
+_MIN_IS_BLACK, _RGB, _YCBCR = 1, 2, 6
+_JPEG = 7
+# None, LZW, JPEG, deflate, PackBits, deflate as it was, LZMA and Zstandard. Others can hold more
+# than the header says, and fill the memory.
+_COMPRESSIONS = (1, 5, _JPEG, 8, 32773, 32946, 34925, 50000)
+# How the frame of a JPEG begins: marker, length, bits, height and width.
+_JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..[\x08\x0c](..)(..)", re.S)
 _ORIENTATION = 274  # TIFF's tag; 1 is upright.
 _MAX_PAGES = 256  # Channels, and smaller copies.
 
@@ -44,7 +55,7 @@ def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
     with image_files.reading(path, "an array"), image_files.open_file(path) as file:
         if _is_tiff(path):
             with _open_tiff(file, path) as tiff:
-                series = _find_picture(tiff)
+                series = _find_picture(tiff, path)
                 sizes = dict(zip(series.axes, series.shape))
                 shape = (sizes.pop("Y"), sizes.pop("X"), *sizes.values())
                 dtype = np.dtype(series.dtype)
@@ -73,17 +84,17 @@ def read(path: ImageFile) -> np.ndarray:
     with image_files.reading(path, "an array"), image_files.open_file(path) as file:
         if _is_tiff(path):
             with _open_tiff(file, path) as tiff:
-                series = _find_picture(tiff)
+                series = _find_picture(tiff, path)
                 axis = series.axes.replace("Y", "").replace("X", "")
-                values = series.asarray()
+                values = _decode(series, file, path)
                 values = np.moveaxis(values, series.axes.index(axis), -1) if axis else values
         else:
             values = np.load(file, allow_pickle=False)
         values = values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if values.dtype.kind == "f" and (count := values.size - np.isfinite(values).sum()):
         raise InputError(
-            f"'{path}' has values that are NaN or infinite. Replace them, or take the file out of "
-            "the folder."
+            f"'{path}' has {count:,} of {values.size:,} values that are NaN or infinite. Replace "
+            "them, or take the file out of the folder."
         )
     return values
 
@@ -115,7 +126,7 @@ def _open_tiff(file: BinaryIO, path: ImageFile):
     return tifffile.TiffFile(file, is_ome=False, _multifile=False)
 
 
-def _find_picture(file):
+def _find_picture(file, path: ImageFile):
     """Returns the first picture of a TIFF, after which smaller copies may follow."""
     # tifffile follows the chain of pages wherever it leads, into itself for ever.
     if next(itertools.islice(file.pages, _MAX_PAGES, None), None) is not None:
@@ -123,11 +134,48 @@ def _find_picture(file):
     series = file.series[0]
     page, axes = series.keyframe, series.axes
     if not {"Y", "X"} <= set(axes) or axes.replace("Y", "").replace("X", "") not in _CHANNEL_AXES:
-        raise ValueError(f"{len(file.pages)} pages of {axes} are not the channels of one picture")
+        sizes = zip(series.shape, axes)
+        held = ", ".join(f"{n} {_AXES.get(axis, 'pages')}" for n, axis in sizes if axis not in "YX")
+        raise InputError(
+            f"'{path}' is a stack of {held}, not the channels of one picture. Save each picture "
+            "as a file of its own (Fiji: Image > Stacks > Make Substack)."
+        )
     kind, orientation = page.photometric, page.tags.valueof(_ORIENTATION, 1)
-    if kind not in (_MIN_IS_BLACK, _RGB) or orientation != 1:
+    is_plain = kind in (_MIN_IS_BLACK, _RGB) or (kind == _YCBCR and page.compression == _JPEG)
+    if not is_plain or orientation != 1:
         raise ValueError(
             f"a TIFF of kind {getattr(kind, 'name', kind)} with the orientation {orientation}; "
             "MINISBLACK or RGB is read, stored upright"
         )
+    if page.compression not in _COMPRESSIONS:
+        name = getattr(page.compression, "name", page.compression)
+        raise InputError(
+            f"'{path}' is compressed as {name}, which is not read. Save it with deflate, LZW, or "
+            "without compression (gdal_translate -co COMPRESS=DEFLATE, or Fiji)."
+        )
     return series
+
+
+def _decode(series, file: BinaryIO, path: ImageFile) -> np.ndarray:
+    if series.keyframe.compression == _JPEG:
+        for page in series.pages:
+            _check_jpegs(page, file)
+    try:
+        return series.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise InputError(
+            f"'{path}' can be read where imagecodecs is installed ({error}). Run: python -m pip "
+            "install imagecodecs. Or save the file without compression."
+        ) from None
+
+
+def _check_jpegs(page, file: BinaryIO) -> None:
+    """Refuses a page whose JPEGs are far larger than it: decoded, they would fill the memory."""
+    for offset, count in zip(page.dataoffsets, page.databytecounts):
+        file.seek(offset)
+        for sides in _JPEG_FRAME.findall(file.read(count)):
+            height, width = (int.from_bytes(side, "big") for side in sides)
+            if 4 * height * width > MAX_VALUES:
+                raise ValueError(f"a JPEG in it has {width}x{height} pixels")

@@ -1,21 +1,23 @@
 """What a training makes of the files of a pair: A and B of a pair, or both of one photo.
 
 A decoder is given the headers of all files first, so that what cannot be used is refused before
-any slow thing, and then the files of one pair at a time.
+any slow thing, and then the files of one pair at a time: it reads their values, and scales them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Union
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from pix2pix_tf.data import images
+from pix2pix_tf.data import images, orientation, values
 from pix2pix_tf.data.image_files import ImageFile
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, printable
 
 # By what messages call the files.
 Infos = Mapping[str, images.ImageInfo]
@@ -54,14 +56,20 @@ class PairDecoder:
         """Returns float32, in [-1, 1], if values have a range; else what holds all files."""
         return tf.float32 if self.a_range or self.b_range else _pixel_type(infos)
 
-    def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
-        """Returns A and B; raises InputError if a file is damaged."""
+    def read(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the values of A and B, not yet scaled; raises InputError if a file is damaged."""
         # What is side by side is decoded once, or again if B is to have other channels.
         as_a, as_b = (self.a_channels, self.a_range), (self.b_channels, self.b_range)
         a = _read(files[0], dtype, *as_a)
         b = a if len(files) == 1 and as_a == as_b else _read(files[-1], dtype, *as_b)
         middle = a.shape[1] // 2
         return (a, b) if len(files) == 2 else (a[:, :middle], b[:, middle:])
+
+    def scale(self, sides: tuple[np.ndarray, np.ndarray], dtype: tf.DType):
+        """Returns A and B as `dtype` from what `read` gave."""
+        if dtype != tf.float32:
+            return sides
+        return tuple(map(images.scale_values, sides, (self.a_range, self.b_range)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +100,7 @@ class PhotoDecoder:
         """Returns what holds the pixels of all photos."""
         return _pixel_type(infos)
 
-    def decode(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, files: Sequence[ImageFile], dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
         """Returns the photo of a pair twice; raises InputError if it is damaged or grey."""
         (file,) = files[self.which]
         photo = images.read_pixels(file, channels=_PHOTO_CHANNELS, dtype=dtype)
@@ -106,6 +114,10 @@ class PhotoDecoder:
             raise _grey(file)
         return photo, photo
 
+    def scale(self, sides: tuple[np.ndarray, np.ndarray], dtype: tf.DType):
+        """Returns the pixels as they are."""
+        return sides
+
 
 Decoder = Union[PairDecoder, PhotoDecoder]
 
@@ -115,6 +127,18 @@ def inspect(files: Sequence[ImageFile], decoder: Decoder) -> Infos:
     infos = {str(file): images.inspect_image(file) for file in files[decoder.which]}
     decoder.check(infos)
     return infos
+
+
+def read_and_look(
+    files: Sequence[ImageFile], decoder: Decoder, dtype: tf.DType
+) -> tuple[tuple[np.ndarray, np.ndarray], values.PairLook]:
+    """Returns what a decoder reads of a pair, not yet scaled, and what is to be known of it."""
+    sides = decoder.read(files, dtype)
+    # The folder of the split too: names alone are the same in all.
+    names = ["/".join(pathlib.PurePath(str(file)).parts[-3:]) for file in files[decoder.which]]
+    if isinstance(decoder, PhotoDecoder):  # Both sides are the photo.
+        return sides, values.look_at_pair(names, sides[:1], [None])
+    return sides, values.look_at_pair(names, sides, [decoder.a_range, decoder.b_range])
 
 
 def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) -> None:
@@ -131,10 +155,35 @@ def check_size(files: Sequence[ImageFile], infos: Sequence[images.ImageInfo]) ->
             "width side by side. Join it with its partner, or put A and B in two folders."
         )
     if (a.width, a.height) != (b.width, b.height):
+        remedy = "Bring them to the same size."
+        if (a.width, a.height) == (b.height, b.width):
+            turned = [file for file, info in zip(files, infos) if info.exif_orientation >= 5]
+            reason = f", since Exif turns '{turned[0]}' alone" if len(turned) == 1 else ""
+            remedy = f"One of them lies on its side{reason}. Turn it, or the other, and save it."
         raise InputError(
             f"'{files[0]}' is {a.width}x{a.height} pixels and its partner '{files[1]}' "
-            f"{b.width}x{b.height}. Bring them to the same size."
+            f"{b.width}x{b.height}. {remedy}"
         )
+
+
+def warn_of_turns(pairs: Sequence[Infos]) -> None:
+    """Says how many pairs have a side that Exif turns while nothing turns the other, if any.
+
+    Where the sizes tell, they agree: that the other was turned for good. Of a square they do not.
+    """
+    found = []
+    for infos in pairs:
+        turned = [(k, v) for k, v in infos.items() if v.exif_orientation != orientation.UPRIGHT]
+        if len(infos) == 2 and len(turned) == 1:
+            ((file, info),) = turned
+            if info.width == info.height or info.exif_orientation < 5:
+                found.append(file)
+    if found:
+        text = (
+            "%d of %d pairs have one side that is turned as its Exif says, and another that states "
+            "no turn, '%s' for one. Look whether both are the same way up."
+        )
+        logging.warning(text, len(found), len(pairs), printable(found[0]))
 
 
 def _check_strip(file: ImageFile, info: images.ImageInfo, *, num_beside: int = 1) -> None:
@@ -153,7 +202,7 @@ def _pixel_type(infos: Infos) -> tf.DType:
 
 def _read(file: ImageFile, dtype: tf.DType, channels: int, value_range) -> np.ndarray:
     if dtype == tf.float32:
-        return images.read_image(file, channels=channels, value_range=value_range)
+        return images.read_values(file, channels=channels, value_range=value_range)
     return images.read_pixels(file, channels=channels, dtype=dtype)
 
 

@@ -2,9 +2,9 @@
 
 Two forms of an image, everywhere in the project: *pixels*, uint8 or uint16 as
 in a file, and *image*, float32 in [-1, 1]. Layout is `[height, width, channels]`.
-Decoding is TensorFlow's, so that the exported model reads images exactly as
-training did; Pillow only looks at headers. NumPy arrays and TIFF, which no exported
-model reads, are the subject of `arrays`.
+PNG and JPEG are decoded by TensorFlow, so that the exported model reads them exactly as
+training did. What no exported model reads is the subject of `arrays` (NumPy, TIFF) and
+`picture_files` (BMP, GIF, WebP, ...).
 """
 
 from __future__ import annotations
@@ -20,24 +20,30 @@ from PIL import Image
 
 from pix2pix_tf import files
 from pix2pix_tf.config import PICTURE_CHANNELS
-from pix2pix_tf.data import arrays, image_files, orientation
+from pix2pix_tf.data import arrays, image_files, orientation, picture_files
 from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError, printable
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", *arrays.SUFFIXES)
-# Pairs would be missing without a word if these were passed over like other files.
-OTHER_SUFFIXES = (".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".tga")
-MAX_PIXELS = 2**26  # 8192 x 8192: beyond it a small file can exhaust the memory.
+IMAGE_SUFFIXES = (*picture_files.SUFFIXES, *arrays.SUFFIXES)
+# Pictures that are not read. Pairs would be missing without a word if these were passed over
+# like other files.
+OTHER_SUFFIXES = (
+    *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".apng", ".ico", ".pcx", ".svg", ".eps"),
+    *(".psd", ".psb", ".xcf", ".kra", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf"),
+    *(".rw2", ".pef", ".srw", ".exr", ".hdr", ".pfm", ".dcm", ".nii", ".fits", ".czi", ".nd2"),
+    *(".lif", ".svs", ".npz"),
+)
+MAX_PIXELS = picture_files.MAX_PIXELS
 # Of a JPEG, where cameras and programs make up to 14. Each passes over the whole picture, and
 # one that changes nothing takes some bytes: a small file could decode for hours.
 MAX_SCANS = 500
 # The marker is followed by a length in two bytes, of which the first is always 0.
 START_OF_SCAN = b"\xff\xda\0"
 JPEG_QUALITY = 95  # Of pictures that we write; TensorFlow's default as well.
-# Pillow's mode, and bits per pixel and compression in the header, of the BMP files that
-# TensorFlow reads right. It takes palette indices for grey, and any fourth byte for alpha.
-_BITMAPS = (("L", b"\x08\0\0\0\0\0"), ("RGB", b"\x18\0\0\0\0\0"))
 _EXIF_ORIENTATION = 0x0112
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff")  # Of what TensorFlow decodes: PNG and JPEG.
+# Where pixels begin in nearly all PNG: the second chunk, or after a profile of some kilobytes.
+_PNG_HEAD_BYTES = 2**14
 _PNG_DEPTH = 24  # Its place, after signature, length, "IHDR", width and height.
 _PIXELS_AT_ONCE = 2**20  # Of those whose channels are converted.
 
@@ -53,6 +59,7 @@ class ImageInfo:
     is_array: bool = False  # NumPy or TIFF: read with the channels that it has, no others.
     has_other_colours: bool = False  # An ICC profile that is not sRGB's, which is not applied.
     has_full_range: bool = True  # 8 or 16 bits, unsigned, so that black and white are known.
+    exif_orientation: int = orientation.UPRIGHT  # Of a JPEG, 1 to 8; it is turned by it.
 
 
 def inspect_image(path: ImageFile) -> ImageInfo:
@@ -60,7 +67,7 @@ def inspect_image(path: ImageFile) -> ImageInfo:
 
     Raises:
         MissingInputError: If there is no such file.
-        InputError: If it is not a PNG, JPEG, BMP, NumPy array or TIFF, or too large.
+        InputError: If it is not one picture of a format that is read, or too large.
     """
     if arrays.is_array(path):
         (height, width, channels), dtype = arrays.inspect(path)
@@ -68,40 +75,29 @@ def inspect_image(path: ImageFile) -> ImageInfo:
         kind = dict(is_array=True, has_full_range=is_pixels)
         return ImageInfo(width, height, channels, bits=8 * dtype.itemsize, **kind)
     with image_files.reading(path), image_files.open_file(path) as file:
-        try:
-            picture = Image.open(file)
-        except Image.UnidentifiedImageError:  # It has the file's place in memory in its message.
-            raise ValueError("cannot identify what it is") from None
+        picture = picture_files.open_picture(path, file)
         width, height = picture.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width}x{height} pixels; {MAX_PIXELS} is the limit")
-        if picture.format not in ("PNG", "JPEG", "MPO", "BMP"):
-            raise ValueError(f"a {picture.format} file; PNG, JPEG and BMP are read")
-        if picture.format == "PNG":  # It may hold what the decoder passes over.
-            exif = Image.Exif()
-            exif.load(picture.info.get("exif", b""))
-            is_upright = exif.get(_EXIF_ORIENTATION, orientation.UPRIGHT) == orientation.UPRIGHT
-            if getattr(picture, "is_animated", False) or not is_upright:
-                raise ValueError("a PNG that is animated, or turned by its Exif orientation")
+        channels, bits = picture_files.channels_and_bits(picture)
         is_jpeg = picture.format in ("JPEG", "MPO")
         file.seek(0)
-        header = file.read(orientation.HEAD_BYTES if is_jpeg else 34)
-        if picture.format == "BMP" and (picture.mode, header[28:34]) not in _BITMAPS:
-            raise ValueError("a BMP that is neither grey with 8 bits nor colour with 24")
-        channels = len(picture.getbands())
-        bits = header[_PNG_DEPTH] if picture.format == "PNG" else 8
-        if picture.mode == "P":
-            channels, bits = 4 if "transparency" in picture.info else 3, 8
-        elif picture.mode == "CMYK":
-            channels = 3
+        header = file.read(orientation.HEAD_BYTES if is_jpeg else _PNG_DEPTH + 1)
+        if picture.format == "PNG":
+            channels = 2 if picture.mode == "LA" else channels
+            bits = 8 if picture.mode == "P" else header[_PNG_DEPTH]
         profile = picture.info.get("icc_profile") or b"sRGB"
-        is_turned = is_jpeg and int(orientation.of_jpeg(header)) >= 5
+        turned = int(orientation.of_jpeg(tf.constant(header))) if is_jpeg else orientation.UPRIGHT
+        if not is_jpeg:  # It may hold what the decoder passes over.
+            exif = Image.Exif()
+            exif.load(picture.info.get("exif", b""))
+            if exif.get(_EXIF_ORIENTATION, orientation.UPRIGHT) != orientation.UPRIGHT:
+                raise ValueError(f"a {picture.format} that is turned by its Exif orientation")
     return ImageInfo(
-        *((height, width) if is_turned else (width, height)),
+        *((height, width) if turned >= 5 else (width, height)),
         channels,
         bits,
         # By the name that it carries: in version 2 of ICC it is ASCII, in version 4 UTF-16.
         has_other_colours=not any("sRGB".encode(x) in profile for x in ("ascii", "utf-16-be")),
+        exif_orientation=turned,
     )
 
 
@@ -124,7 +120,7 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
     as its Exif says. Colour profiles are not applied.
 
     Args:
-        contents: A PNG, JPEG or BMP file, as a string scalar.
+        contents: A PNG or JPEG file, as a string scalar.
         channels: 1, 3 or 4. An image without alpha, read with 4, is opaque.
         dtype: tf.uint8, or tf.uint16 to keep the depth of a 16-bit PNG; 8-bit
             values are then multiplied by 257, so that white stays white.
@@ -141,7 +137,10 @@ def decode_pixels(contents: tf.Tensor, *, channels: int, dtype: tf.DType = tf.ui
             f"Images are read as 1 (grey), 3 (colour) or 4 (with alpha) channels, not {channels}. "
             "Set input_channels and output_channels accordingly."
         )
-    decoded = _decode(contents, dtype)
+    return _with_channels(_decode(contents, dtype), channels)
+
+
+def _with_channels(decoded: tf.Tensor, channels: int) -> tf.Tensor:
     # Most files are as they are asked for; a large one then takes no copies in float32.
     is_as_asked = tf.equal(tf.shape(decoded)[-1], channels)
     pixels = tf.cond(is_as_asked, lambda: decoded, lambda: _convert(decoded, channels))
@@ -210,16 +209,20 @@ def _decode(contents: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
         pixels = orientation.turn_upright(pixels, orientation.of_jpeg(contents))
         return tf.cast(pixels, dtype) * widening
 
-    def decode_other():
-        pixels = tf.io.decode_image(contents, dtype=tf.uint8, expand_animations=False)
-        return tf.cast(pixels, dtype) * widening
+    def decode_png():
+        # The decoder takes no notice of a transparent colour (tRNS beside grey or RGB) unless it
+        # is asked for alpha. Where pixels begin late the chunk may stand before them, unseen.
+        head = tf.strings.substr(contents, 0, _PNG_HEAD_BYTES)
+        is_opaque = tf.strings.regex_full_match(head, r"\C*IDAT\C*")
+        is_opaque &= ~tf.strings.regex_full_match(head, r"\C*tRNS\C*")
+        return tf.cond(
+            is_opaque,
+            lambda: tf.io.decode_png(contents, dtype=dtype),
+            lambda: tf.io.decode_png(contents, channels=4, dtype=dtype),
+        )
 
-    is_png = tf.equal(tf.strings.substr(contents, 1, 3), "PNG")
-    return tf.cond(
-        tf.io.is_jpeg(contents),
-        decode_jpeg,
-        lambda: tf.cond(is_png, lambda: tf.io.decode_png(contents, dtype=dtype), decode_other),
-    )
+    # Of anything else the decoder of PNG says that it cannot be decoded.
+    return tf.cond(tf.io.is_jpeg(contents), decode_jpeg, decode_png)
 
 
 def check_fits(
@@ -261,11 +264,30 @@ def read_image(
         InputError: If the file is damaged or does not fit, naming it; or if more than
             half of its values lie beyond `value_range`.
     """
+    values = read_values(path, channels=channels, value_range=value_range)
+    return scale_values(values, value_range)
+
+
+def read_values(
+    path: ImageFile, *, channels: int, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Returns the values of an image file, of which `scale_values` makes what `read_image` gives.
+
+    Args:
+        path: The file.
+        channels: As of `read_image`.
+        value_range: As of `read_image`.
+
+    Returns:
+        `[height, width, channels]`, the numbers of the file; uint16 without a range.
+
+    Raises:
+        InputError: As `read_image`.
+    """
     info = inspect_image(path)
     check_fits(path, info, channels=channels, value_range=value_range)
     if value_range is None:
-        pixels = read_pixels(path, channels=channels, dtype=tf.uint16)
-        return normalize_image(pixels).numpy()
+        return read_pixels(path, channels=channels, dtype=tf.uint16)
     if info.is_array:
         values = arrays.read(path)
     else:
@@ -278,6 +300,14 @@ def read_image(
             f"'{path}' has {beyond:.0%} of its values beyond the stated range {low:g},{high:g}: "
             f"they are from {values.min():g} to {values.max():g}. Correct the range, or the file."
         )
+    return values
+
+
+def scale_values(values: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Returns float32 in [-1, 1] from values as `read_values` gives them."""
+    if value_range is None:
+        return normalize_image(values).numpy()
+    low, high = value_range
     # In float64, since float32 does not hold all integers of 32 bits.
     unit = values.astype(np.float64)
     unit -= low
@@ -295,11 +325,7 @@ def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -
     """
     if arrays.is_array(path):
         check_fits(path, inspect_image(path), channels=channels)
-        pixels = arrays.read(path)
-        if pixels.dtype == dtype.as_numpy_dtype:
-            return pixels
-        # As the decoder of PNG does it.
-        return pixels.astype(np.uint16) * 257 if dtype == tf.uint16 else (pixels >> 8).astype("u1")
+        return _in_depth(arrays.read(path), dtype)
     contents = image_files.read_bytes(path)
     num_scans = contents.count(START_OF_SCAN)
     if num_scans > MAX_SCANS:
@@ -307,6 +333,9 @@ def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -
             f"'{path}' has {num_scans} scans; {MAX_SCANS} are the limit of what is decoded. Save "
             "it again with another program."
         )
+    if not contents.startswith(_BEGINNINGS):
+        pixels = _in_depth(picture_files.read_pixels(path, contents), dtype)
+        return _with_channels(tf.constant(pixels), channels).numpy()
     try:
         return decode_pixels(tf.constant(contents), channels=channels, dtype=dtype).numpy()
     except tf.errors.OpError:
@@ -314,6 +343,13 @@ def read_pixels(path: ImageFile, *, channels: int, dtype: tf.DType = tf.uint8) -
             f"'{path}' cannot be decoded: it is truncated or damaged ({len(contents):,} bytes). "
             "Replace it, or take it out of the folder."
         ) from None
+
+
+def _in_depth(pixels: np.ndarray, dtype: tf.DType) -> np.ndarray:
+    """Returns uint8 or uint16 pixels as `dtype`, as the decoder of PNG does it."""
+    if pixels.dtype == dtype.as_numpy_dtype:
+        return pixels
+    return pixels.astype(np.uint16) * 257 if dtype == tf.uint16 else (pixels >> 8).astype("u1")
 
 
 def normalize_image(pixels) -> tf.Tensor:

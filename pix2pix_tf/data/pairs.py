@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm.contrib import concurrent
 
 from pix2pix_tf.config import LAB, TrainConfig
-from pix2pix_tf.data import decoding, images, layouts, registry, scenes
+from pix2pix_tf.data import decoding, images, layouts, registry, scenes, values
 from pix2pix_tf.errors import InputError, MissingInputError, list_faults
 
 DEMO = "demo"
@@ -101,6 +101,11 @@ class FilePairs:
 
     Every header is looked at at once, so that a wrong file is refused before any slow thing.
 
+    Attributes:
+        files_per_pair: 1 or 2.
+        pair_file_size: (width, height) of all files in pixels, where each holds A and B side by
+            side and all have one size; else None.
+
     Raises:
         InputError: If files cannot be used, listing them.
     """
@@ -116,15 +121,28 @@ class FilePairs:
         try:
             inspected = map_all(inspect, found)
         except InputError:  # Listed at once with what reading finds.
-            map_all(lambda pair: (inspect(pair), decoder.decode(pair.read(), self.dtype)), found)
+            map_all(lambda pair: (inspect(pair), decoder.read(pair.read(), self.dtype)), found)
             raise
         infos = {file: info for each in inspected for file, info in each.items()}
         images.warn_of_colours(infos)
+        decoding.warn_of_turns(inspected)
         self.dtype = decoder.dtype_of(infos)
+        self.files_per_pair = len(found[0].files)
+        sizes = {(info.width, info.height) for info in infos.values()}
+        # What is one file for colorization may be a photo alone.
+        are_joined = self.files_per_pair == 1 and isinstance(decoder, decoding.PairDecoder)
+        self.pair_file_size = sizes.pop() if are_joined and len(sizes) == 1 else None
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Reads pair number `index`; raises InputError if a file, or its shard, is damaged."""
-        return self._decoder.decode(self._found[int(index)].read(), self.dtype)
+        sides = self._decoder.read(self._found[int(index)].read(), self.dtype)
+        return self._decoder.scale(sides, self.dtype)
+
+    def read_and_look(self, index: int) -> tuple[tuple[np.ndarray, np.ndarray], values.PairLook]:
+        """Returns what `read` does, and what is to be known of the values before scaling."""
+        files = self._found[int(index)].read()
+        sides, seen = decoding.read_and_look(files, self._decoder, self.dtype)
+        return self._decoder.scale(sides, self.dtype), seen
 
 
 class ScenePairs:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pix2pix_tf import seeds
 from pix2pix_tf.config import LAB, RGB, TrainConfig
-from pix2pix_tf.data import augment, images, lab, pairs
+from pix2pix_tf.data import augment, images, lab, pairs, values
 from pix2pix_tf.data.pairs import PairSource
 from pix2pix_tf.errors import InputError
 
@@ -43,6 +43,9 @@ class PairReader:
         size: Pixels of the shorter side; or (height, width) to cover.
         cache_megabytes: Memory for what is kept; 0 keeps nothing.
 
+    Attributes:
+        source: Where pairs come from.
+
     Raises:
         InputError: If there are no pairs.
     """
@@ -58,7 +61,7 @@ class PairReader:
         if not len(pairs.names):
             raise InputError("The source of pairs is empty. Give it one pair at least.")
         self._config = config
-        self._pairs = pairs
+        self.source = pairs
         self._size = size
         self._bytes_left = cache_megabytes * 2**20
         self._is_full = False
@@ -85,7 +88,10 @@ class PairReader:
         """Returns what is kept of a pair: the pixels of both sides, or those of the photo."""
         if index in self._kept:
             return self._kept[index]
-        sides = self.read_unscaled(index)
+        return self._keep(index, self.read_unscaled(index))
+
+    def _keep(self, index: int, sides: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Returns what is kept of a pair that was read, having kept it if there is room."""
         if self.color_space == LAB:
             sides = sides[1:]
         scaled = tuple(augment.resize_to_cover(side, self._size).numpy() for side in sides)
@@ -103,19 +109,24 @@ class PairReader:
         Nothing of it is kept in memory.
         """
         try:
-            sides = self._pairs.read(int(index))
-            if self._config.direction == "BtoA":
-                sides = sides[::-1]
-            self._check(int(index), sides)
+            return self._in_direction(index, self.source.read(int(index)))
         except InputError as error:
             self.error = error
             raise
+
+    def _in_direction(
+        self, index: int, sides: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns (source, target) of A and B."""
+        if self._config.direction == "BtoA":
+            sides = sides[::-1]
+        self._check(index, sides)
         return sides
 
     def _check(self, index: int, sides: tuple[np.ndarray, np.ndarray]) -> None:
         """Refuses a pair that is not as its source promises, which may be of anybody's making."""
         channels = (self._config.input_file_channels, self._config.output_file_channels)
-        dtype, size = self._pairs.dtype, sides[0].shape[:2]
+        dtype, size = self.source.dtype, sides[0].shape[:2]
         found = [(side.shape, side.dtype) for side in sides]
         if found != [((*size, number), dtype.as_numpy_dtype) for number in channels]:
             raise InputError(
@@ -125,20 +136,34 @@ class PairReader:
                 "output_channels."
             )
 
-    def read_all(self) -> None:
+    def read_all(self) -> list[values.PairLook]:
         """Reads every pair once, so that damaged files are found before training.
 
         Fills the cache on the way.
+
+        Returns:
+            What was seen of each pair, as A and B.
 
         Raises:
             InputError: Listing the pairs that cannot be read.
         """
 
-        def read(index: int) -> None:
-            # Once nothing more is kept, scaling would be for nothing.
-            (self.read_unscaled if self._is_full else self._read_scaled)(index)
+        value_range = (-1.0, 1.0) if self.source.dtype.is_floating else None
 
-        pairs.map_all(read, range(len(self)))
+        def read(index: int) -> values.PairLook:
+            if isinstance(self.source, pairs.FilePairs):
+                sides, seen = self.source.read_and_look(index)
+                in_direction = self._in_direction(index, sides)
+            else:
+                sides = self.source.read(index)
+                in_direction = self._in_direction(index, sides)  # Before others look at it.
+                looked_at = sides[1:] if self.color_space == LAB else sides
+                seen = values.look_at_pair([self.names[index]], looked_at, [value_range] * 2)
+            if not self._is_full:  # Else scaling would be for nothing.
+                self._keep(index, in_direction)
+            return seen
+
+        return pairs.map_all(read, range(len(self)))
 
     def read_in_graph(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `read` as tensors, for `tf.data`."""

@@ -7,11 +7,11 @@ are narrower than those of the photos.
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from pix2pix_tf import figures
 from pix2pix_tf.data import images
 from pix2pix_tf.data.lab import to_lab
-from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score, figure_png
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score
 
 AXES = ("L", "a", "b")
 # Bins 1 wide. sRGB has a from -86.2 to 98.3 and b from -107.9 to 94.5. Of both, 0 is the middle of
@@ -94,7 +94,7 @@ def _mean(intersections: dict[str, float]) -> float:
 
 def plot(result: dict) -> bytes:
     """Returns the histograms of `ColourMeasure.result` as a PNG, log probability by value."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
+    figure = figures.new_figure(figsize=(9, 3))
     for axes, axis in zip(figure.subplots(1, len(AXES), sharey=True), AXES):
         for name, label in (("target", "ground truth"), ("output", "output")):
             counts = np.array(result[f"{name}_counts"][axis], np.float64)
@@ -107,4 +107,4 @@ def plot(result: dict) -> bytes:
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("log10 of probability")
     figure.axes[0].legend(fontsize=8)
-    return figure_png(figure)
+    return figures.to_png(figure)

@@ -28,10 +28,18 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     shift = first.mean(axis=0) - second.mean(axis=0)
     # S = A^T A, so the roots of the eigenvalues of S1 S2 are the singular values of A1 A2^T:
     # no matrix root, which fails where there are fewer images than features.
-    roots = [(x - x.mean(axis=0)) / np.sqrt(len(x) - 1) for x in (first, second)]
+    roots = [_narrow((x - x.mean(axis=0)) / np.sqrt(len(x) - 1)) for x in (first, second)]
     overlap = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
     distance = shift @ shift + sum(np.square(x).sum() for x in roots) - 2.0 * overlap
     return float(max(distance, 0.0))  # Equal sets give rounding errors of either sign.
+
+
+def _narrow(root: np.ndarray) -> np.ndarray:
+    """Returns B with B^T B = A^T A, of as many rows as A has columns at most.
+
+    So the singular values take time with the cube of the features, and not of the images.
+    """
+    return np.linalg.qr(root, mode="r") if len(root) > root.shape[1] else root
 
 
 def kernel_distance(

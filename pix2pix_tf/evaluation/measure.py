@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from pix2pix_tf.data import images
 from pix2pix_tf.metrics import METRICS
@@ -98,10 +96,3 @@ class Measure(Protocol):
 
         None and no numbers if it cannot be measured.
         """
-
-
-def figure_png(figure: Figure) -> bytes:
-    """Returns a plot as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

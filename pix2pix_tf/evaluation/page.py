@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import pathlib
 import urllib.parse
 
@@ -77,8 +78,9 @@ outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{
 def _figure(name: str, values: dict, columns: dict[str, str]) -> str:
     """Returns one row of images; how bad each score is travels with it, for sorting."""
     bad = {score: badness(score, value) for score, value in values.items() if value is not None}
+    file = urllib.parse.quote(os.fsencode(name))  # Bytes, which need not be of Unicode.
     pictures = "".join(
-        f'<div><img loading="lazy" src="{folder}/{urllib.parse.quote(name)}.png" '
+        f'<div><img loading="lazy" src="{folder}/{file}.png" '
         f'alt="{html.escape(f"{title} of {name}")}"><small>{title}</small></div>'
         for folder, title in columns.items()
     )

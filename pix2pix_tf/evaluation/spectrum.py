@@ -7,9 +7,9 @@ a grid or noise adds to it. The curve shows where, one number says how much.
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score, figure_png
+from pix2pix_tf import figures
+from pix2pix_tf.evaluation.measure import Measure, MeasuredPair, Score
 
 HIGH_FREQUENCY = 0.25  # Cycles per pixel: detail finer than 4 pixels a period.
 _NO_POWER = 1e-20  # Rounding leaves as much of a flat picture.
@@ -96,7 +96,7 @@ def _ratio(output: np.ndarray, target: np.ndarray, size: int) -> float | None:
 
 def plot(result: dict) -> bytes:
     """Returns the curves of `SpectrumMeasure.result` as a PNG, both axes logarithmic."""
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    figure = figures.new_figure(figsize=(6, 3.6))
     axes = figure.subplots()
     for name, label in (("target", "ground truth"), ("output", "output")):
         axes.loglog(result["cycles_per_pixel"], result[f"{name}_power"], label=label, lw=1.2)
@@ -111,4 +111,4 @@ def plot(result: dict) -> bytes:
     axes.set_ylabel("power")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
-    return figure_png(figure)
+    return figures.to_png(figure)

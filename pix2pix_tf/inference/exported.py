@@ -35,8 +35,7 @@ class ExportedModel:
         self.config = TrainConfig.from_dict(card["config"])
         self.step: int | None = card["step"]
         self.noise_size: int = card["noise_size"]
-        # Cards of version 0.1 do not have it: its generators all took multiples of crop_size.
-        self.block = Block(card.get("multiple", self.config.crop_size), self.noise_size)
+        self.block = Block.of_card(card)
 
     def translate(self, image: np.ndarray | tf.Tensor) -> np.ndarray:
         """Returns translations of a batch, each with noise of its own (`serving_default`).
@@ -108,7 +107,7 @@ def read_weights(version: pathlib.Path) -> list[np.ndarray]:
 def portable_model(version: pathlib.Path) -> serving.ServingModel:
     """Returns the model of a version in the operations that converters know.
 
-    The graph of an export is made for the CPU of a server; phones and browsers have
+    The graph of an export is made for the CPU or GPU of a server; phones and browsers have
     convolutions of their own, which a converter has to recognise. So the model is built
     again, from the card and the weights: an argument of `ServingModel` that changes outputs
     has to be in the card (`serving.model_card_of`) and be passed here. Two are not passed:

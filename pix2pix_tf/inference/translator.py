@@ -170,6 +170,23 @@ def load_generator(
     return config, generator
 
 
+def pair_file_size(model: str | pathlib.Path) -> tuple[int, int] | None:
+    """Returns (width, height) in pixels of the files that a model was trained on.
+
+    None unless each held A and B side by side, and all had one size; or if it is not known.
+
+    Args:
+        model: As of `load`.
+    """
+    folder = pathlib.Path(model)
+    if is_run_folder(folder, run_folder.NEWEST):
+        data = run_folder.read_data(folder) or {}
+    else:
+        data = serving.read_model_card(serving.find_version(folder))["data"]
+    size = data.get("pair_file_size")
+    return tuple(size) if size else None
+
+
 def is_model(folder: pathlib.Path) -> bool:
     """Returns whether a folder is a run folder, an exported version, or holds versions."""
     own = (folder / CONFIG_FILE, folder / serving.SAVED_MODEL)

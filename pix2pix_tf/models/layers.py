@@ -155,7 +155,7 @@ class LeakyReLU(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the rectified `inputs`."""
-        if inputs.dtype == tf.bfloat16:
+        if inputs.dtype == tf.bfloat16 and convolutions.is_cpu_alone():
             return _leaky_relu_in_bfloat16(inputs)
         return tf.nn.leaky_relu(inputs, LEAKY_RELU_SLOPE)
 
@@ -166,7 +166,7 @@ class LeakyReLU(keras.layers.Layer):
 
 @tf.custom_gradient
 def _leaky_relu_in_bfloat16(x):
-    """Returns `tf.nn.leaky_relu(x)`; the operation for its gradient is slow in bfloat16.
+    """Returns `tf.nn.leaky_relu(x)`; the operation for its gradient is slow on a CPU.
 
     Eigen takes five times as long for it as for the same in float32, casts included.
     The product is rounded once in either, so that the bits are the same.

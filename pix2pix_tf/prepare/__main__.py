@@ -88,6 +88,13 @@ _FLAGS = (
     ),
     _Flag("split", "shares", "0.8,0.1,0.1", "shares of train, val and test, which sum to 1."),
     _Flag("split", "hash_distance", 30, "bits of 256 that hashes of two alike may differ in.", 127),
+    _Flag(
+        "split",
+        "group_by",
+        "",
+        "regular expression: files in whose names (below the folder, without A or B) it finds the "
+        "same stay together, such as scene[0-9]+ or ^[^_]+; of (...) in it, what the first finds.",
+    ),
     _Flag("records", "shard_megabytes", 32, "10^6 bytes of the files in a shard."),
     _Flag("inpaint split", "seed", 0, "seed of the draws."),
     _Flag("check", "a_channels", 3, "channels that A, the left, is read as."),

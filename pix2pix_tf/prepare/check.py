@@ -1,7 +1,8 @@
 """The task `check`: reads all of a data set once, with the code that training reads it with.
 
 The input is a data set with splits, in one of the layouts of `layouts.find_pairs` or in records.
-What is wrong is listed, and written to `check.json` in `--output`.
+What is wrong is listed, and written to `check.json` in `--output`, with what the values are and
+which can hardly be meant.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import NamedTuple
 
 from pix2pix_tf import files
 from pix2pix_tf.config import LAB, value_range
-from pix2pix_tf.data import decoding, image_files, images, layouts
+from pix2pix_tf.data import decoding, image_files, images, layouts, values
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, work
 
+_NOTHING = {False: "Nothing is wrong.", True: "No file is wrong; see the notes."}
 REPORT = "check.json"
 
 
@@ -30,12 +32,11 @@ class _Item(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """What was read of a pair: its size, a digest of its contents, and what its headers say."""
+    """What was read of a pair: a digest of its contents, what its headers say, and its values."""
 
-    width: int
-    height: int
     digest: str
     infos: dict[str, images.ImageInfo]
+    seen: values.PairLook
 
 
 def run(options) -> work.Outcome:
@@ -48,6 +49,7 @@ def run(options) -> work.Outcome:
     function = functools.partial(_read, decoder=decoder)
     read, unreadable = work.collect(function, items, options.processes)
     images.warn_of_colours({k: v for found in read.values() for k, v in found.infos.items()})
+    decoding.warn_of_turns([found.infos for found in read.values()])
     faults = sorted([*faults, *unreadable, *_find_leaks(read)], key=lambda fault: fault.name)
     splits = {
         split: _summarize([found for item, found in read.items() if item.split == split])
@@ -58,10 +60,17 @@ def run(options) -> work.Outcome:
         smallest, largest = ("x".join(map(str, found[key])) for key in ("smallest", "largest"))
         bits = " or ".join(map(str, found["bits"]))
         lines.append(f"{split}: {found['readable']} of {smallest} to {largest} pixels, {bits} bits")
+    summary = values.Summary(_make_sides(options), [found.seen for found in read.values()])
+    lines += summary.describe() if read else []
+    words = summary.words() if read else []
+    lines += [f"Note: {word}" for word in words]
     wrong = [dict(file=fault.name, problem=fault.problem) for fault in faults]
-    lines.append(f"{work.count_of(len(wrong), 'things')} wrong." if wrong else "Nothing is wrong.")
+    lines.append(
+        f"{work.count_of(len(wrong), 'things')} wrong." if wrong else _NOTHING[bool(words)]
+    )
     if options.output:
         report = dict(input=str(folder), checked=len(items), splits=splits, wrong=wrong)
+        report.update(sides=summary.facts() if read else {}, words=words)
         path = pathlib.Path(options.output) / REPORT
         files.write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
         lines.append(f"See '{path}'.")
@@ -87,6 +96,17 @@ def _make_decoder(options) -> decoding.Decoder:
     return decoding.PhotoDecoder(photo_side="B")
 
 
+def _make_sides(options) -> list[values.Side]:
+    """Returns A and B, or the one side of photos."""
+    if options.color_space == LAB:
+        return [values.Side("Photos", flag="", has_range=True, is_made=False)]
+    # Which one the network makes is not known here; A, the input as a rule, may be grey.
+    return [
+        values.Side("A", flag="a_", has_range=bool(options.a_range), is_made=False),
+        values.Side("B", flag="b_", has_range=bool(options.b_range), is_made=True),
+    ]
+
+
 def _find(folder: pathlib.Path) -> tuple[list[_Item], list[work.Fault]]:
     """Returns the pairs, and the splits that training refuses for the names of their files."""
     items, faults = [], []
@@ -108,10 +128,10 @@ def _read(item: _Item, *, decoder: decoding.Decoder) -> _Read:
     """
     found = item.pair.read()
     infos = decoding.inspect(found, decoder)
-    a, _ = decoder.decode(found, decoder.dtype_of(infos))
+    _, seen = decoding.read_and_look(found, decoder, decoder.dtype_of(infos))
     contents = map(image_files.read_bytes, found[decoder.which])
     digests = [hashlib.sha256(each).hexdigest() for each in contents]
-    return _Read(a.shape[1], a.shape[0], " ".join(digests), infos)
+    return _Read(" ".join(digests), infos, seen)
 
 
 def _find_leaks(read: dict[_Item, _Read]) -> list[work.Fault]:
@@ -127,6 +147,7 @@ def _find_leaks(read: dict[_Item, _Read]) -> list[work.Fault]:
 
 def _summarize(found: list[_Read]) -> dict:
     """Returns what was read of a split: how many, which sizes and how deep."""
-    sizes = sorted([[x.width, x.height] for x in found], key=lambda x: (x[0] * x[1], x))
+    sizes = [[x.seen.sides[0].width, x.seen.sides[0].height] for x in found]
+    sizes.sort(key=lambda x: (x[0] * x[1], x))
     bits = sorted({max(info.bits for info in x.infos.values()) for x in found})
     return dict(readable=len(found), smallest=sizes[0], largest=sizes[-1], bits=bits)

@@ -13,9 +13,8 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
-from pix2pix_tf.data import classes, image_files, images
+from pix2pix_tf.data import classes, image_files, images, picture_files
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.prepare import folders, work
 
@@ -89,7 +88,8 @@ def read_indexes(path: pathlib.Path, num_classes: int) -> np.ndarray:
         InputError: If it cannot be read, is neither, or holds other indexes.
     """
     info = images.inspect_image(path)
-    with image_files.reading(path, "a class map"), Image.open(path) as picture:
+    with image_files.reading(path, "a class map"), image_files.open_file(path) as file:
+        picture = picture_files.open_picture(path, file, has_pixels=True)
         kind, mode = picture.format, picture.mode
         pixels = np.asarray(picture.convert("L") if mode == "1" else picture)
     if kind != "PNG" or mode not in ("1", "L", "P") or info.bits > 8:

@@ -2,20 +2,22 @@
 
 The input is a folder of images, A|B or single ones, with those below it; or it, or folders below
 it, hold the folders A and B, or trainA and trainB (valA, testA), paired by name. Files are copied
-as they are. `split.json` says what went where, and which pictures look alike.
+as they are. `split.json` says what went where, and which pictures look alike. Frames of a film or
+tiles of a scene, which need not look alike, are kept together by what `--group_by` finds in names.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from pix2pix_tf import files
 from pix2pix_tf.data import arrays, images, layouts, nearby
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, printable
 from pix2pix_tf.prepare import folders, near_duplicates, work
 
 PLAN = "split.json"
@@ -30,17 +32,23 @@ def run(options) -> work.Outcome:
     folder, output = pathlib.Path(options.input), pathlib.Path(options.output)
     pictures, faults = _find(folder)
     settings = dict(shares=shares, seed=options.seed, hash_distance=options.hash_distance)
+    if options.group_by:
+        settings["group_by"] = options.group_by
+        label_of = find_labels([picture.name for picture in pictures], options.group_by)
     folders.open_output(output, [folder], "split", settings)
     looks, unreadable = work.collect(_look, pictures, options.processes)
     faults += unreadable
     readable = [picture for picture in pictures if picture in looks]
     if not readable:
         return work.Outcome("There is nothing to split.", faults)
-    groups = near_duplicates.clusters(
-        [looks[picture] for picture in readable], hash_distance=options.hash_distance
-    )
+    looks = [looks[picture] for picture in readable]
+    groups = alike = near_duplicates.clusters(looks, hash_distance=options.hash_distance)
+    if options.group_by:
+        # A name in which nothing is found is a group of its own.
+        labels = [label_of[picture.name] or picture for picture in readable]
+        groups = near_duplicates.join(alike, near_duplicates.group_by(labels))
     split_of = assign(groups, shares, seed=options.seed)
-    _write_plan(output, [picture.name for picture in readable], split_of, groups)
+    _write_plan(output, [picture.name for picture in readable], split_of, alike)
     jobs = [
         picture._replace(outputs=tuple(output / split / path for path in picture.outputs))
         for picture, split in zip(readable, split_of)
@@ -50,9 +58,63 @@ def run(options) -> work.Outcome:
         folders.copy, jobs, options, what=what, faults=faults, are_copies=True
     )
     counts = ", ".join(f"{split_of.count(split)} {split}" for split in layouts.SPLITS)
-    alike = sum(len(group) > 1 for group in groups)
-    together = f"; {alike} groups look alike and were kept together" if alike else ""
-    return work.Outcome(f"{outcome.summary} {counts}{together}.", outcome.faults)
+    summary = f"{outcome.summary} {counts}"
+    if sizes := [len(group) for group in alike if len(group) > 1]:
+        number = work.count_of(len(sizes), "groups")
+        summary += f"; {number} of up to {max(sizes)} that look alike were kept together"
+    if options.group_by:
+        summary += _say_found(label_of)
+    empty = [x for x, share in zip(layouts.SPLITS, shares) if share and x not in split_of]
+    if empty:
+        summary += (
+            f".\n{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty: what looks alike"
+            f"{' or has the same --group_by' if options.group_by else ''} stays together, and the "
+            f"{work.count_of(len(readable), what)} make {work.count_of(len(groups), 'groups')}. "
+            f"Add others; or, if these only seem alike, lower --hash_distance="
+            f"{options.hash_distance}, and name a new --output"
+        )
+    return work.Outcome(f"{summary}.", outcome.faults)
+
+
+def find_labels(names: Sequence[str], pattern: str) -> dict[str, str | None]:
+    """Returns what a regular expression finds in each name, None where that is nothing.
+
+    Args:
+        names: Paths below the input folder; what says A or B is left out of the search.
+        pattern: Its first group counts if it has one, else all that it finds.
+
+    Raises:
+        InputError: If it is not one, finds nothing in any name, or the same in all.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"--group_by is {pattern!r}, which is not a regular expression ({error}). Give one, "
+            "such as scene[0-9]+."
+        ) from None
+    matches = {name: compiled.search(_side_of(name)[1]) for name in names}
+    labels = {name: x and x[min(1, compiled.groups)] or None for name, x in matches.items()}
+    found = set(labels.values())
+    if len(names) > 1 and len(found) == 1:
+        (label,) = found
+        what = "nothing" if label is None else repr(label)
+        raise InputError(
+            f"--group_by is {pattern!r}, which finds {what} in each of the {len(names)} names, "
+            f"such as '{names[0]}'. Give what is the same in the names of a group and differs "
+            "between groups, such as scene[0-9]+."
+        )
+    return labels
+
+
+def _say_found(label_of: dict[str, str | None]) -> str:
+    """Returns what of a summary is about `find_labels`."""
+    groups = set(filter(None, label_of.values()))
+    text = f"; --group_by finds {work.count_of(len(groups), 'groups')}"
+    if missing := [name for name, label in label_of.items() if not label]:
+        example = printable(missing[0])
+        text += f", and nothing in {work.count_of(len(missing), 'names')}, such as '{example}'"
+    return text
 
 
 def parse_shares(text: str) -> list[float]:
@@ -76,7 +138,8 @@ def parse_shares(text: str) -> list[float]:
 def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: int) -> list[str]:
     """Returns the split of each picture, by its index; a group stays together.
 
-    Large groups come first, so that the many small ones even the shares out.
+    Large groups come first, so that the many small ones even the shares out. The last ones are
+    for splits that would be empty.
 
     Args:
         groups: Lists of indexes, in which each index is once.
@@ -87,8 +150,12 @@ def assign(groups: Sequence[Sequence[int]], shares: Sequence[float], *, seed: in
     order = np.random.default_rng(seed).permutation(len(groups))
     remaining = np.array(shares) * count
     result = [""] * count
-    for group in sorted((groups[number] for number in order), key=len, reverse=True):
-        split = int(remaining.argmax())
+    is_empty = remaining > 0
+    for place, number in enumerate(sorted(order, key=lambda x: -len(groups[x]))):
+        group = groups[number]
+        are_due = len(groups) - place <= is_empty.sum()
+        split = int(np.where(is_empty | (not are_due), remaining, -np.inf).argmax())
+        is_empty[split] = False
         remaining[split] -= len(group)
         for index in group:
             result[index] = layouts.SPLITS[split]

@@ -31,6 +31,7 @@ from pix2pix_tf.training import reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.inputs import Inputs
 from pix2pix_tf.training.state import TrainState
+from pix2pix_tf.training.step import Tally
 
 # Drawing the curves takes a second, too often for a short run with many checkpoints.
 _SECONDS_BETWEEN_CURVES = 60
@@ -39,6 +40,8 @@ _SECONDS_BETWEEN_CURVES = 60
 @dataclasses.dataclass(frozen=True)
 class Event:
     """A step that was done. On several machines only the first has events.
+
+    Where `config.steps_per_call` is above 1, only the last of a call has one.
 
     Attributes:
         step: Its number, from 1.
@@ -222,6 +225,7 @@ class ActionRunner:
         state: Its counters are those of the steps done so far.
         actions: Called in this order; none on all machines but the first, which only watch the
             losses.
+        tally: Has the losses since the last line.
         progress: Shows the losses.
         stop: Asks the run to end; takes the reason.
     """
@@ -233,19 +237,29 @@ class ActionRunner:
         state: TrainState,
         actions: Sequence[Action],
         *,
+        tally: Tally,
         progress,
         stop: Callable[[str], None],
     ):
         self._config = config
         self._state = state
         self._actions = actions
+        self._tally = tally
         self._progress = progress
         self._make_event = functools.partial(
             Event, state=state, config=config, workdir=workdir, say=progress.say, stop=stop
         )
-        self._window: list[dict[str, tf.Tensor]] = []  # Losses since the last line.
         self._first_step = int(state.step.numpy()) + 1
         self._last_time, self._last_step = time.perf_counter(), self._first_step - 1
+
+    def num_steps_to_due(self, step: int) -> int:
+        """Returns how many steps after `step` something is due, at most `steps_per_call`."""
+        config = self._config
+        if step + 1 == self._first_step:
+            return 1
+        intervals = (config.log_every, config.sample_every, config.checkpoint_every)
+        to_due = [interval - step % interval for interval in intervals]
+        return min(config.steps_per_call, config.num_steps - step, *to_due)
 
     def after_step(self, step: int, losses: dict[str, tf.Tensor], *, is_stopped: bool) -> None:
         """Calls the actions with the event of `step`.
@@ -262,7 +276,6 @@ class ActionRunner:
             WriteError: If something cannot be written; the last checkpoint is whole.
         """
         config = self._config
-        self._window.append(losses)
         is_last = is_stopped or step == config.num_steps
         saves = is_last or step % config.checkpoint_every == 0
         draws = not is_stopped and (is_last or step % config.sample_every == 0)
@@ -298,8 +311,7 @@ class ActionRunner:
             NonFiniteLossError: If a loss was not finite.
         """
         # Reading a tensor waits for the device: once a line, not once a step.
-        window, self._window = self._window, []
-        means = {name: float(np.mean([float(x[name]) for x in window])) for name in window[0]}
+        means = self._tally.read_means(step - self._last_step)
         bad_step = int(self._state.first_bad_step.numpy())
         if bad_step >= 0:
             raise _diverged(f"A loss was not finite at step {bad_step}")

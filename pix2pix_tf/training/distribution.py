@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import signals
@@ -72,7 +75,7 @@ def is_lost_worker(strategy: tf.distribute.Strategy, error: tf.errors.OpError) -
 
     A process that saw it cannot work with others any more; TensorFlow wants it started anew.
     """
-    if _num_workers(strategy) == 1:
+    if num_workers(strategy) == 1:
         return False
     # What its silence and its return give, and what follows in operations under way.
     kinds = (
@@ -82,23 +85,62 @@ def is_lost_worker(strategy: tf.distribute.Strategy, error: tf.errors.OpError) -
     return isinstance(error, kinds)
 
 
-def make_agreement(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
-    """Returns a function of a wish of this process: whether any process has it.
-
-    All processes of the run have to call it alike, once a step; with one process
-    it costs nothing.
-    """
-    if _num_workers(strategy) == 1:
-        return lambda wish: wish
+def share(strategy: tf.distribute.Strategy, text: str) -> list[str]:
+    """Returns the texts of all workers in their order, on each, once all have given theirs."""
+    count = num_workers(strategy)
+    if count == 1:
+        return [text]
 
     @tf.function
-    def count(wish: tf.Tensor) -> tf.Tensor:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(lambda: wish), axis=None)
+    def gather(given: tf.Tensor) -> tf.Tensor:
+        return strategy.gather(strategy.run(lambda: given), axis=0)
 
-    return lambda wish: float(count(tf.constant(float(wish)))) > 0
+    # Numbers, which all collectives take.
+    line = np.frombuffer(text.encode() + b"\n", np.uint8).astype(np.int32)
+    lines = bytes(gather(tf.constant(line)).numpy().astype(np.uint8)).decode().splitlines()
+    return lines[:: strategy.num_replicas_in_sync // count]  # Each device has given one.
 
 
-def _num_workers(strategy: tf.distribute.Strategy) -> int:
+@contextlib.contextmanager
+def agreed(strategy: tf.distribute.Strategy) -> Iterator[dict]:
+    """Lets no worker go on after the block unless all do, and with the same facts.
+
+    All workers of the run have to enter it alike.
+
+    Yields:
+        An empty dict, for facts by name that JSON can hold.
+
+    Raises:
+        InputError: If a fact differs, naming what it is where; or if another worker was refused.
+    """
+    facts = {}
+    try:
+        yield facts
+    except InputError as error:
+        share(strategy, json.dumps(dict(refusal=error.message)))
+        raise
+    answers = [json.loads(text) for text in share(strategy, json.dumps(dict(facts=facts)))]
+    for number, answer in enumerate(answers):
+        if "refusal" in answer:
+            refusal, *more = answer["refusal"].splitlines()
+            rest = " Its own output says more." if more else ""
+            raise InputError(f"Worker {number} of this run cannot go on: {refusal}{rest}")
+    differences = []
+    for name in facts:
+        values = [answer["facts"].get(name) for answer in answers]
+        other = next((i for i, value in enumerate(values) if value != values[0]), None)
+        if other is not None:
+            differences.append(
+                f"{name} ({values[0]!r} on worker 0, {values[other]!r} on worker {other})"
+            )
+    if differences:
+        raise InputError(
+            f"The workers do not agree: {'; '.join(differences)}. Give all the same settings, the "
+            "same pairs, and the same --workdir on a drive that they share."
+        )
+
+
+def num_workers(strategy: tf.distribute.Strategy) -> int:
     """Returns how many processes train together."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:

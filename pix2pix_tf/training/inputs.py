@@ -7,27 +7,41 @@ is held out.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Union
 
 import tensorflow as tf
 
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf import run_folder
+from pix2pix_tf.config import LAB, TrainConfig
+from pix2pix_tf.data import contents, pipeline, values
 from pix2pix_tf.data import pairs as pair_sources
-from pix2pix_tf.data import pipeline
 from pix2pix_tf.errors import InputError, first_line, join_lines
 
 HELD_OUT_SPLITS = ("val", "test")
 GIVEN = "(pairs given to train)"  # As `dataset` of a run whose pairs a program gave.
+# What the values that are looked at depend on, beside the files.
+_SETTINGS_OF_READING = (
+    *("direction", "color_space", "input_channels", "output_channels"),
+    *("input_range", "output_range"),
+)
 Pairs = Union[pair_sources.PairSource, tf.data.Dataset]
 
 
-def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) -> Inputs:
+def open_inputs(
+    config: TrainConfig,
+    pairs: Pairs | Mapping[str, Pairs] | None,
+    found: contents.Contents | None = None,
+) -> Inputs:
     """Returns the pairs of a run.
 
     Args:
         config: Settings of the run.
         pairs: What `train` was given.
+        found: What the configured data set holds, if it is one of files.
 
     Raises:
         InputError: If there are no pairs; or if some cannot be used, naming those of all splits.
@@ -36,11 +50,12 @@ def open_inputs(config: TrainConfig, pairs: Pairs | Mapping[str, Pairs] | None) 
         held_out = pair_sources.find_split(
             config.dataset, HELD_OUT_SPLITS, data_dir=config.data_dir
         )
-        return ReaderInputs(config, held_out, None)
+        return ReaderInputs(config, held_out, None, found)
     by_split = dict(pairs) if isinstance(pairs, Mapping) else {"train": pairs}
     held_out = next((split for split in HELD_OUT_SPLITS if split in by_split), None)
     kinds = {isinstance(x, tf.data.Dataset) for x in by_split.values()}
-    if "train" not in by_split or len(kinds) > 1:
+    unknown = by_split.keys() - {"train", *HELD_OUT_SPLITS}
+    if "train" not in by_split or unknown or len(kinds) > 1:
         raise InputError(
             f"pairs has the splits {', '.join(by_split) or 'none'}. Give 'train', and 'val' or "
             "'test', all of one kind: PairSource or tf.data.Dataset."
@@ -63,6 +78,7 @@ class ReaderInputs:
         config: Settings of the run.
         held_out: Split of the pairs to look at and measure, if there is one.
         sources: Source of each split; None: the configured data set has them.
+        found: What that holds, if it is one of files.
 
     Attributes:
         held_out: As given; None where training pairs are looked at.
@@ -75,9 +91,12 @@ class ReaderInputs:
         config: TrainConfig,
         held_out: str | None,
         sources: Mapping[str, pair_sources.PairSource] | None,
+        found: contents.Contents | None = None,
     ):
         self._config = config
         self._sources = sources
+        self._found = found
+        self._seen = dict(read=None, lines=[], words=[])
         self.held_out = held_out
         splits = ["train", *([held_out] if held_out else [])]
         try:
@@ -100,16 +119,50 @@ class ReaderInputs:
         cache_megabytes = config.cache_megabytes if is_trained_on else 0
         return pipeline.PairReader(config, source, size=size, cache_megabytes=cache_megabytes)
 
-    def read_all(self) -> None:
+    def read_all(self, known: dict | None) -> None:
         """Reads every pair once, so that damaged files are found before training.
+
+        Says what was seen, and what of it is most likely wrong.
+
+        Args:
+            known: What the run notes of its data, see `run_folder.read_data`. Where no file has
+                changed since, nothing is read.
 
         Raises:
             InputError: Listing the pairs that cannot be read.
         """
-        if self._config.dataset != pair_sources.DEMO:
+        config = self._config
+        if config.dataset == pair_sources.DEMO or not config.check_data:
+            return
+        read = self._digest_of_reading()
+        if known and read and known["read"] == read:
+            print("All pairs were read before, and no file has changed since.", flush=True)
+            self._seen = {name: known[name] for name in self._seen}
+        else:
             print("Reading all pairs once ...", flush=True)
             readers = [self._training, *([self._held_out] if self.held_out else [])]
-            _do_all([reader.read_all for reader in readers])
+            looks = itertools.chain(*_do_all([reader.read_all for reader in readers]))
+            summary = values.Summary(_sides(config), list(looks))
+            self._seen = dict(read=read, lines=summary.describe(), words=summary.words())
+        for line in [*self._seen["lines"], *(f"Note: {x}" for x in self._seen["words"])]:
+            print(line, flush=True)
+
+    def _digest_of_reading(self) -> str | None:
+        """Returns a digest of the files and of how they are read; None if there are no files."""
+        if self._found is None:
+            return None
+        settings = [getattr(self._config, name) for name in _SETTINGS_OF_READING]
+        return hashlib.sha256(json.dumps([self._found.digest, settings]).encode()).hexdigest()
+
+    def notes(self, known: dict | None) -> dict | None:
+        """Returns what the run notes of its data, if of files; `known` is what it noted before."""
+        if self._found is None:
+            return None
+        before = known["folders"] if known else []
+        folders = list(dict.fromkeys([self._found.folder, *before]))
+        source = self._training.source
+        form = {name: getattr(source, name) for name in run_folder.PAIR_FORM}
+        return dict(folders=folders, pairs=self._found.pairs, **form, **self._seen)
 
     def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
         """Returns endless batches of (source, target), float32 in [-1, 1].
@@ -186,8 +239,11 @@ class DatasetInputs:
             lambda *pair: tuple(tf.ensure_shape(x, y.shape) for x, y in zip(pair, expected))
         )
 
-    def read_all(self) -> None:
+    def read_all(self, known: dict | None) -> None:
         """Does nothing: what a dataset does when it is gone through is its own affair."""
+
+    def notes(self, known: dict | None) -> None:
+        """Returns None: there are no files."""
 
     def batches(self, batch_size: int, *, start: int, shard: tuple[int, int]) -> tf.data.Dataset:
         """Returns batches from the beginning of the dataset, wherever a run goes on."""
@@ -217,15 +273,33 @@ def _length(dataset: tf.data.Dataset) -> int | None:
     return length if length >= 0 else None
 
 
-def _do_all(functions: Sequence[Callable[[], None]]) -> None:
-    """Calls each function; if several raise an InputError, raises one that says all."""
-    faults = []
+def _sides(config: TrainConfig) -> list[values.Side]:
+    """Returns A and B, as a run takes them; or the one side of photos."""
+    if config.color_space == LAB:
+        return [values.Side("Photos", flag="", has_range=True, is_made=False)]
+    sides = [
+        ("input", config.input_range, False),
+        ("output", config.output_range, True),
+    ]
+    letters = "AB" if config.direction == "AtoB" else "BA"
+    return [
+        values.Side(
+            f"{letter} (the {name})", flag=f"{name}_", has_range=bool(limits), is_made=is_made
+        )
+        for letter, (name, limits, is_made) in sorted(zip(letters, sides))
+    ]
+
+
+def _do_all(functions: Sequence[Callable]) -> list:
+    """Returns what each gives; if several raise an InputError, raises one that says all."""
+    faults, results = [], []
     for function in functions:
         try:
-            function()
+            results.append(function())
         except InputError as error:
             faults.append(error)
     if len(faults) > 1:
         raise InputError(join_lines(fault.message for fault in faults))
     if faults:
         raise faults[0]
+    return results

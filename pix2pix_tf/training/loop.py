@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,16 +13,17 @@ import tensorflow as tf
 
 from pix2pix_tf import files, metrics, run_folder
 from pix2pix_tf.config import TrainConfig, check_resumable
+from pix2pix_tf.data import contents
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
-from pix2pix_tf.run_folder import list_checkpoints
+from pix2pix_tf.run_folder import list_checkpoints, step_of
 from pix2pix_tf.signals import StopRequest
-from pix2pix_tf.training import distribution, inputs, reports
+from pix2pix_tf.training import distribution, inputs, known_data, reports
 from pix2pix_tf.training.actions import Action, ActionRunner, RunActions
 from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.state import TrainState
-from pix2pix_tf.training.step import make_train_step
+from pix2pix_tf.training.step import Tally, make_train_step, make_train_steps
 from pix2pix_tf.training.summary import describe_run
 
 LOCK_FILE = "train.lock"
@@ -71,44 +73,76 @@ def train(
     # First: a strategy over machines must come before anything asks for devices.
     strategy = distribution.build_strategy(config.strategy)
     with contextlib.ExitStack() as stack:
-        if distribution.is_chief(strategy):
-            files.make_output_folder(workdir)
-            refusal = (
-                f"'{workdir}' is being trained in by another process. Wait until it ends, stop it, "
-                "or name another --workdir."
-            )
-            stack.enter_context(files.locked(workdir / LOCK_FILE, refusal=refusal))
-        return _train(config, workdir, strategy, pairs, actions)
+        with _together(strategy), distribution.agreed(strategy) as facts:
+            if distribution.is_chief(strategy):
+                files.make_output_folder(workdir)
+                refusal = (
+                    f"'{workdir}' is being trained in by another process. Wait until it ends, stop "
+                    "it, or name another --workdir."
+                )
+                stack.enter_context(files.locked(workdir / LOCK_FILE, refusal=refusal))
+            config, given = _prepare(config, workdir, strategy, pairs)
+            facts.update(_facts(config, workdir, given))
+        return _train(config, workdir, strategy, given, actions)
+
+
+def _prepare(
+    config: TrainConfig,
+    workdir: pathlib.Path,
+    strategy: tf.distribute.Strategy,
+    pairs: inputs.Pairs | Mapping[str, inputs.Pairs] | None,
+) -> tuple[TrainConfig, inputs.Inputs]:
+    """Returns the settings with "auto" resolved, and the pairs, having checked both."""
+    if pairs is not None:
+        config = dataclasses.replace(config, dataset=inputs.GIVEN)
+    config, found = _settle(config, workdir)
+    if config.deterministic:
+        keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
+        tf.config.experimental.enable_op_determinism()
+    if config.precision == "float32":
+        # TF32 is another: GPUs since Ampere would round the factors of products to 11 bits.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+    _check_devices(config, strategy)
+    return config, inputs.open_inputs(config, pairs, found)
+
+
+def _facts(config: TrainConfig, workdir: pathlib.Path, given: inputs.Inputs) -> dict:
+    """Returns what all workers have to have alike."""
+    settings = dataclasses.asdict(config)
+    for name in ("dataset", "data_dir", "cache_megabytes"):  # May lie, and fit, elsewhere on each.
+        del settings[name]
+    return dict(
+        settings,
+        training_pairs=given.num_pairs,
+        held_out_pairs=given.num_held_out if given.held_out else 0,
+        held_out_split=given.held_out,
+        newest_checkpoint=max(map(step_of, list_checkpoints(workdir)), default=None),
+    )
 
 
 def _train(
     config: TrainConfig,
     workdir: pathlib.Path,
     strategy: tf.distribute.Strategy,
-    pairs: inputs.Pairs | Mapping[str, inputs.Pairs] | None,
+    given: inputs.Inputs,
     actions: Sequence[Action],
 ) -> TrainState:
     """Does the work of `train`; the first machine, which writes, has locked the folder."""
     writes = distribution.is_chief(strategy)
-    if pairs is not None:
-        config = dataclasses.replace(config, dataset=inputs.GIVEN)
-    config = _settle(config, workdir)
-    if config.deterministic:
-        keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
-        tf.config.experimental.enable_op_determinism()
-    _check_batch(config, strategy)
-
-    given = inputs.open_inputs(config, pairs)
     for line in describe_run(config, workdir, strategy, given):
         print(line, flush=True)
-    given.read_all()
+    with _together(strategy), distribution.agreed(strategy):
+        known = run_folder.read_data(workdir)
+        given.read_all(known)
 
     if writes:
         files.sweep(workdir, is_alone=True)
-    with strategy.scope(), _together(strategy):
-        state = TrainState(config)
+    with _together(strategy), distribution.agreed(strategy) as facts:
+        state = TrainState(config, strategy)
         manager = CheckpointManager(state, workdir, keep=config.keep_checkpoints)
-        restored = manager.restore_newest()
+        with strategy.scope():
+            restored = manager.restore_newest()
+        facts.update(step=restored)  # One may have found the newest damaged.
     if restored is not None:
         if writes:
             manager.finish()
@@ -122,6 +156,9 @@ def _train(
     called = []
     if writes:
         config.save(workdir)
+        notes = given.notes(known)
+        if notes is not None:
+            files.write_atomically(workdir / run_folder.DATA_FILE, json.dumps(notes).encode())
         called = [*RunActions(config, workdir, state, given, manager).in_order(), *actions]
     try:
         _run_steps(config, workdir, state, strategy, given, called)
@@ -134,11 +171,14 @@ def _train(
     return state
 
 
-def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
-    """Returns `config` with "auto" resolved, having checked it against an earlier part of the run.
+def _settle(
+    config: TrainConfig, workdir: pathlib.Path
+) -> tuple[TrainConfig, contents.Contents | None]:
+    """Returns `config` as it is trained with, checked against an earlier part of the run.
 
-    A run keeps the precision it started with: continued on another kind of
-    device, "auto" would mean another one, and with it another optimizer state.
+    And what its data set holds; None if that has no files. "auto" is resolved: a run keeps the
+    precision it started with, since continued on another kind of device "auto" would mean another
+    one, and with it another optimizer state.
     """
     # Without a checkpoint there is nothing to fit: the run starts anew.
     saved = TrainConfig.load(workdir) if list_checkpoints(workdir) else None
@@ -146,9 +186,13 @@ def _settle(config: TrainConfig, workdir: pathlib.Path) -> TrainConfig:
     if saved is not None and config.precision == "auto":
         precision = saved.precision
     config = dataclasses.replace(config, precision=precision)
-    if saved is not None:
-        check_resumable(saved, config)
-    return config
+    if saved is None:
+        return config, known_data.find(config)
+    config, found, notes = known_data.find_again(saved, config, workdir)
+    check_resumable(dataclasses.replace(saved, dataset=config.dataset), config)
+    for note in notes:
+        print(note, flush=True)
+    return config, found
 
 
 @contextlib.contextmanager
@@ -179,29 +223,43 @@ def _run_steps(
         return given.batches(batch_size, start=examples_seen, shard=shard)
 
     batches = iter(strategy.distribute_datasets_from_function(make_dataset))
-    train_step = make_train_step(state, config, strategy)
-    agree = distribution.make_agreement(strategy)
+    tally = Tally(config)
+    train_step = make_train_step(state, config, strategy, tally)
+    train_steps = make_train_steps(train_step)
+    is_alone = distribution.num_workers(strategy) == 1
     with (
         StopRequest() as stop,
         Progress(steps_done, config.num_steps, config.batch_size) as progress,
     ):
-        runner = ActionRunner(config, workdir, state, actions, progress=progress, stop=stop.request)
-        for step in range(steps_done + 1, config.num_steps + 1):
+        runner = ActionRunner(
+            config, workdir, state, actions, tally=tally, progress=progress, stop=stop.request
+        )
+        step = steps_done
+        while step < config.num_steps:
+            count = runner.num_steps_to_due(step)
             try:
                 with _together(strategy):
-                    losses = train_step(next(batches))  # The only compiled call.
+                    if stop.is_requested:
+                        tally.wish.assign(1.0)
+                    # The only compiled call.
+                    if config.steps_per_call == 1:
+                        losses = train_step(next(batches))
+                    else:
+                        losses = train_steps(batches, tf.constant(count))
                     # A machine that went on alone would wait for the others for ever.
-                    is_stopped = agree(stop.is_requested) and step < config.num_steps
+                    wishes = stop.is_requested if is_alone else tally.wishes.numpy() > 0
             except WorkerLostError as error:
                 if not stop.is_requested:
                     raise
                 progress.say(f"Stopped by {stop.reason}. {error} The newest checkpoint stays.")
                 return
+            step += count
+            is_stopped = bool(wishes) and step < config.num_steps
             runner.after_step(step, losses, is_stopped=is_stopped)
             if is_stopped:
                 break
         with _together(strategy):
-            agree(False)  # All leave together: the first worker may still be writing.
+            distribution.share(strategy, "")  # All leave together: the first may still be writing.
         if is_stopped:
             progress.say(
                 f"Stopped by {stop.reason or 'another worker'} after step {step}; everything is "
@@ -209,7 +267,7 @@ def _run_steps(
             )
 
 
-def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
+def _check_devices(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise InputError(
@@ -221,4 +279,9 @@ def _check_batch(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
         raise InputError(
             f"accumulate is {config.accumulate}, but a device's batch of {per_replica} does not "
             f"split into so many equal parts. Use a divisor of {per_replica}."
+        )
+    if config.jit_compile and replicas > 1:
+        raise InputError(
+            f"jit_compile is on, but XLA compiles for one device, and strategy {config.strategy} "
+            f"has {replicas}. Leave it out, or use --strategy=default."
         )

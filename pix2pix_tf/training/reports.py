@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import math
 import pathlib
@@ -12,7 +11,7 @@ import shlex
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, html_page, run_folder
+from pix2pix_tf import figures, files, html_page, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images
 from pix2pix_tf.run_folder import (
@@ -23,6 +22,11 @@ from pix2pix_tf.run_folder import (
     list_sample_grids,
     read_metrics,
 )
+from pix2pix_tf.training.inputs import GIVEN
+
+# More than the picture of the curves is wide, and what a browser scrolls through.
+_MOST_POINTS = 1000
+_MOST_GRIDS = 100
 
 
 def forget_later(workdir: pathlib.Path, *, step: int) -> None:
@@ -60,20 +64,21 @@ def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> Non
 def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
     """Writes `losses.png`, by step: adversarial losses, reconstruction, held-out measure.
 
+    Of a long run evenly spread points, so that it takes the time of a short one.
+
     Args:
         workdir: The run folder, with its metrics.
         gan_loss: With "vanilla" the score of an undecided discriminator is drawn.
     """
-    from matplotlib.figure import Figure  # Half a second, which serving and translating save.
-
-    records = read_metrics(workdir)
+    records = read_metrics(workdir, at_most=_MOST_POINTS)
     if not records:
         return
     panels = [
         ("adversarial", {"discriminator_loss": "discriminator", "adversarial_loss": "generator"}),
         ("reconstruction", {"l1_loss": "L1", "l2_loss": "L2"}),
     ]
-    known = sorted({name for record in records for name in record})
+    measured = read_metrics(workdir, at_most=_MOST_POINTS, having=run_folder.HELD_OUT_PREFIX)
+    known = sorted({name for record in records + measured for name in record})
     shown = {"generator_loss", *(name for _, curves in panels for name in curves)}
     panels += [  # Terms of one's own, each in its own scale.
         (name.removesuffix("_loss").replace("_", " "), {name: "generator"})
@@ -89,12 +94,13 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         for title, curves in panels
     ]
     panels = [panel for panel in panels if panel[1]]
-    # Not pyplot: its global state would draw into a notebook's own figures.
-    figure = Figure(figsize=(8, 2.6 * len(panels)), layout="constrained")
+    figure = figures.new_figure(figsize=(8, 2.6 * len(panels)))
     for axes, (title, curves) in zip(np.atleast_1d(figure.subplots(len(panels))), panels):
         for name, label in curves.items():
-            points = [(record["step"], record[name]) for record in records if name in record]
-            marker = "." if name in measures else None
+            is_measure = name in measures
+            drawn = measured if is_measure else records
+            points = [(record["step"], record[name]) for record in drawn if name in record]
+            marker = "." if is_measure else None
             axes.plot(*zip(*points), label=label, lw=1, marker=marker)
         if "discriminator_loss" in curves and gan_loss == "vanilla":
             axes.axhline(math.log(2), color="grey", lw=0.8, ls="--", label="undecided, log 2")
@@ -102,13 +108,13 @@ def plot_losses(workdir: pathlib.Path, *, gan_loss: str) -> None:
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    files.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, buffer.getvalue())
+    files.write_atomically(pathlib.Path(workdir) / LOSSES_PICTURE, figures.to_png(figure))
 
 
 def write_page(workdir: pathlib.Path, config: TrainConfig, *, held_out: str | None = None) -> None:
     """Writes `index.html`: the curves and the grids by step; works from a file.
+
+    Of many grids it shows a selection, with the newest and the first.
 
     Args:
         workdir: The run folder, with its metrics, curves and samples.
@@ -117,18 +123,24 @@ def write_page(workdir: pathlib.Path, config: TrainConfig, *, held_out: str | No
     """
     workdir = pathlib.Path(workdir)
     best = run_folder.read_best(workdir)
-    records = read_metrics(workdir)
-    latest = records[-1] if records else {"step": 0}
+    latest = run_folder.read_last_metrics(workdir) or {"step": 0}
     rows = [(name.replace("_", " "), _number(value)) for name, value in latest.items()]
     if best is not None:
         name = f"best checkpoint, by {best['metric']} on {best['split']}"
         rows.append((name, f"{best['value']:.4f} at step {best['step']:,}"))
+    all_grids = list_sample_grids(workdir)
+    shown_grids = run_folder.spread(list(all_grids.items()), _MOST_GRIDS)
     grids = "".join(
         f'<figure id="step_{step:08d}"><figcaption>step {step:,}: '
         f"input, output, target</figcaption>"
         f'<img loading="lazy" src="{SAMPLES_FOLDER}/{path.name}" alt="input, output and target at '
         f'step {step}"></figure>'
-        for step, path in reversed(list_sample_grids(workdir).items())
+        for step, path in reversed(shown_grids)
+    )
+    selection = (
+        f" {len(shown_grids)} of {len(all_grids):,}; all are in <code>{SAMPLES_FOLDER}</code>."
+        if len(shown_grids) < len(all_grids)
+        else ""
     )
     curves = (
         f'<img src="{LOSSES_PICTURE}" alt="losses by step">'
@@ -137,7 +149,10 @@ def write_page(workdir: pathlib.Path, config: TrainConfig, *, held_out: str | No
     )
     settings = html.escape(json.dumps(vars(config), indent=1))
     shown = f"Pairs of {held_out}, never trained on" if held_out else "Training pairs"
-    commands = html.escape(_next_commands(workdir, has_held_out=held_out is not None))
+    is_given = config.dataset == GIVEN
+    commands = html.escape(
+        _next_commands(workdir, has_held_out=held_out is not None, is_given=is_given)
+    )
     which = "the newest checkpoint"
     if best is not None:
         which += ", or with <code>--checkpoint=best</code> the best"
@@ -149,7 +164,7 @@ def write_page(workdir: pathlib.Path, config: TrainConfig, *, held_out: str | No
 cannot tell real from generated scores 0.69 (log 2); a value near 0 means that it always can.</p>
 {curves}
 <h2>Samples by step</h2>
-<p>{shown}, with the same dropout noise at every step.</p>
+<p>{shown}, with the same dropout noise at every step.{selection}</p>
 {grids or "<p>None yet.</p>"}
 <h2>What next</h2>
 <pre>{commands}</pre>
@@ -160,11 +175,14 @@ cannot tell real from generated scores 0.69 (log 2); a value near 0 means that i
     files.write_atomically(workdir / PAGE, page)
 
 
-def _next_commands(workdir: pathlib.Path, *, has_held_out: bool) -> str:
+def _next_commands(workdir: pathlib.Path, *, has_held_out: bool, is_given: bool) -> str:
     run = shlex.quote(str(workdir))
     lines = [f"python -m pix2pix_tf.translate --model={run} --input=IMAGE_OR_FOLDER --output=out"]
     if has_held_out:
-        lines.append(f"python -m pix2pix_tf.evaluate  --model={run} --output={run}/evaluation")
+        which = " --dataset=FOLDER" if is_given else ""
+        lines.append(
+            f"python -m pix2pix_tf.evaluate  --model={run}{which} --output={run}/evaluation"
+        )
     lines.append(f"python -m export.saved_model   --workdir={run} --output={run}/saved_model")
     return "\n".join(lines)
 

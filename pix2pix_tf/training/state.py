@@ -18,6 +18,10 @@ class TrainState(tf.Module):
     data from (`seed`, `examples_seen`), so these three are the whole random state
     and data position.
 
+    Args:
+        config: Settings of the run.
+        strategy: The devices that get the networks; None: one.
+
     Attributes:
         generator: `G([source, z])`.
         discriminator: D of source and image joined along the channels.
@@ -30,26 +34,24 @@ class TrainState(tf.Module):
             for none.
     """
 
-    def __init__(self, config: TrainConfig):
+    def __init__(self, config: TrainConfig, strategy: tf.distribute.Strategy | None = None):
         super().__init__()
         dtype = precision.POLICIES[precision.resolve_precision(config.precision)]
         keras.utils.set_random_seed(config.seed)  # For the initial weights.
-        formulation = convolutions.FAST if convolutions.is_cpu_alone() else convolutions.PLAIN
-        self.generator = build_generator(config, dtype=dtype, formulation=formulation)
-        self.discriminator = build_discriminator(config, dtype=dtype, formulation=formulation)
-        self.generator_optimizer = optimizers.build_adam(config, self.generator, dtype)
-        self.discriminator_optimizer = optimizers.build_adam(config, self.discriminator, dtype)
-        self.step = _counter(0, "step")
-        self.examples_seen = _counter(0, "examples_seen")
-        self.seed = _counter(config.seed, "seed")
+        with (strategy or tf.distribute.get_strategy()).scope():
+            formulation = convolutions.FAST if convolutions.is_cpu_alone() else convolutions.PLAIN
+            self.generator = build_generator(config, dtype=dtype, formulation=formulation)
+            self.discriminator = build_discriminator(config, dtype=dtype, formulation=formulation)
+            self.generator_optimizer = optimizers.build_adam(config, self.generator, dtype)
+            self.discriminator_optimizer = optimizers.build_adam(config, self.discriminator, dtype)
+        # What seeds a draw is read by the host: on a GPU each step would wait for it.
+        with tf.device("CPU:0"):
+            self.step = _counter(0, "step")
+            self.examples_seen = _counter(0, "examples_seen")
+            self.seed = _counter(config.seed, "seed")
+        # Where the losses are, which it follows from.
         self.first_bad_step = _counter(-1, "first_bad_step")
 
 
 def _counter(value: int, name: str) -> tf.Variable:
-    return tf.Variable(
-        value,
-        dtype=tf.int64,
-        trainable=False,
-        name=name,
-        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-    )
+    return tf.Variable(value, dtype=tf.int64, trainable=False, name=name)

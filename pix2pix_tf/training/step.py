@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -21,12 +21,43 @@ class _Run(NamedTuple):
     terms: Sequence[objective.Term]
 
 
-def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distribute.Strategy):
+class Tally:
+    """What the steps of a run leave on the device for the host to read now and then.
+
+    Args:
+        config: Settings of the run.
+
+    Attributes:
+        sums: float64 `[losses]`, of the steps since the last `read_means`. In float64, so that
+            sums of float32 numbers are exact unless these differ by a factor of millions.
+        wish: float32, whether this process wishes the run to end: 1, else 0.
+        wishes: float32, the mean of `wish` over all processes at the last step.
+    """
+
+    def __init__(self, config: TrainConfig):
+        self._names = objective.loss_names(config)
+        self.sums = tf.Variable(tf.zeros([len(self._names)], tf.float64))
+        with tf.device("CPU:0"):  # The host writes the one and reads the other.
+            self.wish, self.wishes = tf.Variable(0.0), tf.Variable(0.0)
+
+    def read_means(self, num_steps: int) -> dict[str, float]:
+        """Returns the means of the losses over the steps since the last call, by name."""
+        sums = self.sums.numpy()
+        self.sums.assign(tf.zeros_like(self.sums))
+        return dict(zip(self._names, (sums / num_steps).tolist()))
+
+
+def make_train_step(
+    state: TrainState,
+    config: TrainConfig,
+    strategy: tf.distribute.Strategy,
+    tally: Tally | None = None,
+):
     """Returns the compiled step, `train_step(batch) -> losses`.
 
     The batch is a pair (source, target), or what a distributed iterator gives.
     The losses are a dict of float32 scalars, means over the replicas, unweighted
-    (see `objective`); terms of weight 0 are absent.
+    (see `objective`); terms of weight 0 are absent. `tally` gets them too.
 
     The order of updates is that of the authors' PyTorch code unless `update_order` says
     otherwise: one forward pass of the generator; the discriminator learns from it; the
@@ -44,23 +75,51 @@ def make_train_step(state: TrainState, config: TrainConfig, strategy: tf.distrib
         run = _Run(state, config, objective.build(config))
     height, width = config.crop_shape
     noise_size = generator.noise_size(state.generator, height=height, width=width)
+    names = objective.loss_names(config)
 
-    def replica_step(source: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
-        return update(run, source, target, _draw_noise(state, source, noise_size))
+    def update_networks(source, target, noise) -> list[tf.Tensor]:
+        reported = update(run, source, target, noise)
+        return [reported[name] for name in names]
+
+    if config.jit_compile:
+        # Not the whole step: XLA cannot use counters that are in the memory of another device.
+        update_networks = tf.function(update_networks, jit_compile=True)
+
+    def replica_step(source, target, seed, wish) -> tf.Tensor:
+        noise = _draw_noise(source, noise_size, seed)
+        return tf.stack([*update_networks(source, target, noise), wish])
 
     @tf.function
     def train_step(batch) -> dict[str, tf.Tensor]:
-        per_replica = strategy.run(replica_step, args=batch)
-        reported = {
-            name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
-            for name, value in per_replica.items()
-        }
+        seed = tf.stack(
+            [seeds.stream(state.seed, seeds.NOISE), state.step * strategy.num_replicas_in_sync]
+        )
+        wish = tf.zeros([]) if tally is None else tally.wish.read_value()
+        # All in one tensor, since each is a round of messages between machines.
+        per_replica = strategy.run(replica_step, args=(*batch, seed, wish))
+        reported = strategy.reduce(tf.distribute.ReduceOp.MEAN, per_replica, axis=None)
+        losses = reported[:-1]
+        if tally is not None:
+            tally.sums.assign_add(tf.cast(losses, tf.float64))
+            tally.wishes.assign(reported[-1])
         state.step.assign_add(1)
         state.examples_seen.assign_add(config.batch_size)
-        _note_bad_step(state, reported)
-        return reported
+        _note_bad_step(state, losses)
+        return dict(zip(names, tf.unstack(losses)))
 
     return train_step
+
+
+def make_train_steps(train_step) -> Callable[[Iterator, tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns the compiled `train_steps(batches, count) -> losses`, those of the last step."""
+
+    @tf.function
+    def train_steps(batches, count):
+        for _ in tf.range(count - 1):
+            train_step(next(batches))
+        return train_step(next(batches))
+
+    return train_steps
 
 
 def _update_in_order(run: _Run, source, target, noise):
@@ -225,16 +284,18 @@ def _seen(config: TrainConfig, source: tf.Tensor, image: tf.Tensor) -> tf.Tensor
     return tf.concat([source, image], axis=-1) if config.conditional else image
 
 
-def _draw_noise(state: TrainState, source: tf.Tensor, noise_size: int) -> tf.Tensor:
-    """Returns z, `[batch, noise_size]` in [0, 1): another one each step and replica."""
-    context = tf.distribute.get_replica_context()
-    number = state.step * context.num_replicas_in_sync + tf.cast(
-        context.replica_id_in_sync_group, tf.int64
-    )
+def _draw_noise(source: tf.Tensor, noise_size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns z, `[batch, noise_size]` in [0, 1): another one on each replica.
+
+    Args:
+        source: The replica's share of the batch.
+        noise_size: Numbers an image.
+        seed: int64 `[2]`, of the first replica; the next has the next number.
+    """
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    number = seed[1] + tf.cast(replica, tf.int64)
     shape = [tf.shape(source)[0], noise_size]
-    return tf.random.stateless_uniform(
-        shape, seed=tf.stack([seeds.stream(state.seed, seeds.NOISE), number])
-    )
+    return tf.random.stateless_uniform(shape, seed=tf.stack([seed[0], number]))
 
 
 def _share(loss: tf.Tensor) -> tf.Tensor:
@@ -242,8 +303,8 @@ def _share(loss: tf.Tensor) -> tf.Tensor:
     return loss / tf.distribute.get_replica_context().num_replicas_in_sync
 
 
-def _note_bad_step(state: TrainState, reported: dict[str, tf.Tensor]) -> None:
+def _note_bad_step(state: TrainState, reported: tf.Tensor) -> None:
     """Remembers the first step whose losses are not finite, without asking the host each step."""
-    is_finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(reported.values()))))
+    is_finite = tf.reduce_all(tf.math.is_finite(reported))
     is_first = tf.logical_and(state.first_bad_step < 0, tf.logical_not(is_finite))
     state.first_bad_step.assign(tf.where(is_first, state.step, state.first_bad_step))

@@ -11,6 +11,7 @@
 'use strict';
 const fs = require('fs');
 const path = require('path');
+const {launch} = require('./browser.js');
 
 const MODULES = path.join(__dirname, 'node_modules', '@tensorflow');
 // Nothing listens here: each address is a file, below its first folder.
@@ -63,9 +64,9 @@ async function inNode(request, roots) {
 
 async function inChromium(request, roots) {
   const {chromium} = require('playwright-core');
-  const browser = await chromium.launch(
-    {executablePath: request.chromium, args: ['--no-sandbox', '--disable-gpu'],
-     timeout: request.timeout});
+  const browser = await launch(
+    chromium,
+    {executablePath: request.chromium, args: ['--disable-gpu'], timeout: request.timeout});
   const page = await browser.newPage();
   await page.route('**', (route) => {
     const url = route.request().url();

@@ -20,7 +20,7 @@ import numpy as np
 from pix2pix_tf import files
 from pix2pix_tf.data import images
 from pix2pix_tf.data.layouts import images_by_name
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, printable
 from pix2pix_tf.evaluation.perceptual_study import protocol
 
 SITE = pathlib.Path(__file__).resolve().parent / "site"
@@ -92,7 +92,7 @@ def build(
         exposure_ms=round(1000 * settings.exposure),
         pairing=settings.pairing,
         notice=settings.notice,
-        pairs=[dict(name=name, real=file_of[_REAL, name]) for name in names],
+        pairs=[dict(name=printable(name), real=file_of[_REAL, name]) for name in names],
         algorithms=[
             dict(name=algorithm, fakes=[file_of[algorithm, name] for name in names])
             for algorithm in algorithms

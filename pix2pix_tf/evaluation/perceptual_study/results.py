@@ -6,11 +6,13 @@ r"""How often each algorithm's pictures fooled people, from the files that they 
 A trial fools a person who says that the real picture was the fake; 50 % is as good as
 real, since that is what guessing gives. The practice is left out. The interval is a
 bootstrap's, which draws participants with replacement; where participants do not differ
-(one alone, or none fooled), it is the exact one of Clopper and Pearson.
+(one alone, or none fooled), it is the exact one of Clopper and Pearson. Two algorithms of one
+study are compared by the difference of their rates, whose interval follows from both.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import pathlib
@@ -82,14 +84,20 @@ def summarize(sessions: Mapping[pathlib.Path, dict], *, seed: int = 0) -> dict:
             f"None of the {len(sessions)} files is of a session that was done to the end, so "
             "there is nothing to count. Add some."
         )
+    algorithms = [
+        dict(algorithm=algorithm, study=study, **_summarize_group(group, seed=seed))
+        for (algorithm, study), group in sorted(groups.items())
+    ]
     return dict(
         confidence=CONFIDENCE,
         num_resamples=NUM_RESAMPLES,
         seed=seed,
         num_files=len(sessions),
-        algorithms=[
-            dict(algorithm=algorithm, study=study, **_summarize_group(group, seed=seed))
-            for (algorithm, study), group in sorted(groups.items())
+        algorithms=algorithms,
+        differences=[
+            _compare(one, other)
+            for one, other in itertools.combinations(algorithms, 2)
+            if one["study"] == other["study"]
         ],
         left_out=incomplete,
     )
@@ -115,6 +123,30 @@ def _summarize_group(sessions: Sequence[dict], *, seed: int) -> dict:
         median_reaction_ms=float(np.median([trial["reaction_ms"] for trial in trials])),
         num_trials_off_time=sum(off_time),
         num_trials_shown_again=sum(trial["interruptions"] > 0 for trial in trials),
+    )
+
+
+def _compare(one: dict, other: dict) -> dict:
+    """Returns how much more often the first of two algorithms fooled, and the interval of that.
+
+    Nobody has seen both, so that their errors are independent, and the distances from each rate
+    to the ends of its interval add up as squares ("MOVER", Zou and Donner, Statistics in Medicine
+    2008). In simulations it holds the true difference as often as a bootstrap of both would, and
+    it has a width where a rate is 0 too.
+    """
+    (rate, low, high), (from_rate, from_low, from_high) = (
+        (x["rate"], *x["interval"]) for x in (one, other)
+    )
+    difference = rate - from_rate
+    return dict(
+        study=one["study"],
+        algorithm=one["algorithm"],
+        less=other["algorithm"],
+        difference=difference,
+        interval=[
+            difference - math.hypot(rate - low, from_high - from_rate),
+            difference + math.hypot(high - rate, from_rate - from_low),
+        ],
     )
 
 
@@ -192,6 +224,13 @@ def _report(result: dict) -> str:
                 f"{_EXPOSURE_TOLERANCE} ms too long or short, {one['num_trials_shown_again']} with "
                 "a pair shown again, are counted."
             )
+    for one in result["differences"]:
+        points, low, high = (100 * x for x in (one["difference"], *one["interval"]))
+        lines.append(
+            f"{one['algorithm']} less {one['less']} (study {one['study']}): {points:+.1f} points, "
+            f"95 % interval {low:+.1f} to {high:+.1f}"
+            + (": it may be chance." if low <= 0.0 <= high else ".")
+        )
     lines.append("50 % would be as good as real. Practice is left out.")
     lines += [f"Left out: '{path}', which was stopped early." for path in result["left_out"]]
     return "\n".join(lines)
