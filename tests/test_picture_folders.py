@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from unittest import mock
 
 import tiny_runs
 from absl.testing import absltest, parameterized
 
+from pix2pix_tf import translate
 from pix2pix_tf.data import images, layouts, picture_folders
+from pix2pix_tf.errors import InputError
 
 LITTER = (
     *("._1.png", ".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", ".ipynb_checkpoints/1.png"),
@@ -109,6 +113,19 @@ class PictureFoldersTest(parameterized.TestCase):
         with self.assertLogs("absl", "WARNING") as logged:
             layouts.find_pairs(self.folder, "train")
         self.assertIn(f"mv {self.folder}/eval {self.folder}/val", logged.output[0])
+
+    def test_translate_tells_it_too(self):
+        self.save("a.png", "sub/b.png", "@eaDir/a.png/small.png", *LITTER)
+        with contextlib.redirect_stdout(io.StringIO()) as stdout:
+            self.assertEqual(translate.find_inputs(self.folder), [self.folder / "a.png"])
+        self.assertEqual(
+            stdout.getvalue(),
+            f"Not used of '{self.folder}': '@eaDir' (1 picture, small copies that a NAS keeps), "
+            "'sub' (1 picture).\n",
+        )
+        (self.folder / "a.png").unlink()
+        with self.assertRaisesRegex(InputError, "does not hold images.*'sub' [(]1 picture[)]"):
+            translate.find_inputs(self.folder)
 
     def test_published_forms_are_silent(self):
         self.save(*(f"{split}/1.jpg" for split in layouts.SPLITS))

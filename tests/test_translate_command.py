@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
 import os
 import pathlib
@@ -21,7 +20,6 @@ from PIL import Image
 from tiny_runs import names_in
 
 from pix2pix_tf import serving, translate
-from pix2pix_tf.errors import InputError
 from pix2pix_tf.inference import translator
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -124,22 +122,6 @@ class TranslateCommandTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(describe(self.output / "näme.bmp.png"), ("PNG", "RGB", (24, 18)))
         self.assertEqual(describe(self.output / "näme.png"), ("PNG", "RGB", (9, 9)))
         self.assertRegex(result.stdout, r": b\.json, notes\.txt\.\n")  # Passed over, and named.
-
-    def test_pictures_in_other_folders_are_told_and_litter_is_not(self):
-        for name in ("a.png", "sub/b.png", "@eaDir/a.png/small.png", "__MACOSX/a.png"):
-            write_picture(self.input / name)
-        for name in ("Thumbs.db", "desktop.ini", "._a.png"):
-            (self.input / name).write_bytes(b"no picture")
-        with mock.patch("sys.stdout", new_callable=io.StringIO) as stdout:
-            self.assertEqual(translate.find_inputs(self.input), [self.input / "a.png"])
-        self.assertEqual(
-            stdout.getvalue(),
-            f"Not used of '{self.input}': '@eaDir' (1 picture, small copies that a NAS keeps), "
-            "'sub' (1 picture).\n",
-        )
-        (self.input / "a.png").unlink()
-        with self.assertRaisesRegex(InputError, "does not hold images.*'sub' [(]1 picture[)]"):
-            translate.find_inputs(self.input)
 
     def test_pictures_that_look_like_pairs_side_by_side_are_told(self):
         write_picture(self.input / "1.png", size=(48, 24))
