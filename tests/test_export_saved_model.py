@@ -242,7 +242,11 @@ def saving_by(save):
     def model(config, weights, **options):
         given.append(options)
         return types.SimpleNamespace(
-            config=config, block=networks.Block(SIZE, 1), signatures=dict, **options
+            config=config,
+            block=networks.Block(SIZE, 1),
+            noise_size=1,
+            signatures=dict,
+            **options,
         )
 
     with mock.patch.object(tf.saved_model, "save", save):

@@ -126,15 +126,23 @@ class LiteRtModelTest(tf.test.TestCase):
             with self.assertRaisesRegex(MissingInputError, "pip install 'ai-edge-litert"):
                 litert.check_installed()
 
+    def described(self) -> str:
+        """Returns a copy with the note that `export.tflite` adds, which the example reads."""
+        path = shutil.copy(self.path, self.folder / "described.tflite")
+        card = dict(config=dict(input_channels=3, output_channels=3))
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("metadata.json", json.dumps(dict(model_card=card)))
+        return path
+
     def test_the_example_ends_in_one_line(self):
-        example = tiny_tflite.load_example(self)
+        example, described = tiny_tflite.load_example(self), self.described()
         bomb = self.folder / "bomb.png"
         header = hostile_files.png_header(20_000, 20_000)
         bomb.write_bytes(header + hostile_files.chunk(b"IDAT", b""))
         with self.assertRaisesRegex(SystemExit, "^error: .*model.tflite"):  # It is no picture.
-            example.main([self.path, self.path, self.folder / "out.png"])
+            example.main([described, self.path, self.folder / "out.png"])
         with self.assertRaisesRegex(SystemExit, "^error: .*400000000 pixels"):
-            example.main([self.path, bomb, self.folder / "out.png"])
+            example.main([described, bomb, self.folder / "out.png"])
         picture = self.folder / "small.png"
         Image.new("RGB", (4, 4)).save(picture)
         path = shutil.copy(self.any_size, self.folder / "unknown.tflite")
@@ -162,7 +170,16 @@ class LiteRtModelTest(tf.test.TestCase):
             "sys.exit(f'imported {found}' if found else 0)"
         )
         result = subprocess.run(
-            [sys.executable, "-c", code, tiny_tflite.EXAMPLE, self.path, picture, output, "7"],
+            [
+                sys.executable,
+                "-c",
+                code,
+                tiny_tflite.EXAMPLE,
+                self.described(),
+                picture,
+                output,
+                "7",
+            ],
             cwd=self.folder,
             capture_output=True,
             text=True,

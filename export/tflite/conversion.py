@@ -210,7 +210,8 @@ def _describe(card: dict, quantize: str, size: ImageSize, difference: dict[str, 
 
     from pix2pix_tf import serving
 
-    noise_size = card["noise_size"]  # For a dynamic file: of each started tile of the image.
+    # For a dynamic file: of each started block of the image.
+    noise_size = image_size.block_of(card).noise_size
     if size != DYNAMIC:
         size = list(image_size.example_size(card, size))
         noise_size = image_size.block_of(card).noise_size_of(*size)
