@@ -192,7 +192,7 @@ class BadFilesTest(_ColorizeTest):
             ("text.jpg",),
             ("thin.png", "4x64"),
             ("truncated.png",),
-            ("\udcff\udcfe.png",),
+            (r"\udcff\udcfe.png",),
         )
         self.assert_shown(("2 pairs", self.output), result.stdout)
         self.assertEqual(files_below(self.output), ["good.png", "prepare.json", "same.png"])
