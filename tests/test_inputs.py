@@ -25,9 +25,8 @@ SIZE = tiny_training.CROP_SIZE
 class Flat:
     """Pairs of one colour each: A dark, B bright."""
 
-    dtype = tf.uint8
-
-    def __init__(self, count: int, *, size: int = 40):
+    def __init__(self, count: int, *, size: int = 40, dtype=np.uint8):
+        self.dtype = dtype
         self.names = [f"pair_{number}" for number in range(count)]
         self._size = size
 
@@ -117,6 +116,8 @@ class GivenPairsTest(tf.test.TestCase, parameterized.TestCase):
         ("two_kinds", lambda: {"train": flat_dataset(2), "val": Flat(1)}, "of one kind"),
         ("a_source_without_pairs", lambda: {"train": Flat(1), "val": Flat(0)}, "is empty"),
         ("a_number", lambda: 5, "'train' are of type int"),
+        ("values_of_64_bits", lambda: Flat(1, dtype=np.float64), "float64"),
+        ("another_split", lambda: {"train": Flat(1), "validation": Flat(1)}, "validation"),
     )
     def test_what_cannot_be_trained_on_is_refused(self, make, part):
         with mock.patch.object(loop, "TrainState", side_effect=AssertionError):

@@ -68,7 +68,8 @@ class PairReader:
         self._lock = threading.Lock()
         self._kept: dict[int, tuple[np.ndarray, ...]] = {}
         self.color_space = config.color_space
-        self.dtype = tf.float32 if self.color_space == LAB else pairs.dtype
+        self._source_dtype = tf.as_dtype(pairs.dtype)  # NumPy's types will do.
+        self.dtype = tf.float32 if self.color_space == LAB else self._source_dtype
         self.names = pairs.names
         # Why reading failed: exceptions lose their type on the way through tf.data.
         self.error: InputError | None = None
@@ -126,7 +127,7 @@ class PairReader:
     def _check(self, index: int, sides: tuple[np.ndarray, np.ndarray]) -> None:
         """Refuses a pair that is not as its source promises, which may be of anybody's making."""
         channels = (self._config.input_file_channels, self._config.output_file_channels)
-        dtype, size = self.source.dtype, sides[0].shape[:2]
+        dtype, size = self._source_dtype, sides[0].shape[:2]
         found = [(side.shape, side.dtype) for side in sides]
         if found != [((*size, number), dtype.as_numpy_dtype) for number in channels]:
             raise InputError(
@@ -148,7 +149,7 @@ class PairReader:
             InputError: Listing the pairs that cannot be read.
         """
 
-        value_range = (-1.0, 1.0) if self.source.dtype.is_floating else None
+        value_range = (-1.0, 1.0) if self._source_dtype.is_floating else None
 
         def read(index: int) -> values.PairLook:
             if isinstance(self.source, pairs.FilePairs):

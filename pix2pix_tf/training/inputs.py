@@ -63,10 +63,12 @@ def open_inputs(
     if kinds == {True}:
         return DatasetInputs(config, by_split, held_out)
     for split, source in by_split.items():
-        if not hasattr(source, "names"):
+        if not hasattr(source, "names") or source.dtype not in (tf.uint8, tf.uint16, tf.float32):
+            dtype = getattr(source, "dtype", None)
             raise InputError(
-                f"The pairs of split '{split}' are of type {type(source).__name__}. Give a "
-                "PairSource, which has names, dtype and read; or a tf.data.Dataset."
+                f"The pairs of split '{split}' are of type {type(source).__name__}, with dtype "
+                f"{dtype}. Give a PairSource, which has names, dtype (uint8, uint16 or float32) "
+                "and read; or a tf.data.Dataset."
             )
     return ReaderInputs(config, held_out, by_split)
 
