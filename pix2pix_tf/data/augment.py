@@ -6,6 +6,8 @@ integers given by the caller, so that the same seed gives the same picture.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Union
 
 import tensorflow as tf
@@ -42,6 +44,18 @@ def resize_to_cover(image, size: Size) -> tf.Tensor:
         # Bilinear interpolation stays within the range of what it is given.
         resized = tf.round(resized)
     return tf.cast(resized, image.dtype)
+
+
+@functools.cache
+def compiled_resize(size: Size, dtype: tf.DType) -> Callable:
+    """Returns `resize_to_cover` to a size as one operation, on the CPU, for arrays of a type."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None], dtype)], autograph=False)
+    def resize(image: tf.Tensor) -> tf.Tensor:
+        with tf.device("CPU:0"):
+            return resize_to_cover(image, size)
+
+    return resize
 
 
 def jitter_pair(source, target, *, crop_size: Size, mirror: bool, seed):

@@ -95,7 +95,8 @@ class PairReader:
         """Returns what is kept of a pair that was read, having kept it if there is room."""
         if self.color_space == LAB:
             sides = sides[1:]
-        scaled = tuple(augment.resize_to_cover(side, self._size).numpy() for side in sides)
+        resize = augment.compiled_resize(self._size, self._source_dtype)
+        scaled = tuple(resize(side).numpy() for side in sides)
         size = sum(side.nbytes for side in scaled)
         with self._lock:  # Pairs are read on several threads.
             if size <= self._bytes_left and index not in self._kept:
