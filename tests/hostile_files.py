@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import lzma
 import os
 import pathlib
 import socket
@@ -193,6 +194,11 @@ def _png_end(data: bytes, *before: bytes) -> bytes:
     return b"".join(before) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def _lzma_zeros(count: int) -> bytes:
+    block_size = 2**24
+    return lzma.compress(bytes(block_size), preset=0) * (count // block_size)
+
+
 def deflate_zeros(count: int) -> bytes:
     """Returns so many zeros, compressed a thousandfold, without holding them."""
     block_size = 2**20
@@ -204,10 +210,10 @@ def deflate_zeros(count: int) -> bytes:
     return b"\x78\xda" + block * (count // block_size) + last + checksum
 
 
-def tiff(width: int, height: int, data: bytes, *, samples: int = 1) -> bytes:
+def tiff(width: int, height: int, data: bytes, *, compression: int = 1, samples: int = 1) -> bytes:
     """Returns a TIFF of 8 bits with one strip."""
     tags = [
-        (256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1),
+        (256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, compression), (262, 3, 1),
         (273, 4, 0), (277, 3, samples), (278, 4, height), (279, 4, len(data)),
     ]  # fmt: skip
     offset = 8 + 2 + 12 * len(tags) + 4
@@ -302,6 +308,8 @@ def _bombs(whole: dict[str, bytes]) -> dict[str, bytes]:
         "bomb_two_headers.png": whole["rgb.png"][:33] + png_header(30_000, 30_000)[8:] + rest,
         "bomb_real.png": png_header(20_000, 20_000, colour=0)
         + _png_end(deflate_zeros(20_001 * 20_000)),
+        "bomb_deflated.tif": tiff(16, 8, deflate_zeros(2**32), compression=8),
+        "bomb_lzma.tif": tiff(16, 8, _lzma_zeros(2**32), compression=34925),
         "bomb_chunk_length.png": whole["rgb.png"][:33] + b"\x7f\xff\xff\xff" + rest[4:],
         "bomb_65535.jpg": jpeg_of(65_535, 65_535),
         "bomb_no_height.jpg": jpeg_of(64, 0),

@@ -12,6 +12,7 @@ import io
 import itertools
 import logging
 import re
+import zlib
 from typing import BinaryIO
 
 import numpy as np
@@ -31,9 +32,10 @@ _AXES = {"T": "times", "Z": "slices", "C": "channels", "S": "samples a pixel"}
 # Values of TIFF's PhotometricInterpretation that mean what they say; the third in a JPEG.
 _MIN_IS_BLACK, _RGB, _YCBCR = 1, 2, 6
 _JPEG = 7
-# None, LZW, JPEG, deflate, PackBits, deflate as it was, LZMA and Zstandard. Others can hold more
+# None, LZW, JPEG, deflate, PackBits, deflate as it was, and Zstandard. Others can hold more
 # than the header says, and fill the memory.
-_COMPRESSIONS = (1, 5, _JPEG, 8, 32773, 32946, 34925, 50000)
+_DEFLATED = (8, 32946)
+_COMPRESSIONS = (1, 5, _JPEG, *_DEFLATED, 32773, 50000)
 # How the frame of a JPEG begins: marker, length, bits, height and width.
 _JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..[\x08\x0c](..)(..)", re.S)
 _ORIENTATION = 274  # TIFF's tag; 1 is upright.
@@ -160,6 +162,9 @@ def _decode(series, file: BinaryIO, path: ImageFile) -> np.ndarray:
     if series.keyframe.compression == _JPEG:
         for page in series.pages:
             _check_jpegs(page, file)
+    if series.keyframe.compression in _DEFLATED:
+        for page in series.pages:
+            _check_inflates(page, file)
     try:
         return series.asarray()
     except ValueError as error:
@@ -179,3 +184,13 @@ def _check_jpegs(page, file: BinaryIO) -> None:
             height, width = (int.from_bytes(side, "big") for side in sides)
             if 4 * height * width > MAX_VALUES:
                 raise ValueError(f"a JPEG in it has {width}x{height} pixels")
+
+
+def _check_inflates(page, file: BinaryIO) -> None:
+    """Refuses a page whose parts inflate to more than its picture: they would fill the memory."""
+    # A part is a strip, or a tile; those at the border are padded.
+    limit = int(np.prod(page.chunks, dtype=object)) * page.dtype.itemsize
+    for offset, count in zip(page.dataoffsets, page.databytecounts):
+        file.seek(offset)
+        if len(zlib.decompressobj().decompress(file.read(count), limit + 1)) > limit:
+            raise ValueError("it inflates to more than its picture")
