@@ -77,6 +77,8 @@ def write(folder: pathlib.Path, *, seed: int) -> list[HostileFile]:
         add(label, "odd array", contents, is_good)
     for name in _write_special(folder):
         add(name, "no file", None, False)
+    stems = [pathlib.Path(file.name).stem for file in files]
+    assert len(set(stems)) == len(stems), "Two files of one stem hide each other."
     return files
 
 
@@ -120,7 +122,7 @@ def whole_files(random: np.random.Generator) -> dict[str, bytes]:
         "plain.bmp": save(rgb, "BMP"),
         "frame.gif": save(rgb, "GIF"),
         "lossy.webp": save(rgb, "WEBP"),
-        "grey.pgm": save(grey, "PPM"),
+        "portable.pgm": save(grey, "PPM"),
         "packed.tga": save(rgb, "TGA", compression="tga_rle"),
         "bytes.npy": npy(rgb),
         "words.npy": npy(rgb.astype(np.uint16)),
