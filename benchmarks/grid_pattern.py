@@ -79,6 +79,15 @@ def measure_folder(pictures: pathlib.Path, class_index: pathlib.Path) -> dict[st
     return strengths
 
 
+def mean_over_pictures(folder: pathlib.Path) -> float:
+    """Returns the mean grid strength of all pictures in a folder, each as a whole."""
+    strengths = []
+    for path in sorted(folder.glob("*.png")):
+        grey = np.asarray(Image.open(path).convert("L"), dtype=np.float64)
+        strengths.append(grid_strength(grey, np.ones_like(grey, dtype=bool)))
+    return float(np.mean(strengths))
+
+
 def main(unused_arguments: list[str]) -> None:
     """Prints and writes the grid strength of each folder."""
     options = flags.FLAGS

@@ -23,7 +23,7 @@ def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
     flags.DEFINE_string("output", None, "Model folder; versions go below it.", required=True)
-    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    commands.define_checkpoint_flags()
     flags.DEFINE_enum(
         "statistics",
         "image",
@@ -62,7 +62,7 @@ def main(unused_arguments: list[str]) -> None:
     version = serving.save_version(
         pathlib.Path(options.workdir),
         pathlib.Path(options.output),
-        checkpoint=options.checkpoint,
+        **commands.checkpoint_from_flags(),
         statistics=options.statistics,
         dropout=options.dropout == "on",
         max_pixels=options.max_pixels,

@@ -35,7 +35,7 @@ def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
     flags.DEFINE_string("output", None, "Folder for the results.", required=True)
-    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    commands.define_checkpoint_flags()
     flags.DEFINE_integer("num_images", 5, "Held-out images to compare.", lower_bound=1)
     flags.DEFINE_integer("repeat", 5, "Runs of which the median time is taken.", lower_bound=1)
     flags.DEFINE_integer(
@@ -62,7 +62,7 @@ def main(unused_arguments: list[str]) -> int:
     result = verification.verify(
         pathlib.Path(options.workdir),
         output,
-        checkpoint=options.checkpoint,
+        **commands.checkpoint_from_flags(),
         num_images=options.num_images,
         repeat=options.repeat,
         num_draws=options.num_draws,

@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from pix2pix_tf import signals
+from pix2pix_tf import run_folder, signals
 from pix2pix_tf.errors import InputError
 
 # Keras 3 imports matplotlib, which an inherited MPLBACKEND may end, and which talks where there is
@@ -29,10 +29,6 @@ EXIT_FAULTS = 1  # All is done but for some files, which were named.
 EXIT_INPUT_ERROR = 2
 EXIT_NON_FINITE = 3  # A loss or a weight became NaN or infinite.
 EXIT_WORKER_LOST = 4  # Another machine of the run is gone.
-
-CHECKPOINT_HELP = (
-    "Checkpoint of a run folder: newest, best (by the run's best_metric), or a step that is kept."
-)
 
 
 def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = False) -> None:
@@ -126,6 +122,28 @@ def define_flags(config_class: type, *, leave_out: Collection[str] = ()) -> None
             flags.DEFINE_float(name, default, help_text)
         else:
             flags.DEFINE_string(name, default, help_text)
+
+
+def define_checkpoint_flags() -> None:
+    """Defines which weights of a run folder a command takes."""
+    flags.DEFINE_string(
+        "checkpoint",
+        run_folder.NEWEST,
+        "Checkpoint of a run folder: newest, best (by the run's best_metric), or a step that is "
+        "kept.",
+    )
+    flags.DEFINE_enum(
+        "weights",
+        run_folder.AVERAGE,
+        run_folder.WEIGHTS,
+        "Weights of a run folder: averaged over the steps, where the run has averages, or as the "
+        "last step left them.",
+    )
+
+
+def checkpoint_from_flags() -> dict[str, str]:
+    """Returns the arguments `checkpoint` and `weights` that the flags above give."""
+    return {name: flags.FLAGS[name].value for name in ("checkpoint", "weights")}
 
 
 def given_flags(config_class: type) -> dict[str, Any]:

@@ -129,6 +129,13 @@ class TrainConfig:
     discriminator: str = setting(
         "patchgan", "Discriminator: patchgan (paper: section 3.3), or the name of a registered one."
     )
+    upsampling: str = setting(
+        "transposed",
+        "How the decoder doubles the size. transposed: 4x4 transposed convolutions (paper). "
+        "resize: nearest neighbours, then 3x3 convolutions, which make no checkerboard (Odena et "
+        "al., Distill 2016).",
+        choices=("transposed", "resize"),
+    )
     base_filters: int = setting(
         64, "Filters of the first block of both networks. Paper: 64.", minimum=1, maximum=512
     )
@@ -214,6 +221,14 @@ class TrainConfig:
         "Last steps over which the rate falls linearly to 0. 0: constant rate (paper); the "
         "authors' PyTorch code uses half of the run.",
         minimum=0,
+    )
+    ema_decay: float = setting(
+        0.999,
+        "Decay of the average of the generator's weights over the steps, which samples, measures, "
+        "translations and exports use; it changes nothing in training. Less in the first steps "
+        "(Yazici et al., ICLR 2019). 0: none (paper).",
+        minimum=0.0,
+        maximum=0.999999,
     )
     precision: str = setting(
         "auto",
@@ -424,6 +439,7 @@ class TrainConfig:
         """Returns a configuration from field names and values; absent fields take their default."""
         known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in values.items() if name not in _FORMER}
+        values = {**_BEFORE, **values}
         for name in values:
             if name not in known:
                 near = "".join(difflib.get_close_matches(name, known, n=1))
@@ -434,6 +450,8 @@ class TrainConfig:
 
 # Settings of version 0.1 that changed nothing in what was trained.
 _FORMER = frozenset({"profile_steps"})
+# What was done before there was a setting for it, where that is not its default.
+_BEFORE = dict(ema_decay=0.0)
 # What may change between a run and its continuation: everything else would make
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(

@@ -41,7 +41,7 @@ def define_flags() -> None:
         "The values that are black and white in --outputs and in the targets, such as 0,4095. "
         "Empty: all of 8 bits, or of 16 where a file has these.",
     )
-    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    commands.define_checkpoint_flags()
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_string("dataset", "", "Name or folder. Empty: the one of the training.")
     flags.DEFINE_string("data_dir", "", "Folder of published sets. Empty: as in the training.")
@@ -97,7 +97,7 @@ def _check(options) -> None:
             "Give either --model, a run folder or SavedModel, or --outputs, a folder of pictures."
         )
     if options.outputs:
-        kind, other = "--outputs", ("checkpoint", "samples")
+        kind, other = "--outputs", ("checkpoint", "weights", "samples")
     else:
         kind, other = "--model", ("direction", "outputs_suffix", "outputs_range", "color_space")
     given = [name for name in other if options[name].present]
@@ -120,7 +120,7 @@ def _check(options) -> None:
 
 def _open_model(options) -> tuple[ModelOutputs, Reference]:
     """Returns the outputs of the model and what they are compared with."""
-    translate = translator.load(options.model, checkpoint=options.checkpoint)
+    translate = translator.load(options.model, **commands.checkpoint_from_flags())
     reference = _open_reference(options, translate.config, translate.config.crop_shape)
     outputs = ModelOutputs(
         translate,

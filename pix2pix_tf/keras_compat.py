@@ -133,6 +133,25 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
+def average_into(averages, variables, decay: tf.Tensor) -> None:
+    """Moves averages towards variables: `average += (1 - decay) * (variable - average)`.
+
+    On each replica its own copies, which stay equal since the variables are.
+
+    Args:
+        averages: Variables that nothing else writes.
+        variables: As many, of the same shapes.
+        decay: float32, a scalar.
+    """
+    for average, variable in zip(averages, variables):
+        # In place, so that nothing is copied but the difference.
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=_handle(average),
+            alpha=1.0 - decay,
+            delta=tf.convert_to_tensor(average) - tf.convert_to_tensor(variable),
+        )
+
+
 def _handle(variable) -> tf.Tensor:
     """Returns the resource of a Keras or TensorFlow variable; of a mirrored one, this replica's."""
     # Keras 3 wraps its variables, but may pass the bare one.

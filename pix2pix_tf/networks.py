@@ -16,6 +16,7 @@ an image are padded to multiples of (crop_size if it does not say); only a model
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 import warnings
@@ -25,9 +26,10 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from pix2pix_tf import keras_compat
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
-from pix2pix_tf.models import convolutions, discriminator, generator
+from pix2pix_tf.models import convolutions, discriminator, generator, layers
 
 
 def _paper_generator(config: TrainConfig, *, statistics: str, dtype: str) -> keras.Model:
@@ -40,6 +42,7 @@ def _paper_generator(config: TrainConfig, *, statistics: str, dtype: str) -> ker
         norm=config.norm,
         bottleneck_norm=config.bottleneck_norm,
         dropout=config.dropout,
+        upsampling=config.upsampling,
         statistics=statistics,
         dtype=dtype,
     )
@@ -73,13 +76,24 @@ def build_generator(
     statistics: str = "batch",
     dtype: str = "float32",
     formulation: str = convolutions.PLAIN,
+    is_trained: bool = False,
 ) -> keras.Model:
     """Returns the configured generator with fresh weights.
+
+    Args:
+        config: Settings of the run.
+        statistics: See `models.layers.StatisticsNormalization`.
+        dtype: Keras dtype policy name.
+        formulation: See `models.convolutions.set_formulation`.
+        is_trained: Whether it is to be trained. All others have 4x4 kernels whatever
+            `config.upsampling` says, see `serving_weights`.
 
     Raises:
         InputError: If no generator of that name is registered.
     """
     build = _find(GENERATORS, "generator", config.generator)
+    if not is_trained:
+        config = dataclasses.replace(config, upsampling=layers.TRANSPOSED)
     model = build(config, statistics=statistics, dtype=dtype)
     convolutions.set_formulation(model, formulation, size=(config.crop_size, config.crop_size))
     return model
@@ -161,6 +175,20 @@ def read_generator_weights(config: TrainConfig, path: pathlib.Path) -> list[np.n
     generator = build_generator(config)
     load_weights(generator, path)
     return generator.get_weights()
+
+
+def generator_file(config: TrainConfig, generator: keras.Model) -> bytes:
+    """Returns the `.weights.h5` of a generator that was trained: of one that serves.
+
+    Args:
+        config: Settings of the run.
+        generator: Built with `is_trained`.
+    """
+    if config.upsampling != layers.TRANSPOSED:
+        weights = convolutions.serving_weights(generator)
+        generator = build_generator(config)
+        generator.set_weights(weights)
+    return keras_compat.weights_file(generator)
 
 
 def load_weights(model: keras.Model, path: pathlib.Path) -> None:

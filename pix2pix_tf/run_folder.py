@@ -3,7 +3,7 @@
 config.json                             the settings, see `config`
 data.json                               what is trained on, see `read_data`
 checkpoints/step_00001000/state.*       the whole state of the run
-                          generator.weights.h5, info.json
+                          generator.weights.h5, generator_last.weights.h5, info.json
 checkpoints/best.json                   which checkpoint is best, and why
 generator.weights.h5, discriminator.weights.h5   of the newest checkpoint
 metrics.jsonl                           a JSON object a line, in the order of the steps
@@ -23,11 +23,13 @@ from pix2pix_tf.errors import InputError
 
 DATA_FILE = "data.json"
 CHECKPOINTS_FOLDER = "checkpoints"
-GENERATOR_WEIGHTS = "generator.weights.h5"
+GENERATOR_WEIGHTS = "generator.weights.h5"  # Averaged over the steps, unless ema_decay is 0.
+LAST_WEIGHTS = "generator_last.weights.h5"  # As the last step left them; only beside an average.
 DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
 INFO = "info.json"
 BEST_FILE = "best.json"
 NEWEST, BEST = "newest", "best"  # What may be asked for, beside a step.
+AVERAGE, LAST = WEIGHTS = "average", "last"
 METRICS_FILE = "metrics.jsonl"
 HELD_OUT_PREFIX = "held_out_"  # Before the name of a checkpoint's measure, in the metrics.
 LOSSES_PICTURE = "losses.png"
@@ -52,7 +54,7 @@ def step_of(folder: pathlib.Path) -> int:
 
 
 def find_weights(
-    workdir: pathlib.Path, checkpoint: str = NEWEST
+    workdir: pathlib.Path, checkpoint: str = NEWEST, *, weights: str = AVERAGE
 ) -> tuple[pathlib.Path, int | None]:
     """Returns the generator's weights of a checkpoint, and for how many steps they were trained.
 
@@ -60,15 +62,23 @@ def find_weights(
         workdir: The run folder. One that holds weights but no checkpoints, such
             as a copy, has a newest one of unknown step.
         checkpoint: "newest", "best", or a step.
+        weights: "average", over the steps, where the run has averages; or "last".
 
     Raises:
         InputError: If there is no such checkpoint, naming those there are.
     """
+    folder, step = _find_checkpoint(workdir, checkpoint)
+    last = folder / LAST_WEIGHTS
+    return last if weights == LAST and last.is_file() else folder / GENERATOR_WEIGHTS, step
+
+
+def _find_checkpoint(workdir: pathlib.Path, checkpoint: str) -> tuple[pathlib.Path, int | None]:
+    """Returns the folder of a checkpoint, or the run's if it has none, and its step."""
     folders = {step_of(path): path for path in list_checkpoints(workdir)}
     if checkpoint == NEWEST:
         step = max(folders, default=None)
         folder = folders.get(step, pathlib.Path(workdir))
-        return folder / GENERATOR_WEIGHTS, step
+        return folder, step
     best = read_best(workdir)
     step = best["step"] if checkpoint == BEST and best else checkpoint
     folder = folders.get(int(step)) if str(step).isdecimal() else None
@@ -78,7 +88,7 @@ def find_weights(
             f"'{workdir}' has no checkpoint {checkpoint!r}. Steps kept: {known}; best: "
             f"{best['step'] if best else 'none measured'}. Use newest, best or one of these steps."
         )
-    return folder / GENERATOR_WEIGHTS, int(step)
+    return folder, int(step)
 
 
 def read_best(workdir: pathlib.Path) -> dict | None:

@@ -225,6 +225,7 @@ def save_version(
     output: pathlib.Path,
     *,
     checkpoint: str = run_folder.NEWEST,
+    weights: str = run_folder.AVERAGE,
     statistics: str = "image",
     dropout: bool = True,
     max_pixels: int = MAX_SERVED_PIXELS,
@@ -239,6 +240,7 @@ def save_version(
         workdir: The run folder.
         output: The model folder; made if it is not there.
         checkpoint: "newest", "best", or a step.
+        weights: "average" or "last", see `run_folder.find_weights`.
         statistics: See `ServingModel`.
         dropout: See `ServingModel`.
         max_pixels: See `ServingModel`.
@@ -255,7 +257,7 @@ def save_version(
     workdir, output = pathlib.Path(workdir), pathlib.Path(output)
     files.check_no_pattern(output)
     config = TrainConfig.load(workdir)
-    path, step = run_folder.find_weights(workdir, checkpoint)
+    path, step = run_folder.find_weights(workdir, checkpoint, weights=weights)
     model = ServingModel(
         config,
         read_generator_weights(config, path),
@@ -264,7 +266,7 @@ def save_version(
         max_pixels=max_pixels,
         formulation=_FORMULATIONS[device],
     )
-    card_of_graph = {**model_card_of(model, workdir, step), "device": device}
+    card_of_graph = {**model_card_of(model, workdir, step, weights=weights), "device": device}
     model_card = json.dumps(card_of_graph, indent=2)
     files.make_output_folder(output)
     with files.writing(output), files.unfinished_folder(output, "version") as unfinished:
@@ -350,8 +352,21 @@ def published_card(card: dict) -> dict:
     }
 
 
-def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) -> dict:
-    """Returns what a user of the model has to know, without the code that trained it."""
+def model_card_of(
+    model: ServingModel,
+    workdir: pathlib.Path,
+    step: int | None,
+    *,
+    weights: str = run_folder.AVERAGE,
+) -> dict:
+    """Returns what a user of the model has to know, without the code that trained it.
+
+    Args:
+        model: The model.
+        workdir: The run folder that it is of.
+        step: Steps that it was trained for, if known.
+        weights: Which of the run were asked for.
+    """
     config = model.config
     known = run_folder.read_data(workdir) or {}
     records = run_folder.read_metrics(workdir)
@@ -386,6 +401,7 @@ def model_card_of(model: ServingModel, workdir: pathlib.Path, step: int | None) 
         paper="https://arxiv.org/abs/1611.07004",
         config=dataclasses.asdict(config),
         step=step,
+        weights=weights if config.ema_decay else run_folder.LAST,
         data=dict(
             dataset=config.dataset,
             direction=config.direction,

@@ -36,7 +36,7 @@ _WITH_ALPHA = 4  # Channels.
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("model", None, "A run folder, or an exported SavedModel.", required=True)
-    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    commands.define_checkpoint_flags()
     flags.DEFINE_string("input", None, "An image, or a folder of images.", required=True)
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
     flags.DEFINE_integer("samples", 1, "Draws of the dropout noise for each image.", lower_bound=1)
@@ -69,13 +69,13 @@ def main(unused_arguments: list[str]) -> int:
 
     if options.tile:
         translate = tiles.TiledTranslator(
-            *translator.load_generator(options.model, checkpoint=options.checkpoint),
+            *translator.load_generator(options.model, **commands.checkpoint_from_flags()),
             tile=options.tile,
             # Minutes for a large image; gone when it is done.
             track=functools.partial(tqdm.tqdm, unit="pass", leave=False, disable=None),
         )
     else:
-        translate = translator.load(options.model, checkpoint=options.checkpoint)
+        translate = translator.load(options.model, **commands.checkpoint_from_flags())
     config = translate.config
     files.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):

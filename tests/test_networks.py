@@ -30,7 +30,7 @@ def build_shallow(config, *, statistics, dtype, multiple: int | None = 8) -> ker
         x = layers.down_block(x, filters, **common)
     for filters, rate in ((4, None), (5, config.dropout)):
         x, noise = layers.up_block(x, noise, filters, dropout=rate, **common)
-    x = layers.transposed_convolution(x, config.output_channels, use_bias=True, dtype=dtype)
+    x = layers.upsampling_convolution(x, config.output_channels, use_bias=True, dtype=dtype)
     output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
     model = keras.Model([image, z], output, name="shallow")
     if multiple:

@@ -39,7 +39,10 @@ def define_flags() -> None:
         flags.FLAGS.set_default(name, value)
     flags.DEFINE_string("output", None, "Folder of the ablation; made if needed.", required=True)
     flags.DEFINE_multi_enum(
-        "grids", list(grids.GRIDS), list(grids.GRIDS), "Which comparisons; all unless named."
+        "grids",
+        list(grids.PAPER_GRIDS),
+        list(grids.GRIDS),
+        "Which comparisons; those of the paper unless named.",
     )
     flags.DEFINE_list(
         "seeds",
@@ -68,8 +71,9 @@ def main(unused_arguments: list[str]) -> None:
     for number, run in enumerate(planned, start=1):
         print(f"[{number}/{len(planned)}] {run.name}", flush=True)
         runs.train(run)
-        runs.evaluate(run, dict(settings, samples=report.NUM_SAMPLES))
-        outcomes.append(runs.read_outcome(run))
+        for weights in run.readings:
+            runs.evaluate(run, weights, dict(settings, samples=report.NUM_SAMPLES))
+            outcomes.append(runs.read_outcome(run, weights))
         text = report.write(outcomes, output, wanted=options.grids, command=_command_line())
     print(f"{text}\nOpen '{output / report.PAGE}' for the pictures.")
 

@@ -1,4 +1,4 @@
-"""Which configurations the paper compares (section 4: losses, generators, receptive fields)."""
+"""Which configurations are compared: the paper's (section 4), and ways to better pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import pathlib
 from collections.abc import Sequence
 
+from pix2pix_tf import run_folder
 from pix2pix_tf.config import TrainConfig
 
 
@@ -14,14 +15,16 @@ from pix2pix_tf.config import TrainConfig
 class Variant:
     """One configuration of a grid."""
 
-    title: str  # In the paper's words.
+    title: str  # In the paper's words, where it has it.
     settings: dict[str, object]  # Fields of `TrainConfig` that make it what it is.
+    decays: bool = False  # Whether the rate falls to 0 over the last half.
 
 
 _L1_ONLY = dict(gan_loss="none")
 _GAN_ONLY = dict(lambda_l1=0.0)
 _UNCONDITIONAL = dict(conditional=False)
 _ENCODER_DECODER = dict(generator="encoder_decoder")
+_RESIZE = dict(upsampling="resize")
 
 VARIANTS = {
     "l1": Variant("L1", _L1_ONLY),
@@ -35,6 +38,9 @@ VARIANTS = {
     "receptive_field_1": Variant("1x1 (PixelGAN)", dict(receptive_field=1)),
     "receptive_field_16": Variant("16x16", dict(receptive_field=16)),
     "receptive_field_286": Variant("286x286 (ImageGAN)", dict(receptive_field=286)),
+    "resize": Variant("L1+cGAN, resize", _RESIZE),
+    "decay": Variant("L1+cGAN, falling rate", {}, decays=True),
+    "resize_decay": Variant("L1+cGAN, resize, falling rate", _RESIZE, decays=True),
 }
 
 GRIDS = {
@@ -46,16 +52,21 @@ GRIDS = {
         "l1_cgan",
         "receptive_field_286",
     ),
+    "recipes": ("l1_cgan", "resize", "decay", "resize_decay"),
 }
+# Those of the paper; what is compared unless others are asked for.
+PAPER_GRIDS = ("losses", "generators", "receptive_fields")
 GRID_TITLES = {
     "losses": "Losses (the paper's table 1)",
     "generators": "Generators (table 2, which has batch size 10)",
     "receptive_fields": "Receptive fields of the discriminator (table 3)",
+    "recipes": "Recipes: how the decoder doubles the size, and the rate (not in the paper)",
 }
 # The settings that a grid decides; all others are the user's choice.
-DECIDED = {"seed"}.union(*(variant.settings for variant in VARIANTS.values()))
-# The two headline claims are compared with every seed, the others with the first.
+DECIDED = {"seed", "decay_steps"}.union(*(variant.settings for variant in VARIANTS.values()))
+# The two headline claims, and the recipes, are compared with every seed, the others with the first.
 HEADLINE = ("l1", "gan", "l1_cgan", "encoder_decoder_l1", "encoder_decoder_l1_cgan")
+EVERY_SEED = (*HEADLINE, *GRIDS["recipes"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +78,13 @@ class Run:
     folder: pathlib.Path
 
     @property
-    def evaluation(self) -> pathlib.Path:
-        """The folder of its evaluation."""
-        return self.folder / "evaluation"
+    def readings(self) -> tuple[str, ...]:
+        """Which of its weights are evaluated, see `run_folder.find_weights`."""
+        return run_folder.WEIGHTS if self.config.ema_decay else (run_folder.LAST,)
+
+    def evaluation(self, weights: str) -> pathlib.Path:
+        """Returns the folder of the evaluation of some of its weights."""
+        return self.folder / f"evaluation_{weights}"
 
     @property
     def name(self) -> str:
@@ -92,8 +107,10 @@ def list_runs(
     runs = []
     for number, seed in enumerate(seeds):
         for variant in wanted:
-            if number == 0 or variant in HEADLINE:
-                config = dataclasses.replace(base, **VARIANTS[variant].settings, seed=seed)
+            if number == 0 or variant in EVERY_SEED:
+                settings = VARIANTS[variant].settings
+                decay_steps = base.num_steps // 2 if VARIANTS[variant].decays else 0
+                config = dataclasses.replace(base, **settings, decay_steps=decay_steps, seed=seed)
                 folder = output / "runs" / f"{variant}-seed{seed}"
                 runs.append(Run(variant, config, folder))
     return runs

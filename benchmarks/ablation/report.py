@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import results
+from benchmarks import grid_pattern, results
 from benchmarks.ablation import claims
-from benchmarks.ablation.grids import GRID_TITLES, GRIDS, VARIANTS
+from benchmarks.ablation.grids import GRID_TITLES, GRIDS, PAPER_GRIDS, VARIANTS
 from benchmarks.ablation.runs import Outcome
-from pix2pix_tf import files, grids, html_page, metrics
+from pix2pix_tf import files, grids, html_page, metrics, run_folder
 from pix2pix_tf.data import images
 from pix2pix_tf.evaluation import runner
 
@@ -33,12 +33,17 @@ _COLUMNS = {
     "l1": "L1",
     "sharpness": "sharpness",
     "colour_intersection": "colour",
+    "grid": "grid",
     "across_inputs_l1": "across inputs",
     "draws_l1": "across draws",
     "fid": "FID",
     "kid": "KID",
     "segmenter_kernel_distance": "segmenter's kernel distance",
 }
+_GRID_MEANING = (
+    "Standard deviation over the 64 places modulo 8 pixels of what is left without the local "
+    "mean, in grey levels (0 to 255), of the whole picture; less is better, but never 0."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,13 +92,14 @@ def write(
         wanted: Keys of `GRIDS`.
         command: The command line, for the record.
     """
-    measures: claims.Measures = {}
-    for outcome in outcomes:
-        seeds = measures.setdefault(outcome.run.variant, {})
-        seeds[outcome.run.config.seed] = outcome.scores
-    verdicts = [claims.judge(claim, measures) for claim in claims.CLAIMS]
+    readings = [x for x in run_folder.WEIGHTS if any(x == one.weights for one in outcomes)]
+    measures = {weights: _measures(outcomes, weights) for weights in readings}
+    verdicts = {
+        weights: [claims.judge(claim, measures[weights]) for claim in claims.CLAIMS]
+        for weights in readings
+    }
     columns = [name for name in _COLUMNS if any(name in x.scores for x in outcomes)]
-    meanings = [[_COLUMNS[name], metrics.METRICS[name].meaning] for name in columns]
+    meanings = [[_COLUMNS[name], _meaning(name)] for name in columns]
     sections = [
         Section("What was run", _description(outcomes, command)),
         Section("The columns of the tables", "", ["score", "meaning"], meanings, numeric=False),
@@ -102,7 +108,8 @@ def write(
         of_grid = [outcome for outcome in outcomes if outcome.run.variant in GRIDS[grid]]
         if of_grid:
             sections.append(_grid_section(grid, of_grid, columns, output))
-    sections.append(_claims_section(verdicts))
+    if any(grid in PAPER_GRIDS for grid in wanted):
+        sections.append(_claims_section(verdicts))
     result = dict(
         command=command,
         settings=_shared_settings(outcomes),
@@ -112,6 +119,7 @@ def write(
                 variant=outcome.run.variant,
                 title=VARIANTS[outcome.run.variant].title,
                 seed=outcome.run.config.seed,
+                weights=outcome.weights,
                 step=outcome.evaluation["step"],
                 training_seconds=round(outcome.seconds),
                 scores=outcome.scores,
@@ -119,7 +127,7 @@ def write(
             for outcome in outcomes
         ],
         claims=verdicts,
-        seed_distances=claims.seed_distances(measures),
+        seed_distances={x: claims.seed_distances(measures[x]) for x in readings},
     )
     results.write(result, str(output / "ablation.json"))
     text = "# Ablation\n\n" + "\n".join(section.to_markdown() for section in sections)
@@ -131,6 +139,19 @@ def write(
     )
     files.write_atomically(output / PAGE, page)
     return text
+
+
+def _measures(outcomes: Sequence[Outcome], weights: str) -> claims.Measures:
+    measures: claims.Measures = {}
+    for outcome in outcomes:
+        if outcome.weights == weights:
+            seeds = measures.setdefault(outcome.run.variant, {})
+            seeds[outcome.run.config.seed] = outcome.scores
+    return measures
+
+
+def _meaning(name: str) -> str:
+    return _GRID_MEANING if name == "grid" else metrics.METRICS[name].meaning
 
 
 def _shared_settings(outcomes: Sequence[Outcome]) -> dict:
@@ -150,18 +171,18 @@ def _ground_truth(outcomes: Sequence[Outcome]) -> dict[str, float]:
         name: entry["ground_truth"]
         for name, entry in outcomes[0].evaluation["scores"].items()
         if entry["ground_truth"] is not None
-    }
+    } | {"grid": grid_pattern.mean_over_pictures(_folder(outcomes[0]) / runner.TARGETS_FOLDER)}
 
 
 def _description(outcomes: Sequence[Outcome], command: str) -> str:
     evaluation, config = outcomes[0].evaluation, _shared_settings(outcomes)
-    hours = sum(outcome.seconds for outcome in outcomes) / 3600
+    minutes = {outcome.run.folder: outcome.seconds / 60 for outcome in outcomes}
     sentences = [
         f"{config['dataset']}, {config['direction']}, {config['crop_size']} pixels, "
         f"{config['base_filters']} base filters, batch {config['batch_size']}, "
         f"{evaluation['step']:,} steps, {config['precision']}.",
-        f"{len(outcomes)} runs, {hours:.1f} hours of training steps in all, each measured at its "
-        f"last step on the {evaluation['num_images']} pairs of {evaluation['split']}.",
+        f"{len(minutes)} runs, {sum(minutes.values()) / 60:.1f} hours of training steps in all, "
+        f"each measured at its last step on the {evaluation['num_images']} pairs of {evaluation['split']}.",
     ]
     if "fcn_score" in evaluation:
         judge = evaluation["fcn_score"]
@@ -181,45 +202,57 @@ def _grid_section(
     grid: str, outcomes: Sequence[Outcome], columns: Sequence[str], output: pathlib.Path
 ) -> Section:
     order = {variant: number for number, variant in enumerate(GRIDS[grid])}
-    ordered = sorted(outcomes, key=lambda x: (order[x.run.variant], x.run.config.seed))
+    ordered = sorted(outcomes, key=lambda x: (order[x.run.variant], x.run.config.seed, x.weights))
     of_paper = claims.PAPER_GENERATORS if grid == "generators" else claims.PAPER
 
-    def row(title, seed, scores, minutes, paper):
+    def row(title, seed, weights, scores, minutes, paper):
         numbers = [_number(scores.get(name)) for name in columns]
-        return [title, seed, *numbers, minutes, " / ".join(f"{value:.2f}" for value in paper)]
+        of_paper = " / ".join(f"{value:.2f}" for value in paper)
+        return [title, seed, weights, *numbers, minutes, of_paper]
 
     rows = [
         row(
             VARIANTS[outcome.run.variant].title,
             str(outcome.run.config.seed),
+            outcome.weights,
             outcome.scores,
             f"{outcome.seconds / 60:.0f}",
-            of_paper[outcome.run.variant],
+            of_paper.get(outcome.run.variant, ()),
         )
         for outcome in ordered
     ]
-    rows.append(row("Ground truth", "", _ground_truth(outcomes), "", claims.PAPER_TRUTH))
+    rows.append(row("Ground truth", "", "", _ground_truth(outcomes), "", claims.PAPER_TRUTH))
     shown = [x for x in ordered if x.run.config.seed == outcomes[0].run.config.seed]
     picture = f"{grid}.jpg"
     files.write_atomically(output / picture, _draw_outputs(shown))
-    headings = ["", "seed", *(_COLUMNS[name] for name in columns), "minutes", "paper's FCN-score"]
+    headings = [
+        "",
+        "seed",
+        "weights",
+        *(_COLUMNS[name] for name in columns),
+        "minutes",
+        "paper's FCN-score",
+    ]
     return Section(GRID_TITLES[grid], "", headings, rows, picture=picture)
 
 
-def _claims_section(verdicts: Sequence[dict]) -> Section:
+def _claims_section(verdicts: dict[str, list[dict]]) -> Section:
+    """Returns the section of the paper's claims: a column for the weights of each kind."""
     rows = []
-    for verdict in verdicts:
-        counts = [f"{count} {name}" for name, count in verdict["counts"].items() if count]
-        reasons = verdict["missing"] or counts
-        text = f"{verdict['claim']} ({verdict['source']}). {verdict['note']}".strip()
-        rows.append([text, f"{verdict['verdict']}: {', '.join(reasons)}"])
+    for of_claim in zip(*verdicts.values()):
+        claim = of_claim[0]
+        row = [f"{claim['claim']} ({claim['source']}). {claim['note']}".strip()]
+        for verdict in of_claim:
+            counts = [f"{count} {name}" for name, count in verdict["counts"].items() if count]
+            row.append(f"{verdict['verdict']}: {', '.join(verdict['missing'] or counts)}")
+        rows.append(row)
     return Section(
         "The paper's claims",
         "A comparison is undecided where the difference is no larger than that between two seeds "
         "of one of the variants compared, or, if both have one seed, of any. A claim is reproduced "
         "if all its comparisons hold, not reproduced if none holds and some fail, else partly. All "
         "comparisons, and the distances between seeds, are in ablation.json.",
-        ["claim", "here"],
+        ["claim", *(f"here, {weights} weights" for weights in verdicts)],
         rows,
         numeric=False,
     )
@@ -229,18 +262,24 @@ def _number(value: float | None) -> str:
     return results.number(value, _PLACES)
 
 
+def _folder(outcome: Outcome) -> pathlib.Path:
+    return outcome.run.evaluation(outcome.weights)
+
+
 def _draw_outputs(outcomes: Sequence[Outcome]) -> bytes:
     """Returns a JPEG like the paper's figure 4: rows inputs, columns configurations."""
-    folder = outcomes[0].run.evaluation
+    folder = _folder(outcomes[0])
     names = list(outcomes[0].evaluation["per_image"])
     chosen = np.linspace(0, len(names) - 1, _NUM_ROWS + 2).round().astype(int)[1:-1]
     columns = [folder / runner.INPUTS_FOLDER, folder / runner.TARGETS_FOLDER]
-    columns += [outcome.run.evaluation / runner.OUTPUTS_FOLDER for outcome in outcomes]
+    columns += [_folder(outcome) / runner.OUTPUTS_FOLDER for outcome in outcomes]
     rows = [
         [images.read_pixels(column / f"{names[number]}.png", channels=3) for column in columns]
         for number in chosen
     ]
     normalized = [[images.normalize_image(pixels).numpy() for pixels in row] for row in rows]
     titles = ["input", "ground truth"]
-    titles += [VARIANTS[outcome.run.variant].title for outcome in outcomes]
+    for outcome in outcomes:
+        which = f", {outcome.weights}" if len(outcome.run.readings) > 1 else ""
+        titles.append(VARIANTS[outcome.run.variant].title + which)
     return images.encode_image(tf.constant(grids.sample_grid(normalized, titles)), ".jpg")

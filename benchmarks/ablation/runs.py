@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 
+from benchmarks import grid_pattern
 from benchmarks.ablation.grids import Run
 from pix2pix_tf import files, run_folder, signals
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig, check_resumable
@@ -23,11 +24,13 @@ _ARGUMENTS_FILE = "arguments.json"
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one run."""
+    """What became of one run, with one kind of its weights."""
 
     run: Run  # With the configuration as it was trained, so with `auto` resolved.
+    weights: str  # "average" or "last".
     evaluation: dict  # The contents of `evaluation.json`.
     seconds: float  # Wall time of the training steps, without start-up and saving.
+    grid: float  # See `grid_pattern.mean_over_pictures`.
 
     @property
     def scores(self) -> dict[str, float]:
@@ -38,6 +41,7 @@ class Outcome:
             if entry["value"] is not None
         }
         axes = self.evaluation[colour.ColourMeasure.section]["intersection"]
+        values["grid"] = self.grid
         return {**values, **{f"colour_{axis}": axes[axis] for axis in colour.AXES}}
 
 
@@ -76,37 +80,40 @@ def train(run: Run) -> None:
         )
 
 
-def evaluate(run: Run, settings: dict[str, str]) -> None:
-    """Evaluates a run that is trained into its `evaluation` folder, unless that is done.
+def evaluate(run: Run, weights: str, settings: dict[str, str]) -> None:
+    """Evaluates a run that is trained into its folder for that, unless that is done.
 
     Args:
         run: The run.
+        weights: Which of it, "average" or "last".
         settings: Further flags of `pix2pix_tf.evaluate`.
 
     Raises:
         InputError: If the evaluation fails; its own message is above.
     """
     asked = dict(settings, step=steps_done(run))
-    record = run.evaluation / _ARGUMENTS_FILE
+    record = run.evaluation(weights) / _ARGUMENTS_FILE
     if record.is_file() and json.loads(record.read_text(encoding="utf-8")) == asked:
         return
     record.unlink(missing_ok=True)  # From now on the folder is half of this, half of that.
-    flags = dict(model=run.folder, output=run.evaluation, **settings)
+    flags = dict(model=run.folder, weights=weights, output=run.evaluation(weights), **settings)
     _call("pix2pix_tf.evaluate", flags, run)
     files.write_atomically(record, json.dumps(asked).encode())
 
 
-def read_outcome(run: Run) -> Outcome:
-    """Returns what became of a run that is evaluated."""
+def read_outcome(run: Run, weights: str) -> Outcome:
+    """Returns what became of a run whose weights, "average" or "last", are evaluated."""
+    folder = run.evaluation(weights)
     trained = dataclasses.replace(run, config=TrainConfig.load(run.folder))
-    text = (run.evaluation / runner.RESULT_FILE).read_text(encoding="utf-8")
+    text = (folder / runner.RESULT_FILE).read_text(encoding="utf-8")
     seconds, before = 0.0, 0
     for record in run_folder.read_metrics(run.folder):
         if "images_per_second" in record:
             num_images = (record["step"] - before) * run.config.batch_size
             seconds += num_images / record["images_per_second"]
             before = record["step"]
-    return Outcome(trained, evaluation=json.loads(text), seconds=seconds)
+    grid = grid_pattern.mean_over_pictures(folder / runner.OUTPUTS_FOLDER)
+    return Outcome(trained, weights, json.loads(text), seconds=seconds, grid=grid)
 
 
 def steps_done(run: Run) -> int:

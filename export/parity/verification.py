@@ -25,6 +25,7 @@ def verify(
     output: pathlib.Path,
     *,
     checkpoint: str,
+    weights: str = run_folder.AVERAGE,
     num_images: int,
     repeat: int,
     num_draws: int,
@@ -37,6 +38,7 @@ def verify(
         workdir: The run folder.
         output: The folder for the results.
         checkpoint: "newest", "best", or a step.
+        weights: "average" or "last", see `run_folder.find_weights`.
         num_images: How many images `with_noise` is compared on; fewer if there are no more.
         repeat: Runs of which the median time is taken.
         num_draws: Calls of `serving_default` with the first image.
@@ -66,7 +68,8 @@ def verify(
         crop_height=0,
         crop_width=0,
     )
-    weights, _ = run_folder.find_weights(workdir, checkpoint)
+    chosen = dict(checkpoint=checkpoint, weights=weights)
+    path, _ = run_folder.find_weights(workdir, **chosen)
     noise_size = networks.noise_size(config)
     images = _held_out_images(config, num_images)
     random = np.random.default_rng(0)
@@ -77,14 +80,14 @@ def verify(
     measure = functools.partial(
         measuring.measure, settings=settings, inputs=inputs, repeat=repeat, num_draws=num_draws
     )
-    expected = measure(reference, weights)
-    rows = [measuring.row(reference, weights, expected, expected, noise_size > 0)]
+    expected = measure(reference, path)
+    rows = [measuring.row(reference, path, expected, expected, noise_size > 0)]
     pictures = {reference.name: expected.outputs[: report.NUM_PICTURES]}
 
     files.make_output_folder(output)
     with tempfile.TemporaryDirectory(prefix=".models_", dir=output) as folder:
         models = pathlib.Path(folder)
-        version = serving.save_version(workdir, models / "saved_model", checkpoint=checkpoint)
+        version = serving.save_version(workdir, models / "saved_model", **chosen)
         # One after the other: together, the models of a 256x256 run take gigabytes.
         for runtime in compared:
             print(f"{runtime.name} ...", flush=True)

@@ -23,7 +23,7 @@ def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
     flags.DEFINE_string("output", None, "Folder of the site; not there yet.", required=True)
-    flags.DEFINE_string("checkpoint", "newest", commands.CHECKPOINT_HELP)
+    commands.define_checkpoint_flags()
     flags.DEFINE_enum(
         "quantize",
         "float16",
@@ -43,7 +43,7 @@ def main(unused_arguments: list[str]) -> None:
     site = assemble.assemble(
         pathlib.Path(options.workdir),
         pathlib.Path(options.output),
-        checkpoint=options.checkpoint,
+        **commands.checkpoint_from_flags(),
         quantize=options.quantize,
         data_dir=options.data_dir,
     )

@@ -35,7 +35,8 @@ def assemble(
     workdir: pathlib.Path,
     output: pathlib.Path,
     *,
-    checkpoint: str = "newest",
+    checkpoint: str = run_folder.NEWEST,
+    weights: str = run_folder.AVERAGE,
     quantize: str = "float16",
     data_dir: str = "",
 ) -> pathlib.Path:
@@ -45,6 +46,7 @@ def assemble(
         workdir: The run folder.
         output: The folder of the site.
         checkpoint: "newest", "best", or a step.
+        weights: "average" or "last", see `run_folder.find_weights`.
         quantize: See `export.tfjs`.
         data_dir: Where published sets are; empty means as in the training.
 
@@ -68,11 +70,11 @@ def assemble(
         )
     conversion.check_free(output)
     vendored = _find_vendored()
-    weights, step = run_folder.find_weights(workdir, checkpoint)
+    path, step = run_folder.find_weights(workdir, checkpoint, weights=weights)
     model = serving.ServingModel(
-        config, networks.read_generator_weights(config, weights), formulation=convolutions.PORTABLE
+        config, networks.read_generator_weights(config, path), formulation=convolutions.PORTABLE
     )
-    card = serving.model_card_of(model, workdir, step)
+    card = serving.model_card_of(model, workdir, step, weights=weights)
     # The page draws z by itself, so that a picture can be had again.
     graphs = conversion.freeze(model, card, signatures=["with_noise"])
     files.make_output_folder(output.parent)

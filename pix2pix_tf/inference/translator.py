@@ -112,29 +112,35 @@ class Translator:
         ).numpy()
 
 
-def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> Translator:
+def load(
+    model: str | pathlib.Path,
+    *,
+    checkpoint: str = run_folder.NEWEST,
+    weights: str = run_folder.AVERAGE,
+) -> Translator:
     """Returns the translator of a run folder, a model folder or one of its versions.
 
     Args:
         model: A `--workdir` of training; or a folder of exported versions, whose
             newest is taken; or one such version.
         checkpoint: Checkpoint of a run folder: "newest", "best", or a step.
+        weights: Of a run folder: "average" or "last", see `run_folder.find_weights`.
 
     Raises:
         InputError: If it is none of these.
     """
     folder = pathlib.Path(model)
-    if not is_run_folder(folder, checkpoint):
+    if not is_run_folder(folder, checkpoint, weights=weights):
         model = exported.load(folder)
         return Translator(
             model.config, model.translate_with_noise, block=model.block, step=model.step
         )
     config = TrainConfig.load(folder)
-    path, step = run_folder.find_weights(folder, checkpoint)
+    path, step = run_folder.find_weights(folder, checkpoint, weights=weights)
     is_cpu = convolutions.is_cpu_alone()
     formulation = convolutions.INFERENCE if is_cpu else convolutions.PLAIN
-    weights = read_generator_weights(config, path)
-    module = serving.ServingModel(config, weights, formulation=formulation)
+    arrays = read_generator_weights(config, path)
+    module = serving.ServingModel(config, arrays, formulation=formulation)
     translate = tf.function(module.translate, reduce_retracing=True, autograph=False)
 
     def with_noise(image: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -144,23 +150,27 @@ def load(model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST) -> T
 
 
 def load_generator(
-    model: str | pathlib.Path, *, checkpoint: str = run_folder.NEWEST
+    model: str | pathlib.Path,
+    *,
+    checkpoint: str = run_folder.NEWEST,
+    weights: str = run_folder.AVERAGE,
 ) -> tuple[TrainConfig, keras.Model]:
-    """Returns a model's configuration and its generator, as training builds it.
+    """Returns a model's configuration and its generator, normalised as in training.
 
     Args:
         model: As of `load`.
         checkpoint: As of `load`.
+        weights: As of `load`.
 
     Raises:
         InputError: As `load`; or if an export does not hold the weights of the network
             that its card describes.
     """
     folder = pathlib.Path(model)
-    if is_run_folder(folder, checkpoint):
+    if is_run_folder(folder, checkpoint, weights=weights):
         config = TrainConfig.load(folder)
         generator = build_generator(config)
-        load_weights(generator, run_folder.find_weights(folder, checkpoint)[0])
+        load_weights(generator, run_folder.find_weights(folder, checkpoint, weights=weights)[0])
         return config, generator
     version = serving.find_version(folder)
     config = TrainConfig.from_dict(serving.read_model_card(version)["config"])
@@ -179,7 +189,7 @@ def pair_file_size(model: str | pathlib.Path) -> tuple[int, int] | None:
         model: As of `load`.
     """
     folder = pathlib.Path(model)
-    if is_run_folder(folder, run_folder.NEWEST):
+    if is_run_folder(folder):
         data = run_folder.read_data(folder) or {}
     else:
         data = serving.read_model_card(serving.find_version(folder))["data"]
@@ -193,12 +203,22 @@ def is_model(folder: pathlib.Path) -> bool:
     return any(files.is_file(path) for path in own) or bool(serving.list_versions(folder))
 
 
-def is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
+def is_run_folder(
+    folder: pathlib.Path,
+    checkpoint: str = run_folder.NEWEST,
+    *,
+    weights: str = run_folder.AVERAGE,
+) -> bool:
     """Returns whether a model is a run folder; if not it is a SavedModel.
 
+    Args:
+        folder: The model.
+        checkpoint: As of `load`.
+        weights: As of `load`.
+
     Raises:
-        InputError: If it is neither, or a SavedModel and `checkpoint` is given; or if it cannot
-            be read.
+        InputError: If it is neither, or a SavedModel and a choice is asked for that only run
+            folders have; or if it cannot be read.
     """
     if not files.is_folder(folder):
         raise MissingInputError(
@@ -211,9 +231,13 @@ def is_run_folder(folder: pathlib.Path, checkpoint: str) -> bool:
             f"'{folder}' is neither a run folder (no {CONFIG_FILE}) nor a SavedModel (no "
             f"{serving.SAVED_MODEL} and no numbered versions). Pass one of these."
         )
-    if checkpoint != run_folder.NEWEST:
-        raise InputError(
-            f"checkpoint is {checkpoint!r}, but '{folder}' is a SavedModel, which holds one only. "
-            "Name the run folder, or leave the checkpoint out."
-        )
+    for name, value, usual in (
+        ("checkpoint", checkpoint, run_folder.NEWEST),
+        ("weights", weights, run_folder.AVERAGE),
+    ):
+        if value != usual:
+            raise InputError(
+                f"{name} is {value!r}, but '{folder}' is a SavedModel, which holds one only. Name "
+                f"the run folder, or leave the {name} out."
+            )
     return False

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf.models import shapes
@@ -34,6 +35,9 @@ PLAIN, PORTABLE, FAST, INFERENCE = FORMULATIONS = ("plain", "portable", "fast", 
 _MAX_PIXELS = {"float32": (256, 256), "bfloat16": (256, 4096)}
 # Up to this height a layer in bfloat16 casts its weights for longer than it computes.
 _MAX_HEIGHT_IN_FLOAT32 = 2
+# Rows: the 16 places of a 4x4 kernel; columns: the 9 of a 3x3 one, each at four of those.
+_SHIFT = np.eye(4, 3) + np.eye(4, 3, -1)
+_SHIFTS = np.kron(_SHIFT, _SHIFT).astype(np.float32)
 
 
 def to_small(large, kernel, *, stride: int, as_matrices: bool):
@@ -224,7 +228,7 @@ class _Convolution:
     def call(self, inputs):
         """Returns the convolved `inputs`."""
         inputs = tf.cast(inputs, self.arithmetic)
-        kernel = tf.cast(tf.convert_to_tensor(self.kernel), self.arithmetic)
+        kernel = tf.cast(self._read_kernel(), self.arithmetic)
         stride = self.strides[0]
         choice = self._choose(inputs) if self.formulation in (FAST, INFERENCE) else None
         if choice is None:
@@ -236,6 +240,9 @@ class _Convolution:
         if not self.use_bias:
             return outputs
         return tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), self.arithmetic))
+
+    def _read_kernel(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self.kernel)
 
     def _choose(self, inputs) -> dict | None:
         """Returns for which products matrices win: for maps, and for kernels.
@@ -295,6 +302,54 @@ class Conv2DTranspose(_Convolution, keras.layers.Conv2DTranspose):
 
     def _shape_of_smaller(self, inputs) -> list:
         return _sizes(inputs)
+
+
+@keras.utils.register_keras_serializable("pix2pix_tf")
+class ResizeConv2D(Conv2DTranspose):
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution with padding "same".
+
+    Computed as the transposed convolution that it is, whose 4x4 kernel is the sum of the 3x3
+    kernel at its four shifts: the four pixels that a pixel becomes are each seen by the 3x3
+    kernel. So what is trained is `[3, 3, filters, channels]`, and what serves is a
+    `Conv2DTranspose`; see `serving_weights`. All pixels of the output are made of the same
+    number of products, so that no grid is there to begin with (Odena et al., "Deconvolution and
+    Checkerboard Artifacts", Distill 2016).
+
+    Args:
+        filters: Channels of the output.
+        **kwargs: As of `Conv2DTranspose`.
+    """
+
+    def __init__(self, filters: int, **kwargs):
+        super().__init__(filters, **{**kwargs, "kernel_size": 3})
+
+    def _read_kernel(self) -> tf.Tensor:
+        return sum_of_shifts(super()._read_kernel())
+
+
+def sum_of_shifts(kernel):
+    """Returns the 4x4 kernel, `[4, 4, m, n]`, that is a 3x3 one at four places one pixel apart.
+
+    Args:
+        kernel: `[3, 3, m, n]`, float32.
+    """
+    # One product, which goes through the kernel once; so does its gradient.
+    flat = tf.reshape(kernel, [9, -1])
+    return tf.reshape(tf.matmul(_SHIFTS, flat), [KERNEL_SIZE, KERNEL_SIZE, *kernel.shape[2:]])
+
+
+def serving_weights(model: keras.Model) -> list[np.ndarray]:
+    """Returns the weights that a model has where each `ResizeConv2D` is a `Conv2DTranspose`.
+
+    In the order of `model.get_weights()`, all else as it is.
+    """
+    weights = []
+    for layer in model.layers:
+        arrays = layer.get_weights()
+        if isinstance(layer, ResizeConv2D):
+            arrays[0] = sum_of_shifts(arrays[0]).numpy()
+        weights += arrays
+    return weights
 
 
 def is_cpu_alone() -> bool:

@@ -29,6 +29,7 @@ def build_generator(
     norm: str = "batch",
     bottleneck_norm: bool = False,
     dropout: float = 0.5,
+    upsampling: str = layers.TRANSPOSED,
     statistics: str = "batch",
     dtype: str = "float32",
 ) -> keras.Model:
@@ -60,6 +61,7 @@ def build_generator(
             0 and its weights get no gradient, which is why the authors' code
             leaves it out.
         dropout: Rate in the first decoder blocks, which is the noise z.
+        upsampling: How the decoder doubles the size; see `layers.upsampling_convolution`.
         statistics: "batch" in training; "image" for serving, where strangers
             share a batch. See `layers.StatisticsNormalization`.
         dtype: Keras dtype policy name; the output is float32 always.
@@ -95,11 +97,15 @@ def build_generator(
     x = keras.layers.ReLU(dtype=dtype)(skips.pop())
     for depth, filters in enumerate(reversed(encoder_filters[:-1]), start=1):
         rate = dropout if depth <= NUM_DROPOUT_BLOCKS else None
-        x, noise = layers.up_block(x, noise, filters, norm=norm, dropout=rate, **common)
+        x, noise = layers.up_block(
+            x, noise, filters, norm=norm, dropout=rate, upsampling=upsampling, **common
+        )
         if kind == "unet":
             skip = keras.layers.ReLU(dtype=dtype)(skips.pop())
             x = keras.layers.Concatenate(dtype=dtype)([x, skip])
-    x = layers.transposed_convolution(x, output_channels, use_bias=True, dtype=dtype)
+    x = layers.upsampling_convolution(
+        x, output_channels, upsampling=upsampling, use_bias=True, dtype=dtype
+    )
     output = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
     model = keras.Model([image, z], output, name=kind)
     model.multiple = crop_size

@@ -26,6 +26,7 @@ WEIGHT_STDDEV = 0.02  # Paper: appendix 6.2, "Gaussian distribution with mean 0"
 NORMALIZATION_EPSILON = 1e-5  # Authors' code. Keras' default is 1e-3.
 NORMS = ("batch", "instance", "none")
 STATISTICS = ("batch", "image")
+UPSAMPLINGS = TRANSPOSED, RESIZE = "transposed", "resize"
 
 
 def _normal(*, mean: float) -> keras.initializers.Initializer:
@@ -280,12 +281,13 @@ def up_block(
     *,
     norm: str,
     dropout: float | None = None,
+    upsampling: str = TRANSPOSED,
     statistics: str = "batch",
     dtype: str = "float32",
 ):
     """Returns the paper's Ck, or CDk, of a decoder, and what is left of `noise`.
 
-    Transposed convolution of stride 2, normalisation, dropout, ReLU.
+    Upsampling by 2, normalisation, dropout, ReLU.
 
     Args:
         x: `[batch, height, width, channels]`.
@@ -294,21 +296,40 @@ def up_block(
             for the U-Net (CD512-CD1024-...) counts those that it receives.
         norm: One of `NORMS`.
         dropout: Rate for a CDk, None for a Ck.
+        upsampling: See `upsampling_convolution`.
         statistics: See `StatisticsNormalization`.
         dtype: Keras dtype policy name.
     """
-    x = transposed_convolution(x, filters, use_bias=norm == "none", dtype=dtype)
+    x = upsampling_convolution(
+        x, filters, upsampling=upsampling, use_bias=norm == "none", dtype=dtype
+    )
     x = normalize(x, norm=norm, statistics=statistics)
     if dropout is not None:
         x, noise = NoiseDropout(dropout, dtype=dtype)(x, noise)
     return keras.layers.ReLU(dtype=dtype)(x), noise
 
 
-def transposed_convolution(x, filters: int, *, use_bias: bool, dtype: str):
-    """Returns a transposed convolution that doubles height and width; see `up_block`."""
-    return convolutions.Conv2DTranspose(
+def upsampling_convolution(
+    x, filters: int, *, use_bias: bool, dtype: str, upsampling: str = TRANSPOSED
+):
+    """Returns a convolution that doubles height and width.
+
+    Args:
+        x: `[batch, height, width, channels]`.
+        filters: Channels of the output.
+        use_bias: Whether it has a bias.
+        dtype: Keras dtype policy name.
+        upsampling: "transposed": a 4x4 transposed convolution (paper). "resize": nearest
+            neighbours, then a 3x3 convolution, a departure from the paper; see
+            `convolutions.ResizeConv2D`.
+    """
+    if upsampling not in UPSAMPLINGS:
+        raise InputError(f"upsampling is {upsampling!r}. Use one of {', '.join(UPSAMPLINGS)}.")
+    is_resized = upsampling == RESIZE
+    make = convolutions.ResizeConv2D if is_resized else convolutions.Conv2DTranspose
+    return make(
         filters,
-        KERNEL_SIZE,
+        kernel_size=KERNEL_SIZE,
         strides=2,
         padding="same",
         use_bias=use_bias,

@@ -109,7 +109,7 @@ class RunActions:
         self._examples = list(inputs.examples(config.num_samples))
         self._noise_shape = [1, generator.noise_size(state.generator, height=height, width=width)]
         self._stream = seeds.stream(config.seed, seeds.SAMPLES)
-        self._generate = tf.function(lambda source, z: state.generator([source, z]))
+        self._generate = tf.function(lambda source, z: state.published([source, z]))
         self._events_folder = workdir / run_folder.EVENTS_FOLDER
         with writing(self._events_folder):
             self._events = tf.summary.create_file_writer(str(self._events_folder))

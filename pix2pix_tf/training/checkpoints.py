@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from pix2pix_tf import files, keras_compat, run_folder
+from pix2pix_tf import files, keras_compat, networks, run_folder
 from pix2pix_tf.errors import InputError, first_line
 from pix2pix_tf.files import write_atomically, writing
 from pix2pix_tf.run_folder import (
@@ -81,8 +81,9 @@ class CheckpointManager:
             with files.unfinished_folder(self._folder, final.name) as unfinished:
                 unfinished.mkdir()
                 self._checkpoint.write(str(unfinished / _STATE))
-                weights = keras_compat.weights_file(self._state.generator)
-                (unfinished / GENERATOR_WEIGHTS).write_bytes(weights)
+                for name, generator in self._generators().items():
+                    weights = networks.generator_file(self._state.config, generator)
+                    (unfinished / name).write_bytes(weights)
                 (unfinished / INFO).write_text(json.dumps(info, indent=2), encoding="utf-8")
                 for path in unfinished.iterdir():
                     files.sync(path)
@@ -178,6 +179,12 @@ class CheckpointManager:
             discriminator = keras_compat.weights_file(self._state.discriminator)
             write_atomically(self._workdir / DISCRIMINATOR_WEIGHTS, discriminator)
             write_atomically(published, weights.read_bytes())
+
+    def _generators(self) -> dict[str, keras.Model]:
+        """Returns the generators that a checkpoint publishes, by the names of their files."""
+        state = self._state
+        last = {} if state.average is None else {run_folder.LAST_WEIGHTS: state.generator}
+        return {GENERATOR_WEIGHTS: state.published, **last}
 
     def _note_best(self, info: dict) -> None:
         best = read_best(self._workdir)

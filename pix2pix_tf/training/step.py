@@ -85,9 +85,11 @@ def make_train_step(
         # Not the whole step: XLA cannot use counters that are in the memory of another device.
         update_networks = tf.function(update_networks, jit_compile=True)
 
-    def replica_step(source, target, seed, wish) -> tf.Tensor:
+    def replica_step(source, target, seed, wish, decay) -> tf.Tensor:
         noise = _draw_noise(source, noise_size, seed)
-        return tf.stack([*update_networks(source, target, noise), wish])
+        reported = update_networks(source, target, noise)
+        state.update_average(decay)
+        return tf.stack([*reported, wish])
 
     @tf.function
     def train_step(batch) -> dict[str, tf.Tensor]:
@@ -96,7 +98,8 @@ def make_train_step(
         )
         wish = tf.zeros([]) if tally is None else tally.wish.read_value()
         # All in one tensor, since each is a round of messages between machines.
-        per_replica = strategy.run(replica_step, args=(*batch, seed, wish))
+        decay = state.decay_of_average()
+        per_replica = strategy.run(replica_step, args=(*batch, seed, wish, decay))
         reported = strategy.reduce(tf.distribute.ReduceOp.MEAN, per_replica, axis=None)
         losses = reported[:-1]
         if tally is not None:
