@@ -76,6 +76,37 @@ class LayerTest(tf.test.TestCase, parameterized.TestCase):
             _normal(2, size, size, 2),
         )
 
+    # All layers that double the size, by matrices and by the operation; a side of one pixel.
+    @parameterized.parameters((1, "fast"), (6, "fast"), (32, "fast"), (5, "plain"))
+    def test_resize_convolution(self, size, formulation):
+        """Against nearest-neighbour upsampling and a 3x3 convolution, with the same weights."""
+        layer = _fast(convolutions.ResizeConv2D(3, strides=2, padding="same"), formulation)
+        plain = keras.layers.Conv2D(3, 3, padding="same")
+        upsample = keras.layers.UpSampling2D(2)
+        inputs = _normal(2, size, size, 2)
+        layer.build(inputs.shape)
+        kernel, bias = _normal(3, 3, 3, 2, seed=1), _normal(3, seed=2)
+        layer.set_weights([kernel, bias])
+        plain.build([2, 2 * size, 2 * size, 2])
+        # A transposed convolution has its kernel the other way round.
+        plain.set_weights([tf.transpose(kernel[::-1, ::-1], [0, 1, 3, 2]), bias])
+        weights = _normal(2, 2 * size, 2 * size, 3, seed=3)
+        found = []
+        for call, variables in (
+            (layer, layer.trainable_variables),
+            (lambda x: plain(upsample(x)), plain.trainable_variables),
+        ):
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = call(inputs)
+                total = tf.reduce_sum(outputs * weights)
+            gradients = tape.gradient(total, [inputs, *variables])
+            found.append([outputs, *map(tf.convert_to_tensor, gradients)])
+        found[1][2] = tf.transpose(found[1][2][::-1, ::-1], [0, 1, 3, 2])
+        for value, expected in zip(*found, strict=True):
+            scale = float(tf.reduce_max(tf.abs(expected)))
+            self.assertAllClose(value, expected, rtol=1e-5, atol=1e-5 * scale)
+
     def _operations(self, layer_class, shape, dtype=tf.float32, formulation="plain", **typical):
         layer = layer_class(2, 4, strides=2, padding="same", dtype=dtype.name)
         _fast(layer, formulation, **typical)

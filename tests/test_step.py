@@ -223,6 +223,45 @@ class WiringTest(StubTestCase):
         self.assertAllClose(losses["discriminator_loss"], expected)
 
 
+class AverageTest(StubTestCase):
+    def test_follows_the_weights_by_the_formula(self):
+        config = tiny_training.make_config(learning_rate=1e-2, ema_decay=0.3)
+        state, train_step = tiny_training.build(config)
+        expected = tiny_training.weights(state.generator)
+        for number in range(6):
+            train_step(tiny_training.random_batch(seed=number))
+            decay = min(0.3, (1 + number) / (10 + number))  # 0.1, 2/11, 0.25, then 0.3.
+            expected = [
+                average + (1 - decay) * (weight - average)
+                for average, weight in zip(expected, tiny_training.weights(state.generator))
+            ]
+            for found, wanted in zip(tiny_training.weights(state.average), expected):
+                self.assertAllClose(found, wanted, rtol=1e-6, atol=1e-7)
+        self.assertIs(state.published, state.average)
+        last = tiny_training.weights(state.generator)
+        self.assertNotAllClose(expected[0], last[0], rtol=1e-3)
+
+    def test_changes_nothing_in_training(self):
+        ends = []
+        for ema_decay in (0.0, 0.9):
+            state, train_step = tiny_training.build(tiny_training.make_config(ema_decay=ema_decay))
+            losses = [train_step(tiny_training.random_batch()) for _ in range(3)]
+            ends.append((losses, tiny_training.weights(state.generator)))
+        self.assertAllEqual(tf.nest.flatten(ends[0][0]), tf.nest.flatten(ends[1][0]))
+        for weight, other in zip(ends[0][1], ends[1][1]):
+            self.assertAllEqual(weight, other)
+
+    def test_is_float32_in_mixed_precision(self):
+        state, train_step = tiny_training.build(tiny_training.make_config(precision="bfloat16"))
+        train_step(tiny_training.random_batch())
+        self.assertEqual({x.dtype for x in tiny_training.weights(state.average)}, {np.dtype("f4")})
+
+    def test_without_one_the_last_weights_are_published(self):
+        state = TrainState(tiny_training.make_config(ema_decay=0.0))
+        self.assertIsNone(state.average)
+        self.assertIs(state.published, state.generator)
+
+
 class CompilationTest(StubTestCase):
     def test_a_step_has_one_reduction(self):
         """Each is a round of messages between machines."""

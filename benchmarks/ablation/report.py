@@ -182,7 +182,8 @@ def _description(outcomes: Sequence[Outcome], command: str) -> str:
         f"{config['base_filters']} base filters, batch {config['batch_size']}, "
         f"{evaluation['step']:,} steps, {config['precision']}.",
         f"{len(minutes)} runs, {sum(minutes.values()) / 60:.1f} hours of training steps in all, "
-        f"each measured at its last step on the {evaluation['num_images']} pairs of {evaluation['split']}.",
+        f"each measured at its last step on the {evaluation['num_images']} pairs of "
+        f"{evaluation['split']}.",
     ]
     if "fcn_score" in evaluation:
         judge = evaluation["fcn_score"]
