@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import re
@@ -40,6 +41,16 @@ def has_native_bfloat16() -> bool:
     """
     has_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
     return has_onednn and bool(_cpu_flags() & _CPU_BFLOAT16_FLAGS)
+
+
+@functools.lru_cache(maxsize=1)
+def has_avx512() -> bool:
+    """Returns whether the CPU has instructions of 512 bits, for which most was measured.
+
+    Where the system does not list its features it counts as having them.
+    """
+    flags = _cpu_flags()
+    return not flags or "avx512f" in flags
 
 
 def _cpu_flags() -> set[str]:

@@ -20,19 +20,50 @@ order of their terms, so rounding, differs.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from pix2pix_tf import keras_compat, precision
 from pix2pix_tf.models import shapes
 
 KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
 PLAIN, PORTABLE, FAST, INFERENCE = FORMULATIONS = ("plain", "portable", "fast", "inference")
 
-# Most pixels of the smaller map, over the whole batch, up to which matrices win on a CPU, for
-# maps and for kernels (docs/speed.md); the operation for the kernel is slow in bfloat16.
-_MAX_PIXELS = {"float32": (256, 256), "bfloat16": (256, 4096)}
+
+class _Limits(NamedTuple):
+    """Most pixels of the smaller map, over the whole batch, up to which matrices win on a CPU."""
+
+    to_small: int
+    to_large: int
+    to_kernel: int
+
+
+class _Layers(NamedTuple):
+    """The limits for each kind of layer; what is measured is in docs/speed.md."""
+
+    halving: _Limits  # Stride 2.
+    dense: _Limits  # Stride 1.
+    few: _Limits  # Stride 1, to few channels.
+
+
+_FEW_CHANNELS = 16  # Fewer than so many.
+# By the arithmetic; the operation for the kernel is slow in bfloat16. Of processors with AVX-512.
+_LIMITS = {
+    "float32": _Layers(_Limits(256, 256, 256), _Limits(0, 0, 256), _Limits(0, 0, 256)),
+    "bfloat16": _Layers(_Limits(256, 256, 4096), _Limits(0, 0, 4096), _Limits(0, 0, 4096)),
+}
+# Without AVX-512, where bfloat16 is emulated anyway. Since TensorFlow 2.16 or later the operation
+# `to_small` takes twice its time on them, and forty times to one channel.
+_LIMITS_WITHOUT_AVX512 = {
+    "float32": _Layers(
+        _Limits(4096 if keras_compat.IS_KERAS_3 else 64, 64, 16384),
+        _Limits(0, 0, 16384),
+        _Limits(16384, 0, 0),
+    )
+}
 # Up to this height a layer in bfloat16 casts its weights for longer than it computes.
 _MAX_HEIGHT_IN_FLOAT32 = 2
 # Rows: the 16 places of a 4x4 kernel; columns: the 9 of a 3x3 one, each at four of those.
@@ -56,6 +87,8 @@ def to_small(large, kernel, *, stride: int, as_matrices: bool):
     """
 
     def by_matrices():
+        if stride == 1 and kernel.shape[3] < _FEW_CHANNELS:
+            return _sum_of_shifted(large, kernel)
         rows = patches(large, stride=stride)
         small = _product(_flat(rows), _flat_kernel(kernel))
         return tf.reshape(small, [*_sizes(rows), kernel.shape[3]])
@@ -100,6 +133,8 @@ def to_kernel(large, small, *, stride: int, as_matrices: bool):
     shape = [KERNEL_SIZE, KERNEL_SIZE, large.shape[-1], small.shape[-1]]
 
     def by_matrices():
+        if stride == 2 and not precision.has_avx512():
+            return tf.reshape(_product(_patches_as_columns(large), _flat(small)), shape)
         rows = _flat(patches(large, stride=stride))
         return tf.reshape(_product(rows, _flat(small), transpose_a=True), shape)
 
@@ -144,6 +179,30 @@ def patches(large, *, stride: int):
     )
 
 
+def _patches_as_columns(large):
+    """Returns the patches of a map at stride 2 as columns, `[16 * channels, pixels]`.
+
+    The transposed of `patches`, laid out so from the start: with AVX2 alone a product whose first
+    factor has to be transposed takes twice as long.
+    """
+    batch, height, width = _sizes(large)
+    channels = large.shape[-1]
+    rows, columns = height // 2, width // 2
+    padded = tf.pad(large, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    pairs = tf.reshape(padded, [batch, rows + 1, 2, columns + 1, 2, channels])
+    pairs = tf.transpose(pairs, [2, 4, 5, 0, 1, 3])
+    return tf.concat(
+        [
+            tf.reshape(pairs[a, b, :, :, i : i + rows, j : j + columns], [channels, -1])
+            for i in (0, 1)
+            for a in (0, 1)
+            for j in (0, 1)
+            for b in (0, 1)
+        ],
+        axis=0,
+    )
+
+
 def sum_of_patches(values):
     """Returns the map whose every pixel is the sum over the patches it is in, at stride 2.
 
@@ -165,6 +224,23 @@ def sum_of_patches(values):
     channels = values.shape[-1] // KERNEL_SIZE**2
     padded = tf.reshape(tf.stack(lines, axis=2), [batch, 2 * rows + 2, 2 * columns + 2, channels])
     return padded[:, 1:-1, 1:-1]
+
+
+def _sum_of_shifted(large, kernel):
+    """Returns the convolution at stride 1 by a product of all pixels, not of patches.
+
+    Each pixel times each of the 16 places of the kernel; the sums are of these, which for few
+    channels are less than the patches.
+    """
+    channels, few = kernel.shape[2:]
+    places = tf.reshape(tf.transpose(kernel, [2, 0, 1, 3]), [channels, KERNEL_SIZE**2 * few])
+    batch, height, width = _sizes(large)
+    values = tf.reshape(_product(_flat(large), places), [batch, height, width, -1, few])
+    rows, columns = height - KERNEL_SIZE + 1, width - KERNEL_SIZE + 1
+    taps = range(KERNEL_SIZE)
+    return tf.add_n(
+        [values[:, i : i + rows, j : j + columns, KERNEL_SIZE * i + j] for i in taps for j in taps]
+    )
 
 
 def _either(as_matrices, by_matrices, by_operation):
@@ -234,9 +310,10 @@ class _Convolution:
         if choice is None:
             outputs = self._convolve(inputs, kernel, stride=stride, as_matrices=False)
         elif self.formulation == INFERENCE:
-            outputs = self._convolve(inputs, kernel, stride=stride, as_matrices=choice["maps"])
+            as_matrices = choice[self._convolve.__name__]
+            outputs = self._convolve(inputs, kernel, stride=stride, as_matrices=as_matrices)
         else:
-            outputs = _with_gradients(self._convolve, inputs, kernel, stride=stride, **choice)
+            outputs = _with_gradients(self._convolve, inputs, kernel, stride=stride, choice=choice)
         if not self.use_bias:
             return outputs
         return tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), self.arithmetic))
@@ -245,16 +322,14 @@ class _Convolution:
         return tf.convert_to_tensor(self.kernel)
 
     def _choose(self, inputs) -> dict | None:
-        """Returns for which products matrices win: for maps, and for kernels.
+        """Returns for which products matrices win, by their names.
 
-        Matrices for maps are for stride 2 alone, since the layer of stride 1 is large in all
-        sizes that are trained. None where only the operation of TensorFlow will do.
+        None where only the operation of TensorFlow will do.
         """
         shape = self._shape_of_smaller(inputs)
         if shape is None:
             return None
-        for_maps, for_kernels = _MAX_PIXELS.get(self.arithmetic, (0, 0))
-        limits = dict(maps=for_maps if self.strides[0] == 2 else 0, kernels=for_kernels)
+        limits = self._limits()
         if all(isinstance(size, int) for size in shape):
             num_pixels = math.prod(shape)
             return {name: num_pixels <= limit for name, limit in limits.items()}
@@ -263,6 +338,19 @@ class _Convolution:
         # To decide at each call is not worth it where only one answer is likely.
         typical, num_pixels = self.typical_height**2, tf.reduce_prod(tf.stack(shape))
         return {name: typical <= limit and num_pixels <= limit for name, limit in limits.items()}
+
+    def _limits(self) -> dict[str, int]:
+        """Returns up to how many pixels matrices win, by the name of the product."""
+        # What is exported may serve on another machine.
+        is_here = self.formulation == FAST and not precision.has_avx512()
+        table = _LIMITS_WITHOUT_AVX512 if is_here else _LIMITS
+        layers = table.get(self.arithmetic)
+        if layers is None:
+            return dict.fromkeys(_Limits._fields, 0)
+        if self.strides[0] == 2:
+            return layers.halving._asdict()
+        is_few = self.kernel.shape[3] < _FEW_CHANNELS
+        return (layers.few if is_few else layers.dense)._asdict()
 
     def compute_output_spec(self, inputs):
         """Keras 3 would take the type of the weights for that of the output."""
@@ -385,7 +473,7 @@ def set_formulation(
             layer.arithmetic = "float32"
 
 
-def _with_gradients(product, inputs, kernel, *, stride: int, maps, kernels):
+def _with_gradients(product, inputs, kernel, *, stride: int, choice: dict):
     """Returns a product whose gradients are products of this module too.
 
     Args:
@@ -393,8 +481,7 @@ def _with_gradients(product, inputs, kernel, *, stride: int, maps, kernels):
         inputs: As of `product`.
         kernel: As of `product`.
         stride: 1 or 2.
-        maps: Whether maps come from a product of matrices, as `as_matrices`.
-        kernels: The same of the gradient of the kernel.
+        choice: `as_matrices` of each product, by its name.
     """
 
     @tf.custom_gradient
@@ -405,10 +492,11 @@ def _with_gradients(product, inputs, kernel, *, stride: int, maps, kernels):
             else:
                 adjoint, large, small = to_small, outer, inputs
             return (
-                adjoint(outer, kernel, stride=stride, as_matrices=maps),
-                to_kernel(large, small, stride=stride, as_matrices=kernels),
+                adjoint(outer, kernel, stride=stride, as_matrices=choice[adjoint.__name__]),
+                to_kernel(large, small, stride=stride, as_matrices=choice[to_kernel.__name__]),
             )
 
-        return product(inputs, kernel, stride=stride, as_matrices=maps), gradient
+        as_matrices = choice[product.__name__]
+        return product(inputs, kernel, stride=stride, as_matrices=as_matrices), gradient
 
     return convolve(inputs, kernel)
