@@ -19,7 +19,8 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import InputError, MissingInputError
 
 DATA_FILE = "data.json"
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -65,11 +66,19 @@ def find_weights(
         weights: "average", over the steps, where the run has averages; or "last".
 
     Raises:
-        InputError: If there is no such checkpoint, naming those there are.
+        InputError: If there is no such checkpoint, naming those there are; or if the last
+            weights are asked for of a copy that has averages alone.
     """
     folder, step = _find_checkpoint(workdir, checkpoint)
     last = folder / LAST_WEIGHTS
-    return last if weights == LAST and last.is_file() else folder / GENERATOR_WEIGHTS, step
+    if weights != LAST or not TrainConfig.load(workdir).ema_decay:
+        return folder / GENERATOR_WEIGHTS, step
+    if not last.is_file():
+        raise MissingInputError(
+            f"There is no '{last}': what lies beside the checkpoints are averages. Leave --weights "
+            "out, or take a run folder with its checkpoints."
+        )
+    return last, step
 
 
 def _find_checkpoint(workdir: pathlib.Path, checkpoint: str) -> tuple[pathlib.Path, int | None]:

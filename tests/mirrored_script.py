@@ -41,7 +41,8 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
     losses = [
         {name: float(value) for name, value in train_step(next(batches)).items()} for _ in range(2)
     ]
-    weights = state.generator.trainable_variables + state.discriminator.trainable_variables
+    networks = (state.generator, state.discriminator, state.average)
+    weights = [weight for network in networks for weight in network.trainable_variables]
     after = state.generator.get_weights()
     return dict(
         losses=losses,

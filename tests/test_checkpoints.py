@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -169,17 +170,28 @@ class SaveTest(CheckpointTestCase):
 
     def test_run_folder_has_the_newest_networks(self):
         self.save(10, 20)
-        wanted = {
-            name: getattr(self.state, name).get_weights() for name in ("generator", "discriminator")
-        }
+        last = run_folder.find_weights(self.workdir, weights=run_folder.LAST)[0]
+        models = [
+            (self.workdir / "generator.weights.h5", self.state.average),
+            (self.workdir / "discriminator.weights.h5", self.state.discriminator),
+            (last, self.state.generator),
+        ]
+        wanted = [(path, model, model.get_weights()) for path, model in models]
         fill(self.state, seed=3)
-        for name, weights in wanted.items():
-            model = getattr(self.state, name)
-            model.load_weights(str(self.workdir / f"{name}.weights.h5"))
+        for path, model, weights in wanted:
+            model.load_weights(str(path))
             for found, weight in zip(model.get_weights(), weights):
                 self.assertAllEqual(found, weight)
         left = [path.name for path in self.workdir.iterdir() if path.name.startswith(".")]
         self.assertEmpty(left)
+
+
+    def test_without_averages_there_is_one_file_of_the_generator(self):
+        state = TrainState(dataclasses.replace(_CONFIG, ema_decay=0.0))
+        CheckpointManager(state, self.workdir, keep=1).save()
+        paths = [run_folder.find_weights(self.workdir, weights=x)[0] for x in run_folder.WEIGHTS]
+        self.assertEqual(paths[0], paths[1])
+        self.assertNotIn("generator_last.weights.h5", "".join(os.listdir(paths[0].parent)))
 
 
 class KilledTest(CheckpointTestCase):
@@ -207,7 +219,7 @@ class KilledTest(CheckpointTestCase):
             if operations.count < number:
                 break  # It came to its end.
             for folder in run_folder.list_checkpoints(self.workdir):
-                self.assertLen(list(folder.iterdir()), 4, folder)  # None of them is a part.
+                self.assertLen(list(folder.iterdir()), 5, folder)  # None of them is a part.
             fill(self.state, seed=99)
             step = self.manager(keep=1).restore_newest()
             self.manager(keep=1).finish()

@@ -15,6 +15,7 @@ from refusals import refused
 
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import MissingInputError
 from pix2pix_tf.inference import noise, tiles, translator
 from pix2pix_tf.models import layers
 from pix2pix_tf.training import loop
@@ -101,3 +102,57 @@ class RegisteredTest(tf.test.TestCase):
             networks.build_generator(TrainConfig(generator="deep"))
         with refused("discriminator is 'nines'", "patchgan, eights"):
             networks.build_discriminator(TrainConfig(discriminator="nines"))
+
+
+class PublishedTest(tf.test.TestCase):
+    """What of a run with averages and a decoder that resizes is read by all others."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls) / "run"
+        config = tiny_training.make_config(
+            upsampling="resize", num_steps=3, num_samples=1, learning_rate=0.01
+        )
+        with contextlib.redirect_stdout(io.StringIO()):
+            cls.state = loop.train(config, cls.folder)
+        cls.image = tiny_runs.random_image(32, 32, 3)
+
+    def expected(self, generator):
+        z = noise.draw(networks.block_of(self.state.config, generator).noise_size, entropy=[0, 0])
+        return generator([self.image[np.newaxis], z[np.newaxis]])[0]
+
+    def test_the_average_is_what_models_are_made_of_unless_the_last_is_asked_for(self):
+        average, last = self.expected(self.state.average), self.expected(self.state.generator)
+        self.assertNotAllClose(average, last, atol=1e-3)
+        found = translator.load(self.folder)(self.image)
+        self.assertAllClose(found, average, rtol=0, atol=1e-5)
+        found = translator.load(self.folder, weights="last")(self.image)
+        self.assertAllClose(found, last, rtol=0, atol=1e-5)
+        output = self.folder.with_name("exported")
+        for number, (weights, expected) in enumerate((("average", average), ("last", last)), 1):
+            version = serving.save_version(self.folder, output, weights=weights)
+            self.assertEqual(serving.read_model_card(version)["weights"], weights)
+            found = translator.load(output / str(number))(self.image)
+            self.assertAllClose(found, expected, rtol=0, atol=1e-5)
+        with refused("weights is 'last'", "SavedModel"):
+            translator.load(output, weights="last")
+
+    def test_kernels_are_of_the_size_that_the_paper_has(self):
+        _, served = translator.load_generator(self.folder)
+        shapes = [weight.shape for weight in served.get_weights()]
+        self.assertNotIn((3, 3), {shape[:2] for shape in shapes})
+        config = TrainConfig(**{**vars(self.state.config), "upsampling": "transposed"})
+        plain = networks.build_generator(config, is_trained=True)
+        self.assertEqual(shapes, [weight.shape for weight in plain.get_weights()])
+        self.assertNotEqual(shapes, [weight.shape for weight in self.state.generator.get_weights()])
+
+    def test_a_copy_without_checkpoints_has_no_last_weights(self):
+        copy = self.folder.with_name("copy")
+        copy.mkdir()
+        for name in ("config.json", "generator.weights.h5"):
+            (copy / name).write_bytes((self.folder / name).read_bytes())
+        found = translator.load(copy)(self.image)
+        self.assertAllClose(found, self.expected(self.state.average), rtol=0, atol=1e-5)
+        with refused("generator_last.weights.h5", "--weights", kind=MissingInputError):
+            translator.load(copy, weights="last")
