@@ -243,7 +243,7 @@ class AverageTest(StubTestCase):
 
     def test_changes_nothing_in_training(self):
         ends = []
-        for ema_decay in (0.0, 0.9):
+        for ema_decay in (0, 0.9):
             state, train_step = tiny_training.build(tiny_training.make_config(ema_decay=ema_decay))
             losses = [train_step(tiny_training.random_batch()) for _ in range(3)]
             ends.append((losses, tiny_training.weights(state.generator)))

@@ -76,7 +76,7 @@ class TrainState(tf.Module):
             the ramp is that of TensorFlow's `ExponentialMovingAverage`.
         """
         count = tf.cast(self.step, tf.float32)
-        return tf.minimum(self.config.ema_decay, (1.0 + count) / (10.0 + count))
+        return tf.minimum(float(self.config.ema_decay), (1.0 + count) / (10.0 + count))
 
     def update_average(self, decay: tf.Tensor) -> None:
         """Moves the average towards the generator's weights, after their update; if there is one.
