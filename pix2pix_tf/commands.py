@@ -23,6 +23,9 @@ from pix2pix_tf.errors import InputError
 if "ipykernel" not in sys.modules:
     os.environ.pop("MPLBACKEND", None)
     python_logging.getLogger("matplotlib").setLevel(python_logging.ERROR)
+    # TensorFlow's C++ start-up notes bury what the user should read; its errors still arrive as
+    # exceptions. Read when it is imported, which most commands do at their beginning.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Exit statuses of the commands, beside 0.
 EXIT_FAULTS = 1  # All is done but for some files, which were named.
@@ -43,9 +46,6 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
         main: Takes the arguments that are not flags, the program's name first.
         takes_arguments: Whether there may be others than that name.
     """
-    # TensorFlow's C++ start-up notes bury what the user should read; its errors
-    # still arrive as exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Else AutoGraph leaves what Python makes of the sources that it generates, each time.
     sys.dont_write_bytecode = True
     logging.set_verbosity(logging.WARNING)
