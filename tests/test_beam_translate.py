@@ -301,10 +301,10 @@ class BeamTest(tf.test.TestCase):
 
     def test_on_a_file_system_of_beams(self):
         write_files(self.input, {"a.png": encode(), "b/c.png": encode(seed=1), "d.png": b""})
-        shutil.copytree(self.model, self.folder / "models")
+        shutil.copytree(self.model, self.folder / "store" / "models [1]")
         with mock.patch.object(StoreFileSystem, "root", self.folder):
             result = self.run_command(
-                "--model=teststore://models",
+                "--model=teststore://store/models [1]",
                 "--input=teststore://in/**.png",
                 "--output=teststore://out/put/",
             )

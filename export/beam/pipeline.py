@@ -238,8 +238,11 @@ def _load_model(folder: str) -> translator.Translator:
     if FileSystems.get_scheme(folder) is None:
         return translator.load(folder)
     with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as copy:
-        (found,) = FileSystems.match([f"{folder}/**"])
+        # Any character for a wildcard in its name, which Beam has no other way to escape.
+        (found,) = FileSystems.match([re.sub(r"[*?\[]", "?", folder) + "/**"])
         for file in found.metadata_list:
+            if not file.path.startswith(f"{folder}/"):
+                continue
             target = pathlib.Path(copy) / file.path[len(folder) + 1 :]
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(_read_bytes(file.path))
