@@ -22,6 +22,7 @@ from pix2pix_tf.errors import InputError
 # which imports commands too, keeps what it has.
 if "ipykernel" not in sys.modules:
     os.environ.pop("MPLBACKEND", None)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # Another one, inherited, may not be installed.
     python_logging.getLogger("matplotlib").setLevel(python_logging.ERROR)
 
 # Exit statuses of the commands, beside 0.
