@@ -247,7 +247,7 @@ def check_fits(
         raise InputError(
             f"'{path}' has values of {info.bits} bits, not 8 or 16 bits without a sign, so which "
             "of them are black and white is not known. State their range with --input_range or "
-            "--output_range, such as 0,1."
+            "--output_range (of prepare check: --a_range, --b_range), such as 0,1."
         )
 
 
