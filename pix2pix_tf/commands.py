@@ -22,6 +22,7 @@ from pix2pix_tf.errors import InputError
 # which imports commands too, keeps what it has.
 if "ipykernel" not in sys.modules:
     os.environ.pop("MPLBACKEND", None)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # Another one, inherited, may not be installed.
     python_logging.getLogger("matplotlib").setLevel(python_logging.ERROR)
     # TensorFlow's C++ start-up notes bury what the user should read; its errors still arrive as
     # exceptions. Read when it is imported, which most commands do at their beginning.

@@ -84,6 +84,10 @@ class NpyTest(_FolderTest):
         with refused(path, "2 of 56 values", "NaN"):
             arrays.read(path)
 
+    def test_refuses_what_is_another_form_with_the_way_to_save_it(self):
+        self.assert_refused(self.save("1.npy", random_values(3, 20, 24)), "moveaxis(x, 0, -1)")
+        self.assert_refused(self.save("1.npy", np.zeros((4, 4), "?")), "255 * x.astype('uint8')")
+
     def test_refuses_pickles_unread_and_archives(self):
         path = self.folder / "1.npy"
         harm = _Harm(self.folder / "unpickled")
@@ -183,7 +187,7 @@ class TiffTest(_FolderTest):
         self.assert_refused(self.write(values, photometric="separated"), "SEPARATED")
         path = self.folder / "1.tif"
         Image.new("P", (24, 20)).save(path)
-        self.assert_refused(path, "PALETTE")
+        self.assert_refused(path, "PALETTE", "Save it as RGB or grey")
 
     def test_refuses_pages_that_are_no_channels(self):
         self.assert_refused(self.write(random_values(2, 3, 20, 24)), "pages")

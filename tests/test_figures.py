@@ -53,6 +53,12 @@ class FiguresTest(parameterized.TestCase):
         code += "; print(os.environ['MPLBACKEND'])"
         self.assertEqual(run(code, MPLBACKEND="svg"), "svg\n")
 
+    @parameterized.parameters("export", "pix2pix_tf.commands")
+    def test_commands_do_without_another_backend_of_keras(self, module):
+        code = f"import {module}, keras; print(keras.backend.backend())"
+        lines = run(code, KERAS_BACKEND="nosuch", TF_CPP_MIN_LOG_LEVEL="3").splitlines()
+        self.assertEqual(lines[-1], "tensorflow")
+
     def test_leave_the_backend_of_a_notebook(self):
         """What is drawn after ours shows where it would have without."""
         show = "import matplotlib as m, os; print(m.rcParams['backend'], os.environ['MPLBACKEND'])"

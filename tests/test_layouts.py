@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 from absl.testing import parameterized
 from pair_folders import LEFT, RIGHT, FolderTest, aligned, picture
@@ -72,6 +74,10 @@ class FindPairsTest(FolderTest):
         ("aligned", "train", "2.heic"),
         ("side", "train/B", "1.AVIF"),
         ("other_side", "trainA", "1.jxl"),
+        ("stereo", "train", "2.MPO"),
+        ("two_suffixes", "trainA", "2.nii.gz"),
+        ("half_a_download", "train", "2.jpg.crdownload"),
+        ("in_the_cloud", "trainB", ".2.png.icloud"),
     )
     def test_pictures_that_are_not_read_are_not_passed_over(self, folder, name):
         self.save("train/1.png" if folder == "train" else f"{folder}/1.png", aligned())
@@ -81,6 +87,12 @@ class FindPairsTest(FolderTest):
         self.save(f"{folder}/{name}", b"whatever it holds")
         with refused(self.folder / folder, "1 pictures", name):
             layouts.find_pairs(self.folder, "train")
+
+    def test_accents_of_macos_are_those_of_others(self):
+        for side, form in (("A", "NFC"), ("B", "NFD")):
+            self.save(f"train{side}/{unicodedata.normalize(form, 'é1')}.png", picture())
+        (pair,) = layouts.find_pairs(self.folder, "train")
+        self.assertEqual((pair.a.parent.name, pair.b.parent.name), ("trainA", "trainB"))
 
     @parameterized.parameters(("A", "B"), ("B", "A"))
     def test_one_of_two_folders(self, there, missing):

@@ -92,6 +92,15 @@ class DescribeTest(_FolderTest):
         self.do(self.message())
         self.assertEqual(self.names("_pairs", "val"), ["2"])
 
+    def test_scenes_below_the_splits_of_two_folders(self):
+        self.save("labels/train/sea/1.png", "photos/train/sea/1.png")
+        self.do(self.message())
+        self.assertEqual(self.names("_split"), ["train_sea_1"])
+
+    def test_two_data_sets_are_no_sides(self):
+        self.save(*(f"{x}/train/{y}/1.png" for x in ("day", "night") for y in "AB"))
+        self.assertIn("--dataset=", self.message())
+
     def test_more_than_two_folders_are_listed(self):
         self.save("train/depth/1.png", "train/photos/1.png", "train/masks/1.png")
         message = self.message()
@@ -114,6 +123,10 @@ class DescribeTest(_FolderTest):
         message = self.message("photos")
         self.assertNotIn("--dataset=", message)
         self.assertIn("1 picture lies", message)
+
+    def test_an_archive_is_to_be_unpacked(self):
+        (self.folder / "data.zip").touch()
+        self.assertIn("is a file, not a folder", self.message("data.zip"))
 
     def test_relative_names_stay_so(self):
         self.save("train/1.png")
@@ -172,6 +185,15 @@ class DescribeTest(_FolderTest):
             layouts.find_pairs(self.folder, "train")
         self.do(str(caught.exception))
         self.assertEqual(self.names(), ["1", "2"])
+
+    def test_two_sides_by_an_ending_in_the_folder_of_a_split(self):
+        """Of which each could be a pair A|B, and is read as one."""
+        self.save("train/1_left.png", "train/1_right.png", "train/2_left.png", "train/2_right.png")
+        with self.assertLogs("absl", "WARNING") as logged:
+            self.assertLen(self.names(), 4)
+        self.do(logged.records[0].getMessage())
+        self.do(self.message())  # What the names of the two folders differ by.
+        self.assertEqual(self.names("_pairs"), ["1_left", "2_left"])
 
     @parameterized.parameters(("1.png", "2.png", "3_A.png"), ("1.jpg", "1.png", "2.jpg"))
     def test_what_has_no_partner_is_not_two_sides(self, *names):

@@ -145,6 +145,13 @@ class CheckTest(TaskTest):
         self.assert_wrong(wrong, **{"A/beyond": "0,1"})
         self.assertLen(self.agrees_with_training(flags, **settings), 3)
 
+    def test_values_without_a_range_are_told_the_flag_of_this_task(self):
+        for side in "AB":
+            (self.input / f"train{side}").mkdir(parents=True)
+            np.save(self.input / f"train{side}" / "1.npy", np.ones((9, 9, 3), "f4"))
+        _, wrong, _ = self.check()
+        self.assertIn("--a_range", wrong["trainA/1.npy"])
+
     def test_values_that_can_hardly_be_meant(self):
         for number in range(4):
             save(self.input / "train" / "A" / f"{number}.png", photo(seed=number))

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import unicodedata
 from unittest import mock
 
 import command_line
@@ -168,6 +169,8 @@ class BadFilesTest(_ColorizeTest):
         (self.input / "empty.jpg").write_bytes(b"")
         (self.input / "text.jpg").write_text("no picture")
         (self.input / "missed.heic").write_bytes(b"some")
+        (self.input / "scan.nii.gz").write_bytes(b"some")
+        (self.input / "half.jpg.part").write_bytes(b"some")
         (self.input / ".hidden.webp").write_bytes(b"some")
         (self.input / "folder.png").mkdir()
         Image.fromarray(photo()).save(self.input / "a tiff.png", format="TIFF")
@@ -185,10 +188,12 @@ class BadFilesTest(_ColorizeTest):
             result,
             ("a tiff.png", "TIFF"),
             ("empty.jpg",),
+            ("half.jpg.part", "download"),
             ("loop.png",),
             ("missed.heic", "kind"),
             ("pipe.png",),
             ("same.png", "same.bmp"),
+            ("scan.nii.gz", "kind"),
             ("text.jpg",),
             ("thin.png", "4x64"),
             ("truncated.png",),
@@ -344,6 +349,11 @@ class CombineTest(preparing.TaskTest):
         self.assertEqual(
             files_below(self.output), ["prepare.json", "train/1_A.png", "train/2_A.png"]
         )
+
+    def test_accents_of_macos_are_those_of_others(self):
+        self.save(unicodedata.normalize("NFC", "é.png"))
+        save(self.partners / unicodedata.normalize("NFD", "é.png"), photo())
+        self.assert_done(self.run_task(), "1 pair ", self.output)
 
     def test_names_that_differ_by_the_same_are_told_before_anything_is_written(self):
         for number in range(3):

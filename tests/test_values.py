@@ -86,6 +86,15 @@ class WordsTest(unittest.TestCase):
         self.assertIn("-9999", text)
         self.assertIn("in '1.png', lies far", text)
 
+    def test_a_stated_range_of_another_unit_is_told(self):
+        fractions = np.linspace(0, 1, 1000, dtype="float32").reshape(20, 50, 1)
+        text = words(fractions, fractions[::-1], value_range=(0.0, 255.0))
+        self.assertIn("0 to 1, use 0.4% of the stated range", text)
+        self.assertIn("--output_range", text)
+        self.assertEqual(words(fractions, value_range=(-40.0, 10.0)), "")
+        # Each has little of it, all together have not.
+        self.assertEqual(words(fractions, fractions + 99, value_range=(0.0, 255.0)), "")
+
     def test_a_tail_beyond_the_range_is_cut_on_purpose(self):
         heights = np.linspace(0, 102, 1000, dtype="float32").reshape(20, 50, 1)
 

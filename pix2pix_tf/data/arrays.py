@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from pix2pix_tf.config import MAX_CHANNELS
 from pix2pix_tf.data import image_files
 from pix2pix_tf.data.image_files import ImageFile
 from pix2pix_tf.errors import InputError
@@ -67,9 +68,19 @@ def inspect(path: ImageFile) -> tuple[tuple[int, int, int], np.dtype]:
             shape, _, dtype = getattr(np.lib.format, name)(file)
         if len(shape) not in (2, 3):
             raise ValueError(f"its shape is {shape}, not [height, width, channels]")
+        if dtype.kind == "b":
+            raise InputError(
+                f"'{path}' holds true and false (bool), not numbers. Save it with 8 bits, as 0 and "
+                "255 (of an array x: 255 * x.astype('uint8'))."
+            )
         if dtype.kind not in "uif":  # Of NumPy: unsigned, signed, floating.
             raise ValueError(f"its values are of type {dtype}, not numbers")
         shape = (*shape, 1)[:3]
+        if shape[0] <= MAX_CHANNELS < min(shape[1:]):
+            raise InputError(
+                f"'{path}' is of the shape {shape}, most likely [channels, height, width]. Save it "
+                "as [height, width, channels] (of an array x: numpy.moveaxis(x, 0, -1))."
+            )
         if min(shape) < 1 or np.prod(shape, dtype=object) > MAX_VALUES:
             raise ValueError(f"its shape is {shape}; from 1 to {MAX_VALUES} values are read")
     return shape, dtype
@@ -145,9 +156,10 @@ def _find_picture(file, path: ImageFile):
     kind, orientation = page.photometric, page.tags.valueof(_ORIENTATION, 1)
     is_plain = kind in (_MIN_IS_BLACK, _RGB) or (kind == _YCBCR and page.compression == _JPEG)
     if not is_plain or orientation != 1:
-        raise ValueError(
-            f"a TIFF of kind {getattr(kind, 'name', kind)} with the orientation {orientation}; "
-            "MINISBLACK or RGB is read, stored upright"
+        raise InputError(
+            f"'{path}' is a TIFF of kind {getattr(kind, 'name', kind)} with the orientation "
+            f"{orientation}; MINISBLACK or RGB is read, stored upright. Save it as RGB or grey, or "
+            "as PNG."
         )
     if page.compression not in _COMPRESSIONS:
         name = getattr(page.compression, "name", page.compression)

@@ -32,7 +32,9 @@ OTHER_SUFFIXES = (
     *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".apng", ".ico", ".pcx", ".svg", ".eps"),
     *(".psd", ".psb", ".xcf", ".kra", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf"),
     *(".rw2", ".pef", ".srw", ".exr", ".hdr", ".pfm", ".dcm", ".nii", ".fits", ".czi", ".nd2"),
-    *(".lif", ".svs", ".npz"),
+    *(".lif", ".svs", ".npz", ".mpo", ".dib", ".jpx", ".jpf", ".j2c", ".jpc", ".avifs", ".qoi"),
+    *(".dds", ".sgi", ".ras", ".xbm", ".xpm", ".icns", ".dicom", ".nii.gz", ".fit", ".nrrd"),
+    *(".mha", ".mrc", ".lsm", ".oib", ".ndpi"),
 )
 MAX_PIXELS = picture_files.MAX_PIXELS
 # Of a JPEG, where cameras and programs make up to 14. Each passes over the whole picture, and
@@ -245,7 +247,7 @@ def check_fits(
         raise InputError(
             f"'{path}' has values of {info.bits} bits, not 8 or 16 bits without a sign, so which "
             "of them are black and white is not known. State their range with --input_range or "
-            "--output_range, such as 0,1."
+            "--output_range (of prepare check: --a_range, --b_range), such as 0,1."
         )
 
 
@@ -420,5 +422,5 @@ def list_images(
     return [
         path
         for path in files.list_folder(folder)
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        if path.name.lower().endswith(tuple(suffixes)) and not path.name.startswith(".")
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Union
 
@@ -34,7 +35,7 @@ class PairFiles:
     @property
     def name(self) -> str:
         """The pair's name: the file's, without the suffix."""
-        return self.a.stem
+        return unicodedata.normalize("NFC", self.a.stem)
 
     @property
     def files(self) -> tuple[pathlib.Path, ...]:
@@ -79,6 +80,8 @@ def find_pairs(folder: pathlib.Path, split: str) -> Sequence[Pair]:
             raise MissingInputError(f"'{sides[0]}' does not hold images. {hint}") from None
     else:
         raise _no_split(folder, split)
+    if len(sides) == 1 and (apart := nearby.sides_in_one(*sides)):
+        _tell(f"Each file of '{sides[0]}' is read as a pair A|B. {apart}")
     used = [side for each in SPLITS for side in _sides(folder, each)]
     unused = picture_folders.find_unused(folder, used)
     remedy = nearby.renames([x for x in unused if x.parent == folder], SPLITS) or _UNUSED
@@ -197,20 +200,28 @@ def images_by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
             f"{nearby.list_names(folder.parent)}"
         )
     paths = images.list_images(folder, picture_folders.PICTURE_SUFFIXES)
-    if others := [path for path in paths if path.suffix.lower() in images.OTHER_SUFFIXES]:
+    if others := [x for x in paths if x.name.lower().endswith(images.OTHER_SUFFIXES)]:
         raise InputError(
             f"'{folder}' holds {len(others)} pictures of a kind that is not read, such as "
             f"'{others[0].name}'. Convert them to PNG or JPEG, or take them out."
         )
+    unfinished = [x for x in files.list_folder(folder) if picture_folders.is_unfinished(x.name)]
+    if unfinished:
+        raise InputError(
+            f"'{folder}' holds {len(unfinished)} pictures whose download is not complete, such as "
+            f"'{unfinished[0].name}'. Download them, or take them out."
+        )
     found = {}
     for path in paths:
-        if path.stem in found:
+        # macOS writes "é" in other bytes than other systems do.
+        name = unicodedata.normalize("NFC", path.stem)
+        if name in found:
             apart = nearby.sides_in_one(folder) or "Take one of them out."
             raise InputError(
-                f"'{found[path.stem]}' and '{path}' have the same name but for the suffix, so "
+                f"'{found[name]}' and '{path}' have the same name but for the suffix, so "
                 f"which one is meant is not clear. {apart}"
             )
-        found[path.stem] = path
+        found[name] = path
     if not found:
         unused = picture_folders.find_unused(folder, [folder])
         raise MissingInputError(

@@ -53,7 +53,7 @@ def describe(folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: b
         return there
     return (
         _above(folder, sides_of)
-        or _two_sides(folder, folders, split)
+        or _two_sides(folder, folders, split, sides_of)
         or _below(folders, split, sides_of)
         or _no_splits(folder)
         or "".join(map(_no_splits, _with_pictures(folders)))  # Of one, else they are two sides.
@@ -62,6 +62,8 @@ def describe(folder: pathlib.Path, split: str, sides_of: Sides, *, has_others: b
 
 def list_names(folder: pathlib.Path) -> str:
     """Returns a sentence that lists what is in a folder."""
+    if files.is_file(folder):
+        return f"'{folder}' is a file, not a folder: if it is an archive, unpack it and pass that."
     if not files.is_folder(folder):
         return f"There is no folder '{folder}'."
     here = _list(folder)
@@ -123,23 +125,28 @@ def _in_split(folder: pathlib.Path, split: str) -> str:
     return _joined(found, found, output, "; other splits likewise") if len(found) > 1 else ""
 
 
-def _two_sides(folder: pathlib.Path, folders: Sequence[pathlib.Path], split: str) -> str:
+def _two_sides(
+    folder: pathlib.Path, folders: Sequence[pathlib.Path], split: str, sides_of: Sides
+) -> str:
     """Names folders that may be the sides: of splits, or without them."""
     output = beside(folder, "_pairs")
+    then = f"{_PREPARE} split --input={{}} --output={_quoted(beside(folder, '_split'))}"
     above = {
         path: below[0]
         for path in folders
-        if (below := _with_pictures(_named(split, picture_folders.list_subfolders(path))))
+        if (below := _with_pictures(_named(split, picture_folders.list_subfolders(path)), levels=1))
+        and len(sides_of(path)) < 2  # Else it is a data set of its own.
     }
     if len(above) > 1:  # All their splits at once.
-        return _joined([*above.values()], [*above], output)
+        is_deeper = not all(map(picture_folders.count_pictures, above.values()))
+        anew = f", then {then.format(_quoted(output))} divides them anew, without folders in splits"
+        return _joined([*above.values()], [*above], output, anew * is_deeper)
     without = _with_pictures(folders)
     if len(without) < 2:
         return ""
     of_split = [path for path in without if path.name.lower().startswith(split)]
     if len(of_split) == 2:
         return _joined(of_split, of_split, f"{output}/{split}", "; other splits likewise")
-    then = f"{_PREPARE} split --input={{}} --output={_quoted(beside(folder, '_split'))}"
     if [path.name for path in without] == ["A", "B"]:
         return f"It has A and B, but no splits: {then.format(_quoted(folder))} divides them."
     return _joined(without, without, output, f", then {then.format(_quoted(output))} divides them")
@@ -149,8 +156,8 @@ def _named(split: str, paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
     return [path for path in paths if _plain(path.name) in _SPLIT_NAMES[split]]
 
 
-def _with_pictures(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-    return [path for path in paths if picture_folders.count_pictures(path)]
+def _with_pictures(paths: Sequence[pathlib.Path], *, levels: int = 0) -> list[pathlib.Path]:
+    return [path for path in paths if picture_folders.count_pictures(path, levels=levels)]
 
 
 def _joined(

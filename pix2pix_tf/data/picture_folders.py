@@ -15,6 +15,8 @@ from pix2pix_tf.data import images
 PICTURE_SUFFIXES = (*images.IMAGE_SUFFIXES, *images.OTHER_SUFFIXES)
 # Of macOS and Windows, beside hidden files.
 _LITTER = ("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini")
+# Of browsers, of programs that synchronise, and of iCloud, which hides the file.
+_UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".icloud")
 # Folders, in small letters, that no picture is meant to be read from.
 _SET_ASIDE = {
     "@eadir": "small copies that a NAS keeps",
@@ -30,6 +32,12 @@ _LEVELS_BELOW, _LEVELS_BESIDE = 3, 1
 def is_litter(name: str) -> bool:
     """Returns whether a file or folder is one that systems leave, of which nothing is said."""
     return name.startswith(".") or name.lower() in _LITTER
+
+
+def is_unfinished(name: str) -> bool:
+    """Returns whether a file is a picture that has not been downloaded, or not yet wholly."""
+    stem, suffix = os.path.splitext(name.lower())
+    return suffix in _UNFINISHED and stem.endswith(PICTURE_SUFFIXES)
 
 
 def is_set_aside(name: str) -> bool:

@@ -21,6 +21,7 @@ _IGNORED = 255  # Index of what has no class, in most sets of masks.
 _LITTLE = 0.25  # Share of an integer type's range, of which less has hardly any contrast.
 # Share of a file's values beyond the stated range; less is a tail that was cut on purpose.
 _MANY_BEYOND = 0.05
+_LITTLE_STATED = 0.02  # Share of a stated range, of which less is most likely of another unit.
 _LONE_SHARE = 0.002  # Of one value, far beyond the range: what stands for "no data".
 _FEW_LEVELS_APART = 0.25  # Mean difference of 8-bit levels, below which two pictures look equal.
 _MOST_NAMED = 3
@@ -44,6 +45,7 @@ class Look:
         beyond: Share of the values that lie beyond the stated range; 0 without one.
         hole: The value that stands for "no data", where one is likely; else None.
         digest: Of the values.
+        used: Share of the stated range from the least to the greatest of them; 1 without one.
     """
 
     height: int
@@ -59,6 +61,7 @@ class Look:
     beyond: float
     hole: float | None
     digest: bytes
+    used: float = 1.0
 
 
 def look(values: np.ndarray, value_range: tuple[float, float] | None = None) -> Look:
@@ -91,6 +94,7 @@ def look(values: np.ndarray, value_range: tuple[float, float] | None = None) -> 
         hole=hole,
         # The fastest of them. Every fourth row tells what is the same picture.
         digest=hashlib.sha1(np.ascontiguousarray(values[::4]), usedforsecurity=False).digest(),
+        used=(high - low) / (value_range[1] - value_range[0]) if value_range else 1.0,
     )
 
 
@@ -218,7 +222,8 @@ class Side:
 
     def words(self) -> list[str]:
         """Returns what is very likely wrong, a line each with what to do; empty if nothing is."""
-        found = [self._classes() or self._narrow(), self._beyond(), self._one_picture()]
+        found = [self._classes() or self._narrow() or self._stated_too_wide()]
+        found += [self._beyond(), self._one_picture()]
         found += [self._grey(), self._channels()]
         return [f"{self.name}: {text}" for text in found if text]
 
@@ -251,6 +256,21 @@ class Side:
             f"the values use {share:.1%} of 0 to {np.iinfo(seen[0].dtype).max}, so all is dark, or "
             "one grey. If they are meant so, state their range: "
             f"--{self._flag}range={low},{high}"
+        )
+
+    def _stated_too_wide(self) -> str:
+        low, high = min(x.low for x in self._looks), max(x.high for x in self._looks)
+        # From the widest picture, whose share of the range is known, to that of all.
+        widest = max(self._looks, key=lambda x: x.high - x.low)
+        if not self._has_range or not widest.high > widest.low or widest.used <= 0:
+            return ""
+        share = widest.used * (high - low) / (widest.high - widest.low)
+        if share >= _LITTLE_STATED:
+            return ""
+        return (
+            f"the values, {low:g} to {high:g}, use {share:.1%} of the stated range, so there is "
+            "hardly any contrast: most likely they are in another unit. Correct "
+            f"--{self._flag}range"
         )
 
     def _files_where(self, condition: Callable[[Look], bool]) -> list[str]:

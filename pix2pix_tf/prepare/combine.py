@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import unicodedata
 
 from pix2pix_tf.data import decoding, images, nearby
 from pix2pix_tf.errors import InputError
@@ -68,7 +69,8 @@ def _list(folder: pathlib.Path, ignored: str) -> tuple[dict[str, str], list[work
     names, faults = folders.find_images(folder, prefix=f"{folder}/")
     found = {}
     for name in names:
-        compared = nearby.without(ignored, str(pathlib.PurePosixPath(name).with_suffix("")))
+        stem = unicodedata.normalize("NFC", str(pathlib.PurePosixPath(name).with_suffix("")))
+        compared = nearby.without(ignored, stem)
         if found.setdefault(compared, name) != name:
             raise InputError(
                 f"--ignore_in_names is '{ignored}', without which '{folder}/{found[compared]}' and "

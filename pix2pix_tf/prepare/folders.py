@@ -65,11 +65,17 @@ def find_images(folder: pathlib.Path, *, prefix: str = "") -> tuple[list[str], l
                 set_aside[path] = picture_folders.count_pictures(path, levels=1)
         subfolders[:] = sorted(filter(_is_gone_into, subfolders))
         for path in (pathlib.Path(parent, name) for name in sorted(contents)):
+            if picture_folders.is_unfinished(path.name):
+                problem = (
+                    "is a picture whose download is not complete. Download it, or take it out."
+                )
+                faults.append(Fault(prefix + below(folder, path), problem))
+                continue
             if picture_folders.is_litter(path.name):
                 continue
             name, suffix = below(folder, path), path.suffix.lower()
             same = names.get(path.with_suffix(""))
-            if suffix in images.OTHER_SUFFIXES:
+            if path.name.lower().endswith(images.OTHER_SUFFIXES):
                 problem = "is of a kind that is not read. Convert it to PNG, or take it out."
             elif suffix not in images.IMAGE_SUFFIXES:
                 continue
