@@ -71,14 +71,14 @@ def find_weights(
     """
     folder, step = _find_checkpoint(workdir, checkpoint)
     last = folder / LAST_WEIGHTS
-    if weights != LAST or not TrainConfig.load(workdir).ema_decay:
-        return folder / GENERATOR_WEIGHTS, step
-    if not last.is_file():
+    if weights == LAST and last.is_file():
+        return last, step
+    if weights == LAST and TrainConfig.load(workdir).ema_decay:
         raise MissingInputError(
             f"There is no '{last}': what lies beside the checkpoints are averages. Leave --weights "
             "out, or take a run folder with its checkpoints."
         )
-    return last, step
+    return folder / GENERATOR_WEIGHTS, step
 
 
 def _find_checkpoint(workdir: pathlib.Path, checkpoint: str) -> tuple[pathlib.Path, int | None]:

@@ -34,11 +34,21 @@ class GridsTest(absltest.TestCase):
         self.assertEqual(configs["gan"], TrainConfig(seed=3, **gan))
 
     def test_further_seeds_are_for_the_headline_claims(self):
-        planned = grids.list_runs(list(grids.GRIDS), TrainConfig(), [0, 1], pathlib.Path("out"))
+        planned = grids.list_runs(grids.PAPER_GRIDS, TrainConfig(), [0, 1], pathlib.Path("out"))
         second = {run.variant for run in planned if run.config.seed == 1}
         headline = [claim for claim in claims.CLAIMS if "headline" in claim.text]
         compared = [one for claim in headline for one in claim.comparisons]
         self.assertEqual(second, {x for one in compared for x in (one.more, one.less)})
+
+    def test_recipes(self):
+        base = TrainConfig(num_steps=30)
+        planned = grids.list_runs(["recipes"], base, [0, 1], pathlib.Path("out"))
+        settings = {(x.config.upsampling, x.config.decay_steps, x.config.seed) for x in planned}
+        wanted = {(up, n, s) for up in ("transposed", "resize") for n in (0, 15) for s in (0, 1)}
+        self.assertEqual(settings, wanted)
+        self.assertEqual(planned[0].readings, ("average", "last"))
+        without = grids.list_runs(["recipes"], TrainConfig(ema_decay=0.0), [0], pathlib.Path("x"))
+        self.assertEqual(without[0].readings, ("last",))
 
 
 class ClaimsTest(absltest.TestCase):
@@ -108,16 +118,17 @@ def pretend_to_train(*, workdir: pathlib.Path, **settings) -> None:
     (workdir / "metrics.jsonl").write_text(json.dumps(record) + "\n")
 
 
-def evaluate_run(*, model, output, samples: int, feature_weights: str) -> None:
+def evaluate_run(*, model, weights, output, samples: int, feature_weights: str) -> None:
     """Evaluates two pairs of a run, as `python -m pix2pix_tf.evaluate` does all."""
     config = TrainConfig.load(model)
     compared = reference.Reference(
         config, split="val", size=config.crop_size, feature_weights=feature_weights
     )
     names = set(list(compared.reader.names)[:2])
+    # Outputs of L1 alone are nearer to grey, and averages too.
+    step = (20 if config.gan_loss == "none" else 60) + (5 if weights == "last" else 0)
     made = outputs.ModelOutputs(
-        # Outputs of L1 alone are nearer to grey.
-        measured_pairs.FakeTranslator(config, step=20 if config.gan_loss == "none" else 60),
+        measured_pairs.FakeTranslator(config, step=step),
         name="run",
         num_pairs=len(names),
         seed=0,
@@ -149,6 +160,7 @@ class CommandTest(absltest.TestCase):
         small = dict(losses=("l1", "l1_cgan"))
         with (
             mock.patch.object(grids, "GRIDS", small),
+            mock.patch.object(grids, "PAPER_GRIDS", list(small)),
             mock.patch.object(report, "GRIDS", small),
             mock.patch.object(runner, "PLOTS", {}),
             mock.patch.object(runs, "_call", call),
@@ -161,14 +173,19 @@ class CommandTest(absltest.TestCase):
         self.assertEqual(self.first.exit_code, 0, self.first.stderr)
         result = json.loads((self.output / "ablation.json").read_text())
         scores = [run["scores"] for run in result["runs"]]
-        self.assertNotEqual(scores[0]["l1"], scores[1]["l1"])
+        kinds = [(run["variant"], run["weights"]) for run in result["runs"]]
+        expected = [(x, weights) for x in ("l1", "l1_cgan") for weights in ("average", "last")]
+        self.assertEqual(kinds, expected)
+        self.assertLen({run["l1"] for run in scores}, 4)
+        self.assertGreater(min(run["grid"] for run in scores), 0)
         self.assertNotIn("gan_loss", result["settings"])  # Not shared.
         self.assertEqual(result["settings"]["best_metric"], "none")  # The last step counts.
-        verdicts = {one["claim"]: one for one in result["claims"]}
+        self.assertEqual(list(result["claims"]), ["average", "last"])
+        verdicts = {one["claim"]: one for one in result["claims"]["last"]}
         headline = [one for claim, one in verdicts.items() if "headline" in claim]
         self.assertEqual([one["verdict"] for one in headline], ["not measured"] * 2)
         blur = verdicts["L1 alone is blurrier than L1+cGAN"]["comparisons"][0]
-        self.assertEqual(blur["values"], [scores[1]["sharpness"], scores[0]["sharpness"]])
+        self.assertEqual(blur["values"], [scores[3]["sharpness"], scores[1]["sharpness"]])
         self.assertTrue((self.output / "losses.jpg").is_file())
         for name in ("ablation.md", "ablation.html"):
             text = (self.output / name).read_text()
@@ -181,7 +198,7 @@ class CommandTest(absltest.TestCase):
         again = self.run_command()
         self.assertEqual(again.exit_code, 0, again.stderr)
         self.assertLen(self.calls, num_calls)
-        record = self.output / "runs" / "l1-seed0" / "evaluation" / "arguments.json"
+        record = self.output / "runs" / "l1-seed0" / "evaluation_last" / "arguments.json"
         before = record.read_text()
         record.write_text(before.replace('"step": 2', '"step": 1'))
         self.run_command()

@@ -185,9 +185,10 @@ class SaveTest(CheckpointTestCase):
         left = [path.name for path in self.workdir.iterdir() if path.name.startswith(".")]
         self.assertEmpty(left)
 
-
     def test_without_averages_there_is_one_file_of_the_generator(self):
-        state = TrainState(dataclasses.replace(_CONFIG, ema_decay=0.0))
+        config = dataclasses.replace(_CONFIG, ema_decay=0.0)
+        config.save(self.workdir)
+        state = TrainState(config)
         CheckpointManager(state, self.workdir, keep=1).save()
         paths = [run_folder.find_weights(self.workdir, weights=x)[0] for x in run_folder.WEIGHTS]
         self.assertEqual(paths[0], paths[1])

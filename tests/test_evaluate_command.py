@@ -41,7 +41,9 @@ def read(output: pathlib.Path) -> dict:
     return json.loads((output / runner.RESULT_FILE).read_text(encoding="utf-8"))
 
 
-def load_fake(model, *, checkpoint: str = "newest") -> measured_pairs.FakeTranslator:
+def load_fake(
+    model, *, checkpoint: str = "newest", weights: str = "average"
+) -> measured_pairs.FakeTranslator:
     step = None if checkpoint == "newest" else int(checkpoint)
     return measured_pairs.FakeTranslator(TrainConfig.load(pathlib.Path(model)), step=step)
 

@@ -222,11 +222,12 @@ class FolderTest(tf.test.TestCase):
 
     def test_flags_reach_the_export(self):
         paths = (f"--workdir={self.run_folder}", f"--output={self.exported}")
-        changed = ("--checkpoint=best", "--dropout=off", "--statistics=batch", "--max_pixels=9999")
-        names = ("checkpoint", "dropout", "statistics", "max_pixels", "device")
+        changed = ("--checkpoint=best", "--weights=last", "--dropout=off", "--statistics=batch")
+        changed += ("--max_pixels=9999",)
+        names = ("checkpoint", "weights", "dropout", "statistics", "max_pixels", "device")
         for flags, values in (
-            ((), ("newest", True, "image", 2**22, "cpu")),
-            ((*changed, "--device=gpu"), ("best", False, "batch", 9999, "gpu")),
+            ((), ("newest", "average", True, "image", 2**22, "cpu")),
+            ((*changed, "--device=gpu"), ("best", "last", False, "batch", 9999, "gpu")),
         ):
             expected = dict(zip(names, values))
             with mock.patch.object(serving, "save_version") as save:

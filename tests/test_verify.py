@@ -130,8 +130,9 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         float32 = ("SavedModel, C++", "TFLite none", "TF.js none, Node wasm")
         compared = {x.name: x for x in runtimes.registered() if x.name in float32}
 
-        def save_version(workdir, folder, *, checkpoint):  # Which takes longer than all else.
-            self.assertEqual((workdir, checkpoint), (self.run_folder, "newest"))
+        def save_version(workdir, folder, **chosen):  # Which takes longer than all else.
+            self.assertEqual(workdir, self.run_folder)
+            self.assertEqual(chosen, dict(checkpoint="newest", weights="average"))
             return pathlib.Path(shutil.copytree(exported_before, folder / "1"))
 
         load, litert_model, convert = exported.load, litert.LiteRtModel, tflite_conversion.convert
