@@ -38,7 +38,7 @@ def project_step(settings: dict) -> tuple[Work, dict]:
     from pix2pix_tf.training.state import TrainState
     from pix2pix_tf.training.step import make_train_step
 
-    config = TrainConfig(**settings)
+    config = TrainConfig(**settings, ema_decay=0.0)  # The peers keep no average.
     train_step = make_train_step(TrainState(config), config, tf.distribute.get_strategy())
     batch = tuple(map(tf.constant, synthetic_batch(settings)))
 
