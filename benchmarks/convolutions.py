@@ -5,7 +5,7 @@ r"""Prints what each product of the networks' 4x4 convolutions takes, by either 
 
 `models.convolutions` computes each as TensorFlow's operation or as a product of matrices; up to
 how many pixels matrices are taken is decided by this table. The layers are those of the paper's
-U-Net at 256x256, by the pixels of the smaller map.
+networks at 256x256, by the pixels of the smaller map; "none" is where there are no matrices.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from absl import flags
 from benchmarks import machine, results
 from pix2pix_tf import commands
 
-# Side of the smaller map, channels of the larger and of the smaller one.
+# Stride, side of the smaller map, channels of the larger and of the smaller one.
 _LAYERS = (
-    *((1, 512, 512), (2, 512, 512), (4, 512, 512), (8, 512, 512)),
-    *((16, 256, 512), (32, 128, 256), (64, 64, 128)),
+    *((2, 1, 512, 512), (2, 2, 512, 512), (2, 4, 512, 512), (2, 8, 512, 512)),
+    *((2, 16, 256, 512), (2, 32, 128, 256), (2, 32, 128, 512), (2, 64, 64, 128), (2, 64, 64, 256)),
+    *((1, 31, 256, 512), (1, 30, 512, 1)),  # The last two of the discriminator.
 )
 _PRODUCTS = ("to_small", "to_large", "to_kernel")
 
@@ -52,9 +53,10 @@ def measure(*, batch_size: int, repeats: int) -> dict:
 
     rows = []
     for precision in machine.precisions():
-        for side, large_channels, small_channels in _LAYERS:
+        for stride, side, large_channels, small_channels in _LAYERS:
+            large_side = 2 * side if stride == 2 else side + 3
             shapes = dict(
-                large=[batch_size, 2 * side, 2 * side, large_channels],
+                large=[batch_size, large_side, large_side, large_channels],
                 small=[batch_size, side, side, small_channels],
                 kernel=[4, 4, large_channels, small_channels],
             )
@@ -64,18 +66,25 @@ def measure(*, batch_size: int, repeats: int) -> dict:
             }
             milliseconds = {
                 product: [
-                    _time(_make(product, values, as_matrices), repeats)
+                    _time(_make(product, values, stride, as_matrices), repeats)
                     for as_matrices in (False, True)
+                    if stride == 2 or not (as_matrices and product == "to_large")
                 ]
                 for product in _PRODUCTS
             }
             rows.append(
-                dict(precision=precision, pixels=batch_size * side**2, milliseconds=milliseconds)
+                dict(
+                    precision=precision,
+                    stride=stride,
+                    pixels=batch_size * side**2,
+                    channels=[large_channels, small_channels],
+                    milliseconds=milliseconds,
+                )
             )
     return dict(benchmark="convolutions", machine=machine.describe(), rows=rows)
 
 
-def _make(product: str, values: dict, as_matrices: bool) -> Callable[[], object]:
+def _make(product: str, values: dict, stride: int, as_matrices: bool) -> Callable[[], object]:
     import tensorflow as tf
 
     from pix2pix_tf.models import convolutions
@@ -83,7 +92,7 @@ def _make(product: str, values: dict, as_matrices: bool) -> Callable[[], object]
     given = dict(to_small=("large", "kernel"), to_large=("small", "kernel"))
     names = given.get(product, ("large", "small"))
     function = getattr(convolutions, product)
-    compiled = tf.function(lambda *x: function(*x, stride=2, as_matrices=as_matrices))
+    compiled = tf.function(lambda *x: function(*x, stride=stride, as_matrices=as_matrices))
     arguments = [values[name] for name in names]
     return lambda: compiled(*arguments)
 
@@ -102,12 +111,17 @@ def table(result: dict) -> str:
     """Returns the times as Markdown: TensorFlow's operation / a product of matrices."""
     rows = [
         [
-            f"{row['precision']}, {row['pixels']} pixels",
-            *(" / ".join(f"{x:.2f}" for x in row["milliseconds"][name]) for name in _PRODUCTS),
+            f"{row['precision']}, {row['pixels']} pixels, {row['channels'][0]} to "
+            f"{row['channels'][1]} channels, stride {row['stride']}",
+            *(_both(row["milliseconds"][name]) for name in _PRODUCTS),
         ]
         for row in result["rows"]
     ]
     return results.markdown_table(["ms, operation / matrices", *_PRODUCTS], rows)
+
+
+def _both(milliseconds: list[float]) -> str:
+    return " / ".join([f"{x:.2f}" for x in milliseconds] + ["none"] * (len(milliseconds) == 1))
 
 
 if __name__ == "__main__":

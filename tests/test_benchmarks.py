@@ -128,11 +128,13 @@ class CommandTest(tf.test.TestCase):
         self.assertIn("| tutorial, bfloat16 (is_compiled=False) | 0.250", page.read_text())
 
     def test_convolutions(self):
-        self.enter_context(mock.patch.object(convolutions, "_LAYERS", [(1, 2, 2), (2, 2, 4)]))
+        self.enter_context(mock.patch.object(convolutions, "_LAYERS", [(2, 1, 2, 2), (1, 2, 2, 4)]))
         self.enter_context(mock.patch.object(precision, "has_native_bfloat16", lambda: False))
         done = command_line.run(convolutions, "--repeats=1", f"--json={self.folder / 'times.json'}")
         self.assertEqual(done.exit_code, 0, done)
-        self.assertRegex(done.stdout, r"\| float32, 4 pixels \| \d+\.\d\d / \d")
+        self.assertRegex(
+            done.stdout, r"\| float32, 4 pixels, 2 to 4 channels, stride 1 \| \d+\.\d\d / \d"
+        )
         found = json.loads((self.folder / "times.json").read_text(encoding="utf-8"))
         self.assertEqual([row["pixels"] for row in found["rows"]], [1, 4])
 
