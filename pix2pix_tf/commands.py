@@ -66,7 +66,8 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
                     f"'{arguments[1]}' is not a flag. Write settings as --name=value; --help lists "
                     "them."
                 )
-            return main(arguments)
+            with signals.as_interrupts():
+                return main(arguments)
         except (InputError, PermissionError) as error:
             if isinstance(error, PermissionError):
                 if not error.filename:
@@ -82,8 +83,7 @@ def run(main: Callable[[list[str]], int | None], *, takes_arguments: bool = Fals
                 print("Stopped.", file=sys.stderr)
             return exit_status(stop)
 
-    with signals.as_interrupts():
-        app.run(guarded, flags_parser=_parse_flags)
+    app.run(guarded, flags_parser=_parse_flags)
 
 
 def exit_status(stop: KeyboardInterrupt) -> int:

@@ -48,17 +48,29 @@ def _give_back(before: dict, numbers) -> None:
 
 @contextlib.contextmanager
 def as_interrupts() -> Iterator[None]:
-    """Turns SIGTERM and SIGHUP into KeyboardInterrupt, with the number of the signal.
+    """Turns these signals into KeyboardInterrupt, with the number of the signal.
 
     So temporary files are removed and workers ended. A second SIGTERM acts as usual.
+
+    Raises:
+        KeyboardInterrupt: Also in place of an error of the block after a signal: TensorFlow makes
+            a TypeError of an interrupt that comes while it looks at arguments.
     """
+    came = []
 
     def interrupt(number, unused_frame):
-        _give_back(before, {number, _HANGUP})
+        came.append(int(number))
+        if number != signal.SIGINT:  # Which interrupts each time, as it does without this.
+            _give_back(before, {number, _HANGUP})
         raise KeyboardInterrupt(int(number))
 
-    with handled(interrupt, _TO_END) as before:
-        yield
+    with handled(interrupt) as before:
+        try:
+            yield
+        except Exception as error:
+            if not came:
+                raise
+            raise KeyboardInterrupt(came[0]) from error
 
 
 class StopRequest(contextlib.ExitStack):

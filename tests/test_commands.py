@@ -104,6 +104,19 @@ class StopTest(_SignalsTest, parameterized.TestCase):
         self.assertEqual(run_main(main).exit_code, _ENDING[first])
         self.assertEqual(cleaned, [True])
 
+    def test_an_error_that_is_made_of_a_signal_is_the_signal(self):
+        """As TensorFlow does where one comes while it looks at arguments."""
+
+        def main(unused_arguments):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(1.0)
+            except KeyboardInterrupt:
+                raise TypeError("Was eager Context initialized?") from None
+
+        result = run_main(main)
+        self.assertEqual((result.exit_code, result.stderr), (143, "Stopped.\n"))
+
     def test_a_wrong_input_stays_one(self):
         def main(unused_arguments):
             raise InputError("There is no picture.")

@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, signals
 from pix2pix_tf.config import LAB, RGB
 from pix2pix_tf.errors import InputError, printable
 
@@ -145,7 +145,8 @@ def main(arguments: list[str]) -> int:
             "'scikit-image>=0.22,<0.27' 'ImageHash>=4.3,<5'"
         ) from None
     try:
-        outcome = module.run(options)
+        with signals.as_interrupts():
+            outcome = module.run(options)
     except KeyboardInterrupt as stop:
         if task == "check":
             raise
