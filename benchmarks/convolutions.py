@@ -6,6 +6,7 @@ r"""Prints what each product of the networks' 4x4 convolutions takes, by either 
 `models.convolutions` computes each as TensorFlow's operation or as a product of matrices; up to
 how many pixels matrices are taken is decided by this table. The layers are those of the paper's
 networks at 256x256, by the pixels of the smaller map; "none" is where there are no matrices.
+How patches are laid out follows the real processor, whatever ONEDNN_MAX_CPU_ISA says.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ _LIMITS = {
     "float32": _Layers(_Limits(256, 256, 256), _Limits(0, 0, 256), _Limits(0, 0, 256)),
     "bfloat16": _Layers(_Limits(256, 256, 4096), _Limits(0, 0, 4096), _Limits(0, 0, 4096)),
 }
-# Without AVX-512, where bfloat16 is emulated anyway. Since TensorFlow 2.16 or later the operation
-# `to_small` takes twice its time on them, and forty times to one channel.
+# Without AVX-512, where bfloat16 is emulated anyway. There the operation `to_small` of TensorFlow
+# 2.21 takes twice the time of 2.15, and to one channel fourteen times (docs/speed.md).
 _LIMITS_WITHOUT_AVX512 = {
     "float32": _Layers(
         _Limits(4096 if keras_compat.IS_KERAS_3 else 64, 64, 16384),
