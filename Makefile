@@ -1,6 +1,6 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-current node node-for-tests demo test test-all test-current \
+.PHONY: help setup setup-current node node-for-tests demo page test test-all test-current \
 	test-all-current lint notebook verify verify-current bench robustness robustness-current fuzz serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
@@ -12,6 +12,7 @@ PYTHON_CURRENT ?= $(shell tools/find_python.sh 3.13 3.12)
 VENV := .venv
 VENV_CURRENT := .venv-current
 NODE_MODULES := export/tfjs/runner/node_modules
+PAGE := page
 # Of `make verify`: the run folder, and which of its checkpoints.
 WORKDIR ?=
 CHECKPOINT ?= newest
@@ -45,6 +46,13 @@ $(VENV_CURRENT)/.ready: requirements.txt constraints.txt pyproject.toml tools/ma
 demo: setup  ## Trains on drawn scenes for some minutes; writes demo/index.html and demo/web.
 	$(VENV)/bin/python -m pix2pix_tf.demo --output=demo
 	@tools/make_demo_page.sh demo $(VENV)/bin/python "$(MAKE)"
+
+page: $(PAGE)/site.json  ## Opens the drawing page of the trained model that comes with the package.
+	$(VENV)/bin/python -m export.web.serve --site=$(PAGE)
+
+$(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/houses/model_card.json $(wildcard export/web/site/*)
+	rm -rf $(PAGE)
+	$(VENV)/bin/python -m export.web --workdir=houses --output=$(PAGE)
 
 node: $(NODE_MODULES)/.ready  ## Installs TF.js, for export.web and export.verify; needs npm.
 
@@ -110,5 +118,5 @@ serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
-clean:  ## Removes the environments, TF.js, and what demo and verify have made.
-	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo parity parity-current
+clean:  ## Removes the environments, TF.js, and what demo, page and verify have made.
+	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current

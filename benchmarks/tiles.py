@@ -27,7 +27,7 @@ _DRAWN_SIZE = 512  # Pixels of the scene before it is enlarged.
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("model", None, "A run folder, or an exported SavedModel.", required=True)
+    flags.DEFINE_string("model", None, commands.MODEL_HELP, required=True)
     flags.DEFINE_integer("width", 6000, "Pixels.", lower_bound=1)
     flags.DEFINE_integer("height", 4000, "Pixels.", lower_bound=1)
     flags.DEFINE_integer("tile", 1024, "Side of a tile in pixels, as of translate.", lower_bound=1)

@@ -37,7 +37,7 @@ _LOCAL_RUNNER = "FnApiRunner"
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "model", None, "SavedModel or run folder, which every worker can read.", required=True
+        "model", None, f"{commands.MODEL_HELP} Every worker has to see it.", required=True
     )
     flags.DEFINE_string(
         "input",

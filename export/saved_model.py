@@ -15,13 +15,13 @@ import pathlib
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, pretrained
 from pix2pix_tf.config import MAX_SERVED_PIXELS, TrainConfig
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
+    flags.DEFINE_string("workdir", None, commands.RUN_FOLDER_HELP, required=True)
     flags.DEFINE_string("output", None, "Model folder; versions go below it.", required=True)
     commands.define_checkpoint_flags()
     flags.DEFINE_enum(
@@ -60,7 +60,7 @@ def main(unused_arguments: list[str]) -> None:
 
     options = flags.FLAGS
     version = serving.save_version(
-        pathlib.Path(options.workdir),
+        options.workdir,
         pathlib.Path(options.output),
         **commands.checkpoint_from_flags(),
         statistics=options.statistics,
@@ -69,7 +69,7 @@ def main(unused_arguments: list[str]) -> None:
         device=options.device,
     )
     print(f"Wrote '{version}'.")
-    reason = serving.why_not_encoded(TrainConfig.load(pathlib.Path(options.workdir)))
+    reason = serving.why_not_encoded(TrainConfig.load(pretrained.find_model(options.workdir)))
     if reason:
         print(f"{reason}. It does not have a signature `encoded`; the other two take arrays.")
 

@@ -33,7 +33,7 @@ EXIT_DIFFERS = 1
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
+    flags.DEFINE_string("workdir", None, commands.RUN_FOLDER_HELP, required=True)
     flags.DEFINE_string("output", None, "Folder for the results.", required=True)
     commands.define_checkpoint_flags()
     flags.DEFINE_integer("num_images", 5, "Held-out images to compare.", lower_bound=1)
@@ -60,7 +60,7 @@ def main(unused_arguments: list[str]) -> int:
     options = flags.FLAGS
     output = pathlib.Path(options.output)
     result = verification.verify(
-        pathlib.Path(options.workdir),
+        options.workdir,
         output,
         **commands.checkpoint_from_flags(),
         num_images=options.num_images,

@@ -6,7 +6,7 @@ from what stands before it in its line:
     version, seeds, errors, files, signals      what all may use; no TensorFlow
     progress, html_page, figures                progress bars; the shell of all pages; plots
     config, presets                             settings of a run; no TensorFlow
-    run_folder, commands                        what lies in a run folder; flags; no TensorFlow
+    pretrained, run_folder, commands            trained models; run folders; flags; no TensorFlow
     data                                        files and drawn scenes to tf.data batches
     grids                                       pictures side by side
     addons, keras_compat                        what the two stacks have in different places

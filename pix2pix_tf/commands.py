@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from pix2pix_tf import run_folder, signals
+from pix2pix_tf import pretrained, run_folder, signals
 from pix2pix_tf.errors import InputError
 
 # Keras 3 imports matplotlib, which an inherited MPLBACKEND may end, and which talks where there is
@@ -27,6 +27,10 @@ if "ipykernel" not in sys.modules:
     # TensorFlow's C++ start-up notes bury what the user should read; its errors still arrive as
     # exceptions. Read when it is imported, which most commands do at their beginning.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_NAMES = f"the name of a trained model of the package ({', '.join(pretrained.NAMES)})"
+RUN_FOLDER_HELP = f"Run folder of the training, or {_NAMES}."
+MODEL_HELP = f"A run folder, an exported SavedModel, or {_NAMES}."
 
 # Exit statuses of the commands, beside 0.
 EXIT_FAULTS = 1  # All is done but for some files, which were named.

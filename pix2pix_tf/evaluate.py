@@ -30,7 +30,7 @@ from pix2pix_tf.inference import translator
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("model", "", "A run folder, or an exported SavedModel.")
+    flags.DEFINE_string("model", "", commands.MODEL_HELP)
     flags.DEFINE_string("outputs", "", "Instead of a model: a folder of translated pictures.")
     flags.DEFINE_string(
         "outputs_suffix", "", "What follows a pair's name in those files' names, such as _fake_B."

@@ -134,6 +134,18 @@ def sha256(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
+def check_free(output: pathlib.Path) -> None:
+    """Refuses to write a folder where something else is.
+
+    Raises:
+        InputError: If there is a file, or a folder that is not empty.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(
+            f"'{output}' is there already. Delete it, or name another folder with --output."
+        )
+
+
 def check_no_pattern(folder: pathlib.Path) -> None:
     """Refuses a folder whose variables TensorFlow would write, but not find again.
 

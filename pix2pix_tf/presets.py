@@ -1,7 +1,8 @@
-"""The paper's tasks: what each was trained on, for how long and how, as settings of a run.
+"""The paper's tasks as settings of a run: on what each was trained, for how long and how.
 
-The settings are those of the paper's appendix 6.2, as other publications quote it; docs/tasks.md
-marks those that could not be verified. Nothing here needs TensorFlow.
+One more, `OWN`, is for pairs of one's own and has what gave better pictures than the paper's
+settings. The tasks have those of the paper's appendix 6.2, as other publications quote it;
+docs/tasks.md marks those that could not be verified. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import Any, NamedTuple
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.errors import InputError
 
+OWN = "own"
 HELP = "help"  # In place of a name: prints them all.
 
 
 class Preset(NamedTuple):
-    """A task of the paper.
+    """A task.
 
     Attributes:
         task: From what to what.
-        num_train: Training pairs of the paper.
+        num_train: Training pairs of the paper; of `OWN`, those of its facades.
         epochs: How often each was seen.
         batch_size: Images a step.
         jitter: Whether images are scaled to 286/256 and cropped at random.
@@ -29,6 +31,7 @@ class Preset(NamedTuple):
         dataset: Name in `registry.PUBLISHED`; empty where the authors publish none.
         direction: For those sets, and for what `python -m pix2pix_tf.prepare` writes.
         color_space: See `TrainConfig`.
+        upsampling: See `TrainConfig`.
         prepare: How pairs for it are made of one's own pictures.
     """
 
@@ -41,11 +44,19 @@ class Preset(NamedTuple):
     dataset: str = ""
     direction: str = "AtoB"
     color_space: str = "rgb"
+    upsampling: str = TrainConfig.upsampling
     prepare: str = ""
 
 
 _EDGES = dict(epochs=15, batch_size=4, jitter=False, mirror=False, prepare="prepare edges")
 PRESETS: dict[str, Preset] = {
+    # docs/results.md has what was compared: decoders, averages and rates.
+    OWN: Preset(
+        "your pairs, by what gave the best pictures (not the paper's)",
+        400,
+        upsampling="resize",
+        prepare="docs/training.md shows the forms",
+    ),
     "facades": Preset("labels to facade", 400, dataset="facades", direction="BtoA"),
     "cityscapes": Preset("labels to street scene", 2975, dataset="cityscapes", direction="BtoA"),
     "cityscapes_to_labels": Preset("street scene to labels", 2975, dataset="cityscapes"),
@@ -97,10 +108,10 @@ def settings(name: str, known: Mapping[str, Any]) -> dict[str, Any]:
     preset = PRESETS[name]
     if not preset.dataset and "dataset" not in known:
         raise InputError(
-            f"The pictures of preset {name} are not published as a set. Pass --dataset with a "
-            f"folder of yours: {preset.prepare}. See docs/tasks.md."
+            f"Preset {name} goes without a published set. Pass --dataset with a folder of yours: "
+            f"{preset.prepare}. See docs/tasks.md."
         )
-    same_names = ("dataset", "direction", "color_space", "batch_size", "mirror")
+    same_names = ("dataset", "direction", "color_space", "upsampling", "batch_size", "mirror")
     values = {field: getattr(preset, field) for field in same_names}
     if not preset.jitter:
         # No larger than the crop, so that it has but one place.

@@ -36,7 +36,9 @@ HELD_OUT_PREFIX = "held_out_"  # Before the name of a checkpoint's measure, in t
 LOSSES_PICTURE = "losses.png"
 SAMPLES_FOLDER = "samples"
 PAIR_FORM = ("files_per_pair", "pair_file_size")  # What an export's card says of the data, too.
-_DATA_KEYS = {"folders", "pairs", *PAIR_FORM, "read", "lines", "words"}
+# Of data.json, where nothing is known but how the files are made up.
+NO_DATA = dict(folders=[], pairs=dict(train={}), read=None, lines=[], words=[])
+_DATA_KEYS = {*NO_DATA, *PAIR_FORM}
 EVENTS_FOLDER = "tensorboard"
 PAGE = "index.html"
 _MOST_BYTES_OF_LINES = 2**16  # Of several lines of metrics, however many terms they have.
@@ -52,6 +54,11 @@ def list_checkpoints(workdir: pathlib.Path) -> list[pathlib.Path]:
 def step_of(folder: pathlib.Path) -> int:
     """Returns the step of a checkpoint, by its folder's name: names of 9 digits sort wrongly."""
     return int(folder.name.split("_")[1])
+
+
+def checkpoint_name(step: int) -> str:
+    """Returns the name of a checkpoint's folder."""
+    return f"step_{step:08d}"
 
 
 def find_weights(
@@ -75,8 +82,8 @@ def find_weights(
         return last, step
     if weights == LAST and TrainConfig.load(workdir).ema_decay:
         raise MissingInputError(
-            f"There is no '{last}': what lies beside the checkpoints are averages. Leave --weights "
-            "out, or take a run folder with its checkpoints."
+            f"There is no '{last}': a copy of a run has averages alone. Leave --weights out, or "
+            "take the run folder itself."
         )
     return folder / GENERATOR_WEIGHTS, step
 

@@ -7,18 +7,20 @@ ways in, and `save_version` for what a model folder holds.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, keras_compat, run_folder, version, warmup
-from pix2pix_tf.config import LAB, MAX_SERVED_PIXELS, TrainConfig
+from pix2pix_tf import files, keras_compat, pretrained, run_folder, version, warmup
+from pix2pix_tf.config import CONFIG_FILE, LAB, MAX_SERVED_PIXELS, TrainConfig
 from pix2pix_tf.data import augment, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
@@ -237,7 +239,7 @@ def save_version(
     renamed, so a server that watches `output` never sees half of it.
 
     Args:
-        workdir: The run folder.
+        workdir: The run folder; or a name of `pretrained`.
         output: The model folder; made if it is not there.
         checkpoint: "newest", "best", or a step.
         weights: "average" or "last", see `run_folder.find_weights`.
@@ -254,7 +256,7 @@ def save_version(
             `output` is a file, or a name that TensorFlow cannot read from.
         WriteError: If it cannot be written; nothing is left of it then.
     """
-    workdir, output = pathlib.Path(workdir), pathlib.Path(output)
+    workdir, output = pretrained.find_model(workdir), pathlib.Path(output)
     files.check_no_pattern(output)
     config = TrainConfig.load(workdir)
     path, step = run_folder.find_weights(workdir, checkpoint, weights=weights)
@@ -312,6 +314,25 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
             "Pass the --output of python -m export.saved_model."
         )
     return folder / str(versions[-1])
+
+
+@contextlib.contextmanager
+def version_of(model: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Gives the version folder of a model; that of a run folder is exported for the while.
+
+    Args:
+        model: A model folder, whose newest version is taken; one version; a run folder; or a name
+            of `pretrained`.
+
+    Raises:
+        InputError: As `find_version`; or as `save_version`.
+    """
+    folder = pretrained.find_model(model)
+    if not files.is_file(folder / CONFIG_FILE):
+        yield find_version(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as passing:
+        yield save_version(folder, pathlib.Path(passing))
 
 
 def read_model_card(version_folder: pathlib.Path) -> dict:

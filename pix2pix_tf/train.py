@@ -33,9 +33,10 @@ def define_flags() -> None:
         "preset",
         None,
         [*presets.PRESETS, presets.HELP],
-        "A task of the paper, by which the settings below are chosen unless they are given: data "
-        "set, direction, batch, jitter, mirroring, and the steps of the task's epochs over the "
-        f"data set at hand. --preset={presets.HELP} prints the list:\n{presets.describe()}",
+        "A task of the paper, or own for pairs of yours, by which the settings below are chosen "
+        "unless they are given: data set, direction, batch, jitter, mirroring, upsampling, and the "
+        f"steps of the task's epochs over the data set at hand. --preset={presets.HELP} prints the "
+        f"list:\n{presets.describe()}",
     )
     commands.define_flags(TrainConfig)
     flags.adopt_module_key_flags(commands)  # Else --help would not list them.

@@ -35,7 +35,7 @@ _WITH_ALPHA = 4  # Channels.
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("model", None, "A run folder, or an exported SavedModel.", required=True)
+    flags.DEFINE_string("model", None, commands.MODEL_HELP, required=True)
     commands.define_checkpoint_flags()
     flags.DEFINE_string("input", None, "An image, or a folder of images.", required=True)
     flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)

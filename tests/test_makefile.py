@@ -14,13 +14,15 @@ from absl.testing import absltest
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _SETUP = ("requirements.txt", "constraints.txt", "pyproject.toml")
 _LOCK = "export/tfjs/runner/package-lock.json"
+_CARD = "pix2pix_tf/pretrained/houses/model_card.json"
 _NODE_MODULES = pathlib.Path("export/tfjs/runner/node_modules")
 # Each notes how it was called. Python makes what the demo and the page would make.
 _PYTHON = """#!/bin/sh
 echo "python $*" >> calls.txt
 case "$*" in
   *pix2pix_tf.demo*) mkdir -p demo/run; [ -n "$STOPPED" ] || touch demo/index.html;;
-  *export.web*) mkdir demo/web || exit 1; touch demo/web/site.json;;
+  *export.web.serve*) ;;
+  *export.web*) site="${*##*--output=}"; mkdir "$site" || exit 1; touch "$site/site.json";;
 esac
 """
 _NPM = """#!/bin/sh
@@ -35,7 +37,7 @@ class MakefileTest(absltest.TestCase):
         if not shutil.which("make"):
             self.skipTest("There is no make here.")
         self.folder = tiny_runs.temporary_folder(self)
-        for name in ("Makefile", "tools", *_SETUP, _LOCK):
+        for name in ("Makefile", "tools", *_SETUP, _LOCK, _CARD):
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             copy = shutil.copytree if (_REPOSITORY / name).is_dir() else shutil.copy
@@ -109,6 +111,16 @@ class MakefileTest(absltest.TestCase):
         self.assertEqual(self.make("demo").returncode, 0)
         self.assertEqual(self.calls(), ["python -m pix2pix_tf.demo", "python -m export.web"])
 
+    def test_the_page_is_assembled_once_and_opened(self):
+        assembled, opened = "python -m export.web", "python -m export.web.serve"
+        self.assertEqual(self.make("page").returncode, 0)
+        self.assertEqual(self.calls(), ["npm ci", assembled, opened])
+        self.assertEqual(self.make("page").returncode, 0)
+        self.assertEqual(self.calls(), [opened])
+        (self.folder / _CARD).touch()  # Another model.
+        self.assertEqual(self.make("page").returncode, 0)
+        self.assertEqual(self.calls(), [assembled, opened])
+
     def test_a_demo_that_is_done_keeps_its_drawing_page(self):
         site = self.folder / "demo" / "web" / "site.json"
         self.write_program(self.folder / ".venv" / "bin" / "python", "#!/bin/sh\n")
@@ -136,7 +148,7 @@ class MakefileTest(absltest.TestCase):
 
     def test_clean_removes_all_that_targets_make(self):
         before = {path.name for path in self.folder.iterdir()} - {".venv", ".venv-current"}
-        for name in ("demo", "parity", _NODE_MODULES):
+        for name in ("demo", "page", "parity", _NODE_MODULES):
             (self.folder / name).mkdir()
         self.assertEqual(self.make("clean").returncode, 0)
         self.assertEqual({path.name for path in self.folder.iterdir()}, before)

@@ -10,7 +10,9 @@ import os
 import pathlib
 import shutil
 import subprocess
+import threading
 import time
+import urllib.request
 from unittest import mock
 
 import browser_tools
@@ -25,7 +27,7 @@ from PIL import Image
 from benchmarks import page
 from export.tfjs import conversion, programs
 from export.web import __main__ as web_command
-from export.web import assemble, palette
+from export.web import assemble, palette, serve
 from pix2pix_tf import networks, run_folder, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, pairs, scenes
@@ -297,6 +299,36 @@ class WorkerTest(tf.test.TestCase):
         tried = report["ready"][0]["tried"]
         self.assertEqual(tried[0], "webgpu: this browser has none")
         self.assertEqual(tried[1], "webgl: it computes wrong numbers here")
+
+
+class ServeTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.site = tiny_runs.temporary_folder(self)
+        (self.site / serve.DESCRIPTION).write_text("{}")
+
+    def start(self, port: int = 0) -> int:
+        """Returns the port of a server of the site."""
+        server = serve.make_server(self.site, port)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        for step in (server.server_close, thread.join, server.shutdown):
+            self.addCleanup(step)
+        return server.server_port
+
+    def test_each_has_a_port_of_its_own(self):
+        ports = [self.start(), self.start()]
+        self.assertLen(set(ports), 2)
+        for port in ports:
+            with urllib.request.urlopen(f"http://localhost:{port}/site.json") as answer:
+                self.assertEqual(answer.read(), b"{}")
+        result = command_line.run(serve, f"--site={self.site}", f"--port={ports[1]}")
+        result.check_refused(f"Port {ports[1]}")
+
+    def test_what_is_not_a_page(self):
+        (self.site / serve.DESCRIPTION).unlink()
+        result = command_line.run(serve, f"--site={self.site}")
+        result.check_refused(self.site, "export.web")
 
 
 class AssembleTest(tf.test.TestCase, parameterized.TestCase):

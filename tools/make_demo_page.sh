@@ -8,7 +8,7 @@ make=$3
 site=$demo/web
 [ -f "$demo/index.html" ] || exit 0 # The training was stopped, and has said so.
 if [ "$site/site.json" -nt "$demo/index.html" ]; then
-  echo "The drawing page is in '$site'. To draw: python3 -m http.server --directory $site"
+  echo "The drawing page is in '$site'. To draw: $python -m export.web.serve --site=$site"
 elif ! command -v npm > /dev/null; then
   echo "There is no npm for the drawing page: install Node.js 18 or newer, then call make demo again."
 elif ! "$make" --no-print-directory node; then

@@ -25,6 +25,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.utils.shared import Shared
 
+from pix2pix_tf import pretrained
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, picture_folders
 from pix2pix_tf.data.image_files import EncodedFile
@@ -44,7 +45,7 @@ class Job:
 
     Attributes:
         model: What `translator.load` takes: a local folder that every worker sees, or a folder
-            of a file system that Beam knows.
+            of a file system that Beam knows; or a name of `pretrained`.
         config: How the model was trained.
         folder: Folders of the inputs' glob before its first wildcard, with the slash, local ones
             from the root; names are relative to it.
@@ -70,7 +71,9 @@ def make_job(model: str, pattern: str, output: str, *, noise: str, seed: int) ->
     Raises:
         InputError: If the model or the inputs cannot be used, or the output is above the inputs.
     """
-    model, output = _absolute(model), _absolute(output)
+    output = _absolute(output)
+    if pretrained.find_model(model) == pathlib.Path(model):  # Else each worker has its own copy.
+        model = _absolute(model)
     with _beam_errors(f"--model is '{model}'"):
         config = _load_model(model).config
     job = Job(model, config, *split_glob(pattern), output, noise, seed)

@@ -16,7 +16,7 @@ import numpy as np
 from export.errors import ModelError
 from export.parity import limits, measuring, report, runtimes, saved_model
 from export.parity.runtimes import Inputs, Run, Runtime, Settings
-from pix2pix_tf import files, run_folder
+from pix2pix_tf import files, pretrained, run_folder
 from pix2pix_tf.errors import InputError, MissingInputError
 
 
@@ -35,7 +35,7 @@ def verify(
     """Exports, converts, runs and compares.
 
     Args:
-        workdir: The run folder.
+        workdir: The run folder; or a name of `pretrained`.
         output: The folder for the results.
         checkpoint: "newest", "best", or a step.
         weights: "average" or "last", see `run_folder.find_weights`.
@@ -59,7 +59,8 @@ def verify(
 
     # What is missing is said now, not after the conversions.
     compared = _installed(wanted)
-    config = TrainConfig.load(pathlib.Path(workdir))
+    workdir = pretrained.find_model(workdir)
+    config = TrainConfig.load(workdir)
     config = dataclasses.replace(
         config,
         dataset=settings.dataset or config.dataset,

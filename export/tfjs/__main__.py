@@ -19,13 +19,17 @@ from absl import flags
 
 from export import image_size
 from export.tfjs import conversion, weights
-from pix2pix_tf import commands
+from pix2pix_tf import commands, pretrained
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "saved_model", None, "Folder of exported versions, or one version.", required=True
+        "saved_model",
+        None,
+        "Folder of exported versions, or one version. A run folder, or the name of a trained model "
+        f"of the package ({', '.join(pretrained.NAMES)}), is exported on the way.",
+        required=True,
     )
     flags.DEFINE_string("output", None, "Folder to write; not there yet.", required=True)
     flags.DEFINE_enum("quantize", "none", weights.QUANTIZATIONS, weights.FLAG_HELP)
@@ -36,7 +40,7 @@ def main(unused_arguments: list[str]) -> None:
     """Converts what the flags name."""
     options = flags.FLAGS
     written = conversion.convert(
-        pathlib.Path(options.saved_model),
+        options.saved_model,
         pathlib.Path(options.output),
         quantize=options.quantize,
         size=image_size.parse(options.size),

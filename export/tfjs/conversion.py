@@ -28,7 +28,7 @@ _RUNS = frozenset(
 
 
 def convert(
-    saved_model: pathlib.Path,
+    saved_model: str | os.PathLike,
     output: pathlib.Path,
     *,
     quantize: str = "none",
@@ -37,7 +37,7 @@ def convert(
     """Writes a folder of TF.js graph models; it appears at once, when it is whole.
 
     Args:
-        saved_model: Folder of exported versions, whose newest is taken, or one of them.
+        saved_model: See `serving.version_of`.
         output: The folder to write.
         quantize: One of `weights.QUANTIZATIONS`.
         size: (height, width) in pixels, one image at a time; `image_size.DYNAMIC` for
@@ -55,27 +55,15 @@ def convert(
     from pix2pix_tf.inference import exported
 
     output = pathlib.Path(output)
-    check_free(output)
-    version = serving.find_version(pathlib.Path(saved_model))
-    card = serving.read_model_card(version)
-    graphs = freeze(exported.portable_model(version), card, size=size)
+    files.check_free(output)
+    with serving.version_of(saved_model) as version:
+        card = serving.read_model_card(version)
+        graphs = freeze(exported.portable_model(version), card, size=size)
     files.make_output_folder(output.parent)
     with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
         write(unfinished, graphs, card, quantize)
         os.replace(unfinished, output)
     return output
-
-
-def check_free(output: pathlib.Path) -> None:
-    """Refuses to write a folder where something else is.
-
-    Raises:
-        InputError: If there is a file, or a folder that is not empty.
-    """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(
-            f"'{output}' is there already. Delete it, or name another folder with --output."
-        )
 
 
 def freeze(

@@ -18,14 +18,18 @@ from absl import flags
 
 from export import image_size
 from export.tflite import conversion
-from pix2pix_tf import commands
+from pix2pix_tf import commands, pretrained
 from pix2pix_tf.errors import InputError
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "saved_model", None, "Folder of exported versions, or one version.", required=True
+        "saved_model",
+        None,
+        "Folder of exported versions, or one version. A run folder, or the name of a trained model "
+        f"of the package ({', '.join(pretrained.NAMES)}), is exported on the way.",
+        required=True,
     )
     flags.DEFINE_string("output", None, "The .tflite file to write.", required=True)
     flags.DEFINE_enum(
@@ -58,7 +62,7 @@ def main(unused_arguments: list[str]) -> None:
     if given and options.quantize != "int8":
         raise InputError(f"--{given[0]} is for --quantize=int8 alone. Leave it out.")
     metadata = conversion.convert(
-        pathlib.Path(options.saved_model),
+        options.saved_model,
         pathlib.Path(options.output),
         quantize=options.quantize,
         size=image_size.parse(options.size),

@@ -41,7 +41,7 @@ _FLOAT_OPERATORS = (
 
 
 def convert(
-    saved_model: pathlib.Path,
+    saved_model: str | os.PathLike,
     output: pathlib.Path,
     *,
     quantize: str = "none",
@@ -53,7 +53,7 @@ def convert(
     """Writes a .tflite file, whole or not at all.
 
     Args:
-        saved_model: A model folder, whose newest version is taken, or one version.
+        saved_model: See `serving.version_of`.
         output: The file; its folder is made if it is not there.
         quantize: One of `QUANTIZATIONS`.
         size: (height, width) in pixels; `DYNAMIC`; or None for the size of the training.
@@ -71,37 +71,37 @@ def convert(
     from pix2pix_tf import serving
     from pix2pix_tf.inference import exported
 
-    version = serving.find_version(pathlib.Path(saved_model))
-    card = serving.read_model_card(version)
     output = pathlib.Path(output)
     if output.is_dir():
         raise InputError(f"'{output}' is a folder. Name the file to write in it.")
-    shape = image_size.example_size(card, size)
-    if quantize == "int8":
-        images = _training_images(card, shape, dataset, data_dir, calibration_pairs)
-    else:  # The range of no activation has to be known: noise is enough.
-        channels = card["config"]["input_channels"]
-        images = np.random.default_rng(0).uniform(-1, 1, (_COMPARED_IMAGES, *shape, channels))
-    images = images.astype(np.float32)
-    files.make_output_folder(output.parent)
-    model = exported.load(version)
-    # Beside the output, and so on its disk: the file is renamed when it is whole.
-    place = dict(dir=output.parent, prefix=f".{output.name}.")
-    with files.writing(output), tempfile.TemporaryDirectory(**place) as folder:
-        unfinished = pathlib.Path(folder, "model.tflite")
-        unfinished.write_bytes(_to_tflite(version, folder, card, quantize, size, images))
-        difference = _compare(model, unfinished, images)
-        limit = limits.TFLITE[quantize].mean
-        if not difference["mean"] <= limit:
-            raise InputError(
-                f"With quantize {quantize} the outputs differ by {difference['mean']:.2g} on "
-                f"average from the SavedModel's, more than the {limit:g} of a file that can be "
-                "used. Quantize less, or calibrate with pairs like those of the training."
-            )
-        metadata = _describe(card, quantize, size, difference)
-        with zipfile.ZipFile(unfinished, "a", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(litert.METADATA_FILE, json.dumps(metadata, indent=2))
-        os.replace(unfinished, output)
+    with serving.version_of(saved_model) as version:
+        card = serving.read_model_card(version)
+        shape = image_size.example_size(card, size)
+        if quantize == "int8":
+            images = _training_images(card, shape, dataset, data_dir, calibration_pairs)
+        else:  # The range of no activation has to be known: noise is enough.
+            channels = card["config"]["input_channels"]
+            images = np.random.default_rng(0).uniform(-1, 1, (_COMPARED_IMAGES, *shape, channels))
+        images = images.astype(np.float32)
+        files.make_output_folder(output.parent)
+        model = exported.load(version)
+        # Beside the output, and so on its disk: the file is renamed when it is whole.
+        place = dict(dir=output.parent, prefix=f".{output.name}.")
+        with files.writing(output), tempfile.TemporaryDirectory(**place) as folder:
+            unfinished = pathlib.Path(folder, "model.tflite")
+            unfinished.write_bytes(_to_tflite(version, folder, card, quantize, size, images))
+            difference = _compare(model, unfinished, images)
+            limit = limits.TFLITE[quantize].mean
+            if not difference["mean"] <= limit:
+                raise InputError(
+                    f"With quantize {quantize} the outputs differ by {difference['mean']:.2g} on "
+                    f"average from the SavedModel's, more than the {limit:g} of a file that can be "
+                    "used. Quantize less, or calibrate with pairs like those of the training."
+                )
+            metadata = _describe(card, quantize, size, difference)
+            with zipfile.ZipFile(unfinished, "a", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(litert.METADATA_FILE, json.dumps(metadata, indent=2))
+            os.replace(unfinished, output)
     return metadata
 
 

@@ -2,7 +2,7 @@ r"""Assembles the drawing page of a trained model: a static site, for any file h
 
     make node
     python -m export.web --workdir=runs/facades --output=site
-    python -m http.server --directory site    # then open http://localhost:8000
+    python -m export.web.serve --site=site    # opens it in the browser
 
 The first command fetches TF.js, which is copied into the site; where there is no
 Makefile, the second says what to run instead. At run time the page asks no other host
@@ -21,7 +21,7 @@ from pix2pix_tf import commands
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("workdir", None, "Run folder of the training.", required=True)
+    flags.DEFINE_string("workdir", None, commands.RUN_FOLDER_HELP, required=True)
     flags.DEFINE_string("output", None, "Folder of the site; not there yet.", required=True)
     commands.define_checkpoint_flags()
     flags.DEFINE_enum(
@@ -41,7 +41,7 @@ def main(unused_arguments: list[str]) -> None:
 
     options = flags.FLAGS
     site = assemble.assemble(
-        pathlib.Path(options.workdir),
+        options.workdir,
         pathlib.Path(options.output),
         **commands.checkpoint_from_flags(),
         quantize=options.quantize,
@@ -49,8 +49,8 @@ def main(unused_arguments: list[str]) -> None:
     )
     total = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     print(
-        f"Wrote '{site}', {total / 1e6:.1f} MB. To look at it: python -m http.server "
-        f"--directory '{site}', then open http://localhost:8000."
+        f"Wrote '{site}', {total / 1e6:.1f} MB. To look at it: python -m export.web.serve "
+        f"--site='{site}'."
     )
 
 

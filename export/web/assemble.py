@@ -11,7 +11,7 @@ import shutil
 
 from export.tfjs import conversion, programs
 from export.web import palette
-from pix2pix_tf import files, networks, run_folder, serving
+from pix2pix_tf import files, networks, pretrained, run_folder, serving
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import examples, images, registry
 from pix2pix_tf.data.pipeline import Example
@@ -43,7 +43,7 @@ def assemble(
     """Writes the drawing page of a run's model; it appears at once, when it is whole.
 
     Args:
-        workdir: The run folder.
+        workdir: The run folder; or a name of `pretrained`.
         output: The folder of the site.
         checkpoint: "newest", "best", or a step.
         weights: "average" or "last", see `run_folder.find_weights`.
@@ -58,7 +58,7 @@ def assemble(
             something in the place of `output`.
         WriteError: If it cannot be written; nothing is left of it then.
     """
-    workdir, output = pathlib.Path(workdir), pathlib.Path(output)
+    workdir, output = pretrained.find_model(workdir), pathlib.Path(output)
     config = TrainConfig.load(workdir)
     reason = serving.why_not_encoded(config)
     if config.color_space == LAB:
@@ -68,7 +68,7 @@ def assemble(
             f"{reason}. The page does not convert such images; use export.saved_model or "
             "export.tfjs instead."
         )
-    conversion.check_free(output)
+    files.check_free(output)
     vendored = _find_vendored()
     path, step = run_folder.find_weights(workdir, checkpoint, weights=weights)
     model = serving.ServingModel(

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pix2pix_tf import files, run_folder, serving
+from pix2pix_tf import files, pretrained, run_folder, serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 from pix2pix_tf.data import examples, images, lab
 from pix2pix_tf.data.pipeline import Example
@@ -122,14 +122,14 @@ def load(
 
     Args:
         model: A `--workdir` of training; or a folder of exported versions, whose
-            newest is taken; or one such version.
+            newest is taken; or one such version; or a name of `pretrained`.
         checkpoint: Checkpoint of a run folder: "newest", "best", or a step.
         weights: Of a run folder: "average" or "last", see `run_folder.find_weights`.
 
     Raises:
         InputError: If it is none of these.
     """
-    folder = pathlib.Path(model)
+    folder = pretrained.find_model(model)
     if not is_run_folder(folder, checkpoint, weights=weights):
         model = exported.load(folder)
         return Translator(
@@ -166,7 +166,7 @@ def load_generator(
         InputError: As `load`; or if an export does not hold the weights of the network
             that its card describes.
     """
-    folder = pathlib.Path(model)
+    folder = pretrained.find_model(model)
     if is_run_folder(folder, checkpoint, weights=weights):
         config = TrainConfig.load(folder)
         generator = build_generator(config)
@@ -188,7 +188,7 @@ def pair_file_size(model: str | pathlib.Path) -> tuple[int, int] | None:
     Args:
         model: As of `load`.
     """
-    folder = pathlib.Path(model)
+    folder = pretrained.find_model(model)
     if is_run_folder(folder):
         data = run_folder.read_data(folder) or {}
     else:
@@ -222,7 +222,8 @@ def is_run_folder(
     """
     if not files.is_folder(folder):
         raise MissingInputError(
-            f"There is no folder '{folder}'. Pass a run folder or an exported SavedModel."
+            f"There is no folder '{folder}'. Pass a run folder, an exported SavedModel, or the "
+            f"name of a trained model of the package: {', '.join(pretrained.NAMES)}."
         )
     if files.is_file(folder / CONFIG_FILE):
         return True

@@ -70,7 +70,7 @@ class CheckpointManager:
             WriteError: If it cannot be written; those before are untouched.
         """
         step = int(self._state.step.numpy())
-        final = self._folder / f"step_{step:08d}"
+        final = self._folder / run_folder.checkpoint_name(step)
         info = dict(step=step, keras=keras.__version__, tensorflow=tf.__version__)
         if measure is not None:
             info.update(dataclasses.asdict(measure))
@@ -108,7 +108,7 @@ class CheckpointManager:
             WriteError: If it cannot be written.
         """
         step = int(self._state.step.numpy())
-        folder = self._folder / f"step_{step:08d}"
+        folder = self._folder / run_folder.checkpoint_name(step)
         if list_checkpoints(self._workdir)[-1] != folder:
             return
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))

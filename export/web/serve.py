@@ -1,0 +1,81 @@
+r"""Serves a drawing page on this machine alone, and opens it in the browser.
+
+    python -m export.web.serve --site=site
+
+Until Ctrl-C. Any other server of files does as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import http.server
+import pathlib
+import webbrowser
+
+from absl import flags
+
+from pix2pix_tf import commands, files
+from pix2pix_tf.errors import InputError, MissingInputError
+
+DESCRIPTION = "site.json"  # What `assemble` writes last: all that the page knows of the model.
+_USUAL_PORT = 8000
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string("site", None, "The --output of python -m export.web.", required=True)
+    flags.DEFINE_integer(
+        "port",
+        0,
+        f"Port to serve at. 0: {_USUAL_PORT}, or a free one where that is taken.",
+        lower_bound=0,
+        upper_bound=65535,
+    )
+    flags.DEFINE_boolean("open", True, "Whether to open the page in the browser.")
+
+
+def main(unused_arguments: list[str]) -> None:
+    """Serves what the flags name."""
+    options = flags.FLAGS
+    with make_server(pathlib.Path(options.site), options.port) as server:
+        url = f"http://localhost:{server.server_port}"
+        print(f"The page is at {url}. Ctrl-C ends it.", flush=True)
+        if options.open:
+            webbrowser.open(url)
+        server.serve_forever()
+
+
+def make_server(site: pathlib.Path, port: int = 0) -> http.server.ThreadingHTTPServer:
+    """Returns a server of a page, which this machine alone can reach.
+
+    Args:
+        site: The folder of the page.
+        port: See `--port`.
+
+    Raises:
+        InputError: If there is no page, or the port is taken.
+    """
+    if not files.is_file(site / DESCRIPTION):
+        raise MissingInputError(
+            f"'{site}' is not a drawing page: it has no {DESCRIPTION}. Make one: python -m "
+            f"export.web --workdir=RUN --output={site}"
+        )
+    handler = functools.partial(_Handler, directory=str(site))
+    for tried in (port,) if port else (_USUAL_PORT, 0):
+        try:
+            return http.server.ThreadingHTTPServer(("localhost", tried), handler)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+    raise InputError(f"Port {port} cannot be served at. Name another, or leave --port out.")
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *unused_arguments) -> None:
+        """Is silent: a page asks for a dozen files."""
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main)
