@@ -12,6 +12,7 @@ import difflib
 import json
 import math
 import pathlib
+import re
 from typing import Any
 
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -164,6 +165,16 @@ class TrainConfig:
         minimum=0.0,
         maximum=0.95,
     )
+    dropout_blocks: str = setting(
+        "1,2,3",
+        "Which decoder blocks drop units, with commas, 1 being the innermost. Paper: the first "
+        "three; in the authors' PyTorch code, at 256 pixels: 2,3,4.",
+    )
+    unnormalized_bias: bool = setting(
+        False,
+        "Whether the encoder's two convolutions without normalisation have biases, as in models "
+        "that the authors' PyTorch code trains with instance norm. With norm none all have.",
+    )
     conditional: bool = setting(
         True, "Whether the discriminator sees the input too. No: the paper's 'GAN' ablation."
     )
@@ -307,6 +318,7 @@ class TrainConfig:
                     f"up to {MAX_CROP_SIDE}, or 0: the generator halves crop_size pixels until one "
                     "is left."
                 )
+        self.dropout_block_numbers  # noqa: B018  Refuses what is not such a list.
         for name in ("input_range", "output_range"):
             value_range(getattr(self, name), name=name)  # Refuses what is not a range.
         if self.color_space == LAB:
@@ -344,6 +356,20 @@ class TrainConfig:
     def uses_gan(self) -> bool:
         """Whether there is an adversarial term, hence a discriminator to train."""
         return self.gan_loss != "none" and self.lambda_gan > 0
+
+    @property
+    def dropout_block_numbers(self) -> tuple[int, ...]:
+        """The numbers of `dropout_blocks`; refuses a list that does not fit the crop."""
+        most = self.crop_size.bit_length() - 2  # One less than there are halvings.
+        parts = self.dropout_blocks.split(",")
+        if not all(re.fullmatch("[1-9][0-9]?", part) for part in parts) or not (
+            len(set(parts)) == len(parts) and max(map(int, parts)) <= most
+        ):
+            raise InputError(
+                f"dropout_blocks is {self.dropout_blocks!r}. Write different numbers from 1 to "
+                f"{most} with commas, as 1,2,3; for no dropout at all, dropout is 0."
+            )
+        return tuple(sorted(map(int, parts)))
 
     @property
     def extra_weights(self) -> dict[str, float]:

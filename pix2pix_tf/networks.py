@@ -42,6 +42,8 @@ def _paper_generator(config: TrainConfig, *, statistics: str, dtype: str) -> ker
         norm=config.norm,
         bottleneck_norm=config.bottleneck_norm,
         dropout=config.dropout,
+        dropout_blocks=config.dropout_block_numbers,
+        unnormalized_bias=config.unnormalized_bias,
         upsampling=config.upsampling,
         statistics=statistics,
         dtype=dtype,
@@ -54,6 +56,7 @@ def _patchgan(config: TrainConfig, *, dtype: str) -> keras.Model:
         input_channels=config.output_channels + config.input_channels * config.conditional,
         base_filters=config.base_filters,
         norm=config.norm,
+        pixel_bias=config.unnormalized_bias,
         spectral_norm=config.spectral_norm,
         dtype=dtype,
     )

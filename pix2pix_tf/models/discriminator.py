@@ -25,6 +25,7 @@ def patchgan(
     input_channels: int = 6,
     base_filters: int = 64,
     norm: str = "batch",
+    pixel_bias: bool = False,
     spectral_norm: bool = False,
     dtype: str = "float32",
 ) -> keras.Model:
@@ -45,6 +46,7 @@ def patchgan(
         input_channels: Channels of `image`.
         base_filters: Filters of the first block, 64 in the paper.
         norm: One of `layers.NORMS`.
+        pixel_bias: Whether the last convolution of the PixelGAN has a bias.
         spectral_norm: Whether every kernel is brought to spectral norm 1 at each call
             with `training=True`.
         dtype: Keras dtype policy name; the logits are float32 always.
@@ -60,8 +62,8 @@ def patchgan(
     if receptive_field == 1:
         x = layers.down_block(image, base_filters, norm="none", stride=1, kernel_size=1, **common)
         x = layers.down_block(x, 2 * base_filters, norm=norm, stride=1, kernel_size=1, **common)
-        # No bias here in the authors' code; 9,024 parameters in all.
-        x = layers.convolution(x, 1, use_bias=False, kernel_size=1, **common)
+        # No bias here in the authors' code under batch norm; 9,024 parameters in all.
+        x = layers.convolution(x, 1, use_bias=pixel_bias, kernel_size=1, **common)
     else:
         factors, last_factor = _BLOCKS[receptive_field]
         x = layers.down_block(image, base_filters, norm="none", **common)

@@ -7,6 +7,7 @@ crop size they are built for (`2 ** num_downs`) go through.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import keras
 
@@ -16,7 +17,7 @@ from pix2pix_tf.models import layers, shapes
 GENERATORS = ("unet", "encoder_decoder")
 MIN_CROP_SIZE, MAX_CROP_SIZE = 32, 1024
 MAX_FILTERS_FACTOR = 8  # Paper: filters double from 64 to 512 and stay there.
-NUM_DROPOUT_BLOCKS = 3  # Paper: the first three blocks of the decoder are CDk.
+DROPOUT_BLOCKS = (1, 2, 3)  # Paper: the first three blocks of the decoder are CDk.
 
 
 def build_generator(
@@ -29,6 +30,8 @@ def build_generator(
     norm: str = "batch",
     bottleneck_norm: bool = False,
     dropout: float = 0.5,
+    dropout_blocks: Collection[int] = DROPOUT_BLOCKS,
+    unnormalized_bias: bool = False,
     upsampling: str = layers.TRANSPOSED,
     statistics: str = "batch",
     dtype: str = "float32",
@@ -39,7 +42,7 @@ def build_generator(
     to be divisible, and `mirrored_with_skips`, see `inference.stages.take_apart`.
 
     Encoder C64-C128-C256-C512-... down to 1x1 at `crop_size`; decoder back up,
-    its first three blocks with dropout; then a convolution and tanh.
+    some of its blocks with dropout; then a convolution and tanh.
 
     Shapes:
         image: `[batch, height, width, input_channels]`, float32 in [-1, 1];
@@ -60,7 +63,10 @@ def build_generator(
             text has it. A batch of one image then makes the bottleneck exactly
             0 and its weights get no gradient, which is why the authors' code
             leaves it out.
-        dropout: Rate in the first decoder blocks, which is the noise z.
+        dropout: Rate in some decoder blocks, which is the noise z.
+        dropout_blocks: Which these are, 1 being the innermost.
+        unnormalized_bias: Whether the convolutions of the encoder that are not normalised have
+            biases; with `norm` "none" they do anyway.
         upsampling: How the decoder doubles the size; see `layers.upsampling_convolution`.
         statistics: "batch" in training; "image" for serving, where strangers
             share a batch. See `layers.StatisticsNormalization`.
@@ -78,6 +84,7 @@ def build_generator(
     encoder_filters = filters_of_encoder(crop_size, base_filters)
     num_downs = len(encoder_filters)
     common = dict(statistics=statistics, dtype=dtype)
+    has_bias = unnormalized_bias or norm == "none"
 
     image = keras.Input([None, None, input_channels], name="image")
     noise = z = keras.Input([None], name="z")
@@ -89,14 +96,14 @@ def build_generator(
         if has_norm:
             x = layers.down_block(x, filters, norm=norm, **common)
         else:
-            x = layers.down_block(x, filters, norm="none", use_bias=norm == "none", **common)
+            x = layers.down_block(x, filters, norm="none", use_bias=has_bias, **common)
         skips.append(x)
 
     # ReLU(LeakyReLU(x)) = ReLU(x): what the decoder takes from the encoder is
     # rectified, as in the authors' code, where ReLU follows the concatenation.
     x = keras.layers.ReLU(dtype=dtype)(skips.pop())
     for depth, filters in enumerate(reversed(encoder_filters[:-1]), start=1):
-        rate = dropout if depth <= NUM_DROPOUT_BLOCKS else None
+        rate = dropout if depth in dropout_blocks else None
         x, noise = layers.up_block(
             x, noise, filters, norm=norm, dropout=rate, upsampling=upsampling, **common
         )
