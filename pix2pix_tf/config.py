@@ -179,6 +179,13 @@ class TrainConfig:
         True, "Whether the discriminator sees the input too. No: the paper's 'GAN' ablation."
     )
 
+    init_from: str = setting(
+        "",
+        "Model whose weights training starts from: a run folder, an export, a model of the package "
+        "(houses). Generator, and discriminator where there is one; optimizers start anew. Empty: "
+        "random weights (paper).",
+    )
+
     # Objective.
     gan_loss: str = setting(
         "vanilla",

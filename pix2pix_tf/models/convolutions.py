@@ -20,6 +20,7 @@ order of their terms, so rounding, differs.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -438,6 +439,24 @@ def serving_weights(model: keras.Model) -> list[np.ndarray]:
             arrays[0] = sum_of_shifts(arrays[0]).numpy()
         weights += arrays
     return weights
+
+
+def trained_weights(model: keras.Model, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns the weights of a model that is trained, of those that `serving_weights` gave.
+
+    Args:
+        model: Has the layers, a `ResizeConv2D` among them.
+        weights: Sums of 3x3 kernels where it has these; rounded ones will do.
+    """
+    back = np.linalg.pinv(_SHIFTS)
+    iterator, found = iter(weights), []
+    for layer in model.layers:
+        arrays = [next(iterator) for _ in layer.get_weights()]
+        if isinstance(layer, ResizeConv2D):
+            kernel = back @ arrays[0].reshape(len(_SHIFTS), -1)
+            arrays[0] = kernel.reshape(3, 3, *arrays[0].shape[2:]).astype(np.float32)
+        found += arrays
+    return found
 
 
 def is_cpu_alone() -> bool:

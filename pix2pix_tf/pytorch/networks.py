@@ -14,7 +14,7 @@ differs between the two is undone here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ Arrays = Mapping[str, np.ndarray]
 EPSILON = 1e-5  # Of PyTorch's normalisations, and of this project's.
 RECEPTIVE_FIELDS = {1: 16, 2: 34, 3: 70, 4: 142, 5: 286}  # By the n_layers of that code.
 _MIN_DOWNS, _MAX_DOWNS = 5, 10  # 32 to 1024 pixels.
+AFFINE = "instance, with affine=True"  # In the words of `torch.nn.InstanceNorm2d`.
 _FIRST_DROPOUT_BLOCK = 2  # Of the decoder, from the inside, 1 being the innermost.
 _GENERATOR_START = "model.model."
 _MAX_FILTERS_FACTOR = 8
@@ -346,3 +347,124 @@ def _find_discriminator(reader: _Reader) -> tuple[list[Layer], int]:
         f"'{reader.source}' is not of a discriminator of that code: --netD=basic, pixel, or "
         f"n_layers with {', '.join(map(str, RECEPTIVE_FIELDS))}."
     )
+
+
+def write_generator(
+    settings: Mapping[str, object], weights: Sequence[np.ndarray]
+) -> tuple[dict[str, np.ndarray], str]:
+    """Returns the `state_dict` of a U-Net as that code loads it, and its `--norm` there.
+
+    Args:
+        settings: Fields of `TrainConfig`.
+        weights: In the order of `keras.Model.get_weights`.
+
+    Raises:
+        InputError: If that code does not have such a network.
+    """
+    for name, value in (("generator", "unet"), ("bottleneck_norm", False)):
+        if settings[name] != value:
+            raise InputError(
+                f"{name} is {settings[name]!r}; that code has U-Nets with {value!r} alone."
+            )
+    downs, ups = generator_layers(int(settings["crop_size"]).bit_length() - 1)
+    parts = _take_apart(settings, weights, [*downs, *ups], with_bias={ups[-1]}, transposed=ups)
+    for number, part in enumerate(parts):
+        if part.layer in ups[1:]:
+            kernel = _swap_halves(part.kernel.transpose(3, 2, 0, 1))
+            parts[number] = part._replace(kernel=kernel.transpose(2, 3, 1, 0))
+    return _put_together(parts, settings)
+
+
+def write_discriminator(
+    settings: Mapping[str, object], weights: Sequence[np.ndarray]
+) -> tuple[dict[str, np.ndarray], str]:
+    """Returns the `state_dict` of a discriminator as that code loads it, and its `--norm` there.
+
+    Args:
+        settings: Fields of `TrainConfig`.
+        weights: In the order of `keras.Model.get_weights`.
+
+    Raises:
+        InputError: If that code does not have such a network.
+    """
+    if settings["spectral_norm"]:
+        raise InputError("spectral_norm is on, which the discriminators of that code do not have.")
+    by_field = {field: number for number, field in RECEPTIVE_FIELDS.items()}
+    layers = discriminator_layers(by_field.get(settings["receptive_field"], 0))
+    with_bias = {layers[0]} if settings["receptive_field"] == 1 else {layers[0], layers[-1]}
+    return _put_together(_take_apart(settings, weights, layers, with_bias=with_bias), settings)
+
+
+class _Part(NamedTuple):
+    """A convolution of this project and its normalisation; None where there is no such array."""
+
+    layer: Layer
+    kernel: np.ndarray
+    bias: np.ndarray | None
+    gamma: np.ndarray | None
+    beta: np.ndarray | None
+    has_bias_there: bool  # Whatever the norm.
+    count: int  # Channels that it makes.
+
+
+def _take_apart(
+    settings: Mapping[str, object],
+    weights: Sequence[np.ndarray],
+    layers: Sequence[Layer],
+    *,
+    with_bias: Collection[Layer],
+    transposed: Collection[Layer] = (),
+) -> list[_Part]:
+    """Returns which arrays are of which layer.
+
+    Args:
+        settings: Fields of `TrainConfig`.
+        weights: In the order of Keras.
+        layers: In the same.
+        with_bias: Those that have a bias whatever the norm.
+        transposed: Those that are transposed convolutions.
+    """
+    left = iter(weights)
+    parts = []
+    for layer in layers:
+        is_normalized = layer.norm is not None and settings["norm"] != "none"
+        plain = settings["unnormalized_bias"] or settings["norm"] == "none"
+        kernel = next(left)
+        count = kernel.shape[2 if layer in transposed else 3]
+        bias = next(left) if layer in with_bias or (plain and not is_normalized) else None
+        gamma, beta = (next(left), next(left)) if is_normalized else (None, None)
+        parts.append(_Part(layer, kernel, bias, gamma, beta, layer in with_bias, count))
+    return parts
+
+
+def _put_together(
+    parts: Sequence[_Part], settings: Mapping[str, object]
+) -> tuple[dict[str, np.ndarray], str]:
+    norm = str(settings["norm"])
+    scaled = any(x.gamma is not None and ((x.gamma != 1).any() or x.beta.any()) for x in parts)
+    if norm == "instance" and scaled:
+        # Of one image both are the same, and only this one has scales there. It does not have the
+        # biases that a model of a fork with affine=True came with.
+        biased = any(x.bias is not None and x.bias.any() and not x.has_bias_there for x in parts)
+        norm = AFFINE if biased else "batch"
+    arrays = {}
+    for part in parts:
+        name = part.layer.convolution
+        has_bias = part.has_bias_there or norm in ("instance", AFFINE)
+        if part.bias is not None and part.bias.any() and not has_bias:
+            raise InputError(
+                f"{name} has a bias, which that code does not have with norm {norm}: this model "
+                "cannot be written for it."
+            )
+        arrays[f"{name}.weight"] = np.ascontiguousarray(part.kernel.transpose(3, 2, 0, 1))
+        zeros = np.zeros(part.count, np.float32)
+        if has_bias:
+            arrays[f"{name}.bias"] = zeros if part.bias is None else part.bias
+        if part.layer.norm is not None and norm in ("batch", AFFINE):
+            arrays[f"{part.layer.norm}.weight"] = part.gamma
+            arrays[f"{part.layer.norm}.bias"] = part.beta
+        if part.layer.norm is not None and norm == "batch":
+            arrays[f"{part.layer.norm}.running_mean"] = zeros  # Those of a new network: unknown.
+            arrays[f"{part.layer.norm}.running_var"] = zeros + 1
+            arrays[f"{part.layer.norm}.num_batches_tracked"] = np.zeros((), np.int64)
+    return arrays, norm

@@ -19,7 +19,7 @@ from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
 from pix2pix_tf.run_folder import list_checkpoints, step_of
 from pix2pix_tf.signals import StopRequest
-from pix2pix_tf.training import distribution, inputs, known_data, reports
+from pix2pix_tf.training import distribution, initial_weights, inputs, known_data, reports
 from pix2pix_tf.training.actions import Action, ActionRunner, RunActions
 from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.state import TrainState
@@ -134,6 +134,8 @@ def _train(
     with _together(strategy), distribution.agreed(strategy):
         known = run_folder.read_data(workdir)
         given.read_all(known)
+        is_new = config.init_from and not list_checkpoints(workdir)
+        source = initial_weights.find(config) if is_new else None
 
     if writes:
         files.sweep(workdir, is_alone=True)
@@ -143,6 +145,8 @@ def _train(
         with strategy.scope():
             restored = manager.restore_newest()
         facts.update(step=restored)  # One may have found the newest damaged.
+    if restored is None and source is not None:
+        print(initial_weights.start_from(state, source), flush=True)
     if restored is not None:
         if writes:
             manager.finish()
@@ -182,6 +186,11 @@ def _settle(
     """
     # Without a checkpoint there is nothing to fit: the run starts anew.
     saved = TrainConfig.load(workdir) if list_checkpoints(workdir) else None
+    if saved is None and (workdir / run_folder.GENERATOR_WEIGHTS).exists():
+        raise InputError(
+            f"'{workdir}' holds weights, but no checkpoint to go on from: training would replace "
+            f"them. Name another --workdir, and start from these with --init_from={workdir}."
+        )
     precision = resolve_precision(config.precision)
     if saved is not None and config.precision == "auto":
         precision = saved.precision

@@ -1,0 +1,103 @@
+r"""Writes a trained model for the authors' PyTorch code.
+
+    python -m export.pytorch --workdir=runs/facades --output=latest_net_G.pth
+
+junyanz/pytorch-CycleGAN-and-pix2pix loads the file where it would load its own:
+checkpoints/NAME/latest_net_G.pth. The flags that it takes there are printed. PyTorch is not needed
+to write it.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from absl import flags
+
+from pix2pix_tf import commands, files, pretrained, run_folder
+from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.errors import InputError
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string("workdir", None, commands.RUN_FOLDER_HELP, required=True)
+    flags.DEFINE_string("output", None, "File for the generator.", required=True)
+    flags.DEFINE_string(
+        "discriminator", "", "File for the discriminator, of the newest checkpoint. Empty: none."
+    )
+    commands.define_checkpoint_flags()
+
+
+def main(unused_arguments: list[str]) -> None:
+    """Writes what the flags name."""
+    options = flags.FLAGS
+    config, norm = write(
+        options.workdir,
+        options.output,
+        discriminator=options.discriminator,
+        **commands.checkpoint_from_flags(),
+    )
+    print(
+        f"Wrote '{options.output}'. Its flags there: --netG=unet_{config.crop_size} "
+        f"--ngf={config.base_filters} --input_nc={config.input_channels} "
+        f"--output_nc={config.output_channels} --norm={norm}"
+        + ("" if config.dropout else " --no_dropout")
+    )
+    if config.dropout:
+        print(
+            f"Dropout is in the decoder's blocks {config.dropout_blocks} here, counted from the "
+            "inside, and in those after the first there: its draws differ. Compare outputs "
+            "without any: --no_dropout there, and export.saved_model --dropout=off here."
+        )
+
+
+def write(
+    workdir: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    discriminator: str | os.PathLike = "",
+    checkpoint: str = run_folder.NEWEST,
+    weights: str = run_folder.AVERAGE,
+) -> tuple[TrainConfig, str]:
+    """Writes the networks of a run.
+
+    Args:
+        workdir: The run folder; or a name of `pretrained`.
+        output: File for the generator.
+        discriminator: File for the discriminator; empty for none.
+        checkpoint: "newest", "best", or a step.
+        weights: "average" or "last", see `run_folder.find_weights`.
+
+    Returns:
+        The settings of the run, and the `--norm` of the networks there.
+
+    Raises:
+        InputError: If `workdir` is not a run folder, or that code does not have such networks.
+        WriteError: If a file cannot be written.
+    """
+    from pix2pix_tf import networks as our_networks
+    from pix2pix_tf.pytorch import networks, torch_file
+
+    folder = pretrained.find_model(workdir)
+    config = TrainConfig.load(folder)
+    path, _ = run_folder.find_weights(folder, checkpoint, weights=weights)
+    arrays = our_networks.read_generator_weights(config, path)
+    written, norm = networks.write_generator(vars(config), arrays)
+    contents = {pathlib.Path(output): torch_file.state_dict_file(written)}
+    if discriminator:
+        if config.discriminator != "patchgan" or not config.uses_gan:
+            raise InputError(f"'{folder}' has no PatchGAN. Leave --discriminator out.")
+        model = our_networks.build_discriminator(config)
+        our_networks.load_weights(model, folder / run_folder.DISCRIMINATOR_WEIGHTS)
+        written, _ = networks.write_discriminator(vars(config), model.get_weights())
+        contents[pathlib.Path(discriminator)] = torch_file.state_dict_file(written)
+    for target, content in contents.items():
+        files.make_output_folder(target.parent)
+        files.write_atomically(target, content)
+    return config, norm
+
+
+if __name__ == "__main__":
+    define_flags()
+    commands.run(main)

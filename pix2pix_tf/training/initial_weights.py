@@ -1,0 +1,134 @@
+"""Starting a run from the weights of another model, `--init_from`."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from pix2pix_tf import files, networks, pretrained, run_folder, serving
+from pix2pix_tf.config import CONFIG_FILE, TrainConfig
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.inference import exported
+from pix2pix_tf.models import convolutions, layers
+from pix2pix_tf.training.state import TrainState
+
+# Settings that weights go with, beside the channels; the first are of both networks.
+_OF_BOTH = ("base_filters", "norm", "unnormalized_bias")
+_OF_GENERATOR = (*_OF_BOTH, "generator", "crop_size", "bottleneck_norm")
+_OF_DISCRIMINATOR = (*_OF_BOTH, "discriminator", "receptive_field", "conditional", "spectral_norm")
+_CHANNELS = ("input_channels", "output_channels")
+
+
+class Source(NamedTuple):
+    """A model to start from.
+
+    Attributes:
+        config: How it was trained.
+        step: For how many steps, if known.
+        generator: Weights in the order of `keras.Model.get_weights`, with 4x4 kernels.
+        discriminator: File of the discriminator's weights; None where there is none.
+    """
+
+    config: TrainConfig
+    step: int | None
+    generator: list[np.ndarray]
+    discriminator: pathlib.Path | None
+
+
+def find(config: TrainConfig) -> Source:
+    """Returns the model that `config.init_from` names, if its generator fits.
+
+    Raises:
+        InputError: If there is no such model, or it does not fit, naming what differs.
+    """
+    folder = pretrained.find_model(config.init_from)
+    if files.is_file(folder / CONFIG_FILE):
+        theirs = TrainConfig.load(folder)
+        _check_fits(config, theirs)
+        path, step = run_folder.find_weights(folder)
+        discriminator = folder / run_folder.DISCRIMINATOR_WEIGHTS
+        has_discriminator = theirs.uses_gan and discriminator.is_file()
+        weights = networks.read_generator_weights(theirs, path)
+        return Source(theirs, step, weights, discriminator if has_discriminator else None)
+    version = serving.find_version(folder)
+    card = serving.read_model_card(version)
+    theirs = TrainConfig.from_dict(card["config"])
+    _check_fits(config, theirs)
+    return Source(theirs, card["step"], exported.read_weights(version), None)
+
+
+def start_from(state: TrainState, source: Source) -> str:
+    """Gives a new state the weights of another model; returns what was done, in words.
+
+    Optimizers and counters stay as they are. A layer for another number of channels than the
+    source's keeps its first weights.
+
+    Args:
+        state: As it was made.
+        source: See `find`.
+    """
+    config = state.config
+    weights = source.generator
+    if config.upsampling == layers.RESIZE:
+        weights = convolutions.trained_weights(state.generator, weights)
+    others = [name for name in _CHANNELS if _differs(name, config, source.config)]
+    left_out = _set_weights(state.generator, weights)
+    if state.average is not None:
+        state.average.set_weights(state.generator.get_weights())
+    known = "" if source.step is None else f", trained for {source.step:,} steps"
+    lines = [f"Starts from '{config.init_from}'{known}."]
+    if left_out:
+        lines.append(
+            f"Its {' and '.join(others)} differ, so {left_out} layers of the generator start anew."
+        )
+    lines.append(_start_discriminator(state, source))
+    return " ".join(lines)
+
+
+def _check_fits(ours: TrainConfig, theirs: TrainConfig) -> None:
+    """Refuses a model whose generator is another one, or cannot be had from its kernels."""
+    names = [name for name in _OF_GENERATOR if _differs(name, ours, theirs)]
+    # Sums of 3x3 kernels are 4x4 kernels, but not the other way round.
+    if ours.upsampling == layers.RESIZE and theirs.upsampling != layers.RESIZE:
+        names.append("upsampling")
+    if not names:
+        return
+    parts = [f"{x} is {getattr(theirs, x)!r} there and {getattr(ours, x)!r} here" for x in names]
+    pass_these = " ".join(f"--{name}={getattr(theirs, name)}" for name in names)
+    raise InputError(
+        f"The weights of '{ours.init_from}' do not fit: {'; '.join(parts)}. Train with "
+        f"{pass_these}, or start from another model."
+    )
+
+
+def _start_discriminator(state: TrainState, source: Source) -> str:
+    config = state.config
+    if not config.uses_gan:
+        return "There is no discriminator."
+    if source.discriminator is None:
+        return "It has no discriminator to go with: that starts anew."
+    names = [x for x in (*_OF_DISCRIMINATOR, *_CHANNELS) if _differs(x, config, source.config)]
+    if names:
+        return f"The discriminator starts anew, since it differs in {', '.join(names)}."
+    networks.load_weights(state.discriminator, source.discriminator)
+    return "So does the discriminator."
+
+
+def _differs(name: str, ours: TrainConfig, theirs: TrainConfig) -> bool:
+    return getattr(ours, name) != getattr(theirs, name)
+
+
+def _set_weights(model, weights: list[np.ndarray]) -> int:
+    """Sets those weights that fit; returns how many layers have one that does not."""
+    kept, left_out = [], 0
+    iterator = iter(weights)
+    for layer in model.layers:
+        own = layer.get_weights()
+        given = [next(iterator) for _ in own]
+        fits = all(x.shape == y.shape for x, y in zip(own, given))
+        left_out += not fits
+        kept += given if fits else own
+    model.set_weights(kept)
+    return left_out
