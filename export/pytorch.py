@@ -90,7 +90,7 @@ def write(
             raise InputError(f"'{folder}' has no PatchGAN. Leave --discriminator out.")
         model = our_networks.build_discriminator(config)
         our_networks.load_weights(model, folder / run_folder.DISCRIMINATOR_WEIGHTS)
-        written, _ = networks.write_discriminator(vars(config), model.get_weights())
+        written = networks.write_discriminator(vars(config), model.get_weights(), norm=norm)
         contents[pathlib.Path(discriminator)] = torch_file.state_dict_file(written)
     for target, content in contents.items():
         files.make_output_folder(target.parent)

@@ -255,13 +255,14 @@ class _Taken:
         Args:
             layer: Their names.
             kernel: As Keras has it.
-            has_bias: Whether it has one where it is not normalised.
+            has_bias: Whether it has to have one: under a normalisation it may.
             is_transposed: Whether it is a transposed convolution.
         """
         count = kernel.shape[2 if is_transposed else 3]
         reader, zeros = self._reader, np.zeros(count, np.float32)
         bias_name = f"{layer.convolution}.bias"
-        bias = reader.take(bias_name, (count,)) if bias_name in reader else zeros
+        is_there = (has_bias and layer.norm is None) or bias_name in reader
+        bias = reader.take(bias_name, (count,)) if is_there else zeros
         if layer.norm is None or self._norm == "none":
             return [kernel, bias] if has_bias or self.norm == "none" else [kernel]
         arrays = {
@@ -372,17 +373,24 @@ def write_generator(
         if part.layer in ups[1:]:
             kernel = _swap_halves(part.kernel.transpose(3, 2, 0, 1))
             parts[number] = part._replace(kernel=kernel.transpose(2, 3, 1, 0))
-    return _put_together(parts, settings)
+    norm = str(settings["norm"])
+    if norm == "instance" and _has_scales(parts):
+        # Of one image both are the same, and only this one has scales there. It does not have the
+        # biases that a model of a fork with affine=True came with.
+        biased = any(x.bias is not None and x.bias.any() and not x.has_bias_there for x in parts)
+        norm = AFFINE if biased else "batch"
+    return _put_together(parts, norm), norm
 
 
 def write_discriminator(
-    settings: Mapping[str, object], weights: Sequence[np.ndarray]
-) -> tuple[dict[str, np.ndarray], str]:
-    """Returns the `state_dict` of a discriminator as that code loads it, and its `--norm` there.
+    settings: Mapping[str, object], weights: Sequence[np.ndarray], *, norm: str
+) -> dict[str, np.ndarray]:
+    """Returns the `state_dict` of a discriminator as that code loads it.
 
     Args:
         settings: Fields of `TrainConfig`.
         weights: In the order of `keras.Model.get_weights`.
+        norm: As `write_generator` gave it.
 
     Raises:
         InputError: If that code does not have such a network.
@@ -392,7 +400,10 @@ def write_discriminator(
     by_field = {field: number for number, field in RECEPTIVE_FIELDS.items()}
     layers = discriminator_layers(by_field.get(settings["receptive_field"], 0))
     with_bias = {layers[0]} if settings["receptive_field"] == 1 else {layers[0], layers[-1]}
-    return _put_together(_take_apart(settings, weights, layers, with_bias=with_bias), settings)
+    parts = _take_apart(settings, weights, layers, with_bias=with_bias)
+    if norm == "instance" and _has_scales(parts):
+        norm = AFFINE
+    return _put_together(parts, norm)
 
 
 class _Part(NamedTuple):
@@ -437,16 +448,11 @@ def _take_apart(
     return parts
 
 
-def _put_together(
-    parts: Sequence[_Part], settings: Mapping[str, object]
-) -> tuple[dict[str, np.ndarray], str]:
-    norm = str(settings["norm"])
-    scaled = any(x.gamma is not None and ((x.gamma != 1).any() or x.beta.any()) for x in parts)
-    if norm == "instance" and scaled:
-        # Of one image both are the same, and only this one has scales there. It does not have the
-        # biases that a model of a fork with affine=True came with.
-        biased = any(x.bias is not None and x.bias.any() and not x.has_bias_there for x in parts)
-        norm = AFFINE if biased else "batch"
+def _has_scales(parts: Sequence[_Part]) -> bool:
+    return any(x.gamma is not None and ((x.gamma != 1).any() or x.beta.any()) for x in parts)
+
+
+def _put_together(parts: Sequence[_Part], norm: str) -> dict[str, np.ndarray]:
     arrays = {}
     for part in parts:
         name = part.layer.convolution
@@ -467,4 +473,4 @@ def _put_together(
             arrays[f"{part.layer.norm}.running_mean"] = zeros  # Those of a new network: unknown.
             arrays[f"{part.layer.norm}.running_var"] = zeros + 1
             arrays[f"{part.layer.norm}.num_batches_tracked"] = np.zeros((), np.int64)
-    return arrays, norm
+    return arrays
