@@ -6,14 +6,14 @@ from what stands before it in its line:
     errors, image_size              what a runtime raises; which images a conversion is for
     cpp_session, frozen_graph       an export in TensorFlow's C++ session; as a plain graph
     parity                          one model on every runtime; a format registers its rows here
-    tflite, tfjs                    files for phones, and for pages
+    tflite, tfjs, onnx              files for phones, for pages, and for other runtimes
     web                             the drawing page
     tf_serving                      the server's files and a client
     beam                            bulk translation as a pipeline
     saved_model, compact, verify    commands: python -m export.saved_model --help
-    beam_translate                  command, too
+    beam_translate, pytorch         commands, too
 
-The packages tflite, tfjs and web are commands as well, and so is tf_serving.client.
+The packages tflite, tfjs, onnx and web are commands as well, and so is tf_serving.client.
 """
 
 from pix2pix_tf import commands as _commands  # noqa: F401  Before Keras; it says why.

@@ -12,11 +12,13 @@ from what stands before it in its line:
     addons, keras_compat                        what the two stacks have in different places
     precision, optimizers                       arithmetic by name; the paper's Adam
     models, losses, metrics                     networks and losses from plain arguments
+    pytorch                                     files and networks of the authors' PyTorch code
     networks, objective                         those of a configuration, by registered names
     warmup, serving, inference                  the signatures, and translating with them
     evaluation                                  measures, the segmenter, the perceptual study
     training                                    state, step, loop, checkpoints, reports
     prepare, train, translate, evaluate, demo   commands: python -m pix2pix_tf.train --help
+    import_pytorch                              command, too
 """
 
 import os

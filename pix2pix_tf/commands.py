@@ -30,6 +30,10 @@ if "ipykernel" not in sys.modules:
 
 _NAMES = f"the name of a trained model of the package ({', '.join(pretrained.NAMES)})"
 RUN_FOLDER_HELP = f"Run folder of the training, or {_NAMES}."
+EXPORTED_HELP = (
+    f"Folder of exported versions, or one version. A run folder, or {_NAMES}, is exported on the "
+    "way."
+)
 MODEL_HELP = f"A run folder, an exported SavedModel, or {_NAMES}."
 
 # Exit statuses of the commands, beside 0.

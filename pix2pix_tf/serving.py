@@ -134,7 +134,8 @@ class ServingModel(tf.Module):
         """Returns the shape that z has for a batch of images, int32 `[2]`."""
         shape = tf.shape(image)
         # How many blocks fill the padded image: noise grows with the area.
-        num_blocks = tf.reduce_prod(-(-shape[1:3] // self.block.multiple))
+        multiple = self.block.multiple
+        num_blocks = tf.reduce_prod((shape[1:3] + multiple - 1) // multiple)
         return tf.stack([shape[0], num_blocks * self.block.noise_size])
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:

@@ -12,7 +12,7 @@ import tiny_runs
 from refusals import refused
 
 from export import compact
-from pix2pix_tf import networks, run_folder, train
+from pix2pix_tf import keras_compat, networks, run_folder, train
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import MissingInputError
 from pix2pix_tf.inference import translator
@@ -38,6 +38,8 @@ class CompactTest(tf.test.TestCase):
         self.assertEqual(network.crop_size, TrainConfig.load(self.run).crop_size)
         last = self.folder / "last" / run_folder.GENERATOR_WEIGHTS
         last.rename(checkpoint / run_folder.LAST_WEIGHTS)
+        critic = networks.build_discriminator(TrainConfig.load(self.run))
+        (self.run / run_folder.DISCRIMINATOR_WEIGHTS).write_bytes(keras_compat.weights_file(critic))
         tiny_runs.write_data(self.run, size=(64, 32))
         records = [dict(step=step, loss_g=1.0 / step) for step in (5, 7, 9)]
         lines = "".join(json.dumps(record) + "\n" for record in records)
@@ -62,6 +64,17 @@ class CompactTest(tf.test.TestCase):
         ]
         num_bytes = 2 * networks.build_generator(TrainConfig.load(self.run)).count_params()
         self.assertAllClose(sizes[1] - sizes[0], num_bytes, rtol=0.2)
+
+    def test_training_starts_from_both_networks(self):
+        self.write_run()
+        compact.compact(self.run, self.output)
+        config = TrainConfig.load(self.output)
+        models = [networks.build_discriminator(config) for _ in range(2)]
+        for model, folder in zip(models, (self.run, self.output)):
+            networks.load_weights(model, folder / run_folder.DISCRIMINATOR_WEIGHTS)
+        for ours, theirs in zip(*(model.get_weights() for model in models)):
+            self.assertAllClose(ours, theirs, atol=1e-3)
+            self.assertGreater(len(ours), 0)
 
     def test_it_does_not_tell_where_things_were(self):
         self.write_run()

@@ -18,10 +18,12 @@ _MAPS = (
     ("scenes", "pix2pix_tf/data/scenes"),
     ("evaluation", "pix2pix_tf/evaluation"),
     ("fcn_score", "pix2pix_tf/evaluation/fcn_score"),
+    ("pytorch", "pix2pix_tf/pytorch"),
     ("export", "export"),
     ("parity", "export/parity"),
     ("tflite", "export/tflite"),
     ("tfjs", "export/tfjs"),
+    ("onnx", "export/onnx"),
 )
 _COMMAND = "__main__"  # Of a package: imports all of it, and nothing imports it.
 

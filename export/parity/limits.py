@@ -43,6 +43,7 @@ TFLITE = {
     # All activations of the convolutions in 8 bits.
     "int8": Limit(mean=0.045, max=0.35, mean_shift=0.03),
 }
+ONNX = {name: TFLITE[name] for name in ("none", "float16")}
 TFJS = {
     "none": EXACT,
     "float16": TFLITE["float16"],

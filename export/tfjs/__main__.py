@@ -19,18 +19,12 @@ from absl import flags
 
 from export import image_size
 from export.tfjs import conversion, weights
-from pix2pix_tf import commands, pretrained
+from pix2pix_tf import commands
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string(
-        "saved_model",
-        None,
-        "Folder of exported versions, or one version. A run folder, or the name of a trained model "
-        f"of the package ({', '.join(pretrained.NAMES)}), is exported on the way.",
-        required=True,
-    )
+    flags.DEFINE_string("saved_model", None, commands.EXPORTED_HELP, required=True)
     flags.DEFINE_string("output", None, "Folder to write; not there yet.", required=True)
     flags.DEFINE_enum("quantize", "none", weights.QUANTIZATIONS, weights.FLAG_HELP)
     flags.DEFINE_string("size", "", image_size.FLAG_HELP)

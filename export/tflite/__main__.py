@@ -18,19 +18,13 @@ from absl import flags
 
 from export import image_size
 from export.tflite import conversion
-from pix2pix_tf import commands, pretrained
+from pix2pix_tf import commands
 from pix2pix_tf.errors import InputError
 
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string(
-        "saved_model",
-        None,
-        "Folder of exported versions, or one version. A run folder, or the name of a trained model "
-        f"of the package ({', '.join(pretrained.NAMES)}), is exported on the way.",
-        required=True,
-    )
+    flags.DEFINE_string("saved_model", None, commands.EXPORTED_HELP, required=True)
     flags.DEFINE_string("output", None, "The .tflite file to write.", required=True)
     flags.DEFINE_enum(
         "quantize",

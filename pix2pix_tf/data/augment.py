@@ -115,7 +115,8 @@ def pad_to_multiple(image, multiple: int) -> tf.Tensor:
 
 def reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:
     """Returns 0, 1, ..., size - 1, size - 2, ..., 1, 0, 1, ... up to a multiple."""
-    padded = -(-size // multiple) * multiple
+    # Not -(-size // multiple): ONNX divides towards 0.
+    padded = (size + multiple - 1) // multiple * multiple
     # A triangle wave that does not repeat its turning points; a period of 0 is size 1.
     period = tf.maximum(2 * (size - 1), 1)
     phase = tf.range(padded) % period

@@ -1,0 +1,40 @@
+"""ONNX Runtime for `export.verify`: a row for each quantisation."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+from export.onnx import conversion, session
+from export.parity import limits, runtimes
+from export.parity.runtimes import Run, Settings
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path, settings: Settings) -> Iterator[Run]:
+    sessions = {
+        name: session.open_session(path / f"{name}.onnx", num_threads=settings.num_threads)
+        for name in conversion.SIGNATURES
+    }
+    yield runtimes.timed(lambda signature, inputs: session.run(sessions[signature], inputs))
+
+
+def _runtime(quantize: str) -> runtimes.Runtime:
+    def convert(version: pathlib.Path, path: pathlib.Path, unused_settings: Settings) -> None:
+        for name in conversion.SIGNATURES:
+            file = path / f"{name}.onnx"
+            conversion.convert(version, file, signature=name, quantize=quantize)
+
+    return runtimes.Runtime(
+        name=f"ONNX {quantize}",
+        kind="onnx",
+        limit=limits.ONNX[quantize],
+        open=_opened,
+        file=f"onnx_{quantize}",
+        convert=convert,
+        check_installed=conversion.check_installed,
+    )
+
+
+runtimes.register(*map(_runtime, limits.ONNX))
