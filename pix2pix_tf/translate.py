@@ -9,7 +9,8 @@ be repeated. An output has its input's size and name; with several samples a
 number is added to the name, and to all but PNG and JPEG the suffix .png. Outputs of
 16 bits, or with alpha, are PNG files only. Those that a PNG cannot hold, since they have other
 channels or are not integers, are NumPy arrays (.npy), or TIFF where the input is. The
-same seed gives the same pictures. Large images take --tile=512, or another multiple of
+same seed gives the same pictures. A video (--input=clip.mp4 --output=out.mp4) gets one noise for
+all frames; it needs the extra `video`. Large images take --tile=512, or another multiple of
 the model's crop_size: the picture is the same, the memory bounded.
 
 A file that cannot be used stops the command, before the first picture where its header
@@ -29,6 +30,7 @@ from absl import flags
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults, printable
+from pix2pix_tf.inference import video
 
 _WITH_ALPHA = 4  # Channels.
 
@@ -37,8 +39,13 @@ def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string("model", None, commands.MODEL_HELP, required=True)
     commands.define_checkpoint_flags()
-    flags.DEFINE_string("input", None, "An image, or a folder of images.", required=True)
-    flags.DEFINE_string("output", None, "Folder for the results; made if needed.", required=True)
+    flags.DEFINE_string("input", None, "An image, a folder of images, or a video.", required=True)
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Folder for the results; made if needed. Of a video, its file or folder.",
+        required=True,
+    )
     flags.DEFINE_integer("samples", 1, "Draws of the dropout noise for each image.", lower_bound=1)
     flags.DEFINE_integer(
         "tile",
@@ -49,6 +56,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0)
     flags.DEFINE_boolean(
+        "side_by_side", False, "Of a video: show each frame at the left of its translation."
+    )
+    flags.DEFINE_boolean(
         "keep_going",
         False,
         "Translate what can be translated, and name the other files at the end, with status 1.",
@@ -58,6 +68,10 @@ def define_flags() -> None:
 def main(unused_arguments: list[str]) -> int:
     """Translates what the flags name; returns the exit status."""
     options = flags.FLAGS
+    if video.is_video(pathlib.Path(options.input)):
+        return _translate_video(pathlib.Path(options.input), pathlib.Path(options.output))
+    if options.side_by_side:
+        raise InputError("--side_by_side is for videos. Leave it out.")
     paths = find_inputs(pathlib.Path(options.input))
     output = pathlib.Path(options.output)
     # After the cheap checks: TensorFlow takes seconds to import.
@@ -154,6 +168,45 @@ def _attempt(
         else:
             taken.append(path)
     return taken, faults
+
+
+def _translate_video(path: pathlib.Path, output: pathlib.Path) -> int:
+    """Translates a video as the flags say; returns the exit status."""
+    options = flags.FLAGS
+    for name in ("tile", "samples", "keep_going"):
+        if options[name].present:
+            raise InputError(f"--{name} does not go with a video. Leave it out.")
+    files.require_file(path)
+    if output.suffix.lower() not in video.WRITTEN_SUFFIXES:
+        if output.suffix.lower() in video.SUFFIXES:
+            kinds = ", ".join(video.WRITTEN_SUFFIXES)
+            raise InputError(f"--output is '{output}'. Videos are written as {kinds}.")
+        output = output / path.with_suffix(".mp4").name
+    if output.resolve() == path.resolve():
+        raise InputError(f"--output is '{output}', the input itself. Name another file.")
+    import tqdm
+
+    from pix2pix_tf.inference import translator
+
+    translate = translator.load(options.model, **commands.checkpoint_from_flags())
+    config = translate.config
+    channels = config.input_file_channels
+    if channels not in (1, 3) or config.input_range or config.output_dtype != "uint8":
+        raise InputError(
+            f"'{options.model}' takes {channels} channel(s) and makes {config.output_dtype}; the "
+            "frames of a video have 8 bits, grey or in colour."
+        )
+    files.make_output_folder(output.parent)
+    count = video.translate_video(
+        path,
+        output,
+        functools.partial(translate.translate_pixels, seed=options.seed),
+        channels=channels,
+        side_by_side=options.side_by_side,
+        track=functools.partial(tqdm.tqdm, unit="frame", disable=None),
+    )
+    print(f"Wrote {count} frames to '{output}'.")
+    return 0
 
 
 def output_name(path: pathlib.Path, sample: int | None, config: TrainConfig) -> str:

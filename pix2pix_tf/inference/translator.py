@@ -94,6 +94,19 @@ class Translator:
         output = self(source, seed=seed, sample=sample)
         return self.file_values(lab.picture_of(source, output, self.config.color_space))
 
+    def translate_pixels(self, pixels: np.ndarray, *, seed: int = 0, sample: int = 0) -> np.ndarray:
+        """Returns the translation of pixels as `translate_file` returns that of their file.
+
+        Args:
+            pixels: uint8 `[height, width, input_file_channels]`.
+            seed: Seed of the noise.
+            sample: Number of the draw with that seed.
+        """
+        color_space = self.config.color_space
+        source = np.asarray(lab.source_of(images.normalize_image(pixels), color_space))
+        output = self(source, seed=seed, sample=sample)
+        return self.file_values(lab.picture_of(source, output, color_space))
+
     def translate_example(self, example: Example, *, seed: int = 0, sample: int = 0) -> np.ndarray:
         """Returns the translation of an example as it is shown and measured.
 
