@@ -57,6 +57,7 @@ $(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/h
 node: $(NODE_MODULES)/.ready  ## Installs TF.js, for export.web and export.verify; needs npm.
 
 $(NODE_MODULES)/.ready: export/tfjs/runner/package-lock.json
+	@command -v npm > /dev/null || { echo "error: There is no npm: install Node.js 18 or newer." >&2; exit 1; }
 	npm ci --prefix export/tfjs/runner --no-audit --no-fund --loglevel=error
 	touch $@
 

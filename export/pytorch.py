@@ -18,6 +18,9 @@ from pix2pix_tf import commands, files, pretrained, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 
+_SIZES_THERE = (128, 256)
+_NUM_LAYERS = {16: 1, 34: 2, 142: 4, 286: 5}  # By receptive field.
+
 
 def define_flags() -> None:
     """Defines the flags of this command."""
@@ -38,11 +41,10 @@ def main(unused_arguments: list[str]) -> None:
         discriminator=options.discriminator,
         **commands.checkpoint_from_flags(),
     )
+    print(f"Wrote '{options.output}'. There: {_describe(config, norm, options.discriminator)}")
     print(
-        f"Wrote '{options.output}'. Its flags there: --netG=unet_{config.crop_size} "
-        f"--ngf={config.base_filters} --input_nc={config.input_channels} "
-        f"--output_nc={config.output_channels} --norm={norm}"
-        + ("" if config.dropout else " --no_dropout")
+        "Use it as test.py does without --eval, in train() mode: the file has no running "
+        "statistics, as the model normalises by each image's own."
     )
     if config.dropout:
         print(
@@ -50,6 +52,37 @@ def main(unused_arguments: list[str]) -> None:
             "inside, and in those after the first there: its draws differ. Compare outputs "
             "without any: --no_dropout there, and export.saved_model --dropout=off here."
         )
+
+
+def _describe(config: TrainConfig, norm: str, discriminator: str) -> str:
+    """Returns the flags with which that code builds the networks, and what has no flag."""
+    flags_there = [
+        f"--netG=unet_{config.crop_size}",
+        f"--ngf={config.base_filters}",
+        f"--input_nc={config.input_channels}",
+        f"--output_nc={config.output_channels}",
+        f"--norm={norm.split(',')[0]}",
+    ]
+    if not config.dropout:
+        flags_there.append("--no_dropout")
+    if discriminator:
+        kinds = {1: "pixel", 70: "basic"}
+        flags_there += [
+            f"--netD={kinds.get(config.receptive_field, 'n_layers')}",
+            f"--ndf={config.base_filters}",
+        ]
+        if config.receptive_field not in kinds:
+            flags_there.append(f"--n_layers_D={_NUM_LAYERS[config.receptive_field]}")
+    words = []
+    if config.crop_size not in _SIZES_THERE:
+        num_downs = config.crop_size.bit_length() - 1
+        words.append(
+            f"its define_G knows sizes {' and '.join(map(str, _SIZES_THERE))} alone; build others "
+            f"with UnetGenerator(num_downs={num_downs})"
+        )
+    if "," in norm:
+        words.append(f"its get_norm_layer has to give {norm.split(', with ')[1]}")
+    return " ".join(flags_there) + (f" ({'; '.join(words)})" if words else "") + "."
 
 
 def write(
@@ -88,6 +121,11 @@ def write(
     if discriminator:
         if config.discriminator != "patchgan" or not config.uses_gan:
             raise InputError(f"'{folder}' has no PatchGAN. Leave --discriminator out.")
+        if not config.conditional:
+            raise InputError(
+                f"The discriminator of '{folder}' is not conditional, and that code's are. Leave "
+                "--discriminator out."
+            )
         model = our_networks.build_discriminator(config)
         our_networks.load_weights(model, folder / run_folder.DISCRIMINATOR_WEIGHTS)
         written = networks.write_discriminator(vars(config), model.get_weights(), norm=norm)

@@ -176,12 +176,14 @@ preset = dict(
     sample_every=1000,
     checkpoint_every=5000,
 )
+workdir = pathlib.Path(RUNS) / (RUN_NAME or pathlib.Path(DATASET).name)
+if (workdir / "config.json").exists():  # A run goes on with the decoder that it began with.
+    preset["upsampling"] = TrainConfig.load(workdir).upsampling
 config = TrainConfig.from_dict({**preset, **SETTINGS})
 if IMAGES == "upload" and not files:
     raise ValueError("IMAGES is 'upload', which only Colab can do. Give a path instead.")
 if IMAGES not in ("held-out", "upload"):
     translate.find_inputs(pathlib.Path(IMAGES))  # If there are none: say so before training.
-workdir = pathlib.Path(RUNS) / (RUN_NAME or pathlib.Path(DATASET).name)
 print(f"{config.direction}, {config.num_steps:,} steps of {config.batch_size}, in '{workdir}'")
 
 # %%

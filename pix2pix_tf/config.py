@@ -19,6 +19,7 @@ from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.files import is_file, write_atomically
 
 CONFIG_FILE = "config.json"
+UNKNOWN_DATASET = "unknown"  # Of a model that was trained elsewhere.
 PAPER_LOAD_RATIO = 286 / 256  # Paper: appendix 6.2, jitter.
 MAX_SERVED_PIXELS = 2**22  # 2048 x 2048, unless an export says otherwise.
 PICTURE_CHANNELS = (1, 3, 4)  # What PNG, JPEG and BMP files are read as.
@@ -173,7 +174,8 @@ class TrainConfig:
     unnormalized_bias: bool = setting(
         False,
         "Whether the encoder's two convolutions without normalisation have biases, as in models "
-        "that the authors' PyTorch code trains with instance norm. With norm none all have.",
+        "that the authors' PyTorch code trains with instance norm; and the PixelGAN's last one. With "
+        "norm none all of the generator's have.",
     )
     conditional: bool = setting(
         True, "Whether the discriminator sees the input too. No: the paper's 'GAN' ablation."

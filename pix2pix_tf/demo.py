@@ -15,7 +15,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands, files, html_page
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import CONFIG_FILE, TrainConfig
 
 # Small enough for minutes on two cores; everything else is as --preset=own has it.
 CONFIG = TrainConfig(
@@ -47,6 +47,8 @@ def main(unused_arguments: list[str]) -> None:
     run, exported, pictures = output / "run", output / "saved_model", output / "pictures"
     page_path = output / "index.html"
     config = dataclasses.replace(CONFIG, num_steps=flags.FLAGS.num_steps)
+    if (run / CONFIG_FILE).exists():  # Of a version with another decoder, perhaps.
+        config = dataclasses.replace(config, upsampling=TrainConfig.load(run).upsampling)
     if page_path.exists() and TrainConfig.load(run).num_steps >= config.num_steps:
         print(f"This demo is done: open '{page_path}'. To run it anew, delete '{output}'.")
         return

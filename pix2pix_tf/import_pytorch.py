@@ -16,7 +16,7 @@ import pathlib
 from absl import flags
 
 from pix2pix_tf import commands, files
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import UNKNOWN_DATASET, TrainConfig
 
 RUNNING = "running"
 
@@ -42,6 +42,13 @@ def define_flags() -> None:
         upper_bound=0.95,
     )
     flags.DEFINE_enum(
+        "norm",
+        "",
+        ("", "batch", "instance", "none"),
+        "As it was trained. Empty: told by which arrays the file has. A fork whose networks "
+        "without normalisation have biases looks like instance norm: pass none.",
+    )
+    flags.DEFINE_enum(
         "statistics",
         "image",
         ("image", RUNNING),
@@ -61,6 +68,7 @@ def main(unused_arguments: list[str]) -> None:
         dataset=options.dataset,
         direction=options.direction,
         dropout=options.dropout,
+        norm=options.norm,
         running=options.statistics == RUNNING,
     )
     noise = f"{config.dropout} in blocks {config.dropout_blocks}" if config.dropout else "none"
@@ -79,6 +87,7 @@ def import_model(
     dataset: str = "",
     direction: str = "AtoB",
     dropout: float = TrainConfig.dropout,
+    norm: str = "",
     running: bool = False,
 ) -> TrainConfig:
     """Writes the run folder of an imported model.
@@ -90,6 +99,7 @@ def import_model(
         dataset: Pairs that it was trained on, name or folder; empty if unknown.
         direction: As it was trained.
         dropout: Rate with which it was trained.
+        norm: "batch", "instance" or "none"; empty: told by which arrays there are.
         running: Whether it is to normalise by the running statistics.
 
     Returns:
@@ -106,7 +116,7 @@ def import_model(
     files.check_free(output)
     arrays = torch_file.read_state_dict(weights)
     generator = networks.read_generator(
-        arrays, source=os.fspath(weights), dropout=dropout, running=running
+        arrays, source=os.fspath(weights), dropout=dropout, running=running, norm=norm
     )
     settings = dict(generator.settings)
     critic = None
@@ -115,10 +125,11 @@ def import_model(
             torch_file.read_state_dict(discriminator),
             source=os.fspath(discriminator),
             generator=settings,
+            norm=norm,
         )
         settings.update(critic.settings)
     config = TrainConfig(
-        dataset=dataset or pathlib.Path(weights).stem,
+        dataset=dataset or UNKNOWN_DATASET,
         direction=direction,
         ema_decay=0.0,  # There is no average beside these weights.
         **settings,

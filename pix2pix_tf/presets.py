@@ -135,6 +135,6 @@ def describe() -> str:
         mirror = "mirroring" if preset.mirror else "no mirroring"
         lines.append(
             f"{name}: {preset.task} ({data}; {preset.direction}, {preset.epochs} epochs, batch "
-            f"{preset.batch_size}, {jitter}, {mirror})"
+            f"{preset.batch_size}, {preset.upsampling} decoder, {jitter}, {mirror})"
         )
     return "\n".join(lines)

@@ -329,6 +329,8 @@ def version_of(model: str | os.PathLike) -> Iterator[pathlib.Path]:
         InputError: As `find_version`; or as `save_version`.
     """
     folder = pretrained.find_model(model)
+    if not files.is_folder(folder):
+        raise MissingInputError(pretrained.NO_FOLDER.format(folder))
     if not files.is_file(folder / CONFIG_FILE):
         yield find_version(folder)
         return
@@ -364,8 +366,9 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
 
 def published_card(card: dict) -> dict:
     """Returns a model card for files that others get: folders of this machine are left out."""
-    dataset = pathlib.PurePath(card["config"]["dataset"]).name
-    config = {**card["config"], "dataset": dataset, "data_dir": ""}
+    names = ("dataset", "init_from")
+    named = {name: pathlib.PurePath(card["config"].get(name, "")).name for name in names}
+    config, dataset = {**card["config"], **named, "data_dir": ""}, named["dataset"]
     return {
         **card,
         "name": f"pix2pix {dataset} {config['direction']}",

@@ -29,7 +29,13 @@ class CompactTest(tf.test.TestCase):
     def write_run(self, **settings) -> None:
         """Writes a run at step 7, with an average and last weights."""
         dataset = self.folder / "secret" / "pairs"
-        tiny_runs.write_run(self.run, dataset=str(dataset), data_dir=str(dataset), **settings)
+        tiny_runs.write_run(
+            self.run,
+            dataset=str(dataset),
+            data_dir=str(dataset),
+            init_from=str(self.run),
+            **settings,
+        )
         checkpoint = self.run / run_folder.CHECKPOINTS_FOLDER / run_folder.checkpoint_name(7)
         checkpoint.mkdir(parents=True)
         average = self.run / run_folder.GENERATOR_WEIGHTS

@@ -8,3 +8,8 @@ Imports run one way, from top to bottom:
 
 The package is a command as well: python -m export.onnx --help.
 """
+
+from export.onnx import runtime
+from export.onnx.conversion import convert
+
+__all__ = ["convert", "runtime"]

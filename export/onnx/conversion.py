@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ SIGNATURES = ("with_noise", "serving_default")
 QUANTIZATIONS = tuple(limits.ONNX)
 OPSET = 17
 CARD = "model_card"  # Key in the file's metadata.
-INSTALL = "pip install 'onnx' 'onnxruntime' 'tf2onnx>=1.17', or the extra [onnx] of this package"
+# Later versions of onnx do not go with what TensorFlow 2.15 needs; see pyproject.toml.
+_ONNX = "'onnx<1.18'" if sys.version_info < (3, 12) else "onnx"
+INSTALL = f"pip install {_ONNX} onnxruntime 'tf2onnx>=1.17' (Python 3.10 or newer)"
 _COMPARED_IMAGES = 3
 _FEWEST_ROUNDED = 1024  # Numbers of a weight that is rounded; biases and scales take no room.
 

@@ -11,6 +11,8 @@ import errno
 import functools
 import http.server
 import pathlib
+import sys
+import threading
 import webbrowser
 
 from absl import flags
@@ -42,7 +44,8 @@ def main(unused_arguments: list[str]) -> None:
         url = f"http://localhost:{server.server_port}"
         print(f"The page is at {url}. Ctrl-C ends it.", flush=True)
         if options.open:
-            webbrowser.open(url)
+            # A browser of the terminal would hold up the server that it waits for.
+            threading.Thread(target=webbrowser.open, args=[url], daemon=True).start()
         server.serve_forever()
 
 
@@ -64,11 +67,18 @@ def make_server(site: pathlib.Path, port: int = 0) -> http.server.ThreadingHTTPS
     handler = functools.partial(_Handler, directory=str(site))
     for tried in (port,) if port else (_USUAL_PORT, 0):
         try:
-            return http.server.ThreadingHTTPServer(("localhost", tried), handler)
+            return _Server(("localhost", tried), handler)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
     raise InputError(f"Port {port} cannot be served at. Name another, or leave --port out.")
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address) -> None:
+        """Is silent where a page was closed before it had all that it asked for."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

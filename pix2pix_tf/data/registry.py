@@ -24,6 +24,7 @@ import keras
 from absl import logging
 
 from pix2pix_tf import files
+from pix2pix_tf.config import UNKNOWN_DATASET
 from pix2pix_tf.data import layouts, records
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -120,6 +121,11 @@ def locate(dataset: str | os.PathLike, data_dir: str | os.PathLike = "") -> path
     folder = pathlib.Path(os.path.expanduser(dataset))
     if dataset and files.is_folder(folder):  # pathlib reads an empty name as the working directory.
         return folder
+    if dataset == UNKNOWN_DATASET:
+        raise MissingInputError(
+            "What this model was trained on is not known here: it comes from elsewhere. Name pairs "
+            "for it with --dataset."
+        )
     names = [*PUBLISHED, "demo"]
     close = difflib.get_close_matches(folder.name.lower(), names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""

@@ -234,10 +234,7 @@ def is_run_folder(
             folders have; or if it cannot be read.
     """
     if not files.is_folder(folder):
-        raise MissingInputError(
-            f"There is no folder '{folder}'. Pass a run folder, an exported SavedModel, or the "
-            f"name of a trained model of the package: {', '.join(pretrained.NAMES)}."
-        )
+        raise MissingInputError(pretrained.NO_FOLDER.format(folder))
     if files.is_file(folder / CONFIG_FILE):
         return True
     if not is_model(folder):

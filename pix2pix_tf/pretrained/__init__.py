@@ -15,6 +15,10 @@ from pix2pix_tf import files
 
 HOUSES = "houses"
 NAMES = (HOUSES,)
+NO_FOLDER = (
+    "There is no folder '{}'. Pass a run folder, an exported SavedModel, or the name of a trained "
+    f"model of the package: {', '.join(NAMES)}."
+)
 _HERE = pathlib.Path(__file__).resolve().parent
 
 

@@ -50,6 +50,9 @@ class GeneratorLayers(NamedTuple):
     ups: list[Layer]
 
 
+_PIXEL_END = Layer("net.5")  # Of the PixelGAN, the last; it has a bias with instance norm alone.
+
+
 def generator_layers(num_downs: int) -> GeneratorLayers:
     """Returns what the layers of a U-Net with so many halvings are called."""
     start = _GENERATOR_START
@@ -67,7 +70,7 @@ def generator_layers(num_downs: int) -> GeneratorLayers:
 def discriminator_layers(num_layers: int) -> list[Layer]:
     """Returns what the layers of a discriminator are called; `num_layers` 0 is the PixelGAN."""
     if not num_layers:
-        return [Layer("net.0"), Layer("net.2", "net.3"), Layer("net.5")]
+        return [Layer("net.0"), Layer("net.2", "net.3"), _PIXEL_END]
     middle = [Layer(f"model.{3 * i - 1}", f"model.{3 * i}") for i in range(1, num_layers + 1)]
     return [Layer("model.0"), *middle, Layer(f"model.{3 * num_layers + 2}")]
 
@@ -147,7 +150,9 @@ class _Reader:
             )
 
 
-def read_generator(arrays: Arrays, *, source: str, dropout: float, running: bool) -> Network:
+def read_generator(
+    arrays: Arrays, *, source: str, dropout: float, running: bool, norm: str = ""
+) -> Network:
     """Returns a U-Net.
 
     Args:
@@ -157,6 +162,7 @@ def read_generator(arrays: Arrays, *, source: str, dropout: float, running: bool
             trained with `--no_dropout`.
         running: Whether to normalise by the running statistics, and so without dropout: what
             `test.py --eval` of that code does. They are folded into the kernels.
+        norm: "batch", "instance" or "none"; empty: as the arrays that there are have it.
 
     Raises:
         InputError: If it is of another network, or `running` and it has no such statistics.
@@ -173,8 +179,13 @@ def read_generator(arrays: Arrays, *, source: str, dropout: float, running: bool
     base_filters, input_channels = reader.shape(f"{downs[0].convolution}.weight")[:2]
     output_channels = reader.shape(f"{ups[-1].convolution}.weight")[1]
     filters = [base_filters * min(2**depth, _MAX_FILTERS_FACTOR) for depth in range(num_downs)]
-    norm = _find_norm(reader, [*downs, *ups])
+    norm = norm or _find_norm(reader, [*downs, *ups])
     plain_bias = f"{downs[0].convolution}.bias" in reader
+    if plain_bias != (f"{downs[-1].convolution}.bias" in reader):
+        raise InputError(
+            f"In '{source}' one of '{downs[0].convolution}' and '{downs[-1].convolution}' has a "
+            "bias and the other has not. This project has networks with both or without."
+        )
     taken = _Taken(reader, norm, running=running, plain_bias=plain_bias)
     weights = []
     for layer, inputs, outputs in zip(downs, [input_channels, *filters], filters):
@@ -276,7 +287,7 @@ class _Taken:
         if "running_mean" not in arrays:
             raise InputError(
                 f"'{reader.source}' has no running statistics, so --eval of that code normalises "
-                "by the image's own. Leave --statistics out."
+                "by the image's own. Leave --statistics out, and pass --dropout=0 for its pictures."
             )
         scale = gamma / np.sqrt(arrays["running_var"] + EPSILON)
         offset = beta + (bias - arrays["running_mean"]) * scale
@@ -288,13 +299,16 @@ def _swap_halves(kernel: np.ndarray) -> np.ndarray:
     return np.concatenate(np.split(kernel, 2)[::-1])
 
 
-def read_discriminator(arrays: Arrays, *, source: str, generator: Mapping[str, object]) -> Network:
+def read_discriminator(
+    arrays: Arrays, *, source: str, generator: Mapping[str, object], norm: str = ""
+) -> Network:
     """Returns a discriminator that belongs to a generator.
 
     Args:
         arrays: Of its `state_dict`.
         source: The file, for messages.
         generator: Settings of the generator.
+        norm: As for `read_generator`.
 
     Raises:
         InputError: If it is of another network, or does not go with the generator.
@@ -308,7 +322,7 @@ def read_discriminator(arrays: Arrays, *, source: str, generator: Mapping[str, o
             f"'{source}' takes {seen} channels, where the generator makes {outputs} from {inputs}: "
             f"{outputs}, or {inputs + outputs} with its input, go together."
         )
-    norm = _find_norm(reader, layers)
+    norm = norm or _find_norm(reader, layers)
     for name, value in (("base_filters", base_filters), ("norm", norm)):
         if value != generator[name]:
             raise InputError(
@@ -324,9 +338,10 @@ def read_discriminator(arrays: Arrays, *, source: str, generator: Mapping[str, o
     for layer, taking, making in zip(layers, channels, channels[1:]):
         shape = (making, taking, kernel_size, kernel_size)
         kernel = reader.take(f"{layer.convolution}.weight", shape).transpose(2, 3, 1, 0)
-        # The last of the PixelGAN alone goes by the norm.
-        has_bias = layer is not layers[-1] or bool(num_layers) or plain_bias
-        weights += taken.layer(layer, kernel, has_bias=has_bias)
+        if layer is layers[-1] and not num_layers and not plain_bias:
+            weights.append(kernel)  # The last of the PixelGAN: biased with instance norm alone.
+        else:
+            weights += taken.layer(layer, kernel, has_bias=True)
     reader.finish()
     settings = dict(
         receptive_field=RECEPTIVE_FIELDS[num_layers] if num_layers else 1,
@@ -439,7 +454,9 @@ def _take_apart(
     parts = []
     for layer in layers:
         is_normalized = layer.norm is not None and settings["norm"] != "none"
-        plain = settings["unnormalized_bias"] or settings["norm"] == "none"
+        plain = settings["unnormalized_bias"] or (
+            settings["norm"] == "none" and layer != _PIXEL_END
+        )
         kernel = next(left)
         count = kernel.shape[2 if layer in transposed else 3]
         bias = next(left) if layer in with_bias or (plain and not is_normalized) else None

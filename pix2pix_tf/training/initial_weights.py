@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from pix2pix_tf import files, networks, pretrained, run_folder, serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
-from pix2pix_tf.errors import InputError
+from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported
 from pix2pix_tf.models import convolutions, layers
 from pix2pix_tf.training.state import TrainState
@@ -18,6 +19,9 @@ from pix2pix_tf.training.state import TrainState
 _OF_BOTH = ("base_filters", "norm", "unnormalized_bias")
 _OF_GENERATOR = (*_OF_BOTH, "generator", "crop_size", "bottleneck_norm")
 _OF_DISCRIMINATOR = (*_OF_BOTH, "discriminator", "receptive_field", "conditional", "spectral_norm")
+# What weights do not need, but were trained with.
+_TOLD = ("dropout", "dropout_blocks", "color_space", "input_range", "output_range")
+_NONE = "It has no discriminator: that starts anew."
 _CHANNELS = ("input_channels", "output_channels")
 
 
@@ -28,13 +32,23 @@ class Source(NamedTuple):
         config: How it was trained.
         step: For how many steps, if known.
         generator: Weights in the order of `keras.Model.get_weights`, with 4x4 kernels.
-        discriminator: File of the discriminator's weights; None where there is none.
+        discriminator: Weights of the discriminator, likewise; None where there is none that fits.
+        note: What of the discriminator does not fit, or what differs, in words.
     """
 
     config: TrainConfig
     step: int | None
     generator: list[np.ndarray]
-    discriminator: pathlib.Path | None
+    discriminator: list[np.ndarray] | None
+    note: str
+
+    @property
+    def digest(self) -> str:
+        """What all workers of a run have to have alike."""
+        digest = hashlib.sha256()
+        for array in (*self.generator, *(self.discriminator or ())):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
 
 
 def find(config: TrainConfig) -> Source:
@@ -48,15 +62,15 @@ def find(config: TrainConfig) -> Source:
         theirs = TrainConfig.load(folder)
         _check_fits(config, theirs)
         path, step = run_folder.find_weights(folder)
-        discriminator = folder / run_folder.DISCRIMINATOR_WEIGHTS
-        has_discriminator = theirs.uses_gan and discriminator.is_file()
         weights = networks.read_generator_weights(theirs, path)
-        return Source(theirs, step, weights, discriminator if has_discriminator else None)
+        return Source(theirs, step, weights, *_find_discriminator(config, theirs, folder))
+    if not files.is_folder(folder):
+        raise MissingInputError(f"--init_from: {pretrained.NO_FOLDER.format(folder)}")
     version = serving.find_version(folder)
     card = serving.read_model_card(version)
     theirs = TrainConfig.from_dict(card["config"])
     _check_fits(config, theirs)
-    return Source(theirs, card["step"], exported.read_weights(version), None)
+    return Source(theirs, card["step"], exported.read_weights(version), None, _NONE)
 
 
 def start_from(state: TrainState, source: Source) -> str:
@@ -83,7 +97,14 @@ def start_from(state: TrainState, source: Source) -> str:
         lines.append(
             f"Its {' and '.join(others)} differ, so {left_out} layers of the generator start anew."
         )
-    lines.append(_start_discriminator(state, source))
+    if config.uses_gan:
+        if source.discriminator is not None:
+            state.discriminator.set_weights(source.discriminator)
+        lines.append(source.note)
+    for name in _TOLD:
+        ours, theirs = getattr(config, name), getattr(source.config, name)
+        if ours != theirs:
+            lines.append(f"It was trained with {name} {theirs!r}; this run has {ours!r}.")
     return " ".join(lines)
 
 
@@ -103,17 +124,19 @@ def _check_fits(ours: TrainConfig, theirs: TrainConfig) -> None:
     )
 
 
-def _start_discriminator(state: TrainState, source: Source) -> str:
-    config = state.config
-    if not config.uses_gan:
-        return "There is no discriminator."
-    if source.discriminator is None:
-        return "It has no discriminator to go with: that starts anew."
-    names = [x for x in (*_OF_DISCRIMINATOR, *_CHANNELS) if _differs(x, config, source.config)]
+def _find_discriminator(
+    config: TrainConfig, theirs: TrainConfig, folder: pathlib.Path
+) -> tuple[list[np.ndarray] | None, str]:
+    """Returns the weights of a run's discriminator, if it fits, and what is to be said of it."""
+    path = folder / run_folder.DISCRIMINATOR_WEIGHTS
+    if not theirs.uses_gan or not path.is_file():
+        return None, _NONE
+    names = [name for name in (*_OF_DISCRIMINATOR, *_CHANNELS) if _differs(name, config, theirs)]
     if names:
-        return f"The discriminator starts anew, since it differs in {', '.join(names)}."
-    networks.load_weights(state.discriminator, source.discriminator)
-    return "So does the discriminator."
+        return None, f"The discriminator starts anew, since it differs in {', '.join(names)}."
+    model = networks.build_discriminator(theirs)
+    networks.load_weights(model, path)
+    return model.get_weights(), "So does the discriminator."
 
 
 def _differs(name: str, ours: TrainConfig, theirs: TrainConfig) -> bool:

@@ -129,13 +129,16 @@ def _train(
 ) -> TrainState:
     """Does the work of `train`; the first machine, which writes, has locked the folder."""
     writes = distribution.is_chief(strategy)
+    source = None
+    if config.init_from and not list_checkpoints(workdir):
+        with _together(strategy), distribution.agreed(strategy) as facts:
+            source = initial_weights.find(config)
+            facts.update(init_from=source.digest)
     for line in describe_run(config, workdir, strategy, given):
         print(line, flush=True)
     with _together(strategy), distribution.agreed(strategy):
         known = run_folder.read_data(workdir)
         given.read_all(known)
-        is_new = config.init_from and not list_checkpoints(workdir)
-        source = initial_weights.find(config) if is_new else None
 
     if writes:
         files.sweep(workdir, is_alone=True)
@@ -145,8 +148,8 @@ def _train(
         with strategy.scope():
             restored = manager.restore_newest()
         facts.update(step=restored)  # One may have found the newest damaged.
-    if restored is None and source is not None:
-        print(initial_weights.start_from(state, source), flush=True)
+        if source is not None:
+            print(initial_weights.start_from(state, source), flush=True)
     if restored is not None:
         if writes:
             manager.finish()
