@@ -174,8 +174,8 @@ class TrainConfig:
     unnormalized_bias: bool = setting(
         False,
         "Whether the encoder's two convolutions without normalisation have biases, as in models "
-        "that the authors' PyTorch code trains with instance norm; and the PixelGAN's last one. With "
-        "norm none all of the generator's have.",
+        "that the authors' PyTorch code trains with instance norm; and the PixelGAN's last one. "
+        "With norm none all of the generator's have.",
     )
     conditional: bool = setting(
         True, "Whether the discriminator sees the input too. No: the paper's 'GAN' ablation."

@@ -284,7 +284,7 @@ class RefusalTest(tf.test.TestCase, parameterized.TestCase):
                 torch_file.read_state_dict(self.path)
 
     @parameterized.parameters(
-        # The state that BUILD gives is for dicts, and is passed over; nothing else is changed by it.
+        # The state that BUILD gives is for dicts, and is passed over.
         b"ctorch._utils\n_rebuild_tensor_v2\n}X\x01\x00\x00\x00aK\x01sb.",
         # Tuples in tuples, whose hash would go as deep.
         b"}" + b")" + 100_000 * b"\x85" + b"K\x01s.",

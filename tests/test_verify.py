@@ -24,6 +24,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from export import cpp_session, verify
+from export.onnx import conversion as onnx_conversion
 from export.parity import limits, measuring, runtimes, saved_model, verification
 from export.tfjs import conversion as tfjs_conversion
 from export.tfjs import programs
@@ -111,7 +112,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(f"FAILED: {text}", result.stdout)
 
     def test_an_export_that_is_right(self):
-        """Python, C++, TFLite and TF.js for real; no model is in the memory beside another."""
+        """Python, C++, ONNX, TFLite and TF.js for real; no model is in the memory beside another."""
         browser_tools.node()
         models, exported_before = [], tiny_runs.shared_version()
 
@@ -127,7 +128,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
 
             return watch
 
-        float32 = ("SavedModel, C++", "TFLite none", "TF.js none, Node wasm")
+        float32 = ("ONNX none", "SavedModel, C++", "TFLite none", "TF.js none, Node wasm")
         compared = {x.name: x for x in runtimes.registered() if x.name in float32}
 
         def save_version(workdir, folder, **chosen):  # Which takes longer than all else.
@@ -135,28 +136,35 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(chosen, dict(checkpoint="newest", weights="average"))
             return pathlib.Path(shutil.copytree(exported_before, folder / "1"))
 
-        load, litert_model, convert = exported.load, litert.LiteRtModel, tflite_conversion.convert
+        load, litert_model = exported.load, litert.LiteRtModel
 
-        def convert_apart(*arguments, **options):  # Which compares two models.
-            with mock.patch.object(exported, "load", load):
-                with mock.patch.object(litert, "LiteRtModel", litert_model):
-                    return convert(*arguments, **options)
+        def apart(convert):  # Which compares two models.
+            def convert_apart(*arguments, **options):
+                with mock.patch.object(exported, "load", load):
+                    with mock.patch.object(litert, "LiteRtModel", litert_model):
+                        return convert(*arguments, **options)
+
+            return convert_apart
 
         with contextlib.ExitStack() as stack:
             for patch in (
                 mock.patch.object(serving, "save_version", save_version),
-                mock.patch.object(tflite_conversion, "convert", convert_apart),
+                *(
+                    mock.patch.object(module, "convert", apart(module.convert))
+                    for module in (tflite_conversion, onnx_conversion)
+                ),
                 mock.patch.dict(runtimes._REGISTERED, compared, clear=True),
                 mock.patch.object(exported, "load", watched(exported.load)),
                 mock.patch.object(cpp_session, "CppSession", watched(cpp_session.CppSession)),
                 mock.patch.object(litert, "LiteRtModel", watched(litert.LiteRtModel)),
             ):
                 stack.enter_context(patch)
-            result = self.verify("--runtimes=tflite", "--runtimes=node")
+            result = self.verify(*(f"--runtimes={x}" for x in ("onnx", "tflite", "node")))
         self.assertEqual(result.exit_code, 0, result.stdout + result.stderr)
         found = self.read_results()
         converted = ["TF.js none, Node wasm", "TFLite none"]
-        names = ["Keras, training=True", "SavedModel, Python", "SavedModel, C++", *converted]
+        names = ["Keras, training=True", "SavedModel, Python", "ONNX none", "SavedModel, C++"]
+        names += converted
         self.assertEqual([row["name"] for row in found["runtimes"]], names)
         for row in found["runtimes"][1:]:
             self.assertLess(row["max_difference"], 1e-4)
@@ -167,8 +175,8 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         table = (self.output / "parity.md").read_text(encoding="utf-8")
         for name in names:
             self.assertIn(f"| {name} |", table)
-        with Image.open(self.output / "parity.png") as picture:  # The input and five runtimes.
-            self.assertEqual(picture.size, (6 * 32 + 5 * 4, 22 + 4 * (32 + 4) - 4))
+        with Image.open(self.output / "parity.png") as picture:  # The input and six runtimes.
+            self.assertEqual(picture.size, (7 * 32 + 6 * 4, 22 + 4 * (32 + 4) - 4))
         self.assertLen(models, 6)  # Each of three, loaded twice.
         gc.collect()
         assert_alone()
@@ -228,6 +236,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             for patch in (
                 mock.patch.object(tflite_conversion, "convert", convert),
                 mock.patch.object(tfjs_conversion, "convert", side_effect=InputError("not that")),
+                mock.patch.object(onnx_conversion, "convert", side_effect=InputError("nor that")),
                 mock.patch.object(programs, "find_node"),
                 mock.patch.object(programs, "find_chromium"),
             ):
@@ -241,8 +250,9 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             f"TFLite int8: '{self.output}/",
             *(f"TF.js {kind}, Node wasm: not that" for kind in limits.TFJS),
             "TF.js none, Chromium wasm: not that",
+            *(f"ONNX {kind}: nor that" for kind in limits.ONNX),
         )
-        self.assertEqual(result.stdout.count("FAILED"), 8)
+        self.assertEqual(result.stdout.count("FAILED"), 10)
         self.assertRegex(result.stdout, r"\| SavedModel, C\+\+ \| \d")
 
     def test_a_format_that_is_registered_elsewhere_has_a_row(self):

@@ -77,8 +77,9 @@ class VideoTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(times, read_video(self.path)[1])
         # One noise: what stands still stays, but for what the encoder makes of it.
         expected = translator.load(self.run_folder).translate_pixels(self.frames[0])
-        for number in range(3):
-            self.assertLess(np.abs(pixels[number].astype(float) - expected).mean(), 12)
+        for number in range(3):  # Of brightness: colours are kept at half the resolution.
+            distance = pixels[number].mean(axis=-1) - expected.mean(axis=-1)
+            self.assertLess(np.abs(distance).mean(), 8)
         self.assertLess(np.abs(pixels[0].astype(float) - pixels[2]).mean(), 3)
         self.assertGreater(np.abs(pixels[0].astype(float) - pixels[3]).mean(), 6)
 
