@@ -112,7 +112,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn(f"FAILED: {text}", result.stdout)
 
     def test_an_export_that_is_right(self):
-        """Python, C++, ONNX, TFLite and TF.js for real; no model is in the memory beside another."""
+        """All runtimes but Chromium, for real; no model is in the memory beside another."""
         browser_tools.node()
         models, exported_before = [], tiny_runs.shared_version()
 
