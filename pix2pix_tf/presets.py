@@ -1,8 +1,8 @@
 """The paper's tasks as settings of a run: on what each was trained, for how long and how.
 
-One more, `OWN`, is for pairs of one's own and has what gave better pictures than the paper's
-settings. The tasks have those of the paper's appendix 6.2, as other publications quote it;
-docs/tasks.md marks those that could not be verified. Nothing here needs TensorFlow.
+One more, `OWN`, is for pairs of one's own, with a decoder that leaves no grid. The tasks have the
+settings of the paper's appendix 6.2, as other publications quote it; docs/tasks.md marks those that
+could not be verified. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Preset(NamedTuple):
 
 _EDGES = dict(epochs=15, batch_size=4, jitter=False, mirror=False, prepare="prepare edges")
 PRESETS: dict[str, Preset] = {
-    # docs/results.md has what was compared: decoders, averages and rates.
+    # docs/results.md has its pictures and measures.
     OWN: Preset(
-        "your pairs, by what gave the best pictures (not the paper's)",
+        "your pairs, with a decoder that leaves no grid (not the paper's)",
         400,
         upsampling="resize",
         prepare="docs/training.md shows the forms",
