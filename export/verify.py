@@ -4,12 +4,12 @@ r"""Shows that a trained model gives the same picture on every runtime.
 
 Exports the run, converts it in every form, and gives the same images and the same
 noise z to Keras, the SavedModel in Python and in TensorFlow Serving's C++ session,
-TFLite and TF.js. Writes `parity.json`, `parity.md` (the table) and `parity.png` (the
+TFLite, ONNX and TF.js. Writes `parity.json`, `parity.md` (the table) and `parity.png` (the
 outputs and their differences), and ends with exit status 1 if a runtime is further
 from Keras than its limit or fails, or the noise is not alive.
 
-TFLite needs LiteRT, TF.js Node and `make node`, and Chromium on the path. Where one of
-them is not there, `--runtimes`, once for each, names the others:
+TFLite needs LiteRT, ONNX the extra `onnx`, TF.js Node and `make node`, and Chromium on the path.
+Where one of them is not there, `--runtimes`, once for each, names the others:
 
     python -m export.verify --workdir=runs/facades --output=parity --runtimes=cpp --runtimes=tflite
 

@@ -58,7 +58,7 @@ for your permission.
 
 **Where runs are kept.** Colab disconnects when you are away, or after some hours. All files are then
 lost except those on Drive, so for more than a quick try set `RUNS` to the folder on Drive. A
-checkpoint of the full-size networks takes about 0.9 GB, and up to three are kept. Replaced
+checkpoint of the full-size networks takes about 1.3 GB, and up to three are kept. Replaced
 checkpoints go to Drive's bin, which counts towards your storage, so empty it now and then.
 """
 
@@ -177,8 +177,9 @@ preset = dict(
     checkpoint_every=5000,
 )
 workdir = pathlib.Path(RUNS) / (RUN_NAME or pathlib.Path(DATASET).name)
-if (workdir / "config.json").exists():  # A run goes on with the decoder that it began with.
-    preset["upsampling"] = TrainConfig.load(workdir).upsampling
+if (workdir / "config.json").exists():  # A run goes on as an earlier version began it.
+    begun = TrainConfig.load(workdir)
+    preset.update(upsampling=begun.upsampling, ema_decay=begun.ema_decay)
 config = TrainConfig.from_dict({**preset, **SETTINGS})
 if IMAGES == "upload" and not files:
     raise ValueError("IMAGES is 'upload', which only Colab can do. Give a path instead.")

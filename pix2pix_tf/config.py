@@ -467,14 +467,13 @@ class TrainConfig:
             raise InputError(
                 f"'{path}' is not a JSON object of settings ({error}). Restore it, or train anew."
             ) from None
-        return cls.from_dict(values)
+        return cls.from_dict({**_BEFORE, **values})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """Returns a configuration from field names and values; absent fields take their default."""
         known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in values.items() if name not in _FORMER}
-        values = {**_BEFORE, **values}
         for name in values:
             if name not in known:
                 near = "".join(difflib.get_close_matches(name, known, n=1))

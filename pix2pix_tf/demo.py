@@ -47,8 +47,10 @@ def main(unused_arguments: list[str]) -> None:
     run, exported, pictures = output / "run", output / "saved_model", output / "pictures"
     page_path = output / "index.html"
     config = dataclasses.replace(CONFIG, num_steps=flags.FLAGS.num_steps)
-    if (run / CONFIG_FILE).exists():  # Of a version with another decoder, perhaps.
-        config = dataclasses.replace(config, upsampling=TrainConfig.load(run).upsampling)
+    if (run / CONFIG_FILE).exists():  # A run goes on as an earlier version began it.
+        begun = TrainConfig.load(run)
+        as_begun = dict(upsampling=begun.upsampling, ema_decay=begun.ema_decay)
+        config = dataclasses.replace(config, **as_begun)
     if page_path.exists() and TrainConfig.load(run).num_steps >= config.num_steps:
         print(f"This demo is done: open '{page_path}'. To run it anew, delete '{output}'.")
         return

@@ -15,7 +15,8 @@ _DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 class QuotedTest(absltest.TestCase):
     def test_in_the_page_on_parity(self):
         text = (_DOCS / "parity.md").read_text(encoding="utf-8")
-        for name, table in (("TFLite", limits.TFLITE), ("TF.js", limits.TFJS)):
+        tables = (("TFLite", limits.TFLITE), ("ONNX", limits.ONNX), ("TF.js", limits.TFJS))
+        for name, table in tables:
             for quantize, limit in table.items():
                 numbers = " | ".join(f"{number:g}" for number in dataclasses.astuple(limit))
                 self.assertIn(f"| {name} `{quantize}` | {numbers} |", text)

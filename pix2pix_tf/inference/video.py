@@ -1,7 +1,7 @@
 """Translating a video, frame by frame, with PyAV (the extra `video`).
 
-All frames get the same noise, so that what stands still does not flicker. Frame times are those of
-the video; sound is left out.
+All frames get the same noise, which therefore does not flicker; each is translated by itself. Frame
+times are those of the video; sound is left out.
 """
 
 from __future__ import annotations
