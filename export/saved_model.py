@@ -60,7 +60,7 @@ def main(unused_arguments: list[str]) -> None:
 
     options = flags.FLAGS
     version = serving.save_version(
-        options.workdir,
+        pathlib.Path(options.workdir),
         pathlib.Path(options.output),
         **commands.checkpoint_from_flags(),
         statistics=options.statistics,

@@ -60,7 +60,7 @@ def main(unused_arguments: list[str]) -> int:
     options = flags.FLAGS
     output = pathlib.Path(options.output)
     result = verification.verify(
-        options.workdir,
+        pathlib.Path(options.workdir),
         output,
         **commands.checkpoint_from_flags(),
         num_images=options.num_images,

@@ -34,7 +34,7 @@ def main(unused_arguments: list[str]) -> None:
     """Converts what the flags name."""
     options = flags.FLAGS
     written = conversion.convert(
-        options.saved_model,
+        pathlib.Path(options.saved_model),
         pathlib.Path(options.output),
         quantize=options.quantize,
         size=image_size.parse(options.size),

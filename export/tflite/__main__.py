@@ -56,7 +56,7 @@ def main(unused_arguments: list[str]) -> None:
     if given and options.quantize != "int8":
         raise InputError(f"--{given[0]} is for --quantize=int8 alone. Leave it out.")
     metadata = conversion.convert(
-        options.saved_model,
+        pathlib.Path(options.saved_model),
         pathlib.Path(options.output),
         quantize=options.quantize,
         size=image_size.parse(options.size),

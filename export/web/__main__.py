@@ -41,7 +41,7 @@ def main(unused_arguments: list[str]) -> None:
 
     options = flags.FLAGS
     site = assemble.assemble(
-        options.workdir,
+        pathlib.Path(options.workdir),
         pathlib.Path(options.output),
         **commands.checkpoint_from_flags(),
         quantize=options.quantize,
