@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pathlib
 import sys
@@ -108,8 +109,14 @@ def _to_onnx(function) -> onnx.ModelProto:
     tf2onnx keeps what normalisation and noise compute: nothing in the graph is in an evaluation
     mode, so that nothing is folded into a convolution.
     """
+    import tensorflow as tf
     import tf2onnx
     from tensorflow.python.framework import convert_to_constants
+
+    # tf2onnx calls what TensorFlow has announced the end of, and says so a dozen times.
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
 
     frozen = convert_to_constants.convert_variables_to_constants_v2(function)
     inputs, outputs = ([tensor.name for tensor in x] for x in (frozen.inputs, frozen.outputs))
@@ -121,6 +128,8 @@ def _to_onnx(function) -> onnx.ModelProto:
             )
     except Exception as error:  # tf2onnx raises whatever a handler of an operation does.
         raise InputError(f"tf2onnx fails on this model ({first_line(error)}).") from error
+    finally:
+        logger.setLevel(level)
     names = {name: name.removesuffix(":0") for name in inputs} | {outputs[0]: "output"}
     for node in model.graph.node:
         for field in (node.input, node.output):

@@ -11,6 +11,7 @@ import shutil
 
 from export.tfjs import conversion, programs
 from export.web import palette
+from export.web.serve import DESCRIPTION
 from pix2pix_tf import files, networks, pretrained, run_folder, serving
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import examples, images, registry
@@ -94,7 +95,7 @@ def assemble(
         description = _describe(
             config, card, samples, origin, f"{model_folder}/with_noise/model.json"
         )
-        (unfinished / "site.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+        (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
         os.replace(unfinished, output)
     return output
 
