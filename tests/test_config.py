@@ -100,6 +100,12 @@ class DerivedTest(parameterized.TestCase):
         self.assertEqual(config.load_shape, load_shape)
         self.assertIs(type(config.load_size), int)
 
+    @parameterized.parameters("", "0", "1,1", "5", "1;2", "a")
+    def test_dropout_blocks_that_are_not_there(self, blocks):
+        with refused("dropout_blocks", repr(blocks), "1 to 4"):
+            TrainConfig(crop_size=32, dropout_blocks=blocks)
+        self.assertEqual(TrainConfig(dropout_blocks="3,1").dropout_block_numbers, (1, 3))
+
     @parameterized.named_parameters(
         ("none", "", "uint8"),
         ("8_bits", "0,255", "uint8"),
