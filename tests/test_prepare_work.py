@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pathlib
 import signal
 import tempfile
 import threading
 import time
+from unittest import mock
 
 from absl.testing import parameterized
 from refusals import refused
@@ -63,6 +65,17 @@ class WorkTest(parameterized.TestCase):
     def test_a_process_that_is_killed(self):
         with refused("2 processes", "killed"):
             list(work.run_on_all(die, range(250), processes=2))
+
+    def test_a_process_that_is_killed_before_all_is_submitted(self):
+        def until_a_process_is_dead():
+            yield 40
+            self.wait_until(lambda: not multiprocessing.active_children())
+            yield 41
+
+        items = mock.MagicMock(__len__=lambda _: 250)
+        items.__iter__.side_effect = until_a_process_is_dead
+        with refused("2 processes", "killed"):
+            list(work.run_on_all(die, items, processes=2))
 
     def test_what_workers_have_in_hand_is_not_waited_for(self):
         folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))

@@ -116,8 +116,10 @@ def _run_in_processes(function: Callable, items: Sequence, processes: int) -> It
         mp_context=multiprocessing.get_context("spawn"),  # TensorFlow does not survive a fork.
         initializer=_start_worker,
     )
-    futures = {pool.submit(_attempt, function, item): item for item in items}
+    futures = {}
     try:
+        for item in items:  # The first may have killed its process before the last is submitted.
+            futures[pool.submit(_attempt, function, item)] = item
         for future in concurrent.futures.as_completed(list(futures)):
             yield (futures.pop(future), *future.result())
     except BrokenProcessPool:
