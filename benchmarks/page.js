@@ -3,7 +3,7 @@
 //     node page.js REQUEST
 //
 // REQUEST is JSON: {"playwright": folder of playwright-core, "chromium": program, "url": the page's,
-//   "strokes": how many}.
+//   "strokes": how many, "backend": one of the page's list, or ""}.
 // Prints {"opened": ms from asking for the page to its first translation, "backend": name,
 //   "strokes": [ms from letting go to the translation of what is drawn], "model": [ms of it]}.
 
@@ -13,6 +13,9 @@ const {chromium} = require(request.playwright);
 const {launch} = require('../export/tfjs/runner/browser.js');
 
 const TIMEOUT = 300000;  // Milliseconds.
+// Makes Chromium imitate a GPU on the processor.
+const IMITATION = ['--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+  '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
 // In the page: notes when the pointer is let go, and when what is drawn is what is shown.
 function takeTimes() {
@@ -29,7 +32,10 @@ function takeTimes() {
 
 async function main() {
   const browser = await launch(
-    chromium, {executablePath: request.chromium, args: ['--disable-gpu']});
+    chromium, {
+      executablePath: request.chromium,
+      args: request.backend.startsWith('web') ? IMITATION : ['--disable-gpu'],
+    });
   try {
     const page = await browser.newPage();
     page.setDefaultTimeout(TIMEOUT);
@@ -39,6 +45,11 @@ async function main() {
     const message = page.locator('#message');
     if (await message.isVisible()) throw new Error(await message.textContent());
     const opened = performance.now() - started;
+    if (request.backend) {
+      await page.locator('#backend').selectOption(request.backend);
+      await page.locator('#loading').waitFor({state: 'hidden'});
+      if (await message.isVisible()) throw new Error(await message.textContent());
+    }
     await page.evaluate(takeTimes);
     const box = await page.locator('#input').boundingBox();
     const colors = page.locator('#palette button');

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pix2pix_tf.networks import Block  # With TensorFlow, which not all who ask need.
 
 DYNAMIC = "dynamic"
+SIGNATURES = ("serving_default", "with_noise")  # What they are converted from.
 # (height, width) in pixels; or DYNAMIC, any size and batch; or None, crop_size of the training.
 ImageSize = Union[tuple[int, int], str, None]
 FLAG_HELP = (

@@ -166,7 +166,7 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_signatures_share_their_weights(self):
         folder = self.converted["none"]
-        manifests = [read_model(folder, name)["weightsManifest"] for name in conversion.SIGNATURES]
+        manifests = [read_model(folder, name)["weightsManifest"] for name in image_size.SIGNATURES]
         self.assertEqual(*manifests)
         self.assertEqual(manifests[0][0]["paths"], ["../weights/group1-shard1of1.bin"])
         names = [entry["name"] for entry in manifests[0][0]["weights"]]

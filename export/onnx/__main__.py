@@ -26,7 +26,7 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "signature",
         "with_noise",
-        conversion.SIGNATURES,
+        image_size.SIGNATURES,
         "with_noise: takes image and z, and is repeatable. serving_default: takes the image alone, "
         "and draws its noise at each call.",
     )

@@ -21,7 +21,6 @@ from pix2pix_tf.errors import InputError, MissingInputError, first_line
 if TYPE_CHECKING:
     import onnx  # An extra, which not all who ask need.
 
-SIGNATURES = ("with_noise", "serving_default")
 QUANTIZATIONS = tuple(limits.ONNX)
 OPSET = 17
 CARD = "model_card"  # Key in the file's metadata.

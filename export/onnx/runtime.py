@@ -6,6 +6,7 @@ import contextlib
 import pathlib
 from collections.abc import Iterator
 
+from export import image_size
 from export.onnx import conversion, session
 from export.parity import limits, runtimes
 from export.parity.runtimes import Run, Settings
@@ -15,14 +16,14 @@ from export.parity.runtimes import Run, Settings
 def _opened(path: pathlib.Path, settings: Settings) -> Iterator[Run]:
     sessions = {
         name: session.open_session(path / f"{name}.onnx", num_threads=settings.num_threads)
-        for name in conversion.SIGNATURES
+        for name in image_size.SIGNATURES
     }
     yield runtimes.timed(lambda signature, inputs: session.run(sessions[signature], inputs))
 
 
 def _runtime(quantize: str) -> runtimes.Runtime:
     def convert(version: pathlib.Path, path: pathlib.Path, unused_settings: Settings) -> None:
-        for name in conversion.SIGNATURES:
+        for name in image_size.SIGNATURES:
             file = path / f"{name}.onnx"
             conversion.convert(version, file, signature=name, quantize=quantize)
 

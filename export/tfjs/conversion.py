@@ -11,12 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from export import image_size
-from export.image_size import ImageSize
+from export.image_size import SIGNATURES, ImageSize
 from export.tfjs import weights
 from pix2pix_tf import files
 from pix2pix_tf.errors import InputError
 
-SIGNATURES = ("serving_default", "with_noise")
 # What graphs of the generator hold, and TF.js 4.22 runs. Another operation is refused here
 # rather than in somebody's browser; FusedBatchNormV3, above all, which TF.js runs with
 # moving averages whatever the graph says.

@@ -9,12 +9,12 @@ import pathlib
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from export import image_size
-from export.image_size import DYNAMIC, ImageSize
+from export.image_size import DYNAMIC, SIGNATURES, ImageSize
 from export.parity import limits
 from export.tflite import litert
 from pix2pix_tf import files
@@ -49,6 +49,7 @@ def convert(
     dataset: str = "",
     data_dir: str = "",
     calibration_pairs: int = CALIBRATION_PAIRS,
+    signatures: Sequence[str] = SIGNATURES,
 ) -> dict:
     """Writes a .tflite file, whole or not at all.
 
@@ -60,6 +61,7 @@ def convert(
         dataset: Pairs to calibrate int8 with; empty means those of the training.
         data_dir: Where published sets are; empty means as in the training.
         calibration_pairs: At most so many of the training pairs.
+        signatures: Some of `SIGNATURES`, `with_noise` among them; a runtime prepares each.
 
     Returns:
         The file's metadata.
@@ -89,7 +91,9 @@ def convert(
         place = dict(dir=output.parent, prefix=f".{output.name}.")
         with files.writing(output), tempfile.TemporaryDirectory(**place) as folder:
             unfinished = pathlib.Path(folder, "model.tflite")
-            unfinished.write_bytes(_to_tflite(version, folder, card, quantize, size, images))
+            unfinished.write_bytes(
+                _to_tflite(version, folder, card, quantize, size, images, signatures)
+            )
             difference = _compare(model, unfinished, images)
             limit = limits.TFLITE[quantize].mean
             if not difference["mean"] <= limit:
@@ -140,10 +144,12 @@ def _to_tflite(
     quantize: str,
     size: ImageSize,
     images: np.ndarray,
+    names: Sequence[str],
 ) -> bytes:
     """Returns the contents of a .tflite file; `folder` is for what is needed meanwhile.
 
-    The images, float32 `[count, height, width, channels]` in [-1, 1], calibrate int8.
+    The images, float32 `[count, height, width, channels]` in [-1, 1], calibrate int8. The names
+    are those of the signatures.
     """
     import tensorflow as tf
 
@@ -152,9 +158,9 @@ def _to_tflite(
 
     model = exported.portable_model(version)
     # With sizes that are known, the converter computes padding and cropping once and for all.
-    signatures = model.tensor_signatures(**image_size.input_specs(card, size))
-    tf.saved_model.save(model, folder, signatures=signatures)
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
+    functions = model.tensor_signatures(**image_size.input_specs(card, size))
+    tf.saved_model.save(model, folder, signatures={name: functions[name] for name in names})
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(names))
     if quantize != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
@@ -162,8 +168,8 @@ def _to_tflite(
 
     def calibration_examples():
         for image, z in _examples(images, card):
-            yield "serving_default", dict(image=image)
-            yield "with_noise", dict(image=image, z=z)
+            for name in names:
+                yield name, dict(image=image, z=z) if name == "with_noise" else dict(image=image)
 
     try:
         with warnings.catch_warnings():

@@ -4,9 +4,9 @@ r"""Assembles the drawing page of a trained model: a static site, for any file h
     python -m export.web --workdir=runs/facades --output=site
     python -m export.web.serve --site=site    # opens it in the browser
 
-The first command fetches TF.js, which is copied into the site; where there is no
-Makefile, the second says what to run instead. At run time the page asks no other host
-for anything.
+The first command fetches LiteRT.js and TF.js, of which one is copied into the site; where
+there is no Makefile, the second says what to run instead. At run time the page asks no other
+host for anything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pathlib
 
 from absl import flags
 
-from export.tfjs import weights
+from export.web.runtimes import DEFAULT, RUNTIMES
 from pix2pix_tf import commands
 
 
@@ -25,10 +25,18 @@ def define_flags() -> None:
     flags.DEFINE_string("output", None, "Folder of the site; not there yet.", required=True)
     commands.define_checkpoint_flags()
     flags.DEFINE_enum(
+        "runtime",
+        DEFAULT,
+        list(RUNTIMES),
+        "litert: LiteRT.js, the faster one on processors, and with WebGPU. tfjs: TF.js, smaller by "
+        "8 MB for a visitor, and with WebGL too, for computers with an older GPU.",
+    )
+    flags.DEFINE_enum(
         "quantize",
         "float16",
-        weights.QUANTIZATIONS,
-        f"{weights.FLAG_HELP} float16 makes no difference that can be seen.",
+        sorted({name for runtime in RUNTIMES.values() for name in runtime.quantizations}),
+        "How kernels are stored: as they are; in half the bytes, which makes no difference that "
+        "can be seen; or in a quarter, dynamic for litert and uint8 for tfjs.",
     )
     flags.DEFINE_string(
         "data_dir", "", "Published sets, for samples; none is fetched. Empty: as in the training."
@@ -44,6 +52,7 @@ def main(unused_arguments: list[str]) -> None:
         pathlib.Path(options.workdir),
         pathlib.Path(options.output),
         **commands.checkpoint_from_flags(),
+        runtime=options.runtime,
         quantize=options.quantize,
         data_dir=options.data_dir,
     )

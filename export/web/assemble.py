@@ -1,4 +1,4 @@
-"""Putting a site together: the model in TF.js form, TF.js itself, samples and the page."""
+"""Putting a site together: the model, the runtime that computes it, samples and the page."""
 
 from __future__ import annotations
 
@@ -8,28 +8,20 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
 
-from export.tfjs import conversion, programs
 from export.web import palette
+from export.web.runtimes import DEFAULT, RUNTIMES
 from export.web.serve import DESCRIPTION
-from pix2pix_tf import files, networks, pretrained, run_folder, serving
+from pix2pix_tf import files, pretrained, run_folder, serving
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import examples, images, registry
 from pix2pix_tf.data.pipeline import Example
-from pix2pix_tf.errors import InputError, MissingInputError
-from pix2pix_tf.models import convolutions
+from pix2pix_tf.errors import InputError
 
 STATIC = pathlib.Path(__file__).resolve().parent / "site"
 NUM_SAMPLES = 8
-# File in the site, and where it comes from below node_modules/@tensorflow.
-_VENDORED = {
-    "tf.js": "tfjs/dist/tf.es2017.min.js",
-    "tf-backend-wasm.js": "tfjs-backend-wasm/dist/tf-backend-wasm.es2017.min.js",
-    "tf-backend-webgpu.js": "tfjs-backend-webgpu/dist/tf-backend-webgpu.es2017.min.js",
-    # Under the names that the WebAssembly backend asks for.
-    "tfjs-backend-wasm.wasm": "tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm",
-    "tfjs-backend-wasm-simd.wasm": "tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm",
-}
+_CARD = "model_card.json"  # index.html links to it.
 
 
 def assemble(
@@ -38,6 +30,7 @@ def assemble(
     *,
     checkpoint: str = run_folder.NEWEST,
     weights: str = run_folder.AVERAGE,
+    runtime: str = DEFAULT,
     quantize: str = "float16",
     data_dir: str = "",
 ) -> pathlib.Path:
@@ -48,14 +41,15 @@ def assemble(
         output: The folder of the site.
         checkpoint: "newest", "best", or a step.
         weights: "average" or "last", see `run_folder.find_weights`.
-        quantize: See `export.tfjs`.
+        runtime: One of `RUNTIMES`.
+        quantize: One of the runtime's.
         data_dir: Where published sets are; empty means as in the training.
 
     Returns:
         `output`.
 
     Raises:
-        InputError: If `workdir` is not a run folder, TF.js is not installed, or there is
+        InputError: If `workdir` is not a run folder, the runtime is not installed, or there is
             something in the place of `output`.
         WriteError: If it cannot be written; nothing is left of it then.
     """
@@ -69,47 +63,34 @@ def assemble(
             f"{reason}. The page does not convert such images; use export.saved_model or "
             "export.tfjs instead."
         )
+    chosen = RUNTIMES[runtime]
+    chosen.check(quantize)
     files.check_free(output)
-    vendored = _find_vendored()
-    path, step = run_folder.find_weights(workdir, checkpoint, weights=weights)
-    model = serving.ServingModel(
-        config, networks.read_generator_weights(config, path), formulation=convolutions.PORTABLE
-    )
-    card = serving.model_card_of(model, workdir, step, weights=weights)
-    # The page draws z by itself, so that a picture can be had again.
-    graphs = conversion.freeze(model, card, signatures=["with_noise"])
     files.make_output_folder(output.parent)
-    with files.writing(output), files.unfinished_folder(output.parent, output.name) as unfinished:
+    with (
+        tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as passing,
+        files.writing(output),
+        files.unfinished_folder(output.parent, output.name) as unfinished,
+    ):
+        version = serving.save_version(
+            workdir, pathlib.Path(passing), checkpoint=checkpoint, weights=weights
+        )
+        card = serving.published_card(serving.read_model_card(version))
         shutil.copytree(STATIC, unfinished)
-        (unfinished / "vendor").mkdir()
-        for name, source in vendored.items():
-            shutil.copyfile(source, unfinished / "vendor" / name)
-        conversion.write(unfinished / "model", graphs, card, quantize)
-        # A browser may keep shards of an older build, which a new model.json must not get.
+        chosen.copy(unfinished)
+        model = chosen.write(version, unfinished / "model", quantize)
+        (unfinished / _CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
+        # A browser may keep parts of an older build, which a new model must not get.
         model_folder = f"model-{_digest(unfinished / 'model')}"
         (unfinished / "model").rename(unfinished / model_folder)
         if data_dir:
             config = dataclasses.replace(config, data_dir=data_dir)
         samples, origin = _read_samples(config)
         _write_samples(unfinished / "samples", samples)
-        description = _describe(
-            config, card, samples, origin, f"{model_folder}/with_noise/model.json"
-        )
+        description = _describe(config, card, samples, origin, f"{model_folder}/{model}")
         (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
         os.replace(unfinished, output)
     return output
-
-
-def _find_vendored() -> dict[str, pathlib.Path]:
-    """Returns the files of TF.js that the page needs, by their name in the site."""
-    root = programs.RUNNER / "node_modules" / "@tensorflow"
-    found = {name: root / source for name, source in _VENDORED.items()}
-    missing = [path for path in found.values() if not path.is_file()]
-    if missing:
-        raise MissingInputError(
-            f"There is no '{missing[0]}', which the page loads. Run: {programs.install_command()}"
-        )
-    return found
 
 
 def _digest(folder: pathlib.Path) -> str:

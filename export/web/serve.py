@@ -49,12 +49,16 @@ def main(unused_arguments: list[str]) -> None:
         server.serve_forever()
 
 
-def make_server(site: pathlib.Path, port: int = 0) -> http.server.ThreadingHTTPServer:
+def make_server(
+    site: pathlib.Path, port: int = 0, *, threads: bool = True
+) -> http.server.ThreadingHTTPServer:
     """Returns a server of a page, which this machine alone can reach.
 
     Args:
         site: The folder of the page.
         port: See `--port`.
+        threads: Whether to send the headers by which browsers let a page have threads; most hosts
+            of files do not.
 
     Raises:
         InputError: If there is no page, or the port is taken.
@@ -64,7 +68,7 @@ def make_server(site: pathlib.Path, port: int = 0) -> http.server.ThreadingHTTPS
             f"'{site}' is not a drawing page: it has no {DESCRIPTION}. Make one: python -m "
             f"export.web --workdir=RUN --output={site}"
         )
-    handler = functools.partial(_Handler, directory=str(site))
+    handler = functools.partial(_IsolatingHandler if threads else _Handler, directory=str(site))
     for tried in (port,) if port else (_USUAL_PORT, 0):
         try:
             return _Server(("localhost", tried), handler)
@@ -84,6 +88,14 @@ class _Server(http.server.ThreadingHTTPServer):
 class _Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *unused_arguments) -> None:
         """Is silent: a page asks for a dozen files."""
+
+
+class _IsolatingHandler(_Handler):
+    def end_headers(self) -> None:
+        """Says that no other site shares memory with the page, which may then have threads."""
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
 
 
 if __name__ == "__main__":

@@ -97,7 +97,6 @@ class App {
     $('gallery-note').textContent = site.gallery;
     $('gallery-section').hidden = !site.samples.length;
     $('noise').hidden = site.model.noiseSize === 0;
-    for (const name of ['webgpu', 'webgl', 'wasm', 'cpu']) $('backend').add(new Option(name, name));
   }
 
   say(text) {
@@ -106,13 +105,16 @@ class App {
 
   // Shows what the worker reports.
   show(event) {
-    if (event.type === 'progress') {
+    if (event.type === 'start') {
+      if ($('backend').length > 1) return;
+      for (const name of event.backends) $('backend').add(new Option(name, name));
+    } else if (event.type === 'progress') {
       $('progress').value = event.share;
     } else if (event.type === 'ready') {
       $('loading').hidden = true;
       $('message').hidden = true;
-      this.backend = event.backend;
-      this.say(`Ready, on ${event.backend}.` +
+      this.backend = `${event.runtime} (${event.backend})`;
+      this.say(`Ready, on ${this.backend}.` +
         (event.tried.length ? ` Not used: ${event.tried.join('; ')}.` : ''));
     } else if (event.type === 'busy') {
       $('busy').hidden = false;

@@ -2,110 +2,59 @@
 //
 // From the page: {type: "load", url, size, inputChannels, outputChannels, noiseSize, backend} and
 // {type: "translate", id, pixels (RGBA), noise (whole number)}.
-// To the page: {type: "progress", share}, {type: "ready", backend, tried},
+// To the page: {type: "start", backends: names}, {type: "progress", share}, {type: "ready", runtime, backend, tried},
 // {type: "output", id, pixels (RGBA), milliseconds}, {type: "error", message}.
 
 'use strict';
 
-importScripts('noise.js', 'vendor/tf.js', 'vendor/tf-backend-wasm.js', 'vendor/tf-backend-webgpu.js');
-
-let model = null;
-let settings = null;
-
-// Each answers with a reason not to use the backend here, or null.
-const OBJECTIONS = {
-  webgpu: async () => {
-    if (!self.navigator.gpu) return 'this browser has none';
-    const adapter = await self.navigator.gpu.requestAdapter();
-    if (!adapter) return 'no GPU';
-    const info = adapter.info || {};
-    return isSoftware(`${info.description} ${info.architecture}`) ? 'no GPU but an imitation' : null;
-  },
-  webgl: async () => {
-    if (!self.OffscreenCanvas) return 'this browser has none in workers';
-    const gl = new OffscreenCanvas(1, 1).getContext('webgl2');
-    if (!gl) return 'this browser has none';
-    const info = gl.getExtension('WEBGL_debug_renderer_info');
-    const renderer = gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
-    return isSoftware(renderer) ? 'no GPU but an imitation, slower than WebAssembly' : null;
-  },
-  wasm: async () => null,
-  cpu: async () => null,
-};
-
+// Reasons not to use a GPU, for runtime.js.
 function isSoftware(renderer) {
   return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer);
 }
 
-// Returns why a backend cannot be used, or null when it is in use.
-async function start(name, objections) {
-  try {
-    const objection = objections ? await OBJECTIONS[name]() : null;
-    if (objection) return objection;
-    if (!(await tf.setBackend(name))) return 'it did not start';
-    await tf.ready();
-    if (name === 'webgl' && !tf.env().getBool('WEBGL_RENDER_FLOAT32_ENABLED')) {
-      return 'its numbers have 16 bits, too few for the normalisation';
-    }
-    return null;
-  } catch (error) {
-    return error.message;
-  }
+async function withoutGpu() {
+  if (!self.navigator.gpu) return 'this browser has none';
+  const adapter = await self.navigator.gpu.requestAdapter();
+  if (!adapter) return 'no GPU';
+  const info = adapter.info || {};
+  return isSoftware(`${info.description} ${info.architecture}`) ? 'no GPU but an imitation' : null;
 }
 
+importScripts('noise.js', 'runtime.js');  // The second is TF.js or LiteRT.js, as `runtime`.
+
+let settings = null;
+
 async function load() {
-  tf.wasm.setWasmPaths('vendor/');
-  // Threads need headers that a plain file host does not send.
-  tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   const asked = settings.backend !== 'auto';
-  const names = asked ? [settings.backend] : Object.keys(OBJECTIONS);
+  const names = asked ? [settings.backend] : Object.keys(runtime.objections);
   const tried = [];
+  postMessage({type: 'start', backends: Object.keys(runtime.objections)});
   for (const name of names) {
-    forget();
-    const reason = await start(name, !asked) || await firstTranslation();
-    if (!reason) {
-      postMessage({type: 'ready', backend: name, tried});
+    try {
+      runtime.forget();
+      const objection = asked ? null : await runtime.objections[name]();
+      if (objection) throw new Error(objection);
+      const backend = await runtime.load(
+        name, settings, (share) => postMessage({type: 'progress', share}));
+      // Compiles shaders, and finds a GPU that computes nonsense.
+      const values = await run(new Uint8ClampedArray(4 * settings.size ** 2).fill(255), 0);
+      if (!values.every(Number.isFinite)) throw new Error('it computes wrong numbers here');
+      postMessage({type: 'ready', runtime: runtime.name, backend, tried});
       return;
+    } catch (error) {
+      tried.push(`${name}: ${error.message}`);
     }
-    tried.push(`${name}: ${reason}`);
   }
-  forget();
+  runtime.forget();
   postMessage({type: 'error', message: `The model does not run here. ${tried.join('; ')}.`});
 }
 
-// Frees the weights, which belong to the backend that they were loaded on.
-function forget() {
-  if (model) model.dispose();
-  model = null;
-}
-
-// Loads the model on the backend in use and tries it: compiles shaders, and finds a GPU that
-// computes nonsense. Returns what is wrong, or null.
-async function firstTranslation() {
-  try {
-    model = await tf.loadGraphModel(settings.url, {
-      onProgress: (share) => postMessage({type: 'progress', share}),
-    });
-    const values = await run(new Uint8ClampedArray(4 * settings.size ** 2).fill(255), 0);
-    return values.every(Number.isFinite) ? null : 'it computes wrong numbers here';
-  } catch (error) {
-    return error.message;
-  }
-}
-
 // Returns the output, [size, size, output channels] in [-1, 1].
-async function run(pixels, noise) {
+function run(pixels, noise) {
   const {size, inputChannels, noiseSize} = settings;
-  const output = tf.tidy(() => {
-    const image = tf.tensor4d(toImage(pixels, inputChannels), [1, size, size, inputChannels]);
-    const z = tf.tensor2d(drawNoise(noise, noiseSize), [1, noiseSize]);
-    return model.execute({image, z}, 'output');
-  });
-  try {
-    return await output.data();
-  } finally {
-    output.dispose();
-  }
+  return runtime.run(
+    {values: toImage(pixels, inputChannels), shape: [1, size, size, inputChannels]},
+    {values: drawNoise(noise, noiseSize), shape: [1, noiseSize]});
 }
 
 // RGBA bytes to numbers in [-1, 1]; grey by luminance (ITU-R BT.601), as in training.
