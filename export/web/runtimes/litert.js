@@ -8,6 +8,7 @@ const MOST_THREADS = 4;
 
 const runtime = {
   name: 'LiteRT.js',
+  started: null,
   litert: null,
   model: null,
   threads: 1,
@@ -33,13 +34,17 @@ const runtime = {
   },
 
   // Starts LiteRT.js itself, once.
-  async start() {
-    if (this.litert) return;
+  start() {
+    this.started ??= this.startOnce();
+    return this.started;
+  },
+
+  async startOnce() {
     const litert = await import(`${VENDOR}litert.js`);
     // The browser gives threads to sites with the headers that serve.py sends.
     const threads = Math.min(MOST_THREADS, self.navigator.hardwareConcurrency || 1);
     const mayShare = self.crossOriginIsolated && threads > 1;
-    const begin = (name, options) => {
+    const begin = (options) => {
       // Where its threads begin, which a script within a worker cannot find out.
       self.Module = {
         locateFile: (file) => VENDOR + file,
@@ -78,6 +83,8 @@ const runtime = {
     this.model = null;
   },
 };
+
+runtime.start().catch(() => {});  // Before the page knows of its model; `load` tells of errors.
 
 // Returns the bytes of a file.
 async function download(url, onProgress) {

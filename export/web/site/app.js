@@ -10,19 +10,19 @@ const $ = (id) => document.getElementById(id);
 // What is asked of the model, one picture at a time: while it computes, only the newest wish
 // is kept, so that a slow machine shows the latest stroke instead of working off a queue.
 class Translator {
-  constructor(model, show) {
+  constructor(model, show, worker) {
     this.model = model;
     this.show = show;
     this.id = 0;
-    this.start('auto');
+    this.start('auto', worker);
   }
 
-  start(backend) {
+  start(backend, worker = new Worker('worker.js')) {
     if (this.worker) this.worker.terminate();
     this.isReady = false;
     this.isBusy = false;
     this.wish = this.wish || this.asked || null;
-    this.worker = new Worker('worker.js');
+    this.worker = worker;
     this.worker.onmessage = ({data}) => this.receive(data);
     this.worker.onerror = (event) => {
       this.show({type: 'error', message: `The worker stopped: ${event.message || 'it did not load'}`});
@@ -61,7 +61,7 @@ class Translator {
 }
 
 class App {
-  constructor(site) {
+  constructor(site, worker) {
     this.site = site;
     const {size} = site.model;
     this.size = size;
@@ -80,7 +80,7 @@ class App {
     $('size').max = Math.max(4, size >> 3);
     $('size').value = site.mode === 'pen' ? Math.max(1, size >> 7) : Math.max(2, size >> 5);
     this.connect();
-    this.translator = new Translator(site.model, (event) => this.show(event));
+    this.translator = new Translator(site.model, (event) => this.show(event), worker);
     this.change();
     if (site.samples.length) this.openFirst(site.samples[0].input);
   }
@@ -455,9 +455,10 @@ async function withSize(file, size) {
 
 async function main() {
   if (window.pix2pixMissing) return;
+  const worker = new Worker('worker.js');  // Its runtime starts while the rest is being read.
   const response = await fetch('site.json', {cache: 'no-cache'});  // It names the model's folder.
   if (!response.ok) throw new Error(`site.json: ${response.status} ${response.statusText}`);
-  new App(await response.json());
+  new App(await response.json(), worker);
 }
 
 main().catch((error) => {
