@@ -3,8 +3,8 @@
 //     node page_session.js REQUEST.json
 //
 // REQUEST.json, beside what session_tools.js needs: {"url": the page's, "picture": an image file to
-//   open, "drawings": SVG files to open, "download": where to put the download}; or with "gpu": true
-//   and no files, for a translation on each imitation of a GPU.
+//   open, "drawings": SVG files to open, "download": where to put the download}; or, of these, the
+//   url alone, and "backends": some of the page's, for a translation on each; or "camera": true.
 // Prints a JSON object whose "moments" are {"input": RGBA, "output": RGBA, ...}, by name.
 
 'use strict';
@@ -173,11 +173,8 @@ async function desktop(browser, seen) {
   }
   moments.burst = await settle(page);
 
-  await page.locator('#backend').selectOption('cpu');
-  await page.getByText('Ready, on cpu.').waitFor();
-  await page.locator('#input').focus();
-  await page.keyboard.press('n');
-  moments.onCpu = await settle(page);
+  moments.backends = await page.locator('#backend option').allTextContents();
+  moments.camera = await page.locator('#camera').isVisible();
   await page.context().close();
   return moments;
 }
@@ -198,13 +195,12 @@ async function phone(browser, seen) {
   return moment;
 }
 
-// On an imitation of a GPU: slow, but the shaders are those that a GPU runs.
-async function onGpu(browser, backend, seen) {
-  const page = await open(browser, {}, seen);
+async function on(browser, backend) {
+  const page = await open(browser);
   await page.goto(request.url);
   await settle(page);
   await page.locator('#backend').selectOption(backend);
-  const ready = page.getByText(`Ready, on ${backend}.`);
+  const ready = page.getByText(new RegExp(`^Ready, on .*\\(${backend}`));
   const failed = page.locator('#message:not([hidden])');
   await ready.or(failed).first().waitFor();
   if (await failed.isVisible()) return {message: await failed.textContent()};
@@ -226,10 +222,51 @@ async function broken(browser, pattern, prepare) {
   return text;
 }
 
-async function onGpus(browser) {
-  const seen = {requests: [], errors: []};
-  const webgl = await onGpu(browser, 'webgl', seen);
-  return {moments: {webgl, webgpu: await onGpu(browser, 'webgpu', seen)}};
+async function onBackends(browser) {
+  const moments = {};
+  for (const backend of request.backends) moments[backend] = await on(browser, backend);
+  return {moments};
+}
+
+// The fake camera shows a clock.
+async function withCamera(browser) {
+  const page = await open(browser, {permissions: ['camera']});
+  const moments = {};
+  await page.goto(request.url);
+  moments.before = await settle(page);
+  await page.getByRole('button', {name: 'Camera'}).click();
+  await page.getByText('The camera is on.').waitFor();
+  // Frames go on while they are looked at.
+  const frames = () => page.locator('#output').evaluate((canvas) => Number(canvas.dataset.change));
+  const first = await frames();
+  await page.waitForFunction(
+    (count) => document.getElementById('output').dataset.change > count + 5, first);
+  await page.getByRole('button', {name: 'Camera'}).click();
+  moments.stopped = await settle(page);
+  await page.waitForTimeout(300);
+  moments.later = await settle(page);
+  await page.keyboard.press('v');
+  await page.getByText('The camera is on.').waitFor();
+  await page.mouse.move(...await place(page, 2, 3));
+  await page.mouse.down();
+  await page.mouse.move(...await place(page, 9, 11));
+  await page.mouse.up();
+  moments.drawnOn = await settle(page);
+  for (const name of ['undoneStroke', 'undoneSecond', 'undoneFirst']) {
+    await page.getByRole('button', {name: 'Undo'}).click();
+    moments[name] = await settle(page);
+  }
+  await page.context().close();
+  const forbidden = await open(browser);
+  await forbidden.addInitScript(() => {
+    navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); };
+  });
+  await forbidden.goto(request.url);
+  await settle(forbidden);
+  await forbidden.getByRole('button', {name: 'Camera'}).click();
+  await forbidden.getByText('may not use the camera').waitFor();
+  moments.forbidden = await settle(forbidden);
+  return {moments};
 }
 
 async function everything(browser) {
@@ -246,9 +283,13 @@ async function everything(browser) {
   };
 }
 
-if (request.gpu) {
-  run(onGpus, '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--enable-unsafe-webgpu',
-    '--use-webgpu-adapter=swiftshader');
+if (request.camera) {
+  run(withCamera, '--disable-gpu', '--use-fake-device-for-media-stream',
+    '--use-fake-ui-for-media-stream');
+} else if (request.backends) {
+  // GPUs are imitations: slow, but the shaders are those that a GPU runs.
+  run(onBackends, '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+    '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader');
 } else {
   run(everything, '--disable-gpu');
 }

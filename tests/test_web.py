@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import json
@@ -13,6 +14,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from unittest import mock
 
 import browser_tools
@@ -25,10 +27,9 @@ from absl.testing import parameterized
 from PIL import Image
 
 from benchmarks import page
-from export.tfjs import conversion, programs
 from export.web import __main__ as web_command
-from export.web import assemble, palette, serve
-from pix2pix_tf import networks, run_folder, serving
+from export.web import assemble, palette, runtimes, serve
+from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import images, pairs, scenes
 from pix2pix_tf.errors import WriteError
@@ -50,20 +51,21 @@ def draw_noise(number: int, count: int) -> np.ndarray:
 
 
 @functools.cache
-def shared_site() -> pathlib.Path:
+def shared_site(runtime: str = runtimes.DEFAULT) -> pathlib.Path:
     """Returns the page of `shared_run`, assembled once a process; not to be written to."""
-    return assemble.assemble(tiny_runs.shared_run(), tiny_runs.shared_folder() / "site")
+    folder = tiny_runs.shared_folder() / f"site_{runtime}"
+    return assemble.assemble(tiny_runs.shared_run(), folder, runtime=runtime)
 
 
 class _PageTest(tf.test.TestCase, parameterized.TestCase):
     """What the page of a session showed, moment by moment."""
 
     @classmethod
-    def run_session(cls, **request) -> dict:
+    def run_session(cls, site: pathlib.Path, **request) -> dict:
         """Returns what a session saw."""
         browser_tools.node()
         cls.folder = tiny_runs.temporary_folder(cls)
-        cls.site = shared_site()
+        cls.site = site
         cls.generator = tiny_runs.read_generator(tiny_runs.shared_run())
         cls.noise_size = networks.noise_size(TrainConfig.load(tiny_runs.shared_run()))
         cls.url = browser_tools.serve(cls, cls.site)
@@ -112,7 +114,9 @@ class SessionTest(_PageTest):
                 f'<rect width="{SIZE}" height="{SIZE // 2}" fill="#c80a1e"/></svg>'
             )
         cls.report = cls.run_session(
-            picture=str(files / "picture.png"), drawings=[str(files / name) for name in rows]
+            shared_site(),
+            picture=str(files / "picture.png"),
+            drawings=[str(files / name) for name in rows],
         )
 
     def assert_sample(self, moment: str, number: int):
@@ -123,7 +127,8 @@ class SessionTest(_PageTest):
         self.assert_sample("start", 1)
         self.assert_shows("start", noise=1)
         self.assertFalse(self.moments["start"]["undo"])
-        self.assertRegex(self.moments["start"]["time"], r"^\d+ ms on (webgpu|webgl|wasm)$")
+        # A host of files does not send the headers for threads.
+        self.assertRegex(self.moments["start"]["time"], r"^\d+ ms on LiteRT.js \(wasm\)$")
         self.assertIn("Ready, on ", self.moments["start"]["status"])
         self.assertEqual(self.moments["title"], "pix2pix demo: draw")
         self.assertEqual(self.moments["palette"], [kind.name for kind in scenes.CLASSES])
@@ -234,16 +239,21 @@ class SessionTest(_PageTest):
         changed = self.pixels("burst", "input") != self.pixels("mouseAfterKeys", "input")
         self.assertGreater(changed.sum(), 20)
 
-    def test_another_backend_shows_the_same(self):
-        self.assertIn("on cpu", self.moments["onCpu"]["time"])
-        self.assert_shows("onCpu", noise=3)
+    def test_what_it_offers(self):
+        self.assertEqual(self.moments["backends"], ["automatic", "webgpu", "wasm"])
+        self.assertFalse(self.moments["camera"])  # It draws on labels.
 
     def test_its_times_are_measured_by_a_command(self):
         result = command_line.run(page, f"--site={self.site}", "--strokes=2")
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
         spread = r"\d+ ms \(median; \d+ to \d+\)"
-        for part in (r"first translation: \d+\.\d s", f"a stroke: {spread}", f"{spread}, on wasm"):
+        first = r"first translation: \d+\.\d s"
+        # Its server sends the headers by which the page has threads, if there are processors.
+        on = rf"{self.site}, on LiteRT.js \(wasm"
+        for part in (on, first, f"a stroke: {spread}", f"the model alone: {spread}"):
             self.assertRegex(result.stdout, part)
+        if (os.cpu_count() or 1) > 1:
+            self.assertRegex(result.stdout, rf"{on}, [2-4] threads\)")
         broken = self.folder / "broken"
         shutil.copytree(self.site, broken, ignore=shutil.ignore_patterns("model-*"))
         result = command_line.run(page, f"--site={broken}")
@@ -264,19 +274,74 @@ class SessionTest(_PageTest):
             self.assertIn("too old", message)
 
 
-@pytest.mark.slow  # On an imitation of a GPU.
-class GpuTest(_PageTest):
+class TfjsTest(_PageTest):
+    """The page on the other runtime."""
+
+    BACKENDS = ("wasm", "cpu")
+    RUNTIME = "tfjs"
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.run_session(gpu=True)
+        cls.run_session(shared_site(cls.RUNTIME), backends=cls.BACKENDS)
 
-    @parameterized.parameters("webgl", "webgpu")
-    def test_a_gpu_shows_the_same(self, backend):
-        if "message" in self.moments[backend]:
-            self.skipTest(f"This Chromium has no {backend}: {self.moments[backend]['message']}")
-        self.assertIn(f"on {backend}", self.moments[backend]["time"])
-        self.assert_shows(backend, noise=2)
+    def test_each_backend_shows_the_same(self):
+        for backend in self.BACKENDS:
+            moment = self.moments[backend]
+            if "message" in moment and backend.startswith("web"):
+                self.skipTest(f"This Chromium has no {backend}: {moment['message']}")
+            self.assertRegex(moment["time"], rf"^\d+ ms on .*\({backend}\)$")
+            self.assert_shows(backend, noise=2)
+
+
+@pytest.mark.slow  # On an imitation of a GPU.
+class TfjsOnGpuTest(TfjsTest):
+    BACKENDS = ("webgl", "webgpu")
+
+
+@pytest.mark.slow
+class LitertOnGpuTest(TfjsTest):
+    BACKENDS = ("webgpu",)
+    RUNTIME = "litert"
+
+
+class CameraTest(_PageTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        site = tiny_runs.temporary_folder(cls) / "site"
+        shutil.copytree(shared_site(), site)
+        described = json.loads((site / serve.DESCRIPTION).read_text())
+        (site / serve.DESCRIPTION).write_text(json.dumps({**described, "camera": True}))
+        cls.run_session(site, camera=True)
+
+    def assert_same_input(self, *moments: str):
+        first, *others = (self.pixels(moment, "input") for moment in moments)
+        for other in others:
+            self.assertAllEqual(first, other)
+
+    def test_what_it_sees_is_translated_with_one_noise(self):
+        self.assert_shows("stopped", noise=1)
+        self.assertNotAllEqual(self.pixels("before", "input"), self.pixels("stopped", "input"))
+
+    def test_the_last_frame_stays_when_it_is_stopped(self):
+        self.assert_same_input("stopped", "later")
+
+    def test_a_stroke_stops_it_and_is_drawn_on_the_last_frame(self):
+        drawn = self.pixels("drawnOn", "input")
+        before = self.pixels("undoneStroke", "input")
+        changed = (drawn != before).any(-1)
+        self.assertTrue(changed[3:12, 2:10].any())
+        changed[3:12, 2:10] = False
+        self.assertFalse(changed.any())
+
+    def test_undo_brings_back_what_was_drawn_before_it(self):
+        self.assert_same_input("stopped", "undoneSecond")
+        self.assert_same_input("before", "undoneFirst")
+        self.assertFalse(self.moments["undoneFirst"]["undo"])
+
+    def test_a_camera_that_is_refused(self):
+        self.assertIn("Allow it in the browser", self.moments["forbidden"]["status"])
 
 
 class WorkerTest(tf.test.TestCase):
@@ -285,7 +350,12 @@ class WorkerTest(tf.test.TestCase):
     def test_weights_are_freed_before_another_backend_has_its_own(self):
         node = browser_tools.node()
         process = subprocess.run(
-            [node, str(_WORKER), str(assemble.STATIC / "worker.js")],
+            [
+                node,
+                str(_WORKER),
+                str(assemble.STATIC / "worker.js"),
+                str(runtimes.RUNTIMES["tfjs"].script),
+            ],
             capture_output=True,
             text=True,
             check=True,
@@ -306,6 +376,11 @@ class ServeTest(tf.test.TestCase):
         super().setUp()
         self.site = tiny_runs.temporary_folder(self)
         (self.site / serve.DESCRIPTION).write_text("{}")
+
+    def test_a_page_may_have_threads(self):
+        with urllib.request.urlopen(f"http://localhost:{self.start()}/site.json") as answer:
+            self.assertEqual(answer.headers["Cross-Origin-Opener-Policy"], "same-origin")
+            self.assertEqual(answer.headers["Cross-Origin-Embedder-Policy"], "require-corp")
 
     def start(self, port: int = 0) -> int:
         """Returns the port of a server of the site."""
@@ -331,6 +406,17 @@ class ServeTest(tf.test.TestCase):
         result.check_refused(self.site, "export.web")
 
 
+@contextlib.contextmanager
+def without_packages(**fields) -> Iterator[None]:
+    """Takes from the runtimes what they have installed, and replaces their fields."""
+    changed = {
+        name: dataclasses.replace(runtime, vendored={}, **fields)
+        for name, runtime in runtimes.RUNTIMES.items()
+    }
+    with mock.patch.dict(runtimes.RUNTIMES, changed):
+        yield
+
+
 class AssembleTest(tf.test.TestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
@@ -339,30 +425,24 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
     def assemble(self, *flags: str, contents: bytes = b"model", **settings):
         """Returns the site of a new run without a real model, and site.json."""
 
-        def write(output, graphs, card, quantize):
-            (output / "with_noise").mkdir(parents=True)
-            (output / "with_noise" / "model.json").write_bytes(contents + quantize.encode())
+        def write(version, folder, quantize):
+            folder.mkdir()
+            (folder / "the.model").write_bytes(contents + quantize.encode())
+            return "the.model"
 
         folder = self.folder / f"{len(list(self.folder.iterdir()))}"
         self.write_config(folder / "run", data_dir=str(self.folder), **settings)
-        with contextlib.ExitStack() as stack:
-            self.find = stack.enter_context(
-                mock.patch.object(run_folder, "find_weights", return_value=("weights", None))
-            )
-            for patch in (
-                mock.patch.object(networks, "read_generator_weights"),
-                mock.patch.object(serving, "ServingModel"),
-                mock.patch.object(
-                    serving, "model_card_of", return_value=dict(step=None, noise_size=1)
-                ),
-                mock.patch.object(conversion, "freeze"),
-                mock.patch.object(conversion, "write", write),
-                mock.patch.object(assemble, "_find_vendored", dict),
-            ):
-                stack.enter_context(patch)
+        card = dict(step=None, noise_size=1)
+        with (
+            mock.patch.object(serving, "save_version") as self.save,
+            mock.patch.object(serving, "read_model_card"),
+            mock.patch.object(serving, "published_card", return_value=card),
+            without_packages(write=write),
+        ):
             result = self.run_command(folder, *flags)
         self.assertEqual(result.exit_code, 0, result.stderr)
         self.assertCountEqual([path.name for path in folder.iterdir()], ["run", "site"])
+        self.assertEqual(json.loads((folder / "site" / "model_card.json").read_text()), card)
         return folder / "site", json.loads((folder / "site" / "site.json").read_text())
 
     def write_config(self, folder: pathlib.Path, **settings) -> None:
@@ -378,9 +458,9 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         return np.array(Image.open(site / "samples" / name))
 
     def test_a_model_of_edges_is_drawn_on_by_pen(self):
-        flags = ("--quantize=uint8", "--checkpoint=best")
+        flags = ("--runtime=tfjs", "--quantize=uint8", "--checkpoint=best")
         site, described = self.assemble(*flags, dataset="edges2shoes", input_channels=1)
-        self.assertEqual(self.find.call_args.args[1], "best")
+        self.assertEqual(self.save.call_args.kwargs["checkpoint"], "best")
         self.assertEqual(described["mode"], "pen")
         colors = [brush["color"] for brush in described["palette"]]
         self.assertEqual(colors, [[255, 255, 255], [0, 0, 0]])
@@ -388,6 +468,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((described["samples"], described["gallery"]), ([], ""))
         self.assertEqual(described["model"]["inputChannels"], 1)
         self.assertStartsWith(described["subtitle"], "Draw edges; ")
+        self.assertFalse(described["camera"])
         self.assertEqual((site / described["model"]["url"]).read_bytes(), b"modeluint8")
 
     def test_samples_of_a_folder_of_pairs(self):
@@ -417,6 +498,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         _, described = self.assemble(dataset="facades", direction="AtoB")
         self.assertEqual(described["samples"], [])
         self.assertStartsWith(described["subtitle"], "Open a photo, or what ")
+        self.assertTrue(described["camera"])
 
     def test_the_name_of_a_model_folder_follows_from_its_contents(self):
         urls = [
@@ -431,8 +513,10 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
 
         assert_refused("config.json")
         self.write_config(self.folder / "run")
-        with mock.patch.object(programs, "RUNNER", self.folder):
-            assert_refused(f"npm ci --prefix {self.folder}")
+        with mock.patch.object(runtimes, "_MODULES", self.folder):
+            assert_refused("npm ci --prefix ")
+        result = self.run_command(self.folder, "--quantize=uint8")
+        result.check_refused("--runtime=litert", "dynamic", "uint8")
         self.assertFalse((self.folder / "site").exists())
         mine = self.folder / "site" / "mine.txt"
         mine.parent.mkdir()
@@ -445,7 +529,7 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_full_disk(self):
         tiny_runs.write_run(self.folder / "run")
         fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with mock.patch.object(assemble, "_find_vendored", dict):
+        with without_packages():
             with mock.patch.object(assemble.shutil, "copytree", side_effect=fault):
                 with self.assertRaisesRegex(WriteError, "/site'.*No space"):
                     assemble.assemble(self.folder / "run", self.folder / "site")

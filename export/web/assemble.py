@@ -138,7 +138,8 @@ def _describe(
     ]
     brushes = palette.choose(config, inputs)
     is_pen = len(brushes) == 2  # Line art: paper and pen.
-    if samples or palette.of_dataset(config):
+    is_drawn = bool(palette.of_dataset(config)) or (bool(samples) and is_pen)
+    if samples or is_drawn:
         what = f"Draw {'edges' if is_pen else 'labels'}"
     else:  # Of photos, most likely; there is nothing to tell what to draw with.
         what = "Open a photo, or what else the model was trained on"
@@ -152,6 +153,7 @@ def _describe(
         ),
         gallery=f"{origin}. Choose one to start from it." if samples else "",
         mode="pen" if is_pen else "classes",
+        camera=not is_drawn,
         palette=[dataclasses.asdict(brush) for brush in brushes],
         samples=[
             {kind: f"samples/{number}_{kind}.png" for kind in ("input", "target")}

@@ -49,6 +49,7 @@ const runtime = {
       self.Module = {
         locateFile: (file) => VENDOR + file,
         mainScriptUrlOrBlob: `${VENDOR}litert_wasm_threaded_internal.js`,
+        printErr: (line) => /^(INFO|WARNING):/.test(line) || console.error(line),
       };
       return litert.loadLiteRt(VENDOR, options);
     };

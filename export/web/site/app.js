@@ -1,5 +1,6 @@
 // The page: tools, undo, the worker that translates, and what is shown of it.
 
+import {Camera} from './camera.js';
 import {Drawing} from './drawing.js';
 
 const INTERVAL = 60;  // Milliseconds from a change to the translation that is asked for it.
@@ -14,6 +15,7 @@ class Translator {
     this.model = model;
     this.show = show;
     this.id = 0;
+    this.waiting = [];  // Who waits until nothing is wished for.
     this.start('auto', worker);
   }
 
@@ -36,7 +38,14 @@ class Translator {
     this.next();
   }
 
+  // Returns when all that was asked for is shown.
+  idle() {
+    if (!this.isBusy && !this.wish) return Promise.resolve();
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
   next() {
+    if (!this.isBusy && !this.wish) this.waiting.splice(0).forEach((resolve) => resolve());
     if (!this.isReady || this.isBusy || !this.wish) return;
     this.isBusy = true;
     this.asked = this.wish;
@@ -70,6 +79,7 @@ class App {
     this.noise = 1;
     this.cursor = {x: size >> 1, y: size >> 1};
     this.from = null;  // Where the stroke that is going on began, or went last.
+    this.camera = new Camera((video) => this.takeFrame(video), () => this.endCamera());
     for (const id of ['input', 'output', 'overlay']) {
       $(id).width = $(id).height = size;
     }
@@ -97,6 +107,7 @@ class App {
     $('gallery-note').textContent = site.gallery;
     $('gallery-section').hidden = !site.samples.length;
     $('noise').hidden = site.model.noiseSize === 0;
+    $('camera').hidden = !site.camera;
   }
 
   say(text) {
@@ -172,6 +183,7 @@ class App {
   // --- Strokes.
 
   beginStroke(at) {
+    this.camera.stop();
     this.say('');
     this.drawing.begin();
     this.from = at;
@@ -202,6 +214,7 @@ class App {
 
   // What has been drawn of a stroke stays, and the pointer draws no further.
   interruptStroke() {
+    this.camera.stop();
     if (this.from) this.endStroke();
     this.pointer = null;
   }
@@ -213,7 +226,7 @@ class App {
   }
 
   // Shows the drawing, and asks for its translation.
-  change() {
+  change(interval = INTERVAL) {
     this.changes = (this.changes || 0) + 1;
     this.draw();
     $('input').dataset.change = this.changes;
@@ -223,7 +236,7 @@ class App {
     this.timer ??= setTimeout(() => {
       this.timer = null;
       this.translator.translate(this.drawing.pixels, this.noise, this.changes);
-    }, INTERVAL);
+    }, interval);
   }
 
   draw() {
@@ -265,6 +278,37 @@ class App {
     }, 'image/png');
   }
 
+  // Translates what the camera sees, all with one noise, until it is stopped or drawn on; then the
+  // last frame stays, and undo brings back what was there before.
+  async toggleCamera() {
+    if (this.camera.isOn) return this.camera.stop();
+    this.interruptStroke();
+    try {
+      await this.camera.start();
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  async takeFrame(video) {
+    if (!this.drawing.begun) {
+      this.drawing.begin();
+      $('camera').setAttribute('aria-pressed', true);
+      this.say('The camera is on. Press Camera again to keep what it sees.');
+    }
+    this.drawing.show(this.squareOf(video, video.videoWidth, video.videoHeight));
+    this.change(0);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    await this.translator.idle();
+  }
+
+  endCamera() {
+    this.drawing.end();
+    $('camera').setAttribute('aria-pressed', false);
+    this.say('');
+    this.change();
+  }
+
   // Puts the central square of an image into the drawing.
   // isFirst: nobody asked for it; whoever draws already keeps the drawing.
   async openImage(url, name, {isFirst = false} = {}) {
@@ -276,21 +320,27 @@ class App {
       this.say(`This browser cannot read ${name} as an image.`);
       return false;
     }
-    const side = Math.min(image.naturalWidth, image.naturalHeight);
+    const pixels = this.squareOf(image, image.naturalWidth, image.naturalHeight);
+    if (isFirst && (this.drawing.done.length || this.from)) return false;  // Not over a drawing.
+    this.interruptStroke();
+    this.drawing.replace(pixels);
+    this.change();
+    this.say(`Opened ${name}.`);
+    return true;
+  }
+
+  // Returns the RGBA pixels of the central square of an image or a video, in the drawing's size.
+  squareOf(image, width, height) {
+    const side = Math.min(width, height);
     const canvas = document.createElement('canvas');
     canvas.width = canvas.height = this.size;
     const context = canvas.getContext('2d');
     context.fillStyle = '#fff';  // Under transparent pixels, as in training.
     context.fillRect(0, 0, this.size, this.size);
     context.imageSmoothingQuality = 'high';
-    context.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2,
+    context.drawImage(image, (width - side) / 2, (height - side) / 2,
       side, side, 0, 0, this.size, this.size);
-    if (isFirst && (this.drawing.done.length || this.from)) return false;  // Not over a drawing.
-    this.interruptStroke();
-    this.drawing.replace(context.getImageData(0, 0, this.size, this.size).data);
-    this.change();
-    this.say(`Opened ${name}.`);
-    return true;
+    return context.getImageData(0, 0, this.size, this.size).data;
   }
 
   // What the page begins with, which is nobody's stroke to undo.
@@ -361,6 +411,7 @@ class App {
     $('redo').onclick = () => this.redo();
     $('clear').onclick = () => this.clear();
     $('open').onclick = () => $('file').click();
+    $('camera').onclick = () => this.toggleCamera();
     $('file').onchange = () => {
       this.openFile($('file').files[0]);
       $('file').value = '';  // So that the same file can be opened again.
@@ -403,6 +454,7 @@ class App {
         d: () => !$('download').disabled && this.download(),
         c: () => this.clear(),
         o: () => $('file').click(),
+        v: () => !$('camera').hidden && this.toggleCamera(),
         '[': () => $('size').stepDown(),
         ']': () => $('size').stepUp(),
       };

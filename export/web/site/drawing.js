@@ -77,11 +77,16 @@ export class Drawing {
     this.end();
   }
 
-  // Takes over RGBA pixels of the same size, opaque.
-  replace(pixels) {
-    this.begin();
+  // Shows RGBA pixels of the same size, opaque, within a change that has begun.
+  show(pixels) {
     this.pixels.set(pixels);
     for (let at = 3; at < this.pixels.length; at += 4) this.pixels[at] = 255;
+  }
+
+  // Takes over pixels as a change of their own.
+  replace(pixels) {
+    this.begin();
+    this.show(pixels);
     this.end();
   }
 
