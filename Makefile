@@ -11,7 +11,7 @@ PYTHON_CURRENT ?= $(shell tools/find_python.sh 3.13 3.12)
 
 VENV := .venv
 VENV_CURRENT := .venv-current
-NODE_MODULES := export/tfjs/runner/node_modules
+NODE_MODULES := export/browser/runner/node_modules
 PAGE := page
 # Of `make verify`: the run folder, and which of its checkpoints.
 WORKDIR ?=
@@ -56,9 +56,9 @@ $(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/h
 
 node: $(NODE_MODULES)/.ready  ## Installs TF.js, for export.web and export.verify; needs npm.
 
-$(NODE_MODULES)/.ready: export/tfjs/runner/package-lock.json
+$(NODE_MODULES)/.ready: export/browser/runner/package-lock.json
 	@command -v npm > /dev/null || { echo "error: There is no npm: install Node.js 18 or newer." >&2; exit 1; }
-	npm ci --prefix export/tfjs/runner --no-audit --no-fund --loglevel=error
+	npm ci --prefix export/browser/runner --no-audit --no-fund --loglevel=error
 	touch $@
 
 # Without TF.js its tests and those of the page are skipped, and say so; CI wants them all.

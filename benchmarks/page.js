@@ -10,7 +10,7 @@
 'use strict';
 const request = JSON.parse(process.argv[2]);
 const {chromium} = require(request.playwright);
-const {launch} = require('../export/tfjs/runner/browser.js');
+const {launch} = require('../export/browser/runner/browser.js');
 
 const TIMEOUT = 300000;  // Milliseconds.
 // Makes Chromium imitate a GPU on the processor.

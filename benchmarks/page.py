@@ -19,7 +19,7 @@ import threading
 
 from absl import flags
 
-from export.tfjs import programs
+from export.browser import programs
 from export.web import serve
 from pix2pix_tf import commands
 from pix2pix_tf.errors import InputError

@@ -6,6 +6,7 @@ from what stands before it in its line:
     errors, image_size              what a runtime raises; which images a conversion is for
     cpp_session, frozen_graph       an export in TensorFlow's C++ session; as a plain graph
     parity                          one model on every runtime; a format registers its rows here
+    browser                         models in Node and in Chromium
     tflite, tfjs, onnx              files for phones, for pages, and for other runtimes
     web                             the drawing page
     tf_serving                      the server's files and a client

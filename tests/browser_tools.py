@@ -13,7 +13,7 @@ import threading
 import unittest
 from collections.abc import Callable
 
-from export.tfjs import programs
+from export.browser import programs
 from pix2pix_tf.errors import MissingInputError
 
 

@@ -5,7 +5,7 @@
 const fs = require('fs');
 const request = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const {chromium} = require(request.playwright);
-const {launch} = require('../export/tfjs/runner/browser.js');
+const {launch} = require('../export/browser/runner/browser.js');
 
 const TIMEOUT = 120000;  // Milliseconds; the machine may be busy with other tests.
 

@@ -13,9 +13,9 @@ from absl.testing import absltest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 _SETUP = ("requirements.txt", "constraints.txt", "pyproject.toml")
-_LOCK = "export/tfjs/runner/package-lock.json"
+_LOCK = "export/browser/runner/package-lock.json"
 _CARD = "pix2pix_tf/pretrained/houses/model_card.json"
-_NODE_MODULES = pathlib.Path("export/tfjs/runner/node_modules")
+_NODE_MODULES = pathlib.Path("export/browser/runner/node_modules")
 # Each notes how it was called. Python makes what the demo and the page would make.
 _PYTHON = """#!/bin/sh
 echo "python $*" >> calls.txt
@@ -27,7 +27,7 @@ esac
 """
 _NPM = """#!/bin/sh
 echo "npm $*" >> calls.txt
-[ -z "$NO_REGISTRY" ] && mkdir -p export/tfjs/runner/node_modules
+[ -z "$NO_REGISTRY" ] && mkdir -p export/browser/runner/node_modules
 """
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 from unittest import mock
 
 import browser_tools
@@ -19,12 +18,13 @@ import tiny_runs
 from absl.testing import parameterized
 
 from export import frozen_graph, image_size
+from export.browser import programs
 from export.errors import ModelError
 from export.tfjs import __main__ as tfjs
-from export.tfjs import conversion, programs, subpixel, weights
+from export.tfjs import conversion, subpixel, weights
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.errors import InputError, MissingInputError, WriteError
+from pix2pix_tf.errors import InputError, WriteError
 from pix2pix_tf.inference import exported
 from pix2pix_tf.models import convolutions
 
@@ -92,7 +92,7 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
     def assert_same(
         self, folder: pathlib.Path, inputs: dict, *, backend: str = "wasm", limit=LIMITS["none"]
     ):
-        (output,), _ = programs.run(folder, "with_noise", inputs, backend=backend)
+        (output,), _ = programs.run_tfjs(folder, "with_noise", inputs, backend=backend)
         self.assertAllClose(output, self.expected(inputs), rtol=0, atol=limit)
 
     @parameterized.parameters(("none", "wasm"), ("float16", "wasm"), ("uint8", "cpu"))
@@ -106,14 +106,16 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
         browser_tools.chromium()
         browser_tools.node()
         inputs = self.inputs()
-        outputs, milliseconds = programs.run(
+        outputs, milliseconds = programs.run_tfjs(
             self.converted["none"], "with_noise", inputs, program=programs.CHROMIUM, repeat=2
         )
         self.assertEqual((outputs.shape, len(milliseconds)), ((2, 1, SIZE, SIZE, 3), 2))
         for output in outputs:
             self.assertAllClose(output, self.expected(inputs), rtol=0, atol=LIMITS["none"])
         with self.assertRaisesRegex(ModelError, "TF.js in Chromium, .*image"):
-            programs.run(self.converted["none"], "serving_default", {}, program=programs.CHROMIUM)
+            programs.run_tfjs(
+                self.converted["none"], "serving_default", {}, program=programs.CHROMIUM
+            )
 
     def test_a_batch_of_another_size(self):
         browser_tools.node()
@@ -134,7 +136,7 @@ class ConvertTest(tf.test.TestCase, parameterized.TestCase):
     def test_serving_default_draws_its_noise(self):
         browser_tools.node()
         inputs = dict(image=self.inputs()["image"])
-        (first, second), _ = programs.run(
+        (first, second), _ = programs.run_tfjs(
             self.converted["none"], "serving_default", inputs, repeat=2
         )
         self.assertEqual(first.shape, (1, SIZE, SIZE, 3))
@@ -229,7 +231,7 @@ class OtherModelsTest(tf.test.TestCase, parameterized.TestCase):
         graphs = conversion.freeze(model, card, signatures=["with_noise"])
         conversion.write(folder / "tfjs", graphs, card, "none")
         expected = generator([inputs["image"], inputs["z"]], training=True)
-        (output,), _ = programs.run(folder / "tfjs", "with_noise", inputs)
+        (output,), _ = programs.run_tfjs(folder / "tfjs", "with_noise", inputs)
         self.assertAllClose(output, expected, rtol=0, atol=LIMITS["none"])
 
 
@@ -342,64 +344,3 @@ class SubpixelTest(tf.test.TestCase, parameterized.TestCase):
         layer(np.zeros((1, 4, 4, 3), np.float32))
         graph = subpixel.rewrite(freeze(layer, [1, 4, 4, 3]))
         self.assertIn("Conv2DBackpropInput", {node.op for node in graph.nodes})
-
-
-class ProgramsTest(tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = tiny_runs.temporary_folder(self)
-        (self.folder / "with_noise").mkdir()
-        self.model = self.folder / "with_noise" / "model.json"
-        self.model.write_text("{}")
-
-    def test_says_what_is_missing(self):
-        with mock.patch.object(shutil, "which", return_value=None):
-            with self.assertRaisesRegex(MissingInputError, "Chromium"):
-                programs.find_chromium()
-            with mock.patch.object(programs, "RUNNER", self.folder / "with space"):
-                with self.assertRaisesRegex(MissingInputError, "Run: npm ci --prefix '.*space'$"):
-                    programs.find_node()
-
-    def program(self, script: str) -> str:
-        path = self.folder / "program"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        return str(path)
-
-    def test_a_node_that_hangs_is_ended(self):
-        hanging = self.program("exec sleep 60")
-        with mock.patch.object(programs, "find_node", return_value=hanging):
-            with mock.patch.object(programs, "_SECONDS", 0.2):
-                with self.assertRaisesRegex(ModelError, "did not end within 0.2 s"):
-                    programs.run(self.folder, "with_noise", {}, repeat=2)
-
-    def test_a_browser_that_dies_at_once_is_not_waited_for(self):
-        browser_tools.node()
-        broken = self.program("echo 'no usable sandbox' >&2; exit 7")
-        with mock.patch.object(programs, "find_chromium", return_value=broken):
-            with self.assertRaisesRegex(ModelError, "(?s)TF.js in Chromium.*no usable sandbox"):
-                programs.run(self.folder, "with_noise", {}, program=programs.CHROMIUM)
-
-    def starts(self, *, uid: int) -> list[bool]:
-        """Returns which starts of a browser that has no sandbox were without one, for a user."""
-        browser_tools.node()
-        arguments = self.folder / "arguments"
-        browser = self.program(f'echo "$@" >> "{arguments}"; echo "No usable sandbox!" >&2; exit 7')
-        user = self.folder / "user.js"
-        user.write_text(f"process.getuid = () => {uid};")
-        with mock.patch.object(programs, "find_chromium", return_value=browser):
-            with mock.patch.dict(os.environ, NODE_OPTIONS=f"--require {user}"):
-                with self.assertRaises(ModelError):
-                    programs.run(self.folder, "with_noise", {}, program=programs.CHROMIUM)
-        return ["--no-sandbox" in line for line in arguments.read_text().splitlines()]
-
-    def test_root_starts_chromium_without_its_sandbox(self):
-        self.assertEqual(self.starts(uid=0), [True])
-
-    def test_others_start_it_in_its_sandbox_and_without_where_that_fails(self):
-        self.assertEqual(self.starts(uid=1000), [False, True])
-
-    def test_names_the_model_that_fails(self):
-        browser_tools.node()
-        with self.assertRaisesRegex(ModelError, "with_noise' on cpu: .+"):
-            programs.run(self.folder, "with_noise", {}, backend="cpu")

@@ -24,10 +24,10 @@ from absl.testing import parameterized
 from PIL import Image
 
 from export import cpp_session, verify
+from export.browser import programs
 from export.onnx import conversion as onnx_conversion
 from export.parity import limits, measuring, runtimes, saved_model, verification
 from export.tfjs import conversion as tfjs_conversion
-from export.tfjs import programs
 from export.tflite import conversion as tflite_conversion
 from export.tflite import litert
 from pix2pix_tf import serving
@@ -245,6 +245,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_found(
             result,
             "TFLite none: the converter broke",
+            "LiteRT.js none, Chromium wasm: the converter broke",
             "TFLite float16: No space left on device",
             f"TFLite dynamic: '{self.output}/",
             f"TFLite int8: '{self.output}/",
@@ -252,7 +253,7 @@ class VerifyTest(tf.test.TestCase, parameterized.TestCase):
             "TF.js none, Chromium wasm: not that",
             *(f"ONNX {kind}: nor that" for kind in limits.ONNX),
         )
-        self.assertEqual(result.stdout.count("FAILED"), 10)
+        self.assertEqual(result.stdout.count("FAILED"), 11)
         self.assertRegex(result.stdout, r"\| SavedModel, C\+\+ \| \d")
 
     def test_a_format_that_is_registered_elsewhere_has_a_row(self):

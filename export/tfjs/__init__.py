@@ -5,7 +5,6 @@ Imports run one way, from top to bottom:
     subpixel      transposed convolutions as plain ones
     weights       the files that hold the numbers
     conversion    `convert`: the folder that `tf.loadGraphModel` reads
-    programs      running such a folder in Node and in Chromium
     runtime       the rows of `export.verify`
 """
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import pathlib
 
+from export.browser import programs
 from export.parity import limits, runtimes
 from export.parity.runtimes import Run, Settings
-from export.tfjs import conversion, programs
+from export.tfjs import conversion
 
 
 def _runtime(quantize: str, program: str) -> runtimes.Runtime:
@@ -21,7 +22,7 @@ def _runtime(quantize: str, program: str) -> runtimes.Runtime:
 
     def opened(path: pathlib.Path, settings: Settings) -> contextlib.nullcontext[Run]:
         def run(signature: str, inputs: runtimes.Inputs, repeat: int):
-            return programs.run(path, signature, inputs, program=program, repeat=repeat)
+            return programs.run_tfjs(path, signature, inputs, program=program, repeat=repeat)
 
         return contextlib.nullcontext(run)
 

@@ -1,11 +1,13 @@
-"""TFLite for `export.verify`: a row for each quantisation."""
+"""TFLite for `export.verify`: a row for each quantisation, float32 in a browser too."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Iterator
 
+from export.browser import programs
 from export.parity import limits, runtimes
 from export.parity.runtimes import Run, Settings
 from export.tflite import conversion, litert
@@ -34,4 +36,26 @@ def _runtime(quantize: str) -> runtimes.Runtime:
     )
 
 
-runtimes.register(*map(_runtime, limits.TFLITE))
+def _check_browser() -> None:
+    litert.check_installed()  # The file is compared before it is given out.
+    programs.find_node()
+    programs.find_chromium()
+
+
+def _opened_in_browser(path: pathlib.Path, settings: Settings) -> contextlib.nullcontext[Run]:
+    def run(signature: str, inputs: runtimes.Inputs, repeat: int):
+        return programs.run_litert(path, signature, inputs, repeat=repeat)
+
+    return contextlib.nullcontext(run)
+
+
+runtimes.register(
+    *map(_runtime, limits.TFLITE),
+    dataclasses.replace(
+        _runtime("none"),
+        name=f"LiteRT.js none, {programs.CHROMIUM} wasm",
+        kind=programs.CHROMIUM.lower(),
+        open=_opened_in_browser,
+        check_installed=_check_browser,
+    ),
+)

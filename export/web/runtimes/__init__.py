@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 
-from export.tfjs import programs
+from export.browser import programs
 from pix2pix_tf.errors import InputError, MissingInputError
 
 _MODULES = programs.RUNNER / "node_modules"

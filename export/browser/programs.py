@@ -1,4 +1,4 @@
-"""Runs a TF.js graph model in Node or in headless Chromium, both by `runner/run.js`."""
+"""Runs converted models in Node or in headless Chromium, both by `runner/run.js`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS = 1200  # What takes longer hangs.
 
 
 def install_command() -> str:
-    """Returns the command that installs TF.js where this module looks for it."""
+    """Returns the command that installs TF.js and LiteRT.js where this module looks for them."""
     return f"npm ci --prefix {shlex.quote(str(RUNNER))}"
 
 
@@ -30,13 +30,14 @@ def find_node() -> str:
     """Returns the path of `node`.
 
     Raises:
-        MissingInputError: If Node, or TF.js in `runner`, is not installed.
+        MissingInputError: If Node, or what is to be in `runner`, is not installed.
     """
     node = shutil.which("node")
-    if node is None or not (RUNNER / "node_modules" / "@tensorflow").is_dir():
+    packages = [RUNNER / "node_modules" / name for name in ("@tensorflow", "@litertjs")]
+    if node is None or not all(package.is_dir() for package in packages):
         raise MissingInputError(
-            "TF.js needs 'node' on the path, Node.js 18 or newer, and to be installed. Run: "
-            f"{install_command()}"
+            "TF.js and LiteRT.js need 'node' on the path, Node.js 18 or newer, and to be "
+            f"installed. Run: {install_command()}"
         )
     return node
 
@@ -55,7 +56,7 @@ def find_chromium() -> str:
     return found
 
 
-def run(
+def run_tfjs(
     folder: str | pathlib.Path,
     signature: str,
     inputs: dict[str, np.ndarray],
@@ -64,7 +65,7 @@ def run(
     backend: str = "wasm",
     repeat: int = 1,
 ) -> tuple[np.ndarray, list[float]]:
-    """Returns what one signature of a converted folder gives, run by run.
+    """Returns what one signature of a converted folder gives in TF.js, run by run.
 
     Args:
         folder: What `python -m export.tfjs` wrote.
@@ -83,17 +84,53 @@ def run(
         MissingInputError: If a program or TF.js is not there.
         ModelError: If TF.js or the browser fails, or does not end; also if there is no model.
     """
+    model = pathlib.Path(folder).resolve() / signature / "model.json"
+    subject = f"TF.js in {program}, '{model.parent}' on {backend}"
+    return _run(
+        subject, program, inputs, runtime="tfjs", model=str(model), backend=backend, repeat=repeat
+    )
+
+
+def run_litert(
+    path: str | pathlib.Path,
+    signature: str,
+    inputs: dict[str, np.ndarray],
+    *,
+    repeat: int = 1,
+) -> tuple[np.ndarray, list[float]]:
+    """Returns what one signature of a .tflite file gives in LiteRT.js in Chromium, run by run.
+
+    It runs on WebAssembly with one thread.
+
+    Args:
+        path: What `python -m export.tflite` wrote.
+        signature: See `run_tfjs`.
+        inputs: See `run_tfjs`.
+        repeat: See `run_tfjs`.
+
+    Returns:
+        See `run_tfjs`.
+
+    Raises:
+        MissingInputError: If a program or LiteRT.js is not there.
+        ModelError: If LiteRT.js or the browser fails, or does not end; also if there is no file.
+    """
+    model = pathlib.Path(path).resolve()
+    subject = f"LiteRT.js in {CHROMIUM}, '{model}'"
+    request = dict(runtime="litert", model=str(model), signature=signature, repeat=repeat)
+    return _run(subject, CHROMIUM, inputs, **request)
+
+
+def _run(
+    subject: str, program: str, inputs: dict[str, np.ndarray], **request
+) -> tuple[np.ndarray, list[float]]:
+    """Returns what `runner/run.js` makes of a request, and the times."""
     node = find_node()
-    chromium = find_chromium() if program == CHROMIUM else None
-    model = pathlib.Path(folder).resolve() / signature
-    subject = f"TF.js in {program}, '{model}' on {backend}"
-    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_tfjs_") as temporary:
+    with tempfile.TemporaryDirectory(prefix="pix2pix_tf_") as temporary:
         outputs = pathlib.Path(temporary, "outputs.bin")
         request = dict(
-            model=str(model),
-            chromium=chromium,
-            backend=backend,
-            repeat=repeat,
+            request,
+            chromium=find_chromium() if program == CHROMIUM else None,
             timeout=1000 * _SECONDS,
             inputs={name: _describe(value) for name, value in inputs.items()},
             outputs=str(outputs),
@@ -113,7 +150,7 @@ def run(
         if process.returncode:
             raise ModelError(f"{subject}: {process.stderr.strip()}")
         report = json.loads(process.stdout.strip().splitlines()[-1])
-        values = np.fromfile(outputs, "<f4").reshape(repeat, *report["shape"])
+        values = np.fromfile(outputs, "<f4").reshape(-1, *report["shape"])
     return values, report["milliseconds"]
 
 
