@@ -36,7 +36,9 @@ class LitertTest(tf.test.TestCase):
             self.assertAllClose(output, expected, atol=limits.EXACT.max, rtol=0)
         outputs, _ = programs.run_litert(path, "serving_default", dict(image=image), repeat=2)
         self.assertNotAllClose(outputs[0], outputs[1], atol=0.01)  # Noise of its own.
-        with self.assertRaisesRegex(ModelError, f"LiteRT.js in Chromium, '{path}': .*image"):
+        with self.assertRaisesRegex(
+            ModelError, f"LiteRT.js in Chromium, '{path}': .*missing input"
+        ):
             programs.run_litert(path, "with_noise", {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -92,7 +93,7 @@ def convert(
         with files.writing(output), tempfile.TemporaryDirectory(**place) as folder:
             unfinished = pathlib.Path(folder, "model.tflite")
             unfinished.write_bytes(
-                _to_tflite(version, folder, card, quantize, size, images, signatures)
+                _to_tflite(version, folder, card, quantize, size, signatures, images)
             )
             difference = _compare(model, unfinished, images)
             limit = limits.TFLITE[quantize].mean
@@ -143,13 +144,13 @@ def _to_tflite(
     card: dict,
     quantize: str,
     size: ImageSize,
-    images: np.ndarray,
     names: Sequence[str],
+    images: np.ndarray,
 ) -> bytes:
     """Returns the contents of a .tflite file; `folder` is for what is needed meanwhile.
 
-    The images, float32 `[count, height, width, channels]` in [-1, 1], calibrate int8. The names
-    are those of the signatures.
+    The names are those of the signatures. The images, float32 `[count, height, width, channels]` in
+    [-1, 1], calibrate int8.
     """
     import tensorflow as tf
 
@@ -172,7 +173,7 @@ def _to_tflite(
                 yield name, dict(image=image, z=z) if name == "with_noise" else dict(image=image)
 
     try:
-        with warnings.catch_warnings():
+        with _quietly(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TensorFlow's own, on its way to LiteRT.
             if quantize != "int8":
                 return graph.share_weights(converter.convert())
@@ -190,6 +191,23 @@ def _to_tflite(
             f"TensorFlow's converter fails on '{version}', quantize {quantize} "
             f"({first_line(error)}). Try another --quantize."
         ) from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps back the converter's statistics, thirty lines of C++, unless it fails."""
+    with tempfile.TemporaryFile() as notes:
+        stderr = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _examples(images: np.ndarray, card: dict) -> Iterator[tuple[np.ndarray, np.ndarray]]:
