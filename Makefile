@@ -50,11 +50,11 @@ demo: setup  ## Trains on drawn scenes for some minutes; writes demo/index.html 
 page: $(PAGE)/site.json  ## Opens the drawing page of the trained model that comes with the package.
 	$(VENV)/bin/python -m export.web.serve --site=$(PAGE)
 
-$(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/houses/model_card.json $(wildcard export/web/site/*)
+$(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/houses/model_card.json $(wildcard export/web/site/* export/web/runtimes/*)
 	rm -rf $(PAGE)
 	$(VENV)/bin/python -m export.web --workdir=houses --output=$(PAGE)
 
-node: $(NODE_MODULES)/.ready  ## Installs TF.js, for export.web and export.verify; needs npm.
+node: $(NODE_MODULES)/.ready  ## Installs LiteRT.js and TF.js, for export.web and export.verify; needs npm.
 
 $(NODE_MODULES)/.ready: export/browser/runner/package-lock.json
 	@command -v npm > /dev/null || { echo "error: There is no npm: install Node.js 18 or newer." >&2; exit 1; }
