@@ -14,6 +14,7 @@ from refusals import refused
 
 from pix2pix_tf import keras_compat, networks, run_folder, serving
 from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.data import images, scenes
 from pix2pix_tf.errors import MissingInputError
 from pix2pix_tf.models import convolutions
 from pix2pix_tf.training import initial_weights, loop
@@ -133,3 +134,58 @@ class InitialWeightsTest(tf.test.TestCase, parameterized.TestCase):
     def test_there_is_no_such_model(self):
         with refused("nowhere", kind=MissingInputError):
             initial_weights.find(self.make_config(pathlib.Path("nowhere")))
+
+
+class FineTuningTest(tf.test.TestCase):
+    """What it is for: few pairs of a task that a model for a like one exists of."""
+
+    SETTINGS = dict(base_filters=8, learning_rate=1e-3)
+    NUM_STEPS = 60
+
+    def scenes(self, indices: range, *, recoloured: bool) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Returns batches of one of labels and photo, the labels in colours of their own or not."""
+        batches = []
+        for index in indices:
+            scene = scenes.draw_scene(tiny_runs.CROP_SIZE, seed=0, index=index)
+            labels = 255 - scene.labels[..., [1, 2, 0]] if recoloured else scene.labels
+            pair = (images.normalize_image(pixels[np.newaxis]) for pixels in (labels, scene.photo))
+            batches.append(tuple(pair))
+        return batches
+
+    def train(self, config: TrainConfig, pairs: list, num_steps: int) -> TrainState:
+        state, step = tiny_training.build(config)
+        if config.init_from:
+            initial_weights.start_from(state, initial_weights.find(config))
+        for number in range(num_steps):
+            step(pairs[number % len(pairs)])
+        return state
+
+    def error_of(self, state: TrainState, pairs: list) -> float:
+        """Returns the mean L1 of the average on pairs."""
+        z = tf.constant(tiny_runs.random_noise(1, networks.noise_size(self.config)))
+        outputs = [state.average([source, z], training=True) for source, _ in pairs]
+        return float(np.mean([np.abs(y - target).mean() for y, (_, target) in zip(outputs, pairs)]))
+
+    def setUp(self):
+        super().setUp()
+        self.enter_context(tiny_training.plain_convolutions())
+
+    def test_twenty_pairs_are_enough_for_a_trained_model_and_not_for_a_new_one(self):
+        self.config = tiny_training.make_config(**self.SETTINGS)
+        source = tiny_runs.temporary_folder(self) / "source"
+        source.mkdir()
+        self.config.save(source)
+        trained = self.train(self.config, self.scenes(range(100), recoloured=False), 400)
+        weights = networks.generator_file(self.config, trained.average)
+        (source / run_folder.GENERATOR_WEIGHTS).write_bytes(weights)
+        weights = keras_compat.weights_file(trained.discriminator)
+        (source / run_folder.DISCRIMINATOR_WEIGHTS).write_bytes(weights)
+
+        pairs = self.scenes(range(1000, 1020), recoloured=True)
+        held_out = self.scenes(range(2000, 2010), recoloured=True)
+        errors = {}
+        for init_from in ("", str(source)):
+            config = dataclasses.replace(self.config, init_from=init_from)
+            state = self.train(config, pairs, self.NUM_STEPS)
+            errors[init_from] = self.error_of(state, held_out)
+        self.assertLess(errors[str(source)], 0.95 * errors[""])
