@@ -82,6 +82,24 @@ class TrainConfig:
     mirror: bool = setting(
         True, "Whether half of the pairs are flipped left to right (paper: yes)."
     )
+    vertical_flip: bool = setting(
+        False,
+        "Whether half of the pairs are flipped top to bottom: for views from above and "
+        "microscopes. Ours.",
+    )
+    rotate90: bool = setting(
+        False,
+        "Whether pairs are turned by a random multiple of 90 degrees, for the same; square crops "
+        "only. Ours.",
+    )
+    input_jitter: float = setting(
+        0.0,
+        "Most random change of the input's contrast, as a share, and of its brightness, in units "
+        "of [-1, 1]: 0.2 is much. The target keeps its values. Not for inputs that are labels. "
+        "Ours.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     input_channels: int = setting(
         3,
         "Channels of the input: 1 grey, 3 colour, 4 with alpha; other numbers are read from NumPy "
@@ -111,6 +129,13 @@ class TrainConfig:
         "output_channels 2; files hold photos all the same. Scaled as L / 50 - 1 and ab / 110 "
         "(authors' PyTorch code).",
         choices=(RGB, LAB),
+    )
+    classes: str = setting(
+        "",
+        "Of outputs that are label maps: the classes that they show, by the name of a data set "
+        "(facades, cityscapes, demo), a .json file, or 'targets', learned from the training "
+        "targets. For best_metric class_iou, evaluate and translate --to=classes. Empty: those of "
+        "a data set that is known. Ours.",
     )
     cache_megabytes: int = setting(
         2048, "Memory for decoded images; larger sets are read anew each epoch. Ours.", minimum=0
@@ -289,7 +314,8 @@ class TrainConfig:
     best_metric: str = setting(
         "l1",
         "Measure on held-out pairs by which the best checkpoint is kept: l1, psnr, ssim, ms_ssim, "
-        "one that was added with pix2pix_tf.metrics.register; or none. Ours.",
+        "class_iou, of outputs that are label maps, one that was added with "
+        "pix2pix_tf.metrics.register; or none. Ours.",
     )
     num_evaluated: int = setting(
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
@@ -327,6 +353,17 @@ class TrainConfig:
                     f"up to {MAX_CROP_SIDE}, or 0: the generator halves crop_size pixels until one "
                     "is left."
                 )
+        if self.rotate90 and self.crop_shape[0] != self.crop_shape[1]:
+            height, width = self.crop_shape
+            raise InputError(
+                f"rotate90 turns square crops only, and a crop has {width}x{height} pixels. Leave "
+                "rotate90 out, or crop_height and crop_width."
+            )
+        if self.input_jitter and self.color_space == LAB:
+            raise InputError(
+                f"input_jitter is {self.input_jitter}, but color_space lab has lightness in and "
+                "colours out, which go together. Leave it out."
+            )
         self.dropout_block_numbers  # noqa: B018  Refuses what is not such a list.
         for name in ("input_range", "output_range"):
             value_range(getattr(self, name), name=name)  # Refuses what is not a range.
@@ -489,8 +526,8 @@ _BEFORE = dict(ema_decay=0.0)
 # What may change between a run and its continuation: everything else would make
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
-    "data_dir num_steps cache_megabytes check_data strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile "
+    "data_dir num_steps classes cache_megabytes check_data strategy log_every sample_every "
+    "num_samples checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile "
     "steps_per_call".split()
 )
 

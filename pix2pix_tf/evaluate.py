@@ -20,7 +20,7 @@ from absl import flags
 
 from pix2pix_tf import commands
 from pix2pix_tf.config import LAB, RGB, TrainConfig, value_range
-from pix2pix_tf.data import augment, pairs, pipeline
+from pix2pix_tf.data import augment, classes, label_targets, pairs, pipeline
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import runner
 from pix2pix_tf.evaluation.outputs import FolderOutputs, ModelOutputs
@@ -66,10 +66,17 @@ def define_flags() -> None:
         "segmenter", "", "For the FCN-score: a folder of pix2pix_tf.evaluation.train_segmenter."
     )
     flags.DEFINE_string(
+        "classes",
+        "",
+        "For outputs that are label maps: the classes that they show, by the name of a data set "
+        f"({', '.join(classes.TABLES)}), a .json file, or '{classes.FROM_TARGETS}', learned from "
+        "the training targets. Empty: as in the training, or those of a data set that is known.",
+    )
+    flags.DEFINE_string(
         "class_maps",
         "",
-        "For the FCN-score: folder of SPLIT/NAME.png, the class of each pixel. Empty: told by the "
-        "inputs' colours.",
+        "For the FCN-score and for label maps: folder of SPLIT/NAME.png, the class of each pixel. "
+        "Empty: told by the colours of the pairs' labels.",
     )
     flags.DEFINE_string(
         "feature_weights",
@@ -114,14 +121,18 @@ def _check(options) -> None:
                 f"'{options.outputs}' is where --output would write its pictures. Name another "
                 "--output."
             )
-    if options.class_maps and not options.segmenter:
-        raise InputError("--class_maps is for the FCN-score, which needs --segmenter.")
+    if options.segmenter and options.classes:
+        raise InputError(
+            "--segmenter judges photos, and --classes is for outputs that are label maps. Leave "
+            "one of them out."
+        )
 
 
 def _open_model(options) -> tuple[ModelOutputs, Reference]:
     """Returns the outputs of the model and what they are compared with."""
     translate = translator.load(options.model, **commands.checkpoint_from_flags())
-    reference = _open_reference(options, translate.config, translate.config.crop_shape)
+    table = translator.classes_of(options.model)
+    reference = _open_reference(options, translate.config, translate.config.crop_shape, table)
     outputs = ModelOutputs(
         translate,
         name=pathlib.Path(options.model).resolve().name,
@@ -153,15 +164,30 @@ def _open_folder(options) -> tuple[FolderOutputs, Reference]:
     if config.dataset == pairs.DEMO:
         # Scenes are drawn at a size; load_size follows from it.
         config = dataclasses.replace(config, crop_size=outputs.size, load_size=0)
-    return outputs, _open_reference(options, config, outputs.size)
+    table = classes.of_side(config.dataset, config.direction[-1])
+    return outputs, _open_reference(options, config, outputs.size, table)
 
 
-def _open_reference(options, config: TrainConfig, size: augment.Size) -> Reference:
+def _open_reference(
+    options, config: TrainConfig, size: augment.Size, table: classes.ClassTable | None
+) -> Reference:
+    """Returns what outputs are compared with; the table is of the classes that they show."""
     dataset, data_dir = options.dataset or config.dataset, options.data_dir or config.data_dir
     config = dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
     judges = {name: options[name].value for name in ("segmenter", "class_maps", "feature_weights")}
     split = _find_split(options, config)
-    return Reference(config, split=split, size=size, seed=options.seed, **judges)
+    if options.segmenter:
+        table = None
+    elif options.classes == classes.FROM_TARGETS:
+        table = label_targets.learn(pipeline.open_reader(config, "train", size=size))
+    elif options.classes:
+        table = classes.read(options.classes)
+    if options.class_maps and not (options.segmenter or table):
+        raise InputError(
+            "--class_maps is for the FCN-score, which needs --segmenter, and for outputs that are "
+            "label maps, whose --classes are not known."
+        )
+    return Reference(config, split=split, size=size, seed=options.seed, classes=table, **judges)
 
 
 def _find_split(options, config: TrainConfig) -> str:

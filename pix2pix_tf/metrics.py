@@ -18,6 +18,7 @@ from pix2pix_tf.errors import InputError
 # Which way a number points. NEITHER: it describes, and nothing is chosen by it.
 LESS, MORE, NEAR_ONE, NEITHER = "less", "more", "near 1", "neither"
 NO_METRIC = "none"  # As best_metric: no checkpoint is the best.
+CLASS_IOU = "class_iou"  # As best_metric: of outputs that are label maps.
 
 _RANGE = 2.0  # From -1 to 1.
 SMALLEST_SIZE = 11  # Pixels: SSIM's Gaussian window, which has to fit into the images.
@@ -90,9 +91,9 @@ METRICS = {
     "psnr": Metric(MORE, "peak signal-to-noise ratio, dB", psnr),
     "ssim": Metric(MORE, "structural similarity, -1 to 1", ssim),
     "ms_ssim": Metric(MORE, "multi-scale structural similarity, 0 to 1", ms_ssim),
-    "per_pixel_accuracy": Metric(MORE, "FCN-score: pixels that the segmenter gets right, 0 to 1"),
-    "per_class_accuracy": Metric(MORE, "FCN-score: the same as a mean over classes, 0 to 1"),
-    "class_iou": Metric(MORE, "FCN-score: intersection over union, mean over classes, 0 to 1"),
+    "per_pixel_accuracy": Metric(MORE, "pixels of the right class, 0 to 1"),
+    "per_class_accuracy": Metric(MORE, "the same as a mean over classes, 0 to 1"),
+    CLASS_IOU: Metric(MORE, "intersection over union, mean over classes, 0 to 1"),
     "colour_intersection": Metric(MORE, "common area of Lab histograms, mean of three, 0 to 1"),
     "grey_colour_intersection": Metric(
         NEITHER, "the same of the grey inputs, which colorization has to beat"
@@ -138,7 +139,7 @@ def of_pairs() -> dict[str, Metric]:
 
 def check_best_metric(name: str) -> None:
     """Refuses, with an InputError, what training cannot choose a checkpoint by."""
-    known = [NO_METRIC, *of_pairs()]
+    known = [NO_METRIC, *of_pairs(), CLASS_IOU]
     if name not in known:
         raise InputError(f"best_metric is {name!r}. Use one of {', '.join(known)}.")
 

@@ -2,6 +2,7 @@
 
 config.json                             the settings, see `config`
 data.json                               what is trained on, see `read_data`
+classes.json                            the classes that outputs show, where these are label maps
 checkpoints/step_00001000/state.*       the whole state of the run
                           generator.weights.h5, generator_last.weights.h5, info.json
 checkpoints/best.json                   which checkpoint is best, and why
@@ -23,6 +24,7 @@ from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError
 
 DATA_FILE = "data.json"
+CLASSES_FILE = "classes.json"  # As a file for --classes, too.
 CHECKPOINTS_FOLDER = "checkpoints"
 GENERATOR_WEIGHTS = "generator.weights.h5"  # Averaged over the steps, unless ema_decay is 0.
 LAST_WEIGHTS = "generator_last.weights.h5"  # As the last step left them; only beside an average.

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from pix2pix_tf import files, keras_compat, pretrained, run_folder, version, warmup
 from pix2pix_tf.config import CONFIG_FILE, LAB, MAX_SERVED_PIXELS, TrainConfig
-from pix2pix_tf.data import augment, images, lab, untrusted
+from pix2pix_tf.data import augment, classes, images, lab, untrusted
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.models import convolutions
 from pix2pix_tf.networks import block_of, build_generator, read_generator_weights
@@ -377,6 +377,15 @@ def published_card(card: dict) -> dict:
     }
 
 
+def _classes_of(workdir: pathlib.Path) -> dict:
+    """Returns the classes that a run's outputs show, for its card, if it has any."""
+    path = workdir / run_folder.CLASSES_FILE
+    if not files.is_file(path):
+        return {}
+    table = classes.ClassTable(path.stem, classes.read_file(path))
+    return dict(classes=classes.to_json(table))
+
+
 def model_card_of(
     model: ServingModel,
     workdir: pathlib.Path,
@@ -434,6 +443,7 @@ def model_card_of(
         ),
         metrics=records[-1] if records else {},
         best=run_folder.read_best(workdir),
+        **_classes_of(workdir),
         versions=dict(
             pix2pix_tf=version.__version__, tensorflow=tf.__version__, keras=keras.__version__
         ),

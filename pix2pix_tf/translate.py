@@ -10,7 +10,8 @@ number is added to the name, and to all but PNG and JPEG the suffix .png. Output
 16 bits, or with alpha, are PNG files only. Those that a PNG cannot hold, since they have other
 channels or are not integers, are NumPy arrays (.npy), or TIFF where the input is. The
 same seed gives the same pictures. A video (--input=clip.mp4 --output=out.mp4) gets one noise for
-all frames; it needs the extra `video`. Large images take --tile=512, or another multiple of
+all frames; it needs the extra `video`. Of a model whose outputs are label maps, --to=classes writes
+the index of each pixel's class, grey PNG. Large images take --tile=512, or another multiple of
 the model's crop_size: the picture is the same, the memory bounded.
 
 A file that cannot be used stops the command, before the first picture where its header
@@ -55,6 +56,17 @@ def define_flags() -> None:
         lower_bound=0,
     )
     flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0)
+    flags.DEFINE_enum(
+        "to",
+        "pictures",
+        ("pictures", "classes"),
+        "What is written. classes: of label maps, the index of each pixel's class, grey PNG.",
+    )
+    flags.DEFINE_string(
+        "classes",
+        "",
+        "For --to=classes: name of a data set, or a .json file. Empty: those of the model.",
+    )
     flags.DEFINE_boolean(
         "side_by_side", False, "Of a video: show each frame at the left of its translation."
     )
@@ -75,12 +87,15 @@ def main(unused_arguments: list[str]) -> int:
     paths = find_inputs(pathlib.Path(options.input))
     output = pathlib.Path(options.output)
     # After the cheap checks: TensorFlow takes seconds to import.
+    import numpy as np
     import tensorflow as tf
     import tqdm
 
-    from pix2pix_tf.data import images
+    from pix2pix_tf.data import classes, images
     from pix2pix_tf.inference import tiles, translator
 
+    if options.classes and options.to != "classes":
+        raise InputError("--classes is for --to=classes. Leave it out.")
     if options.tile:
         translate = tiles.TiledTranslator(
             *translator.load_generator(options.model, **commands.checkpoint_from_flags()),
@@ -91,6 +106,7 @@ def main(unused_arguments: list[str]) -> int:
     else:
         translate = translator.load(options.model, **commands.checkpoint_from_flags())
     config = translate.config
+    table = _find_classes(options, config) if options.to == "classes" else None
     files.make_output_folder(output)
     if any(path.parent.resolve() == output.resolve() for path in paths):
         raise InputError(
@@ -99,7 +115,8 @@ def main(unused_arguments: list[str]) -> int:
         )
 
     def name_of(path: pathlib.Path, sample: int) -> str:
-        return output_name(path, None if options.samples == 1 else sample, config)
+        name = output_name(path, None if options.samples == 1 else sample, config)
+        return name if table is None or name.endswith(".png") else f"{name}.png"
 
     first_of: dict[str, pathlib.Path] = {}  # Inputs by the names of their outputs.
     infos = {}
@@ -122,6 +139,8 @@ def main(unused_arguments: list[str]) -> int:
         for sample in range(options.samples):
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
             target = output / name_of(path, sample)
+            if table is not None:
+                pixels = classes.nearest(images.in_colour(pixels), table)[..., np.newaxis]
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
 
     # All headers before the first translation.
@@ -170,10 +189,31 @@ def _attempt(
     return taken, faults
 
 
+def _find_classes(options, config: TrainConfig):
+    """Returns the scored classes that outputs show; every pixel gets one of them."""
+    from pix2pix_tf.data import classes
+    from pix2pix_tf.inference import translator
+
+    table = (
+        classes.read(options.classes) if options.classes else translator.classes_of(options.model)
+    )
+    if table is None:
+        raise InputError(
+            f"The classes that '{options.model}' shows are not known. Name them by --classes: "
+            f"{', '.join(classes.TABLES)}, or a .json file."
+        )
+    if config.output_dtype != "uint8":
+        raise InputError(
+            f"'{options.model}' makes {config.output_dtype}, and label maps have 8 bits. Leave "
+            "--to=classes out."
+        )
+    return table.guesses
+
+
 def _translate_video(path: pathlib.Path, output: pathlib.Path) -> int:
     """Translates a video as the flags say; returns the exit status."""
     options = flags.FLAGS
-    for name in ("tile", "samples", "keep_going"):
+    for name in ("tile", "samples", "keep_going", "to", "classes"):
         if options[name].present:
             raise InputError(f"--{name} does not go with a video. Leave it out.")
     files.require_file(path)

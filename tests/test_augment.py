@@ -28,7 +28,11 @@ class JitterPairTest(tf.test.TestCase, parameterized.TestCase):
         @tf.function
         def jitter(seed):
             return augment.jitter_pair(
-                image, number, crop_size=self.crop_size, mirror=mirror, seed=seed
+                image,
+                number,
+                crop_size=self.crop_size,
+                jitter=augment.Jitter(mirror=mirror),
+                seed=seed,
             )
 
         drawn = []
@@ -50,6 +54,80 @@ class JitterPairTest(tf.test.TestCase, parameterized.TestCase):
         self.assertBetween(sum(flipped for _, _, flipped in drawn), 170, 230)
         self.assertAllInRange(np.bincount([row for row, _, _ in drawn]), 105, 162)
         self.assertAllInRange(np.bincount([col for _, col, _ in drawn]), 55, 105)
+
+
+class MoreJitterTest(tf.test.TestCase, parameterized.TestCase):
+    """What is off by default; both sides carry the same marks."""
+
+    size = 4
+
+    def draw(self, seed: int, **settings) -> tuple[np.ndarray, np.ndarray]:
+        marks = np.arange(self.size**2, dtype=np.float32).reshape(self.size, self.size, 1) / 16
+        source, target = augment.jitter_pair(
+            tf.constant(np.repeat(marks, 3, axis=-1)),
+            tf.constant(-marks),
+            crop_size=self.size,
+            jitter=augment.Jitter(mirror=False, **settings),
+            seed=tf.constant([seed, 7]),
+        )
+        return source.numpy()[..., 0], -target.numpy()[..., 0]
+
+    def turns_of(self, **settings) -> set[bytes]:
+        """Returns the different pictures that are drawn, the same on both sides."""
+        drawn = [self.draw(seed, **settings) for seed in range(60)]
+        for source, target in drawn:
+            self.assertAllEqual(source, target)
+        return {source.tobytes() for source, _ in drawn}
+
+    def test_flips_and_turns_are_the_same_of_both_sides(self):
+        plain = self.draw(0)[0]
+        self.assertEqual(self.turns_of(), {plain.tobytes()})
+        self.assertEqual(
+            self.turns_of(vertical_flip=True), {plain.tobytes(), plain[::-1].tobytes()}
+        )
+        turned = {np.rot90(plain, k).tobytes() for k in range(4)}
+        self.assertEqual(self.turns_of(rotate90=True), turned)
+        both = turned | {np.rot90(plain[::-1], k).tobytes() for k in range(4)}
+        self.assertEqual(self.turns_of(rotate90=True, vertical_flip=True), both)
+
+    def test_the_light_of_the_input_alone_changes(self):
+        plain = self.draw(0)[0]
+        slopes, shifts = [], []
+        for seed in range(60):
+            source, target = self.draw(seed, input_jitter=0.2)
+            self.assertAllEqual(target, plain)
+            inside = (source > -1) & (source < 1)
+            slope, _ = np.polyfit(plain[inside], source[inside], 1)
+            slopes.append(slope)
+            shifts.append(np.mean(source - plain))
+        self.assertAllInRange(slopes, 0.79, 1.21)
+        self.assertAllInRange(shifts, -0.21, 0.21)
+        self.assertGreater(np.ptp(slopes), 0.3)
+        self.assertGreater(np.ptp(shifts), 0.3)
+
+    def test_alpha_keeps_its_values(self):
+        image = tf.constant(np.random.default_rng(0).uniform(-1, 1, (4, 4, 4)).astype(np.float32))
+        jitter = augment.Jitter(mirror=False, input_jitter=0.5)
+        source, _ = augment.jitter_pair(
+            image, image, crop_size=4, jitter=jitter, seed=tf.constant([1, 2])
+        )
+        self.assertAllEqual(source[..., 3], image[..., 3])
+        self.assertNotAllClose(source[..., :3], image[..., :3], atol=0.05)
+
+    def test_the_place_and_the_mirror_are_the_same_with_and_without(self):
+        image = tf.constant(coordinates(8, 8))
+        for seed in range(10):
+            drawn = [
+                augment.jitter_pair(
+                    image,
+                    image,
+                    crop_size=4,
+                    jitter=augment.Jitter(vertical_flip=flip),
+                    seed=tf.constant([seed, 7]),
+                )[0].numpy()
+                for flip in (False, True)
+            ]
+            self.assertAllEqual(np.sort(drawn[0], axis=0), np.sort(drawn[1], axis=0))
 
 
 class CenterPairTest(tf.test.TestCase, parameterized.TestCase):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import data_folder
 import numpy as np
 import tensorflow as tf
+import tiny_runs
 from PIL import Image
 
-from pix2pix_tf.data import classes
+from pix2pix_tf.data import classes, scenes
 from pix2pix_tf.errors import InputError
 
 
@@ -37,6 +40,50 @@ class ClassesTest(tf.test.TestCase):
         self.assertEqual(found.dtype, np.uint8)
         # Road, road after JPEG; unlabeled, dynamic; caravan (ignored), truck.
         self.assertAllEqual(found, [[0, 0], [255, 255], [255, 14]])
+
+    def assert_facades(self, table: classes.ClassTable):
+        """The twelve, up to the rounding of a JPEG."""
+        found = sorted(kind.color for kind in table.classes)
+        expected = sorted(kind.color for kind in classes.FACADES)
+        self.assertLen(found, len(expected))
+        self.assertAllClose(found, expected, atol=4)
+
+    def test_classes_are_learned_from_label_pictures(self):
+        pictures = [scenes.draw_scene(128, seed=0, index=index).labels for index in range(30)]
+        self.assert_facades(classes.learn(pictures))
+        # The rings and blurs of JPEG are no classes.
+        files = [tf.io.encode_jpeg(picture, quality=75) for picture in pictures]
+        # Thin parts are nowhere even, and missed.
+        found = classes.learn([tf.io.decode_jpeg(file).numpy() for file in files]).classes
+        self.assertGreater(len(found), 8)
+        known = np.array([kind.color for kind in classes.FACADES])
+        for kind in found:
+            self.assertLess(np.abs(known - kind.color).max(axis=1).min(), 10)
+
+    def test_classes_are_learned_from_facades(self):
+        paths = sorted(data_folder.require("facades", "train").glob("*.jpg"))[:50]
+        self.assert_facades(classes.learn([np.asarray(Image.open(x))[:, 256:] for x in paths]))
+        with self.assertRaisesRegex(InputError, "do not look like label maps"):
+            classes.learn([np.asarray(Image.open(x))[:, :256] for x in paths[:10]])
+
+    def test_photos_have_no_classes(self):
+        scene = [scenes.draw_scene(64, seed=0, index=index).photo for index in range(10)]
+        noise = [np.random.RandomState(0).randint(0, 256, (16, 16, 3)).astype(np.uint8)]
+        white = np.full([64, 64, 3], 255, np.uint8)
+        white[:30] = np.arange(64)[:, np.newaxis] * 3  # A ramp on white paper.
+        for pictures in (scene, noise, [white], [np.zeros([9, 9, 3], np.uint8)]):
+            with self.assertRaisesRegex(InputError, "do not look like label maps.*json"):
+                classes.learn(pictures)
+
+    def test_tables_as_files(self):
+        path = tiny_runs.temporary_folder(self) / "mine.json"
+        path.write_text(json.dumps(classes.to_json(classes.find("cityscapes"))))
+        self.assertEqual(classes.read(str(path)).classes, classes.find("cityscapes").classes)
+        entries = json.loads(path.read_text())
+        self.assertEqual(classes.from_json("x", entries).classes, classes.read(str(path)).classes)
+        path.write_text(json.dumps(entries[::-1]))
+        with self.assertRaisesRegex(InputError, "List the ignored last"):
+            classes.read(str(path))
 
     def test_nearest_colours_mostly_find_the_classes_of_facades(self):
         path = data_folder.require("facades", "test", "1.jpg")

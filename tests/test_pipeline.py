@@ -16,7 +16,7 @@ from PIL import Image
 from refusals import refused
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, pairs, pipeline
+from pix2pix_tf.data import augment, images, pairs, pipeline
 from pix2pix_tf.errors import InputError, MissingInputError
 
 _LOAD_SIZE, _CROP_SIZE = 12, 8  # 5 rows, 5 columns and 2 flips to choose from.
@@ -104,7 +104,9 @@ class TrainingBatchesTest(tf.test.TestCase, parameterized.TestCase):
         # Seeded by epoch, a whole epoch would have one.
         self.assertGreater(len({tuple(jitter) for _, *jitter in found[:7]}), 3)
         self.assertEqual({flipped for *_, flipped in found}, {False, True})
-        found = examples(self.batches(mirror=False, cache_megabytes=cache_megabytes), 40)
+        found = examples(
+            self.batches(jitter=augment.Jitter(mirror=False), cache_megabytes=cache_megabytes), 40
+        )
         self.assertEqual({flipped for *_, flipped in found}, {False})
 
     def test_seed_and_position_decide_each_batch_bit_for_bit(self):

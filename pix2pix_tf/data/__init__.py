@@ -13,4 +13,5 @@ Imports run one way. A module imports from what stands before it:
     contents                           names of pairs, sizes and times of their files
     decoding, pairs                    files of a pair to A and B; sources of pairs, by their number
     pipeline, examples                 scaled pairs to tf.data batches; examples to look at
+    label_targets                      the classes that training targets show
 """

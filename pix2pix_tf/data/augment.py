@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Union
+from typing import NamedTuple, Union
 
 import tensorflow as tf
 
@@ -58,14 +58,34 @@ def compiled_resize(size: Size, dtype: tf.DType) -> Callable:
     return resize
 
 
-def jitter_pair(source, target, *, crop_size: Size, mirror: bool, seed):
-    """Returns the same random crop, and the same flip, of both images of a pair.
+class Jitter(NamedTuple):
+    """What is changed of a pair at random, beside the place of the crop.
+
+    Attributes:
+        mirror: Whether half of the pairs are flipped left to right. Paper: appendix 6.2.
+        vertical_flip: Whether half are flipped top to bottom. Ours, as the rest.
+        rotate90: Whether they are turned by a random multiple of 90 degrees.
+        input_jitter: Most change of the input alone: of its contrast as a share, and of its
+            brightness in units of [-1, 1]. 0: none.
+    """
+
+    mirror: bool = True
+    vertical_flip: bool = False
+    rotate90: bool = False
+    input_jitter: float = 0.0
+
+
+_WITH_ALPHA = 4  # Channels.
+
+
+def jitter_pair(source, target, *, crop_size: Size, jitter: Jitter, seed):
+    """Returns the same random crop, flips and turn of both images of a pair.
 
     Args:
-        source: `[height, width, channels]`, at least as large as the crop.
+        source: `[height, width, channels]` in [-1, 1], at least as large as the crop.
         target: As `source`; the channels may differ.
-        crop_size: What is cut out.
-        mirror: Whether to flip left to right half of the time.
+        crop_size: What is cut out; a square if `jitter.rotate90`.
+        jitter: What else is done.
         seed: Two integers. Paper: appendix 6.2, "random jitter".
 
     Returns:
@@ -76,11 +96,38 @@ def jitter_pair(source, target, *, crop_size: Size, mirror: bool, seed):
     room = tf.cast(tf.shape(source)[:2] - sides_of(crop_size) + 1, tf.float32)
     row, col = tf.unstack(tf.cast(tf.stack([crop_row, crop_col]) * room, tf.int32))
     source, target = (_crop(image, row, col, crop_size) for image in (source, target))
-    if mirror:
+    if jitter.mirror:
         source, target = tf.cond(
             flip < 0.5, lambda: (source[:, ::-1], target[:, ::-1]), lambda: (source, target)
         )
+    if not any(jitter[1:]):
+        return source, target
+    # From a seed of their own, so that the draws above are the same with them and without.
+    own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+    upside_down, turn, contrast, brightness = tf.unstack(tf.random.stateless_uniform([4], own_seed))
+    if jitter.vertical_flip:
+        source, target = tf.cond(
+            upside_down < 0.5, lambda: (source[::-1], target[::-1]), lambda: (source, target)
+        )
+    if jitter.rotate90:
+        turns = tf.cast(4 * turn, tf.int32)
+        source, target = (
+            tf.ensure_shape(tf.image.rot90(image, turns), image.shape) for image in (source, target)
+        )
+    if jitter.input_jitter:
+        factor = 1 + jitter.input_jitter * (2 * contrast - 1)
+        shift = jitter.input_jitter * (2 * brightness - 1)
+        source = _change_light(source, factor, shift)
     return source, target
+
+
+def _change_light(image: tf.Tensor, factor: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    """Returns an image with its contrast changed around its mean, and its brightness."""
+    alpha = image[..., _WITH_ALPHA - 1 :] if image.shape[-1] == _WITH_ALPHA else None
+    light = image if alpha is None else image[..., : _WITH_ALPHA - 1]
+    mean = tf.reduce_mean(light)
+    changed = tf.clip_by_value((light - mean) * factor + mean + shift, -1.0, 1.0)
+    return changed if alpha is None else tf.concat([changed, alpha], axis=-1)
 
 
 def center_pair(source, target, *, crop_size: Size):

@@ -8,13 +8,25 @@ scored ones, or `IGNORED`. A *label picture* shows the classes as colours, uint8
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
+from collections.abc import Iterable
 
 import numpy as np
 
 from pix2pix_tf.errors import InputError
 
 IGNORED = 255  # In a class map: a pixel that counts for nothing.
+FROM_TARGETS = "targets"  # In place of a table's name: the classes are learned.
+# Of learning. A pixel is flat if it and its eight neighbours differ by no more, in each channel:
+# what JPEG blurs along borders, and the rings beside them, are not.
+_FLAT = 8
+_SAME_COLOR = 32  # Distance in RGB up to which two flat colours are of one class.
+_SMALLEST_SHARE = 2e-4  # Of the flat pixels; rarer colours are of no class.
+_EXACT = 6  # Distance in RGB from its class that a flat colour of a label picture keeps.
+# Of the flat pixels of a class, on average; of photos it is a quarter to two fifths.
+_LEAST_EXACT_SHARE = 0.6
+_MOST_LEARNED = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +50,11 @@ class ClassTable:
     def scored(self) -> tuple[LabelClass, ...]:
         """The classes that count, in the order of their indexes."""
         return tuple(kind for kind in self.classes if not kind.ignored)
+
+    @property
+    def guesses(self) -> ClassTable:
+        """The table of what a pixel may be taken for: no guess is "ignored"."""
+        return dataclasses.replace(self, classes=self.scored)
 
 
 # Tylecek and Sara, "Spatial Pattern Templates for Recognition of Objects with Regular Structure",
@@ -115,6 +132,117 @@ def find(dataset: str) -> ClassTable:
             "call it like the one whose classes it has."
         )
     return TABLES[name]
+
+
+def of_side(dataset: str, side: str) -> ClassTable | None:
+    """Returns the classes of a data set by its name, if a side, "A" or "B", shows labels."""
+    table = TABLES.get(pathlib.PurePath(dataset).name)
+    return table if table and side != table.photo_side else None
+
+
+def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
+    """Returns the classes of a JSON file, each at its index.
+
+    Args:
+        path: A list of 1 to 255 classes, each as {"name": "door", "color": [1, 207, 255]}, where
+            "ignored": true may be added.
+
+    Raises:
+        InputError: If it cannot be read, or is not so.
+    """
+    kinds = []
+    try:
+        for entry in json.loads(pathlib.Path(path).read_text(encoding="utf-8")):
+            red, green, blue = bytes(entry["color"])  # Which takes numbers from 0 to 255.
+            is_ignored = entry.get("ignored", False)
+            kinds.append(LabelClass(entry["name"], (red, green, blue), is_ignored))
+        if not 0 < len(kinds) <= IGNORED:
+            raise ValueError
+    except OSError as error:
+        raise InputError(
+            f"--classes is '{path}', which cannot be read ({error.strerror}). Give one of "
+            f"{', '.join(TABLES)}, or a .json file of your own."
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise InputError(
+            f"'{path}' is not a JSON list of 1 to {IGNORED} classes, each as "
+            '{"name": "door", "color": [1, 207, 255]}, where "ignored": true may be added. Mend it.'
+        ) from None
+    return tuple(kinds)
+
+
+def read(name: str) -> ClassTable:
+    """Returns the classes of a data set that is known, or of a JSON file, see `read_file`.
+
+    Raises:
+        InputError: If it is neither, or an ignored class stands before another: the index of a
+            class is then not its place in the file.
+    """
+    if name in TABLES:
+        return TABLES[name]
+    kinds = read_file(pathlib.Path(name))
+    table = ClassTable(pathlib.PurePath(name).stem, kinds)
+    if kinds[: len(table.scored)] != table.scored:
+        raise InputError(
+            f"'{name}' has a class that is ignored before one that is not. List the ignored last."
+        )
+    return table
+
+
+def to_json(table: ClassTable) -> list[dict]:
+    """Returns a table as `read_file` reads it."""
+    return [dataclasses.asdict(kind) for kind in table.classes]
+
+
+def from_json(name: str, entries: list[dict]) -> ClassTable:
+    """Returns the table that `to_json` gave."""
+    kinds = [LabelClass(x["name"], tuple(x["color"]), x["ignored"]) for x in entries]
+    return ClassTable(name, tuple(kinds))
+
+
+def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
+    """Returns the classes that label pictures show: their flat colours, the commonest first.
+
+    The blurred borders of JPEG files are not flat, and so do not become classes.
+
+    Args:
+        pictures: uint8 `[height, width, 3]`.
+
+    Raises:
+        InputError: If they are photos, or hold too many colours to be labels.
+    """
+    flat = np.concatenate([_flat_pixels(picture) for picture in pictures])
+    # As one number a colour, since to sort rows of three takes ten times as long.
+    red, green, blue = flat.T.astype(np.int32)
+    numbers, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+    colors = numbers[:, np.newaxis] >> [16, 8, 0] & 255
+    chosen, exact = [], []
+    while len(colors):
+        color = colors[np.argmax(counts)]
+        distances = np.square(colors - color).sum(axis=1)
+        is_same = distances < _SAME_COLOR**2
+        if counts[is_same].sum() < _SMALLEST_SHARE * len(flat):
+            break
+        chosen.append(tuple(map(int, color)))
+        exact.append(counts[distances <= _EXACT**2].sum() / counts[is_same].sum())
+        colors, counts = colors[~is_same], counts[~is_same]
+    share = np.mean(exact) if exact else 0.0  # Each alike: photos may be white for the most part.
+    if share < _LEAST_EXACT_SHARE or not 2 <= len(chosen) <= _MOST_LEARNED:
+        raise InputError(
+            f"The training targets do not look like label maps: they have {len(chosen)} colours, "
+            f"to which their even areas keep by {share:.0%}. Label maps have 2 to {_MOST_LEARNED}, "
+            f"and keep to them by {_LEAST_EXACT_SHARE:.0%} or more. Name the classes by a .json "
+            "file."
+        )
+    names = (f"colour {number}" for number in range(1, len(chosen) + 1))
+    return ClassTable(FROM_TARGETS, tuple(map(LabelClass, names, chosen)))
+
+
+def _flat_pixels(picture: np.ndarray) -> np.ndarray:
+    """Returns the colours of the flat pixels, `[number, 3]`."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (3, 3), axis=(0, 1))
+    spread = windows.max(axis=(-1, -2)) - windows.min(axis=(-1, -2))
+    return picture[1:-1, 1:-1][spread.max(axis=-1) <= _FLAT]
 
 
 def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:

@@ -175,12 +175,15 @@ class PairReader:
         return source, target
 
 
+_PAPERS_JITTER = augment.Jitter()
+
+
 def training_batches(
     reader: PairReader,
     *,
     batch_size: int,
     crop_size: augment.Size,
-    mirror: bool = True,
+    jitter: augment.Jitter = _PAPERS_JITTER,
     seed: int = 0,
     start: int = 0,
     shard: tuple[int, int] = (0, 1),
@@ -195,7 +198,7 @@ def training_batches(
         reader: Pairs at load size.
         batch_size: Examples a batch of this pipeline.
         crop_size: Pixels of a square's side, or (height, width).
-        mirror: Whether half of the pairs are flipped.
+        jitter: What is changed at random.
         seed: Seed of the order and the jitter.
         start: Position of the first example, over all shards.
         shard: (index, count) when several machines read together: batch number i
@@ -214,7 +217,7 @@ def training_batches(
         source, target = (images.normalize_image(x) for x in reader.read_in_graph(index))
         jitter_seed = tf.stack([jitter_stream, position])
         return augment.jitter_pair(
-            source, target, crop_size=crop_size, mirror=mirror, seed=jitter_seed
+            source, target, crop_size=crop_size, jitter=jitter, seed=jitter_seed
         )
 
     positions = tf.data.Dataset.range(start, _LAST_POSITION).batch(batch_size)

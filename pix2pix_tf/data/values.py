@@ -207,6 +207,11 @@ class Side:
             same_as_another=len(seen) - len({x.digest for x in seen}),
         )
 
+    @property
+    def holds_indexes(self) -> bool:
+        """Whether the values are few whole numbers, as of labels and masks."""
+        return self._levels() is not None
+
     def _levels(self) -> set[int] | None:
         levels = set()
         for seen in self._looks:

@@ -8,6 +8,7 @@ in its line:
     diversity                               outputs against one another
     distribution_distance                   sets of outputs against sets of targets
     fcn_score                               what a segmenter recognises in outputs
+    label_maps                              which classes outputs show, where they are labels
     features, outputs, reference            what judges, what is judged, what it should be
     page, runner                            the page; one loop over the pairs, all measures
     train_segmenter, perceptual_study       commands of their own

@@ -64,6 +64,7 @@ outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{
 {result["seed"]}.</p>
 {html_page.table(rows, header=("score", "value", "", "meaning"))}
 <ul>{notes}</ul>
+{_legend(result["label_maps"]) if result.get("label_maps") else ""}
 {_PLOTS if "colour" in result else ""}
 <h2>Images</h2>
 <p class="controls"><label>Worst first by <select id="score">{options}</select></label></p>
@@ -73,6 +74,22 @@ outputs of the {html.escape(about["kind"])} <b>{html.escape(about["name"])}</b>{
     title = f"Evaluation: {result['dataset']}, {result['split']}"
     contents = html_page.page(title, body, style=_STYLE, script=_SCRIPT)
     files.write_atomically(output / PAGE, contents)
+
+
+def _legend(label_maps: dict) -> str:
+    """Returns the classes, by their colours, with the IoU of each, and the confusion picture."""
+    kinds = [kind for kind in label_maps["classes"] if not kind["ignored"]]
+    entries = "".join(
+        f'<li><span class="swatch" style="background: rgb{tuple(kind["color"])}"></span>'
+        f"{html.escape(kind['name'])} <b>{number(iou)}</b></li>"
+        for kind, iou in zip(kinds, label_maps["iou_by_class"])
+    )
+    commonest = label_maps["most_frequent_class"]
+    return f"""<h2>Classes</h2>
+<p>IoU of each class. True classes: {html.escape(label_maps["labels"])}; the commonest is
+{html.escape(commonest["name"])}, with {commonest["share"]:.1%} of the pixels.</p>
+<ul class="legend">{entries}</ul>
+<img src="confusion.png" alt="Share of each true class that went to each class">"""
 
 
 def _figure(name: str, values: dict, columns: dict[str, str]) -> str:
@@ -101,6 +118,9 @@ _PLOTS = """<h2>Colour and sharpness</h2>
 
 _STYLE = """
   :is(th, td):nth-child(n+3) { text-align: left; padding-left: 1.2rem; opacity: .7; }
+  .legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
+  .swatch { display: inline-block; width: 1rem; height: 1rem; margin-right: .4rem;
+    vertical-align: -.15rem; border: 1px solid #8888; }
   .controls { position: sticky; top: 0; background: Canvas; padding: .5rem 0; z-index: 1; }
   figcaption span { font-weight: normal; margin-left: .8rem; padding: 0 .3rem; opacity: .7; }
   figcaption span.chosen { background: var(--soft); opacity: 1; }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pix2pix_tf.config import LAB, PICTURE_CHANNELS, TrainConfig
 from pix2pix_tf.data import augment, pipeline
+from pix2pix_tf.data.classes import ClassTable
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import features
 from pix2pix_tf.evaluation.fcn_score import segmenter as segmenters
 from pix2pix_tf.evaluation.fcn_score.segmentation_measure import SegmentationMeasure
+from pix2pix_tf.evaluation.label_maps import LabelMapMeasure
 
 
 class Reference:
@@ -18,13 +20,15 @@ class Reference:
         split: "train", "val" or "test".
         size: Pixels of the outputs; (height, width) if they are not square.
         segmenter: Folder of one, for the FCN-score; "" for none.
-        class_maps: Folder of true classes; "" to tell them by the inputs' colours.
+        class_maps: Folder of true classes; "" to tell them by the colours of the labels.
+        classes: Classes that outputs show, where these are label maps; else None.
         feature_weights: See `features.find`.
         seed: Seed of the bootstrap, and for the record of the noise.
 
     Attributes:
         reader: Pairs that cover the outputs' size.
         segmentation: Measures the FCN-score, once; None to leave it out.
+        label_maps: Measures the classes of outputs, once; None to leave it out.
         features: For the distances between the distributions; None to leave them out.
         notes: On what is not to be had.
 
@@ -41,6 +45,7 @@ class Reference:
         size: augment.Size,
         segmenter: str = "",
         class_maps: str = "",
+        classes: ClassTable | None = None,
         feature_weights: str = "",
         seed: int = 0,
     ):
@@ -54,7 +59,11 @@ class Reference:
                 "whose inputs do not show classes, with --class_maps alone. Leave --segmenter out."
             )
         self.reader = pipeline.open_reader(config, split, size=size)
-        self.segmentation, self.features, self.notes = None, None, []
+        self.segmentation, self.label_maps, self.features, self.notes = None, None, None, []
+        if classes is not None:
+            self.label_maps = LabelMapMeasure(
+                classes, self.reader, split=split, class_maps=class_maps
+            )
         judge = None
         if segmenter:
             judge = segmenters.load(segmenter)

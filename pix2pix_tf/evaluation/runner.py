@@ -15,7 +15,7 @@ import tqdm.auto
 from pix2pix_tf import files, grids, version
 from pix2pix_tf.config import LAB, PICTURE_CHANNELS
 from pix2pix_tf.data import images, pipeline
-from pix2pix_tf.evaluation import colour, features, page, spectrum
+from pix2pix_tf.evaluation import colour, features, label_maps, page, spectrum
 from pix2pix_tf.evaluation.diversity import AcrossInputsMeasure, DrawsMeasure
 from pix2pix_tf.evaluation.full_reference import FullReferenceMeasure
 from pix2pix_tf.evaluation.measure import Measure, MeasuredPair
@@ -29,6 +29,7 @@ FOLDERS = (INPUTS_FOLDER, OUTPUTS_FOLDER, TARGETS_FOLDER)
 SAMPLES_FOLDER = "samples"  # Holds a folder for each draw after the first.
 PLOTS = {
     "colour.png": (colour.ColourMeasure.section, colour.plot),
+    "confusion.png": (label_maps.LabelMapMeasure.section, label_maps.plot),
     "spectrum.png": (spectrum.SpectrumMeasure.section, spectrum.plot),
 }
 _NUM_ROWS = 6  # Of the grid.
@@ -87,7 +88,7 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     grid = tf.constant(grids.sample_grid(rows))
     files.write_atomically(output / GRID_FILE, images.encode_image(grid, ".png"))
     for name, (section, plot) in PLOTS.items():
-        if section in result:
+        if result.get(section):
             files.write_atomically(output / name, plot(result[section]))
     # No NaN: what is not defined is null, so that every reader of JSON can read it.
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
@@ -101,6 +102,8 @@ def make_measures(outputs: Outputs, reference: Reference, *, num_pairs: int) -> 
     measures: list[Measure] = [FullReferenceMeasure()]
     if reference.segmentation is not None:
         measures.append(reference.segmentation)
+    if reference.label_maps is not None:
+        measures.append(reference.label_maps)
     if reference.config.output_file_channels in PICTURE_CHANNELS:
         is_colorization = reference.config.color_space == LAB
         measures.append(colour.ColourMeasure(with_inputs=is_colorization))

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from pix2pix_tf import files, pretrained, run_folder, serving
 from pix2pix_tf.config import CONFIG_FILE, TrainConfig
-from pix2pix_tf.data import examples, images, lab
+from pix2pix_tf.data import classes, examples, images, lab
+from pix2pix_tf.data.classes import ClassTable
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.inference import exported, noise
@@ -208,6 +209,28 @@ def pair_file_size(model: str | pathlib.Path) -> tuple[int, int] | None:
         data = serving.read_model_card(serving.find_version(folder))["data"]
     size = data.get("pair_file_size")
     return tuple(size) if size else None
+
+
+def classes_of(model: str | pathlib.Path) -> ClassTable | None:
+    """Returns the classes that a model's outputs show; None where they are not label maps.
+
+    Args:
+        model: As of `load`.
+
+    Raises:
+        InputError: As `load`; or if what the run notes of them is damaged.
+    """
+    folder = pretrained.find_model(model)
+    if is_run_folder(folder):
+        if files.is_file(folder / run_folder.CLASSES_FILE):
+            return classes.read(str(folder / run_folder.CLASSES_FILE))
+        config = TrainConfig.load(folder)
+    else:
+        card = serving.read_model_card(serving.find_version(folder))
+        if "classes" in card:
+            return classes.from_json(folder.name, card["classes"])
+        config = TrainConfig.from_dict(card["config"])
+    return classes.of_side(config.dataset, config.direction[-1])
 
 
 def is_model(folder: pathlib.Path) -> bool:

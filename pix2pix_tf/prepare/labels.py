@@ -8,7 +8,6 @@ so that they read as pixels do. An ignored pixel is 0 in all of them, and an ign
 from __future__ import annotations
 
 import functools
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -43,25 +42,7 @@ def read_classes(name: str) -> tuple[classes.LabelClass, ...]:
     """
     if name in classes.TABLES:
         return classes.TABLES[name].scored
-    try:
-        kinds = []
-        for entry in json.loads(pathlib.Path(name).read_text(encoding="utf-8")):
-            red, green, blue = bytes(entry["color"])  # Which takes numbers from 0 to 255.
-            is_ignored = entry.get("ignored", False)
-            kinds.append(classes.LabelClass(entry["name"], (red, green, blue), is_ignored))
-        if not 0 < len(kinds) <= classes.IGNORED:
-            raise ValueError
-    except OSError as error:
-        raise InputError(
-            f"--classes is '{name}', which cannot be read ({error.strerror}). Give one of "
-            f"{', '.join(classes.TABLES)}, or a .json file of your own."
-        ) from None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise InputError(
-            f"'{name}' is not a JSON list of 1 to {classes.IGNORED} classes, each as "
-            '{"name": "door", "color": [1, 207, 255]}, where "ignored": true may be added. Mend it.'
-        ) from None
-    return tuple(kinds)
+    return classes.read_file(pathlib.Path(name))
 
 
 def _convert(job: folders.Job, *, kinds: Sequence[classes.LabelClass], suffix: str) -> list[bytes]:

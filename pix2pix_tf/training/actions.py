@@ -24,7 +24,10 @@ import tensorflow as tf
 from pix2pix_tf import grids, metrics, run_folder, seeds
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pipeline
+from pix2pix_tf.data.classes import ClassTable
 from pix2pix_tf.errors import NonFiniteLossError
+from pix2pix_tf.evaluation import label_maps
+from pix2pix_tf.evaluation.fcn_score import confusion
 from pix2pix_tf.files import writing
 from pix2pix_tf.models import generator
 from pix2pix_tf.training import reports
@@ -89,6 +92,7 @@ class RunActions:
         state: Its counters are those of the steps done so far.
         inputs: Pairs for samples and for the measure of the best checkpoint.
         manager: Saves the checkpoints.
+        classes: What outputs show, where they are label maps.
 
     Raises:
         WriteError: If the folder cannot be written.
@@ -101,11 +105,13 @@ class RunActions:
         state: TrainState,
         inputs: Inputs,
         manager: CheckpointManager,
+        classes: ClassTable | None = None,
     ):
         height, width = config.crop_shape
         self._workdir = workdir
         self._inputs = inputs
         self._manager = manager
+        self._classes = classes
         self._examples = list(inputs.examples(config.num_samples))
         self._noise_shape = [1, generator.noise_size(state.generator, height=height, width=width)]
         self._stream = seeds.stream(config.seed, seeds.SAMPLES)
@@ -139,12 +145,17 @@ class RunActions:
         is_measured = name != metrics.NO_METRIC and self._inputs.held_out is not None
         if not event.at_checkpoint or event.is_stopped or not is_measured:
             return
-        metric = metrics.METRICS[name].function
-        values = [
-            float(metric(self._translate(example, number), example.target_picture)[0])
+        pairs = (
+            (self._translate(example, number), example.target_picture)
             for number, example in enumerate(self._inputs.examples(event.config.num_evaluated))
-        ]
-        event.record[run_folder.HELD_OUT_PREFIX + name] = float(np.mean(values))
+        )
+        if name == metrics.CLASS_IOU:  # Of the pixels of all pairs, not a mean over pairs.
+            matrices = [label_maps.confusion_of(x[0], y[0], self._classes) for x, y in pairs]
+            value = confusion.scores(np.sum(matrices, axis=0))[name]
+        else:
+            metric = metrics.METRICS[name].function
+            value = float(np.mean([float(metric(*pair)[0]) for pair in pairs]))
+        event.record[run_folder.HELD_OUT_PREFIX + name] = value
 
     def write_metrics(self, event: Event) -> None:
         """Writes a line of metrics, and TensorBoard's scalars."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pix2pix_tf import run_folder
 from pix2pix_tf.config import LAB, TrainConfig
-from pix2pix_tf.data import contents, pipeline, values
+from pix2pix_tf.data import augment, classes, contents, pipeline, values
 from pix2pix_tf.data import pairs as pair_sources
 from pix2pix_tf.errors import InputError, first_line, join_lines
 
@@ -100,6 +100,10 @@ class ReaderInputs:
         self._found = found
         self._seen = dict(read=None, lines=[], words=[])
         self.held_out = held_out
+        if config.input_jitter and classes.of_side(config.dataset, config.direction[0]):
+            raise _no_jitter(
+                config, f"the inputs of {config.dataset} {config.direction} are labels"
+            )
         splits = ["train", *([held_out] if held_out else [])]
         try:
             self._training = self._open("train", is_trained_on=True)
@@ -109,6 +113,11 @@ class ReaderInputs:
             _do_all([lambda split=split: self._open(split).read_all() for split in splits])
             raise
         self.num_pairs, self.num_held_out = len(self._training), len(self._held_out)
+
+    @property
+    def training(self) -> pipeline.PairReader:
+        """The training pairs."""
+        return self._training
 
     def _open(self, split: str, *, is_trained_on: bool = False) -> pipeline.PairReader:
         config = self._config
@@ -144,7 +153,10 @@ class ReaderInputs:
             print("Reading all pairs once ...", flush=True)
             readers = [self._training, *([self._held_out] if self.held_out else [])]
             looks = itertools.chain(*_do_all([reader.read_all for reader in readers]))
-            summary = values.Summary(_sides(config), list(looks))
+            sides = _sides(config)
+            summary = values.Summary(sides, list(looks))
+            if config.input_jitter and any(x.holds_indexes for x in sides if not x.is_made):
+                raise _no_jitter(config, "the inputs hold few whole numbers, as labels do")
             self._seen = dict(read=read, lines=summary.describe(), words=summary.words())
         for line in [*self._seen["lines"], *(f"Note: {x}" for x in self._seen["words"])]:
             print(line, flush=True)
@@ -179,7 +191,9 @@ class ReaderInputs:
             self._training,
             batch_size=batch_size,
             crop_size=config.crop_shape,
-            mirror=config.mirror,
+            jitter=augment.Jitter(
+                config.mirror, config.vertical_flip, config.rotate90, config.input_jitter
+            ),
             seed=config.seed,
             start=start,
             shard=shard,
@@ -290,6 +304,13 @@ def _sides(config: TrainConfig) -> list[values.Side]:
         )
         for letter, (name, limits, is_made) in sorted(zip(letters, sides))
     ]
+
+
+def _no_jitter(config: TrainConfig, reason: str) -> InputError:
+    return InputError(
+        f"input_jitter is {config.input_jitter}, but {reason}, of which a change makes others. "
+        "Leave it out."
+    )
 
 
 def _do_all(functions: Sequence[Callable]) -> list:

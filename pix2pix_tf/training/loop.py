@@ -19,7 +19,14 @@ from pix2pix_tf.precision import resolve_precision
 from pix2pix_tf.progress import Progress
 from pix2pix_tf.run_folder import list_checkpoints, step_of
 from pix2pix_tf.signals import StopRequest
-from pix2pix_tf.training import distribution, initial_weights, inputs, known_data, reports
+from pix2pix_tf.training import (
+    distribution,
+    initial_weights,
+    inputs,
+    known_data,
+    label_classes,
+    reports,
+)
 from pix2pix_tf.training.actions import Action, ActionRunner, RunActions
 from pix2pix_tf.training.checkpoints import CheckpointManager
 from pix2pix_tf.training.state import TrainState
@@ -138,6 +145,7 @@ def _train(
         print(line, flush=True)
     with _together(strategy), distribution.agreed(strategy):
         known = run_folder.read_data(workdir)
+        table = label_classes.find(config, given)
         given.read_all(known)
 
     if writes:
@@ -166,7 +174,9 @@ def _train(
         notes = given.notes(known)
         if notes is not None:
             files.write_atomically(workdir / run_folder.DATA_FILE, json.dumps(notes).encode())
-        called = [*RunActions(config, workdir, state, given, manager).in_order(), *actions]
+        if table is not None:
+            label_classes.write(workdir, table)
+        called = [*RunActions(config, workdir, state, given, manager, table).in_order(), *actions]
     try:
         _run_steps(config, workdir, state, strategy, given, called)
     except tf.errors.OpError as error:

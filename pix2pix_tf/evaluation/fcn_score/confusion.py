@@ -58,6 +58,13 @@ def scores(matrix: np.ndarray) -> dict[str, float]:
     )
 
 
+def iou_by_class(matrix: np.ndarray) -> list[float | None]:
+    """Returns the IoU of each class; None of one that neither the truth nor the other has."""
+    right = np.diag(matrix).astype(np.float64)
+    union = matrix.sum(axis=1) + matrix.sum(axis=0) - right
+    return [float(x / y) if y else None for x, y in zip(right, union)]
+
+
 def most_frequent_class(matrix: np.ndarray, classes: ClassTable) -> dict:
     """Returns the name of the commonest class of the truth and its share of the pixels.
 

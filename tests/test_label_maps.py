@@ -1,0 +1,234 @@
+"""Tests of outputs that are label maps: measured, chosen by, and written as classes."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import command_line
+import label_data
+import measured_pairs
+import numpy as np
+import tensorflow as tf
+import tiny_runs
+import tiny_training
+from absl.testing import parameterized
+from PIL import Image
+from refusals import refused
+
+from pix2pix_tf import evaluate, run_folder, serving, translate
+from pix2pix_tf.data import classes
+from pix2pix_tf.evaluation import label_maps
+from pix2pix_tf.training import loop
+
+SIZE = label_data.SIZE
+_PALETTE = np.array([kind.color for kind in classes.FACADES], np.uint8)
+
+
+class MeasureTest(tf.test.TestCase):
+    def make(self, **options) -> label_maps.LabelMapMeasure:
+        return label_maps.LabelMapMeasure(label_data.TABLE, None, split="test", **options)
+
+    def test_nearest_colours_of_outputs_and_targets(self):
+        measure = self.make()
+        target = _PALETTE[np.repeat([[0, 0, 1, 1]], 4, axis=0)]
+        output = _PALETTE[np.repeat([[0, 1, 1, 1]], 4, axis=0)] ^ 3  # Not quite the colours.
+        own = measure.add(measured_pairs.make_pair(output, target, name="one"))
+        self.assertEqual(own, {"per_pixel_accuracy": 0.75})
+        measure.add(measured_pairs.make_pair(target, target, name="two"))
+        result, scores = measure.result()
+        # Class 0: 12 of 16; class 1: 16, of which 4 are wrong.
+        expected = dict(per_pixel_accuracy=28 / 32, per_class_accuracy=0.875, class_iou=0.775)
+        self.assertAllClose(result["outputs"], expected)
+        self.assertAllClose({x.name: x.value for x in scores}, expected)
+        self.assertAllClose(result["iou_by_class"][:2], [0.75, 0.8])
+        self.assertEqual(set(result["iou_by_class"][2:]), {None})
+        self.assertEqual(result["most_frequent_class"], dict(name="background", share=0.5))
+
+    def test_a_picture_of_the_confusion(self):
+        measure = self.make()
+        measure.add(measured_pairs.make_pair(*2 * [_PALETTE[np.zeros((4, 4), int)]], name="one"))
+        result, _ = measure.result()
+        picture = tf.io.decode_png(label_maps.plot(json.loads(json.dumps(result)))).numpy()
+        self.assertGreater(min(picture.shape[:2]), 400)
+
+
+class EvaluateTest(tf.test.TestCase, parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        label_data.write(cls.folder, train=8, test=2)
+        cls.outputs = cls.folder / "outputs"
+        cls.outputs.mkdir()
+        # The first is right; of the second the left half is "shop".
+        for number in range(2):
+            pair = np.asarray(Image.open(cls.folder / "facades" / "test" / f"test_{number}.png"))
+            labels = pair[:, SIZE:].copy()
+            if number:
+                labels[:, : SIZE // 2] = _PALETTE[11]
+            Image.fromarray(labels).save(cls.outputs / f"test_{number}.png")
+
+    def evaluate(self, *flags: str, dataset: str = "facades") -> tuple[dict, pathlib.Path]:
+        output = tiny_runs.temporary_folder(self) / "out"
+        common = (f"--outputs={self.outputs}", f"--dataset={self.folder / dataset}")
+        result = command_line.run(
+            evaluate, *common, f"--output={output}", "--feature_weights=none", *flags
+        )
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        return json.loads((output / "evaluation.json").read_text()), output
+
+    def test_pictures_of_labels(self):
+        found, output = self.evaluate()
+        self.assertEqual(found["scores"]["per_pixel_accuracy"]["value"], 0.75)
+        self.assertEqual(found["per_image"]["test_0"]["per_pixel_accuracy"], 1.0)
+        self.assertEqual(found["per_image"]["test_1"]["per_pixel_accuracy"], 0.5)
+        self.assertLess(found["scores"]["class_iou"]["value"], 0.75)
+        page = (output / "index.html").read_text()
+        for part in ("confusion.png", "background", "rgb(0, 0, 222)", "nearest colours of the"):
+            self.assertIn(part, page)
+        self.assertTrue((output / "confusion.png").is_file())
+
+    @parameterized.parameters("targets", "file", "maps")
+    def test_classes_from_elsewhere(self, source):
+        expected, _ = self.evaluate()
+        other = self.folder / "else"
+        if not other.exists():
+            shutil.copytree(self.folder / "facades", other)
+        path = self.folder / "mine.json"
+        path.write_text(json.dumps(classes.to_json(label_data.TABLE)))
+        flags = {"targets": "--classes=targets", "file": f"--classes={path}"}
+        if source == "maps":
+            found, _ = self.evaluate(f"--class_maps={self.folder / 'maps'}")
+        else:
+            found, _ = self.evaluate(flags[source], dataset="else")
+        right = found["per_image"]["test_0"]["per_pixel_accuracy"]
+        self.assertEqual(right, 1.0)
+        if source == "targets":  # Which show three of the twelve.
+            self.assertLen(found["label_maps"]["classes"], 3)
+        else:
+            self.assertEqual(found["scores"], expected["scores"])
+        self.assertEqual(found["label_maps"]["labels"] == "class maps", source == "maps")
+
+    def test_photos_as_outputs_have_none_unless_asked(self):
+        found, output = self.evaluate("--direction=BtoA")
+        self.assertNotIn("label_maps", found)
+        self.assertFalse((output / "confusion.png").exists())
+        common = (f"--outputs={self.outputs}", f"--dataset={self.folder / 'facades'}")
+        result = command_line.run(
+            evaluate,
+            *common,
+            "--direction=BtoA",
+            "--classes=targets",
+            f"--output={self.folder / 'x'}",
+        )
+        result.check_refused("do not look like label maps")
+
+
+class TrainedTest(tf.test.TestCase):
+    """A run on labels of another name, with learned classes, and what it is used for."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        label_data.write(cls.folder, train=8, val=2, test=2)
+        (cls.folder / "facades").rename(cls.folder / "mine")
+        cls.data = str(cls.folder / "mine")
+        cls.workdir = cls.folder / "run"
+        cls.config = cls.make_config()
+        with tiny_training.stub_networks(), tiny_training.plain_convolutions():
+            loop.train(cls.config, cls.workdir)
+        cls.inputs = sorted(pathlib.Path(cls.data, "test").glob("*.png"))
+
+    @classmethod
+    def make_config(cls, **settings):
+        changed = dict(
+            dataset=cls.data,
+            classes="targets",
+            best_metric="class_iou",
+            num_steps=4,
+            checkpoint_every=2,
+            **settings,
+        )
+        return tiny_training.make_config(**changed)
+
+    def test_checkpoints_are_chosen_by_it(self):
+        best = run_folder.read_best(self.workdir)
+        self.assertEqual(best["metric"], "class_iou")
+        self.assertBetween(best["value"], 0.0, 1.0)
+        table = classes.read(str(self.workdir / run_folder.CLASSES_FILE))
+        self.assertEqual(
+            {kind.color for kind in table.classes}, {tuple(x) for x in _PALETTE[:3].tolist()}
+        )
+
+    def test_what_has_no_classes_is_refused(self):
+        for settings, words in (
+            (dict(direction="BtoA"), ["do not look like label maps"]),
+            (dict(classes=""), ["class_iou", "not known", "targets"]),
+            (dict(classes="nowhere.json"), ["nowhere.json", "cannot be read"]),
+        ):
+            config = self.make_config(**settings) if "classes" not in settings else None
+            config = config or tiny_training.make_config(
+                dataset=self.data, best_metric="class_iou", **settings
+            )
+            with refused(*words):
+                loop.train(config, self.folder / "refused")
+
+
+class WrittenTest(tf.test.TestCase):
+    """`translate --to=classes`."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tiny_runs.temporary_folder(cls)
+        cls.workdir = cls.folder / "run"
+        tiny_runs.write_run(cls.workdir, dataset="/my/labels")
+        text = json.dumps(classes.to_json(label_data.TABLE))
+        (cls.workdir / run_folder.CLASSES_FILE).write_text(text)
+        cls.exported = serving.save_version(cls.workdir, cls.folder / "exported").parent
+        Image.fromarray(((tiny_runs.random_image(32, 32, 3) + 1) * 127).astype(np.uint8)).save(
+            cls.folder / "photo.png"
+        )
+
+    def translate(
+        self, model: pathlib.Path, *flags: str, name: str = "photo.png"
+    ) -> command_line.Result:
+        self.output = tiny_runs.temporary_folder(self) / "out"
+        return command_line.run(
+            translate,
+            f"--model={model}",
+            f"--input={self.folder / name}",
+            f"--output={self.output}",
+            *flags,
+        )
+
+    def test_the_index_of_each_pixels_class(self):
+        indexes = []
+        for model in (self.workdir, self.exported):
+            result = self.translate(model, "--to=classes")
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            with Image.open(self.output / "photo.png") as picture:
+                self.assertEqual(picture.mode, "L")
+                indexes.append(np.asarray(picture))
+        self.assertAllEqual(indexes[0], indexes[1])
+        self.assertGreater(len(np.unique(indexes[0])), 2)
+        self.translate(self.workdir)
+        shown = np.asarray(Image.open(self.output / "photo.png"))
+        self.assertAllEqual(classes.nearest(shown, label_data.TABLE), indexes[0])
+
+    def test_they_are_never_jpeg(self):
+        (self.folder / "photo.jpg").write_bytes((self.folder / "photo.png").read_bytes())
+        self.translate(self.workdir, "--to=classes", "--samples=2", name="photo.jpg")
+        names = sorted(path.name for path in self.output.iterdir())
+        self.assertEqual(names, ["photo_0.jpg.png", "photo_1.jpg.png"])
+
+    def test_a_model_whose_classes_are_not_known(self):
+        bare = self.folder / "bare"
+        tiny_runs.write_run(bare, dataset="/my/photos")
+        self.translate(bare, "--to=classes").check_refused("not known", "--classes")
+        self.translate(bare, "--classes=facades").check_refused("--to=classes")
+        result = self.translate(bare, "--to=classes", "--classes=facades")
+        self.assertEqual(result.exit_code, 0, result.stderr)
