@@ -11,12 +11,13 @@ import time
 from unittest import mock
 
 import command_line
+import label_data
 import measured_pairs
 import tiny_runs
 from absl.testing import absltest
 
 from benchmarks.ablation import __main__ as command
-from benchmarks.ablation import claims, grids, report, runs
+from benchmarks.ablation import claims, grids, report, runs, subsets
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation import outputs, reference, runner
@@ -49,6 +50,36 @@ class GridsTest(absltest.TestCase):
         self.assertEqual(planned[0].readings, ("average", "last"))
         without = grids.list_runs(["recipes"], TrainConfig(ema_decay=0.0), [0], pathlib.Path("x"))
         self.assertEqual(without[0].readings, ("last",))
+
+
+class SubsetsTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tiny_runs.temporary_folder(self)
+        label_data.write(self.folder, train=8, test=2)
+        self.config = TrainConfig(dataset=str(self.folder / "facades"))
+
+    def test_training_pairs_spread_over_all_and_the_others_whole(self):
+        for _ in range(2):  # As when the command is given again.
+            subsets.write(self.folder / "out", self.config, 3)
+        subset = subsets.folder_of(self.folder / "out", self.config, 3)
+        self.assertEqual(subset.name, "facades")
+        names = sorted(path.name for path in (subset / "train").iterdir())
+        self.assertEqual(names, ["train_0.png", "train_4.png", "train_7.png"])
+        self.assertLen(list((subset / "test").iterdir()), 2)
+        original = self.folder / "facades" / "train" / "train_4.png"
+        self.assertEqual((subset / "train" / names[1]).read_bytes(), original.read_bytes())
+        with self.assertRaisesRegex(InputError, "8 files of training pairs, and 9"):
+            subsets.write(self.folder / "out", self.config, 9)
+
+    def test_runs_of_few_pairs_train_on_them(self):
+        planned = grids.list_runs(["pairs"], self.config, [0], self.folder / "out")
+        self.assertEqual(
+            [run.config.dataset for run in planned],
+            [str(self.folder / f"out/data/{n}/facades") for n in grids.NUMBERS_OF_PAIRS],
+        )
+        turned = grids.list_runs(["turned_pairs"], self.config, [0], self.folder / "out")
+        self.assertTrue(all(x.config.rotate90 and x.config.vertical_flip for x in turned))
 
 
 class ClaimsTest(absltest.TestCase):

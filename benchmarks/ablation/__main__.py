@@ -1,4 +1,4 @@
-r"""Runs the paper's ablations: losses, generators, receptive fields.
+r"""Runs the paper's ablations: losses, generators, receptive fields; and comparisons of our own.
 
     python -m benchmarks.ablation --dataset=facades --direction=BtoA --crop_size=128 \
         --base_filters=32 --num_steps=6000 --seeds=0,1 --output=ablation
@@ -22,7 +22,7 @@ import sys
 
 from absl import flags
 
-from benchmarks.ablation import grids
+from benchmarks.ablation import grids, subsets
 from pix2pix_tf import commands, files
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.errors import InputError
@@ -64,8 +64,10 @@ def main(unused_arguments: list[str]) -> None:
 
     for run in planned:
         runs.check_folder(run)
-    _check_evaluation(planned[0].config)
+    _check_evaluation(base)
     files.make_output_folder(output)
+    for count in sorted({grids.VARIANTS[run.variant].num_pairs for run in planned} - {0}):
+        subsets.write(output, base, count)
     settings = {name: options[name].value for name in _OF_EVALUATION if options[name].value}
     outcomes, text = [], ""
     for number, run in enumerate(planned, start=1):

@@ -30,6 +30,12 @@ PAPER = {
     "receptive_field_286": (0.42, 0.16, 0.11),
 }
 PAPER_TRUTH = (0.80, 0.26, 0.21)
+# From photos to labels, as recalled: the paper scores the outputs themselves.
+PAPER_LABELS = {
+    "l1": (0.86, 0.42, 0.35),
+    "cgan": (0.74, 0.28, 0.22),
+    "l1_cgan": (0.83, 0.36, 0.29),
+}
 # Table 2, batch size 10.
 PAPER_GENERATORS = {
     "encoder_decoder_l1": (0.35, 0.12, 0.08),
@@ -105,6 +111,20 @@ CLAIMS = (
         "L1+cGAN and cGAN bring back colour that L1 alone loses",
         "section 4.2, figure 7",
         (Comparison("l1_cgan", "l1", COLOUR), Comparison("cgan", "l1", COLOUR)),
+    ),
+)
+
+# Judged where the grid `labels` is asked for.
+LABEL_CLAIMS = (
+    Claim(
+        "From photos to labels, L1 alone scores above L1+cGAN and above cGAN",
+        "section 4.5",
+        (Comparison("l1", "l1_cgan", FCN_SCORE), Comparison("l1", "cgan", FCN_SCORE)),
+    ),
+    Claim(
+        "From photos to labels, L1+cGAN scores above cGAN",
+        "section 4.5",
+        (Comparison("l1_cgan", "cgan", FCN_SCORE),),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Which configurations are compared: the paper's (section 4), and ways to better pictures."""
+"""What is compared: the paper's configurations (section 4), recipes, and numbers of pairs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import pathlib
 from collections.abc import Sequence
 
+from benchmarks.ablation import subsets
 from pix2pix_tf import run_folder
 from pix2pix_tf.config import TrainConfig
 
@@ -18,6 +19,7 @@ class Variant:
     title: str  # In the paper's words, where it has it.
     settings: dict[str, object]  # Fields of `TrainConfig` that make it what it is.
     decays: bool = False  # Whether the rate falls to 0 over the last half.
+    num_pairs: int = 0  # Training pairs, spread evenly over all; 0: all.
 
 
 _L1_ONLY = dict(gan_loss="none")
@@ -25,6 +27,8 @@ _GAN_ONLY = dict(lambda_l1=0.0)
 _UNCONDITIONAL = dict(conditional=False)
 _ENCODER_DECODER = dict(generator="encoder_decoder")
 _RESIZE = dict(upsampling="resize")
+_TURNED = dict(_RESIZE, vertical_flip=True, rotate90=True)
+NUMBERS_OF_PAIRS = (25, 50, 100, 200, 400)
 
 VARIANTS = {
     "l1": Variant("L1", _L1_ONLY),
@@ -41,6 +45,14 @@ VARIANTS = {
     "resize": Variant("L1+cGAN, resize", _RESIZE),
     "decay": Variant("L1+cGAN, falling rate", {}, decays=True),
     "resize_decay": Variant("L1+cGAN, resize, falling rate", _RESIZE, decays=True),
+    **{
+        f"pairs_{count}": Variant(f"{count} pairs", _RESIZE, num_pairs=count)
+        for count in NUMBERS_OF_PAIRS
+    },
+    **{
+        f"pairs_{count}_turned": Variant(f"{count} pairs, turned", _TURNED, num_pairs=count)
+        for count in NUMBERS_OF_PAIRS
+    },
 }
 
 GRIDS = {
@@ -53,6 +65,9 @@ GRIDS = {
         "receptive_field_286",
     ),
     "recipes": ("l1_cgan", "resize", "decay", "resize_decay"),
+    "labels": ("l1", "cgan", "l1_cgan"),
+    "pairs": tuple(f"pairs_{count}" for count in NUMBERS_OF_PAIRS),
+    "turned_pairs": tuple(f"pairs_{count}_turned" for count in NUMBERS_OF_PAIRS),
 }
 # Those of the paper; what is compared unless others are asked for.
 PAPER_GRIDS = ("losses", "generators", "receptive_fields")
@@ -61,12 +76,15 @@ GRID_TITLES = {
     "generators": "Generators (table 2, which has batch size 10)",
     "receptive_fields": "Receptive fields of the discriminator (table 3)",
     "recipes": "Recipes: how the decoder doubles the size, and the rate (not in the paper)",
+    "labels": "Losses, from photos to labels (section 4.5)",
+    "pairs": "Numbers of training pairs (not in the paper)",
+    "turned_pairs": "The same, flipped top to bottom and turned by 90 degrees too",
 }
 # The settings that a grid decides; all others are the user's choice.
 DECIDED = {"seed", "decay_steps"}.union(*(variant.settings for variant in VARIANTS.values()))
 # The two headline claims, and the recipes, are compared with every seed, the others with the first.
 HEADLINE = ("l1", "gan", "l1_cgan", "encoder_decoder_l1", "encoder_decoder_l1_cgan")
-EVERY_SEED = (*HEADLINE, *GRIDS["recipes"])
+EVERY_SEED = (*HEADLINE, *GRIDS["recipes"], *GRIDS["labels"], *GRIDS["pairs"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +129,9 @@ def list_runs(
                 settings = VARIANTS[variant].settings
                 decay_steps = base.num_steps // 2 if VARIANTS[variant].decays else 0
                 config = dataclasses.replace(base, **settings, decay_steps=decay_steps, seed=seed)
+                if VARIANTS[variant].num_pairs:
+                    subset = subsets.folder_of(output, base, VARIANTS[variant].num_pairs)
+                    config = dataclasses.replace(config, dataset=str(subset))
                 folder = output / "runs" / f"{variant}-seed{seed}"
                 runs.append(Run(variant, config, folder))
     return runs

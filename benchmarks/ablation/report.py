@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from benchmarks import grid_pattern, results
 from benchmarks.ablation import claims
-from benchmarks.ablation.grids import GRID_TITLES, GRIDS, PAPER_GRIDS, VARIANTS
+from benchmarks.ablation.grids import GRID_TITLES, GRIDS, NUMBERS_OF_PAIRS, PAPER_GRIDS, VARIANTS
 from benchmarks.ablation.runs import Outcome
-from pix2pix_tf import files, grids, html_page, metrics, run_folder
+from pix2pix_tf import figures, files, grids, html_page, metrics, run_folder
 from pix2pix_tf.data import images
 from pix2pix_tf.evaluation import runner
 
@@ -94,9 +94,10 @@ def write(
     """
     readings = [x for x in run_folder.WEIGHTS if any(x == one.weights for one in outcomes)]
     measures = {weights: _measures(outcomes, weights) for weights in readings}
+    asked = claims.CLAIMS if any(grid in PAPER_GRIDS for grid in wanted) else ()
+    asked = (*asked, *(claims.LABEL_CLAIMS if "labels" in wanted else ()))
     verdicts = {
-        weights: [claims.judge(claim, measures[weights]) for claim in claims.CLAIMS]
-        for weights in readings
+        weights: [claims.judge(claim, measures[weights]) for claim in asked] for weights in readings
     }
     columns = [name for name in _COLUMNS if any(name in x.scores for x in outcomes)]
     meanings = [[_COLUMNS[name], _meaning(name)] for name in columns]
@@ -108,7 +109,7 @@ def write(
         of_grid = [outcome for outcome in outcomes if outcome.run.variant in GRIDS[grid]]
         if of_grid:
             sections.append(_grid_section(grid, of_grid, columns, output))
-    if any(grid in PAPER_GRIDS for grid in wanted):
+    if asked:
         sections.append(_claims_section(verdicts))
     result = dict(
         command=command,
@@ -204,7 +205,9 @@ def _grid_section(
 ) -> Section:
     order = {variant: number for number, variant in enumerate(GRIDS[grid])}
     ordered = sorted(outcomes, key=lambda x: (order[x.run.variant], x.run.config.seed, x.weights))
-    of_paper = claims.PAPER_GENERATORS if grid == "generators" else claims.PAPER
+    of_paper = dict(generators=claims.PAPER_GENERATORS, labels=claims.PAPER_LABELS).get(
+        grid, claims.PAPER
+    )
 
     def row(title, seed, weights, scores, minutes, paper):
         numbers = [_number(scores.get(name)) for name in columns]
@@ -222,10 +225,12 @@ def _grid_section(
         )
         for outcome in ordered
     ]
-    rows.append(row("Ground truth", "", "", _ground_truth(outcomes), "", claims.PAPER_TRUTH))
+    rows.append(row("Ground truth", "", "", _ground_truth(outcomes), "", _truth_of_paper(grid)))
     shown = [x for x in ordered if x.run.config.seed == outcomes[0].run.config.seed]
     picture = f"{grid}.jpg"
     files.write_atomically(output / picture, _draw_outputs(shown))
+    if VARIANTS[ordered[0].run.variant].num_pairs:
+        files.write_atomically(output / f"{grid}_curve.png", _draw_curve(ordered))
     headings = [
         "",
         "seed",
@@ -235,6 +240,10 @@ def _grid_section(
         "paper's FCN-score",
     ]
     return Section(GRID_TITLES[grid], "", headings, rows, picture=picture)
+
+
+def _truth_of_paper(grid: str) -> tuple[float, ...]:
+    return claims.PAPER_TRUTH if grid in PAPER_GRIDS else ()
 
 
 def _claims_section(verdicts: dict[str, list[dict]]) -> Section:
@@ -257,6 +266,24 @@ def _claims_section(verdicts: dict[str, list[dict]]) -> Section:
         rows,
         numeric=False,
     )
+
+
+def _draw_curve(outcomes: Sequence[Outcome]) -> bytes:
+    """Returns a plot of the averaged weights' L1 and class IoU by the number of pairs."""
+    figure = figures.new_figure(figsize=(8, 3))
+    shown = [x for x in outcomes if x.weights == outcomes[0].weights]
+    for axes, name in zip(figure.subplots(1, 2), ("l1", "class_iou")):
+        for seed in sorted({x.run.config.seed for x in shown}):
+            of_seed = [x for x in shown if x.run.config.seed == seed and name in x.scores]
+            counts = [VARIANTS[x.run.variant].num_pairs for x in of_seed]
+            axes.plot(counts, [x.scores[name] for x in of_seed], "o-", label=f"seed {seed}")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(NUMBERS_OF_PAIRS, [str(count) for count in NUMBERS_OF_PAIRS])
+        axes.set_xlabel("training pairs")
+        axes.set_title(_COLUMNS[name], loc="left", fontsize=10)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    return figures.to_png(figure)
 
 
 def _number(value: float | None) -> str:
