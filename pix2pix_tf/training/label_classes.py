@@ -12,14 +12,19 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.training.inputs import Inputs, ReaderInputs
 
 
-def find(config: TrainConfig, given: Inputs) -> classes.ClassTable | None:
+def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.ClassTable | None:
     """Returns the classes, named by `config.classes` or known by the data set; None: no labels.
+
+    Learned ones that the run folder has already are taken from there, where somebody may have
+    given them names.
 
     Raises:
         InputError: If there is no such table, the targets are not label maps, or best_metric needs
             classes and there are none.
     """
     if config.classes == classes.FROM_TARGETS:
+        if files.is_file(workdir / run_folder.CLASSES_FILE):
+            return classes.read(str(workdir / run_folder.CLASSES_FILE))
         if not isinstance(given, ReaderInputs):
             raise InputError(
                 f"classes is {config.classes}, but pairs that a tf.data.Dataset gives are not read "

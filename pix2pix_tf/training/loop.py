@@ -145,7 +145,7 @@ def _train(
         print(line, flush=True)
     with _together(strategy), distribution.agreed(strategy):
         known = run_folder.read_data(workdir)
-        table = label_classes.find(config, given)
+        table = label_classes.find(config, workdir, given)
         given.read_all(known)
 
     if writes:
