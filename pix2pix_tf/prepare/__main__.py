@@ -67,9 +67,20 @@ _FLAGS = (
         "pairs, A|B side by side in a PNG; folders, A/NAME and B/NAME, by combine as they are; "
         "inputs, A alone, for translate.",
     ),
-    _Flag("edges", "smoothing", 2.0, "standard deviation of the Gaussian, in pixels.", 100.0),
-    _Flag("edges", "edge_low", 0.12, "least contrast along a line; 1 is black against white."),
-    _Flag("edges", "edge_high", 0.24, "contrast that a line reaches somewhere."),
+    _Flag(
+        "edges",
+        "detector",
+        ("canny", "hed"),
+        "canny, or hed: the network that the authors' sets were made with (extra hed).",
+    ),
+    _Flag("edges", "threshold", 0.45, "hed: least probability along a line.", 1.0),
+    _Flag(
+        "edges", "smoothing", 2.0, "canny: standard deviation of the Gaussian, in pixels.", 100.0
+    ),
+    _Flag(
+        "edges", "edge_low", 0.12, "canny: least contrast along a line; 1 is black against white."
+    ),
+    _Flag("edges", "edge_high", 0.24, "canny: contrast that a line reaches somewhere."),
     _Flag("edges", "min_length", 12, "pixels of the shortest line that is kept."),
     _Flag("inpaint", "holes", ("centre", "strokes"), "a box in the middle, or strokes of a brush."),
     _Flag("inpaint", "hole_area", 0.25, "share of the photo that is cut out.", 0.9),
