@@ -121,6 +121,11 @@ if importlib.util.find_spec("pix2pix_tf") is None:
     if installed.returncode:
         raise RuntimeError(f"Could not install '{REPOSITORY}':\n{installed.stderr}")
     importlib.invalidate_caches()
+if importlib.util.find_spec("ai_edge_litert") is None:
+    # What runs .tflite files; where it cannot be installed, TensorFlow's own interpreter does.
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "ai-edge-litert>=2.3,<3"]
+    subprocess.run(pip, capture_output=True)
+    importlib.invalidate_caches()
 
 from export import tfjs, tflite
 from pix2pix_tf import grids, serving

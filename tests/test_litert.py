@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import types
 import warnings
 import zipfile
 from unittest import mock
@@ -19,7 +20,7 @@ import tiny_tflite
 from PIL import ExifTags, Image
 
 from export.errors import ModelError
-from export.tflite import litert
+from export.tflite import conversion, litert
 from pix2pix_tf.data import images
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -125,6 +126,14 @@ class LiteRtModelTest(tf.test.TestCase):
         with mock.patch.object(litert, "Interpreter", tf.lite.Interpreter):
             with self.assertRaisesRegex(MissingInputError, "pip install 'ai-edge-litert"):
                 litert.check_installed()
+
+    def test_a_tensorflow_without_it_says_so(self):
+        with mock.patch.object(litert, "Interpreter", None):
+            with self.assertRaisesRegex(MissingInputError, "pip install 'ai-edge-litert"):
+                litert.LiteRtModel(self.path)
+        with mock.patch.dict(sys.modules, tensorflow=types.SimpleNamespace(__version__="3.0")):
+            with self.assertRaisesRegex(MissingInputError, "3.0 is without its converter"):
+                conversion.check_converter()
 
     def described(self) -> str:
         """Returns a copy with the note that `export.tflite` adds, which the example reads."""

@@ -20,7 +20,7 @@ from export.parity import limits
 from export.tflite import litert
 from pix2pix_tf import files
 from pix2pix_tf.data import pipeline
-from pix2pix_tf.errors import InputError, first_line
+from pix2pix_tf.errors import InputError, MissingInputError, first_line
 
 QUANTIZATIONS = tuple(limits.TFLITE)
 CALIBRATION_PAIRS = 100
@@ -69,6 +69,7 @@ def convert(
 
     Raises:
         InputError: If the model or the pairs cannot be used, or the conversion fails.
+        MissingInputError: As `check_converter`.
         WriteError: If it cannot be written; a file that was there before still is.
     """
     from pix2pix_tf import serving
@@ -77,6 +78,7 @@ def convert(
     output = pathlib.Path(output)
     if output.is_dir():
         raise InputError(f"'{output}' is a folder. Name the file to write in it.")
+    check_converter()
     with serving.version_of(saved_model) as version:
         card = serving.read_model_card(version)
         shape = image_size.example_size(card, size)
@@ -108,6 +110,18 @@ def convert(
                 archive.writestr(litert.METADATA_FILE, json.dumps(metadata, indent=2))
             os.replace(unfinished, output)
     return metadata
+
+
+def check_converter() -> None:
+    """Raises MissingInputError, with what to do, where TensorFlow does not convert to TFLite."""
+    import tensorflow as tf
+
+    if not hasattr(tf, "lite"):
+        raise MissingInputError(
+            f"TensorFlow {tf.__version__} is without its converter to TFLite. Export the run with "
+            "python -m export.saved_model, and convert that folder in an environment of its own "
+            "with TensorFlow 2.22 or older."
+        )
 
 
 def _training_images(

@@ -25,7 +25,8 @@ try:
 except ImportError:  # No wheels for this system, or not installed; TensorFlow has the like.
     import tensorflow as tf
 
-    Interpreter = tf.lite.Interpreter
+    # Later versions leave it to LiteRT.
+    Interpreter = tf.lite.Interpreter if hasattr(tf, "lite") else None
 
 METADATA_FILE = "metadata.json"
 
@@ -36,7 +37,7 @@ def check_installed() -> None:
     Raises:
         MissingInputError: If TensorFlow's interpreter stands in for it.
     """
-    if not Interpreter.__module__.startswith("ai_edge_litert"):
+    if Interpreter is None or not Interpreter.__module__.startswith("ai_edge_litert"):
         raise MissingInputError(
             "LiteRT is not installed, which runs .tflite files as a device does. It needs Python "
             f"3.10 or newer. Run: {sys.executable} -m pip install 'ai-edge-litert>=2.3,<3'"
@@ -72,13 +73,15 @@ class LiteRtModel:
         signatures: Names of the signatures, in alphabetical order.
 
     Raises:
-        MissingInputError: If there is no such file.
+        MissingInputError: If there is no such file, or nothing to run it with.
         InputError: If it is not a model, or needs operators that LiteRT does not have.
     """
 
     def __init__(self, path: str | pathlib.Path, *, num_threads: int | None = None):
         self.path, self._about = pathlib.Path(path), {}
         files.require_file(self.path)
+        if Interpreter is None:
+            check_installed()
         with contextlib.suppress(InputError):  # A file of somebody else's runs too.
             self._about = read_metadata(path)
         try:

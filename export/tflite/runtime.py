@@ -19,6 +19,11 @@ def _opened(path: pathlib.Path, settings: Settings) -> Iterator[Run]:
     yield runtimes.timed(lambda signature, inputs: model.run(signature, **inputs)["output"])
 
 
+def _check_installed() -> None:
+    conversion.check_converter()
+    litert.check_installed()
+
+
 def _runtime(quantize: str) -> runtimes.Runtime:
     def convert(version: pathlib.Path, path: pathlib.Path, settings: Settings) -> None:
         conversion.convert(
@@ -32,12 +37,12 @@ def _runtime(quantize: str) -> runtimes.Runtime:
         open=_opened,
         file=f"{quantize}.tflite",
         convert=convert,
-        check_installed=litert.check_installed,
+        check_installed=_check_installed,
     )
 
 
 def _check_browser() -> None:
-    litert.check_installed()  # The file is compared before it is given out.
+    _check_installed()  # The file is compared before it is given out.
     programs.find_node()
     programs.find_chromium()
 
