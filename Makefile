@@ -50,7 +50,7 @@ demo: setup  ## Trains on drawn scenes for some minutes; writes demo/index.html 
 page: $(PAGE)/site.json  ## Opens the drawing page of the trained model that comes with the package.
 	$(VENV)/bin/python -m export.web.serve --site=$(PAGE)
 
-$(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/houses/model_card.json $(wildcard export/web/site/* export/web/runtimes/*)
+$(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/houses/model_card.json $(wildcard export/web/site/* export/web/runtimes/*.*)
 	rm -rf $(PAGE)
 	$(VENV)/bin/python -m export.web --workdir=houses --output=$(PAGE)
 

@@ -45,6 +45,11 @@ async function main() {
     const message = page.locator('#message');
     if (await message.isVisible()) throw new Error(await message.textContent());
     const opened = performance.now() - started;
+    const offered = await page.locator('#backend option').evaluateAll(
+      (options) => options.map((option) => option.value));
+    if (request.backend && !offered.includes(request.backend)) {
+      throw new Error(`it has no backend ${request.backend}, but ${offered.slice(1).join(', ')}`);
+    }
     if (request.backend) {
       await page.locator('#backend').selectOption(request.backend);
       await page.locator('#loading').waitFor({state: 'hidden'});

@@ -90,6 +90,9 @@ def compact(
         if form := run_folder.read_data(workdir):
             form = dict(run_folder.NO_DATA, **{name: form[name] for name in run_folder.PAIR_FORM})
             (unfinished / run_folder.DATA_FILE).write_text(json.dumps(form), encoding="utf-8")
+        if "classes" in card:
+            text = json.dumps(card["classes"], indent=1)
+            (unfinished / run_folder.CLASSES_FILE).write_text(text, encoding="utf-8")
         if card["metrics"]:
             line = json.dumps(card["metrics"]) + "\n"
             (unfinished / run_folder.METRICS_FILE).write_text(line, encoding="utf-8")

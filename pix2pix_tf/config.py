@@ -526,7 +526,7 @@ _BEFORE = dict(ema_decay=0.0)
 # What may change between a run and its continuation: everything else would make
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
-    "data_dir num_steps classes cache_megabytes check_data strategy log_every sample_every "
+    "data_dir num_steps cache_megabytes check_data strategy log_every sample_every "
     "num_samples checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile "
     "steps_per_call".split()
 )

@@ -132,6 +132,8 @@ def _open_model(options) -> tuple[ModelOutputs, Reference]:
     """Returns the outputs of the model and what they are compared with."""
     translate = translator.load(options.model, **commands.checkpoint_from_flags())
     table = translator.classes_of(options.model)
+    if table is None and options.dataset:
+        table = classes.of_side(options.dataset, translate.config.direction[-1])
     reference = _open_reference(options, translate.config, translate.config.crop_shape, table)
     outputs = ModelOutputs(
         translate,

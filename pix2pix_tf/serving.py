@@ -366,7 +366,7 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
 
 def published_card(card: dict) -> dict:
     """Returns a model card for files that others get: folders of this machine are left out."""
-    names = ("dataset", "init_from")
+    names = ("dataset", "init_from", "classes")
     named = {name: pathlib.PurePath(card["config"].get(name, "")).name for name in names}
     config, dataset = {**card["config"], **named, "data_dir": ""}, named["dataset"]
     return {

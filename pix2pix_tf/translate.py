@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable
 from absl import flags
 
 from pix2pix_tf import commands, files
-from pix2pix_tf.config import TrainConfig
+from pix2pix_tf.config import PICTURE_CHANNELS, TrainConfig
 from pix2pix_tf.errors import InputError, MissingInputError, WriteError, list_faults, printable
 from pix2pix_tf.inference import video
 
@@ -202,10 +202,11 @@ def _find_classes(options, config: TrainConfig):
             f"The classes that '{options.model}' shows are not known. Name them by --classes: "
             f"{', '.join(classes.TABLES)}, or a .json file."
         )
-    if config.output_dtype != "uint8":
+    if config.output_dtype != "uint8" or config.output_file_channels not in PICTURE_CHANNELS:
         raise InputError(
-            f"'{options.model}' makes {config.output_dtype}, and label maps have 8 bits. Leave "
-            "--to=classes out."
+            f"'{options.model}' makes {config.output_file_channels} channel(s) of "
+            f"{config.output_dtype}, and classes are told by the colours of pictures with 8 bits. "
+            "Leave --to=classes out."
         )
     return table.guesses
 

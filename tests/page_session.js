@@ -256,6 +256,29 @@ async function withCamera(browser) {
     await page.getByRole('button', {name: 'Undo'}).click();
     moments[name] = await settle(page);
   }
+  // Drawn on while the browser still asks, and while the video is starting.
+  await page.evaluate(() => {
+    const media = navigator.mediaDevices;
+    const ask = media.getUserMedia.bind(media);
+    window.streams = [];
+    media.getUserMedia = async (wish) => {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const stream = await ask(wish);
+      window.streams.push(stream);
+      return stream;
+    };
+  });
+  await page.getByRole('button', {name: 'Camera'}).click();
+  await page.mouse.move(...await place(page, 2, 3));
+  await page.mouse.down();
+  await page.mouse.move(...await place(page, 9, 11));
+  await page.mouse.up();
+  moments.drawnBeforeItIsOn = await settle(page);
+  await page.waitForFunction(() => window.streams.length === 1);
+  await page.waitForTimeout(300);
+  moments.laterThanThat = await settle(page);
+  moments.tracksLeft = await page.evaluate(() => window.streams.flatMap(
+    (stream) => stream.getTracks()).filter((track) => track.readyState === 'live').length);
   await page.context().close();
   const forbidden = await open(browser);
   await forbidden.addInitScript(() => {
@@ -274,6 +297,7 @@ async function everything(browser) {
   return {
     moments: {...await desktop(browser, seen), phone: await phone(browser, seen)},
     withoutModel: await broken(browser, '**/model-*/**'),
+    withoutRuntime: await broken(browser, '**/runtime.js'),
     withoutSite: await broken(browser, '**/site.json'),
     oldBrowsers: [
       await broken(browser, null, 'delete window.WebAssembly'),

@@ -81,6 +81,34 @@ class SubsetsTest(absltest.TestCase):
         turned = grids.list_runs(["turned_pairs"], self.config, [0], self.folder / "out")
         self.assertTrue(all(x.config.rotate90 and x.config.vertical_flip for x in turned))
 
+    def test_the_report_of_few_pairs_has_a_curve(self):
+        planned = grids.list_runs(["pairs"], self.config, [0], self.folder / "out")[:2]
+        outcomes = []
+        for run, value in zip(planned, (0.4, 0.3)):
+            for folder in (runner.INPUTS_FOLDER, runner.OUTPUTS_FOLDER, runner.TARGETS_FOLDER):
+                path = run.evaluation("average") / folder
+                path.mkdir(parents=True)
+                (path / "one.png").write_bytes(
+                    (self.folder / "maps" / "test" / "test_0.png").read_bytes()
+                )
+            evaluation = dict(
+                scores=dict(l1=dict(value=value, ground_truth=None)),
+                colour=dict(intersection=dict.fromkeys("Lab", 1.0)),
+                per_image=dict(one={}),
+                step=2,
+                num_images=1,
+                split="test",
+            )
+            outcomes.append(runs.Outcome(run, "average", evaluation, seconds=1.0, grid=1.0))
+        text = report.write(outcomes, self.folder / "out", wanted=["pairs"], command="x")
+        for part in ("pairs_curve.png", "| 25 pairs |", "| 50 pairs |", "facades, AtoB"):
+            self.assertIn(part, text)
+        self.assertTrue((self.folder / "out" / "pairs_curve.png").is_file())
+
+    def test_what_has_no_files_to_take_fewer_of(self):
+        with self.assertRaisesRegex(InputError, "'demo' is not a folder of splits"):
+            subsets.write(self.folder / "out", TrainConfig(), 3)
+
 
 class ClaimsTest(absltest.TestCase):
     def judge(self, a, b, *, may_tie=False, **others):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unittest import mock
 
 import data_folder
 import numpy as np
@@ -71,9 +72,39 @@ class ClassesTest(tf.test.TestCase):
         noise = [np.random.RandomState(0).randint(0, 256, (16, 16, 3)).astype(np.uint8)]
         white = np.full([64, 64, 3], 255, np.uint8)
         white[:30] = np.arange(64)[:, np.newaxis] * 3  # A ramp on white paper.
-        for pictures in (scene, noise, [white], [np.zeros([9, 9, 3], np.uint8)]):
+        for pictures in (scene, noise, [white], [np.full([9, 9, 3], 99, np.uint8)]):
             with self.assertRaisesRegex(InputError, "do not look like label maps.*json"):
                 classes.learn(pictures)
+
+    def test_indexes_are_not_colours(self):
+        pictures = [np.arange(9, dtype=np.uint8).repeat(27).reshape(9, 9, 3)]
+        with self.assertRaisesRegex(InputError, "prepare labels"):
+            classes.learn(pictures)
+
+    def test_damaged_tables(self):
+        path = tiny_runs.temporary_folder(self) / "mine.json"
+        good = dict(name="road", color=[1, 2, 3])
+        for entries in (
+            [],
+            [dict(good, ignored=True)],
+            [dict(good, name=3)],
+            [dict(good, color=3)],
+            [dict(good, color=[1, 2, 256])],
+            [dict(name="road")],
+            3,
+        ):
+            path.write_text(json.dumps(entries))
+            with self.assertRaisesRegex(InputError, "mine.json"):
+                classes.read(str(path))
+            with self.assertRaisesRegex(InputError, "Export the run again"):
+                classes.from_json("model", entries)
+
+    def test_many_colours_are_looked_up_part_by_part(self):
+        picture = np.random.RandomState(0).randint(0, 256, (300, 300, 3)).astype(np.uint8)
+        table = classes.find("facades")
+        whole = classes.nearest(picture, table)
+        with mock.patch.object(classes, "_COLORS_AT_ONCE", 1000):
+            self.assertAllEqual(classes.nearest(picture, table), whole)
 
     def test_tables_as_files(self):
         path = tiny_runs.temporary_folder(self) / "mine.json"

@@ -26,6 +26,10 @@ _OTHER_VALUES = dict(
     load_size=300,
     crop_size=128,
     mirror=False,
+    vertical_flip=True,
+    rotate90=True,
+    input_jitter=0.2,
+    classes="targets",
     input_channels=1,
     output_channels=4,
     color_space="lab",
@@ -71,7 +75,7 @@ _OTHER_VALUES = dict(
     num_evaluated=6,
     jit_compile=True,
     steps_per_call=3,
-    crop_height=256,
+    crop_height=512,
     crop_width=512,
     input_range="0,1",
     output_range="-40,85.5",
@@ -99,6 +103,12 @@ class DerivedTest(parameterized.TestCase):
         self.assertEqual(config.crop_shape, crop_shape)
         self.assertEqual(config.load_shape, load_shape)
         self.assertIs(type(config.load_size), int)
+
+    def test_jitter_that_goes_wrong_with_other_settings(self):
+        with refused("rotate90", "512x256"):
+            TrainConfig(rotate90=True, crop_width=512)
+        with refused("input_jitter", "0.2", "lab"):
+            TrainConfig(input_jitter=0.2, color_space="lab")
 
     @parameterized.parameters("", "0", "1,1", "5", "1;2", "a")
     def test_dropout_blocks_that_are_not_there(self, blocks):

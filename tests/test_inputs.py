@@ -7,6 +7,7 @@ import dataclasses
 import io
 from unittest import mock
 
+import label_data
 import numpy as np
 import tensorflow as tf
 import tiny_runs
@@ -34,6 +35,16 @@ class Flat:
         """Returns A and B."""
         shape = (self._size, self._size, 3)
         return np.full(shape, 10 * index, np.uint8), np.full(shape, 250 - 10 * index, np.uint8)
+
+
+class Marked(Flat):
+    """Pairs that no flip and no turn leaves as they are."""
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns A and B."""
+        marks = np.arange(self._size**2).reshape(self._size, self._size, 1) // 5 + 10 * index
+        picture = np.repeat(marks, 3, axis=-1).astype(np.uint8)
+        return picture, 255 - picture
 
 
 def flat_dataset(count: int, *, size: int = SIZE, dtype=np.float32) -> tf.data.Dataset:
@@ -80,6 +91,47 @@ class GivenPairsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(len(expected), 10)
         for value, wanted in zip(found, expected):
             self.assertAllEqual(value, wanted)
+
+    def test_flips_turns_and_light_are_resumed_to_the_bit(self):
+        jitter = dict(vertical_flip=True, rotate90=True, input_jitter=0.3, mirror=False)
+        for name, steps in (("whole", [4]), ("stopped", [2, 4]), ("plain", [4])):
+            for num_steps in steps:
+                settings = {} if name == "plain" else jitter
+                self.train({"train": Marked(5)}, name, num_steps=num_steps, **settings)
+        whole, stopped, plain = (
+            tiny_training.saved_variables(self.folder / name)
+            for name in ("whole", "stopped", "plain")
+        )
+        for value, wanted in zip(stopped, whole):
+            self.assertAllEqual(value, wanted)
+        self.assertFalse(all(np.array_equal(x, y) for x, y in zip(whole, plain)))
+
+    def test_each_kind_of_jitter_is_done_where_it_is_asked_for(self):
+        for name in ("vertical_flip", "rotate90", "input_jitter"):
+            settings = {name: 0.3 if name == "input_jitter" else True}
+            config = make_config(mirror=False, load_size=SIZE, **settings)
+            reader = inputs.ReaderInputs(config, None, {"train": Marked(1)})
+            batches = reader.batches(1, start=0, shard=(0, 1)).take(40)
+            sources = {batch[0].numpy()[..., 0].tobytes() for batch in batches}
+            few = {"vertical_flip": 2, "rotate90": 4, "input_jitter": 40}
+            self.assertLen(sources, few[name])
+
+    def test_the_light_of_labels_is_not_changed(self):
+        folder = self.folder / "labels"
+        label_data.write(self.folder, train=3)
+        (self.folder / "facades").rename(folder)
+        refusals = {
+            "BtoA": ["input_jitter", "0.3", "few even colours"],  # B has the labels.
+            "AtoB": None,
+        }
+        for direction, words in refusals.items():
+            config = make_config(dataset=str(folder), direction=direction, input_jitter=0.3)
+            given = inputs.open_inputs(config, None)
+            with contextlib.redirect_stdout(io.StringIO()):
+                with refused(*words) if words else contextlib.nullcontext():
+                    given.read_all(None)
+        with refused("input_jitter", "demo AtoB are labels"):
+            inputs.open_inputs(make_config(dataset="demo", input_jitter=0.3), None)
 
     @parameterized.parameters(("AtoB", -1.0), ("BtoA", 0.96))
     def test_a_source_has_a_and_b(self, direction, level):

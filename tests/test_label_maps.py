@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -17,6 +18,7 @@ from absl.testing import parameterized
 from PIL import Image
 from refusals import refused
 
+from export import compact
 from pix2pix_tf import evaluate, run_folder, serving, translate
 from pix2pix_tf.data import classes
 from pix2pix_tf.evaluation import label_maps
@@ -140,7 +142,6 @@ class TrainedTest(tf.test.TestCase):
         cls.config = cls.make_config()
         with tiny_training.stub_networks(), tiny_training.plain_convolutions():
             loop.train(cls.config, cls.workdir)
-        cls.inputs = sorted(pathlib.Path(cls.data, "test").glob("*.png"))
 
     @classmethod
     def make_config(cls, **settings):
@@ -157,10 +158,36 @@ class TrainedTest(tf.test.TestCase):
     def test_checkpoints_are_chosen_by_it(self):
         best = run_folder.read_best(self.workdir)
         self.assertEqual(best["metric"], "class_iou")
-        self.assertBetween(best["value"], 0.0, 1.0)
+        # As of the pixels of both pairs, which no mean over pairs has.
+        measured = []
+        for step in (2, 4):
+            output = self.folder / f"val_{step}"
+            flags = (f"--model={self.workdir}", f"--output={output}", "--split=val")
+            with tiny_training.stub_networks(), tiny_training.plain_convolutions():
+                result = command_line.run(
+                    evaluate, *flags, f"--checkpoint={step}", "--feature_weights=none"
+                )
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            found = json.loads((output / "evaluation.json").read_text())
+            measured.append(found["scores"]["class_iou"]["value"])
+        self.assertLess(max(measured), 1.0)
+        self.assertAllClose(best["value"], max(measured), atol=0.02)  # Other draws of the noise.
         table = classes.read(str(self.workdir / run_folder.CLASSES_FILE))
         self.assertEqual(
             {kind.color for kind in table.classes}, {tuple(x) for x in _PALETTE[:3].tolist()}
+        )
+
+    def test_learned_classes_keep_the_names_that_they_were_given(self):
+        path = self.workdir / run_folder.CLASSES_FILE
+        before = path.read_text()
+        path.write_text(before.replace("colour 1", "sky"))
+        config = dataclasses.replace(self.config, num_steps=5)
+        with tiny_training.stub_networks(), tiny_training.plain_convolutions():
+            loop.train(config, self.workdir)
+            compacted = compact.compact(self.workdir, self.folder / "compact")
+        self.assertEqual(classes.read(str(path)).classes[0].name, "sky")
+        self.assertEqual(
+            classes.read(str(compacted / run_folder.CLASSES_FILE)).classes[0].name, "sky"
         )
 
     def test_what_has_no_classes_is_refused(self):

@@ -131,25 +131,29 @@ class RidgesTest(parameterized.TestCase):
     """What is made of a network's probabilities; the network is left out."""
 
     def draw(self, probabilities: np.ndarray, **settings) -> np.ndarray:
-        photo = np.zeros([*probabilities.shape, 3], np.uint8)
+        """Returns the lines of what lies within the margin."""
+        inner = [side - 2 * hed._MARGIN for side in probabilities.shape]
+        photo = np.zeros([*inner, 3], np.uint8)
         with mock.patch.object(hed, "_probabilities", return_value=probabilities):
             settings = {**dict(threshold=0.4, min_length=12), **settings}
             return edges.draw_hed_edges(photo, "", **settings)[..., 0] == 0
 
     @parameterized.parameters(0.0, 20.0, 45.0, 70.0, 90.0)
     def test_a_blurred_line_becomes_one_pixel_wide_at_its_middle(self, degrees):
-        rows, columns = np.mgrid[:80, :80] - 39.5
+        size = 80 + 2 * hed._MARGIN
+        rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
         angle = np.deg2rad(degrees)
         distance = rows * np.cos(angle) - columns * np.sin(angle)
         lines = self.draw(0.9 * np.exp(-(distance**2) / 18).astype(np.float32))
+        distance = distance[hed._MARGIN : -hed._MARGIN, hed._MARGIN : -hed._MARGIN]
         self.assertLess(np.abs(distance[lines]).max(), 1.5)
         self.assertBetween(lines.sum(), 70, 130)
         is_wide = lines[1:, 1:] & lines[1:, :-1] & lines[:-1, 1:] & lines[:-1, :-1]
         self.assertFalse(is_wide.any())
 
     def test_what_is_unlikely_or_short_is_left_out(self):
-        rows = np.mgrid[:64, :64][0]
-        faint = 0.3 * np.exp(-((rows - 32.0) ** 2) / 8).astype(np.float32)
+        rows = np.mgrid[:128, :128][0]
+        faint = 0.3 * np.exp(-((rows - 64.0) ** 2) / 8).astype(np.float32)
         self.assertFalse(self.draw(faint).any())
         self.assertTrue(self.draw(faint, threshold=0.2).any())
         self.assertFalse(self.draw(faint, threshold=0.2, min_length=65).any())
@@ -183,6 +187,9 @@ class HedTest(parameterized.TestCase):
 
     def test_the_border_of_a_photo_is_no_edge(self):
         self.assertFalse(self.draw(np.full([96, 96, 3], 90, np.uint8)).any())
+
+    def test_tiny_photos(self):
+        self.assertEqual(self.draw(photo(width=1, height=40)).shape, (40, 1))
 
     def test_16_bits(self):
         pixels, _ = disc()

@@ -269,6 +269,7 @@ class SessionTest(_PageTest):
 
     def test_says_what_is_missing(self):
         self.assertIn("The model does not run here", self.report["withoutModel"])
+        self.assertIn("The worker stopped", self.report["withoutRuntime"])
         self.assertIn("site.json: 404", self.report["withoutSite"])
         for message in self.report["oldBrowsers"]:
             self.assertIn("too old", message)
@@ -339,6 +340,13 @@ class CameraTest(_PageTest):
         self.assert_same_input("stopped", "undoneSecond")
         self.assert_same_input("before", "undoneFirst")
         self.assertFalse(self.moments["undoneFirst"]["undo"])
+
+    def test_a_stroke_before_it_is_on_keeps_it_off(self):
+        for moment in ("drawnBeforeItIsOn", "laterThanThat"):
+            changed = self.pixels(moment, "input") != self.pixels("before", "input")
+            changed[3:12, 2:10] = False
+            self.assertFalse(changed.any())
+        self.assertEqual(self.moments["tracksLeft"], 0)
 
     def test_a_camera_that_is_refused(self):
         self.assertIn("Allow it in the browser", self.moments["forbidden"]["status"])
@@ -499,6 +507,31 @@ class AssembleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(described["samples"], [])
         self.assertStartsWith(described["subtitle"], "Open a photo, or what ")
         self.assertTrue(described["camera"])
+
+    def test_label_maps_of_ones_own_are_drawn_and_photos_seen_by_a_camera(self):
+        """By the samples: neither set is one whose name is known."""
+        scene = scenes.draw_scene(SIZE, seed=0, index=0)
+        data = self.folder / "pairs"
+        (data / "train").mkdir(parents=True)
+        pair = np.concatenate([scene.photo, scene.labels], axis=1)  # A is the photo.
+        Image.fromarray(pair).save(data / "train" / "one.png")
+        for direction, has_camera in (("AtoB", True), ("BtoA", False)):
+            _, described = self.assemble(dataset=str(data), direction=direction)
+            self.assertEqual(described["camera"], has_camera)
+
+    def test_code_lies_in_a_folder_named_after_it(self):
+        """So that a browser does not mix it with what it kept of another build."""
+        names = []
+        for runtime in ("litert", "tfjs"):
+            site, _ = self.assemble(f"--runtime={runtime}")
+            page = (site / "index.html").read_text()
+            (code,) = site.glob("code-*")
+            self.assertIn(f'src="{code.name}/app.js"', page)
+            self.assertNotIn("CODE", page)
+            for file in ("app.js", "camera.js", "worker.js", "runtime.js", "vendor"):
+                self.assertTrue((code / file).exists(), file)
+            names.append(code.name)
+        self.assertNotEqual(*names)
 
     def test_the_name_of_a_model_folder_follows_from_its_contents(self):
         urls = [

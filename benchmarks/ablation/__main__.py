@@ -47,7 +47,8 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "seeds",
         ["0"],
-        "Seeds; the first for every configuration, the others for those of the headline claims.",
+        "Seeds. Of the paper's grids, the first is for every configuration, the others for those "
+        "of the headline claims; of other grids, all are for all.",
     )
     for name in _OF_EVALUATION:
         flags.DEFINE_string(name, "", "As for pix2pix_tf.evaluate.")

@@ -109,6 +109,8 @@ def write(
         of_grid = [outcome for outcome in outcomes if outcome.run.variant in GRIDS[grid]]
         if of_grid:
             sections.append(_grid_section(grid, of_grid, columns, output))
+            if VARIANTS[of_grid[0].run.variant].num_pairs:
+                sections.append(_curve_section(grid, of_grid, output))
     if asked:
         sections.append(_claims_section(verdicts))
     result = dict(
@@ -163,7 +165,8 @@ def _shared_settings(outcomes: Sequence[Outcome]) -> dict:
         for name, value in configs[0].items()
         if all(config[name] == value for config in configs) and name != "data_dir"
     }
-    return {**shared, "dataset": pathlib.PurePath(shared["dataset"]).name}
+    # Subsets of a set lie in folders of their own, whose last name is the set's.
+    return {**shared, "dataset": pathlib.PurePath(configs[0]["dataset"]).name}
 
 
 def _ground_truth(outcomes: Sequence[Outcome]) -> dict[str, float]:
@@ -229,8 +232,6 @@ def _grid_section(
     shown = [x for x in ordered if x.run.config.seed == outcomes[0].run.config.seed]
     picture = f"{grid}.jpg"
     files.write_atomically(output / picture, _draw_outputs(shown))
-    if VARIANTS[ordered[0].run.variant].num_pairs:
-        files.write_atomically(output / f"{grid}_curve.png", _draw_curve(ordered))
     headings = [
         "",
         "seed",
@@ -268,10 +269,21 @@ def _claims_section(verdicts: dict[str, list[dict]]) -> Section:
     )
 
 
-def _draw_curve(outcomes: Sequence[Outcome]) -> bytes:
-    """Returns a plot of the averaged weights' L1 and class IoU by the number of pairs."""
+def _curve_section(grid: str, outcomes: Sequence[Outcome], output: pathlib.Path) -> Section:
+    """Returns the section of a plot of L1 and class IoU by the number of pairs."""
+    weights = outcomes[0].weights
+    shown = sorted(
+        (x for x in outcomes if x.weights == weights),
+        key=lambda x: VARIANTS[x.run.variant].num_pairs,
+    )
+    picture = f"{grid}_curve.png"
+    files.write_atomically(output / picture, _draw_curve(shown))
+    title = f"By the number of training pairs, {weights} weights ({GRID_TITLES[grid]})"
+    return Section(title, picture=picture)
+
+
+def _draw_curve(shown: Sequence[Outcome]) -> bytes:
     figure = figures.new_figure(figsize=(8, 3))
-    shown = [x for x in outcomes if x.weights == outcomes[0].weights]
     for axes, name in zip(figure.subplots(1, 2), ("l1", "class_iou")):
         for seed in sorted({x.run.config.seed for x in shown}):
             of_seed = [x for x in shown if x.run.config.seed == seed and name in x.scores]

@@ -30,6 +30,11 @@ def write(output: pathlib.Path, config: TrainConfig, num_pairs: int) -> None:
     )
     source = published or pathlib.Path(name)
     folder = folder_of(output, config, num_pairs)
+    if not layouts.has_split(source, "train"):
+        raise InputError(
+            f"'{config.dataset}' is not a folder of splits, of which fewer pairs can be taken. "
+            "Give a folder with train, and files that hold A and B side by side."
+        )
     for split in ("train", "val", "test"):
         if not layouts.has_split(source, split):
             continue

@@ -21,6 +21,7 @@ from pix2pix_tf.errors import InputError
 
 STATIC = pathlib.Path(__file__).resolve().parent / "site"
 NUM_SAMPLES = 8
+_PAGE = "index.html"
 _CARD = "model_card.json"  # index.html links to it.
 
 
@@ -76,13 +77,15 @@ def assemble(
             workdir, pathlib.Path(passing), checkpoint=checkpoint, weights=weights
         )
         card = serving.published_card(serving.read_model_card(version))
-        shutil.copytree(STATIC, unfinished)
-        chosen.copy(unfinished)
+        shutil.copytree(STATIC, unfinished / "code")
+        chosen.copy(unfinished / "code")
+        code = _named_by_contents(unfinished / "code")
+        page = (unfinished / code / _PAGE).read_text(encoding="utf-8")
+        (unfinished / code / _PAGE).unlink()
+        (unfinished / _PAGE).write_text(page.replace("CODE/", f"{code}/"), encoding="utf-8")
         model = chosen.write(version, unfinished / "model", quantize)
         (unfinished / _CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
-        # A browser may keep parts of an older build, which a new model must not get.
-        model_folder = f"model-{_digest(unfinished / 'model')}"
-        (unfinished / "model").rename(unfinished / model_folder)
+        model_folder = _named_by_contents(unfinished / "model")
         if data_dir:
             config = dataclasses.replace(config, data_dir=data_dir)
         samples, origin = _read_samples(config)
@@ -93,12 +96,17 @@ def assemble(
     return output
 
 
-def _digest(folder: pathlib.Path) -> str:
-    """Returns a short name for what the files of a folder hold."""
+def _named_by_contents(folder: pathlib.Path) -> str:
+    """Renames a folder after what its files hold; returns the new name.
+
+    A browser may keep files of an older build, which must not mix with those of a new one.
+    """
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    name = f"{folder.name}-{digest.hexdigest()[:12]}"
+    folder.rename(folder.with_name(name))
+    return name
 
 
 def _read_samples(config: TrainConfig) -> tuple[list[Example], str]:
@@ -138,7 +146,7 @@ def _describe(
     ]
     brushes = palette.choose(config, inputs)
     is_pen = len(brushes) == 2  # Line art: paper and pen.
-    is_drawn = bool(palette.of_dataset(config)) or (bool(samples) and is_pen)
+    is_drawn = bool(palette.of_dataset(config)) or palette.are_drawn(inputs)
     if samples or is_drawn:
         what = f"Draw {'edges' if is_pen else 'labels'}"
     else:  # Of photos, most likely; there is nothing to tell what to draw with.

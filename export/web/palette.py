@@ -8,7 +8,8 @@ import pathlib
 import numpy as np
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import scenes
+from pix2pix_tf.data import classes, scenes
+from pix2pix_tf.errors import InputError
 
 _MOST_COLORS = 12
 _SMALLEST_SHARE = 0.005  # Of the pixels; rarer colours are noise of the JPEG.
@@ -60,6 +61,17 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     if len(colors) < 2:  # Photos that are not at hand, or nothing to tell apart.
         return _PEN
     return tuple(Brush(f"colour {number}", color) for number, color in enumerate(colors, start=1))
+
+
+def are_drawn(pictures: list[np.ndarray]) -> bool:
+    """Tells whether pictures, uint8 `[height, width, 3]`, are labels or line art, not photos."""
+    if not pictures:
+        return False
+    try:
+        classes.learn(pictures)
+    except InputError:
+        return len(dominant_colors(pictures)) == 2
+    return True
 
 
 def dominant_colors(pictures: list[np.ndarray]) -> list[tuple[int, int, int]]:

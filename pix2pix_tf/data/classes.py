@@ -27,6 +27,7 @@ _EXACT = 6  # Distance in RGB from its class that a flat colour of a label pictu
 # Of the flat pixels of a class, on average; of photos it is a quarter to two fifths.
 _LEAST_EXACT_SHARE = 0.6
 _MOST_LEARNED = 64
+_COLORS_AT_ONCE = 2**16  # Whose distances from all classes are in memory together.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,14 +151,8 @@ def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
     Raises:
         InputError: If it cannot be read, or is not so.
     """
-    kinds = []
     try:
-        for entry in json.loads(pathlib.Path(path).read_text(encoding="utf-8")):
-            red, green, blue = bytes(entry["color"])  # Which takes numbers from 0 to 255.
-            is_ignored = entry.get("ignored", False)
-            kinds.append(LabelClass(entry["name"], (red, green, blue), is_ignored))
-        if not 0 < len(kinds) <= IGNORED:
-            raise ValueError
+        return _from_entries(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(
             f"--classes is '{path}', which cannot be read ({error.strerror}). Give one of "
@@ -166,8 +161,27 @@ def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
     except (ValueError, TypeError, KeyError, AttributeError):
         raise InputError(
             f"'{path}' is not a JSON list of 1 to {IGNORED} classes, each as "
-            '{"name": "door", "color": [1, 207, 255]}, where "ignored": true may be added. Mend it.'
+            '{"name": "door", "color": [1, 207, 255]}, where "ignored": true may be added, but not '
+            "to all. Mend it."
         ) from None
+
+
+def _from_entries(entries) -> tuple[LabelClass, ...]:
+    """Returns the classes of what was read as JSON.
+
+    Raises:
+        ValueError, TypeError, KeyError or AttributeError: If it is not as `read_file` says.
+    """
+    kinds = []
+    for entry in entries:
+        name, color = entry["name"], entry["color"]
+        if not isinstance(name, str) or not isinstance(color, list):
+            raise TypeError
+        red, green, blue = bytes(color)  # Which takes whole numbers from 0 to 255.
+        kinds.append(LabelClass(name, (red, green, blue), bool(entry.get("ignored", False))))
+    are_all_ignored = all(kind.ignored for kind in kinds)  # So are none.
+    if are_all_ignored or len(kinds) > IGNORED:
+        raise ValueError
     return tuple(kinds)
 
 
@@ -195,9 +209,17 @@ def to_json(table: ClassTable) -> list[dict]:
 
 
 def from_json(name: str, entries: list[dict]) -> ClassTable:
-    """Returns the table that `to_json` gave."""
-    kinds = [LabelClass(x["name"], tuple(x["color"]), x["ignored"]) for x in entries]
-    return ClassTable(name, tuple(kinds))
+    """Returns the table that `to_json` gave, as a model's card has it.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    try:
+        return ClassTable(name, _from_entries(entries))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise InputError(
+            f"The card of '{name}' has classes that are damaged. Export the run again."
+        ) from None
 
 
 def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
@@ -211,6 +233,12 @@ def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
     Raises:
         InputError: If they are photos, or hold too many colours to be labels.
     """
+    pictures = list(pictures)
+    if max(picture.max(initial=0) for picture in pictures) <= _MOST_LEARNED:
+        raise InputError(
+            f"The training targets hold values up to {_MOST_LEARNED}, all but black, as indexes of "
+            "classes do. Make colours of them: python -m pix2pix_tf.prepare labels."
+        )
     flat = np.concatenate([_flat_pixels(picture) for picture in pictures])
     # As one number a colour, since to sort rows of three takes ten times as long.
     red, green, blue = flat.T.astype(np.int32)
@@ -256,10 +284,13 @@ def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
     numbers = iter(range(len(table.scored)))
     indexes = [IGNORED if kind.ignored else next(numbers) for kind in table.classes]
     # Each colour is looked up once: a label picture has few, the JPEG's noise included.
-    flat = picture.reshape(-1, 3)
-    colors, places = np.unique(flat, axis=0, return_inverse=True)
-    distances = np.square(colors[:, np.newaxis].astype(np.int32) - palette).sum(axis=-1)
-    chosen = np.array(indexes, np.uint8)[distances.argmin(axis=-1)]
+    red, green, blue = picture.reshape(-1, 3).T.astype(np.int32)
+    colors, places = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    chosen = np.empty(len(colors), np.uint8)
+    for first in range(0, len(colors), _COLORS_AT_ONCE):  # The output of a network has many.
+        some = colors[first : first + _COLORS_AT_ONCE, np.newaxis] >> [16, 8, 0] & 255
+        distances = np.square(some[:, np.newaxis] - palette).sum(axis=-1)
+        chosen[first : first + _COLORS_AT_ONCE] = np.array(indexes)[distances.argmin(axis=-1)]
     return chosen[places.reshape(-1)].reshape(picture.shape[:2])
 
 

@@ -162,11 +162,15 @@ class Side:
         flag: How the names of its flags begin: "input_".
         has_range: Whether the user states the range of its values.
         is_made: Whether the network makes such pictures.
+
+    Attributes:
+        name: As given.
+        is_made: As given.
     """
 
     def __init__(self, name: str, *, flag: str, has_range: bool, is_made: bool):
         self.name = name
-        self._flag, self._has_range, self._is_made = flag, has_range, is_made
+        self._flag, self._has_range, self.is_made = flag, has_range, is_made
         self._files: list[str] = []
         self._looks: list[Look] = []
 
@@ -317,7 +321,7 @@ class Side:
 
     def _grey(self) -> str:
         # Inputs of grey in three channels do no harm: edges are stored so.
-        if not self._is_made or not all(x.is_grey for x in self._looks):
+        if not self.is_made or not all(x.is_grey for x in self._looks):
             return ""
         if self._levels() is not None:  # Masks, of which the first word is enough.
             return ""

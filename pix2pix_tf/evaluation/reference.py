@@ -60,7 +60,12 @@ class Reference:
             )
         self.reader = pipeline.open_reader(config, split, size=size)
         self.segmentation, self.label_maps, self.features, self.notes = None, None, None, []
-        if classes is not None:
+        if classes is not None and class_maps and height != width:
+            raise InputError(
+                f"--class_maps are of square pictures, and outputs have {width}x{height} pixels. "
+                "Leave --class_maps out: classes are then told by the colours of the targets."
+            )
+        if classes is not None and is_picture:  # Of other channels, none is a colour.
             self.label_maps = LabelMapMeasure(
                 classes, self.reader, split=split, class_maps=class_maps
             )

@@ -90,6 +90,8 @@ def evaluate(outputs: Outputs, reference: Reference, output: pathlib.Path) -> di
     for name, (section, plot) in PLOTS.items():
         if result.get(section):
             files.write_atomically(output / name, plot(result[section]))
+        else:
+            (output / name).unlink(missing_ok=True)  # Of an earlier evaluation.
     # No NaN: what is not defined is null, so that every reader of JSON can read it.
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     files.write_atomically(output / RESULT_FILE, text.encode())

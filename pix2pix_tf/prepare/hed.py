@@ -49,7 +49,8 @@ def draw_lines(photo: np.ndarray, *, threshold: float) -> np.ndarray:
             "--size=286, or what the pairs are to have."
         )
     probabilities = _probabilities(photo)
-    return _ridges(probabilities) & (probabilities >= threshold)
+    lines = _ridges(probabilities) & (probabilities >= threshold)
+    return lines[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
 @functools.cache
@@ -60,12 +61,11 @@ def _network():
 
 
 def _probabilities(photo: np.ndarray) -> np.ndarray:
-    """Returns the probability of an edge at each pixel, float32 `[height, width]`."""
+    """Returns the probability of an edge at each pixel of a photo and the margin around it."""
     levels = photo.astype(np.float32) * (255.0 / np.iinfo(photo.dtype).max)
     margins = [(_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)]
     blue_green_red = np.pad(levels, margins, mode="symmetric")[..., ::-1] - _CAFFE_MEAN
-    found = _network()(blue_green_red[np.newaxis]).numpy()[0, ..., 0]
-    return found[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    return _network()(blue_green_red[np.newaxis]).numpy()[0, ..., 0]
 
 
 def _ridges(values: np.ndarray) -> np.ndarray:

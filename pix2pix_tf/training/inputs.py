@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pix2pix_tf import run_folder
 from pix2pix_tf.config import LAB, TrainConfig
-from pix2pix_tf.data import augment, classes, contents, pipeline, values
+from pix2pix_tf.data import augment, classes, contents, label_targets, pipeline, values
 from pix2pix_tf.data import pairs as pair_sources
 from pix2pix_tf.errors import InputError, first_line, join_lines
 
@@ -100,7 +100,8 @@ class ReaderInputs:
         self._found = found
         self._seen = dict(read=None, lines=[], words=[])
         self.held_out = held_out
-        if config.input_jitter and classes.of_side(config.dataset, config.direction[0]):
+        is_known = sources is None and classes.of_side(config.dataset, config.direction[0])
+        if config.input_jitter and is_known:
             raise _no_jitter(
                 config, f"the inputs of {config.dataset} {config.direction} are labels"
             )
@@ -157,6 +158,8 @@ class ReaderInputs:
             summary = values.Summary(sides, list(looks))
             if config.input_jitter and any(x.holds_indexes for x in sides if not x.is_made):
                 raise _no_jitter(config, "the inputs hold few whole numbers, as labels do")
+            if config.input_jitter and label_targets.are_labels(self._training, side=0):
+                raise _no_jitter(config, "the inputs have few even colours, as labels do")
             self._seen = dict(read=read, lines=summary.describe(), words=summary.words())
         for line in [*self._seen["lines"], *(f"Note: {x}" for x in self._seen["words"])]:
             print(line, flush=True)

@@ -15,22 +15,29 @@ from pix2pix_tf.training.inputs import Inputs, ReaderInputs
 def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.ClassTable | None:
     """Returns the classes, named by `config.classes` or known by the data set; None: no labels.
 
-    Learned ones that the run folder has already are taken from there, where somebody may have
-    given them names.
+    A run that goes on has those that it noted, to which somebody may have given names.
 
     Raises:
         InputError: If there is no such table, the targets are not label maps, or best_metric needs
             classes and there are none.
     """
+    noted = workdir / run_folder.CLASSES_FILE
+    if config.classes and run_folder.list_checkpoints(workdir) and files.is_file(noted):
+        return classes.read(str(noted))
     if config.classes == classes.FROM_TARGETS:
-        if files.is_file(workdir / run_folder.CLASSES_FILE):
-            return classes.read(str(workdir / run_folder.CLASSES_FILE))
         if not isinstance(given, ReaderInputs):
             raise InputError(
                 f"classes is {config.classes}, but pairs that a tf.data.Dataset gives are not read "
                 "twice. Name a data set, or a .json file."
             )
-        return label_targets.learn(given.training)
+        table = label_targets.learn(given.training)
+        print(
+            f"The targets show {len(table.classes)} classes, of these colours: "
+            f"{', '.join(str(kind.color) for kind in table.classes)}. Is one missing, or too many? "
+            f"Write them into a .json file, as '{noted}' will be, and name that by --classes.",
+            flush=True,
+        )
+        return table
     if config.classes:
         return classes.read(config.classes)
     table = classes.of_side(config.dataset, config.direction[-1])

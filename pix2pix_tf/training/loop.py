@@ -116,7 +116,12 @@ def _prepare(
 def _facts(config: TrainConfig, workdir: pathlib.Path, given: inputs.Inputs) -> dict:
     """Returns what all workers have to have alike."""
     settings = dataclasses.asdict(config)
-    for name in ("dataset", "data_dir", "cache_megabytes"):  # May lie, and fit, elsewhere on each.
+    for name in (
+        "dataset",
+        "data_dir",
+        "classes",
+        "cache_megabytes",
+    ):  # May lie, and fit, elsewhere on each.
         del settings[name]
     return dict(
         settings,
@@ -145,8 +150,8 @@ def _train(
         print(line, flush=True)
     with _together(strategy), distribution.agreed(strategy):
         known = run_folder.read_data(workdir)
-        table = label_classes.find(config, workdir, given)
         given.read_all(known)
+        table = label_classes.find(config, workdir, given)
 
     if writes:
         files.sweep(workdir, is_alone=True)

@@ -19,17 +19,17 @@ class Translator {
     this.start('auto', worker);
   }
 
-  start(backend, worker = new Worker('worker.js')) {
+  start(backend, worker = startWorker()) {
     if (this.worker) this.worker.terminate();
     this.isReady = false;
     this.isBusy = false;
     this.wish = this.wish || this.asked || null;
     this.worker = worker;
     this.worker.onmessage = ({data}) => this.receive(data);
-    this.worker.onerror = (event) => {
-      this.show({type: 'error', message: `The worker stopped: ${event.message || 'it did not load'}`});
-    };
-    this.worker.postMessage({...this.model, type: 'load', backend});
+    this.worker.stopped.then((reason) => worker === this.worker && this.show(
+      {type: 'error', message: `The worker stopped: ${reason}`}));
+    const url = new URL(this.model.url, document.baseURI).href;  // The worker lies elsewhere.
+    this.worker.postMessage({...this.model, url, type: 'load', backend});
   }
 
   // change: a number of the caller's, given back with the picture.
@@ -79,7 +79,8 @@ class App {
     this.noise = 1;
     this.cursor = {x: size >> 1, y: size >> 1};
     this.from = null;  // Where the stroke that is going on began, or went last.
-    this.camera = new Camera((video) => this.takeFrame(video), () => this.endCamera());
+    this.camera = new Camera((video, isFirst) => this.takeFrame(video, isFirst),
+      () => this.endCamera());
     for (const id of ['input', 'output', 'overlay']) {
       $(id).width = $(id).height = size;
     }
@@ -230,8 +231,8 @@ class App {
     this.changes = (this.changes || 0) + 1;
     this.draw();
     $('input').dataset.change = this.changes;
-    $('undo').disabled = !this.drawing.done.length;
-    $('redo').disabled = !this.drawing.undone.length;
+    $('undo').disabled = !this.drawing.done.length || this.camera.isOn;
+    $('redo').disabled = !this.drawing.undone.length || this.camera.isOn;
     // Not put off by the next change: the picture is to follow while the pointer moves.
     this.timer ??= setTimeout(() => {
       this.timer = null;
@@ -290,8 +291,8 @@ class App {
     }
   }
 
-  async takeFrame(video) {
-    if (!this.drawing.begun) {
+  async takeFrame(video, isFirst) {
+    if (isFirst) {
       this.drawing.begin();
       $('camera').setAttribute('aria-pressed', true);
       this.say('The camera is on. Press Camera again to keep what it sees.');
@@ -493,6 +494,16 @@ class App {
   }
 }
 
+// Returns a worker whose promise `stopped` gives the reason once it has failed, even before anybody
+// asks.
+function startWorker() {
+  const worker = new Worker(new URL('worker.js', import.meta.url));
+  worker.stopped = new Promise((resolve) => {
+    worker.onerror = (event) => resolve(event.message || 'it did not load');
+  });
+  return worker;
+}
+
 // An SVG need not have a size; browsers then take one of their own, or none and draw nothing.
 async function withSize(file, size) {
   if (file.type !== 'image/svg+xml') return file;
@@ -507,7 +518,7 @@ async function withSize(file, size) {
 
 async function main() {
   if (window.pix2pixMissing) return;
-  const worker = new Worker('worker.js');  // Its runtime starts while the rest is being read.
+  const worker = startWorker();  // Its runtime starts while the rest is being read.
   const response = await fetch('site.json', {cache: 'no-cache'});  // It names the model's folder.
   if (!response.ok) throw new Error(`site.json: ${response.status} ${response.statusText}`);
   new App(await response.json(), worker);

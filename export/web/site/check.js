@@ -8,7 +8,7 @@
   } else if (!window.Worker || !window.WebAssembly || !window.Promise || !window.fetch ||
       !window.CSS || !CSS.supports('aspect-ratio', '1')) {
     // The last is the youngest of what the page uses: a browser that has it has the rest.
-    missing = 'This browser is too old for this page. Chrome or Edge 88, Firefox 89, Safari 15 and ' +
+    missing = 'This browser is too old for this page. Chrome or Edge 91, Firefox 114, Safari 16.4 and ' +
       'all later ones can run it; where they are as new, WebAssembly is switched off.';
   }
   window.pix2pixMissing = missing;

@@ -54,7 +54,7 @@ class TrueClasses:
         if height != width:
             raise InputError(
                 f"The pictures of pair '{name}' are {width}x{height} pixels. The FCN-score "
-                "needs square ones, as the paper's are: scale both to a square."
+                "and --class_maps need square ones, as the paper's are: scale both to a square."
             )
         if self._folder:
             return self._read_map(self._folder / f"{name}.png")
