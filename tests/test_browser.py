@@ -7,6 +7,7 @@ import shutil
 from unittest import mock
 
 import browser_tools
+import numpy as np
 import tensorflow as tf
 import tiny_runs
 
@@ -14,7 +15,9 @@ from export.browser import programs
 from export.errors import ModelError
 from export.parity import limits
 from export.tflite import conversion
+from pix2pix_tf import serving
 from pix2pix_tf.errors import MissingInputError
+from pix2pix_tf.inference import exported
 
 
 class LitertTest(tf.test.TestCase):
@@ -40,6 +43,18 @@ class LitertTest(tf.test.TestCase):
             ModelError, f"LiteRT.js in Chromium, '{path}': .*missing input"
         ):
             programs.run_litert(path, "with_noise", {})
+
+    def test_a_model_without_noise(self):
+        browser_tools.chromium()
+        folder = tiny_runs.temporary_folder(self)
+        tiny_runs.write_run(folder / "run", dropout=0.0)
+        version = serving.save_version(folder / "run", folder / "exported")
+        conversion.convert(version, folder / "model.tflite")
+        image = tiny_runs.random_image(1, tiny_runs.CROP_SIZE, tiny_runs.CROP_SIZE, 3)
+        inputs = dict(image=image, z=np.zeros([1, 0], np.float32))
+        (output,), _ = programs.run_litert(folder / "model.tflite", "with_noise", inputs)
+        expected = exported.load(version).translate_with_noise(**inputs)
+        self.assertAllClose(output, expected, atol=limits.EXACT.max, rtol=0)
 
 
 class ProgramsTest(tf.test.TestCase):

@@ -7,11 +7,12 @@ import pathlib
 from collections.abc import Callable, Mapping
 
 from export.browser import programs
+from export.image_size import SIGNATURES
 from pix2pix_tf.errors import InputError, MissingInputError
 
 _MODULES = programs.RUNNER / "node_modules"
 DEFAULT = "litert"  # The faster one: docs/speed.md.
-_SIGNATURES = ["with_noise"]  # The page draws z by itself, so that a picture can be had again.
+_SIGNATURE = "with_noise"  # The page draws z by itself, so that a picture can be had again.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +73,16 @@ _IN_SCRIPTS = {
 
 def _write_tflite(version: pathlib.Path, folder: pathlib.Path, quantize: str) -> str:
     from export.tflite import conversion
+    from pix2pix_tf import serving
 
-    conversion.convert(version, folder / "model.tflite", quantize=quantize, signatures=_SIGNATURES)
+    has_noise = serving.read_model_card(version)["noise_size"] > 0
+    conversion.convert(
+        version,
+        folder / "model.tflite",
+        quantize=quantize,
+        # litert.js says why.
+        signatures=[_SIGNATURE] if has_noise else SIGNATURES,
+    )
     return "model.tflite"
 
 
@@ -83,10 +92,10 @@ def _write_tfjs(version: pathlib.Path, folder: pathlib.Path, quantize: str) -> s
     from pix2pix_tf.inference import exported
 
     card = serving.read_model_card(version)
-    graphs = conversion.freeze(exported.portable_model(version), card, signatures=_SIGNATURES)
+    graphs = conversion.freeze(exported.portable_model(version), card, signatures=[_SIGNATURE])
     folder.mkdir()
     conversion.write(folder, graphs, card, quantize)
-    return "with_noise/model.json"
+    return f"{_SIGNATURE}/model.json"
 
 
 _SCRIPTS = pathlib.Path(__file__).resolve().parent

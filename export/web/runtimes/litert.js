@@ -66,13 +66,13 @@ const runtime = {
   // Returns the values of the output.
   // image, z: {values, shape}.
   async run(image, z) {
-    const inputs = {
-      image: new this.litert.Tensor(image.values, image.shape),
-      z: new this.litert.Tensor(z.values, z.shape),
-    };
+    const inputs = {image: new this.litert.Tensor(image.values, image.shape)};
+    // A model without dropout takes a z without numbers, of which LiteRT.js makes no tensor.
+    const hasNoise = z.values.length > 0;
+    if (hasNoise) inputs.z = new this.litert.Tensor(z.values, z.shape);
     let outputs = {};
     try {
-      outputs = await this.model.run('with_noise', inputs);
+      outputs = await this.model.run(hasNoise ? 'with_noise' : 'serving_default', inputs);
       return (await outputs.output.data()).slice();
     } finally {
       for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.delete();
