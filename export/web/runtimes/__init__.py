@@ -11,7 +11,7 @@ from export.image_size import SIGNATURES
 from pix2pix_tf.errors import InputError, MissingInputError
 
 _MODULES = programs.RUNNER / "node_modules"
-DEFAULT = "litert"  # The faster one: docs/speed.md.
+DEFAULT = "litert"  # The faster one: docs/parity.md.
 _SIGNATURE = "with_noise"  # The page draws z by itself, so that a picture can be had again.
 
 
