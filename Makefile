@@ -61,11 +61,11 @@ $(NODE_MODULES)/.ready: export/browser/runner/package-lock.json
 	npm ci --prefix export/browser/runner --no-audit --no-fund --loglevel=error
 	touch $@
 
-# Without TF.js its tests and those of the page are skipped, and say so; CI wants them all.
+# Without LiteRT.js and TF.js their tests and those of the page are skipped, and say so; CI wants them all.
 node-for-tests:
 	@command -v npm > /dev/null || exit 0; \
 	$(MAKE) --no-print-directory node && exit; \
-	[ -z "$$PIX2PIX_REQUIRE_PROGRAMS" ] && echo "TF.js could not be installed: its tests will be skipped."
+	[ -z "$$PIX2PIX_REQUIRE_PROGRAMS" ] && echo "LiteRT.js and TF.js could not be installed: their tests will be skipped."
 
 # One process for each core, if the memory allows (tests/conftest.py). The tests of a class stay in
 # one process, since they share its set-up.
@@ -119,5 +119,5 @@ serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
-clean:  ## Removes the environments, TF.js, and what demo, page and verify have made.
+clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page and verify have made.
 	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current

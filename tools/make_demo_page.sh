@@ -12,7 +12,7 @@ if [ "$site/site.json" -nt "$demo/index.html" ]; then
 elif ! command -v npm > /dev/null; then
   echo "There is no npm for the drawing page: install Node.js 18 or newer, then call make demo again."
 elif ! "$make" --no-print-directory node; then
-  echo "TF.js could not be installed for the drawing page: call make demo again later."
+  echo "LiteRT.js could not be installed for the drawing page: call make demo again later."
 else
   rm -rf "$site" # Of fewer steps.
   "$python" -m export.web --workdir="$demo/run" --output="$site"
