@@ -134,7 +134,7 @@ class MakefileTest(absltest.TestCase):
         self.assertTrue(site.exists())
 
     def test_a_demo_without_a_drawing_page_says_how_to_get_it(self):
-        for expected in ("TF.js", "Node.js 18"):  # Without the registry, then without npm.
+        for expected in ("LiteRT.js", "Node.js 18"):  # Without the registry, then without npm.
             result = self.make("demo", NO_REGISTRY="1")
             self.assertEqual(result.returncode, 0)
             self.assertIn(expected, result.stdout)
