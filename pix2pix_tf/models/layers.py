@@ -87,7 +87,11 @@ class StatisticsNormalization(keras.layers.Layer):
             ).y
         values = tf.cast(inputs, tf.float32)
         axes = [0, 1, 2] if self.statistics == "batch" else [1, 2]
-        mean, variance = tf.nn.moments(values, axes, keepdims=True)
+        # As tf.nn.moments up to TensorFlow 2.21. From 2.22 on it takes other operations, which the
+        # converters do not know as those of a variance.
+        mean = tf.reduce_mean(values, axes, keepdims=True)
+        differences = tf.math.squared_difference(values, tf.stop_gradient(mean))
+        variance = tf.reduce_mean(differences, axes, keepdims=True)
         normalized = tf.nn.batch_normalization(
             values, mean, variance, self.beta, self.gamma, NORMALIZATION_EPSILON
         )
