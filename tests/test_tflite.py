@@ -389,6 +389,24 @@ def without_model(mean: float = 0.0):
                 yield to_tflite
 
 
+class QuietTest(tf.test.TestCase):
+    def test_the_converters_notes_are_shown_only_if_it_fails(self):
+        seen = tiny_runs.temporary_folder(self) / "stderr"
+        own = os.dup(2)
+        with open(seen, "wb") as file:
+            os.dup2(file.fileno(), 2)
+            try:
+                with conversion._quietly():
+                    os.write(2, b"statistics")
+                with self.assertRaises(ValueError), conversion._quietly():
+                    os.write(2, b"the reason")
+                    raise ValueError
+            finally:
+                os.dup2(own, 2)
+                os.close(own)
+        self.assertEqual(seen.read_bytes(), b"the reason")
+
+
 class CalibrationTest(tf.test.TestCase):
     """Which images int8 is calibrated with; the conversion itself is left out."""
 
