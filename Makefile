@@ -1,6 +1,6 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-current node node-for-tests demo page test test-all test-current \
+.PHONY: help setup setup-current wheel node node-for-tests demo page test test-all test-current \
 	test-all-current lint notebook verify verify-current bench robustness robustness-current fuzz serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
@@ -53,6 +53,12 @@ page: $(PAGE)/site.json  ## Opens the drawing page of the trained model that com
 $(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/houses/model_card.json $(wildcard export/web/site/* export/web/runtimes/*.*)
 	rm -rf $(PAGE)
 	$(VENV)/bin/python -m export.web --workdir=houses --output=$(PAGE)
+
+wheel: setup  ## Makes dist/pix2pix_tf-VERSION-py3-none-any.whl, the trained model in it.
+	rm -rf build dist
+	$(VENV)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir=dist .
+	rm -rf build
+	@ls -sh dist
 
 node: $(NODE_MODULES)/.ready  ## Installs LiteRT.js and TF.js, for export.web and export.verify; needs npm.
 
@@ -119,5 +125,5 @@ serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
-clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page and verify have made.
-	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current
+clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page, verify and wheel have made.
+	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current build dist

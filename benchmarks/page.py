@@ -30,7 +30,7 @@ _SESSION = pathlib.Path(__file__).resolve().with_suffix(".js")
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_multi_string(
-        "site", None, "Folder that python -m export.web wrote. May be repeated.", required=True
+        "site", None, "Folder that pix2pix export web wrote. May be repeated.", required=True
     )
     flags.DEFINE_boolean(
         "threads", True, "Whether to send the headers by which browsers let a page have threads."

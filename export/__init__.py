@@ -11,7 +11,7 @@ from what stands before it in its line:
     web                             the drawing page
     tf_serving                      the server's files and a client
     beam                            bulk translation as a pipeline
-    saved_model, compact, verify    commands: python -m export.saved_model --help
+    saved_model, compact, verify    commands: pix2pix export saved_model --help
     beam_translate, pytorch         commands, too
 
 The packages tflite, tfjs, onnx and web are commands as well, and so is tf_serving.client.

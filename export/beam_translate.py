@@ -1,7 +1,7 @@
 r"""Translates any number of pictures with Apache Beam, on one machine or on many.
 
-    python -m export.beam_translate --model=exported/facades --input='photos/**' --output=out
-    python -m export.beam_translate --model=exported/facades --input='photos/**' --output=out \
+    pix2pix export beam_translate --model=exported/facades --input='photos/**' --output=out
+    pix2pix export beam_translate --model=exported/facades --input='photos/**' --output=out \
         -- --direct_num_workers=4 --direct_running_mode=multi_processing
 
 What follows `--` is Beam's own: which engine (`--runner=FlinkRunner` and its kin) and
@@ -51,7 +51,7 @@ def define_flags() -> None:
         "per_file",
         ("per_file", "same"),
         "per_file: each picture has a draw of its own, which follows from its name. same: pictures "
-        "of one size share one, as with python -m pix2pix_tf.translate.",
+        "of one size share one, as with pix2pix translate.",
     )
     flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0)
 
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
             "Apache Beam is not installed. Install it beside this package: pip install "
             "'apache-beam>=2.77,<3'."
         ) from None
-    from export.beam import pipeline
+    from .beam import pipeline
 
     options = flags.FLAGS
     runner, beam_options = _read_beam_options(arguments[1:])

@@ -1,6 +1,6 @@
 r"""Writes a small run folder of a trained generator, to keep or to give away.
 
-    python -m export.compact --workdir=runs/facades --output=facades
+    pix2pix export compact --workdir=runs/facades --output=facades
 
 The folder holds the networks' weights in float16, their settings, a model card and the last
 measures: 29 MB with 32 filters, where a run takes a gigabyte. It goes wherever a run folder does

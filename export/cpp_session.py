@@ -17,7 +17,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.saved_model import loader_impl
 
-from export.errors import StatusError
+from .errors import StatusError
 
 _CODES = {getattr(tf.errors, name): name for name in dir(tf.errors) if name.isupper()}
 

@@ -1,6 +1,6 @@
 r"""Writes a trained model for the authors' PyTorch code.
 
-    python -m export.pytorch --workdir=runs/facades --output=latest_net_G.pth
+    pix2pix export pytorch --workdir=runs/facades --output=latest_net_G.pth
 
 junyanz/pytorch-CycleGAN-and-pix2pix loads the file where it would load its own:
 checkpoints/NAME/latest_net_G.pth. The flags that it takes there are printed. PyTorch is not needed

@@ -1,6 +1,6 @@
 r"""Exports a trained generator as a SavedModel for TensorFlow Serving and converters.
 
-    python -m export.saved_model --workdir=runs/facades --output=exported/facades
+    pix2pix export saved_model --workdir=runs/facades --output=exported/facades
 
 Writes the next version, `exported/facades/1` and so on, with three signatures:
 `serving_default` (tensors), `with_noise` (tensors and the noise z) and `encoded`

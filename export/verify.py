@@ -1,6 +1,6 @@
 r"""Shows that a trained model gives the same picture on every runtime.
 
-    python -m export.verify --workdir=runs/facades --checkpoint=best --output=parity
+    pix2pix export verify --workdir=runs/facades --checkpoint=best --output=parity
 
 Exports the run, converts it in every form, and gives the same images and the same
 noise z to Keras, the SavedModel in Python and in TensorFlow Serving's C++ session,
@@ -11,7 +11,7 @@ from Keras than its limit or fails, or the noise is not alive.
 TFLite needs LiteRT, ONNX the extra `onnx`, TF.js Node and `make node`, and Chromium on the path.
 Where one of them is not there, `--runtimes`, once for each, names the others:
 
-    python -m export.verify --workdir=runs/facades --output=parity --runtimes=cpp --runtimes=tflite
+    pix2pix export verify --workdir=runs/facades --output=parity --runtimes=cpp --runtimes=tflite
 
 The images are held-out ones of the training's data set. Where that is not on this machine,
 `--dataset` and `--data_dir` name other pairs, with which int8 is calibrated too.
@@ -23,10 +23,11 @@ import pathlib
 
 from absl import flags
 
-from export.parity import verification
-from export.parity.runtimes import Settings
 from pix2pix_tf import commands
 from pix2pix_tf.errors import printable
+
+from .parity import verification
+from .parity.runtimes import Settings
 
 EXIT_DIFFERS = 1
 

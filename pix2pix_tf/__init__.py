@@ -17,7 +17,7 @@ from what stands before it in its line:
     warmup, serving, inference                  the signatures, and translating with them
     evaluation                                  measures, the segmenter, the perceptual study
     training                                    state, step, loop, checkpoints, reports
-    prepare, train, translate, evaluate, demo   commands: python -m pix2pix_tf.train --help
+    prepare, train, translate, evaluate, demo   commands: pix2pix train --help
     import_pytorch                              command, too
 """
 

@@ -1,6 +1,6 @@
 r"""The whole pipeline in some minutes: trains on drawn scenes, exports, translates.
 
-    python -m pix2pix_tf.demo --output=demo
+    pix2pix demo --output=demo
 
 No data and no network are needed. Writes `demo/index.html`, a page that shows held-out
 label maps, what the exported SavedModel makes of them and the true renderings.

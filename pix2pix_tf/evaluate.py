@@ -1,7 +1,7 @@
 r"""Measures outputs on pairs that the model was not trained on.
 
-    python -m pix2pix_tf.evaluate --model=runs/facades --output=runs/facades/test
-    python -m pix2pix_tf.evaluate --outputs=FOLDER --dataset=facades --direction=BtoA --output=out
+    pix2pix evaluate --model=runs/facades --output=runs/facades/test
+    pix2pix evaluate --outputs=FOLDER --dataset=facades --direction=BtoA --output=out
 
 The first asks a model, the second takes pictures that any program wrote; pairs that are arrays
 of other channels or values need the first. Prints a table

@@ -1,7 +1,7 @@
 r"""Makes a run folder of a model that the authors' PyTorch code trained.
 
-    python -m pix2pix_tf.import_pytorch --weights=latest_net_G.pth --output=runs/imported
-    python -m pix2pix_tf.translate --model=runs/imported --input=labels.png --output=out
+    pix2pix import_pytorch --weights=latest_net_G.pth --output=runs/imported
+    pix2pix translate --model=runs/imported --input=labels.png --output=out
 
 Reads the U-Nets of junyanz/pytorch-CycleGAN-and-pix2pix and of its forks, without PyTorch: sizes,
 channels and normalisation are read off the file. Nothing in it is run; a file that names anything

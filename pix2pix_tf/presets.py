@@ -29,7 +29,7 @@ class Preset(NamedTuple):
         jitter: Whether images are scaled to 286/256 and cropped at random.
         mirror: Whether half of the pairs are flipped.
         dataset: Name in `registry.PUBLISHED`; empty where the authors publish none.
-        direction: For those sets, and for what `python -m pix2pix_tf.prepare` writes.
+        direction: For those sets, and for what `pix2pix prepare` writes.
         color_space: See `TrainConfig`.
         upsampling: See `TrainConfig`.
         prepare: How pairs for it are made of one's own pictures.

@@ -304,7 +304,7 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
     """
     if not files.is_folder(folder):
         raise MissingInputError(
-            f"There is no folder '{folder}'. Pass the --output of python -m export.saved_model."
+            f"There is no folder '{folder}'. Pass the --output of pix2pix export saved_model."
         )
     if files.is_file(folder / SAVED_MODEL):
         return folder
@@ -312,7 +312,7 @@ def find_version(folder: pathlib.Path) -> pathlib.Path:
     if not versions:
         raise InputError(
             f"'{folder}' is not a SavedModel: it has no {SAVED_MODEL} and no numbered versions. "
-            "Pass the --output of python -m export.saved_model."
+            "Pass the --output of pix2pix export saved_model."
         )
     return folder / str(versions[-1])
 
@@ -349,7 +349,7 @@ def read_model_card(version_folder: pathlib.Path) -> dict:
     if not path.is_file():
         raise MissingInputError(
             f"'{version_folder}' has no {MODEL_CARD}, so it was not exported by this project. "
-            "Export it with python -m export.saved_model."
+            "Export it with pix2pix export saved_model."
         )
     try:
         card = json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 r"""Trains pix2pix, or continues a run.
 
-    python -m pix2pix_tf.train --dataset=facades --direction=BtoA --workdir=runs/facades
+    pix2pix train --dataset=facades --direction=BtoA --workdir=runs/facades
 
 Every setting is a flag; `--help` lists them with their units, defaults and sources.
 The run folder then holds the networks, checkpoints, metrics, TensorBoard events,

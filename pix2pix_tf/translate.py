@@ -1,7 +1,7 @@
 r"""Translates an image, or every image of a folder.
 
-    python -m pix2pix_tf.translate --model=runs/facades --input=labels.png --output=out
-    python -m pix2pix_tf.translate --model=exported/facades --input=folder --output=out \
+    pix2pix translate --model=runs/facades --input=labels.png --output=out
+    pix2pix translate --model=exported/facades --input=folder --output=out \
         --samples=4 --seed=1
 
 No target is needed, images may have any size, and nothing about the model has to

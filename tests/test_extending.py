@@ -13,8 +13,8 @@ import numpy as np
 import tiny_runs
 import tiny_training
 from absl.testing import parameterized
+from pix2pix_tf.export.parity import measuring, runtimes, saved_model
 
-from export.parity import measuring, runtimes, saved_model
 from pix2pix_tf import metrics, networks, objective, serving
 from pix2pix_tf.training import loop
 

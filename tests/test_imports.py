@@ -42,8 +42,10 @@ def _imported(path: pathlib.Path, *, only_at_once: bool = False) -> Iterator[str
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            # A relative one begins with dots, and is on no map.
-            module = "." * node.level + (node.module or "")
+            module = node.module or ""
+            if node.level:  # Relative.
+                package = path.relative_to(_REPOSITORY).parts[: -node.level]
+                module = ".".join([*package, *filter(None, [module])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
@@ -72,8 +74,7 @@ class ImportsTest(parameterized.TestCase):
                 wrong += [
                     f"{path.relative_to(_REPOSITORY)} imports {name}"
                     for name in _imported(path)
-                    if name.startswith(".")
-                    or name.startswith(prefix)
+                    if name.startswith(prefix)
                     and name.removeprefix(prefix).split(".")[0] not in allowed
                 ]
         self.assertEmpty(wrong)

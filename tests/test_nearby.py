@@ -18,7 +18,7 @@ from pix2pix_tf.data import layouts, nearby
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.prepare import __main__ as prepare
 
-_COMMAND = re.compile(r"python -m pix2pix_tf\.prepare (.*?)(?= makes| divides)")
+_COMMAND = re.compile(r"pix2pix prepare (.*?)(?= makes| divides)")
 _MOVES = re.compile(r"Rename: (.*)")
 _PARTED = re.compile(r"of a pair: (.*)")
 _LOOP = re.compile(r"makes them: (.*)")

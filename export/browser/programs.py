@@ -12,8 +12,9 @@ import tempfile
 
 import numpy as np
 
-from export.errors import ModelError
 from pix2pix_tf.errors import MissingInputError
+
+from ..errors import ModelError
 
 RUNNER = pathlib.Path(__file__).resolve().parent / "runner"
 NODE, CHROMIUM = "Node", "Chromium"
@@ -21,9 +22,9 @@ _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 1200  # What takes longer hangs.
 
 
-def install_command() -> str:
+def install_command() -> list[str]:
     """Returns the command that installs TF.js and LiteRT.js where this module looks for them."""
-    return f"npm ci --prefix {shlex.quote(str(RUNNER))}"
+    return ["npm", "ci", "--prefix", str(RUNNER)]
 
 
 def find_node() -> str:
@@ -37,7 +38,7 @@ def find_node() -> str:
     if node is None or not all(package.is_dir() for package in packages):
         raise MissingInputError(
             "TF.js and LiteRT.js need 'node' on the path, Node.js 18 or newer, and to be "
-            f"installed. Run: {install_command()}"
+            f"installed. Run: {shlex.join(install_command())}"
         )
     return node
 
@@ -68,7 +69,7 @@ def run_tfjs(
     """Returns what one signature of a converted folder gives in TF.js, run by run.
 
     Args:
-        folder: What `python -m export.tfjs` wrote.
+        folder: What `pix2pix export tfjs` wrote.
         signature: "serving_default" or "with_noise".
         inputs: float32 arrays by name.
         program: `NODE` or `CHROMIUM`.
@@ -103,7 +104,7 @@ def run_litert(
     It runs on WebAssembly with one thread.
 
     Args:
-        path: What `python -m export.tflite` wrote.
+        path: What `pix2pix export tflite` wrote.
         signature: See `run_tfjs`.
         inputs: See `run_tfjs`.
         repeat: See `run_tfjs`.

@@ -6,10 +6,10 @@ Imports run one way, from top to bottom:
     conversion      a file of one signature, compared before it is given out
     runtime         ONNX Runtime for `export.verify`
 
-The package is a command as well: python -m export.onnx --help.
+The package is a command as well: pix2pix export onnx --help.
 """
 
-from export.onnx import runtime
-from export.onnx.conversion import convert
+from . import runtime
+from .conversion import convert
 
 __all__ = ["convert", "runtime"]

@@ -1,7 +1,7 @@
 r"""Converts a model to an ONNX file.
 
-    python -m export.onnx --saved_model=exported/facades --output=facades.onnx
-    python -m export.onnx --saved_model=exported/facades --output=facades.onnx \
+    pix2pix export onnx --saved_model=exported/facades --output=facades.onnx
+    pix2pix export onnx --saved_model=exported/facades --output=facades.onnx \
         --signature=serving_default --quantize=float16 --size=dynamic
 
 The file keeps the noise and the statistics of each image: nothing in it is in an evaluation mode.
@@ -14,9 +14,10 @@ import os
 
 from absl import flags
 
-from export import image_size
-from export.onnx import conversion
 from pix2pix_tf import commands
+
+from .. import image_size
+from . import conversion
 
 
 def define_flags() -> None:

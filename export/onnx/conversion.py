@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export import image_size
-from export.image_size import ImageSize
-from export.parity import limits
 from pix2pix_tf import files
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
+
+from .. import image_size
+from ..image_size import ImageSize
+from ..parity import limits
 
 if TYPE_CHECKING:
     import onnx  # An extra, which not all who ask need.
@@ -177,7 +178,7 @@ def _describe(model: onnx.ModelProto, card: dict) -> None:
 
 def _compare(exported_model, model: onnx.ModelProto, size: ImageSize) -> dict[str, float]:
     """Returns the mean and the greatest difference from the outputs of an exported model."""
-    from export.onnx import session as onnx_session
+    from . import session as onnx_session
 
     card = exported_model.card
     height, width = image_size.example_size(card, size)

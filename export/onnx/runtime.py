@@ -6,10 +6,10 @@ import contextlib
 import pathlib
 from collections.abc import Iterator
 
-from export import image_size
-from export.onnx import conversion, session
-from export.parity import limits, runtimes
-from export.parity.runtimes import Run, Settings
+from .. import image_size
+from ..parity import limits, runtimes
+from ..parity.runtimes import Run, Settings
+from . import conversion, session
 
 
 @contextlib.contextmanager

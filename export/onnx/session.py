@@ -7,8 +7,8 @@ import secrets
 
 import numpy as np
 
-from export.errors import ModelError
-from export.parity.runtimes import Inputs
+from ..errors import ModelError
+from ..parity.runtimes import Inputs
 
 
 def open_session(model: str | os.PathLike | bytes, *, num_threads: int = 0):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from export.parity.limits import Limit
-from export.parity.runtimes import Inputs, Run, Runtime, Settings
+from .limits import Limit
+from .runtimes import Inputs, Run, Runtime, Settings
 
 
 class Measured(NamedTuple):

@@ -7,9 +7,10 @@ import pathlib
 
 import numpy as np
 
-from export.parity.runtimes import Inputs
 from pix2pix_tf import files, grids
 from pix2pix_tf.errors import printable
+
+from .runtimes import Inputs
 
 NUM_PICTURES = 2  # Images shown in parity.png.
 _COLUMNS = (

@@ -16,8 +16,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-import export
-from export.parity.limits import Limit
+from .limits import Limit
 
 Inputs = dict[str, np.ndarray]
 # `(signature, inputs, repeat) -> (outputs, milliseconds)`: the output of each repetition,
@@ -75,6 +74,7 @@ def register(*runtimes: Runtime) -> None:
 
 def registered() -> list[Runtime]:
     """Returns all runtimes, by formats, those in `export` among them."""
+    export = importlib.import_module("..", __package__)
     for module in pkgutil.iter_modules(export.__path__):
         importlib.import_module(f"{export.__name__}.{module.name}")
     # Whichever was imported first: the first word of a name is the format.

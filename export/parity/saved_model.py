@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from export import cpp_session
-from export.parity import limits, runtimes
-from export.parity.runtimes import Inputs, Run, Settings
+from .. import cpp_session
+from . import limits, runtimes
+from .runtimes import Inputs, Run, Settings
 
 
 @contextlib.contextmanager

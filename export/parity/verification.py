@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from export.errors import ModelError
-from export.parity import limits, measuring, report, runtimes, saved_model
-from export.parity.runtimes import Inputs, Run, Runtime, Settings
 from pix2pix_tf import files, pretrained, run_folder
 from pix2pix_tf.errors import InputError, MissingInputError
+
+from ..errors import ModelError
+from . import limits, measuring, report, runtimes, saved_model
+from .runtimes import Inputs, Run, Runtime, Settings
 
 
 def verify(

@@ -1,7 +1,7 @@
 r"""Asks a TensorFlow Serving server for translations: as a command, or as a module.
 
-    python -m export.tf_serving.client --address=localhost:8500 --input=photos --output=out
-    python -m export.tf_serving.client --address=http://localhost:8501 --input=a.png --output=out
+    pix2pix export tf_serving.client --address=localhost:8500 --input=photos --output=out
+    pix2pix export tf_serving.client --address=http://localhost:8501 --input=a.png --output=out
 
 An address is host:port for gRPC, http://host:port for REST. An image, or each PNG
 and JPEG of a folder, is sent as a file to the signature `encoded`; a PNG of the same
@@ -25,9 +25,10 @@ import time
 import numpy as np
 from absl import flags
 
-from export.tf_serving import protocols
 from pix2pix_tf import commands, files
 from pix2pix_tf.errors import InputError, MissingInputError, first_line, printable
+
+from . import protocols
 
 # Not the list of `pix2pix_tf.data.images`: importing that imports TensorFlow, and the server
 # reads these two kinds alone.

@@ -18,8 +18,9 @@ import urllib.request
 
 import numpy as np
 
-from export.errors import StatusError
 from pix2pix_tf.errors import InputError
+
+from ..errors import StatusError
 
 MAX_MESSAGE_BYTES = 64 * 2**20  # A float32 image of 2048 x 2048 takes 48 MiB.
 # Of the statuses that the server answers REST with; some codes share one.

@@ -8,7 +8,7 @@ Imports run one way, from top to bottom:
     runtime       the rows of `export.verify`
 """
 
-from export.tfjs import runtime
-from export.tfjs.conversion import convert
+from . import runtime
+from .conversion import convert
 
 __all__ = ["convert", "runtime"]

@@ -1,6 +1,6 @@
 r"""Converts an exported SavedModel to TF.js graph models, one a signature.
 
-    python -m export.tfjs --saved_model=exported/facades --output=exported/facades_tfjs
+    pix2pix export tfjs --saved_model=exported/facades --output=exported/facades_tfjs
 
 Writes `serving_default/model.json` (an image in, noise drawn inside) and
 `with_noise/model.json` (image and z in, determined by its inputs), which share the
@@ -17,9 +17,10 @@ import pathlib
 
 from absl import flags
 
-from export import image_size
-from export.tfjs import conversion, weights
 from pix2pix_tf import commands
+
+from .. import image_size
+from . import conversion, weights
 
 
 def define_flags() -> None:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export import image_size
-from export.image_size import SIGNATURES, ImageSize
-from export.tfjs import weights
 from pix2pix_tf import files
 from pix2pix_tf.errors import InputError
+
+from .. import image_size
+from ..image_size import SIGNATURES, ImageSize
+from . import weights
 
 # What graphs of the generator hold, and TF.js 4.22 runs. Another operation is refused here
 # rather than in somebody's browser; FusedBatchNormV3, above all, which TF.js runs with
@@ -79,8 +80,8 @@ def freeze(
     Raises:
         InputError: If there are operations that TF.js lacks.
     """
-    from export import frozen_graph
-    from export.tfjs import subpixel
+    from .. import frozen_graph
+    from . import subpixel
 
     functions = model.tensor_signatures(**image_size.input_specs(card, size))
     graphs = {}
@@ -90,7 +91,7 @@ def freeze(
         if lacking:
             raise InputError(
                 f"The model computes {', '.join(lacking)} in {name}, which TF.js does not run "
-                "as TensorFlow does. Export the run again with python -m export.saved_model."
+                "as TensorFlow does. Export the run again with pix2pix export saved_model."
             )
         graphs[name] = graph
     return graphs

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import pathlib
 
-from export.browser import programs
-from export.parity import limits, runtimes
-from export.parity.runtimes import Run, Settings
-from export.tfjs import conversion
+from ..browser import programs
+from ..parity import limits, runtimes
+from ..parity.runtimes import Run, Settings
+from . import conversion
 
 
 def _runtime(quantize: str, program: str) -> runtimes.Runtime:

@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from export.frozen_graph import FrozenGraph
+from ..frozen_graph import FrozenGraph
 
 # Along one side: output pixel 2m takes input m - 1 by tap 3 and m by tap 1; pixel 2m + 1 takes
 # m by tap 2 and m + 1 by tap 0. Hence the taps, and the padding before and after.

@@ -8,8 +8,8 @@ Imports run one way, from top to bottom:
     runtime       the rows of `export.verify`
 """
 
-from export.tflite import runtime
-from export.tflite.conversion import convert
-from export.tflite.litert import LiteRtModel
+from . import runtime
+from .conversion import convert
+from .litert import LiteRtModel
 
 __all__ = ["LiteRtModel", "convert", "runtime"]

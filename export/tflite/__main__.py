@@ -1,6 +1,6 @@
 r"""Converts an exported SavedModel to a file for TensorFlow Lite, now LiteRT.
 
-    python -m export.tflite --saved_model=exported/facades --output=facades.tflite \
+    pix2pix export tflite --saved_model=exported/facades --output=facades.tflite \
         --quantize=float16
 
 The file has the signatures `serving_default` (image) and `with_noise` (image and the
@@ -16,10 +16,11 @@ import pathlib
 
 from absl import flags
 
-from export import image_size
-from export.tflite import conversion
 from pix2pix_tf import commands
 from pix2pix_tf.errors import InputError
+
+from .. import image_size
+from . import conversion
 
 
 def define_flags() -> None:

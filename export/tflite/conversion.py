@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from export import image_size
-from export.image_size import DYNAMIC, SIGNATURES, ImageSize
-from export.parity import limits
-from export.tflite import litert
 from pix2pix_tf import files
 from pix2pix_tf.data import pipeline
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
+
+from .. import image_size
+from ..image_size import DYNAMIC, SIGNATURES, ImageSize
+from ..parity import limits
+from . import litert
 
 QUANTIZATIONS = tuple(limits.TFLITE)
 CALIBRATION_PAIRS = 100
@@ -119,7 +120,7 @@ def check_converter() -> None:
     if not hasattr(tf, "lite"):
         raise MissingInputError(
             f"TensorFlow {tf.__version__} is without its converter to TFLite. Export the run with "
-            "python -m export.saved_model, and convert that folder in an environment of its own "
+            "pix2pix export saved_model, and convert that folder in an environment of its own "
             "with TensorFlow 2.22 or older."
         )
 
@@ -168,8 +169,9 @@ def _to_tflite(
     """
     import tensorflow as tf
 
-    from export.tflite import graph
     from pix2pix_tf.inference import exported
+
+    from . import graph
 
     model = exported.portable_model(version)
     # With sizes that are known, the converter computes padding and cropping once and for all.

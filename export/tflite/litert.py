@@ -15,10 +15,11 @@ import zipfile
 
 import numpy as np
 
-from export import image_size
-from export.errors import ModelError
 from pix2pix_tf import files
 from pix2pix_tf.errors import InputError, MissingInputError, first_line
+
+from .. import image_size
+from ..errors import ModelError
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -58,7 +59,7 @@ def read_metadata(path: str | pathlib.Path) -> dict:
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise InputError(
             f"'{path}' does not have {METADATA_FILE} ({error}): it was not written by this "
-            "project, or is damaged. Convert the model again with python -m export.tflite."
+            "project, or is damaged. Convert the model again with pix2pix export tflite."
         ) from None
 
 
@@ -91,7 +92,7 @@ class LiteRtModel:
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"'{path}' cannot be loaded by LiteRT ({first_line(error)}). Convert the model "
-                "again with python -m export.tflite."
+                "again with pix2pix export tflite."
             ) from None
 
     def input_shapes(self, signature: str) -> dict[str, list[int]]:

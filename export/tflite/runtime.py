@@ -7,10 +7,10 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator
 
-from export.browser import programs
-from export.parity import limits, runtimes
-from export.parity.runtimes import Run, Settings
-from export.tflite import conversion, litert
+from ..browser import programs
+from ..parity import limits, runtimes
+from ..parity.runtimes import Run, Settings
+from . import conversion, litert
 
 
 @contextlib.contextmanager

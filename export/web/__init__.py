@@ -1,1 +1,1 @@
-"""The drawing page: a static site around one trained model. See `python -m export.web --help`."""
+"""The drawing page: a static site around one trained model. See `pix2pix export web --help`."""

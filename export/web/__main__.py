@@ -1,8 +1,8 @@
 r"""Assembles the drawing page of a trained model: a static site, for any file host.
 
     make node
-    python -m export.web --workdir=runs/facades --output=site
-    python -m export.web.serve --site=site    # opens it in the browser
+    pix2pix export web --workdir=runs/facades --output=site
+    pix2pix export web.serve --site=site    # opens it in the browser
 
 The first command fetches LiteRT.js and TF.js, of which one is copied into the site; where
 there is no Makefile, the second says what to run instead. At run time the page asks no other
@@ -15,8 +15,9 @@ import pathlib
 
 from absl import flags
 
-from export.web.runtimes import DEFAULT, RUNTIMES
 from pix2pix_tf import commands
+
+from .runtimes import DEFAULT, RUNTIMES
 
 
 def define_flags() -> None:
@@ -45,7 +46,7 @@ def define_flags() -> None:
 
 def main(unused_arguments: list[str]) -> None:
     """Assembles what the flags name."""
-    from export.web import assemble
+    from . import assemble
 
     options = flags.FLAGS
     site = assemble.assemble(
@@ -58,7 +59,7 @@ def main(unused_arguments: list[str]) -> None:
     )
     total = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     print(
-        f"Wrote '{site}', {total / 1e6:.1f} MB. To look at it: python -m export.web.serve "
+        f"Wrote '{site}', {total / 1e6:.1f} MB. To look at it: pix2pix export web.serve "
         f"--site='{site}'."
     )
 

@@ -10,14 +10,15 @@ import pathlib
 import shutil
 import tempfile
 
-from export.web import palette
-from export.web.runtimes import DEFAULT, RUNTIMES
-from export.web.serve import DESCRIPTION
 from pix2pix_tf import files, pretrained, run_folder, serving
 from pix2pix_tf.config import LAB, TrainConfig
 from pix2pix_tf.data import examples, images, registry
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError
+
+from . import palette
+from .runtimes import DEFAULT, RUNTIMES
+from .serve import DESCRIPTION
 
 STATIC = pathlib.Path(__file__).resolve().parent / "site"
 NUM_SAMPLES = 8

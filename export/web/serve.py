@@ -1,6 +1,6 @@
 r"""Serves a drawing page on this machine alone, and opens it in the browser.
 
-    python -m export.web.serve --site=site
+    pix2pix export web.serve --site=site
 
 Until Ctrl-C. Any other server of files does as well.
 """
@@ -26,7 +26,7 @@ _USUAL_PORT = 8000
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("site", None, "The --output of python -m export.web.", required=True)
+    flags.DEFINE_string("site", None, "The --output of pix2pix export web.", required=True)
     flags.DEFINE_integer(
         "port",
         0,
@@ -65,8 +65,8 @@ def make_server(
     """
     if not files.is_file(site / DESCRIPTION):
         raise MissingInputError(
-            f"'{site}' is not a drawing page: it has no {DESCRIPTION}. Make one: python -m "
-            f"export.web --workdir=RUN --output={site}"
+            f"'{site}' is not a drawing page: it has no {DESCRIPTION}. Make one: pix2pix "
+            f"export web --workdir=RUN --output={site}"
         )
     handler = functools.partial(_IsolatingHandler if threads else _Handler, directory=str(site))
     for tried in (port,) if port else (_USUAL_PORT, 0):

@@ -237,7 +237,7 @@ def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
     if max(picture.max(initial=0) for picture in pictures) <= _MOST_LEARNED:
         raise InputError(
             f"The training targets hold values up to {_MOST_LEARNED}, all but black, as indexes of "
-            "classes do. Make colours of them: python -m pix2pix_tf.prepare labels."
+            "classes do. Make colours of them: pix2pix prepare labels."
         )
     flat = np.concatenate([_flat_pixels(picture) for picture in pictures])
     # As one number a colour, since to sort rows of three takes ten times as long.

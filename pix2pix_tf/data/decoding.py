@@ -78,7 +78,7 @@ class PhotoDecoder:
 
     In a folder for each side, A and B, the photos are those of `photo_side`. Without such folders
     each image is a photo; but one whose other half is grey while that of `photo_side` is not, is
-    a pair side by side, as `python -m pix2pix_tf.prepare colorize` writes them.
+    a pair side by side, as `pix2pix prepare colorize` writes them.
     """
 
     photo_side: str  # "A" or "B".

@@ -20,7 +20,7 @@ _MOST_LONELY_SHOWN = 10
 _SUFFIXES = ", ".join(images.IMAGE_SUFFIXES)
 _UNUSED = (
     "Training reads the splits train, val and test, each in one form, and goes into no other "
-    "folders; python -m pix2pix_tf.prepare split makes one data set of all that lies in a folder."
+    "folders; pix2pix prepare split makes one data set of all that lies in a folder."
 )
 _MOST_SHOWN_OF_ALL = 2  # Where most of them have no partner.
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pix2pix_tf import files
 from pix2pix_tf.data import arrays, images, picture_folders
 
-_PREPARE = "python -m pix2pix_tf.prepare"
+_PREPARE = "pix2pix prepare"
 _MOST_NAMED = 6
 _MOST_LOOKED_INTO = 50  # Folders.
 _SEPARATORS = "_ .-"  # As in brackets of a regular expression.

@@ -5,7 +5,7 @@
 
 The index says which pairs each shard of each split has: the name, and the suffix of its one or two
 files. ArrayRecord (package `array_record`, optional) gives access to a record by its number, and
-checks what it reads. `python -m pix2pix_tf.prepare records` writes all this.
+checks what it reads. `pix2pix prepare records` writes all this.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pix2pix_tf.errors import InputError, MissingInputError
 INDEX = "records.json"
 SUFFIX = ".array_record"
 _FORMAT = dict(format="pix2pix_tf records", version=3)
-_MEND = "Restore it, or write the records anew: python -m pix2pix_tf.prepare records"
+_MEND = "Restore it, or write the records anew: pix2pix prepare records"
 _WRITER_OPTIONS = "group_size:1,uncompressed"  # Each record for itself; pictures are compressed.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"  # As ArrayRecord says for any order.
 _MOST_OPEN = 256  # Shards; most systems allow a process 1,024 files.

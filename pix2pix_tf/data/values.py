@@ -246,7 +246,7 @@ class Side:
         return (
             f"no value exceeds {max(indices)} of {most}{ignored}: most likely the indices of "
             "classes, which look black, and a model of them learns black. Make colours or one-hot "
-            "arrays of them: python -m pix2pix_tf.prepare labels"
+            "arrays of them: pix2pix prepare labels"
         )
 
     def _narrow(self) -> str:

@@ -133,7 +133,7 @@ def _summarize(
         notes.append(
             f"Outputs have {channels} channels: colour, sharpness and the distances between the "
             "distributions are left out. The pictures here show the first channels in 8 bits; "
-            "python -m pix2pix_tf.translate writes all values."
+            "pix2pix translate writes all values."
         )
     return dict(
         dataset=reference.config.dataset,

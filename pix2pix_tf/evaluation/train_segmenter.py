@@ -1,6 +1,6 @@
 r"""Trains the segmenter that the FCN-score asks, on photos and class maps.
 
-    python -m pix2pix_tf.evaluation.train_segmenter --dataset=facades --data_dir=DATA \
+    pix2pix train_segmenter --dataset=facades --data_dir=DATA \
         --class_maps=DATA/facades_index --output=runs/segmenter --base_filters=16
 
 Prints the scores of real photos, the most that a translation can be expected to reach,

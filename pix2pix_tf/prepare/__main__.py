@@ -1,13 +1,13 @@
 r"""Prepares data sets, in the layouts that training reads.
 
-    python -m pix2pix_tf.prepare combine  --input=labels --input_b=photos --output=pairs
-    python -m pix2pix_tf.prepare colorize --input=photos --output=pairs
-    python -m pix2pix_tf.prepare edges    --input=photos --output=pairs --size=286
-    python -m pix2pix_tf.prepare inpaint  --input=photos --output=pairs --holes=strokes
-    python -m pix2pix_tf.prepare labels   --input=class_maps --output=labels --classes=facades
-    python -m pix2pix_tf.prepare split    --input=pairs --output=dataset
-    python -m pix2pix_tf.prepare records  --input=dataset --output=records
-    python -m pix2pix_tf.prepare check    --input=dataset --output=report
+    pix2pix prepare combine --input=labels --input_b=photos --output=pairs
+    pix2pix prepare colorize --input=photos --output=pairs
+    pix2pix prepare edges --input=photos --output=pairs --size=286
+    pix2pix prepare inpaint --input=photos --output=pairs --holes=strokes
+    pix2pix prepare labels --input=class_maps --output=labels --classes=facades
+    pix2pix prepare split --input=pairs --output=dataset
+    pix2pix prepare records --input=dataset --output=records
+    pix2pix prepare check --input=dataset --output=report
 
 combine: pictures of two folders, paired by name, side by side or as A and B. colorize: pairs
 of grey and photo. edges: pairs of edge map and photo. inpaint: pairs of the photo with holes,

@@ -2,7 +2,7 @@
 
     houses      drawn houses from label maps: 256x256, 16 filters, float16 weights
 
-Each is a run folder as `python -m export.compact` writes it. Its name goes wherever a run folder
+Each is a run folder as `pix2pix export compact` writes it. Its name goes wherever a run folder
 does: `--model=houses`, `--workdir=houses` of the exports, `translator.load("houses")`.
 """
 

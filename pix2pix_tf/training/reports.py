@@ -177,13 +177,11 @@ cannot tell real from generated scores 0.69 (log 2); a value near 0 means that i
 
 def _next_commands(workdir: pathlib.Path, *, has_held_out: bool, is_given: bool) -> str:
     run = shlex.quote(str(workdir))
-    lines = [f"python -m pix2pix_tf.translate --model={run} --input=IMAGE_OR_FOLDER --output=out"]
+    lines = [f"pix2pix translate --model={run} --input=IMAGE_OR_FOLDER --output=out"]
     if has_held_out:
         which = " --dataset=FOLDER" if is_given else ""
-        lines.append(
-            f"python -m pix2pix_tf.evaluate  --model={run}{which} --output={run}/evaluation"
-        )
-    lines.append(f"python -m export.saved_model   --workdir={run} --output={run}/saved_model")
+        lines.append(f"pix2pix evaluate --model={run}{which} --output={run}/evaluation")
+    lines.append(f"pix2pix export saved_model --workdir={run} --output={run}/saved_model")
     return "\n".join(lines)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shlex
 from collections.abc import Callable, Mapping
 
-from export.browser import programs
-from export.image_size import SIGNATURES
 from pix2pix_tf.errors import InputError, MissingInputError
+
+from ...browser import programs
+from ...image_size import SIGNATURES
 
 _MODULES = programs.RUNNER / "node_modules"
 DEFAULT = "litert"  # The faster one: docs/parity.md.
@@ -49,7 +51,7 @@ class PageRuntime:
         if missing:
             raise MissingInputError(
                 f"There is no '{missing[0]}', which the page loads. Run: "
-                f"{programs.install_command()}"
+                f"{shlex.join(programs.install_command())}"
             )
 
     def copy(self, site: pathlib.Path) -> None:
@@ -72,8 +74,9 @@ _IN_SCRIPTS = {
 
 
 def _write_tflite(version: pathlib.Path, folder: pathlib.Path, quantize: str) -> str:
-    from export.tflite import conversion
     from pix2pix_tf import serving
+
+    from ...tflite import conversion
 
     has_noise = serving.read_model_card(version)["noise_size"] > 0
     conversion.convert(
@@ -87,9 +90,10 @@ def _write_tflite(version: pathlib.Path, folder: pathlib.Path, quantize: str) ->
 
 
 def _write_tfjs(version: pathlib.Path, folder: pathlib.Path, quantize: str) -> str:
-    from export.tfjs import conversion
     from pix2pix_tf import serving
     from pix2pix_tf.inference import exported
+
+    from ...tfjs import conversion
 
     card = serving.read_model_card(version)
     graphs = conversion.freeze(exported.portable_model(version), card, signatures=[_SIGNATURE])

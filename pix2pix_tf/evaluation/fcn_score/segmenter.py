@@ -3,7 +3,7 @@
     FOLDER/segmenter.json         classes, settings, step, scores
     FOLDER/segmenter.weights.h5   FCN-8s, of either Keras
 
-`python -m pix2pix_tf.evaluation.train_segmenter` makes such a folder.
+`pix2pix train_segmenter` makes such a folder.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def load(folder: str | pathlib.Path) -> Segmenter:
     path, weights = pathlib.Path(folder, INFO), pathlib.Path(folder, WEIGHTS)
     if not path.is_file():
         raise MissingInputError(
-            f"'{folder}' is not a segmenter: there is no {INFO}. Pass the --output of python -m "
-            "pix2pix_tf.evaluation.train_segmenter, after its first validation."
+            f"'{folder}' is not a segmenter: there is no {INFO}. Pass the --output of "
+            "pix2pix train_segmenter, after its first validation."
         )
     try:
         info = json.loads(path.read_text(encoding="utf-8"))

@@ -1,9 +1,9 @@
 r"""Builds a perceptual study, a page on which people say which of two pictures is fake.
 
-    python -m pix2pix_tf.evaluate --model=runs/facades --output=runs/facades/test
-    python -m pix2pix_tf.evaluation.perceptual_study --algorithm=cgan=runs/facades/test \
+    pix2pix evaluate --model=runs/facades --output=runs/facades/test
+    pix2pix perceptual_study --algorithm=cgan=runs/facades/test \
         --output=study
-    python -m pix2pix_tf.evaluation.perceptual_study results answers/*.json
+    pix2pix perceptual_study results answers/*.json
 
 An algorithm is a name and a folder: what evaluate wrote, whose targets are the real pictures, or
 outputs, with --targets, a folder of real pictures of the same names. Open study/index.html, or

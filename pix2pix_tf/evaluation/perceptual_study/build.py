@@ -26,7 +26,7 @@ from pix2pix_tf.evaluation.perceptual_study import protocol
 SITE = pathlib.Path(__file__).resolve().parent / "site"
 DESCRIPTION_FILE = "description.js"
 PICTURES_FOLDER = "pictures"
-# What python -m pix2pix_tf.evaluate puts the pictures in, below its --output.
+# What pix2pix evaluate puts the pictures in, below its --output.
 _OUTPUTS_FOLDER, _TARGETS_FOLDER = "outputs", "targets"
 _REAL = ""  # In place of an algorithm's name.
 Pictures = Mapping[str, pathlib.Path]  # By the names of their pairs.

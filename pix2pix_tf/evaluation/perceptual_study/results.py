@@ -1,6 +1,6 @@
 r"""How often each algorithm's pictures fooled people, from the files that they saved.
 
-    python -m pix2pix_tf.evaluation.perceptual_study results answers/ [more.json ...] \
+    pix2pix perceptual_study results answers/ [more.json ...] \
         [--json=rates.json]
 
 A trial fools a person who says that the real picture was the fake; 50 % is as good as
