@@ -50,7 +50,7 @@ def main(unused_arguments: list[str]) -> None:
         print(
             f"Dropout is in the decoder's blocks {config.dropout_blocks} here, counted from the "
             "inside, and in those after the first there: its draws differ. Compare outputs "
-            "without any: --no_dropout there, and export.saved_model --dropout=off here."
+            "without any: --no_dropout there, and `export saved_model --dropout=off` here."
         )
 
 

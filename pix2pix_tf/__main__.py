@@ -40,6 +40,7 @@ EXPORTS = {
     "beam_translate": "translates large collections with Apache Beam",
     "tf_serving.client": "has a TensorFlow Serving translate pictures",
 }
+_HELP = ("help", "-h", "--help")
 _FOLDERS = {name: "pix2pix_tf.evaluation" for name in ("train_segmenter", "perceptual_study")}
 
 
@@ -75,7 +76,7 @@ def find_module(words: list[str]) -> tuple[str, list[str]]:
 def main() -> None:
     """Runs the command that the arguments of this process name."""
     words = sys.argv[1:]
-    if not words or words[0] in ("help", "-h", "--help"):
+    if not words or words[0] in _HELP or words in (["export"], ["export", "--help"]):
         print(usage())
     elif words[0] == "--version":
         print(f"pix2pix_tf {__version__}")

@@ -133,7 +133,7 @@ def main(arguments):
     try:
         translate(*arguments[:3], seed=int(arguments[3]) if len(arguments) == 4 else None)
     except (KeyError, zipfile.BadZipFile) as error:
-        sys.exit(f"error: {arguments[0]} was not written by export.tflite: {error.args[0]}")
+        sys.exit(f"error: {arguments[0]} was not written by pix2pix export tflite: {error.args[0]}")
     except (
         OSError,
         ValueError,

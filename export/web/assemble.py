@@ -62,8 +62,8 @@ def assemble(
         reason = f"'{workdir}' was trained with color_space lab"
     if reason:
         raise InputError(
-            f"{reason}. The page does not convert such images; use export.saved_model or "
-            "export.tfjs instead."
+            f"{reason}. The page does not convert such images; use export saved_model or "
+            "export tfjs instead."
         )
     chosen = RUNTIMES[runtime]
     chosen.check(quantize)

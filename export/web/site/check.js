@@ -4,7 +4,7 @@
   var missing = null;
   if (location.protocol === 'file:') {
     missing = 'Browsers do not let a page opened from a file read its model. Serve the folder, ' +
-      'for example with "python3 -m http.server", and open http://localhost:8000.';
+      'for example with "python3 -m http.server --bind 127.0.0.1", and open http://localhost:8000.';
   } else if (!window.Worker || !window.WebAssembly || !window.Promise || !window.fetch ||
       !window.CSS || !CSS.supports('aspect-ratio', '1')) {
     // The last is the youngest of what the page uses: a browser that has it has the rest.
