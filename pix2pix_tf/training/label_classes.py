@@ -12,19 +12,41 @@ from pix2pix_tf.errors import InputError
 from pix2pix_tf.training.inputs import Inputs, ReaderInputs
 
 
-def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.ClassTable | None:
-    """Returns the classes, named by `config.classes` or known by the data set; None: no labels.
+def known(config: TrainConfig, workdir: pathlib.Path) -> classes.ClassTable | None:
+    """Returns the classes, named by `config.classes` or known by the data set.
 
-    A run that goes on has those that it noted, to which somebody may have given names.
+    None if the targets have to tell them, or are not label maps. A run that goes on has those that
+    it noted, to which somebody may have given names.
 
     Raises:
-        InputError: If there is no such table, the targets are not label maps, or best_metric needs
-            classes and there are none.
+        InputError: If there is no such table, or best_metric needs classes and there are none.
     """
     noted = workdir / run_folder.CLASSES_FILE
     if config.classes and run_folder.list_checkpoints(workdir) and files.is_file(noted):
         return classes.read(str(noted))
-    if config.classes == classes.FROM_TARGETS:
+    if config.classes:
+        is_told = config.classes == classes.FROM_TARGETS
+        return None if is_told else classes.read(config.classes)
+    table = classes.of_side(config.dataset, config.direction[-1])
+    if table is None and config.best_metric == metrics.CLASS_IOU:
+        raise InputError(
+            f"best_metric is {config.best_metric}, but the classes that outputs show are not "
+            f"known. Name them by --classes: {', '.join(classes.TABLES)}, a .json file, or "
+            f"'{classes.FROM_TARGETS}', to learn them from the training targets."
+        )
+    return table
+
+
+def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.ClassTable | None:
+    """Returns the classes that outputs show, of the targets if they are not known otherwise.
+
+    None if outputs are not label maps.
+
+    Raises:
+        InputError: As `known`, or if the targets are not label maps.
+    """
+    table = known(config, workdir)
+    if table is None and config.classes == classes.FROM_TARGETS:
         if not isinstance(given, ReaderInputs):
             raise InputError(
                 f"classes is {config.classes}, but pairs that a tf.data.Dataset gives are not read "
@@ -34,18 +56,9 @@ def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.C
         print(
             f"The targets show {len(table.classes)} classes, of these colours: "
             f"{', '.join(str(kind.color) for kind in table.classes)}. Is one missing, or too many? "
-            f"Write them into a .json file, as '{noted}' will be, and name that by --classes.",
+            f"Write them into a .json file, as '{workdir / run_folder.CLASSES_FILE}' "
+            "will be, and name that by --classes.",
             flush=True,
-        )
-        return table
-    if config.classes:
-        return classes.read(config.classes)
-    table = classes.of_side(config.dataset, config.direction[-1])
-    if table is None and config.best_metric == metrics.CLASS_IOU:
-        raise InputError(
-            f"best_metric is {config.best_metric}, but the classes that outputs show are not "
-            f"known. Name them by --classes: {', '.join(classes.TABLES)}, a .json file, or "
-            f"'{classes.FROM_TARGETS}', to learn them from the training targets."
         )
     return table
 

@@ -103,6 +103,7 @@ def _prepare(
     if pairs is not None:
         config = dataclasses.replace(config, dataset=inputs.GIVEN)
     config, found = _settle(config, workdir)
+    label_classes.known(config, workdir)  # Refused now, and not after all pairs were read.
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)  # Asked for by the next line.
         tf.config.experimental.enable_op_determinism()
