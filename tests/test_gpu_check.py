@@ -283,11 +283,14 @@ class MeasuresTest(tf.test.TestCase):
         ratio = found["images a second in float16, as a multiple of float32, batch 1"]
         self.assertEqual((ratio.measured, ratio.verdict), (1.5, checks.PASSED))
 
-    def test_another_model_in_the_export_fails(self):
-        tiny_runs.write_run(self.folder / training.RUN, seed=1)
-        other = tiny_runs.shared_version()
-        with mock.patch.object(serving, "save_version", return_value=other):
-            found = list(verdicts(exporting.measure(_SETTINGS, self.folder)).values())
+    def test_an_export_that_gives_something_else_than_the_run_fails(self):
+        folder = tiny_runs.shared_run().parent
+        with (
+            mock.patch.object(serving, "save_version", return_value=tiny_runs.shared_version()),
+            # In place of the run's own: the image as it came.
+            mock.patch.object(exporting.translator, "load", return_value=lambda x, sample: x),
+        ):
+            found = list(verdicts(exporting.measure(_SETTINGS, folder)).values())
         self.assertEqual(found, [checks.FAILED, checks.FAILED, checks.PASSED])
 
 
