@@ -14,7 +14,7 @@ from pix2pix_tf.files import write_atomically
 JSON, PAGE = "gpu_check.json", "gpu_check.html"
 _STYLE = """
   th:not(:first-child) { text-align: right; padding-right: 0; }
-  td { padding-left: 1.5rem; }
+  th:not(:first-child), td { padding-left: 1.5rem; }
 """
 # States of a part.
 NOT_FINISHED, FINISHED, RAISED = "not finished", "finished", "ended by an error"
