@@ -1,7 +1,7 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-current wheel node node-for-tests demo page test test-all test-current \
-	test-all-current lint notebook verify verify-current bench robustness robustness-current fuzz serving-check clean
+	test-all-current lint notebook verify verify-current bench gpu-check robustness robustness-current fuzz serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -25,6 +25,8 @@ ADDRESS ?= localhost:8500
 REST ?= http://$(firstword $(subst :, ,$(ADDRESS))):8501
 MODEL ?=
 FUZZ_SECONDS ?= 600
+# More flags for benchmarks.gpu_check, such as --dataset=facades.
+GPU_CHECK_FLAGS ?=
 # Of `make bench`: a Python with PyTorch; empty leaves that peer out.
 TORCH_PYTHON ?=
 # More flags for benchmarks, such as --without_onednn.
@@ -110,6 +112,12 @@ bench: setup setup-current  ## Times this project and its peers; writes docs/ben
 	$(VENV)/bin/python -m benchmarks --output=docs/benchmarks.md --torch_python="$(TORCH_PYTHON)" $(BENCH_FLAGS) \
 	    --pythons=$(VENV)/bin/python,$(VENV_CURRENT)/bin/python
 
+# Without CUDA's libraries TensorFlow does not see the GPU.
+gpu-check: setup  ## Measures what needs a GPU, for a report to send back; writes gpu_check/.
+	@! command -v nvidia-smi > /dev/null || \
+		$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt 'tensorflow[and-cuda]'
+	$(VENV)/bin/python -m benchmarks.gpu_check --output=gpu_check $(GPU_CHECK_FLAGS)
+
 robustness: setup  ## Kills a run 20 times, and feeds hostile files to all that reads files.
 	PYTHONPATH=. $(VENV)/bin/python tests/killed_runs.py --kills=20
 	PYTHONPATH=. $(VENV)/bin/python tests/hostile_runs.py
@@ -125,5 +133,5 @@ serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
-clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page, verify and wheel have made.
-	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current build dist
+clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page, verify, gpu-check and wheel have made.
+	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current gpu_check build dist

@@ -43,7 +43,7 @@ def project_step(settings: dict) -> tuple[Work, dict]:
     batch = tuple(map(tf.constant, synthetic_batch(settings)))
 
     def step():
-        _check(float(train_step(batch)["l1_loss"]))
+        check(float(train_step(batch)["l1_loss"]))
 
     return timed(step), _tensorflow_facts()
 
@@ -70,7 +70,7 @@ def tutorial_step(settings: dict) -> tuple[Work, dict]:
     source, target = map(tf.constant, synthetic_batch(settings))
 
     def step():
-        _check(float(train_step(source, target)))
+        check(float(train_step(source, target)))
 
     return timed(step), _tensorflow_facts()
 
@@ -103,7 +103,7 @@ def pytorch_step(settings: dict) -> tuple[Work, dict]:
         torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout)
         for x in synthetic_batch(settings)
     )
-    return timed(lambda: _check(train_step(source, target))), _pytorch_facts()
+    return timed(lambda: check(train_step(source, target))), _pytorch_facts()
 
 
 def project_translation(settings: dict) -> tuple[Work, dict]:
@@ -184,7 +184,7 @@ def _pytorch_facts() -> dict:
     return dict(versions=dict(torch=torch.__version__))
 
 
-def _check(l1: float) -> None:
+def check(l1: float) -> None:
     """Stops a contender that computes nonsense, however fast."""
     if not math.isfinite(l1):
         raise ArithmeticError(f"L1 is {l1}: the step does not train.")

@@ -74,6 +74,14 @@ class ScaledOptimizer(tf.Module):
         self.optimizer.apply_gradients(zip(gradients, variables))
 
     @property
+    def loss_scale(self) -> float:
+        """The loss scale of the next step; 1 without loss scaling."""
+        if not self._scales:
+            return 1.0
+        scale = self.optimizer.dynamic_scale if IS_KERAS_3 else self.optimizer.loss_scale
+        return float(tf.convert_to_tensor(scale))
+
+    @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
         # Not the public property: with a schedule Keras 2 gives that of the last step.

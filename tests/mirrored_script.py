@@ -50,7 +50,7 @@ def run_steps(config, strategy: tf.distribute.Strategy) -> dict:
         moments=_moments(state) if config.precision == "float32" else [],
         learns=any(np.any(old != new) for old, new in zip(before, after)),
         replicas_differ_by=max(map(_spread, weights)),
-        loss_scale=tiny_training.loss_scale(state.generator_optimizer),
+        loss_scale=state.generator_optimizer.loss_scale,
         learning_rate=state.generator_optimizer.learning_rate,
         step=int(state.step.numpy()),
         counters_are_on_the_host=state.step.device.endswith("CPU:0"),
@@ -105,7 +105,7 @@ def overflow_on_second_replica(strategy: tf.distribute.Strategy) -> dict:
     state = TrainState(config, strategy)
     before, scale = (
         state.generator.get_weights(),
-        tiny_training.loss_scale(state.generator_optimizer),
+        state.generator_optimizer.loss_scale,
     )
     source, target = tiny_training.random_batch(2)
     target = tf.stack([target[0], tf.fill(target[1].shape, 1e4)])  # 2e4 / 3072 * 32768 > 65504.
@@ -115,7 +115,7 @@ def overflow_on_second_replica(strategy: tf.distribute.Strategy) -> dict:
     return dict(
         loss_is_finite=bool(np.isfinite(float(losses["l2_loss"]))),
         moved=any(np.any(old != new) for old, new in zip(before, state.generator.get_weights())),
-        scale_ratio=tiny_training.loss_scale(state.generator_optimizer) / scale,
+        scale_ratio=state.generator_optimizer.loss_scale / scale,
     )
 
 

@@ -55,7 +55,7 @@ class TrainStepTest(tf.test.TestCase):
 
     def test_a_step_that_computes_nonsense_is_refused(self):
         with self.assertRaisesRegex(ArithmeticError, "L1 is nan"):
-            makers._check(float("nan"))
+            makers.check(float("nan"))
 
     def test_ratios(self):
         rates = {

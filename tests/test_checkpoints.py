@@ -122,8 +122,8 @@ class WholeStateTest(tf.test.TestCase):
             (other.generator_optimizer, state.generator_optimizer),
             (other.discriminator_optimizer, state.discriminator_optimizer),
         ):
-            self.assertEqual(tiny_training.loss_scale(found), tiny_training.loss_scale(wanted))
-            self.assertNotEqual(tiny_training.loss_scale(found), 2.0**15)  # A new optimizer's.
+            self.assertEqual(found.loss_scale, wanted.loss_scale)
+            self.assertNotEqual(found.loss_scale, 2.0**15)  # A new optimizer's.
         path = workdir / "checkpoints" / "step_00000007" / "state"
         names = [name for name, _ in tf.train.list_variables(str(path))]
         entries = [name for name in names if name.endswith("VARIABLE_VALUE")]

@@ -51,7 +51,7 @@ class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
         factor = _INITIAL_SCALE if loss_scaling else 1.0
         self.assertAllClose(step(tf.constant(1.0)), factor * 15.0)
         self.assertAllClose(self.weight(), 1.0 - 0.5 * gradient, rtol=1e-6)
-        self.assertEqual(tiny_training.loss_scale(scaled), factor)
+        self.assertEqual(scaled.loss_scale, factor)
         self.assertAllClose(scaled.learning_rate, 0.5)
 
     def test_an_overflow_is_skipped_and_halves_the_scale(self):
@@ -60,10 +60,10 @@ class ScaledOptimizerTest(tf.test.TestCase, parameterized.TestCase):
         for value, scale in ((float("inf"), 2.0**14), (float("nan"), 2.0**13)):
             step(tf.constant(value))
             self.assertAllEqual(self.weight(), np.ones((2, 3)))
-            self.assertEqual(tiny_training.loss_scale(scaled), scale)
+            self.assertEqual(scaled.loss_scale, scale)
         step(tf.constant(1.0))
         self.assertAllClose(self.weight(), np.full((2, 3), 0.5))
-        self.assertEqual(tiny_training.loss_scale(scaled), 2.0**13)
+        self.assertEqual(scaled.loss_scale, 2.0**13)
 
     @parameterized.parameters(True, False)
     def test_nothing_is_created_by_the_first_step(self, loss_scaling):

@@ -251,7 +251,7 @@ class FinishedRunTest(LoopTestCase):
         with mock.patch.object(loop, "resolve_precision", lambda name: "float16"):
             state, _ = train(auto, self.copy())
         self.assertEqual(int(state.step), 7)
-        self.assertEqual(tiny_training.loss_scale(state.generator_optimizer), 1.0)
+        self.assertEqual(state.generator_optimizer.loss_scale, 1.0)
         self.assertEqual(TrainConfig.load(self.workdir).precision, "float32")
 
     def test_settings_that_do_not_fit_are_refused_before_anything_is_touched(self):

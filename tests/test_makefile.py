@@ -148,11 +148,18 @@ class MakefileTest(absltest.TestCase):
 
     def test_clean_removes_all_that_targets_make(self):
         before = {path.name for path in self.folder.iterdir()} - {".venv", ".venv-current"}
-        for name in ("demo", "page", "parity", _NODE_MODULES):
+        for name in ("demo", "page", "parity", "gpu_check", _NODE_MODULES):
             (self.folder / name).mkdir()
         self.assertEqual(self.make("clean").returncode, 0)
         self.assertEqual({path.name for path in self.folder.iterdir()}, before)
         self.assertFalse((self.folder / _NODE_MODULES).exists())
+
+    def test_a_gpu_check_installs_what_a_gpu_needs_where_there_is_one(self):
+        self.assertEqual(self.make("gpu-check").returncode, 0)
+        self.assertEqual(self.calls(), ["python -m benchmarks.gpu_check"])
+        self.write_program(self.programs / "nvidia-smi", "#!/bin/sh\n")
+        self.assertEqual(self.make("gpu-check").returncode, 0)
+        self.assertEqual(self.calls(), ["python -m pip install", "python -m benchmarks.gpu_check"])
 
     def test_every_target_is_explained(self):
         listed = self.make().stdout

@@ -370,7 +370,7 @@ class MixedPrecisionTest(StubTestCase):
         for found, wanted in zip(moments, self.moments):
             self.assertLess(np.linalg.norm(found - wanted), tolerance * np.linalg.norm(wanted))
         expected_scale = 2.0**15 if precision == "float16" else 1.0
-        self.assertEqual(tiny_training.loss_scale(state.generator_optimizer), expected_scale)
+        self.assertEqual(state.generator_optimizer.loss_scale, expected_scale)
 
 
 class StateTest(StubTestCase):

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pix2pix_tf import keras_compat, networks, run_folder
+from pix2pix_tf import networks, run_folder
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.models import convolutions, layers
 from pix2pix_tf.training.state import TrainState
@@ -57,13 +57,6 @@ def optimizer_variables(optimizer) -> list[np.ndarray]:
     """Returns copies of a Keras optimizer's counters and moments."""
     variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
     return [np.array(tf.convert_to_tensor(variable)) for variable in variables]
-
-
-def loss_scale(optimizer: keras_compat.ScaledOptimizer) -> float:
-    """Returns the loss scale of the next step; 1 without loss scaling."""
-    names = ("dynamic_scale", "loss_scale")  # Keras 3, which has None without; Keras 2.
-    scales = [getattr(optimizer.optimizer, name, None) for name in names]
-    return next((float(tf.convert_to_tensor(x)) for x in scales if x is not None), 1.0)
 
 
 def write_pairs(folder: pathlib.Path, **num_pairs: int) -> pathlib.Path:
