@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import keras
 
@@ -83,7 +84,7 @@ def build_generator(
         raise InputError(f"generator is {kind!r}. Use one of {', '.join(GENERATORS)}.")
     encoder_filters = filters_of_encoder(crop_size, base_filters)
     num_downs = len(encoder_filters)
-    common = dict(statistics=statistics, dtype=dtype)
+    common: dict[str, Any] = dict(statistics=statistics, dtype=dtype)
     has_bias = unnormalized_bias or norm == "none"
 
     image = keras.Input([None, None, input_channels], name="image")
