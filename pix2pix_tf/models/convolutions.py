@@ -78,9 +78,9 @@ def to_small(
     """Returns the convolution of `large`.
 
     Shapes:
-        large: `[batch, height, width, large_channels]`.
-        kernel: `[4, 4, large_channels, small_channels]`.
-        result: `[batch, rows, columns, small_channels]`.
+        - large: `[batch, height, width, large_channels]`.
+        - kernel: `[4, 4, large_channels, small_channels]`.
+        - result: `[batch, rows, columns, small_channels]`.
 
     Args:
         large: At stride 2, even sides, padded by 1 pixel; at stride 1, not padded.

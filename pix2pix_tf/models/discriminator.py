@@ -37,10 +37,10 @@ def patchgan(
     sees all of a 256x256 image. The first block has no normalisation.
 
     Shapes:
-        image: `[batch, height, width, input_channels]`, float32 in [-1, 1]: source
+        - image: `[batch, height, width, input_channels]`, float32 in [-1, 1]: source
             and target joined along the channels when conditional, the target alone
             when not.
-        logits: `[batch, patch_rows, patch_cols, 1]`, float32, *no* sigmoid applied;
+        - logits: `[batch, patch_rows, patch_cols, 1]`, float32, *no* sigmoid applied;
             30x30 for 256x256 and a field of 70.
 
     Args:

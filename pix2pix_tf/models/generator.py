@@ -46,10 +46,10 @@ def build_generator(
     some of its blocks with dropout; then a convolution and tanh.
 
     Shapes:
-        image: `[batch, height, width, input_channels]`, float32 in [-1, 1];
+        - image: `[batch, height, width, input_channels]`, float32 in [-1, 1];
             height and width multiples of `crop_size`.
-        z: `[batch, noise_size(model, ...)]`, float32 in [0, 1).
-        output: `[batch, height, width, output_channels]`, float32 in [-1, 1].
+        - z: `[batch, noise_size(model, ...)]`, float32 in [0, 1).
+        - output: `[batch, height, width, output_channels]`, float32 in [-1, 1].
 
     Args:
         kind: "unet", whose layer i is joined to layer n - i; or "encoder_decoder", without

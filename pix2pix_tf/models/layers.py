@@ -119,8 +119,8 @@ class NoiseDropout(keras.layers.Layer):
     it does not take noise.
 
     Shapes:
-        features: `[batch, height, width, channels]`.
-        noise: `[batch, at least height * width * channels]`, float32 in [0, 1).
+        - features: `[batch, height, width, channels]`.
+        - noise: `[batch, at least height * width * channels]`, float32 in [0, 1).
 
     Args:
         rate: Share of the units to drop, in [0, 1).
