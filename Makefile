@@ -1,7 +1,7 @@
 # Every target sets up what it needs; BUILD.md explains each.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-current wheel node node-for-tests demo page test test-all test-current \
-	test-all-current lint notebook verify verify-current bench gpu-check robustness robustness-current fuzz serving-check clean
+	test-all-current lint docs notebook verify verify-current bench gpu-check robustness robustness-current fuzz serving-check clean
 
 # Classic stack: Python 3.9 to 3.11. With a newer Python at hand the same targets
 # use the current stack.
@@ -91,9 +91,13 @@ test-current: setup-current node-for-tests  ## Runs the fast tests on Python 3.1
 test-all-current: setup-current node-for-tests  ## Runs all tests on Python 3.13 or 3.12.
 	$(VENV_CURRENT)/bin/python $(PYTEST)
 
-lint: setup  ## Checks format and rules with ruff.
+lint: setup  ## Checks format and rules with ruff, and types with mypy.
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+docs: setup  ## Makes the API reference in site/; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 notebook: setup  ## Generates the notebooks from their .py sources.
 	$(VENV)/bin/jupytext --to ipynb --update notebooks/*.py
@@ -133,5 +137,5 @@ serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [
 	PIX2PIX_SERVING_ADDRESS="$(ADDRESS)" PIX2PIX_SERVING_REST="$(REST)" \
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
-clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page, verify, gpu-check and wheel have made.
-	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current gpu_check build dist
+clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page, docs, verify, gpu-check and wheel have made.
+	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current gpu_check site build dist

@@ -30,7 +30,14 @@ MAX_CROP_SIDE = 4096  # Pixels of a crop that is not square.
 _SMALLEST_CROP_SIZE = {142: 64, 286: 128}
 
 
-def setting(default: Any, help: str, *, choices: tuple = (), minimum=None, maximum=None):
+def setting(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
     """Returns a dataclass field that knows what `--help` says and what is allowed."""
     metadata = dict(help=help, choices=choices, minimum=minimum, maximum=maximum)
     return dataclasses.field(default=default, metadata=metadata)
@@ -321,7 +328,7 @@ class TrainConfig:
         32, "Held-out pairs measured for best_metric at each checkpoint. Ours.", minimum=1
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Checks every value and resolves those that follow from others."""
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))

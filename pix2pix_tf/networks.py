@@ -62,15 +62,15 @@ def _patchgan(config: TrainConfig, *, dtype: str) -> keras.Model:
     )
 
 
-# By the name in `TrainConfig.generator`: takes the configuration, `statistics` and `dtype` (see
-# `models.generator.build_generator`), and returns a model of (image, z).
 GENERATORS: dict[str, Callable[..., keras.Model]] = {
     "unet": _paper_generator,
     "encoder_decoder": _paper_generator,
 }
-# By the name in `TrainConfig.discriminator`: takes the configuration and `dtype`, and returns a
-# model from what D sees, source and image joined along the channels or the image alone, to logits.
+"""By the name in `TrainConfig.generator`: takes the configuration, `statistics` and `dtype` (see
+`models.generator.build_generator`), and returns a model of (image, z)."""
 DISCRIMINATORS: dict[str, Callable[..., keras.Model]] = {"patchgan": _patchgan}
+"""By the name in `TrainConfig.discriminator`: takes the configuration and `dtype`, and returns a
+model from what D sees, source and image joined along the channels or the image alone, to logits."""
 
 
 def build_generator(

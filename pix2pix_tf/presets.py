@@ -48,7 +48,9 @@ class Preset(NamedTuple):
     prepare: str = ""
 
 
-_EDGES = dict(epochs=15, batch_size=4, jitter=False, mirror=False, prepare="prepare edges")
+_EDGES: dict[str, Any] = dict(
+    epochs=15, batch_size=4, jitter=False, mirror=False, prepare="prepare edges"
+)
 PRESETS: dict[str, Preset] = {
     # docs/results.md has its pictures and measures.
     OWN: Preset(

@@ -148,7 +148,7 @@ class MakefileTest(absltest.TestCase):
 
     def test_clean_removes_all_that_targets_make(self):
         before = {path.name for path in self.folder.iterdir()} - {".venv", ".venv-current"}
-        for name in ("demo", "page", "parity", "gpu_check", _NODE_MODULES):
+        for name in ("demo", "page", "parity", "gpu_check", "site", "dist", _NODE_MODULES):
             (self.folder / name).mkdir()
         self.assertEqual(self.make("clean").returncode, 0)
         self.assertEqual({path.name for path in self.folder.iterdir()}, before)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with the package, its tests and its linter.
+# Makes a virtual environment with the package, its tests, linters and documents.
 # usage: tools/make_venv.sh FOLDER PYTHON
 # FOLDER/.ready appears last, so an interrupted installation is made anew.
 set -euo pipefail
@@ -14,5 +14,5 @@ fi
 rm -rf "$folder"
 "$python" -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
-  --constraint constraints.txt --editable '.[test,lint]'
+  --constraint constraints.txt --editable '.[test,lint,docs]'
 touch "$folder/.ready"

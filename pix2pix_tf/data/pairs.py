@@ -6,8 +6,8 @@ A and B exist only here and in `pipeline`, where the direction of the translatio
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -31,8 +31,13 @@ class PairSource(Protocol):
     cannot be read is an `errors.InputError`, whose one line names it and says what to do.
     """
 
-    names: Sequence[str]  # One a pair, without a suffix; unique.
-    dtype: tf.DType  # Type of both: uint8 or uint16; or float32 for images in [-1, 1].
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the pairs, without a suffix; unique."""
+
+    @property
+    def dtype(self) -> tf.DType:
+        """Type of A and B: uint8 or uint16; or float32 for images in [-1, 1]."""
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns A and B as `dtype`, `[height, width, channels]`, of the same size."""
@@ -42,7 +47,7 @@ def open_source(config: TrainConfig, split: str) -> PairSource:
     """Returns the pairs of a split as a configuration has them."""
     names = ("a", "b") if config.direction == "AtoB" else ("b", "a")
     if config.color_space == LAB:
-        settings = dict(photo_side=names[1].upper())
+        settings: dict[str, Any] = dict(photo_side=names[1].upper())
     else:
         channels = (config.input_channels, config.output_channels)
         limits = (config.input_limits, config.output_limits)
@@ -58,7 +63,7 @@ def open_source(config: TrainConfig, split: str) -> PairSource:
 
 
 def open_pairs(
-    dataset: str, split: str, *, data_dir: str = "", scene_size: int = 256, **settings
+    dataset: str, split: str, *, data_dir: str = "", scene_size: int = 256, **settings: Any
 ) -> PairSource:
     """Returns the pairs of one split of a data set, their headers checked.
 
@@ -180,14 +185,14 @@ class ScenePairs:
         return scene.photo if self._are_photos else scene.labels, scene.photo
 
 
-def map_all(function, items: Sequence) -> list:
+def map_all(function: Callable, items: Sequence) -> list:
     """Returns `function` of every item, or raises one InputError that lists all faults.
 
     Runs on as many threads as there are cores; in a terminal a bar shows how far it is.
     """
     faults = []
 
-    def attempt(item):
+    def attempt(item: Any) -> Any:
         try:
             return function(item)
         except InputError as error:

@@ -140,7 +140,8 @@ class FolderOutputs:
 
         It has the 8 or 16 bits of its file; with a range of its own it is float32 in [-1, 1].
         """
-        path, channels = self._paths[example.name], example.target_picture.shape[-1]
+        path = self._paths[example.name]
+        channels = example.picture_of(example.target).shape[-1]
         if self._value_range is not None:
             image = images.read_image(path, channels=channels, value_range=self._value_range)
             return image[np.newaxis]
@@ -165,10 +166,10 @@ def _check(
             )
         is_unknown = value_range is None and not info.has_full_range
         if is_unknown or value_range is not None and info.bits <= 8 and value_range[1] > 255:
+            given = "left out" if value_range is None else f"up to {value_range[1]:g}"
             raise InputError(
-                f"{about}, so --outputs_range cannot be "
-                f"{'left out' if is_unknown else f'up to {value_range[1]:g}'}. State the values "
-                "that are black and white in the files, such as 0,1."
+                f"{about}, so --outputs_range cannot be {given}. State the values that are black "
+                "and white in the files, such as 0,1."
             )
     return size
 

@@ -59,7 +59,8 @@ class Reference:
                 "whose inputs do not show classes, with --class_maps alone. Leave --segmenter out."
             )
         self.reader = pipeline.open_reader(config, split, size=size)
-        self.segmentation, self.label_maps, self.features, self.notes = None, None, None, []
+        self.segmentation, self.label_maps, self.features = None, None, None
+        self.notes: list[str] = []
         if classes is not None and class_maps and height != width:
             raise InputError(
                 f"--class_maps are of square pictures, and outputs have {width}x{height} pixels. "

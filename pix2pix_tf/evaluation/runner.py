@@ -122,7 +122,8 @@ def _summarize(
     outputs: Outputs, reference: Reference, measures: list[Measure], per_image: dict
 ) -> dict:
     """Returns what `evaluation.json` holds."""
-    sections, scores = {}, {}
+    sections: dict[str, dict | None] = {}
+    scores: dict[str, dict] = {}
     for one in measures:
         sections[one.section], found = one.result()
         scores.update((score.name, score.to_dict()) for score in found)
@@ -152,7 +153,7 @@ def _summarize(
         ),
         notes=notes,
         scores=scores,
-        **full_reference,
+        **(full_reference or {}),
         **sections,
         per_image=per_image,
     )

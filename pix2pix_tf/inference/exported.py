@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +28,7 @@ class ExportedModel:
         block: The smallest image that it takes.
     """
 
-    def __init__(self, loaded, card: dict):
+    def __init__(self, loaded: Any, card: dict):
         # Kept, since a signature does not keep the object alive whose variables it reads.
         self._loaded = loaded
         self._signatures = loaded.signatures
@@ -93,7 +94,7 @@ def read_weights(version: pathlib.Path) -> list[np.ndarray]:
     with loading(version):
         reader = tf.train.load_checkpoint(str(version / serving.VARIABLES))
         names = reader.get_variable_to_shape_map()
-        weights = []
+        weights: list[np.ndarray] = []
         while (name := serving.VARIABLE_NAME.format(len(weights))) in names:
             weights.append(reader.get_tensor(name))
     if not weights:

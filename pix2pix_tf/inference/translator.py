@@ -145,9 +145,9 @@ def load(
     """
     folder = pretrained.find_model(model)
     if not is_run_folder(folder, checkpoint, weights=weights):
-        model = exported.load(folder)
+        loaded = exported.load(folder)
         return Translator(
-            model.config, model.translate_with_noise, block=model.block, step=model.step
+            loaded.config, loaded.translate_with_noise, block=loaded.block, step=loaded.step
         )
     config = TrainConfig.load(folder)
     path, step = run_folder.find_weights(folder, checkpoint, weights=weights)

@@ -20,8 +20,8 @@ order of their terms, so rounding, differs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -72,13 +72,15 @@ _SHIFT = np.eye(4, 3) + np.eye(4, 3, -1)
 _SHIFTS = np.kron(_SHIFT, _SHIFT).astype(np.float32)
 
 
-def to_small(large, kernel, *, stride: int, as_matrices: bool):
+def to_small(
+    large: tf.Tensor, kernel: tf.Tensor, *, stride: int, as_matrices: bool | tf.Tensor
+) -> tf.Tensor:
     """Returns the convolution of `large`.
 
     Shapes:
-        large: `[batch, height, width, large_channels]`.
-        kernel: `[4, 4, large_channels, small_channels]`.
-        result: `[batch, rows, columns, small_channels]`.
+        - large: `[batch, height, width, large_channels]`.
+        - kernel: `[4, 4, large_channels, small_channels]`.
+        - result: `[batch, rows, columns, small_channels]`.
 
     Args:
         large: At stride 2, even sides, padded by 1 pixel; at stride 1, not padded.
@@ -87,7 +89,7 @@ def to_small(large, kernel, *, stride: int, as_matrices: bool):
         as_matrices: Whether by a product of matrices; also a tensor that says so.
     """
 
-    def by_matrices():
+    def by_matrices() -> tf.Tensor:
         if stride == 1 and kernel.shape[3] < _FEW_CHANNELS:
             return _sum_of_shifted(large, kernel)
         rows = patches(large, stride=stride)
@@ -99,7 +101,9 @@ def to_small(large, kernel, *, stride: int, as_matrices: bool):
     )
 
 
-def to_large(small, kernel, *, stride: int, as_matrices: bool):
+def to_large(
+    small: tf.Tensor, kernel: tf.Tensor, *, stride: int, as_matrices: bool | tf.Tensor
+) -> tf.Tensor:
     """Returns the transposed convolution of `small`, the adjoint of `to_small`.
 
     Args:
@@ -110,11 +114,11 @@ def to_large(small, kernel, *, stride: int, as_matrices: bool):
     """
     batch, rows, columns = _sizes(small)
 
-    def by_matrices():
+    def by_matrices() -> tf.Tensor:
         products = _product(_flat(small), _flat_kernel(kernel), transpose_b=True)
         return sum_of_patches(tf.reshape(products, [batch, rows, columns, products.shape[-1]]))
 
-    def by_operation():
+    def by_operation() -> tf.Tensor:
         grown = 0 if stride == 2 else KERNEL_SIZE - 1
         size = [batch, stride * rows + grown, stride * columns + grown, kernel.shape[2]]
         return tf.nn.conv2d_transpose(small, kernel, size, stride, _padding(stride))
@@ -122,7 +126,9 @@ def to_large(small, kernel, *, stride: int, as_matrices: bool):
     return _either(as_matrices, by_matrices, by_operation)
 
 
-def to_kernel(large, small, *, stride: int, as_matrices: bool):
+def to_kernel(
+    large: tf.Tensor, small: tf.Tensor, *, stride: int, as_matrices: bool | tf.Tensor
+) -> tf.Tensor:
     """Returns the gradient of the kernel, `[4, 4, large_channels, small_channels]`.
 
     Args:
@@ -133,13 +139,13 @@ def to_kernel(large, small, *, stride: int, as_matrices: bool):
     """
     shape = [KERNEL_SIZE, KERNEL_SIZE, large.shape[-1], small.shape[-1]]
 
-    def by_matrices():
+    def by_matrices() -> tf.Tensor:
         if stride == 2 and not precision.has_avx512():
             return tf.reshape(_product(_patches_as_columns(large), _flat(small)), shape)
         rows = _flat(patches(large, stride=stride))
         return tf.reshape(_product(rows, _flat(small), transpose_a=True), shape)
 
-    def by_operation():
+    def by_operation() -> tf.Tensor:
         return tf.raw_ops.Conv2DBackpropFilter(
             input=large,
             filter_sizes=shape,
@@ -151,7 +157,7 @@ def to_kernel(large, small, *, stride: int, as_matrices: bool):
     return _either(as_matrices, by_matrices, by_operation)
 
 
-def patches(large, *, stride: int):
+def patches(large: tf.Tensor, *, stride: int) -> tf.Tensor:
     """Returns the 4x4 patches of a map, `[batch, rows, columns, 16 * channels]`.
 
     The same as `tf.image.extract_patches`, which takes three times as long.
@@ -180,7 +186,7 @@ def patches(large, *, stride: int):
     )
 
 
-def _patches_as_columns(large):
+def _patches_as_columns(large: tf.Tensor) -> tf.Tensor:
     """Returns the patches of a map at stride 2 as columns, `[16 * channels, pixels]`.
 
     The transposed of `patches`, laid out so from the start: with AVX2 alone a product whose first
@@ -204,7 +210,7 @@ def _patches_as_columns(large):
     )
 
 
-def sum_of_patches(values):
+def sum_of_patches(values: tf.Tensor) -> tf.Tensor:
     """Returns the map whose every pixel is the sum over the patches it is in, at stride 2.
 
     The adjoint of `patches`.
@@ -227,7 +233,7 @@ def sum_of_patches(values):
     return padded[:, 1:-1, 1:-1]
 
 
-def _sum_of_shifted(large, kernel):
+def _sum_of_shifted(large: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Returns the convolution at stride 1 by a product of all pixels, not of patches.
 
     Each pixel times each of the 16 places of the kernel; the sums are of these, which for few
@@ -244,24 +250,28 @@ def _sum_of_shifted(large, kernel):
     )
 
 
-def _either(as_matrices, by_matrices, by_operation):
+def _either(
+    as_matrices: bool | tf.Tensor,
+    by_matrices: Callable[[], tf.Tensor],
+    by_operation: Callable[[], tf.Tensor],
+) -> tf.Tensor:
     if isinstance(as_matrices, bool):
         return by_matrices() if as_matrices else by_operation()
     return tf.cond(as_matrices, by_matrices, by_operation)
 
 
-def _product(a, b, **transposed):
+def _product(a: tf.Tensor, b: tf.Tensor, **transposed: bool) -> tf.Tensor:
     """Returns the product of two matrices."""
     # As a batch of one: oneDNN takes that, while in float32 Eigen takes a plain product,
     # which is up to five times slower where `b` is transposed.
     return tf.matmul(a[tf.newaxis], b[tf.newaxis], **transposed)[0]
 
 
-def _flat(values):
+def _flat(values: tf.Tensor) -> tf.Tensor:
     return tf.reshape(values, [-1, values.shape[-1]])
 
 
-def _flat_kernel(kernel):
+def _flat_kernel(kernel: tf.Tensor) -> tf.Tensor:
     return tf.reshape(kernel, [KERNEL_SIZE**2 * kernel.shape[2], kernel.shape[3]])
 
 
@@ -271,13 +281,13 @@ def _padding(stride: int) -> str:
     return "SAME" if stride == 2 else "VALID"
 
 
-def _sizes(values) -> list:
+def _sizes(values: tf.Tensor) -> list:
     """Returns batch, height and width, as integers where they are known."""
     shape = tf.shape(values)
     return [shape[axis] if size is None else size for axis, size in enumerate(values.shape[:3])]
 
 
-class _Convolution:
+class _Convolution(keras.layers.Layer):
     """What a convolution and a transposed one share: type and formulation of their products.
 
     The layers keep float32 weights, and cast them and their input themselves, so that both can
@@ -295,14 +305,14 @@ class _Convolution:
         arithmetic: Type of the products and of the output.
     """
 
-    def __init__(self, *args, dtype: str = "float32", **kwargs):
+    def __init__(self, *args: Any, dtype: str = "float32", **kwargs: Any):
         super().__init__(*args, dtype="float32", autocast=False, **kwargs)
         self.policy = dtype
         self.arithmetic = dtype.removeprefix("mixed_")
         self.formulation = PLAIN
         self.typical_height: int | None = None
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the convolved `inputs`."""
         inputs = tf.cast(inputs, self.arithmetic)
         kernel = tf.cast(self._read_kernel(), self.arithmetic)
@@ -322,7 +332,7 @@ class _Convolution:
     def _read_kernel(self) -> tf.Tensor:
         return tf.convert_to_tensor(self.kernel)
 
-    def _choose(self, inputs) -> dict | None:
+    def _choose(self, inputs: tf.Tensor) -> dict | None:
         """Returns for which products matrices win, by their names.
 
         None where only the operation of TensorFlow will do.
@@ -353,11 +363,11 @@ class _Convolution:
         is_few = self.kernel.shape[3] < _FEW_CHANNELS
         return (layers.few if is_few else layers.dense)._asdict()
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Keras 3 would take the type of the weights for that of the output."""
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.arithmetic)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what `__init__` takes."""
         return {**super().get_config(), "dtype": self.policy}
 
@@ -374,7 +384,7 @@ class Conv2D(_Convolution, keras.layers.Conv2D):
 
     _convolve = staticmethod(to_small)
 
-    def _shape_of_smaller(self, inputs) -> list | None:
+    def _shape_of_smaller(self, inputs: tf.Tensor) -> list | None:
         batch, *sides = _sizes(inputs)
         if self.strides[0] == 1:
             return [batch, *(side - KERNEL_SIZE + 1 for side in sides)]
@@ -389,7 +399,7 @@ class Conv2DTranspose(_Convolution, keras.layers.Conv2DTranspose):
 
     _convolve = staticmethod(to_large)
 
-    def _shape_of_smaller(self, inputs) -> list:
+    def _shape_of_smaller(self, inputs: tf.Tensor) -> list:
         return _sizes(inputs)
 
 
@@ -409,14 +419,14 @@ class ResizeConv2D(Conv2DTranspose):
         **kwargs: As of `Conv2DTranspose`.
     """
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **{**kwargs, "kernel_size": 3})
 
     def _read_kernel(self) -> tf.Tensor:
         return sum_of_shifts(super()._read_kernel())
 
 
-def sum_of_shifts(kernel):
+def sum_of_shifts(kernel: tf.Tensor | np.ndarray) -> tf.Tensor:
     """Returns the 4x4 kernel, `[4, 4, m, n]`, that is a 3x3 one at four places one pixel apart.
 
     Args:
@@ -492,7 +502,14 @@ def set_formulation(
             layer.arithmetic = "float32"
 
 
-def _with_gradients(product, inputs, kernel, *, stride: int, choice: dict):
+def _with_gradients(
+    product: Callable[..., tf.Tensor],
+    inputs: tf.Tensor,
+    kernel: tf.Tensor,
+    *,
+    stride: int,
+    choice: dict,
+) -> tf.Tensor:
     """Returns a product whose gradients are products of this module too.
 
     Args:
@@ -504,8 +521,9 @@ def _with_gradients(product, inputs, kernel, *, stride: int, choice: dict):
     """
 
     @tf.custom_gradient
-    def convolve(inputs, kernel):
-        def gradient(outer):
+    def convolve(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradient(outer: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            adjoint: Callable[..., tf.Tensor]
             if product is to_small:
                 adjoint, large, small = to_large, inputs, outer
             else:

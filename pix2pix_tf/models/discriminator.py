@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from pix2pix_tf.errors import InputError
@@ -35,10 +37,10 @@ def patchgan(
     sees all of a 256x256 image. The first block has no normalisation.
 
     Shapes:
-        image: `[batch, height, width, input_channels]`, float32 in [-1, 1]: source
+        - image: `[batch, height, width, input_channels]`, float32 in [-1, 1]: source
             and target joined along the channels when conditional, the target alone
             when not.
-        logits: `[batch, patch_rows, patch_cols, 1]`, float32, *no* sigmoid applied;
+        - logits: `[batch, patch_rows, patch_cols, 1]`, float32, *no* sigmoid applied;
             30x30 for 256x256 and a field of 70.
 
     Args:
@@ -58,7 +60,7 @@ def patchgan(
         fields = ", ".join(map(str, RECEPTIVE_FIELDS))
         raise InputError(f"receptive_field is {receptive_field}. Use one of {fields}.")
     image = keras.Input([None, None, input_channels], name="image")
-    common = dict(spectral_norm=spectral_norm, dtype=dtype)
+    common: dict[str, Any] = dict(spectral_norm=spectral_norm, dtype=dtype)
     if receptive_field == 1:
         x = layers.down_block(image, base_filters, norm="none", stride=1, kernel_size=1, **common)
         x = layers.down_block(x, 2 * base_filters, norm=norm, stride=1, kernel_size=1, **common)

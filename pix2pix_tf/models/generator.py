@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import keras
 
@@ -45,10 +46,10 @@ def build_generator(
     some of its blocks with dropout; then a convolution and tanh.
 
     Shapes:
-        image: `[batch, height, width, input_channels]`, float32 in [-1, 1];
+        - image: `[batch, height, width, input_channels]`, float32 in [-1, 1];
             height and width multiples of `crop_size`.
-        z: `[batch, noise_size(model, ...)]`, float32 in [0, 1).
-        output: `[batch, height, width, output_channels]`, float32 in [-1, 1].
+        - z: `[batch, noise_size(model, ...)]`, float32 in [0, 1).
+        - output: `[batch, height, width, output_channels]`, float32 in [-1, 1].
 
     Args:
         kind: "unet", whose layer i is joined to layer n - i; or "encoder_decoder", without
@@ -83,7 +84,7 @@ def build_generator(
         raise InputError(f"generator is {kind!r}. Use one of {', '.join(GENERATORS)}.")
     encoder_filters = filters_of_encoder(crop_size, base_filters)
     num_downs = len(encoder_filters)
-    common = dict(statistics=statistics, dtype=dtype)
+    common: dict[str, Any] = dict(statistics=statistics, dtype=dtype)
     has_bias = unnormalized_bias or norm == "none"
 
     image = keras.Input([None, None, input_channels], name="image")

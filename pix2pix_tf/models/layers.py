@@ -13,6 +13,9 @@ SavedModel, in TFLite and in TF.js.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -55,7 +58,7 @@ class StatisticsNormalization(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer`.
     """
 
-    def __init__(self, *, statistics: str = "batch", **kwargs):
+    def __init__(self, *, statistics: str = "batch", **kwargs: Any):
         # In bfloat16 a mean over a 128x128 map would lose most of its digits, and
         # gamma and beta all but two or three of theirs. Without autocast the input
         # arrives as it is: the fused operation reads half the bytes.
@@ -65,14 +68,14 @@ class StatisticsNormalization(keras.layers.Layer):
         self.statistics = statistics
         self.formulation = convolutions.PLAIN  # See `convolutions.set_formulation`.
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         """Creates `gamma` and `beta`, both `[channels]`."""
         shape = (input_shape[-1],)
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer=_normal(mean=1.0))
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
         super().build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the normalised `inputs`."""
         if self.statistics == "batch" and self.formulation != convolutions.PORTABLE:
             unused = tf.zeros([0])  # In place of moving averages.
@@ -97,11 +100,11 @@ class StatisticsNormalization(keras.layers.Layer):
         )
         return tf.cast(normalized, inputs.dtype)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Keras 3 asks for a spec, and would take the layer's own type for its output's."""
         return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what `__init__` takes."""
         return {**super().get_config(), "statistics": self.statistics}
 
@@ -116,22 +119,22 @@ class NoiseDropout(keras.layers.Layer):
     it does not take noise.
 
     Shapes:
-        features: `[batch, height, width, channels]`.
-        noise: `[batch, at least height * width * channels]`, float32 in [0, 1).
+        - features: `[batch, height, width, channels]`.
+        - noise: `[batch, at least height * width * channels]`, float32 in [0, 1).
 
     Args:
         rate: Share of the units to drop, in [0, 1).
         **kwargs: Passed to `keras.layers.Layer`.
     """
 
-    def __init__(self, rate: float, **kwargs):
+    def __init__(self, rate: float, **kwargs: Any):
         # The noise stays float32 in mixed precision: it decides by comparison.
         super().__init__(autocast=False, **kwargs)
         if not 0.0 <= rate < 1.0:
             raise InputError(f"The dropout rate is {rate}. Use a number from 0 up to, not at, 1.")
         self.rate = rate
 
-    def call(self, features, noise):
+    def call(self, features: tf.Tensor, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns (features with some units dropped, what is left of `noise`)."""
         if self.rate == 0.0:
             return features, noise
@@ -142,14 +145,16 @@ class NoiseDropout(keras.layers.Layer):
         dropped = features * tf.cast(kept, features.dtype) * scale
         return dropped, noise[:, num_units:]
 
-    def compute_output_spec(self, features, noise):
+    def compute_output_spec(
+        self, features: keras.KerasTensor, noise: keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """Keras 3 asks for specs; how much noise is left is not known."""
         return (
             keras.KerasTensor(features.shape, dtype=features.dtype),
             keras.KerasTensor((noise.shape[0], None), dtype=noise.dtype),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what `__init__` takes."""
         return {**super().get_config(), "rate": self.rate}
 
@@ -158,26 +163,26 @@ class NoiseDropout(keras.layers.Layer):
 class LeakyReLU(keras.layers.Layer):
     """`x` where it is positive, else `0.2 * x`."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the rectified `inputs`."""
         if inputs.dtype == tf.bfloat16 and convolutions.is_cpu_alone():
             return _leaky_relu_in_bfloat16(inputs)
         return tf.nn.leaky_relu(inputs, LEAKY_RELU_SLOPE)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns `input_shape`."""
         return input_shape
 
 
 @tf.custom_gradient
-def _leaky_relu_in_bfloat16(x):
+def _leaky_relu_in_bfloat16(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     """Returns `tf.nn.leaky_relu(x)`; the operation for its gradient is slow on a CPU.
 
     Eigen takes five times as long for it as for the same in float32, casts included.
     The product is rounded once in either, so that the bits are the same.
     """
 
-    def gradient(outer):
+    def gradient(outer: tf.Tensor) -> tf.Tensor:
         inner = tf.raw_ops.LeakyReluGrad(
             gradients=tf.cast(outer, tf.float32),
             features=tf.cast(x, tf.float32),
@@ -188,7 +193,7 @@ def _leaky_relu_in_bfloat16(x):
     return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE), gradient
 
 
-def normalize(x, *, norm: str, statistics: str = "batch"):
+def normalize(x: tf.Tensor, *, norm: str, statistics: str = "batch") -> tf.Tensor:
     """Returns `x` normalised per channel in float32, or `x` itself for `norm="none"`.
 
     Args:
@@ -209,7 +214,7 @@ def normalize(x, *, norm: str, statistics: str = "batch"):
 
 
 def down_block(
-    x,
+    x: tf.Tensor,
     filters: int,
     *,
     norm: str,
@@ -219,7 +224,7 @@ def down_block(
     stride: int = 2,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
-):
+) -> tf.Tensor:
     """Returns the paper's Ck of an encoder or a discriminator.
 
     Convolution, normalisation, LeakyReLU(0.2).
@@ -251,7 +256,7 @@ def down_block(
 
 
 def convolution(
-    x,
+    x: tf.Tensor,
     filters: int,
     *,
     use_bias: bool,
@@ -259,7 +264,7 @@ def convolution(
     stride: int = 1,
     kernel_size: int = KERNEL_SIZE,
     spectral_norm: bool = False,
-):
+) -> tf.Tensor:
     """Returns a convolution with the padding of the authors' code; see `down_block`."""
     padding = "same"  # For an even size and stride 2 this is 1 pixel on each side.
     if stride == 1 and kernel_size == KERNEL_SIZE:
@@ -279,8 +284,8 @@ def convolution(
 
 
 def up_block(
-    x,
-    noise,
+    x: tf.Tensor,
+    noise: tf.Tensor,
     filters: int,
     *,
     norm: str,
@@ -288,7 +293,7 @@ def up_block(
     upsampling: str = TRANSPOSED,
     statistics: str = "batch",
     dtype: str = "float32",
-):
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the paper's Ck, or CDk, of a decoder, and what is left of `noise`.
 
     Upsampling by 2, normalisation, dropout, ReLU.
@@ -314,8 +319,8 @@ def up_block(
 
 
 def upsampling_convolution(
-    x, filters: int, *, use_bias: bool, dtype: str, upsampling: str = TRANSPOSED
-):
+    x: tf.Tensor, filters: int, *, use_bias: bool, dtype: str, upsampling: str = TRANSPOSED
+) -> tf.Tensor:
     """Returns a convolution that doubles height and width.
 
     Args:

@@ -17,6 +17,7 @@ import math
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +31,7 @@ from pix2pix_tf.evaluation import label_maps
 from pix2pix_tf.evaluation.fcn_score import confusion
 from pix2pix_tf.files import writing
 from pix2pix_tf.models import generator
+from pix2pix_tf.progress import Progress
 from pix2pix_tf.training import reports
 from pix2pix_tf.training.checkpoints import CheckpointManager, Measure
 from pix2pix_tf.training.inputs import Inputs
@@ -143,17 +145,18 @@ class RunActions:
         name = event.config.best_metric
         # On training pairs no best could be told.
         is_measured = name != metrics.NO_METRIC and self._inputs.held_out is not None
-        if not event.at_checkpoint or event.is_stopped or not is_measured:
+        if event.record is None or not event.at_checkpoint or event.is_stopped or not is_measured:
             return
         pairs = (
-            (self._translate(example, number), example.target_picture)
+            (self._translate(example, number), example.picture_of(example.target))
             for number, example in enumerate(self._inputs.examples(event.config.num_evaluated))
         )
-        if name == metrics.CLASS_IOU:  # Of the pixels of all pairs, not a mean over pairs.
-            matrices = [label_maps.confusion_of(x[0], y[0], self._classes) for x, y in pairs]
+        metric = metrics.METRICS[name].function
+        if metric is None:  # class_iou: of the pixels of all pairs, not a mean over pairs.
+            table = cast(ClassTable, self._classes)  # `label_classes.find` refuses a run without.
+            matrices = [label_maps.confusion_of(x[0], y[0], table) for x, y in pairs]
             value = confusion.scores(np.sum(matrices, axis=0))[name]
         else:
-            metric = metrics.METRICS[name].function
             value = float(np.mean([float(metric(*pair)[0]) for pair in pairs]))
         event.record[run_folder.HELD_OUT_PREFIX + name] = value
 
@@ -175,7 +178,11 @@ class RunActions:
     def write_grid(self, step: int) -> None:
         """Writes the grid of a step."""
         rows = [
-            (example.source_picture[0], self._translate(example, n)[0], example.target_picture[0])
+            (
+                example.source_picture[0],
+                self._translate(example, n)[0],
+                example.picture_of(example.target)[0],
+            )
             for n, example in enumerate(self._examples)
         ]
         grid = grids.sample_grid(rows)
@@ -185,15 +192,15 @@ class RunActions:
 
     def save_checkpoint(self, event: Event) -> None:
         """Saves the state, and says how good it is."""
-        if not event.at_checkpoint:
+        if event.record is None or not event.at_checkpoint:
             return
         metric = event.config.best_metric
         measured = event.record.get(run_folder.HELD_OUT_PREFIX + metric)
-        if measured is None:
+        split = self._inputs.held_out
+        if measured is None or split is None:
             self._manager.save()
             event.say(f"Saved step {event.step}.")
             return
-        split = self._inputs.held_out
         larger_is_better = metrics.METRICS[metric].better == metrics.MORE
         self._manager.save(Measure(metric, split, measured, larger_is_better))
         best = run_folder.read_best(event.workdir)
@@ -249,7 +256,7 @@ class ActionRunner:
         actions: Sequence[Action],
         *,
         tally: Tally,
-        progress,
+        progress: Progress,
         stop: Callable[[str], None],
     ):
         self._config = config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -44,7 +46,7 @@ class TrainState(tf.Module):
         keras.utils.set_random_seed(config.seed)  # For the initial weights.
         with (strategy or tf.distribute.get_strategy()).scope():
             formulation = convolutions.FAST if convolutions.is_cpu_alone() else convolutions.PLAIN
-            made = dict(dtype=dtype, formulation=formulation, is_trained=True)
+            made: dict[str, Any] = dict(dtype=dtype, formulation=formulation, is_trained=True)
             self.generator = build_generator(config, **made)
             self.discriminator = build_discriminator(config, dtype=dtype, formulation=formulation)
             self.generator_optimizer = optimizers.build_adam(config, self.generator, dtype)
