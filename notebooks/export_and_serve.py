@@ -22,11 +22,10 @@
 This notebook converts the model that `train_pix2pix.ipynb` trained to a SavedModel for servers, a
 TFLite file for phones and a TF.js folder for web pages. It needs no GPU. In Colab:
 
-1. Provide the project, which section 2 installs. Run
-   `git archive --format=zip -o pix2pix_tf.zip HEAD` in a copy of it, and upload `pix2pix_tf.zip` in
-   the Files pane, on the left. Or set `REPOSITORY` in section 1 to a zip on Drive or to the
-   project's address, `git+https://...`.
-2. Provide the model: upload its zip in the Files pane too, or set `MODEL` in section 1 to the run
+1. Have the project at hand: one file, `pix2pix_tf-VERSION-py3-none-any.whl`, which `make wheel`
+   writes in a copy of it. Section 2 finds it in Colab's Files pane or on Drive, where
+   `train_pix2pix` has copied it if it was connected; else it shows a button to upload it.
+2. Provide the model: upload its zip in the Files pane, on the left, or set `MODEL` in section 1 to the run
    folder on Drive.
 3. Choose **Runtime > Run all**. At the end the browser downloads an archive with all files.
 
@@ -70,67 +69,102 @@ DATA_DIR = ""  # @param {type: "string"}
 TFLITE = "float16"  # @param ["none", "float16", "dynamic", "int8"]
 # @markdown How the TF.js folder holds its weights.
 TFJS = "float16"  # @param ["none", "float16", "uint8"]
-# @markdown What `pip` installs: a zip of the project, uploaded in the Files pane on the left, or its
-# @markdown address, `git+https://...`. The zip is made by `git archive --format=zip -o pix2pix_tf.zip HEAD`.
-REPOSITORY = "/content/pix2pix_tf.zip"  # @param {type: "string"}
+# @markdown Connect Google Drive? A setting that names a path on it does so, too.
+USE_DRIVE = False  # @param {type: "boolean"}
+# @markdown Where the project is, if not in a wheel here or on Drive: the path of a wheel or zip, or
+# @markdown an address, `git+https://...`. Empty: Colab asks for the wheel.
+REPOSITORY = ""  # @param {type: "string"}
 
 # %% [markdown]
 """
 ## 2. Set up
 
-Installs the project unless it is installed already. Colab's own TensorFlow stays unchanged.
+The first cell takes the project from the first of these places that has it: already installed; a
+wheel (`pix2pix_tf-*.whl`) or a zip of the project (`pix2pix_tf*.zip`) in Colab's Files pane, in *My
+Drive* or in its folder `pix2pix`; `REPOSITORY`; a button to upload a wheel. Colab's own TensorFlow
+stays unchanged.
 """
 
 # %%
-import dataclasses
+# This cell is the same in all notebooks. It installs the project unless it is there.
 import importlib
 import importlib.util
 import pathlib
 import shutil
 import subprocess
 import sys
-import zipfile
-
-from IPython.display import Image, display
 
 try:
     from google.colab import drive, files
 except ImportError:  # Not in Colab.
     drive = files = None
 
-DRIVE = "/content/drive"
-if drive and any(path.startswith(DRIVE) for path in (MODEL, OUTPUT, DATASET, DATA_DIR, REPOSITORY)):
-    drive.mount(DRIVE)
+my_drive = pathlib.Path("/content/drive/MyDrive")
+kept = my_drive / "pix2pix"  # What is here outlasts a disconnect.
+settings = [value for name, value in list(globals().items()) if name.isupper()]
+if drive and (USE_DRIVE or any(str(value).startswith("/content/drive") for value in settings)):
+    drive.mount("/content/drive")
+
+
+def pip_install(*arguments):
+    """Runs `pip install`; returns its complaints, which are empty if all went well."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    importlib.invalidate_caches()
+    return done.stderr if done.returncode else ""
+
+
+def find_project():
+    """Returns what pip can install: a wheel or zip that is here or on Drive, or an address."""
+    places = (pathlib.Path("/content"), my_drive, kept)
+    names = ("pix2pix_tf-*.whl", "pix2pix_tf*.zip")
+    found = [path for place in places for name in names for path in place.glob(name)]
+    if found:
+        return max(found, key=lambda path: path.stat().st_mtime)  # The newest.
+    if REPOSITORY:
+        return REPOSITORY
+    what = "pix2pix_tf-VERSION-py3-none-any.whl. In a copy of the project, `make wheel` writes it."
+    if files:
+        print(f"Choose {what}")
+        for name in files.upload():
+            return pathlib.Path(name).resolve()
+    raise FileNotFoundError(f"Nothing to install. Upload {what} Or set REPOSITORY, in section 1.")
+
+
+if importlib.util.find_spec("pix2pix_tf") is None:
+    project = find_project()
+    # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
+    complaints = pip_install(*(["--no-deps"] if drive else []), str(project))
+    if complaints:
+        raise RuntimeError(f"Could not install '{project}':\n{complaints}")
+    is_file = isinstance(project, pathlib.Path)
+    if is_file and my_drive.is_dir() and not project.is_relative_to(my_drive):
+        kept.mkdir(exist_ok=True)
+        shutil.copy(project, kept)
+        print(f"Copied '{project.name}' to '{kept}', where it is found next time.")
+
+# Imported first, since it turns on what TensorFlow needs on older CPUs.
+print(f"pix2pix_tf {importlib.import_module('pix2pix_tf').__version__}")
+
+# %%
+import dataclasses
+import zipfile
+
+from IPython.display import Image, display
+
 if not pathlib.Path(MODEL).exists():
     raise FileNotFoundError(
         f"There is no '{MODEL}'. Upload the zip that train_pix2pix gave you, in the Files pane on "
         "the left, and name it in MODEL, section 1; or name the run's folder on Drive, or one here."
     )
-
-if importlib.util.find_spec("pix2pix_tf") is None:
-    if "://" not in REPOSITORY and not pathlib.Path(REPOSITORY).exists():
-        raise FileNotFoundError(
-            f"There is no '{REPOSITORY}' to install. In a copy of the project, run: git archive "
-            "--format=zip -o pix2pix_tf.zip HEAD. Upload the zip in the Files pane on the left, "
-            "and run this again; or let REPOSITORY be the project's address, git+https://..."
-        )
-    # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
-    options = ["--no-deps"] if drive else []
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", *options, REPOSITORY]
-    installed = subprocess.run(pip, capture_output=True, text=True)
-    if installed.returncode:
-        raise RuntimeError(f"Could not install '{REPOSITORY}':\n{installed.stderr}")
-    importlib.invalidate_caches()
 if importlib.util.find_spec("ai_edge_litert") is None:
     # What runs .tflite files; where it cannot be installed, TensorFlow's own interpreter does.
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "ai-edge-litert>=2.3,<3"]
-    subprocess.run(pip, capture_output=True)
-    importlib.invalidate_caches()
+    pip_install("ai-edge-litert>=2.3,<3")
 
-from export import tfjs, tflite
 from pix2pix_tf import grids, serving
 from pix2pix_tf.data import examples, images
 from pix2pix_tf.errors import InputError
+from pix2pix_tf.export import tfjs, tflite
 from pix2pix_tf.inference import exported, forms, noise
 
 output = pathlib.Path(OUTPUT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -62,3 +64,22 @@ def row_as_png(pictures: Mapping[str, np.ndarray]) -> bytes:
     """
     grid = sample_grid([list(pictures.values())], titles=list(pictures))
     return images.encode_image(grid, ".png")
+
+
+def side_by_side(paths: Sequence[pathlib.Path]) -> bytes:
+    """Returns a PNG file of picture files, from left to right, all as high as the lowest."""
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    height = min(picture.height for picture in pictures)
+    pictures = [
+        picture.resize((picture.width * height // picture.height, height), Image.Resampling.LANCZOS)
+        for picture in pictures
+    ]
+    width = sum(picture.width + _GAP_PX for picture in pictures) - _GAP_PX
+    joined = Image.new("RGB", (width, height), "white")
+    left = 0
+    for picture in pictures:
+        joined.paste(picture, (left, 0))
+        left += picture.width + _GAP_PX
+    buffer = io.BytesIO()
+    joined.save(buffer, "PNG")
+    return buffer.getvalue()
