@@ -846,8 +846,9 @@ z_without_dropout = np.full([1, noise_size], 0.99, np.float32)
 ## 11. Your picture, on a phone and in other runtimes
 
 The first of your images (`IMAGES`; else a held-out input) through the SavedModel, through TFLite, which
-phones have, and through ONNX, which most other runtimes read. All get the same z. The files are made
-for pictures of the training's size, so the image is scaled and cut to it.
+phones have, and through ONNX, which most other runtimes read; their weights have 16 bits. All get the
+same z. The files are made for pictures of the training's size, so the image is scaled and cut to it.
+Converting the full-size network takes about a minute.
 """
 
 # %%
@@ -871,7 +872,7 @@ if drive and importlib.util.find_spec("tf2onnx") is None:
     pip_install("onnx>=1.18,<2", "onnxruntime>=1.20,<2", "tf2onnx>=1.17,<2")
 path = workdir.with_name(f"{workdir.name}.onnx")
 try:
-    onnx.convert(version, path, size=config.crop_shape)
+    onnx.convert(version, path, quantize="float16", size=config.crop_shape)
     runtime = session.open_session(path)
     outputs["ONNX"] = session.run(runtime, dict(image=source, z=z))
     made.append(path)
@@ -926,9 +927,9 @@ else:
 """
 ## 13. Download
 
-One zip: the SavedModel, and the TFLite and ONNX files beside it. Unzip it where TensorFlow Serving
-looks for models, or load the folder with `tf.saved_model.load`. `export_and_serve.ipynb` accepts the
-zip unchanged.
+One zip: the SavedModel, and the TFLite and ONNX files beside it; 0.4 GB for the full-size network. Unzip
+it where TensorFlow Serving looks for models, or load the folder with `tf.saved_model.load`.
+`export_and_serve.ipynb` accepts the zip unchanged.
 
 **What next?** Train on your own pairs; or with a setting changed, such as
 `SETTINGS = {"lambda_l1": 10}` and another `RUN_NAME`, and compare the grids. `fine_tune.ipynb` starts
