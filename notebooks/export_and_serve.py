@@ -232,7 +232,7 @@ To serve the model, download the archive of section 6. On your own machine, in a
 
     unzip exported.zip -d exported
     MODEL_DIR=$PWD/exported/saved_model docker compose -f export/tf_serving/compose.yaml up --detach --wait
-    python -m export.tf_serving.client --address=localhost:8500 --input=labels.png --output=out
+    pix2pix export tf_serving.client --address=localhost:8500 --input=labels.png --output=out
 
 `export/tf_serving/` contains the configuration of TensorFlow Serving, and a client; its
 `README.md` says what the client needs and what has not been run yet.
@@ -260,8 +260,7 @@ display(Image(grids.row_as_png(pictures)))
 ## 5. TF.js, for web pages
 
 This cell makes the files that a page of your own would load. For a complete drawing page, run
-`python -m export.web --workdir=RUN --output=site` on your own machine, in a copy of the project, with
-the run folder.
+`pix2pix export web --workdir=RUN --output=site` on your own machine, with the run folder.
 """
 
 # %%

@@ -892,8 +892,8 @@ show({"input": example.source_picture[0], **pictures})
 ## 12. Draw
 
 A page in which the model runs in *your* browser: draw, or open a picture of your own, and look at what
-it becomes. The page is a folder of files for any web host, made here by `export.web`. It needs
-LiteRT.js, which `npm` of Node.js fetches (Colab has it); where there is none, this cell says so and
+it becomes. The page is a folder of files for any web host, made here as by `pix2pix export web`. It
+needs LiteRT.js, which `npm` of Node.js fetches (Colab has it); where there is none, this cell says so and
 the notebook goes on.
 
 If Colab's frame stays empty, your browser blocks third-party cookies: allow them for this page, or
@@ -902,8 +902,8 @@ download the folder and serve it on your machine.
 
 # %%
 site = workdir.with_name(f"{workdir.name}_page")
-if drive and shutil.which("npm"):
-    npm = subprocess.run(programs.install_command(), shell=True, capture_output=True, text=True)
+if drive and shutil.which("npm") and not (programs.RUNNER / "node_modules").is_dir():
+    npm = subprocess.run(programs.install_command(), capture_output=True, text=True)
     if npm.returncode:
         print(f"npm could not fetch LiteRT.js:\n{npm.stderr}")
 shutil.rmtree(site, ignore_errors=True)  # From an earlier run of this cell.

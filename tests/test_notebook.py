@@ -269,6 +269,7 @@ class TestRun:
         (tmp_path / "runs").mkdir()
         monkeypatch.setattr(assemble, "assemble", _make_page)
         monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+        monkeypatch.setattr(programs, "RUNNER", tmp_path)  # Without node_modules.
         done = subprocess.CompletedProcess([], returncode=0)
         with mock.patch.object(subprocess, "run", return_value=done) as run:
             names = {**executed.names, "drive": colab.drive}

@@ -18,7 +18,7 @@ class LivePicture:
     notebook has.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._shown = None
 
     def __call__(self, event: Event) -> None:
