@@ -13,9 +13,9 @@ import numpy as np
 import tiny_runs
 import tiny_training
 from absl.testing import parameterized
-from pix2pix_tf.export.parity import measuring, runtimes, saved_model
 
 from pix2pix_tf import metrics, networks, objective, serving
+from pix2pix_tf.export.parity import measuring, runtimes, saved_model
 from pix2pix_tf.training import loop
 
 _TEXT = (pathlib.Path(__file__).parent.parent / "docs" / "extending.md").read_text("utf-8")
