@@ -363,7 +363,7 @@ def draw_unet(config):
 if config.generator == "unet":
     show_figure(draw_unet(config))
 else:
-    print(f"The generator is {config.generator}, and no U-Net.")
+    print(f"The generator is {config.generator}, which is not a U-Net.")
 
 # %% [markdown]
 """
@@ -518,7 +518,7 @@ def least_squares(fake_logits):
 
 **How long will it take?** Nobody has measured this project on a T4, so this is an *estimate*. A step takes
 as long as the floating-point operations of its convolutions need on the card, whose data sheet says
-65 million million a second in float16; of these, networks that see one image at a time reach a
+65 trillion a second in float16; of these, networks that see one image at a time reach a
 small share. To that comes the time to start the thousands of small operations that a step is made
 of. The share, 3 to 10%, and that time, 5 to 20 ms, are guesses. After the first hundred steps, trust
 the progress bar instead.
