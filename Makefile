@@ -56,9 +56,9 @@ $(PAGE)/site.json: $(VENV)/.ready $(NODE_MODULES)/.ready pix2pix_tf/pretrained/h
 	rm -rf $(PAGE)
 	$(VENV)/bin/python -m export.web --workdir=houses --output=$(PAGE)
 
-wheel: setup  ## Makes dist/pix2pix_tf-VERSION-py3-none-any.whl, the trained model in it.
+wheel:  ## Makes dist/pix2pix_tf-VERSION-py3-none-any.whl, the trained model in it.
 	rm -rf build dist
-	$(VENV)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir=dist .
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir=dist .
 	rm -rf build
 	@ls -sh dist
 

@@ -8,7 +8,8 @@ TFLite, ONNX and TF.js. Writes `parity.json`, `parity.md` (the table) and `parit
 outputs and their differences), and ends with exit status 1 if a runtime is further
 from Keras than its limit or fails, or the noise is not alive.
 
-TFLite needs LiteRT, ONNX the extra `onnx`, TF.js Node and `make node`, and Chromium on the path.
+TFLite needs LiteRT, ONNX the extra `onnx`, TF.js Node and `export browser`, and Chromium on
+the path.
 Where one of them is not there, `--runtimes`, once for each, names the others:
 
     pix2pix export verify --workdir=runs/facades --output=parity --runtimes=cpp --runtimes=tflite

@@ -19,7 +19,7 @@
 
 # %% [markdown]
 """
-# Twenty pairs are enough to begin
+# Start from a trained model, with twenty pairs
 
 A network that can draw houses already does not have to learn from nothing what an edge or a window
 is. This notebook takes `houses`, a model that comes with the project, and trains it on twenty pairs.
@@ -54,6 +54,7 @@ NUM_STEPS = 600  # @param {type: "integer"}
 USE_DRIVE = False  # @param {type: "boolean"}
 # @markdown Folder of the runs. Empty: `pix2pix` on Drive if that is connected, else `runs`, here.
 RUNS = ""  # @param {type: "string"}
+# @markdown Another name starts another run: needed for other pairs or other settings.
 RUN_NAME = "fine_tuned"  # @param {type: "string"}
 # @markdown Any other setting by its name, such as `{"learning_rate": 1e-4}`.
 SETTINGS = {}  # @param {type: "raw"}
@@ -197,6 +198,7 @@ settings = dict(
     data_dir="",
     direction=DIRECTION,
     init_from=START_FROM,
+    decay_steps=0,
     num_steps=NUM_STEPS,
     precision="auto",
     sample_every=100,
@@ -219,7 +221,8 @@ GPU was not measured. The picture is replaced every hundred steps. To pause, sto
 again to resume. To train longer, raise `NUM_STEPS` and run all cells again.
 
 With few pairs look at the *held-out* pictures: if they get worse while the L1 loss still falls, the
-network learns your pairs by heart. The best checkpoint by held-out pairs is kept.
+network learns your pairs by heart. The best checkpoint by held-out pairs is
+kept: `translator.load(workdir, checkpoint="best")` takes it; below is the newest.
 """
 
 # %%

@@ -175,7 +175,7 @@ from IPython.display import IFrame, Image, display
 
 from pix2pix_tf import figures, grids, losses, networks, run_folder, serving, translate
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import augment, examples, images, pipeline, registry
+from pix2pix_tf.data import augment, examples, images, pairs, pipeline, registry
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.export import onnx, tflite
 from pix2pix_tf.export.browser import programs
@@ -233,19 +233,20 @@ PRESETS = {  # Images a step, and steps.
     "edges2handbags": (4, 40_000),
     "night2day": (4, 40_000),
 }
-OWN_PRESET = (1, 20_000)
+EPOCHS = 200  # Of your own pairs, as in the paper.
 
 published = registry.PUBLISHED.get(DATASET)
 if published:
     print(f"{published.description}\nCite: {published.citation}")
 task = published.direction if published else "AtoB"
-batch_size, num_steps = PRESETS.get(DATASET, OWN_PRESET)
+batch_size, num_steps = PRESETS.get(DATASET, (1, 0))
+num_steps = NUM_STEPS or num_steps or EPOCHS * pairs.count_pairs(DATASET, "train")
 preset = dict(
     dataset=DATASET,
     direction=task if DIRECTION == "auto" else DIRECTION,
     upsampling="resize",  # Leaves no grid; "transposed" is the paper's.
     batch_size=batch_size,
-    num_steps=NUM_STEPS or num_steps,
+    num_steps=num_steps,
     precision="auto",
     sample_every=500,
     num_samples=3,

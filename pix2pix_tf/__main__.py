@@ -3,8 +3,9 @@
     pix2pix train --dataset=facades --direction=BtoA --workdir=runs/facades
     pix2pix export tflite --saved_model=exported/facades --output=facades.tflite
 
-`pix2pix NAME` is `python -m pix2pix_tf.NAME`; `pix2pix export NAME` is `python -m export.NAME` in a
-checkout, and `python -m pix2pix_tf.export.NAME` wherever the package is installed.
+`pix2pix NAME` is `python -m pix2pix_tf.NAME` (`train_segmenter` and `perceptual_study` are in
+`pix2pix_tf.evaluation`); `pix2pix export NAME` is `python -m pix2pix_tf.export.NAME`, or, in a
+checkout, `python -m export.NAME`.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def find_module(words: list[str]) -> tuple[str, list[str]]:
 def main() -> None:
     """Runs the command that the arguments of this process name."""
     words = sys.argv[1:]
-    if not words or words[0] in _HELP or words in (["export"], ["export", "--help"]):
+    named = words[1:] if words[:1] == ["export"] else words
+    if not named or named[0] in _HELP:
         print(usage())
     elif words[0] == "--version":
         print(f"pix2pix_tf {__version__}")

@@ -15,8 +15,8 @@ _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 def documents() -> list[pathlib.Path]:
     """Returns the project's own documents, without those of installed packages."""
     return [
-        _REPOSITORY / "README.md",
-        _REPOSITORY / "BUILD.md",
+        *sorted(_REPOSITORY.glob("*.md")),
+        _REPOSITORY / "notebooks" / "README.md",
         *sorted((_REPOSITORY / "docs").glob("*.md")),
         *sorted((_REPOSITORY / "export").glob("*/README.md")),
     ]

@@ -1,12 +1,11 @@
 r"""Assembles the drawing page of a trained model: a static site, for any file host.
 
-    make node
+    pix2pix export browser
     pix2pix export web --workdir=runs/facades --output=site
     pix2pix export web.serve --site=site    # opens it in the browser
 
-The first command fetches LiteRT.js and TF.js, of which one is copied into the site; where
-there is no Makefile, the second says what to run instead. At run time the page asks no other
-host for anything.
+The first command fetches LiteRT.js and TF.js, of which one is copied into the site. At run time the
+page asks no other host for anything.
 """
 
 from __future__ import annotations
