@@ -39,10 +39,10 @@ setup: $(VENV)/.ready  ## Makes the environment in .venv for the Python at hand.
 
 setup-current: $(VENV_CURRENT)/.ready  ## Makes .venv-current with Python 3.13 or 3.12.
 
-$(VENV)/.ready: requirements.txt constraints.txt pyproject.toml tools/make_venv.sh
+$(VENV)/.ready: requirements.txt constraints.txt pyproject.toml setup.py tools/make_venv.sh
 	tools/make_venv.sh $(VENV) "$(PYTHON)"
 
-$(VENV_CURRENT)/.ready: requirements.txt constraints.txt pyproject.toml tools/make_venv.sh
+$(VENV_CURRENT)/.ready: requirements.txt constraints.txt pyproject.toml setup.py tools/make_venv.sh
 	tools/make_venv.sh $(VENV_CURRENT) "$(PYTHON_CURRENT)"
 
 demo: setup  ## Trains on drawn scenes for some minutes; writes demo/index.html and demo/web.
@@ -94,9 +94,11 @@ test-all-current: setup-current node-for-tests  ## Runs all tests on Python 3.13
 lint: setup  ## Checks format and rules with ruff, and types with mypy.
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
+	@test -x $(VENV)/bin/mypy || echo "mypy needs Python 3.10: types are not checked."
+	! test -x $(VENV)/bin/mypy || $(VENV)/bin/mypy
 
-docs: setup  ## Makes the API reference in site/; a warning is an error.
+docs: setup  ## Makes the API reference in api_site/; a warning is an error.
+	@test -x $(VENV)/bin/mkdocs || { echo "error: The API reference needs Python 3.11." >&2; exit 1; }
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 notebook: setup  ## Generates the notebooks from their .py sources.
@@ -138,4 +140,4 @@ serving-check: setup  ## Tests a running TensorFlow Serving: ADDRESS=host:port [
 	PIX2PIX_SERVING_MODEL="$(MODEL)" $(VENV)/bin/python -m pytest tests/test_tf_serving_client.py
 
 clean:  ## Removes the environments, LiteRT.js, TF.js, and what demo, page, docs, verify, gpu-check and wheel have made.
-	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current gpu_check site build dist
+	rm -rf $(VENV) $(VENV_CURRENT) $(NODE_MODULES) demo $(PAGE) parity parity-current gpu_check api_site build dist

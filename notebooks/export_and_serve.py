@@ -102,7 +102,7 @@ except ImportError:  # Not in Colab.
 my_drive = pathlib.Path("/content/drive/MyDrive")
 kept = my_drive / "pix2pix"  # What is here outlasts a disconnect.
 settings = [value for name, value in list(globals().items()) if name.isupper()]
-if drive and (USE_DRIVE or any(str(value).startswith("/content/drive") for value in settings)):
+if drive and (USE_DRIVE or any("/content/drive" in str(value) for value in settings)):
     drive.mount("/content/drive")
 
 
@@ -117,7 +117,7 @@ def pip_install(*arguments):
 def find_project():
     """Returns what pip can install: a wheel or zip that is here or on Drive, or an address."""
     places = (pathlib.Path("/content"), my_drive, kept)
-    names = ("pix2pix_tf-*.whl", "pix2pix_tf*.zip")
+    names = ("pix2pix_tf-*-any.whl", "pix2pix_tf*.zip")
     found = [path for place in places for name in names for path in place.glob(name)]
     if found:
         return max(found, key=lambda path: path.stat().st_mtime)  # The newest.
@@ -126,12 +126,14 @@ def find_project():
     what = "pix2pix_tf-VERSION-py3-none-any.whl. In a copy of the project, `make wheel` writes it."
     if files:
         print(f"Choose {what}")
-        for name in files.upload():
-            return pathlib.Path(name).resolve()
+        for name, data in files.upload().items():  # Colab may call the file "NAME (1)".
+            pathlib.Path("/content", name).write_bytes(data)
+            return pathlib.Path("/content", name)
     raise FileNotFoundError(f"Nothing to install. Upload {what} Or set REPOSITORY, in section 1.")
 
 
-if importlib.util.find_spec("pix2pix_tf") is None:
+installed = importlib.util.find_spec("pix2pix_tf")
+if installed is None or installed.origin is None:  # A mere folder of that name does not count.
     project = find_project()
     # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
     complaints = pip_install(*(["--no-deps"] if drive else []), str(project))

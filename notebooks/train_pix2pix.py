@@ -116,7 +116,7 @@ except ImportError:  # Not in Colab.
 my_drive = pathlib.Path("/content/drive/MyDrive")
 kept = my_drive / "pix2pix"  # What is here outlasts a disconnect.
 settings = [value for name, value in list(globals().items()) if name.isupper()]
-if drive and (USE_DRIVE or any(str(value).startswith("/content/drive") for value in settings)):
+if drive and (USE_DRIVE or any("/content/drive" in str(value) for value in settings)):
     drive.mount("/content/drive")
 
 
@@ -131,7 +131,7 @@ def pip_install(*arguments):
 def find_project():
     """Returns what pip can install: a wheel or zip that is here or on Drive, or an address."""
     places = (pathlib.Path("/content"), my_drive, kept)
-    names = ("pix2pix_tf-*.whl", "pix2pix_tf*.zip")
+    names = ("pix2pix_tf-*-any.whl", "pix2pix_tf*.zip")
     found = [path for place in places for name in names for path in place.glob(name)]
     if found:
         return max(found, key=lambda path: path.stat().st_mtime)  # The newest.
@@ -140,12 +140,14 @@ def find_project():
     what = "pix2pix_tf-VERSION-py3-none-any.whl. In a copy of the project, `make wheel` writes it."
     if files:
         print(f"Choose {what}")
-        for name in files.upload():
-            return pathlib.Path(name).resolve()
+        for name, data in files.upload().items():  # Colab may call the file "NAME (1)".
+            pathlib.Path("/content", name).write_bytes(data)
+            return pathlib.Path("/content", name)
     raise FileNotFoundError(f"Nothing to install. Upload {what} Or set REPOSITORY, in section 1.")
 
 
-if importlib.util.find_spec("pix2pix_tf") is None:
+installed = importlib.util.find_spec("pix2pix_tf")
+if installed is None or installed.origin is None:  # A mere folder of that name does not count.
     project = find_project()
     # Colab has all that is needed; without --no-deps, pip might replace its TensorFlow.
     complaints = pip_install(*(["--no-deps"] if drive else []), str(project))
@@ -176,9 +178,10 @@ from IPython.display import IFrame, Image, display
 from pix2pix_tf import figures, grids, losses, networks, run_folder, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import augment, examples, images, pairs, pipeline, registry
-from pix2pix_tf.errors import InputError, MissingInputError
+from pix2pix_tf.errors import InputError
 from pix2pix_tf.export import onnx, tflite
 from pix2pix_tf.export.browser import programs
+from pix2pix_tf.export.errors import ModelError
 from pix2pix_tf.export.onnx import session
 from pix2pix_tf.export.web import assemble, serve
 from pix2pix_tf.files import write_atomically
@@ -240,7 +243,10 @@ if published:
     print(f"{published.description}\nCite: {published.citation}")
 task = published.direction if published else "AtoB"
 batch_size, num_steps = PRESETS.get(DATASET, (1, 0))
-num_steps = NUM_STEPS or num_steps or EPOCHS * pairs.count_pairs(DATASET, "train")
+num_steps = NUM_STEPS or num_steps
+if not num_steps:
+    num_pairs = pairs.count_pairs(DATASET, "train", data_dir=SETTINGS.get("data_dir", ""))
+    num_steps = math.ceil(EPOCHS * num_pairs / SETTINGS.get("batch_size", batch_size))
 preset = dict(
     dataset=DATASET,
     direction=task if DIRECTION == "auto" else DIRECTION,
@@ -254,6 +260,10 @@ preset = dict(
 )
 runs = pathlib.Path(RUNS or (kept if my_drive.is_dir() else "runs"))
 workdir = runs / (RUN_NAME or pathlib.Path(DATASET).name)
+begun_here = pathlib.Path("runs") / workdir.name
+if not RUNS and (begun_here / "config.json").exists() and not workdir.exists():
+    shutil.copytree(begun_here, workdir)  # Drive was connected later.
+    print(f"Copied the run that was begun in '{begun_here}' to '{workdir}', where it goes on.")
 if (workdir / "config.json").exists():  # A run goes on as an earlier version began it.
     begun = TrainConfig.load(workdir)
     preset.update(upsampling=begun.upsampling, ema_decay=begun.ema_decay)
@@ -637,7 +647,9 @@ def draw_logits(example, fake):
     for title, picture in (("generated", fake), ("real", example.target)):
         seen = tf.concat([example.source, picture], -1) if config.conditional else picture
         shown.append((title, picture, discriminator(seen)[0, ..., 0].numpy()))
-    stride = math.prod(getattr(x, "strides", (1,))[0] for x in discriminator.layers)
+    # A spectral norm wraps its layer.
+    layers = [getattr(layer, "layer", layer) for layer in discriminator.layers]
+    stride = math.prod(getattr(layer, "strides", (1,))[0] for layer in layers)
     for axes, (title, picture, logits) in zip(figure.subplots(1, 3), shown):
         pixels = images.in_colour(images.denormalize_image(picture[0]).numpy())
         axes.imshow(pixels, extent=(0, width, height, 0))
@@ -703,17 +715,18 @@ measured.
 """
 
 # %%
-small = dataclasses.replace(
-    config,
-    crop_size=min(128, config.crop_size),
-    **dict(crop_height=0, crop_width=0, load_size=0),  # Those that follow from it.
-    base_filters=min(32, config.base_filters),
-    num_steps=max(1, COMPARE_STEPS),
-    sample_every=max(1, COMPARE_STEPS),
-    checkpoint_every=max(1, COMPARE_STEPS),
-    **dict(init_from="", decay_steps=0),
-)
 if COMPARE_STEPS:
+    small = dataclasses.replace(
+        config,
+        crop_size=min(128, config.crop_size),
+        **dict(crop_height=0, crop_width=0, load_size=0),  # Those that follow from it.
+        base_filters=min(32, config.base_filters),
+        num_steps=COMPARE_STEPS,
+        sample_every=COMPARE_STEPS,
+        checkpoint_every=COMPARE_STEPS,
+        **dict(init_from="", decay_steps=0, dropout_blocks=TrainConfig.dropout_blocks),
+        **dict(lambda_l1=100.0, lambda_l2=0.0, lambda_gan=1.0, extra_terms=""),
+    )
     compared = examples.held_out(small, limit=16)
     columns = {"input": [example.source_picture[0].numpy() for example in compared]}
     adversarial = config.gan_loss if config.uses_gan else "vanilla"
@@ -744,7 +757,10 @@ if IMAGES == "held-out":
     inputs = held_out
 else:
     if IMAGES == "upload":
-        paths = [pathlib.Path(name) for name in files.upload()]
+        uploaded = files.upload()
+        paths = [pathlib.Path(name) for name in uploaded]
+        for path in paths:  # Colab may have called it "NAME (1)".
+            path.write_bytes(uploaded[path.name])
     else:
         paths = translate.find_inputs(pathlib.Path(IMAGES))
     inputs = [examples.of_file(path, config) for path in paths]
@@ -778,6 +794,7 @@ Its signatures:
 
 # %%
 saved_model = workdir.with_name(f"{workdir.name}_savedmodel")
+shutil.rmtree(saved_model, ignore_errors=True)  # From an earlier run of this cell.
 version = serving.save_version(workdir, saved_model)
 model = exported.load(version)
 print(f"'{version}' has the signatures {', '.join(sorted(model.card['signatures']))}.")
@@ -853,16 +870,13 @@ Converting the full-size network takes about a minute.
 """
 
 # %%
-example = inputs[0]
+example = (inputs or held_out)[0]
 covering = augment.resize_to_cover(example.source[0], config.crop_shape)
 source = tf.image.resize_with_crop_or_pad(covering, height, width)[tf.newaxis].numpy()
 example = example._replace(source=tf.constant(source), target=None)
 outputs = {"SavedModel": model.translate_with_noise(source, z)}
 made = []  # Files for the archive.
 
-if drive and importlib.util.find_spec("ai_edge_litert") is None:
-    # What runs .tflite files; where it cannot be installed, TensorFlow's own interpreter does.
-    pip_install("ai-edge-litert>=2.3,<3")
 path = workdir.with_name(f"{workdir.name}.tflite")
 tflite.convert(version, path, quantize="float16", size=config.crop_shape)
 phone = tflite.LiteRtModel(path)
@@ -870,14 +884,14 @@ outputs["TFLite"] = phone.run("with_noise", image=source, z=z)["output"]
 made.append(path)
 
 if drive and importlib.util.find_spec("tf2onnx") is None:
-    pip_install("onnx>=1.18,<2", "onnxruntime>=1.20,<2", "tf2onnx>=1.17,<2")
+    print(pip_install("onnx>=1.18,<2", "onnxruntime>=1.20,<2", "tf2onnx>=1.17,<2"), end="")
 path = workdir.with_name(f"{workdir.name}.onnx")
 try:
     onnx.convert(version, path, quantize="float16", size=config.crop_shape)
     runtime = session.open_session(path)
     outputs["ONNX"] = session.run(runtime, dict(image=source, z=z))
     made.append(path)
-except MissingInputError as error:
+except (InputError, ModelError) as error:
     print(f"No ONNX file: {error}")
 
 for file in made:
@@ -903,7 +917,7 @@ download the folder and serve it on your machine.
 
 # %%
 site = workdir.with_name(f"{workdir.name}_page")
-if drive and shutil.which("npm") and not (programs.RUNNER / "node_modules").is_dir():
+if drive and shutil.which("npm"):
     npm = subprocess.run(programs.install_command(), capture_output=True, text=True)
     if npm.returncode:
         print(f"npm could not fetch LiteRT.js:\n{npm.stderr}")

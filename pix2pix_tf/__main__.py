@@ -11,6 +11,7 @@ checkout, `python -m export.NAME`.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import runpy
 import sys
 
@@ -68,7 +69,9 @@ def find_module(words: list[str]) -> tuple[str, list[str]]:
     if given in known:
         package = "pix2pix_tf.export" if known is EXPORTS else _FOLDERS.get(given, "pix2pix_tf")
         return f"{package}.{given}", rest
-    nearest = difflib.get_close_matches(given, known, n=1)
+    everything = [*COMMANDS, *(f"export {name}" for name in EXPORTS)]
+    nearest = [name for name in everything if name.split()[-1] == given]
+    nearest += difflib.get_close_matches(given, known, n=1)
     hint = f" Is '{nearest[0]}' meant?" if nearest else ""
     kind = "export" if known is EXPORTS else "command"
     raise ValueError(f"'{given}' is not one of the {kind}s: {', '.join(known)}.{hint}")
@@ -87,6 +90,13 @@ def main() -> None:
             module, rest = find_module(words)
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
+            sys.exit(EXIT_USAGE)
+        if words[0] == "export" and importlib.util.find_spec("pix2pix_tf.export") is None:
+            print(
+                "error: The package is not installed here. Run: pip install -e . in the checkout, "
+                f"or python -m {module.partition('.')[2]}",
+                file=sys.stderr,
+            )
             sys.exit(EXIT_USAGE)
         sys.argv[1:] = rest
         runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -185,6 +185,11 @@ def spread(items: Sequence, at_most: int | None) -> Sequence:
     return [items[number * last // (at_most - 1)] for number in range(at_most)]
 
 
+def sample_grid(workdir: str | pathlib.Path, step: int) -> pathlib.Path:
+    """Returns where the grid of a step is, or will be."""
+    return pathlib.Path(workdir) / SAMPLES_FOLDER / f"step_{step:08d}.png"
+
+
 def list_sample_grids(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
     """Returns the grids of a run by their steps, the oldest first."""
     found = (pathlib.Path(workdir) / SAMPLES_FOLDER).glob("step_*.png")

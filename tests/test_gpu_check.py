@@ -70,7 +70,7 @@ def verdicts(rows) -> dict[str, str]:
 @contextlib.contextmanager
 def gpu_in_disguise():
     """Lets the CPU pass for a GPU."""
-    cpu = tf.distribute.get_strategy()
+    one_device = tf.distribute.OneDeviceStrategy
     with contextlib.ExitStack() as stack:
         details = dict(device_name="Disguise", compute_capability=(7, 5))
         for module, name, value in (
@@ -78,9 +78,14 @@ def gpu_in_disguise():
             (tf.config.experimental, "get_device_details", details),
             (tf.config.experimental, "reset_memory_stats", None),
             (tf.config.experimental, "get_memory_info", dict(current=0, peak=3 * 10**9)),
-            (tf.distribute, "OneDeviceStrategy", cpu),
         ):
             stack.enter_context(mock.patch.object(module, name, return_value=value))
+        on_cpu = mock.patch.object(
+            tf.distribute,
+            "OneDeviceStrategy",
+            side_effect=lambda device: one_device(device.replace("GPU", "CPU")),
+        )
+        stack.enter_context(on_cpu)
         yield
 
 

@@ -110,6 +110,12 @@ class ImportsTest(parameterized.TestCase):
             roots = {name.split(".")[0] for name in _imported(path)}
             self.assertEmpty(roots & {"export", "benchmarks", "notebooks", "tests"}, path)
 
+    def test_export_has_no_name_of_its_own(self):
+        """It is `export` in a checkout, and `pix2pix_tf.export` where it is installed."""
+        for path in (_REPOSITORY / "export").rglob("*.py"):
+            text = path.read_text("utf-8")
+            self.assertNotRegex(text, r"(?m)^\s*(from|import) (pix2pix_tf\.)?export\b", path)
+
     def test_one_module_imports_matplotlib(self):
         """Which minds what the environment says to it."""
         users = [

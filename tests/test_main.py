@@ -31,6 +31,10 @@ class CommandsTest(parameterized.TestCase):
             spec = importlib.util.find_spec(f"{module}.__main__")
         self.assertIn('if __name__ == "__main__":', pathlib.Path(spec.origin).read_text("utf-8"))
 
+    def test_exports_are_those_of_this_checkout(self):
+        spec = importlib.util.find_spec("pix2pix_tf.export")
+        self.assertEqual(pathlib.Path(spec.origin).parent, _REPOSITORY / "export")
+
     def test_none_is_missing(self):
         """Of those that the package and `export` have."""
         programs = {
@@ -58,6 +62,8 @@ class CommandsTest(parameterized.TestCase):
 
     @parameterized.parameters(
         (["trian"], "error: 'trian' is not one of the commands: train, .* Is 'train' meant\\?"),
+        (["tflite"], "error: 'tflite' is not one of .* Is 'export tflite' meant\\?"),
+        (["export", "train"], "error: 'train' is not one of the exports: .* Is 'train' meant\\?"),
         (["export", "tf-lite"], "error: 'tf-lite' is not one of the exports: .* Is 'tflite' meant"),
     )
     def test_refuses_others(self, words, message):

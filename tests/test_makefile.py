@@ -12,7 +12,7 @@ import tiny_runs
 from absl.testing import absltest
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-_SETUP = ("requirements.txt", "constraints.txt", "pyproject.toml")
+_SETUP = ("requirements.txt", "constraints.txt", "pyproject.toml", "setup.py")
 _LOCK = "export/browser/runner/package-lock.json"
 _CARD = "pix2pix_tf/pretrained/houses/model_card.json"
 _NODE_MODULES = pathlib.Path("export/browser/runner/node_modules")
@@ -148,7 +148,7 @@ class MakefileTest(absltest.TestCase):
 
     def test_clean_removes_all_that_targets_make(self):
         before = {path.name for path in self.folder.iterdir()} - {".venv", ".venv-current"}
-        for name in ("demo", "page", "parity", "gpu_check", "site", "dist", _NODE_MODULES):
+        for name in ("demo", "page", "parity", "gpu_check", "api_site", "dist", _NODE_MODULES):
             (self.folder / name).mkdir()
         self.assertEqual(self.make("clean").returncode, 0)
         self.assertEqual({path.name for path in self.folder.iterdir()}, before)

@@ -301,7 +301,7 @@ class TestRun:
         exec(cell_of(_TRAIN, "make_archive("), names)
         (downloaded,) = colab.files.download.call_args.args
         with zipfile.ZipFile(downloaded) as content:
-            assert {name.split("/")[1] for name in content.namelist()} == {"2"}
+            assert {name.split("/")[1] for name in content.namelist()} == {"1"}
 
     def test_shows_tensorboard_in_a_notebook(self, executed):
         shell = mock.Mock()
@@ -505,8 +505,7 @@ class TestInstall:
         self.install(tmp_path, REPOSITORY=self.ADDRESS)
         assert pip.call_args.args[0][-1] == self.ADDRESS
         colab.files.upload.assert_not_called()
-        # Colab writes what is uploaded to the working folder.
-        colab.files.upload.side_effect = lambda: {self.write(tmp_path / self.WHEEL).name: b"wheel"}
+        colab.files.upload.return_value = {self.WHEEL: b"wheel"}
         self.install(tmp_path)
         assert pip.call_args.args[0][-1] == str(tmp_path / self.WHEEL)
 
@@ -545,6 +544,7 @@ class TestInstall:
         """Built of a zip by git archive, in a Python of its own."""
         if not (_REPOSITORY / ".git").exists():
             pytest.skip("this copy of the project is not a checkout of git")
+        pytest.importorskip("setuptools", minversion="77")
         # Builds with the setuptools at hand: tests ask for nothing from the network.
         environment = {**os.environ, "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
         archive, content = tmp_path / "pix2pix_tf.zip", tmp_path / "content"
@@ -552,6 +552,12 @@ class TestInstall:
         subprocess.run(command, cwd=_REPOSITORY, check=True)
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
         subprocess.run([*pip, "-w", content, archive], env=environment, check=True)
+        with zipfile.ZipFile(archive) as source, zipfile.ZipFile(*content.iterdir()) as wheel:
+            files = {re.sub("^export/", "pix2pix_tf/export/", name) for name in source.namelist()}
+            packaged = {
+                name for name in files if name.startswith("pix2pix_tf/") and name[-1] != "/"
+            }
+            assert files == {name for name in wheel.namelist() if ".dist-info/" not in name}
         venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
         python = tmp_path / "venv" / "bin" / "python"
         # All that is installed here, but not the project, which setups for development find
@@ -562,8 +568,13 @@ class TestInstall:
         colab.mkdir(parents=True)
         (colab / "__init__.py").write_text("drive, files = object(), None\n")
         code = code_cells(_TRAIN, until=_INSTALL).replace("/content", str(content))
+        imported = "from pix2pix_tf.export.web import assemble\nprint(assemble.__file__)"
         answer = subprocess.run(
-            [python, "-c", f"{code}\nimport pix2pix_tf\nprint(pix2pix_tf.__file__)"],
+            [
+                python,
+                "-c",
+                f"{code}\nfrom pix2pix_tf.export.web import assemble\nprint(assemble.__file__)",
+            ],
             cwd=tmp_path,
             env={**environment, "PYTHONPATH": str(tmp_path / "fake_colab")},
             capture_output=True,

@@ -92,6 +92,9 @@ def compare_mirrored(settings: Settings, reference: tf.distribute.Strategy) -> I
     """Yields the differences of a step on all GPUs (or logical CPUs) from that of `reference`."""
     mirrored = distribution.build_strategy("mirrored")
     count = mirrored.num_replicas_in_sync
+    if count == 1:  # Nothing is reduced: the step above, once more.
+        yield checks.not_measured("mirrored against one device", "there is one device alone")
+        return
     # Without what depends on a device's share of the batch: its statistics, and its noise.
     alike = dict(precision="float32", norm="none", dropout=0.0)
     config = settings.train_config(batch_size=2 * count, **alike)

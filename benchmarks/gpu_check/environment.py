@@ -41,21 +41,28 @@ def measure(settings: Settings, folder: object) -> Iterator[Check]:
         if text != "":
             yield checks.recorded(name, text)
     yield checks.recorded("--precision=auto means", precision.resolve_precision("auto"))
+    driver = _ask_driver()
     if not gpus():
-        yield checks.not_measured("GPU", checks.NO_GPU)
+        if driver:
+            # A driver too old for the CUDA that TensorFlow wants, or libraries that are missing.
+            name = f"GPUs that TensorFlow can use, where the driver has: {driver}"
+            yield checks.at_least(name, 0, 1)
+        else:
+            yield checks.not_measured("GPU", checks.NO_GPU)
         return
     for number, gpu in enumerate(gpus()):
         details = tf.config.experimental.get_device_details(gpu)
         capability = ".".join(map(str, details.get("compute_capability", ["unknown"])))
         text = f"{details.get('device_name', 'unknown')}, compute capability {capability}"
         yield checks.recorded(f"GPU {number}", text)
-    yield checks.recorded("driver and memory", _ask_driver())
+    yield checks.recorded("driver and memory", driver or "unknown: there is no nvidia-smi")
 
 
 def _ask_driver() -> str:
-    """Returns what the driver says of itself and of each GPU."""
-    ask = ["nvidia-smi", "--query-gpu=driver_version,memory.total", "--format=csv,noheader"]
+    """Returns what the driver says of itself and of each GPU; nothing where there is none."""
+    ask = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        return subprocess.run(ask, capture_output=True, text=True, timeout=60).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"unknown ({error})"  # Not of NVIDIA, or a container without the program.
+        done = subprocess.run(ask, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # Not of NVIDIA, or a container without the program.
+    return "" if done.returncode else "; ".join(done.stdout.strip().splitlines())

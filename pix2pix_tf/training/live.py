@@ -28,7 +28,7 @@ class LivePicture:
         from IPython import display
 
         reports.plot_losses(event.workdir, gan_loss=event.config.gan_loss)
-        grid = run_folder.list_sample_grids(event.workdir)[event.step]
+        grid = run_folder.sample_grid(event.workdir, event.step)
         png = grids.side_by_side([grid, event.workdir / run_folder.LOSSES_PICTURE])
         picture = display.Image(png, width=_WIDTH_PX)
         if self._shown is None:

@@ -54,10 +54,9 @@ def append_metrics(workdir: pathlib.Path, record: dict[str, float]) -> None:
 
 def write_sample_grid(workdir: pathlib.Path, step: int, grid: np.ndarray) -> None:
     """Writes `samples/step_NNNNNNNN.png`."""
-    folder = pathlib.Path(workdir) / SAMPLES_FOLDER
-    path = folder / f"step_{step:08d}.png"
+    path = run_folder.sample_grid(workdir, step)
     with files.writing(path):
-        folder.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
     files.write_atomically(path, images.encode_image(tf.constant(grid), ".png"))
 
 
