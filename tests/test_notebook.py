@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.machinery
 import importlib.util
 import io
 import json
@@ -418,6 +419,14 @@ class TestSettings:
         assert (names["config"].dataset, names["config"].num_steps) == ("/data/my_pairs", 7)
         assert names["workdir"] == pathlib.Path("kept/my_pairs")
 
+    @pytest.mark.parametrize(("settings", "num_steps"), [({}, 600), ({"batch_size": 2}, 300)])
+    def test_own_pairs_are_seen_200_times(self, tmp_path, settings, num_steps):
+        (tmp_path / "train").mkdir()
+        for number in range(3):
+            Image.new("RGB", (64, 32)).save(tmp_path / "train" / f"{number}.png")
+        names = run_cells(self.PRESET, DATASET=str(tmp_path), SETTINGS=settings)
+        assert names["config"].num_steps == num_steps
+
     def test_other_settings_win_and_are_checked(self):
         assert run_cells(self.PRESET, SETTINGS={"batch_size": 8})["config"].batch_size == 8
         with pytest.raises(InputError, match="'bacth_size'.*'batch_size'"):
@@ -438,6 +447,17 @@ class TestSettings:
         assert names["workdir"] == tmp_path / "drive" / "MyDrive" / "pix2pix" / "demo"
         names = run_cells(self.PRESET, content=tmp_path, RUNS="here")
         assert names["workdir"] == pathlib.Path("here/demo")
+
+    def test_a_run_that_was_begun_here_goes_on_on_drive(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        names = run_cells(self.PRESET, content=tmp_path)
+        names["workdir"].mkdir(parents=True)
+        names["config"].save(names["workdir"])
+        (tmp_path / "drive" / "MyDrive").mkdir(parents=True)  # Connected later.
+        names = run_cells(self.PRESET, content=tmp_path)
+        assert names["workdir"] == tmp_path / "drive" / "MyDrive" / "pix2pix" / "demo"
+        assert (names["workdir"] / "config.json").is_file()
+        assert "Copied the run" in capsys.readouterr().out
 
     def test_form_offers_every_data_set_and_each_has_a_preset(self):
         names = [pairs.DEMO, *registry.PUBLISHED]
@@ -480,6 +500,17 @@ class TestInstall:
         colab.drive.mount.reset_mock()
         self.install(tmp_path, USE_DRIVE=True)
         colab.drive.mount.assert_called_once_with(drive)
+
+    def test_connects_drive_for_other_settings(self, colab, tmp_path):
+        self.install(tmp_path, SETTINGS={"data_dir": f"{tmp_path}/drive/MyDrive/data"})
+        colab.drive.mount.assert_called_once_with(f"{tmp_path}/drive")
+
+    def test_a_folder_of_that_name_is_not_an_installation(self, colab, pip, tmp_path, monkeypatch):
+        folder = importlib.machinery.ModuleSpec("pix2pix_tf", None)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: folder)
+        self.write(tmp_path / self.WHEEL)
+        self.install(tmp_path)
+        pip.assert_called_once()
 
     def test_does_nothing_where_it_is_installed(self, tmp_path):
         self.write(tmp_path / self.WHEEL)
@@ -554,9 +585,7 @@ class TestInstall:
         subprocess.run([*pip, "-w", content, archive], env=environment, check=True)
         with zipfile.ZipFile(archive) as source, zipfile.ZipFile(*content.iterdir()) as wheel:
             files = {re.sub("^export/", "pix2pix_tf/export/", name) for name in source.namelist()}
-            packaged = {
-                name for name in files if name.startswith("pix2pix_tf/") and name[-1] != "/"
-            }
+            files = {name for name in files if re.match("pix2pix_tf/.*[^/]$", name)}
             assert files == {name for name in wheel.namelist() if ".dist-info/" not in name}
         venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
         python = tmp_path / "venv" / "bin" / "python"
@@ -570,11 +599,7 @@ class TestInstall:
         code = code_cells(_TRAIN, until=_INSTALL).replace("/content", str(content))
         imported = "from pix2pix_tf.export.web import assemble\nprint(assemble.__file__)"
         answer = subprocess.run(
-            [
-                python,
-                "-c",
-                f"{code}\nfrom pix2pix_tf.export.web import assemble\nprint(assemble.__file__)",
-            ],
+            [python, "-c", f"{code}\n{imported}"],
             cwd=tmp_path,
             env={**environment, "PYTHONPATH": str(tmp_path / "fake_colab")},
             capture_output=True,
