@@ -186,7 +186,7 @@ class FinishedRunTest(LoopTestCase):
                 picture.verify()
         self.assertIn("Step 6 of 6.", page)
         self.assertIn(f"{best['value']:.4f} at step {best['step']}", page)
-        self.assertIn(f"pix2pix_tf.translate --model={self.finished} ", page)
+        self.assertIn(f"pix2pix translate --model={self.finished} ", page)
 
     def test_samples_show_held_out_pairs_in_their_direction(self):
         with Image.open(self.finished / "samples" / "step_00000006.png") as picture:

@@ -21,7 +21,7 @@ from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pairs, pipeline, records
 from pix2pix_tf.errors import MissingInputError
 
-_COMMAND = "pix2pix_tf.prepare records"  # What mends them.
+_COMMAND = "pix2pix prepare records"  # What mends them.
 _SHARDS = [f"train-{number:05d}-of-00002.array_record" for number in range(2)]
 
 

@@ -188,7 +188,7 @@ class PageTest(ReportTestCase):
         self.assertIn("Step 0 of 12,345.", page)
         self.assertIn("<p>Training pairs", page)
         self.assertNotIn("checkpoint=best", page)
-        self.assertNotIn("pix2pix_tf.evaluate", page)
+        self.assertNotIn("pix2pix evaluate", page)
         best = dict(metric="l1", split="val", value=0.36401, step=2000)
         (self.workdir / "checkpoints").mkdir()
         (self.workdir / "checkpoints" / "best.json").write_text(json.dumps(best))
@@ -196,7 +196,7 @@ class PageTest(ReportTestCase):
         self.assertIn("by l1 on val</th><td>0.3640 at step 2,000<", page)
         self.assertIn("<p>Pairs of val, never trained on", page)
         self.assertIn("checkpoint=best", page)
-        self.assertIn(f"pix2pix_tf.evaluate  --model={self.workdir} ", page)
+        self.assertIn(f"pix2pix evaluate --model={self.workdir} ", page)
 
     def write_samples(self, *steps) -> str:
         """Writes grids, and returns the name of a copy that somebody has made of one."""

@@ -329,7 +329,7 @@ class ExampleTest(tf.test.TestCase, parameterized.TestCase):
         (dict(input_channels=5), "takes 5 channel(s) and makes 3"),
         (dict(output_channels=2), "takes 3 channel(s) and makes 2"),
         (dict(input_range="0,4095"), "takes values of 0,4095"),
-        (None, "was not written by export.tflite"),
+        (None, "was not written by pix2pix export tflite"),
     )
     def test_refuses_what_is_no_model_of_pictures(self, settings, reason):
         if settings is not None:

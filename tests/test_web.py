@@ -411,7 +411,7 @@ class ServeTest(tf.test.TestCase):
     def test_what_is_not_a_page(self):
         (self.site / serve.DESCRIPTION).unlink()
         result = command_line.run(serve, f"--site={self.site}")
-        result.check_refused(self.site, "export.web")
+        result.check_refused(self.site, "export web")
 
 
 @contextlib.contextmanager
