@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
+from unittest import mock
 
 import command_line
 import label_data
@@ -22,7 +23,7 @@ from export import compact
 from pix2pix_tf import evaluate, run_folder, serving, translate
 from pix2pix_tf.data import classes
 from pix2pix_tf.evaluation import label_maps
-from pix2pix_tf.training import loop
+from pix2pix_tf.training import inputs, loop
 
 SIZE = label_data.SIZE
 _PALETTE = np.array([kind.color for kind in classes.FACADES], np.uint8)
@@ -200,8 +201,14 @@ class TrainedTest(tf.test.TestCase):
             config = config or tiny_training.make_config(
                 dataset=self.data, best_metric="class_iou", **settings
             )
-            with refused(*words):
+            read = inputs.ReaderInputs.read_all
+            reading = mock.patch.object(
+                inputs.ReaderInputs, "read_all", autospec=True, side_effect=read
+            )
+            with refused(*words), reading as read_all:
                 loop.train(config, self.folder / "refused")
+            # What settings alone tell is told before all pairs are read.
+            self.assertEqual(read_all.called, "classes" not in settings)
 
 
 class WrittenTest(tf.test.TestCase):
