@@ -371,6 +371,12 @@ class TrainConfig:
                 f"input_jitter is {self.input_jitter}, but color_space lab has lightness in and "
                 "colours out, which go together. Leave it out."
             )
+        if self.classes and not self.shows_classes:
+            raise InputError(
+                f"classes is '{self.classes}', but outputs have {self.output_channels} channel(s), "
+                f"color_space {self.color_space}, and classes are told by the colours of pictures. "
+                "Leave it out."
+            )
         self.dropout_block_numbers  # noqa: B018  Refuses what is not such a list.
         for name in ("input_range", "output_range"):
             value_range(getattr(self, name), name=name)  # Refuses what is not a range.
@@ -462,6 +468,11 @@ class TrainConfig:
         return 3 if self.color_space == LAB else self.output_channels
 
     @property
+    def shows_classes(self) -> bool:
+        """Whether the colours of outputs can show classes: pictures in RGB or grey."""
+        return self.output_file_channels in PICTURE_CHANNELS and self.color_space != LAB
+
+    @property
     def output_dtype(self) -> str:
         """Type of the values that translations are written as: "uint8", "uint16" or "float32"."""
         if self.output_limits is None:
@@ -534,7 +545,7 @@ _BEFORE = dict(ema_decay=0.0)
 # the continued run another experiment, or not fit the saved networks.
 _MAY_CHANGE_ON_RESUME = frozenset(
     "data_dir num_steps cache_megabytes check_data strategy log_every sample_every "
-    "num_samples checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile "
+    "num_samples checkpoint_every keep_checkpoints best_metric classes num_evaluated jit_compile "
     "steps_per_call".split()
 )
 

@@ -167,7 +167,10 @@ def _open_folder(options) -> tuple[FolderOutputs, Reference]:
         # Scenes are drawn at a size; load_size follows from it.
         config = dataclasses.replace(config, crop_size=outputs.size, load_size=0)
     table = classes.of_side(config.dataset, config.direction[-1])
-    return outputs, _open_reference(options, config, outputs.size, table)
+    reference = _open_reference(options, config, outputs.size, table)
+    if reference.label_maps is not None:
+        outputs.check_shows_colours()
+    return outputs, reference
 
 
 def _open_reference(
@@ -184,6 +187,15 @@ def _open_reference(
         table = label_targets.learn(pipeline.open_reader(config, "train", size=size))
     elif options.classes:
         table = classes.read(options.classes)
+    if options.classes and not config.shows_classes:
+        raise InputError(
+            f"--classes are told by the colours of pictures, and outputs have "
+            f"{config.output_file_channels} channels, color_space {config.color_space}. Leave it "
+            "out."
+        )
+    if table is not None:
+        targets = pipeline.open_reader(config, split, size=size)
+        table = label_targets.checked(targets, table, is_guess=not options.classes)
     if options.class_maps and not (options.segmenter or table):
         raise InputError(
             "--class_maps is for the FCN-score, which needs --segmenter, and for outputs that are "

@@ -60,7 +60,8 @@ def define_flags() -> None:
         "to",
         "pictures",
         ("pictures", "classes"),
-        "What is written. classes: of label maps, the index of each pixel's class, grey PNG.",
+        "What is written. classes: of label maps, the index of each pixel's class, its place in "
+        "the list of classes, as grey PNG.",
     )
     flags.DEFINE_string(
         "classes",
@@ -140,7 +141,8 @@ def main(unused_arguments: list[str]) -> int:
             pixels = translate.translate_file(path, seed=options.seed, sample=sample)
             target = output / name_of(path, sample)
             if table is not None:
-                pixels = classes.nearest(images.in_colour(pixels), table)[..., np.newaxis]
+                found = classes.nearest(images.in_colour(pixels), table.guesses)
+                pixels = np.array(table.indexes, np.uint8)[found][..., np.newaxis]
             files.write_atomically(target, images.encode_image(tf.constant(pixels), target.suffix))
 
     # All headers before the first translation.
@@ -190,7 +192,7 @@ def _attempt(
 
 
 def _find_classes(options, config: TrainConfig):
-    """Returns the scored classes that outputs show; every pixel gets one of them."""
+    """Returns the classes that outputs show; every pixel gets one of the scored."""
     from pix2pix_tf.data import classes
     from pix2pix_tf.inference import translator
 
@@ -208,7 +210,7 @@ def _find_classes(options, config: TrainConfig):
             f"{config.output_dtype}, and classes are told by the colours of pictures with 8 bits. "
             "Leave --to=classes out."
         )
-    return table.guesses
+    return table
 
 
 def _translate_video(path: pathlib.Path, output: pathlib.Path) -> int:

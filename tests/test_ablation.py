@@ -82,9 +82,13 @@ class SubsetsTest(absltest.TestCase):
         self.assertTrue(all(x.config.rotate90 and x.config.vertical_flip for x in turned))
 
     def test_the_report_of_few_pairs_has_a_curve(self):
-        planned = grids.list_runs(["pairs"], self.config, [0], self.folder / "out")[:2]
+        planned = [
+            run
+            for grid in ("pairs", "turned_pairs")
+            for run in grids.list_runs([grid], self.config, [0], self.folder / "out")[:2]
+        ]
         outcomes = []
-        for run, value in zip(planned, (0.4, 0.3)):
+        for run, value in zip(planned, (0.4, 0.3, 0.5, 0.4)):
             for folder in (runner.INPUTS_FOLDER, runner.OUTPUTS_FOLDER, runner.TARGETS_FOLDER):
                 path = run.evaluation("average") / folder
                 path.mkdir(parents=True)
@@ -100,7 +104,9 @@ class SubsetsTest(absltest.TestCase):
                 split="test",
             )
             outcomes.append(runs.Outcome(run, "average", evaluation, seconds=1.0, grid=1.0))
-        text = report.write(outcomes, self.folder / "out", wanted=["pairs"], command="x")
+        text = report.write(
+            outcomes, self.folder / "out", wanted=["pairs", "turned_pairs"], command="x"
+        )
         for part in ("pairs_curve.png", "| 25 pairs |", "| 50 pairs |", "facades, AtoB"):
             self.assertIn(part, text)
         self.assertTrue((self.folder / "out" / "pairs_curve.png").is_file())

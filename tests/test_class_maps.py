@@ -35,6 +35,19 @@ class TrueClassesTest(tf.test.TestCase):
             save_shallow(self.folder / "test" / "few.png", indexes, bits=bits)
             self.assertAllEqual(self.read("few"), indexes)
 
+    def test_an_index_is_the_place_in_the_list_and_a_score_is_of_those_that_count(self):
+        kinds = THREE_CLASSES.classes
+        table = classes.ClassTable("mixed", (kinds[3], *kinds[:3]))  # The ignored first.
+        truth = TrueClasses(str(self.folder), "test", ["one"], table)
+        expected = np.array([255, 0, 1], np.uint8)[np.where(TRUTH == 255, 0, TRUTH)]
+        self.assertAllEqual(truth.read("one", np.zeros([8, 8, 3], np.uint8)), expected)
+
+    def test_of_a_palette_the_indexes_count(self):
+        picture = Image.fromarray(TRUTH).convert("P")
+        picture.putpalette(list(range(255, -1, -1)) * 3)
+        picture.save(self.folder / "test" / "two.png")
+        self.assertAllEqual(self.read("two"), TRUTH)
+
     def test_missing_maps_and_splits_are_named(self):
         with self.assertRaisesRegex(MissingInputError, r"2 of 3 .*two\.png'"):
             TrueClasses(str(self.folder), "test", ["one", "two", "three"], THREE_CLASSES)
@@ -50,9 +63,9 @@ class TrueClassesTest(tf.test.TestCase):
 
     def test_what_is_not_a_map_is_refused(self):
         for pixels, message in (
-            (np.array([[0, 3]], np.uint8), "3.* are 0 to 2"),  # 3 is not a class.
-            (np.zeros([2, 2, 3], np.uint8), "3 channels"),
-            (np.zeros([2, 2], np.uint16), "16 bits"),
+            (np.array([[0, 4]], np.uint8), "4.* are 0 to 3"),  # 4 is not a class.
+            (np.zeros([2, 2, 3], np.uint8), "RGB"),
+            (np.zeros([2, 2], np.uint16), "I;16"),
         ):
             self.write("bad", pixels)
             with self.assertRaisesRegex(InputError, rf"bad\.png'.*{message}"):

@@ -78,8 +78,18 @@ class ClassesTest(tf.test.TestCase):
 
     def test_indexes_are_not_colours(self):
         pictures = [np.arange(9, dtype=np.uint8).repeat(27).reshape(9, 9, 3)]
-        with self.assertRaisesRegex(InputError, "prepare labels"):
-            classes.learn(pictures)
+        grey = pictures[0].copy()
+        grey[0] = classes.IGNORED  # As VOC and the train ids of Cityscapes have it.
+        for indexes in (pictures, [grey], [np.full([9, 9, 3], classes.IGNORED, np.uint8), grey]):
+            with self.assertRaisesRegex(InputError, "prepare labels"):
+                classes.learn(indexes)
+        mask = np.zeros([9, 9, 3], np.uint8)
+        mask[:, 5:] = 255
+        black = np.zeros([9, 9, 3], np.uint8)
+        self.assertLen(classes.learn([black, mask]).classes, 2)
+        red = np.full([9, 9, 3], 40, np.uint8)
+        red[:5] = (255, 0, 0)
+        self.assertLen(classes.learn([red]).classes, 2)
 
     def test_damaged_tables(self):
         path = tiny_runs.temporary_folder(self) / "mine.json"
@@ -112,9 +122,31 @@ class ClassesTest(tf.test.TestCase):
         self.assertEqual(classes.read(str(path)).classes, classes.find("cityscapes").classes)
         entries = json.loads(path.read_text())
         self.assertEqual(classes.from_json("x", entries).classes, classes.read(str(path)).classes)
-        path.write_text(json.dumps(entries[::-1]))
-        with self.assertRaisesRegex(InputError, "List the ignored last"):
+        path.write_text(json.dumps(entries[::-1]))  # Ten that are ignored, then 19.
+        table = classes.read(str(path))
+        self.assertEqual((table.indexes, table.num_indexes), (tuple(range(10, 29)), 29))
+        self.assertEqual(classes.find("cityscapes").num_indexes, 19)
+        path.write_text(json.dumps([entries[0], dict(entries[1], color=entries[0]["color"])]))
+        with self.assertRaisesRegex(InputError, "'road' and 'sidewalk' have the same colour"):
             classes.read(str(path))
+
+    def test_pictures_that_show_the_classes_of_a_table(self):
+        scene = [scenes.draw_scene(128, seed=0, index=index) for index in range(5)]
+        files = [tf.io.encode_jpeg(x.labels, quality=75) for x in scene]
+        labels = [tf.io.decode_jpeg(file).numpy() for file in files]
+        photos = [x.photo for x in scene]
+        facades, cityscapes = classes.find("facades"), classes.find("cityscapes")
+        self.assertTrue(classes.shows(labels, facades))
+        self.assertFalse(classes.shows(photos, facades))
+        self.assertFalse(classes.shows(photos, cityscapes))
+
+    def test_photos_do_not_show_the_classes_of_any_table(self):
+        paths = sorted(data_folder.require("facades", "train").glob("*.jpg"))[:20]
+        pairs = [np.asarray(Image.open(path)) for path in paths]
+        for table in classes.TABLES.values():
+            self.assertFalse(classes.shows([pair[:, :256] for pair in pairs], table))
+            is_own = table.classes == classes.FACADES
+            self.assertEqual(classes.shows([pair[:, 256:] for pair in pairs], table), is_own)
 
     def test_nearest_colours_mostly_find_the_classes_of_facades(self):
         path = data_folder.require("facades", "test", "1.jpg")

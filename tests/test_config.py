@@ -87,7 +87,8 @@ _NO_GAN, _NO_WEIGHT = dict(gan_loss="none"), dict(lambda_gan=0.0)
 
 _MAY_CHANGE = (
     "data_dir num_steps cache_megabytes check_data strategy log_every sample_every num_samples "
-    "checkpoint_every keep_checkpoints best_metric num_evaluated jit_compile steps_per_call"
+    "checkpoint_every keep_checkpoints best_metric classes num_evaluated jit_compile "
+    "steps_per_call"
 ).split()
 
 
@@ -109,6 +110,9 @@ class DerivedTest(parameterized.TestCase):
             TrainConfig(rotate90=True, crop_width=512)
         with refused("input_jitter", "0.2", "lab"):
             TrainConfig(input_jitter=0.2, color_space="lab")
+        for settings in (dict(output_channels=5), dict(color_space="lab")):
+            with refused("classes", "'facades'", "colours of pictures"):
+                TrainConfig(classes="facades", **settings)
 
     @parameterized.parameters("", "0", "1,1", "5", "1;2", "a")
     def test_dropout_blocks_that_are_not_there(self, blocks):

@@ -130,6 +130,16 @@ class GivenPairsTest(tf.test.TestCase, parameterized.TestCase):
             with contextlib.redirect_stdout(io.StringIO()):
                 with refused(*words) if words else contextlib.nullcontext():
                     given.read_all(None)
+        unchecked = make_config(
+            dataset=str(folder), direction="BtoA", input_jitter=0.3, check_data=False
+        )
+        with refused("few even colours"):
+            inputs.open_inputs(unchecked, None).read_all(None)
+        # A folder goes by what it shows, and not by its name.
+        folder.rename(self.folder / "demo")
+        config = make_config(dataset=str(self.folder / "demo"), input_jitter=0.3)
+        with contextlib.redirect_stdout(io.StringIO()):
+            inputs.open_inputs(config, None).read_all(None)
         with refused("input_jitter", "demo AtoB are labels"):
             inputs.open_inputs(make_config(dataset="demo", input_jitter=0.3), None)
 
@@ -139,6 +149,11 @@ class GivenPairsTest(tf.test.TestCase, parameterized.TestCase):
         ((source, _),) = given.batches(1, start=0, shard=(0, 1)).take(1)
         self.assertAllClose(source, tf.fill([1, SIZE, SIZE, 3], level), atol=0.01)
         self.assertIsNone(given.held_out)
+
+    def test_a_dataset_is_not_flipped_or_turned(self):
+        for settings in (dict(vertical_flip=True), dict(rotate90=True), dict(input_jitter=0.1)):
+            with refused(next(iter(settings)), "tf.data.Dataset", "as they are"):
+                inputs.open_inputs(make_config(**settings), flat_dataset(3))
 
     def test_a_dataset_is_taken_as_it_is(self):
         printed = self.train({"train": flat_dataset(3), "test": flat_dataset(2)})

@@ -114,6 +114,35 @@ class EvaluateTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(found["scores"], expected["scores"])
         self.assertEqual(found["label_maps"]["labels"] == "class maps", source == "maps")
 
+    def refuse(self, *flags: str, outputs=None, dataset="facades") -> command_line.Result:
+        common = (f"--outputs={outputs or self.outputs}", f"--dataset={self.folder / dataset}")
+        output = tiny_runs.temporary_folder(self) / "out"
+        return command_line.run(evaluate, *common, f"--output={output}", *flags)
+
+    def test_class_maps_of_another_order_are_refused(self):
+        """The learned classes are in the order of how common they are."""
+        maps = f"--class_maps={self.folder / 'other_maps'}"
+        (self.folder / "other_maps" / "test").mkdir(parents=True)
+        for path in (self.folder / "maps" / "test").iterdir():
+            class_map = np.asarray(Image.open(path))
+            Image.fromarray((class_map + 1) % 3).save(self.folder / "other_maps/test" / path.name)
+        self.refuse(maps).check_refused("agree", "another order")
+        self.refuse(maps, "--classes=targets").check_refused("agree", "how common they are")
+
+    def test_indexes_are_not_colours(self):
+        """All would be of the class that is nearest to black, and so agree."""
+        maps = self.folder / "maps" / "test"
+        self.refuse(outputs=maps).check_refused("--outputs hold values up to", "prepare labels")
+        indexed = self.folder / "indexed"
+        for path in maps.iterdir():
+            (indexed / "test").mkdir(parents=True, exist_ok=True)
+            pair = np.repeat(np.tile(np.asarray(Image.open(path)), 2)[..., np.newaxis], 3, axis=2)
+            Image.fromarray(pair).save(indexed / "test" / path.name)
+        result = self.refuse("--classes=facades", dataset="indexed")
+        result.check_refused("The targets hold values up to", "prepare labels")
+        photos = self.refuse("--classes=facades", "--direction=BtoA")
+        photos.check_refused("do not show the classes of 'facades'", "--direction")
+
     def test_photos_as_outputs_have_none_unless_asked(self):
         found, output = self.evaluate("--direction=BtoA")
         self.assertNotIn("label_maps", found)
@@ -191,6 +220,37 @@ class TrainedTest(tf.test.TestCase):
             classes.read(str(compacted / run_folder.CLASSES_FILE)).classes[0].name, "sky"
         )
 
+    def test_a_run_can_be_given_other_classes(self):
+        """Learned ones were one too many, perhaps."""
+        workdir = self.folder / "again"
+        shutil.copytree(self.workdir, workdir)
+        path = self.folder / "two.json"
+        table = dataclasses.replace(label_data.TABLE, classes=label_data.TABLE.classes[:2])
+        path.write_text(json.dumps(classes.to_json(table)))
+        config = dataclasses.replace(self.config, num_steps=5, classes=str(path))
+        with tiny_training.stub_networks(), tiny_training.plain_convolutions():
+            loop.train(config, workdir)
+        noted = classes.read(str(workdir / run_folder.CLASSES_FILE))
+        self.assertEqual(noted.classes, table.classes)
+        path.unlink()  # The run has its own.
+        with tiny_training.stub_networks(), tiny_training.plain_convolutions():
+            loop.train(dataclasses.replace(config, num_steps=6), workdir)
+
+    def test_the_name_of_a_folder_does_not_make_photos_labels(self):
+        """As of a user's own facades, with the labels as A."""
+        folder = self.folder / "own" / "facades"
+        shutil.copytree(self.data, folder)
+        for path in folder.glob("*/*.png"):
+            Image.fromarray(np.roll(np.asarray(Image.open(path)), SIZE, axis=1)).save(path)
+        config = tiny_training.make_config(dataset=str(folder), num_steps=2)
+        workdir = self.folder / "photos"
+        with tiny_training.stub_networks(), tiny_training.plain_convolutions():
+            loop.train(config, workdir)
+        self.assertFalse((workdir / run_folder.CLASSES_FILE).exists())
+        config = dataclasses.replace(config, classes="facades")
+        with refused("do not show the classes of 'facades'"):
+            loop.train(config, self.folder / "named")
+
     def test_what_has_no_classes_is_refused(self):
         for settings, words in (
             (dict(direction="BtoA"), ["do not look like label maps"]),
@@ -252,6 +312,18 @@ class WrittenTest(tf.test.TestCase):
         self.translate(self.workdir)
         shown = np.asarray(Image.open(self.output / "photo.png"))
         self.assertAllEqual(classes.nearest(shown, label_data.TABLE), indexes[0])
+
+    def test_the_index_is_the_place_in_the_list(self):
+        """Also where an ignored class stands before others."""
+        void = classes.LabelClass("void", (9, 9, 9), ignored=True)
+        path = self.folder / "void_first.json"
+        table = dataclasses.replace(label_data.TABLE, classes=(void, *label_data.TABLE.classes))
+        path.write_text(json.dumps(classes.to_json(table)))
+        indexes = []
+        for flags in ((), (f"--classes={path}",)):
+            self.translate(self.workdir, "--to=classes", *flags)
+            indexes.append(np.asarray(Image.open(self.output / "photo.png")))
+        self.assertAllEqual(indexes[1], indexes[0] + 1)
 
     def test_they_are_never_jpeg(self):
         (self.folder / "photo.jpg").write_bytes((self.folder / "photo.png").read_bytes())

@@ -84,6 +84,17 @@ class LabelsTest(TaskTest):
         expected = np.insert(np.eye(3, 3, dtype=int) * 255, [place, 3], 0, axis=0)
         np.testing.assert_array_equal(np.load(other / "1.npy"), [expected])
 
+    def test_what_is_ignored_needs_a_colour(self):
+        """Black would be taken for the class that is nearest to it."""
+        indexes = class_map()
+        indexes[0, 0] = classes.IGNORED
+        save(self.input / "1.png", indexes)
+        self.assert_named(self.run_task(), ("1.png", "holds 255", '"ignored": true'))
+        save(self.input / "1.png", np.array([[0, 18, classes.IGNORED]], np.uint8))
+        self.assert_done(self.run_task("--classes=cityscapes", f"--output={self.folder / 'x'}"))
+        found = read(self.folder / "x" / "1.png")
+        np.testing.assert_array_equal(found, [[(128, 64, 128), (119, 11, 32), (0, 0, 0)]])
+
     def test_of_known_classes_the_ignored_ones_have_no_index(self):
         """As in the class maps that the evaluation reads."""
         save(self.input / "1.png", class_map(count=20))

@@ -43,6 +43,15 @@ class ReadPhotosTest(tf.test.TestCase):
         self.assertGreater(len(np.unique(photos.pixels[0].reshape(-1, 3), axis=0)), 50)
         self.assertLess(photos.class_maps.max(), 12)
 
+    def test_photos_are_not_taken_for_labels(self):
+        """A folder of this name, but with the labels as A."""
+        for path in (self.folder / "facades" / "train").iterdir():
+            pair = np.asarray(Image.open(path))
+            Image.fromarray(np.roll(pair, _SIZE, axis=1)).save(path)
+        for settings in ({}, dict(class_maps="")):
+            with self.assertRaisesRegex(InputError, "Side B .* train does not show .* side A"):
+                self.read(**settings)
+
     def test_other_sizes_are_refused(self):
         path = self.folder / "maps" / "train" / "train_1.png"
         Image.fromarray(np.zeros([8, 16], np.uint8)).save(path)

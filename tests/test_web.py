@@ -31,7 +31,7 @@ from export.web import __main__ as web_command
 from export.web import assemble, palette, runtimes, serve
 from pix2pix_tf import networks, serving
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import images, pairs, scenes
+from pix2pix_tf.data import classes, images, pairs, scenes
 from pix2pix_tf.errors import WriteError
 
 SIZE = tiny_runs.CROP_SIZE
@@ -587,6 +587,18 @@ class PaletteTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(brushes, 12)
         self.assertEqual(brushes[0], palette.Brush("background", (0, 0, 222)))
         self.assertEqual(brushes[11], palette.Brush("shop", (174, 0, 1)))
+
+    def test_classes_of_a_known_set_by_their_colours(self):
+        """Whatever the folder is called, and also where more than twelve are rare."""
+        table = classes.find("cityscapes")
+        palette_of = np.array([kind.color for kind in table.classes], np.uint8)
+        labels = np.zeros((64, 64), int)
+        labels[30:, :20], labels[:3, :3] = 2, 11  # Road, building, a small person.
+        brushes = palette.choose(TrainConfig(dataset="/my/pairs"), [palette_of[labels]])
+        self.assertEqual([x.name for x in brushes], [kind.name for kind in table.scored])
+        black = np.zeros((64, 64, 3), np.uint8)
+        black[10] = 255  # White lines on black are not Cityscapes' void.
+        self.assertLen(palette.choose(TrainConfig(dataset="/my/pairs"), [black]), 2)
 
     def test_dominant_colors_through_the_noise_of_compression(self):
         random = np.random.RandomState(0)

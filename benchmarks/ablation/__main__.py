@@ -83,14 +83,21 @@ def main(unused_arguments: list[str]) -> None:
 
 def _check_evaluation(config: TrainConfig) -> None:
     """Opens what the evaluations need, so that a wrong flag is not found after hours."""
-    from pix2pix_tf.data import pairs
+    from pix2pix_tf.data import classes, pairs
     from pix2pix_tf.evaluation import reference
 
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
+    table = classes.of_side(config.dataset, config.direction[-1])
+    if "labels" in flags.FLAGS.grids and table is None:
+        raise InputError(
+            f"--grids=labels is of outputs that are label maps, and those of {config.dataset} "
+            f"{config.direction} are not known to be. Give the other --direction, or leave it out."
+        )
     reference.Reference(
         config,
         split=split or "test",  # Which is refused, naming what there is.
         size=config.crop_size,
+        classes=table,
         **{name: flags.FLAGS[name].value for name in _OF_EVALUATION},
     )
 

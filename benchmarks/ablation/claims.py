@@ -118,12 +118,12 @@ CLAIMS = (
 LABEL_CLAIMS = (
     Claim(
         "From photos to labels, L1 alone scores above L1+cGAN and above cGAN",
-        "section 4.5",
+        "section 4.6",
         (Comparison("l1", "l1_cgan", FCN_SCORE), Comparison("l1", "cgan", FCN_SCORE)),
     ),
     Claim(
         "From photos to labels, L1+cGAN scores above cGAN",
-        "section 4.5",
+        "section 4.6",
         (Comparison("l1_cgan", "cgan", FCN_SCORE),),
     ),
 )

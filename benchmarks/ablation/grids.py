@@ -76,7 +76,7 @@ GRID_TITLES = {
     "generators": "Generators (table 2, which has batch size 10)",
     "receptive_fields": "Receptive fields of the discriminator (table 3)",
     "recipes": "Recipes: how the decoder doubles the size, and the rate (not in the paper)",
-    "labels": "Losses, from photos to labels (section 4.5)",
+    "labels": "Losses, from photos to labels (section 4.6)",
     "pairs": "Numbers of training pairs (not in the paper)",
     "turned_pairs": "The same, flipped top to bottom and turned by 90 degrees too",
 }

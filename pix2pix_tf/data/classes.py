@@ -7,6 +7,7 @@ scored ones, or `IGNORED`. A *label picture* shows the classes as colours, uint8
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import pathlib
@@ -27,6 +28,15 @@ _EXACT = 6  # Distance in RGB from its class that a flat colour of a label pictu
 # Of the flat pixels of a class, on average; of photos it is a quarter to two fifths.
 _LEAST_EXACT_SHARE = 0.6
 _MOST_LEARNED = 64
+# Distance in RGB up to which a flat pixel has the colour of a class, and the least share of such
+# pixels in a label picture: facades' labels have all, as JPEG files too, and their photos none by
+# their own colours, a fifth by Cityscapes'.
+_NEAR = 16
+_LEAST_NEAR_SHARE = 0.5
+OF_INDEXES = (
+    f"hold values up to {_MOST_LEARNED}, all but black, as indexes of classes do. Make colours of "
+    "them: pix2pix prepare labels."
+)
 _COLORS_AT_ONCE = 2**16  # Whose distances from all classes are in memory together.
 
 
@@ -46,6 +56,17 @@ class ClassTable:
     name: str  # That of the data set.
     classes: tuple[LabelClass, ...]
     photo_side: str = "A"  # Which image of a pair is the photo.
+    ignored_have_indexes: bool = True  # In files of indexes: whether 255 alone is ignored.
+
+    @property
+    def indexes(self) -> tuple[int, ...]:
+        """The index that each scored class has in files: its place among all."""
+        return tuple(place for place, kind in enumerate(self.classes) if not kind.ignored)
+
+    @property
+    def num_indexes(self) -> int:
+        """How many indexes files may hold, beside `IGNORED`."""
+        return len(self.classes if self.ignored_have_indexes else self.scored)
 
     @property
     def scored(self) -> tuple[LabelClass, ...]:
@@ -112,7 +133,8 @@ TABLES = {
     table.name: table
     for table in (
         ClassTable("facades", FACADES),
-        ClassTable("cityscapes", _CITYSCAPES),
+        # Its maps are of train ids; what they leave out is 255.
+        ClassTable("cityscapes", _CITYSCAPES, ignored_have_indexes=False),
         # The drawn scenes: labels on the left, with the classes of facades.
         ClassTable("demo", FACADES, photo_side="B"),
     )
@@ -149,7 +171,7 @@ def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
             "ignored": true may be added.
 
     Raises:
-        InputError: If it cannot be read, or is not so.
+        InputError: If it cannot be read, is not so, or two classes have one colour.
     """
     try:
         return _from_entries(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
@@ -158,6 +180,8 @@ def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
             f"--classes is '{path}', which cannot be read ({error.strerror}). Give one of "
             f"{', '.join(TABLES)}, or a .json file of your own."
         ) from None
+    except InputError as error:  # Which is a ValueError too.
+        raise InputError(f"'{path}': {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         raise InputError(
             f"'{path}' is not a JSON list of 1 to {IGNORED} classes, each as "
@@ -182,6 +206,14 @@ def _from_entries(entries) -> tuple[LabelClass, ...]:
     are_all_ignored = all(kind.ignored for kind in kinds)  # So are none.
     if are_all_ignored or len(kinds) > IGNORED:
         raise ValueError
+    by_color: dict[tuple[int, int, int], LabelClass] = {}
+    for kind in kinds:
+        first = by_color.setdefault(kind.color, kind)
+        if first is not kind:
+            raise InputError(
+                f"The classes '{first.name}' and '{kind.name}' have the same colour, {kind.color}, "
+                "by which they are told apart. Give one of them another."
+            )
     return tuple(kinds)
 
 
@@ -189,18 +221,11 @@ def read(name: str) -> ClassTable:
     """Returns the classes of a data set that is known, or of a JSON file, see `read_file`.
 
     Raises:
-        InputError: If it is neither, or an ignored class stands before another: the index of a
-            class is then not its place in the file.
+        InputError: If it is neither.
     """
     if name in TABLES:
         return TABLES[name]
-    kinds = read_file(pathlib.Path(name))
-    table = ClassTable(pathlib.PurePath(name).stem, kinds)
-    if kinds[: len(table.scored)] != table.scored:
-        raise InputError(
-            f"'{name}' has a class that is ignored before one that is not. List the ignored last."
-        )
-    return table
+    return ClassTable(pathlib.PurePath(name).stem, read_file(pathlib.Path(name)))
 
 
 def to_json(table: ClassTable) -> list[dict]:
@@ -228,28 +253,28 @@ def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
     The blurred borders of JPEG files are not flat, and so do not become classes.
 
     Args:
-        pictures: uint8 `[height, width, 3]`.
+        pictures: uint8 `[height, width, 3]`; one is in memory at a time.
 
     Raises:
-        InputError: If they are photos, or hold too many colours to be labels.
+        InputError: If they are photos, indexes, or hold too many colours to be labels.
     """
-    pictures = list(pictures)
-    if max(picture.max(initial=0) for picture in pictures) <= _MOST_LEARNED:
-        raise InputError(
-            f"The training targets hold values up to {_MOST_LEARNED}, all but black, as indexes of "
-            "classes do. Make colours of them: pix2pix prepare labels."
-        )
-    flat = np.concatenate([_flat_pixels(picture) for picture in pictures])
-    # As one number a colour, since to sort rows of three takes ten times as long.
-    red, green, blue = flat.T.astype(np.int32)
-    numbers, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
-    colors = numbers[:, np.newaxis] >> [16, 8, 0] & 255
+    counter: collections.Counter[int] = collections.Counter()
+    indexes = IndexTest()
+    for picture in pictures:
+        indexes.add(picture)
+        numbers, counts = np.unique(_as_numbers(_flat_pixels(picture)), return_counts=True)
+        counter.update(dict(zip(numbers.tolist(), counts.tolist())))
+    if indexes.is_met:
+        raise InputError(f"The training targets {OF_INDEXES}")
+    colors = _as_colors(np.array(list(counter), np.int32))
+    counts = np.array(list(counter.values()), np.int64)
+    num_flat = counts.sum()
     chosen, exact = [], []
     while len(colors):
         color = colors[np.argmax(counts)]
         distances = np.square(colors - color).sum(axis=1)
         is_same = distances < _SAME_COLOR**2
-        if counts[is_same].sum() < _SMALLEST_SHARE * len(flat):
+        if counts[is_same].sum() < _SMALLEST_SHARE * num_flat:
             break
         chosen.append(tuple(map(int, color)))
         exact.append(counts[distances <= _EXACT**2].sum() / counts[is_same].sum())
@@ -264,6 +289,66 @@ def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
         )
     names = (f"colour {number}" for number in range(1, len(chosen) + 1))
     return ClassTable(FROM_TARGETS, tuple(map(LabelClass, names, chosen)))
+
+
+class IndexTest:
+    """Tells whether pictures hold indexes of classes, and not colours that stand for them.
+
+    That is, values up to 64 alone; in grey ones with 255 too, for what is ignored. Masks of 0 and
+    255 do not.
+    """
+
+    def __init__(self) -> None:
+        self._levels: set[int] = set()
+        self._is_grey = True
+
+    def add(self, picture: np.ndarray) -> None:
+        """Looks at a picture, uint8 `[height, width, 3]`."""
+        counts = np.bincount(picture.reshape(-1), minlength=IGNORED + 1)
+        self._levels.update(np.flatnonzero(counts).tolist())
+        self._is_grey = self._is_grey and bool((picture == picture[..., :1]).all())
+
+    @property
+    def is_met(self) -> bool:
+        """Whether all that were added, taken together, hold indexes."""
+        levels = self._levels
+        if self._is_grey and IGNORED in levels:
+            return 0 < max(levels - {IGNORED}, default=0) <= _MOST_LEARNED
+        return max(levels, default=IGNORED) <= _MOST_LEARNED
+
+
+def shows(pictures: Iterable[np.ndarray], table: ClassTable) -> bool:
+    """Returns whether label pictures show the classes of a table, by the colours of even areas.
+
+    Args:
+        pictures: uint8 `[height, width, 3]`.
+        table: Ignored classes count too.
+    """
+    palette = np.array([kind.color for kind in table.classes], np.int32)
+    num_near, num_flat = 0, 0
+    for picture in pictures:
+        flat = _flat_pixels(picture)  # Of noise there are none.
+        colors = _as_numbers(flat if len(flat) else picture.reshape(-1, 3))
+        numbers, counts = np.unique(colors, return_counts=True)
+        num_flat += counts.sum()
+        num_near += counts[_distances(numbers, palette).min(axis=-1) <= _NEAR**2].sum()
+    return num_near >= _LEAST_NEAR_SHARE * num_flat
+
+
+def _as_numbers(pixels: np.ndarray) -> np.ndarray:
+    """Returns uint8 `[number, 3]` as one number a colour: rows of three sort ten times slower."""
+    red, green, blue = pixels.T.astype(np.int32)
+    return red << 16 | green << 8 | blue
+
+
+def _as_colors(numbers: np.ndarray) -> np.ndarray:
+    """Returns the colours, int32 `[number, 3]`, of `_as_numbers`."""
+    return numbers[:, np.newaxis] >> [16, 8, 0] & 255
+
+
+def _distances(numbers: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Returns the squared distances of colours from those of a palette, `[number, classes]`."""
+    return np.square(_as_colors(numbers)[:, np.newaxis] - palette).sum(axis=-1)
 
 
 def _flat_pixels(picture: np.ndarray) -> np.ndarray:
@@ -284,20 +369,9 @@ def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
     numbers = iter(range(len(table.scored)))
     indexes = [IGNORED if kind.ignored else next(numbers) for kind in table.classes]
     # Each colour is looked up once: a label picture has few, the JPEG's noise included.
-    red, green, blue = picture.reshape(-1, 3).T.astype(np.int32)
-    colors, places = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    colors, places = np.unique(_as_numbers(picture.reshape(-1, 3)), return_inverse=True)
     chosen = np.empty(len(colors), np.uint8)
     for first in range(0, len(colors), _COLORS_AT_ONCE):  # The output of a network has many.
-        some = colors[first : first + _COLORS_AT_ONCE, np.newaxis] >> [16, 8, 0] & 255
-        distances = np.square(some[:, np.newaxis] - palette).sum(axis=-1)
+        distances = _distances(colors[first : first + _COLORS_AT_ONCE], palette)
         chosen[first : first + _COLORS_AT_ONCE] = np.array(indexes)[distances.argmin(axis=-1)]
     return chosen[places.reshape(-1)].reshape(picture.shape[:2])
-
-
-def stored_indexes(pixels: np.ndarray, *, bits: int) -> np.ndarray:
-    """Returns the values that a grey file of 1 to 8 bits holds, given its pixels as decoded, uint8.
-
-    Decoders stretch the 1, 2 or 4 bits of a small PNG to 0 to 255, as is right for a shade. The
-    last index of such a class map would be `IGNORED`.
-    """
-    return pixels // (255 // (2**bits - 1))

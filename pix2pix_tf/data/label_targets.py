@@ -1,6 +1,8 @@
-"""The classes that the pictures of a data set show, learned from some of them."""
+"""The classes that the pictures of a data set show, told by some of them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -9,6 +11,7 @@ from pix2pix_tf.data.pipeline import PairReader
 from pix2pix_tf.errors import InputError
 
 _NUM_PAIRS = 50  # Spread evenly over all.
+_NUM_CHECKED = 8  # Likewise.
 
 
 def learn(reader: PairReader) -> classes.ClassTable:
@@ -20,22 +23,52 @@ def learn(reader: PairReader) -> classes.ClassTable:
     Raises:
         InputError: If a pair cannot be read, or the targets are not label maps.
     """
-    return classes.learn(_some_pictures(reader, side=1))
+    return classes.learn(_some_pictures(reader, _NUM_PAIRS, side=1))
 
 
 def are_labels(reader: PairReader, *, side: int) -> bool:
     """Returns whether the pictures of a side, 0 the source and 1 the target, show labels."""
     try:
-        classes.learn(_some_pictures(reader, side=side))
+        classes.learn(_some_pictures(reader, _NUM_PAIRS, side=side))
     except InputError:
         return False
     return True
 
 
-def _some_pictures(reader: PairReader, *, side: int) -> list[np.ndarray]:
-    numbers = np.linspace(0, len(reader) - 1, min(_NUM_PAIRS, len(reader))).round().astype(int)
-    pictures = []
-    for number in numbers:
+def checked(
+    reader: PairReader, table: classes.ClassTable, *, is_guess: bool
+) -> classes.ClassTable | None:
+    """Returns the classes of targets if these show them, by the look of a few.
+
+    A folder's name may tell another layout than its own, and a file the classes of another set.
+
+    Args:
+        reader: The pairs.
+        table: The classes.
+        is_guess: Whether nobody named them; None is then returned where they are others.
+
+    Raises:
+        InputError: If a pair cannot be read; or, of classes that were named, if the targets show
+            others.
+    """
+    indexes, pictures = classes.IndexTest(), []
+    for picture in _some_pictures(reader, _NUM_CHECKED, side=1):
+        indexes.add(picture)
+        pictures.append(picture)
+    if not indexes.is_met and classes.shows(pictures, table):
+        return table
+    if is_guess:
+        return None
+    raise InputError(
+        f"The targets {classes.OF_INDEXES}"
+        if indexes.is_met
+        else f"The targets do not show the classes of '{table.name}': less than half of their even "
+        "areas has one of its colours. Name the right ones by --classes, and the right --direction."
+    )
+
+
+def _some_pictures(reader: PairReader, limit: int, *, side: int) -> Iterator[np.ndarray]:
+    """Yields what is shown of some pictures of a side, uint8 `[height, width, 3]`."""
+    for number in np.linspace(0, len(reader) - 1, min(limit, len(reader))).round().astype(int):
         pixels = images.normalize_image(reader.read_unscaled(number)[side])
-        pictures.append(images.in_colour(images.denormalize_image(pixels).numpy()))
-    return pictures
+        yield images.in_colour(images.denormalize_image(pixels).numpy())

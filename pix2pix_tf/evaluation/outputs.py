@@ -19,12 +19,13 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import metrics
-from pix2pix_tf.data import images, layouts, picture_folders
+from pix2pix_tf.data import classes, images, layouts, picture_folders
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.inference.translator import Translator
 
 _MOST_NAMES_SHOWN = 5
+_NUM_CHECKED = 8  # Pictures that are looked at for indexes.
 
 
 class ModelOutputs:
@@ -134,6 +135,18 @@ class FolderOutputs:
         self.about = dict(
             kind="folder", name=folder.resolve().name, step=None, missing=missing, extra=extra
         )
+
+    def check_shows_colours(self) -> None:
+        """Refuses pictures of indexes, which would all be taken for the class nearest to black.
+
+        Raises:
+            InputError: If the first pictures hold indexes of classes; or if one cannot be read.
+        """
+        indexes = classes.IndexTest()
+        for path in list(self._paths.values())[:_NUM_CHECKED]:
+            indexes.add(images.read_pixels(path, channels=3))
+        if indexes.is_met:
+            raise InputError(f"The pictures of --outputs {classes.OF_INDEXES}")
 
     def draws(self, example: Example, number: int) -> np.ndarray:
         """Returns the one picture of a pair.

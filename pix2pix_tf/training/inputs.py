@@ -28,6 +28,7 @@ _SETTINGS_OF_READING = (
     *("direction", "color_space", "input_channels", "output_channels"),
     *("input_range", "output_range"),
 )
+_OF_FILES = ("vertical_flip", "rotate90", "input_jitter")  # Off unless asked for.
 Pairs = Union[pair_sources.PairSource, tf.data.Dataset]
 
 
@@ -100,8 +101,13 @@ class ReaderInputs:
         self._found = found
         self._seen = dict(read=None, lines=[], words=[])
         self.held_out = held_out
-        is_known = sources is None and classes.of_side(config.dataset, config.direction[0])
-        if config.input_jitter and is_known:
+        # Of the sets themselves; a folder of such a name may hold another layout.
+        is_known = sources is None and config.dataset in classes.TABLES
+        if (
+            config.input_jitter
+            and is_known
+            and classes.of_side(config.dataset, config.direction[0])
+        ):
             raise _no_jitter(
                 config, f"the inputs of {config.dataset} {config.direction} are labels"
             )
@@ -144,7 +150,11 @@ class ReaderInputs:
             InputError: Listing the pairs that cannot be read.
         """
         config = self._config
-        if config.dataset == pair_sources.DEMO or not config.check_data:
+        if config.dataset == pair_sources.DEMO:
+            return
+        if config.input_jitter and label_targets.are_labels(self._training, side=0):
+            raise _no_jitter(config, "the inputs have few even colours, as labels do")
+        if not config.check_data:
             return
         read = self._digest_of_reading()
         if known and read and known["read"] == read:
@@ -158,8 +168,6 @@ class ReaderInputs:
             summary = values.Summary(sides, list(looks))
             if config.input_jitter and any(x.holds_indexes for x in sides if not x.is_made):
                 raise _no_jitter(config, "the inputs hold few whole numbers, as labels do")
-            if config.input_jitter and label_targets.are_labels(self._training, side=0):
-                raise _no_jitter(config, "the inputs have few even colours, as labels do")
             self._seen = dict(read=read, lines=summary.describe(), words=summary.words())
         for line in [*self._seen["lines"], *(f"Note: {x}" for x in self._seen["words"])]:
             print(line, flush=True)
@@ -222,11 +230,20 @@ class DatasetInputs:
         config: Settings of the run.
         datasets: By split, of single pairs as the network takes them.
         held_out: Split of the pairs to look at, if there is one.
+
+    Raises:
+        InputError: If elements are not such pairs, or changes of them are asked for.
     """
 
     def __init__(
         self, config: TrainConfig, datasets: Mapping[str, tf.data.Dataset], held_out: str | None
     ):
+        asked = [name for name in _OF_FILES if getattr(config, name)]
+        if asked:
+            raise InputError(
+                f"{asked[0]} is on, but pairs that a tf.data.Dataset gives are trained on as they "
+                "are. Change them in the dataset, and leave it out."
+            )
         self._config = config
         self.held_out = held_out
         self._training = self._check(datasets["train"], "train")

@@ -16,18 +16,26 @@ def known(config: TrainConfig, workdir: pathlib.Path) -> classes.ClassTable | No
     """Returns the classes, named by `config.classes` or known by the data set.
 
     None if the targets have to tell them, or are not label maps. A run that goes on has those that
-    it noted, to which somebody may have given names.
+    it noted, to which somebody may have given names, unless others are named now.
 
     Raises:
         InputError: If there is no such table, or best_metric needs classes and there are none.
     """
     noted = workdir / run_folder.CLASSES_FILE
-    if config.classes and run_folder.list_checkpoints(workdir) and files.is_file(noted):
-        return classes.read(str(noted))
+    if run_folder.list_checkpoints(workdir) and files.is_file(noted):
+        if config.classes in ("", TrainConfig.load(workdir).classes):
+            return classes.read(str(noted))
     if config.classes:
         is_told = config.classes == classes.FROM_TARGETS
         return None if is_told else classes.read(config.classes)
-    table = classes.of_side(config.dataset, config.direction[-1])
+    table = None
+    if config.shows_classes:
+        table = classes.of_side(config.dataset, config.direction[-1])
+    return _required(config, table)
+
+
+def _required(config: TrainConfig, table: classes.ClassTable | None) -> classes.ClassTable | None:
+    """Returns the classes; refuses that there are none, where best_metric needs them."""
     if table is None and config.best_metric == metrics.CLASS_IOU:
         raise InputError(
             f"best_metric is {config.best_metric}, but the classes that outputs show are not "
@@ -43,9 +51,12 @@ def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.C
     None if outputs are not label maps.
 
     Raises:
-        InputError: As `known`, or if the targets are not label maps.
+        InputError: As `known`, or if the targets are not label maps, or of other classes.
     """
     table = known(config, workdir)
+    if table is not None and isinstance(given, ReaderInputs):
+        table = label_targets.checked(given.training, table, is_guess=not config.classes)
+        return _required(config, table)
     if table is None and config.classes == classes.FROM_TARGETS:
         if not isinstance(given, ReaderInputs):
             raise InputError(

@@ -10,5 +10,5 @@ in its line:
 
 Reference:
     Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic
-    Segmentation", CVPR 2015; the paper's section 3.2.
+    Segmentation", CVPR 2015; the paper's section 4.1.
 """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pix2pix_tf import files
-from pix2pix_tf.data import classes, images
+from pix2pix_tf.data import classes, images, index_maps
 from pix2pix_tf.data.classes import IGNORED, ClassTable
 from pix2pix_tf.errors import InputError, MissingInputError
 
@@ -17,7 +17,7 @@ class TrueClasses:
     """The true class maps of one split.
 
     Args:
-        folder: Holds `SPLIT/NAME.png`, grey, with up to 8 bits; "" to tell the classes by the
+        folder: Holds `SPLIT/NAME.png`, see `index_maps.read`; "" to tell the classes by the
             nearest colours of label pictures.
         split: "train", "val" or "test".
         names: Names of the pairs whose maps are needed.
@@ -47,8 +47,7 @@ class TrueClasses:
                 Cityscapes are views of 2:1 that were squeezed.
 
         Raises:
-            InputError: If the pair is not square, or the map is not a grey image of up to 8 bits,
-                or has values that are not classes.
+            InputError: If the pair is not square, or as `index_maps.read`.
         """
         height, width = labels.shape[:2]
         if height != width:
@@ -62,20 +61,6 @@ class TrueClasses:
         return classes.nearest(images.in_colour(pixels.numpy()), self._table)
 
     def _read_map(self, path: pathlib.Path) -> np.ndarray:
-        info = images.inspect_image(path)
-        if info.channels != 1 or info.bits > 8:
-            raise InputError(
-                f"'{path}' has {info.channels} channels of {info.bits} bits. Write the class of "
-                "each pixel as a grey PNG with 8 bits, not as a colour."
-            )
-        pixels = images.read_pixels(path, channels=1)[..., 0]
-        class_map = classes.stored_indexes(pixels, bits=info.bits)
-        count = len(self._table.scored)
-        wrong = class_map[(class_map >= count) & (class_map != IGNORED)]
-        if wrong.size:
-            raise InputError(
-                f"'{path}' has the value {wrong.max()}, which is not a class of "
-                f"{self._table.name}: classes are 0 to {count - 1}, and {IGNORED} is ignored. "
-                "Write train ids, not other numbers."
-            )
-        return class_map
+        scored = np.full([IGNORED + 1], IGNORED, np.uint8)  # By the index in the file.
+        scored[list(self._table.indexes)] = np.arange(len(self._table.scored))
+        return scored[index_maps.read(path, self._table.num_indexes)]

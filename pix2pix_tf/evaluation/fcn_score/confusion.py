@@ -1,7 +1,7 @@
 """The three scores of the FCN-score, from counted pixels.
 
 Per-pixel accuracy, per-class accuracy and class IoU of Long, Shelhamer and Darrell
-(CVPR 2015), as the paper's section 3.2 uses them. With n_ij the pixels of class i that
+(CVPR 2015), as the paper's section 4.1 uses them. With n_ij the pixels of class i that
 were taken for class j, and t_i = sum_j n_ij:
 
     per-pixel accuracy   sum_i n_ii / sum_i t_i

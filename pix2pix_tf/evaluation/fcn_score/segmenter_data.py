@@ -16,6 +16,7 @@ from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 # What a crop shows of a photo: a share of each side, and how much one differs from the other.
 _SMALLEST_SIDE, _STRETCH = 0.5, 1.25
 _BRIGHTNESS = 0.2  # Added or taken, of a range of 2.
+_NUM_CHECKED = 4  # Pairs whose labels are looked at, so that photos are not taken for them.
 _CONTRAST = 0.3  # Likewise the factors of contrast and saturation: 0.7 to 1.3.
 
 
@@ -52,6 +53,8 @@ def read_photos(config: SegmenterConfig, split: str) -> Photos:
         if table.photo_side == "B":
             photo, labels = labels, photo
         truth = maps.read(source.names[index], labels)
+        if index < _NUM_CHECKED:
+            _check_side(labels, table, split)
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
         return augment.resize_to_cover(photo, size).numpy(), truth
 
@@ -65,6 +68,24 @@ def read_photos(config: SegmenterConfig, split: str) -> Photos:
     if all((truth == classes.IGNORED).all() for truth in truths):
         raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
     return Photos(np.stack(photos), np.stack(truths))
+
+
+def _check_side(labels: np.ndarray, table: classes.ClassTable, split: str) -> None:
+    """Refuses a data set whose labels lie on the other side than those of the published one.
+
+    Args:
+        labels: Picture of a pair that should show classes, as the file has it.
+        table: The classes.
+        split: Of the pair.
+    """
+    shown = images.in_colour(images.denormalize_image(images.normalize_image(labels)).numpy())
+    if not classes.shows([shown], table):
+        label_side = "A" if table.photo_side == "B" else "B"
+        raise InputError(
+            f"Side {label_side} of the pairs of {split} does not show the classes of {table.name}, "
+            f"whose photos are side {table.photo_side}. Lay the pairs out so: pix2pix prepare "
+            "combine."
+        )
 
 
 def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> tf.data.Dataset:
