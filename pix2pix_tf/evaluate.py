@@ -132,8 +132,9 @@ def _open_model(options) -> tuple[ModelOutputs, Reference]:
     """Returns the outputs of the model and what they are compared with."""
     translate = translator.load(options.model, **commands.checkpoint_from_flags())
     table = translator.classes_of(options.model)
-    if table is None and options.dataset:
-        table = classes.of_side(options.dataset, translate.config.direction[-1])
+    if table is None:
+        dataset = options.dataset or translate.config.dataset
+        table = classes.of_side(dataset, translate.config.direction[-1])
     reference = _open_reference(options, translate.config, translate.config.crop_shape, table)
     outputs = ModelOutputs(
         translate,
@@ -169,7 +170,8 @@ def _open_folder(options) -> tuple[FolderOutputs, Reference]:
     table = classes.of_side(config.dataset, config.direction[-1])
     reference = _open_reference(options, config, outputs.size, table)
     if reference.label_maps is not None:
-        outputs.check_shows_colours()
+        channels = config.output_file_channels
+        outputs.check_shows_colours(reference.label_maps.table, channels=channels)
     return outputs, reference
 
 
@@ -187,6 +189,7 @@ def _open_reference(
         table = label_targets.learn(pipeline.open_reader(config, "train", size=size))
     elif options.classes:
         table = classes.read(options.classes)
+        classes.check_told_apart(table)
     if options.classes and not config.shows_classes:
         raise InputError(
             f"--classes are told by the colours of pictures, and outputs have "
@@ -194,8 +197,14 @@ def _open_reference(
             "out."
         )
     if table is not None:
-        targets = pipeline.open_reader(config, split, size=size)
-        table = label_targets.checked(targets, table, is_guess=not options.classes)
+        targets, supposed = pipeline.open_reader(config, split, size=size), table
+        table = label_targets.checked(targets, supposed, is_guess=not options.classes)
+        if table is None:
+            print(
+                f"Note: the targets do not show the classes of '{supposed.name}', so label maps "
+                "are not scored. Name the right classes by --classes.",
+                flush=True,
+            )
     if options.class_maps and not (options.segmenter or table):
         raise InputError(
             "--class_maps is for the FCN-score, which needs --segmenter, and for outputs that are "

@@ -119,6 +119,11 @@ def read_best(workdir: pathlib.Path) -> dict | None:
         return None  # None yet, or damaged: the next measure counts as best.
 
 
+def forget_best(workdir: pathlib.Path) -> None:
+    """Lets the next checkpoint that is measured be the best."""
+    (pathlib.Path(workdir) / CHECKPOINTS_FOLDER / BEST_FILE).unlink(missing_ok=True)
+
+
 def read_data(workdir: pathlib.Path) -> dict | None:
     """Returns what a run notes of the files that it is trained on; None if nothing is known.
 

@@ -196,9 +196,11 @@ def _find_classes(options, config: TrainConfig):
     from pix2pix_tf.data import classes
     from pix2pix_tf.inference import translator
 
-    table = (
-        classes.read(options.classes) if options.classes else translator.classes_of(options.model)
-    )
+    if options.classes:
+        table = classes.read(options.classes)
+        classes.check_told_apart(table)
+    else:
+        table = translator.classes_of(options.model)
     if table is None:
         raise InputError(
             f"The classes that '{options.model}' shows are not known. Name them by --classes: "

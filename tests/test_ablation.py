@@ -107,8 +107,9 @@ class SubsetsTest(absltest.TestCase):
         text = report.write(
             outcomes, self.folder / "out", wanted=["pairs", "turned_pairs"], command="x"
         )
-        for part in ("pairs_curve.png", "| 25 pairs |", "| 50 pairs |", "facades, AtoB"):
+        for part in ("| 25 pairs |", "| 50 pairs, turned |", "facades, AtoB"):
             self.assertIn(part, text)
+        self.assertEqual(text.count("_curve.png"), 1)  # Of both grids.
         self.assertTrue((self.folder / "out" / "pairs_curve.png").is_file())
 
     def test_what_has_no_files_to_take_fewer_of(self):

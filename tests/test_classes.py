@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from unittest import mock
 
@@ -13,6 +14,14 @@ from PIL import Image
 
 from pix2pix_tf.data import classes, scenes
 from pix2pix_tf.errors import InputError
+
+
+def shows(pictures: list[np.ndarray], table: classes.ClassTable) -> bool:
+    """Returns whether pictures show classes."""
+    test = classes.LabelTest(table)
+    for picture in pictures:
+        test.add(picture)
+    return test.shows_classes
 
 
 class ClassesTest(tf.test.TestCase):
@@ -126,9 +135,29 @@ class ClassesTest(tf.test.TestCase):
         table = classes.read(str(path))
         self.assertEqual((table.indexes, table.num_indexes), (tuple(range(10, 29)), 29))
         self.assertEqual(classes.find("cityscapes").num_indexes, 19)
-        path.write_text(json.dumps([entries[0], dict(entries[1], color=entries[0]["color"])]))
-        with self.assertRaisesRegex(InputError, "'road' and 'sidewalk' have the same colour"):
-            classes.read(str(path))
+
+    def test_scored_classes_need_a_colour_of_their_own(self):
+        road, building, void = classes.find("cityscapes").classes[:3]
+        same = dict(color=road.color)
+        for kinds, is_refused in (
+            ((road, dataclasses.replace(building, **same)), True),
+            ((road, dataclasses.replace(void, ignored=True, **same)), True),
+            ((dataclasses.replace(road, ignored=True), building), False),
+            (
+                (
+                    building,
+                    dataclasses.replace(road, ignored=True),
+                    dataclasses.replace(void, ignored=True, **same),
+                ),
+                False,
+            ),
+        ):
+            table = classes.ClassTable("mine", kinds)
+            if is_refused:
+                with self.assertRaisesRegex(InputError, "'road' and .* have the same colour"):
+                    classes.check_told_apart(table)
+            else:
+                classes.check_told_apart(table)
 
     def test_pictures_that_show_the_classes_of_a_table(self):
         scene = [scenes.draw_scene(128, seed=0, index=index) for index in range(5)]
@@ -136,17 +165,42 @@ class ClassesTest(tf.test.TestCase):
         labels = [tf.io.decode_jpeg(file).numpy() for file in files]
         photos = [x.photo for x in scene]
         facades, cityscapes = classes.find("facades"), classes.find("cityscapes")
-        self.assertTrue(classes.shows(labels, facades))
-        self.assertFalse(classes.shows(photos, facades))
-        self.assertFalse(classes.shows(photos, cityscapes))
+        self.assertTrue(shows(labels, facades))
+        self.assertFalse(shows(photos, facades))
+        self.assertFalse(shows(photos, cityscapes))
+        self.assertIs(classes.recognise([x.labels for x in scene]), facades)
+        self.assertIsNone(classes.recognise(photos))
+        for color in ((255, 0, 0), (0, 64, 255), (70, 130, 180)):  # Also of a known set, by chance.
+            picture = np.zeros([60, 60, 3], np.uint8)
+            picture[20:] = color
+            self.assertIsNone(classes.recognise([picture]))
+            picture[50:] = (160, 32, 240)
+            self.assertIsNone(classes.recognise([picture]))
+
+    def test_indexes_are_not_the_colours_of_a_table(self):
+        def holds_indexes(levels, table=None) -> bool:
+            test = classes.LabelTest(table)
+            test.add(np.repeat(np.array(levels, np.uint8).reshape(-1, 1, 1), 3, axis=2))
+            return test.holds_indexes
+
+        self.assertTrue(holds_indexes([0, 1, 2]))
+        self.assertTrue(holds_indexes([0, 1, 255]))
+        self.assertFalse(holds_indexes([0, 255]))
+        self.assertFalse(holds_indexes([0]))
+        greys = classes.ClassTable(
+            "greys", tuple(classes.LabelClass(str(x), (x, x, x)) for x in (0, 30, 60))
+        )
+        self.assertFalse(holds_indexes([0, 30, 60], greys))
+        self.assertFalse(holds_indexes([0, 0, 0], greys))
+        self.assertTrue(holds_indexes([0, 1, 2], greys))
 
     def test_photos_do_not_show_the_classes_of_any_table(self):
         paths = sorted(data_folder.require("facades", "train").glob("*.jpg"))[:20]
         pairs = [np.asarray(Image.open(path)) for path in paths]
         for table in classes.TABLES.values():
-            self.assertFalse(classes.shows([pair[:, :256] for pair in pairs], table))
+            self.assertFalse(shows([pair[:, :256] for pair in pairs], table))
             is_own = table.classes == classes.FACADES
-            self.assertEqual(classes.shows([pair[:, 256:] for pair in pairs], table), is_own)
+            self.assertEqual(shows([pair[:, 256:] for pair in pairs], table), is_own)
 
     def test_nearest_colours_mostly_find_the_classes_of_facades(self):
         path = data_folder.require("facades", "test", "1.jpg")

@@ -114,10 +114,12 @@ class EvaluateTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(found["scores"], expected["scores"])
         self.assertEqual(found["label_maps"]["labels"] == "class maps", source == "maps")
 
-    def refuse(self, *flags: str, outputs=None, dataset="facades") -> command_line.Result:
+    def run_on(self, *flags: str, outputs=None, dataset="facades") -> command_line.Result:
         common = (f"--outputs={outputs or self.outputs}", f"--dataset={self.folder / dataset}")
-        output = tiny_runs.temporary_folder(self) / "out"
-        return command_line.run(evaluate, *common, f"--output={output}", *flags)
+        self.output = tiny_runs.temporary_folder(self) / "out"
+        return command_line.run(
+            evaluate, *common, f"--output={self.output}", "--feature_weights=none", *flags
+        )
 
     def test_class_maps_of_another_order_are_refused(self):
         """The learned classes are in the order of how common they are."""
@@ -126,22 +128,50 @@ class EvaluateTest(tf.test.TestCase, parameterized.TestCase):
         for path in (self.folder / "maps" / "test").iterdir():
             class_map = np.asarray(Image.open(path))
             Image.fromarray((class_map + 1) % 3).save(self.folder / "other_maps/test" / path.name)
-        self.refuse(maps).check_refused("agree", "another order")
-        self.refuse(maps, "--classes=targets").check_refused("agree", "how common they are")
+        self.run_on(maps).check_refused("agree", "another order")
+        self.run_on(maps, "--classes=targets").check_refused("agree", "how common they are")
 
     def test_indexes_are_not_colours(self):
         """All would be of the class that is nearest to black, and so agree."""
         maps = self.folder / "maps" / "test"
-        self.refuse(outputs=maps).check_refused("--outputs hold values up to", "prepare labels")
+        self.run_on(outputs=maps).check_refused("--outputs hold values up to", "prepare labels")
         indexed = self.folder / "indexed"
         for path in maps.iterdir():
             (indexed / "test").mkdir(parents=True, exist_ok=True)
             pair = np.repeat(np.tile(np.asarray(Image.open(path)), 2)[..., np.newaxis], 3, axis=2)
             Image.fromarray(pair).save(indexed / "test" / path.name)
-        result = self.refuse("--classes=facades", dataset="indexed")
+        result = self.run_on("--classes=facades", dataset="indexed")
         result.check_refused("The targets hold values up to", "prepare labels")
-        photos = self.refuse("--classes=facades", "--direction=BtoA")
+        photos = self.run_on("--classes=facades", "--direction=BtoA")
         photos.check_refused("do not show the classes of 'facades'", "--direction")
+
+    def test_outputs_of_another_range_and_of_background_alone(self):
+        kinds = [dict(name="no", color=[0, 0, 0]), dict(name="yes", color=[255, 255, 255])]
+        path = self.folder / "two.json"
+        path.write_text(json.dumps(kinds))
+        masks = self.folder / "masks"
+        (masks / "test").mkdir(parents=True)
+        outputs = [self.folder / "white", self.folder / "black"]
+        for folder in outputs:
+            folder.mkdir()
+        for number in range(2):
+            mask = np.zeros([SIZE, 2 * SIZE, 3], np.uint8)
+            mask[:10] = 255
+            Image.fromarray(mask).save(masks / "test" / f"{number}.png")
+            Image.fromarray(mask[:, :SIZE] // 255).save(outputs[0] / f"{number}.png")
+            Image.fromarray(mask[20:, :SIZE].repeat(3, axis=0)[:SIZE]).save(
+                outputs[1] / f"{number}.png"
+            )
+        shares = []
+        for folder, flags in zip(outputs, (["--outputs_range=0,1"], [])):
+            result = self.run_on(f"--classes={path}", *flags, outputs=folder, dataset="masks")
+            self.assertEqual(result.exit_code, 0, result.stderr)
+            found = json.loads((self.output / "evaluation.json").read_text())
+            shares.append(found["scores"]["per_pixel_accuracy"]["value"])
+        self.assertAllClose(shares, [1.0, 1 - 10 / SIZE])
+        self.run_on(f"--classes={path}", outputs=outputs[0], dataset="masks").check_refused(
+            "--outputs hold values"
+        )
 
     def test_photos_as_outputs_have_none_unless_asked(self):
         found, output = self.evaluate("--direction=BtoA")
@@ -228,10 +258,14 @@ class TrainedTest(tf.test.TestCase):
         table = dataclasses.replace(label_data.TABLE, classes=label_data.TABLE.classes[:2])
         path.write_text(json.dumps(classes.to_json(table)))
         config = dataclasses.replace(self.config, num_steps=5, classes=str(path))
+        best = workdir / run_folder.CHECKPOINTS_FOLDER / run_folder.BEST_FILE
+        best.write_text(json.dumps(dict(json.loads(best.read_text()), value=0.99)))
         with tiny_training.stub_networks(), tiny_training.plain_convolutions():
             loop.train(config, workdir)
         noted = classes.read(str(workdir / run_folder.CLASSES_FILE))
         self.assertEqual(noted.classes, table.classes)
+        # Of more classes it has less, and would never be the best again.
+        self.assertEqual(run_folder.read_best(workdir)["step"], 5)
         path.unlink()  # The run has its own.
         with tiny_training.stub_networks(), tiny_training.plain_convolutions():
             loop.train(dataclasses.replace(config, num_steps=6), workdir)

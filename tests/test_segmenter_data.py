@@ -49,7 +49,7 @@ class ReadPhotosTest(tf.test.TestCase):
             pair = np.asarray(Image.open(path))
             Image.fromarray(np.roll(pair, _SIZE, axis=1)).save(path)
         for settings in ({}, dict(class_maps="")):
-            with self.assertRaisesRegex(InputError, "Side B .* train does not show .* side A"):
+            with self.assertRaisesRegex(InputError, "Side A .* train shows the classes"):
                 self.read(**settings)
 
     def test_other_sizes_are_refused(self):

@@ -88,16 +88,16 @@ def _check_evaluation(config: TrainConfig) -> None:
 
     split = pairs.find_split(config.dataset, ("test", "val"), data_dir=config.data_dir)
     table = classes.of_side(config.dataset, config.direction[-1])
-    if "labels" in flags.FLAGS.grids and table is None:
+    if "labels" in flags.FLAGS.grids and not (config.classes or table):
         raise InputError(
             f"--grids=labels is of outputs that are label maps, and those of {config.dataset} "
-            f"{config.direction} are not known to be. Give the other --direction, or leave it out."
+            f"{config.direction} are not known to be. Give the other --direction, or --classes."
         )
     reference.Reference(
         config,
         split=split or "test",  # Which is refused, naming what there is.
         size=config.crop_size,
-        classes=table,
+        classes=None if config.classes else table,
         **{name: flags.FLAGS[name].value for name in _OF_EVALUATION},
     )
 

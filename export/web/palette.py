@@ -57,10 +57,9 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     known = of_dataset(config)
     if known:
         return known
-    for table in classes.TABLES.values() if inputs else ():
-        # Black pictures, of void alone or with white lines, are of no set's classes.
-        if classes.shows(inputs, table.guesses):
-            return tuple(Brush(kind.name, kind.color) for kind in table.scored)
+    table = classes.recognise(inputs) if inputs else None
+    if table is not None:
+        return tuple(Brush(kind.name, kind.color) for kind in table.scored)
     colors = dominant_colors(inputs) if inputs else []
     if len(colors) < 2:  # Photos that are not at hand, or nothing to tell apart.
         return _PEN

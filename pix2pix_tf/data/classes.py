@@ -171,7 +171,7 @@ def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
             "ignored": true may be added.
 
     Raises:
-        InputError: If it cannot be read, is not so, or two classes have one colour.
+        InputError: If it cannot be read, or is not so.
     """
     try:
         return _from_entries(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
@@ -180,8 +180,6 @@ def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
             f"--classes is '{path}', which cannot be read ({error.strerror}). Give one of "
             f"{', '.join(TABLES)}, or a .json file of your own."
         ) from None
-    except InputError as error:  # Which is a ValueError too.
-        raise InputError(f"'{path}': {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         raise InputError(
             f"'{path}' is not a JSON list of 1 to {IGNORED} classes, each as "
@@ -206,15 +204,23 @@ def _from_entries(entries) -> tuple[LabelClass, ...]:
     are_all_ignored = all(kind.ignored for kind in kinds)  # So are none.
     if are_all_ignored or len(kinds) > IGNORED:
         raise ValueError
-    by_color: dict[tuple[int, int, int], LabelClass] = {}
-    for kind in kinds:
-        first = by_color.setdefault(kind.color, kind)
-        if first is not kind:
-            raise InputError(
-                f"The classes '{first.name}' and '{kind.name}' have the same colour, {kind.color}, "
-                "by which they are told apart. Give one of them another."
-            )
     return tuple(kinds)
+
+
+def check_told_apart(table: ClassTable) -> None:
+    """Refuses a scored class of the same colour as another, where colours tell the classes.
+
+    Raises:
+        InputError: Naming both.
+    """
+    first_of: dict[tuple[int, int, int], LabelClass] = {}
+    for kind in table.classes:
+        first = first_of.setdefault(kind.color, kind)
+        if first is not kind and not (first.ignored and kind.ignored):
+            raise InputError(
+                f"The classes '{first.name}' and '{kind.name}' of '{table.name}' have the same "
+                f"colour, {kind.color}, by which they are told apart. Give one of them another."
+            )
 
 
 def read(name: str) -> ClassTable:
@@ -259,12 +265,12 @@ def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
         InputError: If they are photos, indexes, or hold too many colours to be labels.
     """
     counter: collections.Counter[int] = collections.Counter()
-    indexes = IndexTest()
+    test = LabelTest()
     for picture in pictures:
-        indexes.add(picture)
+        test.add(picture)
         numbers, counts = np.unique(_as_numbers(_flat_pixels(picture)), return_counts=True)
         counter.update(dict(zip(numbers.tolist(), counts.tolist())))
-    if indexes.is_met:
+    if test.holds_indexes:
         raise InputError(f"The training targets {OF_INDEXES}")
     colors = _as_colors(np.array(list(counter), np.int32))
     counts = np.array(list(counter.values()), np.int64)
@@ -291,48 +297,69 @@ def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
     return ClassTable(FROM_TARGETS, tuple(map(LabelClass, names, chosen)))
 
 
-class IndexTest:
-    """Tells whether pictures hold indexes of classes, and not colours that stand for them.
+def recognise(pictures: Iterable[np.ndarray]) -> ClassTable | None:
+    """Returns the table of a known data set that has all colours of label pictures.
 
-    That is, values up to 64 alone; in grey ones with 255 too, for what is ignored. Masks of 0 and
-    255 do not.
-    """
-
-    def __init__(self) -> None:
-        self._levels: set[int] = set()
-        self._is_grey = True
-
-    def add(self, picture: np.ndarray) -> None:
-        """Looks at a picture, uint8 `[height, width, 3]`."""
-        counts = np.bincount(picture.reshape(-1), minlength=IGNORED + 1)
-        self._levels.update(np.flatnonzero(counts).tolist())
-        self._is_grey = self._is_grey and bool((picture == picture[..., :1]).all())
-
-    @property
-    def is_met(self) -> bool:
-        """Whether all that were added, taken together, hold indexes."""
-        levels = self._levels
-        if self._is_grey and IGNORED in levels:
-            return 0 < max(levels - {IGNORED}, default=0) <= _MOST_LEARNED
-        return max(levels, default=IGNORED) <= _MOST_LEARNED
-
-
-def shows(pictures: Iterable[np.ndarray], table: ClassTable) -> bool:
-    """Returns whether label pictures show the classes of a table, by the colours of even areas.
+    None if none has; or if there are but two colours, which may be anyone's.
 
     Args:
         pictures: uint8 `[height, width, 3]`.
-        table: Ignored classes count too.
     """
-    palette = np.array([kind.color for kind in table.classes], np.int32)
-    num_near, num_flat = 0, 0
-    for picture in pictures:
+    try:
+        learned = learn(pictures)
+    except InputError:
+        return None
+    numbers = _as_numbers(np.array([kind.color for kind in learned.classes]))
+    for table in TABLES.values():
+        places, distances = _find_nearest(
+            numbers, np.array([kind.color for kind in table.classes], np.int32)
+        )
+        if distances.max() <= _NEAR**2 and len(set(places)) > 2:
+            return table
+    return None
+
+
+class LabelTest:
+    """Tells what pictures are that should show classes as colours; see the properties.
+
+    Args:
+        table: The classes; without any, all colours are strange.
+    """
+
+    def __init__(self, table: ClassTable | None = None):
+        kinds = table.classes if table else ()
+        self._palette = np.array([kind.color for kind in kinds], np.int32).reshape(-1, 3)
+        self._strange_levels: set[int] = set()  # Values of colours that are not the table's.
+        self._is_grey = True
+        self._num_flat, self._num_near = 0, 0
+
+    def add(self, picture: np.ndarray) -> None:
+        """Looks at a picture, uint8 `[height, width, 3]`."""
+        numbers = np.unique(_as_numbers(picture.reshape(-1, 3)))
+        strange = _as_colors(np.setdiff1d(numbers, _as_numbers(self._palette)))
+        self._strange_levels.update(np.unique(strange).tolist())
+        self._is_grey = self._is_grey and bool((strange == strange[:, :1]).all())
         flat = _flat_pixels(picture)  # Of noise there are none.
         colors = _as_numbers(flat if len(flat) else picture.reshape(-1, 3))
         numbers, counts = np.unique(colors, return_counts=True)
-        num_flat += counts.sum()
-        num_near += counts[_distances(numbers, palette).min(axis=-1) <= _NEAR**2].sum()
-    return num_near >= _LEAST_NEAR_SHARE * num_flat
+        self._num_flat += counts.sum()
+        if len(self._palette):
+            _, distances = _find_nearest(numbers, self._palette)
+            self._num_near += counts[distances <= _NEAR**2].sum()
+
+    @property
+    def holds_indexes(self) -> bool:
+        """Whether they hold indexes of classes: values up to 64, and of grey perhaps 255 too.
+
+        Masks of 0 and 255 do not, nor what is in the colours of the table.
+        """
+        levels = self._strange_levels - ({IGNORED} if self._is_grey else set())
+        return 0 < max(levels, default=0) <= _MOST_LEARNED
+
+    @property
+    def shows_classes(self) -> bool:
+        """Whether at least half of the even areas has a colour of the table, ignored or not."""
+        return self._num_near >= _LEAST_NEAR_SHARE * self._num_flat
 
 
 def _as_numbers(pixels: np.ndarray) -> np.ndarray:
@@ -346,16 +373,27 @@ def _as_colors(numbers: np.ndarray) -> np.ndarray:
     return numbers[:, np.newaxis] >> [16, 8, 0] & 255
 
 
-def _distances(numbers: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Returns the squared distances of colours from those of a palette, `[number, classes]`."""
-    return np.square(_as_colors(numbers)[:, np.newaxis] - palette).sum(axis=-1)
+def _find_nearest(numbers: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the places of the nearest colours in a palette, and the squared distances."""
+    places = np.empty(len(numbers), np.int64)
+    distances = np.empty(len(numbers), np.int64)
+    for first in range(0, len(numbers), _COLORS_AT_ONCE):  # The output of a network has many.
+        some = slice(first, first + _COLORS_AT_ONCE)
+        of_some = np.square(_as_colors(numbers[some])[:, np.newaxis] - palette).sum(axis=-1)
+        places[some], distances[some] = of_some.argmin(axis=-1), of_some.min(axis=-1)
+    return places, distances
 
 
 def _flat_pixels(picture: np.ndarray) -> np.ndarray:
     """Returns the colours of the flat pixels, `[number, 3]`."""
-    windows = np.lib.stride_tricks.sliding_window_view(picture, (3, 3), axis=(0, 1))
-    spread = windows.max(axis=(-1, -2)) - windows.min(axis=(-1, -2))
-    return picture[1:-1, 1:-1][spread.max(axis=-1) <= _FLAT]
+    most, least = _of_three(np.maximum, picture), _of_three(np.minimum, picture)
+    return picture[1:-1, 1:-1][(most - least).max(axis=-1) <= _FLAT]
+
+
+def _of_three(function: np.ufunc, picture: np.ndarray) -> np.ndarray:
+    """Returns the maximum, or minimum, of each pixel and its eight neighbours."""
+    rows = function(function(picture[:-2], picture[1:-1]), picture[2:])
+    return function(function(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
@@ -370,8 +408,5 @@ def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
     indexes = [IGNORED if kind.ignored else next(numbers) for kind in table.classes]
     # Each colour is looked up once: a label picture has few, the JPEG's noise included.
     colors, places = np.unique(_as_numbers(picture.reshape(-1, 3)), return_inverse=True)
-    chosen = np.empty(len(colors), np.uint8)
-    for first in range(0, len(colors), _COLORS_AT_ONCE):  # The output of a network has many.
-        distances = _distances(colors[first : first + _COLORS_AT_ONCE], palette)
-        chosen[first : first + _COLORS_AT_ONCE] = np.array(indexes)[distances.argmin(axis=-1)]
+    chosen = np.array(indexes, np.uint8)[_find_nearest(colors, palette)[0]]
     return chosen[places.reshape(-1)].reshape(picture.shape[:2])

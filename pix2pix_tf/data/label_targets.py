@@ -38,30 +38,29 @@ def are_labels(reader: PairReader, *, side: int) -> bool:
 def checked(
     reader: PairReader, table: classes.ClassTable, *, is_guess: bool
 ) -> classes.ClassTable | None:
-    """Returns the classes of targets if these show them, by the look of a few.
+    """Returns the classes of targets if these show them, by the look of a few; else None.
 
     A folder's name may tell another layout than its own, and a file the classes of another set.
 
     Args:
         reader: The pairs.
         table: The classes.
-        is_guess: Whether nobody named them; None is then returned where they are others.
+        is_guess: Whether nobody named them.
 
     Raises:
         InputError: If a pair cannot be read; or, of classes that were named, if the targets show
             others.
     """
-    indexes, pictures = classes.IndexTest(), []
+    test = classes.LabelTest(table)
     for picture in _some_pictures(reader, _NUM_CHECKED, side=1):
-        indexes.add(picture)
-        pictures.append(picture)
-    if not indexes.is_met and classes.shows(pictures, table):
+        test.add(picture)
+    if test.shows_classes and not test.holds_indexes:
         return table
     if is_guess:
         return None
     raise InputError(
         f"The targets {classes.OF_INDEXES}"
-        if indexes.is_met
+        if test.holds_indexes
         else f"The targets do not show the classes of '{table.name}': less than half of their even "
         "areas has one of its colours. Name the right ones by --classes, and the right --direction."
     )

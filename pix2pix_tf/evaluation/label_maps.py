@@ -39,7 +39,7 @@ class LabelMapMeasure(Measure):
     section = "label_maps"
 
     def __init__(self, table: ClassTable, reader: PairReader, *, split: str, class_maps: str = ""):
-        self._table, self._reader = table, reader
+        self.table, self._reader = table, reader
         self._truth = TrueClasses(class_maps, split, reader.names, table) if class_maps else None
         if self._truth is not None:
             self._check_agreement()
@@ -53,31 +53,33 @@ class LabelMapMeasure(Measure):
 
     def _check_agreement(self) -> None:
         """Refuses class maps whose indexes are not the places of the colours in the table."""
-        shares = []
+        num_same, num_counted = 0, 0
         for name in self._reader.names[:_NUM_CHECKED]:
             _, target = self._reader.read_unscaled(self._reader.names.index(name))
             truth = self._truth.read(name, target)
             shown = images.denormalize_image(images.normalize_image(target)).numpy()
-            found = _scaled(classes.nearest(images.in_colour(shown), self._table), truth.shape)
-            shares.append(np.mean((found == truth)[truth != classes.IGNORED]))
-        share = np.nanmean(shares) if not np.isnan(shares).all() else 1.0
-        if share < _LEAST_AGREEMENT:
+            found = _scaled(classes.nearest(images.in_colour(shown), self.table), truth.shape)
+            counts = truth != classes.IGNORED
+            num_same += np.sum((found == truth)[counts])
+            num_counted += counts.sum()
+        if num_same < _LEAST_AGREEMENT * num_counted:
             raise InputError(
-                f"The class maps agree with the colours of the targets in {share:.0%} of the "
-                f"pixels: {self._table.name} lists the classes in another order, or others. "
-                "Classes that were learned are in the order of how common they are. Name a .json "
-                "file by --classes, with each class at its index in the maps."
+                "The class maps agree with the colours of the targets in "
+                f"{num_same / num_counted:.0%} of the pixels: {self.table.name} lists the classes "
+                "in another order, or others. Classes that were learned are in the order of how "
+                "common they are. Name a .json file by --classes, with each class at its index in "
+                "the maps."
             )
 
     def add(self, pair: MeasuredPair) -> dict[str, float | None]:
         """Adds a pair; returns its own share of right pixels, None if none counts."""
         if self._truth is None:
-            own = confusion_of(pair.output, pair.target, self._table)
+            own = confusion_of(pair.output, pair.target, self.table)
         else:
             _, target = self._reader.read_unscaled(self._reader.names.index(pair.name))
             truth = self._truth.read(pair.name, target)
-            found = _scaled(nearest(pair.output, self._table), truth.shape)
-            own = confusion.confusion_matrix(truth, found, self._table)
+            found = _scaled(nearest(pair.output, self.table), truth.shape)
+            own = confusion.confusion_matrix(truth, found, self.table)
         self._matrix += own
         counted = own.sum()
         return {"per_pixel_accuracy": float(np.trace(own) / counted) if counted else None}
@@ -88,9 +90,9 @@ class LabelMapMeasure(Measure):
             return None, []
         scores = confusion.scores(self._matrix)
         result = dict(
-            classes=classes.to_json(self._table),
+            classes=classes.to_json(self.table),
             labels="nearest colours of the targets" if self._truth is None else "class maps",
-            most_frequent_class=confusion.most_frequent_class(self._matrix, self._table),
+            most_frequent_class=confusion.most_frequent_class(self._matrix, self.table),
             outputs=scores,
             iou_by_class=confusion.iou_by_class(self._matrix),
             confusion_matrix=self._matrix.tolist(),

@@ -136,16 +136,21 @@ class FolderOutputs:
             kind="folder", name=folder.resolve().name, step=None, missing=missing, extra=extra
         )
 
-    def check_shows_colours(self) -> None:
+    def check_shows_colours(self, table: classes.ClassTable, *, channels: int) -> None:
         """Refuses pictures of indexes, which would all be taken for the class nearest to black.
+
+        Args:
+            table: The classes whose colours they should show.
+            channels: Channels of the pictures.
 
         Raises:
             InputError: If the first pictures hold indexes of classes; or if one cannot be read.
         """
-        indexes = classes.IndexTest()
+        test = classes.LabelTest(table)
         for path in list(self._paths.values())[:_NUM_CHECKED]:
-            indexes.add(images.read_pixels(path, channels=3))
-        if indexes.is_met:
+            image = images.normalize_image(self._read(path, channels))
+            test.add(images.in_colour(images.denormalize_image(image).numpy()))
+        if test.holds_indexes:
             raise InputError(f"The pictures of --outputs {classes.OF_INDEXES}")
 
     def draws(self, example: Example, number: int) -> np.ndarray:
@@ -153,13 +158,14 @@ class FolderOutputs:
 
         It has the 8 or 16 bits of its file; with a range of its own it is float32 in [-1, 1].
         """
-        path = self._paths[example.name]
         channels = example.picture_of(example.target).shape[-1]
+        return self._read(self._paths[example.name], channels)[np.newaxis]
+
+    def _read(self, path: pathlib.Path, channels: int) -> np.ndarray:
         if self._value_range is not None:
-            image = images.read_image(path, channels=channels, value_range=self._value_range)
-            return image[np.newaxis]
+            return images.read_image(path, channels=channels, value_range=self._value_range)
         dtype = tf.uint16 if path in self._deep else tf.uint8
-        return images.read_pixels(path, channels=channels, dtype=dtype)[np.newaxis]
+        return images.read_pixels(path, channels=channels, dtype=dtype)
 
 
 Outputs = Union[ModelOutputs, FolderOutputs]

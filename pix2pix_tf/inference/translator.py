@@ -212,7 +212,9 @@ def pair_file_size(model: str | pathlib.Path) -> tuple[int, int] | None:
 
 
 def classes_of(model: str | pathlib.Path) -> ClassTable | None:
-    """Returns the classes that a model's outputs show; None where they are not label maps.
+    """Returns the classes that a model's outputs show; None where they are not known.
+
+    A run notes those that it found; of the published sets they are known without that.
 
     Args:
         model: As of `load`.
@@ -229,8 +231,9 @@ def classes_of(model: str | pathlib.Path) -> ClassTable | None:
         card = serving.read_model_card(serving.find_version(folder))
         if "classes" in card:
             return classes.from_json(folder.name, card["classes"])
-        config = TrainConfig.from_dict(card["config"])
-    return classes.of_side(config.dataset, config.direction[-1])
+        return None
+    is_published = config.dataset in classes.TABLES  # And not a folder that is called so.
+    return classes.of_side(config.dataset, config.direction[-1]) if is_published else None
 
 
 def is_model(folder: pathlib.Path) -> bool:

@@ -152,12 +152,13 @@ class ReaderInputs:
         config = self._config
         if config.dataset == pair_sources.DEMO:
             return
-        if config.input_jitter and label_targets.are_labels(self._training, side=0):
+        read = self._digest_of_reading()
+        is_new = not (known and read and known["read"] == read)
+        if is_new and config.input_jitter and label_targets.are_labels(self._training, side=0):
             raise _no_jitter(config, "the inputs have few even colours, as labels do")
         if not config.check_data:
             return
-        read = self._digest_of_reading()
-        if known and read and known["read"] == read:
+        if known and not is_new:
             print("All pairs were read before, and no file has changed since.", flush=True)
             self._seen = {name: known[name] for name in self._seen}
         else:

@@ -21,17 +21,35 @@ def known(config: TrainConfig, workdir: pathlib.Path) -> classes.ClassTable | No
     Raises:
         InputError: If there is no such table, or best_metric needs classes and there are none.
     """
-    noted = workdir / run_folder.CLASSES_FILE
-    if run_folder.list_checkpoints(workdir) and files.is_file(noted):
-        if config.classes in ("", TrainConfig.load(workdir).classes):
-            return classes.read(str(noted))
+    noted = _noted(config, workdir)
+    if noted is not None:
+        return noted
     if config.classes:
         is_told = config.classes == classes.FROM_TARGETS
-        return None if is_told else classes.read(config.classes)
+        return None if is_told else _read(config.classes)
     table = None
     if config.shows_classes:
         table = classes.of_side(config.dataset, config.direction[-1])
     return _required(config, table)
+
+
+def _noted(config: TrainConfig, workdir: pathlib.Path) -> classes.ClassTable | None:
+    """Returns the classes that a run noted before, if they still hold."""
+    path = workdir / run_folder.CLASSES_FILE
+    if not (run_folder.list_checkpoints(workdir) and files.is_file(path)):
+        return None
+    is_same = config.classes == TrainConfig.load(workdir).classes
+    # A file of classes may have been edited since; it may be gone, too.
+    is_file = config.classes not in ("", classes.FROM_TARGETS)
+    if is_file and files.is_file(pathlib.Path(config.classes)):
+        return None
+    return classes.read(str(path)) if is_same or not config.classes else None
+
+
+def _read(name: str) -> classes.ClassTable:
+    table = classes.read(name)
+    classes.check_told_apart(table)
+    return table
 
 
 def _required(config: TrainConfig, table: classes.ClassTable | None) -> classes.ClassTable | None:
@@ -54,6 +72,8 @@ def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.C
         InputError: As `known`, or if the targets are not label maps, or of other classes.
     """
     table = known(config, workdir)
+    if table is not None and _noted(config, workdir) is not None:
+        return table
     if table is not None and isinstance(given, ReaderInputs):
         table = label_targets.checked(given.training, table, is_guess=not config.classes)
         return _required(config, table)
@@ -75,6 +95,17 @@ def find(config: TrainConfig, workdir: pathlib.Path, given: Inputs) -> classes.C
 
 
 def write(workdir: pathlib.Path, table: classes.ClassTable) -> None:
-    """Notes them in the run folder, for those who translate and evaluate."""
+    """Notes them in the run folder, for those who translate and evaluate.
+
+    A best checkpoint by the class IoU of other classes is forgotten: its value is another measure.
+    """
+    path = workdir / run_folder.CLASSES_FILE
+    if files.is_file(path):
+        before = classes.read(str(path))
+        colors = [[(x.color, x.ignored) for x in one.classes] for one in (before, table)]
+        best = run_folder.read_best(workdir)
+        if colors[0] != colors[1] and best and best["metric"] == metrics.CLASS_IOU:
+            run_folder.forget_best(workdir)
+            print("The classes are others now: the best checkpoint is chosen anew.", flush=True)
     text = json.dumps(classes.to_json(table), indent=1) + "\n"
-    files.write_atomically(workdir / run_folder.CLASSES_FILE, text.encode())
+    files.write_atomically(path, text.encode())

@@ -48,16 +48,18 @@ def read_photos(config: SegmenterConfig, split: str) -> Photos:
     source = pairs.open_pairs(config.dataset, split, data_dir=config.data_dir, scene_size=size)
     maps = TrueClasses(config.class_maps, split, source.names, table)
 
-    def read(index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read_pair(index: int) -> tuple[np.ndarray, np.ndarray]:
         photo, labels = source.read(index)
-        if table.photo_side == "B":
-            photo, labels = labels, photo
+        return (photo, labels) if table.photo_side == "A" else (labels, photo)
+
+    def read(index: int) -> tuple[np.ndarray, np.ndarray]:
+        photo, labels = read_pair(index)
         truth = maps.read(source.names[index], labels)
-        if index < _NUM_CHECKED:
-            _check_side(labels, table, split)
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
         return augment.resize_to_cover(photo, size).numpy(), truth
 
+    some = [read_pair(index) for index in range(min(_NUM_CHECKED, len(source.names)))]
+    _check_sides(some, table, split)
     photos, truths = zip(*pairs.map_all(read, range(len(source.names))))
     sizes = sorted({truth.shape for truth in truths})
     if len(sizes) > 1:
@@ -70,21 +72,27 @@ def read_photos(config: SegmenterConfig, split: str) -> Photos:
     return Photos(np.stack(photos), np.stack(truths))
 
 
-def _check_side(labels: np.ndarray, table: classes.ClassTable, split: str) -> None:
-    """Refuses a data set whose labels lie on the other side than those of the published one.
+def _check_sides(
+    some: list[tuple[np.ndarray, np.ndarray]], table: classes.ClassTable, split: str
+) -> None:
+    """Refuses a data set whose photos lie on the other side than those of the published one.
 
     Args:
-        labels: Picture of a pair that should show classes, as the file has it.
+        some: Pictures of photos and of labels, as the files have them.
         table: The classes.
-        split: Of the pair.
+        split: Of the pairs.
     """
-    shown = images.in_colour(images.denormalize_image(images.normalize_image(labels)).numpy())
-    if not classes.shows([shown], table):
-        label_side = "A" if table.photo_side == "B" else "B"
+    shows = []
+    for pictures in zip(*some):
+        test = classes.LabelTest(table)
+        for pixels in pictures:
+            image = images.normalize_image(pixels)  # From 16 bits, too.
+            test.add(images.in_colour(images.denormalize_image(image).numpy()))
+        shows.append(test.shows_classes)
+    if shows == [True, False]:
         raise InputError(
-            f"Side {label_side} of the pairs of {split} does not show the classes of {table.name}, "
-            f"whose photos are side {table.photo_side}. Lay the pairs out so: pix2pix prepare "
-            "combine."
+            f"Side {table.photo_side} of the pairs of {split} shows the classes of {table.name}, "
+            "and has to be the photo. Lay the pairs out so: pix2pix prepare combine."
         )
 
 
