@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from pix2pix_tf.config import TrainConfig
-from pix2pix_tf.data import classes, scenes
+from pix2pix_tf.data import label_pictures, scenes
 from pix2pix_tf.errors import InputError
 
 _MOST_COLORS = 12
@@ -57,7 +57,7 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     known = of_dataset(config)
     if known:
         return known
-    table = classes.recognise(inputs) if inputs else None
+    table = label_pictures.recognise(inputs) if inputs else None
     if table is not None:
         return tuple(Brush(kind.name, kind.color) for kind in table.scored)
     colors = dominant_colors(inputs) if inputs else []
@@ -71,7 +71,7 @@ def are_drawn(pictures: list[np.ndarray]) -> bool:
     if not pictures:
         return False
     try:
-        classes.learn(pictures)
+        label_pictures.learn(pictures)
     except InputError:
         return len(dominant_colors(pictures)) == 2
     return True

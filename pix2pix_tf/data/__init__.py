@@ -8,7 +8,7 @@ Imports run one way. A module imports from what stands before it:
     images, untrusted                  image files to pixels, also inside an exported model
     augment, lab                       resizing, the jitter, padding; colours as CIE Lab
     classes, scenes                    the classes of labelled data sets; the drawn one
-    index_maps                         files whose values are indexes of classes
+    index_maps, label_pictures         files of indexes of classes; what colours tell of classes
     picture_folders, nearby            what is not used of a folder; what there is instead of pairs
     records, layouts, registry         pairs in large files; in folders; the published sets
     contents                           names of pairs, sizes and times of their files

@@ -7,11 +7,9 @@ scored ones, or `IGNORED`. A *label picture* shows the classes as colours, uint8
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -19,24 +17,6 @@ from pix2pix_tf.errors import InputError
 
 IGNORED = 255  # In a class map: a pixel that counts for nothing.
 FROM_TARGETS = "targets"  # In place of a table's name: the classes are learned.
-# Of learning. A pixel is flat if it and its eight neighbours differ by no more, in each channel:
-# what JPEG blurs along borders, and the rings beside them, are not.
-_FLAT = 8
-_SAME_COLOR = 32  # Distance in RGB up to which two flat colours are of one class.
-_SMALLEST_SHARE = 2e-4  # Of the flat pixels; rarer colours are of no class.
-_EXACT = 6  # Distance in RGB from its class that a flat colour of a label picture keeps.
-# Of the flat pixels of a class, on average; of photos it is a quarter to two fifths.
-_LEAST_EXACT_SHARE = 0.6
-_MOST_LEARNED = 64
-# Distance in RGB up to which a flat pixel has the colour of a class, and the least share of such
-# pixels in a label picture: facades' labels have all, as JPEG files too, and their photos none by
-# their own colours, a fifth by Cityscapes'.
-_NEAR = 16
-_LEAST_NEAR_SHARE = 0.5
-OF_INDEXES = (
-    f"hold values up to {_MOST_LEARNED}, all but black, as indexes of classes do. Make colours of "
-    "them: pix2pix prepare labels."
-)
 _COLORS_AT_ONCE = 2**16  # Whose distances from all classes are in memory together.
 
 
@@ -253,147 +233,26 @@ def from_json(name: str, entries: list[dict]) -> ClassTable:
         ) from None
 
 
-def learn(pictures: Iterable[np.ndarray]) -> ClassTable:
-    """Returns the classes that label pictures show: their flat colours, the commonest first.
-
-    The blurred borders of JPEG files are not flat, and so do not become classes.
-
-    Args:
-        pictures: uint8 `[height, width, 3]`; one is in memory at a time.
-
-    Raises:
-        InputError: If they are photos, indexes, or hold too many colours to be labels.
-    """
-    counter: collections.Counter[int] = collections.Counter()
-    test = LabelTest()
-    for picture in pictures:
-        test.add(picture)
-        numbers, counts = np.unique(_as_numbers(_flat_pixels(picture)), return_counts=True)
-        counter.update(dict(zip(numbers.tolist(), counts.tolist())))
-    if test.holds_indexes:
-        raise InputError(f"The training targets {OF_INDEXES}")
-    colors = _as_colors(np.array(list(counter), np.int32))
-    counts = np.array(list(counter.values()), np.int64)
-    num_flat = counts.sum()
-    chosen, exact = [], []
-    while len(colors):
-        color = colors[np.argmax(counts)]
-        distances = np.square(colors - color).sum(axis=1)
-        is_same = distances < _SAME_COLOR**2
-        if counts[is_same].sum() < _SMALLEST_SHARE * num_flat:
-            break
-        chosen.append(tuple(map(int, color)))
-        exact.append(counts[distances <= _EXACT**2].sum() / counts[is_same].sum())
-        colors, counts = colors[~is_same], counts[~is_same]
-    share = np.mean(exact) if exact else 0.0  # Each alike: photos may be white for the most part.
-    if share < _LEAST_EXACT_SHARE or not 2 <= len(chosen) <= _MOST_LEARNED:
-        raise InputError(
-            f"The training targets do not look like label maps: they have {len(chosen)} colours, "
-            f"to which their even areas keep by {share:.0%}. Label maps have 2 to {_MOST_LEARNED}, "
-            f"and keep to them by {_LEAST_EXACT_SHARE:.0%} or more. Name the classes by a .json "
-            "file."
-        )
-    names = (f"colour {number}" for number in range(1, len(chosen) + 1))
-    return ClassTable(FROM_TARGETS, tuple(map(LabelClass, names, chosen)))
-
-
-def recognise(pictures: Iterable[np.ndarray]) -> ClassTable | None:
-    """Returns the table of a known data set that has all colours of label pictures.
-
-    None if none has; or if there are but two colours, which may be anyone's.
-
-    Args:
-        pictures: uint8 `[height, width, 3]`.
-    """
-    try:
-        learned = learn(pictures)
-    except InputError:
-        return None
-    numbers = _as_numbers(np.array([kind.color for kind in learned.classes]))
-    for table in TABLES.values():
-        places, distances = _find_nearest(
-            numbers, np.array([kind.color for kind in table.classes], np.int32)
-        )
-        if distances.max() <= _NEAR**2 and len(set(places)) > 2:
-            return table
-    return None
-
-
-class LabelTest:
-    """Tells what pictures are that should show classes as colours; see the properties.
-
-    Args:
-        table: The classes; without any, all colours are strange.
-    """
-
-    def __init__(self, table: ClassTable | None = None):
-        kinds = table.classes if table else ()
-        self._palette = np.array([kind.color for kind in kinds], np.int32).reshape(-1, 3)
-        self._strange_levels: set[int] = set()  # Values of colours that are not the table's.
-        self._is_grey = True
-        self._num_flat, self._num_near = 0, 0
-
-    def add(self, picture: np.ndarray) -> None:
-        """Looks at a picture, uint8 `[height, width, 3]`."""
-        numbers = np.unique(_as_numbers(picture.reshape(-1, 3)))
-        strange = _as_colors(np.setdiff1d(numbers, _as_numbers(self._palette)))
-        self._strange_levels.update(np.unique(strange).tolist())
-        self._is_grey = self._is_grey and bool((strange == strange[:, :1]).all())
-        flat = _flat_pixels(picture)  # Of noise there are none.
-        colors = _as_numbers(flat if len(flat) else picture.reshape(-1, 3))
-        numbers, counts = np.unique(colors, return_counts=True)
-        self._num_flat += counts.sum()
-        if len(self._palette):
-            _, distances = _find_nearest(numbers, self._palette)
-            self._num_near += counts[distances <= _NEAR**2].sum()
-
-    @property
-    def holds_indexes(self) -> bool:
-        """Whether they hold indexes of classes: values up to 64, and of grey perhaps 255 too.
-
-        Masks of 0 and 255 do not, nor what is in the colours of the table.
-        """
-        levels = self._strange_levels - ({IGNORED} if self._is_grey else set())
-        return 0 < max(levels, default=0) <= _MOST_LEARNED
-
-    @property
-    def shows_classes(self) -> bool:
-        """Whether at least half of the even areas has a colour of the table, ignored or not."""
-        return self._num_near >= _LEAST_NEAR_SHARE * self._num_flat
-
-
-def _as_numbers(pixels: np.ndarray) -> np.ndarray:
+def as_numbers(pixels: np.ndarray) -> np.ndarray:
     """Returns uint8 `[number, 3]` as one number a colour: rows of three sort ten times slower."""
     red, green, blue = pixels.T.astype(np.int32)
     return red << 16 | green << 8 | blue
 
 
-def _as_colors(numbers: np.ndarray) -> np.ndarray:
-    """Returns the colours, int32 `[number, 3]`, of `_as_numbers`."""
+def as_colors(numbers: np.ndarray) -> np.ndarray:
+    """Returns the colours, int32 `[number, 3]`, of `as_numbers`."""
     return numbers[:, np.newaxis] >> [16, 8, 0] & 255
 
 
-def _find_nearest(numbers: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_nearest(numbers: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the places of the nearest colours in a palette, and the squared distances."""
     places = np.empty(len(numbers), np.int64)
     distances = np.empty(len(numbers), np.int64)
     for first in range(0, len(numbers), _COLORS_AT_ONCE):  # The output of a network has many.
         some = slice(first, first + _COLORS_AT_ONCE)
-        of_some = np.square(_as_colors(numbers[some])[:, np.newaxis] - palette).sum(axis=-1)
+        of_some = np.square(as_colors(numbers[some])[:, np.newaxis] - palette).sum(axis=-1)
         places[some], distances[some] = of_some.argmin(axis=-1), of_some.min(axis=-1)
     return places, distances
-
-
-def _flat_pixels(picture: np.ndarray) -> np.ndarray:
-    """Returns the colours of the flat pixels, `[number, 3]`."""
-    most, least = _of_three(np.maximum, picture), _of_three(np.minimum, picture)
-    return picture[1:-1, 1:-1][(most - least).max(axis=-1) <= _FLAT]
-
-
-def _of_three(function: np.ufunc, picture: np.ndarray) -> np.ndarray:
-    """Returns the maximum, or minimum, of each pixel and its eight neighbours."""
-    rows = function(function(picture[:-2], picture[1:-1]), picture[2:])
-    return function(function(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
@@ -407,6 +266,6 @@ def nearest(picture: np.ndarray, table: ClassTable) -> np.ndarray:
     numbers = iter(range(len(table.scored)))
     indexes = [IGNORED if kind.ignored else next(numbers) for kind in table.classes]
     # Each colour is looked up once: a label picture has few, the JPEG's noise included.
-    colors, places = np.unique(_as_numbers(picture.reshape(-1, 3)), return_inverse=True)
-    chosen = np.array(indexes, np.uint8)[_find_nearest(colors, palette)[0]]
+    colors, places = np.unique(as_numbers(picture.reshape(-1, 3)), return_inverse=True)
+    chosen = np.array(indexes, np.uint8)[find_nearest(colors, palette)[0]]
     return chosen[places.reshape(-1)].reshape(picture.shape[:2])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pix2pix_tf.data import classes, images
+from pix2pix_tf.data import classes, images, label_pictures
 from pix2pix_tf.data.pipeline import PairReader
 from pix2pix_tf.errors import InputError
 
@@ -15,7 +15,7 @@ _NUM_CHECKED = 8  # Likewise.
 
 
 def learn(reader: PairReader) -> classes.ClassTable:
-    """Returns the classes of the training targets, see `classes.learn`.
+    """Returns the classes of the training targets, see `label_pictures.learn`.
 
     Args:
         reader: The training pairs; they are read as their files have them.
@@ -23,13 +23,13 @@ def learn(reader: PairReader) -> classes.ClassTable:
     Raises:
         InputError: If a pair cannot be read, or the targets are not label maps.
     """
-    return classes.learn(_some_pictures(reader, _NUM_PAIRS, side=1))
+    return label_pictures.learn(_some_pictures(reader, _NUM_PAIRS, side=1))
 
 
 def are_labels(reader: PairReader, *, side: int) -> bool:
     """Returns whether the pictures of a side, 0 the source and 1 the target, show labels."""
     try:
-        classes.learn(_some_pictures(reader, _NUM_PAIRS, side=side))
+        label_pictures.learn(_some_pictures(reader, _NUM_PAIRS, side=side))
     except InputError:
         return False
     return True
@@ -51,7 +51,7 @@ def checked(
         InputError: If a pair cannot be read; or, of classes that were named, if the targets show
             others.
     """
-    test = classes.LabelTest(table)
+    test = label_pictures.LabelTest(table)
     for picture in _some_pictures(reader, _NUM_CHECKED, side=1):
         test.add(picture)
     if test.shows_classes and not test.holds_indexes:
@@ -59,7 +59,7 @@ def checked(
     if is_guess:
         return None
     raise InputError(
-        f"The targets {classes.OF_INDEXES}"
+        f"The targets {label_pictures.OF_INDEXES}"
         if test.holds_indexes
         else f"The targets do not show the classes of '{table.name}': less than half of their even "
         "areas has one of its colours. Name the right ones by --classes, and the right --direction."

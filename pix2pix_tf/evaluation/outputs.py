@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import metrics
-from pix2pix_tf.data import classes, images, layouts, picture_folders
+from pix2pix_tf.data import classes, images, label_pictures, layouts, picture_folders
 from pix2pix_tf.data.pipeline import Example
 from pix2pix_tf.errors import InputError, MissingInputError, printable
 from pix2pix_tf.inference.translator import Translator
@@ -146,12 +146,12 @@ class FolderOutputs:
         Raises:
             InputError: If the first pictures hold indexes of classes; or if one cannot be read.
         """
-        test = classes.LabelTest(table)
+        test = label_pictures.LabelTest(table)
         for path in list(self._paths.values())[:_NUM_CHECKED]:
             image = images.normalize_image(self._read(path, channels))
             test.add(images.in_colour(images.denormalize_image(image).numpy()))
         if test.holds_indexes:
-            raise InputError(f"The pictures of --outputs {classes.OF_INDEXES}")
+            raise InputError(f"The pictures of --outputs {label_pictures.OF_INDEXES}")
 
     def draws(self, example: Example, number: int) -> np.ndarray:
         """Returns the one picture of a pair.

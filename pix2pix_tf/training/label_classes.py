@@ -34,16 +34,14 @@ def known(config: TrainConfig, workdir: pathlib.Path) -> classes.ClassTable | No
 
 
 def _noted(config: TrainConfig, workdir: pathlib.Path) -> classes.ClassTable | None:
-    """Returns the classes that a run noted before, if they still hold."""
+    """Returns the classes that a run noted, unless others are named, or a file that is there."""
     path = workdir / run_folder.CLASSES_FILE
     if not (run_folder.list_checkpoints(workdir) and files.is_file(path)):
         return None
-    is_same = config.classes == TrainConfig.load(workdir).classes
-    # A file of classes may have been edited since; it may be gone, too.
-    is_file = config.classes not in ("", classes.FROM_TARGETS)
-    if is_file and files.is_file(pathlib.Path(config.classes)):
+    is_named_anew = config.classes and config.classes != TrainConfig.load(workdir).classes
+    if is_named_anew or files.is_file(pathlib.Path(config.classes)):
         return None
-    return classes.read(str(path)) if is_same or not config.classes else None
+    return classes.read(str(path))
 
 
 def _read(name: str) -> classes.ClassTable:

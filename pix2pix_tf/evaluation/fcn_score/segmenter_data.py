@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import seeds
-from pix2pix_tf.data import augment, classes, images, pairs
+from pix2pix_tf.data import augment, classes, images, label_pictures, pairs
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score.class_maps import TrueClasses
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
@@ -84,7 +84,7 @@ def _check_sides(
     """
     shows = []
     for pictures in zip(*some):
-        test = classes.LabelTest(table)
+        test = label_pictures.LabelTest(table)
         for pixels in pictures:
             image = images.normalize_image(pixels)  # From 16 bits, too.
             test.add(images.in_colour(images.denormalize_image(image).numpy()))
