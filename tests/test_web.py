@@ -588,6 +588,24 @@ class PaletteTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(brushes[0], palette.Brush("background", (0, 0, 222)))
         self.assertEqual(brushes[11], palette.Brush("shop", (174, 0, 1)))
 
+    def test_lines_of_many_shades_are_drawn_with_a_pen(self):
+        """As edges of 256 pixels are, scaled for a network of 128."""
+        sketch = np.full((64, 64, 3), 255, np.uint8)
+        for place, shade in ((8, 160), (20, 190), (32, 224), (44, 130)):
+            sketch[place, 4:60] = shade
+            sketch[4:60, place] = shade
+        brushes = palette.choose(TrainConfig(dataset="/my/pairs"), [sketch])
+        self.assertEqual([x.name for x in brushes], ["paper", "pen"])
+        self.assertEqual(brushes[0].color, (255, 255, 255))
+        self.assertLess(max(brushes[1].color), 230)
+        self.assertTrue(palette.are_drawn([sketch]))  # So no camera is offered.
+        areas = sketch.copy()
+        areas[8:40, 8:40] = 160  # Grey labels are not lines.
+        self.assertGreater(len(palette.choose(TrainConfig(dataset="/my/pairs"), [areas])), 2)
+        red = sketch.copy()
+        red[..., 0] = 255
+        self.assertGreater(len(palette.choose(TrainConfig(dataset="/my/pairs"), [red])), 2)
+
     def test_classes_of_a_known_set_by_their_colours(self):
         """Whatever the folder is called, and also where more than twelve are rare."""
         table = classes.find("cityscapes")

@@ -61,6 +61,8 @@ def choose(config: TrainConfig, inputs: list[np.ndarray]) -> tuple[Brush, ...]:
     if table is not None:
         return tuple(Brush(kind.name, kind.color) for kind in table.scored)
     colors = dominant_colors(inputs) if inputs else []
+    if len(colors) > 2 and label_pictures.are_lines(inputs):  # Scaled, so of many shades.
+        return (Brush("paper", colors[0]), Brush("pen", colors[1]))
     if len(colors) < 2:  # Photos that are not at hand, or nothing to tell apart.
         return _PEN
     return tuple(Brush(f"colour {number}", color) for number, color in enumerate(colors, start=1))
@@ -73,7 +75,7 @@ def are_drawn(pictures: list[np.ndarray]) -> bool:
     try:
         label_pictures.learn(pictures)
     except InputError:
-        return len(dominant_colors(pictures)) == 2
+        return len(dominant_colors(pictures)) == 2 or label_pictures.are_lines(pictures)
     return True
 
 

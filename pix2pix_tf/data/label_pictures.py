@@ -27,6 +27,7 @@ _MOST_LEARNED = 64
 # their own colours, a fifth by Cityscapes'.
 _NEAR = 16
 _LEAST_NEAR_SHARE = 0.5
+_LEAST_PAPER_SHARE = 0.97  # Of the even areas of line art: the rest is where lines lie close.
 OF_INDEXES = (
     f"hold values up to {_MOST_LEARNED}, all but black, as indexes of classes do. Make colours of "
     "them: pix2pix prepare labels."
@@ -97,6 +98,25 @@ def recognise(pictures: Iterable[np.ndarray]) -> classes.ClassTable | None:
         if distances.max() <= _NEAR**2 and len(set(places)) > 2:
             return table
     return None
+
+
+def are_lines(pictures: Iterable[np.ndarray]) -> bool:
+    """Returns whether pictures show grey lines on white or black, and no areas of other shades.
+
+    Also lines that were scaled, whose grey is of many shades.
+
+    Args:
+        pictures: uint8 `[height, width, 3]`.
+    """
+    num_grey, num_pixels, num_flat, num_of_paper = 0, 0, 0, np.zeros(2, np.int64)
+    for picture in pictures:
+        spread = picture.max(axis=-1) - picture.min(axis=-1)
+        num_grey, num_pixels = num_grey + (spread <= _FLAT).sum(), num_pixels + spread.size
+        flat = _flat_pixels(picture).max(axis=-1)
+        num_flat += len(flat)
+        num_of_paper += [(flat >= 255 - _NEAR).sum(), (flat <= _NEAR).sum()]
+    is_paper = num_of_paper.max() >= _LEAST_PAPER_SHARE * num_flat > 0
+    return bool(is_paper and num_grey >= _LEAST_PAPER_SHARE * num_pixels)
 
 
 class LabelTest:
