@@ -42,7 +42,7 @@ class LabelMapMeasure(Measure):
         self.table, self._reader = table, reader
         self._truth = TrueClasses(class_maps, split, reader.names, table) if class_maps else None
         if self._truth is not None:
-            self._check_agreement()
+            self._check_agreement(TrueClasses("", split, reader.names, table))
         self._matrix = np.zeros(2 * [len(table.scored)], np.int64)
         self.notes = ["Classes of outputs are told by their nearest colours."]
         if not class_maps:
@@ -51,14 +51,13 @@ class LabelMapMeasure(Measure):
                 "these were scaled, or JPEG files."
             )
 
-    def _check_agreement(self) -> None:
-        """Refuses class maps whose indexes are not the places of the colours in the table."""
+    def _check_agreement(self, shown: TrueClasses) -> None:
+        """Refuses class maps whose indexes are not those of the colours that targets show."""
         num_same, num_counted = 0, 0
         for name in self._reader.names[:_NUM_CHECKED]:
             _, target = self._reader.read_unscaled(self._reader.names.index(name))
             truth = self._truth.read(name, target)
-            shown = images.denormalize_image(images.normalize_image(target)).numpy()
-            found = _scaled(classes.nearest(images.in_colour(shown), self.table), truth.shape)
+            found = _scaled(shown.read(name, target), truth.shape)
             counts = truth != classes.IGNORED
             num_same += np.sum((found == truth)[counts])
             num_counted += counts.sum()
