@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -128,6 +130,29 @@ class MoreJitterTest(tf.test.TestCase, parameterized.TestCase):
                 for flip in (False, True)
             ]
             self.assertAllEqual(np.sort(drawn[0], axis=0), np.sort(drawn[1], axis=0))
+
+    def operations(self, **settings) -> collections.Counter:
+        """Returns what a pair goes through in training: operations, by their type."""
+
+        @tf.function
+        def jitter_pair(image, seed):
+            jitter = augment.Jitter(mirror=False, **settings)
+            return augment.jitter_pair(image, image, crop_size=4, jitter=jitter, seed=seed)
+
+        graph = jitter_pair.get_concrete_function(
+            tf.TensorSpec([None, None, 3]), tf.TensorSpec([2], tf.int32)
+        ).graph
+        return collections.Counter(operation.type for operation in graph.get_operations())
+
+    def test_what_is_off_costs_nothing(self):
+        off = self.operations()
+        draws = "StatelessRandomUniformV2"
+        # The draw of the place, and the same cut on both sides.
+        self.assertEqual((off[draws], off["StridedSlice"]), (1, 3))
+        for settings in (dict(vertical_flip=True), dict(rotate90=True), dict(input_jitter=0.1)):
+            on = self.operations(**settings)
+            self.assertEqual(on[draws], 2)
+            self.assertGreater(sum(on.values()), sum(off.values()))
 
 
 class CenterPairTest(tf.test.TestCase, parameterized.TestCase):

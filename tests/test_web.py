@@ -51,7 +51,7 @@ def draw_noise(number: int, count: int) -> np.ndarray:
 
 
 @functools.cache
-def shared_site(runtime: str = runtimes.DEFAULT) -> pathlib.Path:
+def shared_site(runtime: str) -> pathlib.Path:
     """Returns the page of `shared_run`, assembled once a process; not to be written to."""
     folder = tiny_runs.shared_folder() / f"site_{runtime}"
     return assemble.assemble(tiny_runs.shared_run(), folder, runtime=runtime)
@@ -114,7 +114,7 @@ class SessionTest(_PageTest):
                 f'<rect width="{SIZE}" height="{SIZE // 2}" fill="#c80a1e"/></svg>'
             )
         cls.report = cls.run_session(
-            shared_site(),
+            shared_site(runtimes.DEFAULT),
             picture=str(files / "picture.png"),
             drawings=[str(files / name) for name in rows],
         )
@@ -311,7 +311,7 @@ class CameraTest(_PageTest):
     def setUpClass(cls):
         super().setUpClass()
         site = tiny_runs.temporary_folder(cls) / "site"
-        shutil.copytree(shared_site(), site)
+        shutil.copytree(shared_site(runtimes.DEFAULT), site)
         described = json.loads((site / serve.DESCRIPTION).read_text())
         (site / serve.DESCRIPTION).write_text(json.dumps({**described, "camera": True}))
         cls.run_session(site, camera=True)
