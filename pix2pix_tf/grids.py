@@ -43,7 +43,7 @@ def sample_grid(
         left = column * (width + _GAP_PX)
         draw.text((left + 2, 5), title, fill="black", font=font)
         for row, row_images in enumerate(rows):
-            pixels = images.in_colour(images.denormalize_image(row_images[column]).numpy())
+            pixels = images.shown_pixels(row_images[column])
             picture.paste(Image.fromarray(pixels), (left, _HEADER_PX + row * (height + _GAP_PX)))
     return np.asarray(picture)
 

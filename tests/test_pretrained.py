@@ -9,6 +9,7 @@ import pathlib
 import shutil
 from unittest import mock
 
+import browser_tools
 import command_line
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from export import compact, saved_model
+from export.web import assemble, serve
 from pix2pix_tf import pretrained, run_folder, serving, translate
 from pix2pix_tf.config import TrainConfig
 from pix2pix_tf.data import pairs
@@ -81,6 +83,13 @@ class NameTest(tf.test.TestCase, parameterized.TestCase):
         with serving.version_of("houses") as version:
             self.assertEqual(serving.read_model_card(version)["step"], None)
         self.assertFalse(version.exists())  # It was for the while.
+
+    def test_its_page_bears_its_name(self):
+        browser_tools.node()
+        site = assemble.assemble("houses", pathlib.Path("site"))
+        self.assertEqual(
+            json.loads((site / serve.DESCRIPTION).read_text())["title"], "pix2pix houses"
+        )
 
     def test_a_folder_of_that_name_goes_first(self):
         own = pathlib.Path("houses")

@@ -55,8 +55,11 @@ def assemble(
             something in the place of `output`.
         WriteError: If it cannot be written; nothing is left of it then.
     """
-    workdir, output = pretrained.find_model(workdir), pathlib.Path(output)
+    given, output = pathlib.Path(workdir), pathlib.Path(output)
+    workdir = pretrained.find_model(given)
     config = TrainConfig.load(workdir)
+    # A run is best known by what it was trained on, a model of the package by its own name.
+    name = given.name if workdir != given else pathlib.PurePath(config.dataset).name
     reason = serving.why_not_encoded(config)
     if config.color_space == LAB:
         reason = f"'{workdir}' was trained with color_space lab"
@@ -91,7 +94,10 @@ def assemble(
             config = dataclasses.replace(config, data_dir=data_dir)
         samples, origin = _read_samples(config)
         _write_samples(unfinished / "samples", samples)
-        description = _describe(config, card, samples, origin, f"{model_folder}/{model}")
+        description = dict(
+            title=f"pix2pix {name}",
+            **_describe(config, card, samples, origin, f"{model_folder}/{model}"),
+        )
         (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
         os.replace(unfinished, output)
     return output
@@ -141,10 +147,8 @@ def _write_samples(folder: pathlib.Path, samples: list[Example]) -> None:
 def _describe(
     config: TrainConfig, card: dict, samples: list[Example], origin: str, model_url: str
 ) -> dict:
-    """Returns site.json: all that the page knows of the model."""
-    inputs = [
-        images.in_colour(images.denormalize_image(sample.source[0]).numpy()) for sample in samples
-    ]
+    """Returns what site.json tells the page of the model, but for its title."""
+    inputs = [images.shown_pixels(sample.source[0]) for sample in samples]
     brushes = palette.choose(config, inputs)
     is_pen = len(brushes) == 2  # Line art: paper and pen.
     is_drawn = bool(palette.of_dataset(config)) or palette.are_drawn(inputs)
@@ -154,7 +158,6 @@ def _describe(
         what = "Open a photo, or what else the model was trained on"
     step = "" if card["step"] is None else f", trained for {card['step']:,} steps"
     return dict(
-        title=f"pix2pix {pathlib.PurePath(config.dataset).name}",
         subtitle=f"{what}; the model makes a picture as you go.",
         facts=(
             f"{config.generator} with {config.base_filters} filters at {config.crop_size}x"

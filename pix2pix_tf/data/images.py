@@ -406,6 +406,11 @@ def in_colour(image: np.ndarray) -> np.ndarray:
     return image[..., :3]
 
 
+def shown_pixels(image) -> np.ndarray:
+    """Returns what is shown of an image in [-1, 1], uint8 `[..., 3]`; see `in_colour`."""
+    return in_colour(denormalize_image(image).numpy())
+
+
 def encode_image(pixels, suffix: str) -> bytes:
     """Returns the bytes of a file of `suffix` (".png", ".jpg", ".npy", ...); JPEG loses alpha."""
     if suffix.lower() in arrays.SUFFIXES:

@@ -48,8 +48,7 @@ def learn(pictures: Iterable[np.ndarray]) -> classes.ClassTable:
     counter: collections.Counter[int] = collections.Counter()
     test = LabelTest()
     for picture in pictures:
-        test.add(picture)
-        numbers, counts = np.unique(classes.as_numbers(_flat_pixels(picture)), return_counts=True)
+        numbers, counts = np.unique(classes.as_numbers(test.add(picture)), return_counts=True)
         counter.update(dict(zip(numbers.tolist(), counts.tolist())))
     if test.holds_indexes:
         raise InputError(f"The training targets {OF_INDEXES}")
@@ -133,8 +132,8 @@ class LabelTest:
         self._is_grey = True
         self._num_flat, self._num_near = 0, 0
 
-    def add(self, picture: np.ndarray) -> None:
-        """Looks at a picture, uint8 `[height, width, 3]`."""
+    def add(self, picture: np.ndarray) -> np.ndarray:
+        """Looks at a picture, uint8 `[height, width, 3]`; returns its flat ones, `[number, 3]`."""
         numbers = np.unique(classes.as_numbers(picture.reshape(-1, 3)))
         strange = classes.as_colors(np.setdiff1d(numbers, classes.as_numbers(self._palette)))
         self._strange_levels.update(np.unique(strange).tolist())
@@ -146,6 +145,7 @@ class LabelTest:
         if len(self._palette):
             _, distances = classes.find_nearest(numbers, self._palette)
             self._num_near += counts[distances <= _NEAR**2].sum()
+        return flat
 
     @property
     def holds_indexes(self) -> bool:

@@ -69,5 +69,4 @@ def checked(
 def _some_pictures(reader: PairReader, limit: int, *, side: int) -> Iterator[np.ndarray]:
     """Yields what is shown of some pictures of a side, uint8 `[height, width, 3]`."""
     for number in np.linspace(0, len(reader) - 1, min(limit, len(reader))).round().astype(int):
-        pixels = images.normalize_image(reader.read_unscaled(number)[side])
-        yield images.in_colour(images.denormalize_image(pixels).numpy())
+        yield images.shown_pixels(images.normalize_image(reader.read_unscaled(number)[side]))

@@ -106,14 +106,12 @@ def nearest(image: np.ndarray, table: ClassTable) -> np.ndarray:
         image: float32 `[height, width, channels]`.
         table: The classes.
     """
-    pixels = images.denormalize_image(image).numpy()
-    return classes.nearest(images.in_colour(pixels), table.guesses)
+    return classes.nearest(images.shown_pixels(image), table.guesses)
 
 
 def confusion_of(output: np.ndarray, target: np.ndarray, table: ClassTable) -> np.ndarray:
     """Returns the confusion matrix of an output and its target, both images in [-1, 1]."""
-    pixels = images.in_colour(images.denormalize_image(target).numpy())
-    truth = classes.nearest(pixels, table)
+    truth = classes.nearest(images.shown_pixels(target), table)
     return confusion.confusion_matrix(truth, nearest(output, table), table)
 
 

@@ -149,7 +149,7 @@ class FolderOutputs:
         test = label_pictures.LabelTest(table)
         for path in list(self._paths.values())[:_NUM_CHECKED]:
             image = images.normalize_image(self._read(path, channels))
-            test.add(images.in_colour(images.denormalize_image(image).numpy()))
+            test.add(images.shown_pixels(image))
         if test.holds_indexes:
             raise InputError(f"The pictures of --outputs {label_pictures.OF_INDEXES}")
 

@@ -57,8 +57,8 @@ class TrueClasses:
             )
         if self._folder:
             return self._read_map(self._folder / f"{name}.png")
-        pixels = images.denormalize_image(images.normalize_image(labels))  # From 16 bits, too.
-        return classes.nearest(images.in_colour(pixels.numpy()), self._table)
+        pixels = images.shown_pixels(images.normalize_image(labels))  # From 16 bits, too.
+        return classes.nearest(pixels, self._table)
 
     def _read_map(self, path: pathlib.Path) -> np.ndarray:
         scored = np.full([IGNORED + 1], IGNORED, np.uint8)  # By the index in the file.
