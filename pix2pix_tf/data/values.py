@@ -1,4 +1,4 @@
-"""What the values of a data set are, side by side, and words on what can hardly be meant.
+"""What the values of a data set are, side by side, and words on what is probably a mistake.
 
 Pictures that are read without an error may still be the wrong ones: class indices that look black,
 12 bits in 16, holes of -9999. `look_at_pair` keeps a few numbers of each picture while it is in

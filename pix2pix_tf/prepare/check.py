@@ -2,7 +2,7 @@
 
 The input is a data set with splits, in one of the layouts of `layouts.find_pairs` or in records.
 What is wrong is listed, and written to `check.json` in `--output`, with what the values are and
-which can hardly be meant.
+which are probably a mistake.
 """
 
 from __future__ import annotations
