@@ -17,7 +17,7 @@ from pix2pix_tf import precision
 from pix2pix_tf.errors import InputError
 
 # Instructions that decide how fast products of matrices can be.
-_TELLING_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+_TELLING_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 # Variable of oneDNN: how an older processor is measured on a newer one.
 _INSTRUCTIONS_LIMIT = "ONEDNN_MAX_CPU_ISA"
 _SHOW_VERSION = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"

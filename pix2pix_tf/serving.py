@@ -382,8 +382,7 @@ def _classes_of(workdir: pathlib.Path) -> dict:
     path = workdir / run_folder.CLASSES_FILE
     if not files.is_file(path):
         return {}
-    table = classes.ClassTable(path.stem, classes.read_file(path))
-    return dict(classes=classes.to_json(table))
+    return dict(classes=classes.to_json(classes.read(str(path))))
 
 
 def model_card_of(

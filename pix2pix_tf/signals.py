@@ -17,19 +17,18 @@ _ALL = (signal.SIGINT, *_TO_END)
 
 
 @contextlib.contextmanager
-def handled(handler: Callable | int, numbers=_ALL) -> Iterator[dict]:
-    """Gives signals a handler while the block runs.
+def handled(handler: Callable | int) -> Iterator[dict]:
+    """Gives these signals a handler while the block runs.
 
     Args:
         handler: What `signal.signal` takes.
-        numbers: Signals by number.
 
     Yields:
         The handlers that there were, by the numbers of the signals that got the new one.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in numbers:
+        for number in _ALL:
             if signal.getsignal(number) not in (None, signal.SIG_IGN):  # None: not Python's.
                 before[number] = signal.signal(number, handler)
     try:

@@ -333,7 +333,3 @@ class IdleTest(tf.test.TestCase):
         for trace in (space, self.space(copy=(0, 10))):
             with self.assertRaisesRegex(LookupError, "does not show any kernel"):
                 idle.device_shares(trace)
-
-
-if __name__ == "__main__":
-    tf.test.main()

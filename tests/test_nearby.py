@@ -11,7 +11,7 @@ import subprocess
 
 import command_line
 import tiny_runs
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 from PIL import Image
 
 from pix2pix_tf.data import layouts, nearby
@@ -208,8 +208,6 @@ class DescribeTest(_FolderTest):
 
 
 class DifferencesOfNamesTest(_FolderTest):
-    NUMBERS = [str(number) for number in range(1, 24)]
-
     @parameterized.named_parameters(
         ("zeros", "{}", "{:04}", "leading zeros"),
         ("ending", "{}", "{}_mask", "ending '_mask'"),
@@ -255,7 +253,3 @@ class DifferencesOfNamesTest(_FolderTest):
         self.save("trainA/1.png", "train b/1.png")
         with self.assertRaisesRegex(InputError, "trainB'.*'train b', 'trainA'"):
             layouts.find_pairs(self.folder, "train")
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -8,7 +8,7 @@ import os
 from unittest import mock
 
 import tiny_runs
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from pix2pix_tf import translate
 from pix2pix_tf.data import images, layouts, picture_folders
@@ -132,7 +132,3 @@ class PictureFoldersTest(parameterized.TestCase):
         with mock.patch.object(layouts.logging, "warning") as warning:
             layouts.find_pairs(self.folder, "test")
         warning.assert_not_called()
-
-
-if __name__ == "__main__":
-    absltest.main()

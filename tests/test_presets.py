@@ -18,8 +18,6 @@ from pix2pix_tf.data import pairs as pair_data
 from pix2pix_tf.data import registry
 from pix2pix_tf.training import loop
 
-_TINY = dict(tiny_training.SETTINGS, num_steps=2, num_samples=1, num_evaluated=1)
-
 
 def flags_of(**settings) -> list[str]:
     return [f"--{name}={value}" for name, value in settings.items()]

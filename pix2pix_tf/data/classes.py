@@ -143,7 +143,7 @@ def of_side(dataset: str, side: str) -> ClassTable | None:
     return table if table and side != table.photo_side else None
 
 
-def read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
+def _read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
     """Returns the classes of a JSON file, each at its index.
 
     Args:
@@ -172,7 +172,7 @@ def _from_entries(entries) -> tuple[LabelClass, ...]:
     """Returns the classes of what was read as JSON.
 
     Raises:
-        ValueError, TypeError, KeyError or AttributeError: If it is not as `read_file` says.
+        ValueError, TypeError, KeyError or AttributeError: If it is not as `_read_file` says.
     """
     kinds = []
     for entry in entries:
@@ -204,18 +204,18 @@ def check_told_apart(table: ClassTable) -> None:
 
 
 def read(name: str) -> ClassTable:
-    """Returns the classes of a data set that is known, or of a JSON file, see `read_file`.
+    """Returns the classes of a data set that is known, or of a JSON file, see `_read_file`.
 
     Raises:
         InputError: If it is neither.
     """
     if name in TABLES:
         return TABLES[name]
-    return ClassTable(pathlib.PurePath(name).stem, read_file(pathlib.Path(name)))
+    return ClassTable(pathlib.PurePath(name).stem, _read_file(pathlib.Path(name)))
 
 
 def to_json(table: ClassTable) -> list[dict]:
-    """Returns a table as `read_file` reads it."""
+    """Returns a table as `_read_file` reads it."""
     return [dataclasses.asdict(kind) for kind in table.classes]
 
 

@@ -31,7 +31,7 @@ from pix2pix_tf import keras_compat, precision
 from pix2pix_tf.models import shapes
 
 KERNEL_SIZE = 4  # Paper: appendix 6.1, "All convolutions are 4x4 spatial filters".
-PLAIN, PORTABLE, FAST, INFERENCE = FORMULATIONS = ("plain", "portable", "fast", "inference")
+PLAIN, PORTABLE, FAST, INFERENCE = "plain", "portable", "fast", "inference"
 
 
 class _Limits(NamedTuple):
@@ -295,7 +295,7 @@ class _Convolution(keras.layers.Layer):
     it is, and the `[batch, rows, columns]` of the smaller map; None if matrices cannot be taken.
 
     Attributes:
-        formulation: One of `FORMULATIONS`. "plain": the operation of TensorFlow, which GPUs know
+        formulation: "plain": the operation of TensorFlow, which GPUs know
             best. "portable": the same here; the other layers then keep to operations that
             converters know. "fast": whatever wins on a CPU. "inference": the same without
             gradients of its own, which would make a SavedModel ten times as slow to load.
@@ -481,8 +481,8 @@ def set_formulation(
 
     Args:
         model: A generator or discriminator, before it is traced.
-        formulation: One of `FORMULATIONS`; see `Conv2D`. In the fast one the innermost layers
-            of a network in bfloat16 compute in float32.
+        formulation: `PLAIN`, `PORTABLE`, `FAST` or `INFERENCE`; see `Conv2D`. In the fast one the
+            innermost layers of a network in bfloat16 compute in float32.
         size: (height, width) of the images that it is made for; None where every size is known
             when it is traced.
     """

@@ -186,7 +186,7 @@ def read_generator(
             f"In '{source}' one of '{downs[0].convolution}' and '{downs[-1].convolution}' has a "
             "bias and the other has not. This project has networks with both or without."
         )
-    taken = _Taken(reader, norm, running=running, plain_bias=plain_bias)
+    taken = _Taken(reader, norm, running=running)
     weights = []
     for layer, inputs, outputs in zip(downs, [input_channels, *filters], filters):
         kernel = reader.take(f"{layer.convolution}.weight", (outputs, inputs, 4, 4))
@@ -245,17 +245,15 @@ class _Taken:
         reader: The file.
         norm: That of the network in it.
         running: See `read_generator`.
-        plain_bias: Whether convolutions without normalisation have biases.
 
     Attributes:
         norm: That of the network as it is here.
     """
 
-    def __init__(self, reader: _Reader, norm: str, *, running: bool, plain_bias: bool):
+    def __init__(self, reader: _Reader, norm: str, *, running: bool):
         self._reader = reader
         self._norm = norm
         self._running = running
-        self._plain_bias = plain_bias
         self.norm = "none" if running else norm
 
     def layer(
@@ -333,7 +331,7 @@ def read_discriminator(
     factors = [min(2**depth, _MAX_FILTERS_FACTOR) for depth in range(len(layers) - 1)]
     channels = [seen, *(base_filters * factor for factor in factors), 1]
     plain_bias = bool(generator["unnormalized_bias"])
-    taken = _Taken(reader, norm, running=False, plain_bias=plain_bias)
+    taken = _Taken(reader, norm, running=False)
     weights = []
     for layer, taking, making in zip(layers, channels, channels[1:]):
         shape = (making, taking, kernel_size, kernel_size)

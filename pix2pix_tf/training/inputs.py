@@ -84,6 +84,7 @@ class ReaderInputs:
         found: What that holds, if it is one of files.
 
     Attributes:
+        training: The training pairs.
         held_out: As given; None where training pairs are looked at.
         num_pairs: Training pairs; None where a dataset does not tell.
         num_held_out: Pairs to look at, likewise.
@@ -113,18 +114,13 @@ class ReaderInputs:
             )
         splits = ["train", *([held_out] if held_out else [])]
         try:
-            self._training = self._open("train", is_trained_on=True)
+            self.training = self._open("train", is_trained_on=True)
             self._held_out = self._open(splits[-1])
         except InputError:
             # All that is wrong is said at once, and not only the first kind of it.
             _do_all([lambda split=split: self._open(split).read_all() for split in splits])
             raise
-        self.num_pairs, self.num_held_out = len(self._training), len(self._held_out)
-
-    @property
-    def training(self) -> pipeline.PairReader:
-        """The training pairs."""
-        return self._training
+        self.num_pairs, self.num_held_out = len(self.training), len(self._held_out)
 
     def _open(self, split: str, *, is_trained_on: bool = False) -> pipeline.PairReader:
         config = self._config
@@ -154,7 +150,7 @@ class ReaderInputs:
             return
         read = self._digest_of_reading()
         is_new = not (known and read and known["read"] == read)
-        if is_new and config.input_jitter and label_targets.are_labels(self._training, side=0):
+        if is_new and config.input_jitter and label_targets.are_labels(self.training, side=0):
             raise _no_jitter(config, "the inputs have few even colours, as labels do")
         if not config.check_data:
             return
@@ -163,7 +159,7 @@ class ReaderInputs:
             self._seen = {name: known[name] for name in self._seen}
         else:
             print("Reading all pairs once ...", flush=True)
-            readers = [self._training, *([self._held_out] if self.held_out else [])]
+            readers = [self.training, *([self._held_out] if self.held_out else [])]
             looks = itertools.chain(*_do_all([reader.read_all for reader in readers]))
             sides = _sides(config)
             summary = values.Summary(sides, list(looks))
@@ -186,7 +182,7 @@ class ReaderInputs:
             return None
         before = known["folders"] if known else []
         folders = list(dict.fromkeys([self._found.folder, *before]))
-        source = self._training.source
+        source = self.training.source
         form = {name: getattr(source, name) for name in run_folder.PAIR_FORM}
         return dict(folders=folders, pairs=self._found.pairs, **form, **self._seen)
 
@@ -200,7 +196,7 @@ class ReaderInputs:
         """
         config = self._config
         return pipeline.training_batches(
-            self._training,
+            self.training,
             batch_size=batch_size,
             crop_size=config.crop_shape,
             jitter=augment.Jitter(
@@ -219,7 +215,7 @@ class ReaderInputs:
 
     def cause_of(self, error: tf.errors.OpError) -> InputError | None:
         """Returns what is wrong with a file that went bad during the run, if one did."""
-        return self._training.error
+        return self.training.error
 
 
 class DatasetInputs:
