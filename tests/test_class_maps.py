@@ -7,7 +7,6 @@ import tensorflow as tf
 import tiny_runs
 from label_data import THREE_CLASSES, TRUTH
 from PIL import Image
-from preparing import save_shallow
 
 from pix2pix_tf.data import classes
 from pix2pix_tf.errors import InputError, MissingInputError
@@ -28,25 +27,12 @@ class TrueClassesTest(tf.test.TestCase):
         truth = TrueClasses(str(self.folder), "test", [name], THREE_CLASSES)
         return truth.read(name, np.zeros([8, 8, 3], np.uint8))  # Its own size does not matter.
 
-    def test_indexes_of_few_bits(self):
-        """Decoded as a picture, 1 of 1 bit is 255, which is ignored."""
-        for bits in (1, 2, 4):
-            indexes = np.array([[0, 1], [min(2**bits - 1, 2), 0]], np.uint8)
-            save_shallow(self.folder / "test" / "few.png", indexes, bits=bits)
-            self.assertAllEqual(self.read("few"), indexes)
-
     def test_an_index_is_the_place_in_the_list_and_a_score_is_of_those_that_count(self):
         kinds = THREE_CLASSES.classes
         table = classes.ClassTable("mixed", (kinds[3], *kinds[:3]))  # The ignored first.
         truth = TrueClasses(str(self.folder), "test", ["one"], table)
         expected = np.array([255, 0, 1], np.uint8)[np.where(TRUTH == 255, 0, TRUTH)]
         self.assertAllEqual(truth.read("one", np.zeros([8, 8, 3], np.uint8)), expected)
-
-    def test_of_a_palette_the_indexes_count(self):
-        picture = Image.fromarray(TRUTH).convert("P")
-        picture.putpalette(list(range(255, -1, -1)) * 3)
-        picture.save(self.folder / "test" / "two.png")
-        self.assertAllEqual(self.read("two"), TRUTH)
 
     def test_missing_maps_and_splits_are_named(self):
         with self.assertRaisesRegex(MissingInputError, r"2 of 3 .*two\.png'"):
@@ -62,11 +48,7 @@ class TrueClassesTest(tf.test.TestCase):
             self.assertAllEqual(truth.read("one", pixels), [[0, 1], [2, classes.IGNORED]])
 
     def test_what_is_not_a_map_is_refused(self):
-        for pixels, message in (
-            (np.array([[0, 4]], np.uint8), "4.* are 0 to 3"),  # 4 is not a class.
-            (np.zeros([2, 2, 3], np.uint8), "RGB"),
-            (np.zeros([2, 2], np.uint16), "I;16"),
-        ):
-            self.write("bad", pixels)
-            with self.assertRaisesRegex(InputError, rf"bad\.png'.*{message}"):
-                self.read("bad")
+        """How files of indexes are read is tested by those of `prepare labels`."""
+        self.write("bad", np.array([[0, 4]], np.uint8))  # 4 is not a class.
+        with self.assertRaisesRegex(InputError, r"bad\.png'.*4.* are 0 to 3"):
+            self.read("bad")
