@@ -35,8 +35,7 @@ def main(unused_arguments: list[str]) -> None:
     """Writes what the flags name."""
     options = flags.FLAGS
     written = compact(options.workdir, options.output, **commands.checkpoint_from_flags())
-    total = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())
-    print(f"Wrote '{written}', {total / 1e6:.1f} MB.")
+    print(f"Wrote '{written}', {files.megabytes(written):.1f} MB.")
 
 
 def compact(

@@ -20,7 +20,7 @@ import shutil
 import socket
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import filelock
 
@@ -144,6 +144,25 @@ def check_free(output: pathlib.Path) -> None:
         raise InputError(
             f"'{output}' is there already. Delete it, or name another folder with --output."
         )
+
+
+def check_apart(output: pathlib.Path, inputs: Iterable[pathlib.Path]) -> None:
+    """Refuses an output folder that holds inputs.
+
+    Raises:
+        InputError: If there is such an input.
+    """
+    if any(path.parent.resolve() == output.resolve() for path in inputs):
+        raise InputError(
+            f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
+            "another folder."
+        )
+
+
+def megabytes(path: pathlib.Path) -> float:
+    """Returns the size of a file, or of all files below a folder, in millions of bytes."""
+    paths = [path] if path.is_file() else path.rglob("*")
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
 
 def check_no_pattern(folder: pathlib.Path) -> None:

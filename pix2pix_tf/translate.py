@@ -109,11 +109,7 @@ def main(unused_arguments: list[str]) -> int:
     config = translate.config
     table = _find_classes(options, config) if options.to == "classes" else None
     files.make_output_folder(output)
-    if any(path.parent.resolve() == output.resolve() for path in paths):
-        raise InputError(
-            f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
-            "another folder."
-        )
+    files.check_apart(output, paths)
 
     def name_of(path: pathlib.Path, sample: int) -> str:
         name = output_name(path, None if options.samples == 1 else sample, config)

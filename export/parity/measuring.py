@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pix2pix_tf import files
+
 from .limits import Limit
 from .runtimes import Inputs, Run, Runtime, Settings
 
@@ -74,10 +76,9 @@ def row(
     """Returns a runtime's row of `parity.json`, with its faults in words."""
     limit = runtime.limit
     differences = np.abs(np.stack(measured.outputs) - np.stack(expected.outputs))
-    paths = [path] if path.is_file() else path.rglob("*")
     values = dict(
         name=runtime.name,
-        megabytes=sum(path.stat().st_size for path in paths if path.is_file()) / 1e6,
+        megabytes=files.megabytes(path),
         mean_difference=float(differences.mean()),
         max_difference=float(differences.max()),
         mean_limit=limit.mean,

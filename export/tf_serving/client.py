@@ -141,11 +141,7 @@ def main(unused_arguments: list[str]) -> int:
     paths = _find_inputs(pathlib.Path(options.input))
     output = pathlib.Path(options.output)
     files.make_output_folder(output)
-    if any(path.parent.resolve() == output.resolve() for path in paths):
-        raise InputError(
-            f"--output is '{output}', where the inputs are: they would be overwritten. Pass "
-            "another folder."
-        )
+    files.check_apart(output, paths)
     targets: dict[pathlib.Path, pathlib.Path] = {}  # Inputs by their outputs.
     for path in paths:
         first = targets.setdefault(output / _output_name(path), path)

@@ -17,7 +17,7 @@ import pathlib
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, files
 
 from .. import image_size
 from . import conversion, weights
@@ -40,8 +40,7 @@ def main(unused_arguments: list[str]) -> None:
         quantize=options.quantize,
         size=image_size.parse(options.size),
     )
-    total = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())
-    print(f"Wrote '{written}', {total / 1e6:.1f} MB.")
+    print(f"Wrote '{written}', {files.megabytes(written):.1f} MB.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pathlib
 
 from absl import flags
 
-from pix2pix_tf import commands
+from pix2pix_tf import commands, files
 
 from .runtimes import DEFAULT, RUNTIMES
 
@@ -56,9 +56,8 @@ def main(unused_arguments: list[str]) -> None:
         quantize=options.quantize,
         data_dir=options.data_dir,
     )
-    total = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     print(
-        f"Wrote '{site}', {total / 1e6:.1f} MB. To look at it: pix2pix export web.serve "
+        f"Wrote '{site}', {files.megabytes(site):.1f} MB. To look at it: pix2pix export web.serve "
         f"--site='{site}'."
     )
 
