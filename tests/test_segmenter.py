@@ -69,9 +69,8 @@ class LoadTest(tf.test.TestCase):
             head = cls.model.get_layer(name)
             head.set_weights([np.random.normal(size=x.shape) for x in head.get_weights()])
         cls.model.save_weights(str(cls.saved / segmenter.WEIGHTS))
-        segmenter.write_info(
-            cls.saved, SegmenterConfig(dataset="cityscapes", base_filters=1, crop_size=64), step=7
-        )
+        config = SegmenterConfig(dataset="cityscapes", base_filters=1, crop_size=64)
+        segmenter.write_info(cls.saved, config, _TABLE, step=7)
 
     def setUp(self):
         super().setUp()
@@ -99,8 +98,10 @@ class LoadTest(tf.test.TestCase):
         path = self.folder / segmenter.INFO
         info = json.loads(path.read_text())
         info["origin"] = info["config"]["body_weights"] = "from scratch"
+        del info["table"]  # The name of the data set told the classes.
         path.write_text(json.dumps(info))
-        self.assertEqual(segmenter.load(self.folder).crop_size, 64)
+        loaded = segmenter.load(self.folder)
+        self.assertEqual((loaded.crop_size, loaded.classes), (64, _TABLE))
 
     def test_no_segmenter(self):
         with self.assertRaisesRegex(MissingInputError, "nowhere.*train_segmenter"):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import label_data
 import numpy as np
 import tensorflow as tf
 import tiny_runs
 from PIL import Image
+from refusals import refused
 
+from pix2pix_tf.data import classes
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score import segmenter_data
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
@@ -24,7 +29,7 @@ class ReadPhotosTest(tf.test.TestCase):
     def read(self, **settings) -> segmenter_data.Photos:
         settings = {"class_maps": str(self.folder / "maps"), **settings}
         config = SegmenterConfig(dataset=str(self.folder / "facades"), crop_size=_SIZE, **settings)
-        return segmenter_data.read_photos(config, "train")
+        return segmenter_data.read_photos(config, segmenter_data.find_classes(config), "train")
 
     def test_photos_and_maps_belong_together(self):
         photos = self.read()
@@ -38,7 +43,7 @@ class ReadPhotosTest(tf.test.TestCase):
 
     def test_the_demo_has_its_photos_on_the_other_side(self):
         config = SegmenterConfig(dataset="demo", crop_size=32)
-        photos = segmenter_data.read_photos(config, "val")
+        photos = segmenter_data.read_photos(config, segmenter_data.find_classes(config), "val")
         # A label picture would have 12 colours at most.
         self.assertGreater(len(np.unique(photos.pixels[0].reshape(-1, 3), axis=0)), 50)
         self.assertLess(photos.class_maps.max(), 12)
@@ -49,8 +54,32 @@ class ReadPhotosTest(tf.test.TestCase):
             pair = np.asarray(Image.open(path))
             Image.fromarray(np.roll(pair, _SIZE, axis=1)).save(path)
         for settings in ({}, dict(class_maps="")):
-            with self.assertRaisesRegex(InputError, "Side A .* train shows the classes"):
+            with self.assertRaisesRegex(InputError, "Side A .*training pairs shows the classes"):
                 self.read(**settings)
+
+    def test_classes_of_ones_own_on_either_side(self):
+        """Under any name; the colours tell which side is the photo."""
+        folder = self.folder / "mine"
+        (self.folder / "facades").rename(folder)
+        path = self.folder / "kinds.json"
+        path.write_text(json.dumps(classes.to_json(label_data.TABLE)))
+        config = SegmenterConfig(dataset=str(folder), crop_size=_SIZE, classes=str(path))
+        for photo_side in "AB":
+            table = segmenter_data.find_classes(config)
+            self.assertEqual((table.photo_side, table.name), (photo_side, "kinds"))
+            photos = segmenter_data.read_photos(config, table, "train")
+            for name, photo, truth in zip(["train_0", "train_1"], *photos):
+                shown = np.asarray(Image.open(self.folder / "maps" / "train" / f"{name}.png"))
+                self.assertAllEqual(truth, shown)
+                self.assertLess(photo[truth == 0].mean(), 60)  # Dark in photos, and only there.
+            for file in (folder / "train").iterdir():
+                pair = np.asarray(Image.open(file))
+                Image.fromarray(np.roll(pair, _SIZE, axis=1)).save(file)
+        path.write_text(json.dumps([dict(name=f"{x}", color=[255, x, 255]) for x in (0, 99)]))
+        with refused("Neither side", folder, path):
+            segmenter_data.find_classes(config)
+        with refused("'mine'", "--classes"):
+            segmenter_data.find_classes(dataclasses.replace(config, classes="", dataset="mine"))
 
     def test_other_sizes_are_refused(self):
         path = self.folder / "maps" / "train" / "train_1.png"

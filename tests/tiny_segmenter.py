@@ -19,7 +19,7 @@ def write_segmenter(folder: pathlib.Path) -> pathlib.Path:
     model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
     folder.mkdir(parents=True)
     model.save_weights(str(folder / segmenter.WEIGHTS))
-    segmenter.write_info(folder, config, step=40)
+    segmenter.write_info(folder, config, table, step=40)
     return folder
 
 

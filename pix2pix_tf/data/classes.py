@@ -130,9 +130,8 @@ def find(dataset: str) -> ClassTable:
     name = pathlib.PurePath(dataset).name
     if name not in TABLES:
         raise InputError(
-            f"The classes of '{dataset}' are not known, so there is no FCN-score for it. Data sets "
-            f"with known classes: {', '.join(TABLES)}. A folder of your own goes by its last name: "
-            "call it like the one whose classes it has."
+            f"The classes of '{dataset}' are not known. Name them by --classes: a .json file, or "
+            f"one of {', '.join(TABLES)}."
         )
     return TABLES[name]
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from pix2pix_tf import files, networks
 from pix2pix_tf.data import classes
-from pix2pix_tf.data.classes import ClassTable
+from pix2pix_tf.data.classes import ClassTable, LabelClass
 from pix2pix_tf.errors import InputError, MissingInputError
 from pix2pix_tf.evaluation.fcn_score import fcn
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
@@ -115,21 +115,29 @@ def load(folder: str | pathlib.Path) -> Segmenter:
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         config, step = SegmenterConfig.from_saved(info["config"]), info["step"]
+        # Earlier versions had those that go by the name of the data set alone.
+        saved = info.get("table")
+        table = _read_table(saved) if saved else classes.find(config.dataset)
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"'{path}' is damaged ({error!r}). Train the segmenter again.") from None
-    table = classes.find(config.dataset)
     model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
     networks.load_weights(model, weights)
     digest = files.sha256(weights)
     return Segmenter(model, table, crop_size=config.crop_size, step=step, digest=digest)
 
 
-def write_info(folder: pathlib.Path, config: SegmenterConfig, **scores) -> dict:
+def _read_table(saved: dict) -> ClassTable:
+    """Returns the table of which `dataclasses.asdict` made this."""
+    kinds = (LabelClass(**{**kind, "color": tuple(kind["color"])}) for kind in saved["classes"])
+    return ClassTable(**{**saved, "classes": tuple(kinds)})
+
+
+def write_info(folder: pathlib.Path, config: SegmenterConfig, table: ClassTable, **scores) -> dict:
     """Writes `segmenter.json` and returns it; `scores` are the step and what was measured."""
-    table = classes.find(config.dataset)
     info = dict(
         **scores,
         classes=[kind.name for kind in table.scored],
+        table=dataclasses.asdict(table),
         config=dataclasses.asdict(config),
         versions=dict(tensorflow=tf.__version__, keras=keras.__version__),
     )

@@ -22,8 +22,12 @@ class SegmenterConfig:
 
     dataset: str = setting(
         "facades",
-        "Name or folder of the pairs, with one of the names whose classes are known: facades, "
-        "cityscapes, demo.",
+        "Name or folder of the pairs, of labels and photos.",
+    )
+    classes: str = setting(
+        "",
+        "The classes that the labels show: a .json file, or the name of a data set whose classes "
+        "are known (facades, cityscapes, demo). Empty: told by the name of --dataset.",
     )
     data_dir: str = setting("", "Folder that holds published sets. Empty: Keras' own cache.")
     class_maps: str = setting(

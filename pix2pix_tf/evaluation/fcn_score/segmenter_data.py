@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from pix2pix_tf import seeds
 from pix2pix_tf.data import augment, classes, images, label_pictures, pairs
+from pix2pix_tf.data.classes import ClassTable
 from pix2pix_tf.errors import InputError
 from pix2pix_tf.evaluation.fcn_score.class_maps import TrueClasses
 from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
@@ -32,34 +34,59 @@ class Photos(NamedTuple):
     class_maps: np.ndarray
 
 
-def read_photos(config: SegmenterConfig, split: str) -> Photos:
+def find_classes(config: SegmenterConfig) -> ClassTable:
+    """Returns the classes of the labels, with the side of the photos as the pictures show it.
+
+    Raises:
+        InputError: If the classes are not known; if no side of the training pairs shows them, or
+            both do; or, of classes that go by the data set's name, if the side of its photos does.
+    """
+    named = classes.read(config.classes) if config.classes else classes.find(config.dataset)
+    classes.check_told_apart(named)
+    source = _open(config, "train")
+    tests = {side: label_pictures.LabelTest(named) for side in "AB"}
+    for index in range(min(_NUM_CHECKED, len(source.names))):
+        for test, pixels in zip(tests.values(), source.read(index)):
+            test.add(images.shown_pixels(images.normalize_image(pixels)))  # From 16 bits, too.
+    sides = [side for side, test in tests.items() if test.shows_classes]
+    if config.classes:
+        if len(sides) != 1:
+            raise InputError(
+                f"{'Both sides' if sides else 'Neither side'} of the training pairs of "
+                f"'{config.dataset}' shows the classes of '{config.classes}' as colours: one has "
+                "to, and the other has to be the photo."
+            )
+        return dataclasses.replace(named, photo_side="B" if sides == ["A"] else "A")
+    if sides == [named.photo_side]:
+        raise InputError(
+            f"Side {named.photo_side} of the training pairs shows the classes of {named.name}, and "
+            "has to be the photo. Name the classes by --classes, which takes either side."
+        )
+    return named
+
+
+def read_photos(config: SegmenterConfig, table: ClassTable, split: str) -> Photos:
     """Returns the photos of a split, scaled to the crop size, all in memory.
 
     Class maps keep the size of their files, which scores are counted at.
 
     Args:
         config: Names the data set and the class maps.
+        table: The classes, and the side of the photos.
         split: "train", "val" or "test".
 
     Raises:
         InputError: If a picture or a class map is missing, not square or wrong.
     """
-    table, size = classes.find(config.dataset), config.crop_size
-    source = pairs.open_pairs(config.dataset, split, data_dir=config.data_dir, scene_size=size)
+    size, source = config.crop_size, _open(config, split)
     maps = TrueClasses(config.class_maps, split, source.names, table)
 
-    def read_pair(index: int) -> tuple[np.ndarray, np.ndarray]:
-        photo, labels = source.read(index)
-        return (photo, labels) if table.photo_side == "A" else (labels, photo)
-
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:
-        photo, labels = read_pair(index)
+        photo, labels = source.read(index)[:: 1 if table.photo_side == "A" else -1]
         truth = maps.read(source.names[index], labels)
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
         return augment.resize_to_cover(photo, size).numpy(), truth
 
-    some = [read_pair(index) for index in range(min(_NUM_CHECKED, len(source.names)))]
-    _check_sides(some, table, split)
     photos, truths = zip(*pairs.map_all(read, range(len(source.names))))
     sizes = sorted({truth.shape for truth in truths})
     if len(sizes) > 1:
@@ -72,28 +99,9 @@ def read_photos(config: SegmenterConfig, split: str) -> Photos:
     return Photos(np.stack(photos), np.stack(truths))
 
 
-def _check_sides(
-    some: list[tuple[np.ndarray, np.ndarray]], table: classes.ClassTable, split: str
-) -> None:
-    """Refuses a data set whose photos lie on the other side than those of the published one.
-
-    Args:
-        some: Pictures of photos and of labels, as the files have them.
-        table: The classes.
-        split: Of the pairs.
-    """
-    shows = []
-    for pictures in zip(*some):
-        test = label_pictures.LabelTest(table)
-        for pixels in pictures:
-            image = images.normalize_image(pixels)  # From 16 bits, too.
-            test.add(images.shown_pixels(image))
-        shows.append(test.shows_classes)
-    if shows == [True, False]:
-        raise InputError(
-            f"Side {table.photo_side} of the pairs of {split} shows the classes of {table.name}, "
-            "and has to be the photo. Lay the pairs out so: pix2pix prepare combine."
-        )
+def _open(config: SegmenterConfig, split: str) -> pairs.PairSource:
+    place = dict(data_dir=config.data_dir, scene_size=config.crop_size)
+    return pairs.open_pairs(config.dataset, split, **place)
 
 
 def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> tf.data.Dataset:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, keras_compat, precision
-from pix2pix_tf.data import classes, images, pairs
+from pix2pix_tf.data import images, pairs
 from pix2pix_tf.errors import InputError, NonFiniteLossError, first_line
 from pix2pix_tf.evaluation.fcn_score import confusion, fcn, segmenter, segmenter_data
 from pix2pix_tf.evaluation.fcn_score.segmenter import Segmenter
@@ -53,13 +53,13 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     output = pathlib.Path(output)
     files.check_no_pattern(output)
     files.make_output_folder(output)
-    table = classes.find(config.dataset)
     config = dataclasses.replace(config, precision=precision.resolve_precision(config.precision))
     dtype = precision.POLICIES[config.precision]
     latest = tf.train.latest_checkpoint(str(output / _CHECKPOINT))
     if latest:
         _check_same_settings(config, output)
-    photos = {x: segmenter_data.read_photos(config, x) for x in _splits(config)}
+    table = segmenter_data.find_classes(config)
+    photos = {x: segmenter_data.read_photos(config, table, x) for x in _splits(config)}
     training = photos.pop("train")
 
     keras.utils.set_random_seed(config.seed)
@@ -110,15 +110,16 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
             state.best.assign(measured[BEST_METRIC])
             weights = keras_compat.weights_file(model)
             files.write_atomically(output / segmenter.WEIGHTS, weights)
-            segmenter.write_info(output, config, step=number, val=measured)
+            segmenter.write_info(output, config, table, step=number, val=measured)
         save()
         progress.say(f"step {number}, val: {score_text(measured)}{', kept' if is_best else ''}")
 
-    if not _run_steps(config, state, training, validate=validate, save=save):
+    step = _make_step(state, len(table.scored))
+    if not _run_steps(config, state, step, training, validate=validate, save=save):
         return None
     best = segmenter.load(output)
     measured = {split: score_photos(best, found) for split, found in photos.items()}
-    return segmenter.write_info(output, config, step=best.step, **measured)
+    return segmenter.write_info(output, config, table, step=best.step, **measured)
 
 
 def read_training(output: pathlib.Path) -> SegmenterConfig | None:
@@ -180,11 +181,10 @@ def _make_step(state: tf.train.Checkpoint, num_classes: int):
 
 
 def _run_steps(
-    config: SegmenterConfig, state: tf.train.Checkpoint, photos: Photos, *, validate, save
+    config: SegmenterConfig, state: tf.train.Checkpoint, step, photos: Photos, *, validate, save
 ) -> bool:
     """Runs the steps that are left; returns whether all are done."""
     done = int(state.step)
-    step = _make_step(state, len(classes.find(config.dataset).scored))
     batches = segmenter_data.training_batches(photos, config, start=done * config.batch_size)
     with StopRequest() as stop, Progress(done, config.num_steps, config.batch_size) as progress:
         for number, batch in zip(range(done + 1, config.num_steps + 1), batches):
