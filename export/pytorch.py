@@ -46,7 +46,8 @@ def main(unused_arguments: list[str]) -> None:
         "Use it as test.py does without --eval, in train() mode: the file has no running "
         "statistics, as the model normalises by each image's own."
     )
-    if config.dropout:
+    # Those of their U-Nets; an imported model has the same.
+    if config.dropout and config.dropout_blocks != (2, 3, 4):
         print(
             f"Dropout is in the decoder's blocks {config.dropout_blocks} here, counted from the "
             "inside, and in those after the first there: its draws differ. Compare outputs "

@@ -651,7 +651,7 @@ def draw_logits(example, fake):
     layers = [getattr(layer, "layer", layer) for layer in discriminator.layers]
     stride = math.prod(getattr(layer, "strides", (1,))[0] for layer in layers)
     for axes, (title, picture, logits) in zip(figure.subplots(1, 3), shown):
-        pixels = images.in_colour(images.denormalize_image(picture[0]).numpy())
+        pixels = images.shown_pixels(picture[0])
         axes.imshow(pixels, extent=(0, width, height, 0))
         axes.set_xticks([])
         axes.set_yticks([])

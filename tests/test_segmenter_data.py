@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import label_data
@@ -29,7 +28,9 @@ class ReadPhotosTest(tf.test.TestCase):
     def read(self, **settings) -> segmenter_data.Photos:
         settings = {"class_maps": str(self.folder / "maps"), **settings}
         config = SegmenterConfig(dataset=str(self.folder / "facades"), crop_size=_SIZE, **settings)
-        return segmenter_data.read_photos(config, segmenter_data.find_classes(config), "train")
+        source = segmenter_data.open_split(config, "train")
+        table = segmenter_data.find_classes(config, source)
+        return segmenter_data.read_photos(config, table, "train", source)
 
     def test_photos_and_maps_belong_together(self):
         photos = self.read()
@@ -43,7 +44,9 @@ class ReadPhotosTest(tf.test.TestCase):
 
     def test_the_demo_has_its_photos_on_the_other_side(self):
         config = SegmenterConfig(dataset="demo", crop_size=32)
-        photos = segmenter_data.read_photos(config, segmenter_data.find_classes(config), "val")
+        source = segmenter_data.open_split(config, "val")
+        table = segmenter_data.find_classes(config, source)
+        photos = segmenter_data.read_photos(config, table, "val", source)
         # A label picture would have 12 colours at most.
         self.assertGreater(len(np.unique(photos.pixels[0].reshape(-1, 3), axis=0)), 50)
         self.assertLess(photos.class_maps.max(), 12)
@@ -59,27 +62,38 @@ class ReadPhotosTest(tf.test.TestCase):
 
     def test_classes_of_ones_own_on_either_side(self):
         """Under any name; the colours tell which side is the photo."""
-        folder = self.folder / "mine"
+        folder, path = self.folder / "mine", self.folder / "kinds.json"
         (self.folder / "facades").rename(folder)
-        path = self.folder / "kinds.json"
-        path.write_text(json.dumps(classes.to_json(label_data.TABLE)))
         config = SegmenterConfig(dataset=str(folder), crop_size=_SIZE, classes=str(path))
+
+        def find(*entries: dict) -> classes.ClassTable:
+            path.write_text(json.dumps(entries))
+            return segmenter_data.find_classes(config, segmenter_data.open_split(config, "train"))
+
+        def change(make) -> None:
+            for file in (folder / "train").iterdir():
+                Image.fromarray(make(np.asarray(Image.open(file)))).save(file)
+
+        own = classes.to_json(label_data.TABLE)
         for photo_side in "AB":
-            table = segmenter_data.find_classes(config)
+            # Of photos on a ground of a class's colour, less is of classes than of the labels.
+            change(lambda pair: np.where((pair[..., :1] < 60) & (pair[..., 2:] < 60), 0, pair))
+            table = find(*own, dict(name="ground", color=[0, 0, 0], ignored=True))
             self.assertEqual((table.photo_side, table.name), (photo_side, "kinds"))
-            photos = segmenter_data.read_photos(config, table, "train")
+            source = segmenter_data.open_split(config, "train")
+            photos = segmenter_data.read_photos(config, table, "train", source)
             for name, photo, truth in zip(["train_0", "train_1"], *photos):
                 shown = np.asarray(Image.open(self.folder / "maps" / "train" / f"{name}.png"))
                 self.assertAllEqual(truth, shown)
                 self.assertLess(photo[truth == 0].mean(), 60)  # Dark in photos, and only there.
-            for file in (folder / "train").iterdir():
-                pair = np.asarray(Image.open(file))
-                Image.fromarray(np.roll(pair, _SIZE, axis=1)).save(file)
-        path.write_text(json.dumps([dict(name=f"{x}", color=[255, x, 255]) for x in (0, 99)]))
-        with refused("Neither side", folder, path):
-            segmenter_data.find_classes(config)
-        with refused("'mine'", "--classes"):
-            segmenter_data.find_classes(dataclasses.replace(config, classes="", dataset="mine"))
+            change(lambda pair: np.roll(pair, _SIZE, axis=1))
+        strange = [dict(name=f"{x}", color=[255, x, 255]) for x in (0, 99)]
+        with refused("Neither side", folder, path, "A by 0%", "B by 0%"):
+            find(*strange)
+        # Black is near to the indexes 0 to 2.
+        change(lambda pair: np.where(np.arange(2 * _SIZE)[:, np.newaxis] < _SIZE, 2, pair))
+        with refused("The labels", folder, "prepare labels"):
+            find(dict(name="ground", color=[0, 0, 0]), *strange)
 
     def test_other_sizes_are_refused(self):
         path = self.folder / "maps" / "train" / "train_1.png"

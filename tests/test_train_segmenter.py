@@ -15,6 +15,7 @@ import tiny_runs
 import tiny_segmenter
 
 from pix2pix_tf import signals
+from pix2pix_tf.data import classes
 from pix2pix_tf.evaluation import train_segmenter
 from pix2pix_tf.evaluation.fcn_score import (
     confusion,
@@ -145,6 +146,21 @@ class TrainSegmenterTest(tf.test.TestCase):
         path = self.output / segmenter_training.TRAINING
         path.write_text("{")
         self.assertRegex(self.run_command().stderr, "^error: .*training.json'")
+
+    def test_classes_of_a_file_stay_those_that_it_began_with(self):
+        path = self.output.with_name("kinds.json")
+        kinds = classes.to_json(label_data.TABLE)
+        path.write_text(json.dumps(kinds))
+        own = ["--class_maps=", f"--classes={path}"]
+        self.assertEqual(self.train(*own, num_steps=2).exit_code, 0)
+        table = segmenter.load(self.output).classes
+        self.assertEqual((table.name, table.classes), ("kinds", label_data.TABLE.classes))
+        path.write_text(json.dumps(kinds[::-1]))
+        self.run_command().check_refused(f"'{self.output}'", f"'{path}'")
+        path.unlink()
+        result = self.run_command()
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertEqual(segmenter.load(self.output).classes, table)
 
     def test_what_cannot_be_used_is_said_in_a_line(self):
         cases = {

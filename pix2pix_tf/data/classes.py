@@ -143,15 +143,6 @@ def of_side(dataset: str, side: str) -> ClassTable | None:
 
 
 def _read_file(path: pathlib.Path) -> tuple[LabelClass, ...]:
-    """Returns the classes of a JSON file, each at its index.
-
-    Args:
-        path: A list of 1 to 255 classes, each as {"name": "door", "color": [1, 207, 255]}, where
-            "ignored": true may be added.
-
-    Raises:
-        InputError: If it cannot be read, or is not so.
-    """
     try:
         return _from_entries(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
     except OSError as error:
@@ -171,7 +162,7 @@ def _from_entries(entries) -> tuple[LabelClass, ...]:
     """Returns the classes of what was read as JSON.
 
     Raises:
-        ValueError, TypeError, KeyError or AttributeError: If it is not as `_read_file` says.
+        ValueError, TypeError, KeyError or AttributeError: If it is not as `read` says.
     """
     kinds = []
     for entry in entries:
@@ -203,7 +194,11 @@ def check_told_apart(table: ClassTable) -> None:
 
 
 def read(name: str) -> ClassTable:
-    """Returns the classes of a data set that is known, or of a JSON file, see `_read_file`.
+    """Returns the classes of a data set that is known, or of a JSON file, each at its index.
+
+    Args:
+        name: A name of `TABLES`; or a file with a list of 1 to 255 classes, each as
+            {"name": "door", "color": [1, 207, 255]}, where "ignored": true may be added.
 
     Raises:
         InputError: If it is neither.
@@ -214,7 +209,7 @@ def read(name: str) -> ClassTable:
 
 
 def to_json(table: ClassTable) -> list[dict]:
-    """Returns a table as `_read_file` reads it."""
+    """Returns a table as `read` reads it from a file."""
     return [dataclasses.asdict(kind) for kind in table.classes]
 
 

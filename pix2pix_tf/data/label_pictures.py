@@ -118,6 +118,19 @@ def are_lines(pictures: Iterable[np.ndarray]) -> bool:
     return bool(is_paper and num_grey >= _LEAST_PAPER_SHARE * num_pixels)
 
 
+def share_of(picture: np.ndarray, table: classes.ClassTable) -> float:
+    """Returns the share of a picture's pixels that have the colour of a class, ignored or not.
+
+    Args:
+        picture: uint8 `[height, width, 3]`.
+        table: The classes.
+    """
+    numbers, counts = np.unique(classes.as_numbers(picture.reshape(-1, 3)), return_counts=True)
+    palette = np.array([kind.color for kind in table.classes], np.int32)
+    _, distances = classes.find_nearest(numbers, palette)
+    return float(counts[distances <= _NEAR**2].sum() / counts.sum())
+
+
 class LabelTest:
     """Tells what pictures are that should show classes as colours; see the properties.
 
@@ -133,7 +146,11 @@ class LabelTest:
         self._num_flat, self._num_near = 0, 0
 
     def add(self, picture: np.ndarray) -> np.ndarray:
-        """Looks at a picture, uint8 `[height, width, 3]`; returns its flat ones, `[number, 3]`."""
+        """Looks at a picture and returns the colours of its flat pixels, `[number, 3]`.
+
+        Args:
+            picture: uint8 `[height, width, 3]`.
+        """
         numbers = np.unique(classes.as_numbers(picture.reshape(-1, 3)))
         strange = classes.as_colors(np.setdiff1d(numbers, classes.as_numbers(self._palette)))
         self._strange_levels.update(np.unique(strange).tolist())

@@ -115,18 +115,18 @@ def load(folder: str | pathlib.Path) -> Segmenter:
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         config, step = SegmenterConfig.from_saved(info["config"]), info["step"]
-        # Earlier versions had those that go by the name of the data set alone.
-        saved = info.get("table")
-        table = _read_table(saved) if saved else classes.find(config.dataset)
+        table = read_table(info["table"]) if "table" in info else None
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"'{path}' is damaged ({error!r}). Train the segmenter again.") from None
+    if table is None:  # Of an earlier version, whose classes went by the name of the data set.
+        table = classes.find(config.dataset)
     model = fcn.build_fcn(len(table.scored), base_filters=config.base_filters)
     networks.load_weights(model, weights)
     digest = files.sha256(weights)
     return Segmenter(model, table, crop_size=config.crop_size, step=step, digest=digest)
 
 
-def _read_table(saved: dict) -> ClassTable:
+def read_table(saved: dict) -> ClassTable:
     """Returns the table of which `dataclasses.asdict` made this."""
     kinds = (LabelClass(**{**kind, "color": tuple(kind["color"])}) for kind in saved["classes"])
     return ClassTable(**{**saved, "classes": tuple(kinds)})

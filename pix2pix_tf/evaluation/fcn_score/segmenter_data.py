@@ -18,7 +18,9 @@ from pix2pix_tf.evaluation.fcn_score.segmenter_config import SegmenterConfig
 # What a crop shows of a photo: a share of each side, and how much one differs from the other.
 _SMALLEST_SIDE, _STRETCH = 0.5, 1.25
 _BRIGHTNESS = 0.2  # Added or taken, of a range of 2.
-_NUM_CHECKED = 4  # Pairs whose labels are looked at, so that photos are not taken for them.
+# Which side the labels are: of so many pairs, spread evenly, the least share of pixels that have
+# the colour of a class, and by how much that of the photos has to be less.
+_NUM_CHECKED, _LEAST_SHARE, _LEAST_DISTANCE = 8, 0.5, 0.1
 _CONTRAST = 0.3  # Likewise the factors of contrast and saturation: 0.7 to 1.3.
 
 
@@ -34,58 +36,87 @@ class Photos(NamedTuple):
     class_maps: np.ndarray
 
 
-def find_classes(config: SegmenterConfig) -> ClassTable:
-    """Returns the classes of the labels, with the side of the photos as the pictures show it.
+def open_split(config: SegmenterConfig, split: str) -> pairs.PairSource:
+    """Returns the pairs of "train", "val" or "test"; raises InputError if there are none."""
+    place = dict(data_dir=config.data_dir, scene_size=config.crop_size)
+    return pairs.open_pairs(config.dataset, split, **place)
+
+
+def find_classes(config: SegmenterConfig, source: pairs.PairSource) -> ClassTable:
+    """Returns the classes of the labels, and on which side the photos are.
+
+    Of classes that the settings name, the pictures tell the side; of those that go by the name of
+    the data set, it is that of the published one.
+
+    Args:
+        config: Names the data set, and perhaps the classes.
+        source: The training pairs; some are looked at.
 
     Raises:
-        InputError: If the classes are not known; if no side of the training pairs shows them, or
-            both do; or, of classes that go by the data set's name, if the side of its photos does.
+        InputError: If the classes are not known, their file cannot be used, or two have one
+            colour; if a pair cannot be read; if the pictures do not tell the side, or show labels
+            where the photos should be.
     """
     named = classes.read(config.classes) if config.classes else classes.find(config.dataset)
-    classes.check_told_apart(named)
-    source = _open(config, "train")
-    tests = {side: label_pictures.LabelTest(named) for side in "AB"}
-    for index in range(min(_NUM_CHECKED, len(source.names))):
-        for test, pixels in zip(tests.values(), source.read(index)):
-            test.add(images.shown_pixels(images.normalize_image(pixels)))  # From 16 bits, too.
-    sides = [side for side, test in tests.items() if test.shows_classes]
-    if config.classes:
-        if len(sides) != 1:
-            raise InputError(
-                f"{'Both sides' if sides else 'Neither side'} of the training pairs of "
-                f"'{config.dataset}' shows the classes of '{config.classes}' as colours: one has "
-                "to, and the other has to be the photo."
-            )
-        return dataclasses.replace(named, photo_side="B" if sides == ["A"] else "A")
-    if sides == [named.photo_side]:
+    if not config.class_maps:
+        classes.check_told_apart(named)
+    count = len(source.names)
+    some = np.linspace(0, count - 1, min(_NUM_CHECKED, count)).round().astype(int)
+    sides, tests = {}, {}
+    for side, pictures in zip("AB", zip(*map(source.read, some))):
+        shown = [images.shown_pixels(images.normalize_image(x)) for x in pictures]  # 16 bits, too.
+        sides[side] = np.mean([label_pictures.share_of(x, named) for x in shown])
+        tests[side] = label_pictures.LabelTest(named)
+        for picture in shown:
+            tests[side].add(picture)
+    photos, labels = sorted(sides, key=sides.get)
+    is_told = sides[labels] >= _LEAST_SHARE and sides[labels] - sides[photos] >= _LEAST_DISTANCE
+    # Black has the colour of a class, perhaps, and dark photos have few values as well.
+    if config.classes and tests[labels if is_told else "A"].holds_indexes:
         raise InputError(
-            f"Side {named.photo_side} of the training pairs shows the classes of {named.name}, and "
-            "has to be the photo. Name the classes by --classes, which takes either side."
+            f"The labels of the training pairs of '{config.dataset}' {label_pictures.OF_INDEXES}"
+        )
+    if config.classes and not is_told:
+        raise InputError(
+            f"Neither side of the training pairs of '{config.dataset}' clearly shows the classes "
+            f"of '{config.classes}' as colours (A by {sides['A']:.0%} of its pixels, B by "
+            f"{sides['B']:.0%}), so it is not known which one is the photo. Name the right classes "
+            "by --classes."
+        )
+    if config.classes:
+        return dataclasses.replace(named, photo_side=photos)
+    if is_told and labels == named.photo_side:
+        raise InputError(
+            f"Side {labels} of the training pairs shows the classes of {named.name}, and has to be "
+            "the photo. Name the classes by --classes, which takes either side."
         )
     return named
 
 
-def read_photos(config: SegmenterConfig, table: ClassTable, split: str) -> Photos:
+def read_photos(
+    config: SegmenterConfig, table: ClassTable, split: str, source: pairs.PairSource
+) -> Photos:
     """Returns the photos of a split, scaled to the crop size, all in memory.
 
     Class maps keep the size of their files, which scores are counted at.
 
     Args:
-        config: Names the data set and the class maps.
+        config: Names the class maps, and the size.
         table: The classes, and the side of the photos.
         split: "train", "val" or "test".
+        source: Its pairs.
 
     Raises:
         InputError: If a picture or a class map is missing, not square or wrong.
     """
-    size, source = config.crop_size, _open(config, split)
     maps = TrueClasses(config.class_maps, split, source.names, table)
 
     def read(index: int) -> tuple[np.ndarray, np.ndarray]:
-        photo, labels = source.read(index)[:: 1 if table.photo_side == "A" else -1]
+        pair = source.read(index)
+        photo, labels = pair if table.photo_side == "A" else reversed(pair)
         truth = maps.read(source.names[index], labels)
         photo = images.denormalize_image(images.normalize_image(photo))  # From 16 bits, too.
-        return augment.resize_to_cover(photo, size).numpy(), truth
+        return augment.resize_to_cover(photo, config.crop_size).numpy(), truth
 
     photos, truths = zip(*pairs.map_all(read, range(len(source.names))))
     sizes = sorted({truth.shape for truth in truths})
@@ -97,11 +128,6 @@ def read_photos(config: SegmenterConfig, table: ClassTable, split: str) -> Photo
     if all((truth == classes.IGNORED).all() for truth in truths):
         raise InputError("Every pixel of the class maps is ignored. Check the folder of the maps.")
     return Photos(np.stack(photos), np.stack(truths))
-
-
-def _open(config: SegmenterConfig, split: str) -> pairs.PairSource:
-    place = dict(data_dir=config.data_dir, scene_size=config.crop_size)
-    return pairs.open_pairs(config.dataset, split, **place)
 
 
 def training_batches(photos: Photos, config: SegmenterConfig, *, start: int) -> tf.data.Dataset:

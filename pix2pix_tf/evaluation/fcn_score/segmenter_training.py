@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from pix2pix_tf import files, keras_compat, precision
-from pix2pix_tf.data import images, pairs
+from pix2pix_tf.data import classes, images, pairs
 from pix2pix_tf.errors import InputError, NonFiniteLossError, first_line
 from pix2pix_tf.evaluation.fcn_score import confusion, fcn, segmenter, segmenter_data
 from pix2pix_tf.evaluation.fcn_score.segmenter import Segmenter
@@ -30,7 +30,8 @@ from pix2pix_tf.signals import StopRequest
 TRAINING = "training.json"
 BEST_METRIC = "class_iou"  # Of the validation photos; the other two favour common classes.
 _CHECKPOINT = "checkpoint"
-_MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps")  # Where things are, not what they are.
+# Where things are, not what they are.
+_MAY_CHANGE_ON_RESUME = ("data_dir", "class_maps", "classes")
 
 
 def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
@@ -58,8 +59,10 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
     latest = tf.train.latest_checkpoint(str(output / _CHECKPOINT))
     if latest:
         _check_same_settings(config, output)
-    table = segmenter_data.find_classes(config)
-    photos = {x: segmenter_data.read_photos(config, table, x) for x in _splits(config)}
+    sources = {split: segmenter_data.open_split(config, split) for split in _splits(config)}
+    table = _noted_classes(config, output) if latest else None
+    table = table or segmenter_data.find_classes(config, sources["train"])
+    photos = {x: segmenter_data.read_photos(config, table, x, sources[x]) for x in sources}
     training = photos.pop("train")
 
     keras.utils.set_random_seed(config.seed)
@@ -88,7 +91,8 @@ def train(config: SegmenterConfig, output: str | pathlib.Path) -> dict | None:
             ) from None
         print(f"Continuing '{output}' after step {int(state.step)}.", flush=True)
     else:
-        text = json.dumps(dataclasses.asdict(config), indent=1) + "\n"
+        noted = dict(dataclasses.asdict(config), table=dataclasses.asdict(table))
+        text = json.dumps(noted, indent=1) + "\n"
         files.write_atomically(output / TRAINING, text.encode())
     print(
         f"{len(training.pixels)} photos to train, {len(photos['val'].pixels)} to validate; "
@@ -135,6 +139,25 @@ def read_training(output: pathlib.Path) -> SegmenterConfig | None:
         return SegmenterConfig.from_saved(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise InputError(f"'{path}' is damaged ({error}). Train in another --output.") from None
+
+
+def _noted_classes(config: SegmenterConfig, output: pathlib.Path) -> classes.ClassTable | None:
+    """Returns the classes that a training began with; None if it was with an earlier version.
+
+    Raises:
+        InputError: If a file of classes is there, and has others.
+    """
+    saved = json.loads((output / TRAINING).read_text(encoding="utf-8")).get("table")
+    if saved is None:
+        return None
+    table = segmenter.read_table(saved)
+    if config.classes in classes.TABLES or files.is_file(pathlib.Path(config.classes)):
+        if classes.read(config.classes).classes != table.classes:
+            raise InputError(
+                f"'{output}' was trained with other classes than '{config.classes}' has now. Use "
+                "those, or another --output."
+            )
+    return table
 
 
 def _check_same_settings(config: SegmenterConfig, output: pathlib.Path) -> None:
