@@ -79,6 +79,9 @@ class WorkTest(parameterized.TestCase):
 
     def test_what_workers_have_in_hand_is_not_waited_for(self):
         folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        # What a script starts with "&" ignores it.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, usual)
         found = work.run_on_all(sleep, [str(folder)] * 4, processes=2, least_per_process=1)
         alarm = threading.Timer(0.0, self.interrupt_when, [lambda: any(folder.iterdir())])
         alarm.start()
